@@ -1,0 +1,50 @@
+//! A service without annotations: what the command line can do, tried on handlers that do as their message says.
+
+use std::{process::ExitCode, time::Duration};
+
+use loafer_cli::Program;
+use loafer_core::{App, BrokerKind, Json, Manager, Memory, Metadata, Route, RouteOptions, Text};
+use serde_json::Value;
+
+async fn echo(value: Value, metadata: Metadata) -> anyhow::Result<bool> {
+    match value["do"].as_str() {
+        Some("fail") => anyhow::bail!("told to fail"),
+        Some("panic") => panic!("told to panic"),
+        Some("decline") => Ok(false),
+        Some("sleep") => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(true)
+        }
+        Some("block") => {
+            tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_secs(60))).await?;
+            Ok(true)
+        }
+        _ => {
+            tracing::info!(attempt = metadata.attempt(), %value, "echo");
+            Ok(true)
+        }
+    }
+}
+
+async fn setup(app: App) -> anyhow::Result<App> {
+    match std::env::var("ECHO_SETUP").as_deref() {
+        Ok("fail") => Err(anyhow::anyhow!("connection refused").context("no database")),
+        Ok("slow") => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(app)
+        }
+        _ => Ok(app),
+    }
+}
+
+fn main() -> ExitCode {
+    let options = RouteOptions::new().visibility_timeout(Duration::from_millis(200));
+    let routes = Manager::builder()
+        .route(Route::new("echo").options(options).handler(Json, echo))
+        .route(Route::new("shout").handler(Text, async |text: String| {
+            tracing::info!("{}", text.to_uppercase());
+            true
+        }));
+    let program = Program { name: "echo", version: env!("CARGO_PKG_VERSION"), brokers: &[BrokerKind::of::<Memory>()] };
+    loafer_cli::run_with(program, routes, setup)
+}

@@ -1,0 +1,240 @@
+//! What the command line says, and its help.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{
+    CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    builder::PossibleValuesParser,
+    error::{Error, ErrorKind},
+};
+
+use crate::Program;
+
+const AFTER_HELP: &str = "\
+Examples:
+  run every route                      SERVICE
+  the same with no broker at all       SERVICE --provider memory
+  one message through a handler        echo 'friend-created {\"id\":\"1\"}' | SERVICE --provider memory
+  one route, a minute to drain         SERVICE run --only friend-created --drain 1m
+  is everything in place?              SERVICE check
+  put a message on a route's queue     SERVICE publish friend-created --file friend.json
+
+Exit codes:
+  0  done; or stopped with everything finished and settled
+  1  could not start, had to cut something off, or `check` found a problem; the reason is on stderr
+  2  the command line is wrong
+
+Environment:
+  RUST_LOG         what is logged: `info` (default), `debug`, `warn,my_service=debug`
+  LOAFER_…         any key of loafer.toml: LOAFER_DRAIN=20s, LOAFER_ROUTES__FRIEND_CREATED__QUEUE=friends
+  AWS_…            the AWS SDK's own: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL
+  SENTRY_DSN       where failures are reported (with the feature `sentry`); SENTRY_ENVIRONMENT, SENTRY_RELEASE
+  NO_COLOR         no colours on a terminal
+
+Strongest first: the command line, the environment, loafer.toml, the code.
+Logs go to stderr; stdout carries what was asked for and nothing else.";
+
+const RUN: &str = "\
+Runs every route until SIGTERM or SIGINT (Ctrl-C). Then it receives no more, lets running handlers finish for as long as `--drain` allows, \
+settles, and exits 0. A second signal cuts off what still runs: those messages come back, and it exits 1.
+
+With `--provider memory` there is no broker: lines `ROUTE JSON` on stdin are published. At the end of stdin it exits once all is settled; \
+where no line came it stays until it is told to stop.";
+
+/// What the command line says.
+#[derive(Debug, Parser)]
+#[command(about = None, long_about = None, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// `run` is the default: its options can stand alone.
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// What holds for every command.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Run every route on this broker instead of its own
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// The configuration [default: loafer.toml, where there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// How logs are written
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum Command {
+    /// Run the routes until told to stop (the default)
+    #[command(long_about = RUN)]
+    Run(RunArgs),
+    /// List the routes: queue, provider, translator, concurrency, handler
+    Routes,
+    /// Connect, and verify queues, dead letters, leases and permissions; exit 1 if there is a problem
+    Check,
+    /// Put a message on a route's queue, and print the id it was given
+    Publish {
+        /// The route
+        route: String,
+        /// Where the payload is, byte for byte [default: stdin]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Options of run")]
+pub(crate) struct RunArgs {
+    /// Run this route only (can be given several times)
+    #[arg(long, value_name = "ROUTE")]
+    pub(crate) only: Vec<String>,
+    /// How long running handlers may go on when told to stop, as `30s` or `2m` [default: 25s]
+    #[arg(long, value_name = "DURATION", value_parser = loafer_core::parse_duration)]
+    pub(crate) drain: Option<Duration>,
+    /// Receive once on every route, handle what came, exit
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+impl Args {
+    /// What is to be done.
+    pub(crate) fn command(self) -> Command {
+        self.command.unwrap_or(Command::Run(self.run))
+    }
+}
+
+impl Command {
+    /// What could not be done where it failed: goes between the program's name and the reason.
+    pub(crate) fn cannot(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "can't start",
+            Self::Routes => "can't list its routes",
+            Self::Check => "can't be checked",
+            Self::Publish { .. } => "can't publish",
+        }
+    }
+}
+
+/// Reads the command line. The error prints itself: help and version are among them.
+pub(crate) fn parse(program: Program<'_>, line: impl IntoIterator<Item = OsString>) -> Result<Args, Error> {
+    let brokers: Vec<&'static str> = program.brokers.iter().map(|broker| broker.name()).collect();
+    let mut command = Args::command()
+        .name(program.name)
+        .version(program.version)
+        .about(format!("{} {}: an event service", program.name, program.version))
+        .after_help(AFTER_HELP.replace("SERVICE", program.name))
+        .mut_arg("provider", |arg| arg.value_parser(PossibleValuesParser::new(brokers)));
+    let mut matches = command.try_get_matches_from_mut(line)?;
+    let mut args = Args::from_arg_matches_mut(&mut matches)?;
+    match &mut args.command {
+        None => {}
+        Some(Command::Run(run)) => run.join(std::mem::take(&mut args.run)),
+        Some(_) if args.run == RunArgs::default() => {}
+        Some(_) => {
+            let text = "`--only`, `--drain` and `--once` are options of `run`";
+            return Err(command.error(ErrorKind::ArgumentConflict, text));
+        }
+    }
+    Ok(args)
+}
+
+impl RunArgs {
+    /// Takes what stood before the word `run`: it means the same there.
+    fn join(&mut self, before: Self) {
+        self.only.extend(before.only);
+        self.drain = self.drain.or(before.drain);
+        self.once |= before.once;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loafer_core::{BrokerKind, Memory};
+
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Args, Error> {
+        let program = Program { name: "friends", version: "1.2.3", brokers: &[BrokerKind::of::<Memory>()] };
+        parse(program, ["friends"].into_iter().chain(line.split_whitespace()).map(OsString::from))
+    }
+
+    fn refused(line: &str) -> (i32, String) {
+        let error = parsed(line).expect_err("should be refused");
+        (error.exit_code(), error.to_string())
+    }
+
+    #[test]
+    fn run_is_the_default() {
+        let args = parsed("").expect("parses");
+        assert_eq!((args.global.log_format, args.global.provider.clone()), (LogFormat::Text, None));
+        assert_eq!(args.command(), Command::Run(RunArgs::default()));
+    }
+
+    #[test]
+    fn the_options_of_run_mean_the_same_with_and_without_the_word() {
+        let expected = RunArgs { only: vec!["a".into(), "b".into()], drain: Some(Duration::from_secs(90)), once: true };
+        let options = "--only a --only b --drain 1m30s --once";
+        for line in [options.to_owned(), format!("run {options}"), "--once run --only a --only b --drain 90s".to_owned()] {
+            assert_eq!(parsed(&line).expect("parses").command(), Command::Run(expected.clone()), "{line}");
+        }
+    }
+
+    #[test]
+    fn global_options_stand_before_and_after_the_command() {
+        for line in ["--provider memory --config x.toml routes", "routes --provider memory --config x.toml"] {
+            let args = parsed(line).expect("parses");
+            assert_eq!(args.global.provider.as_deref(), Some("memory"));
+            assert_eq!(args.global.config, Some("x.toml".into()));
+            assert_eq!(args.command(), Command::Routes);
+        }
+    }
+
+    #[test]
+    fn an_unknown_provider_is_refused_with_the_known_ones() {
+        let (code, text) = refused("--provider memori");
+        assert_eq!(code, 2);
+        assert!(text.contains("memori") && text.contains("[possible values: memory]"), "{text}");
+    }
+
+    #[test]
+    fn what_belongs_to_run_is_refused_elsewhere() {
+        let (code, text) = refused("--once check");
+        assert_eq!(code, 2);
+        assert!(text.contains("options of `run`"), "{text}");
+        assert_eq!(refused("check --once").0, 2);
+    }
+
+    #[test]
+    fn a_duration_without_a_unit_is_told_how_one_is_written() {
+        let (_, text) = refused("--drain 30");
+        assert!(text.contains("`30` is no duration") && text.contains("\"20s\""), "{text}");
+    }
+
+    #[test]
+    fn help_and_version_are_no_failures() {
+        let (code, text) = refused("--version");
+        assert_eq!((code, text.as_str()), (0, "friends 1.2.3\n"));
+        let (code, text) = refused("--help");
+        assert_eq!(code, 0);
+        for part in ["run", "routes", "check", "publish", "--provider", "Exit codes", "RUST_LOG", "SENTRY_DSN", "friends check"] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+        assert!(!text.contains("SERVICE"), "{text}");
+        assert!(refused("run --help").1.contains("lines `ROUTE JSON` on stdin"));
+    }
+}

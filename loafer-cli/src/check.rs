@@ -1,0 +1,73 @@
+//! The command `check`: connects, and says what it found.
+
+use std::{
+    fmt::Write as _,
+    io::{IsTerminal as _, stdout},
+    process::ExitCode,
+};
+
+use loafer_core::{BoxError, Finding, Level, Manager};
+
+use crate::{logging, routes::print};
+
+pub(crate) async fn check(manager: &Manager) -> Result<ExitCode, BoxError> {
+    let findings = manager.check().await;
+    let colours = logging::colours(stdout().is_terminal());
+    print(&report(&findings, colours))?;
+    Ok(if count(&findings, Level::Problem) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn report(findings: &[(String, Vec<Finding>)], colours: bool) -> String {
+    let mut text = String::new();
+    for (route, found) in findings {
+        _ = writeln!(text, "{route}");
+        for finding in found {
+            let (mark, colour) = match finding.level {
+                Level::Good => ("✓", 32),
+                Level::Warning => ("! warning:", 33),
+                Level::Problem => ("✗ problem:", 31),
+            };
+            let lines = finding.text.replace('\n', "\n    ");
+            _ = match colours {
+                true => writeln!(text, "  \x1b[{colour}m{mark}\x1b[0m {lines}"),
+                false => writeln!(text, "  {mark} {lines}"),
+            };
+        }
+    }
+    let (problems, warnings) = (count(findings, Level::Problem), count(findings, Level::Warning));
+    let routes = amount(findings.len(), "route");
+    _ = writeln!(text, "{routes}: {}, {}", amount(problems, "problem"), amount(warnings, "warning"));
+    text
+}
+
+fn count(findings: &[(String, Vec<Finding>)], level: Level) -> usize {
+    findings.iter().flat_map(|(_, found)| found).filter(|finding| finding.level == level).count()
+}
+
+fn amount(count: usize, of: &str) -> String {
+    format!("{count} {of}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings() -> Vec<(String, Vec<Finding>)> {
+        let sound = ("a".to_owned(), vec![Finding::good("queue `a` exists")]);
+        let broken = ("b".to_owned(), vec![Finding::warning("max receives is 3"), Finding::problem("no queue `b`\ncreate it")]);
+        vec![sound, broken]
+    }
+
+    #[test]
+    fn each_route_has_its_findings_and_all_are_counted() {
+        let expected = "a\n  ✓ queue `a` exists\n\
+                        b\n  ! warning: max receives is 3\n  ✗ problem: no queue `b`\n    create it\n\
+                        2 routes: 1 problem, 1 warning\n";
+        assert_eq!(report(&findings(), false), expected);
+    }
+
+    #[test]
+    fn marks_are_coloured_on_a_terminal() {
+        assert!(report(&findings(), true).contains("\x1b[31m✗ problem:\x1b[0m no queue"));
+    }
+}

@@ -1,0 +1,105 @@
+//! From the command line to the command: runtime, what failed, exit code.
+
+use std::{error::Error as StdError, future::Future, process::ExitCode};
+
+use loafer_core::{App, BoxError, ManagerBuilder, Memory};
+use tokio::runtime;
+
+use crate::{
+    Program,
+    args::{self, Args, Command, Global},
+    check, logging, panics,
+    prepare::{self, Prepare},
+    publish, routes,
+    run::{self, Service},
+    signals::Signals,
+};
+
+pub(crate) fn run<F, Fut, E>(program: Program<'_>, routes: ManagerBuilder, setup: F) -> ExitCode
+where
+    F: FnOnce(App) -> Fut,
+    Fut: Future<Output = Result<App, E>>,
+    E: Into<BoxError>,
+{
+    let args = match args::parse(program, std::env::args_os()) {
+        Ok(args) => args,
+        Err(error) => {
+            // A closed pipe is no failure: `--help | head`.
+            _ = error.print();
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    logging::init(args.global.log_format);
+    panics::log();
+
+    let global = args.global.clone();
+    let command = args.command();
+    let cannot = command.cannot();
+    let runtime = match runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(program, cannot, &error),
+    };
+    let done = runtime.block_on(dispatch(program, &global, command, routes, setup));
+    // A blocking handler that was given up, or a read that never returns, must not keep the process.
+    runtime.shutdown_background();
+    done.unwrap_or_else(|error| failed(program, cannot, &*error))
+}
+
+async fn dispatch<F, Fut, E>(
+    program: Program<'_>,
+    global: &Global,
+    command: Command,
+    routes: ManagerBuilder,
+    setup: F,
+) -> Result<ExitCode, BoxError>
+where
+    F: FnOnce(App) -> Fut,
+    Fut: Future<Output = Result<App, E>>,
+    E: Into<BoxError>,
+{
+    let memory = (global.provider.as_deref() == Some(prepare::MEMORY)).then(Memory::new);
+    let prepare = Prepare::new(program, global, memory.clone());
+    match command {
+        Command::Run(args) => {
+            let mut signals = Signals::listen()?;
+            let start = async {
+                let manager = prepare.manager(routes, &args, setup).await?;
+                Service::start(program, manager, memory, args.once).await
+            };
+            tokio::select! {
+                started = start => Ok(started?.serve(&mut signals).await),
+                signal = signals.next() => {
+                    tracing::info!(signal, "stopped before it had started");
+                    Ok(ExitCode::SUCCESS)
+                }
+            }
+        }
+        Command::Routes => routes::list(&prepare.offline(routes, setup).await?),
+        Command::Check => check::check(&prepare.manager(routes, &Default::default(), setup).await?).await,
+        Command::Publish { route, file } => {
+            let manager = prepare.manager(routes, &Default::default(), setup).await?;
+            publish::publish(&manager, &route, file.as_deref()).await
+        }
+    }
+}
+
+/// Says why it did not work; one message.
+fn failed(program: Program<'_>, cannot: &str, error: &(dyn StdError + 'static)) -> ExitCode {
+    logging::fatal(&format!("{} {cannot}: {}", program.name, reason(error)));
+    ExitCode::FAILURE
+}
+
+/// The error and its causes, each once.
+pub(crate) fn reason(error: &(dyn StdError + 'static)) -> String {
+    let mut reason = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !reason.contains(&text) {
+            reason.push_str(": ");
+            reason.push_str(&text);
+        }
+        cause = error.source();
+    }
+    reason
+}

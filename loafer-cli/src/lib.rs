@@ -1,0 +1,86 @@
+//! The command line of a service: `run`, `routes`, `check` and `publish`, around the [manager](loafer_core::Manager).
+//!
+//! `loafer::main!` calls [`run`]; a program that makes its routes in code calls [`run_with`].
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `args` | what the command line says, and its help |
+//! | `command` | from there to the command: runtime, what failed, exit code |
+//! | `prepare` | configuration, `setup` and routes, made one manager |
+//! | `run`, `routes`, `check`, `publish` | the commands |
+//! | `signals`, `stdin` | what a running service hears |
+//! | `logging`, `text`, `panics` | what it says on stderr |
+//! | `sentry` | failures sent to Sentry, with the feature `sentry` |
+
+mod args;
+mod check;
+mod command;
+mod logging;
+mod panics;
+mod prepare;
+mod publish;
+mod routes;
+mod run;
+#[cfg(feature = "sentry")]
+mod sentry;
+mod signals;
+mod stdin;
+mod text;
+
+use std::{future::Future, process::ExitCode};
+
+use loafer_core::{App, BoxError, BrokerKind, Manager, ManagerBuilder};
+
+#[cfg(feature = "sentry")]
+pub use self::sentry::{InvalidDsn, Sentry};
+
+/// The program that a command line is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'b> {
+    /// Its name: in help, messages and reports.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// What `--provider` can name.
+    pub brokers: &'b [BrokerKind],
+}
+
+/// Does what the command line says, with every annotated handler of every linked crate; returns when it is done.
+///
+/// Called first thing in `main`: it makes its own tokio runtime, installs the program's log subscriber and panic hook, and hears SIGTERM and SIGINT.
+/// `setup` is awaited inside the runtime, on the main thread; it need not be `Send`.
+pub fn run<F, Fut, E>(program: Program<'_>, setup: F) -> ExitCode
+where
+    F: FnOnce(App) -> Fut,
+    Fut: Future<Output = Result<App, E>>,
+    E: Into<BoxError>,
+{
+    run_with(program, Manager::builder().registered(), setup)
+}
+
+/// As [`run`], with the routes of this builder. Its app, configuration, `only` and `once` give way to what setup and the command line say.
+///
+/// ```no_run
+/// use std::{convert::Infallible, process::ExitCode};
+///
+/// use loafer_cli::Program;
+/// use loafer_core::{App, BrokerKind, Json, Manager, Memory, Route};
+///
+/// async fn setup(app: App) -> Result<App, Infallible> {
+///     Ok(app.state("a pool of connections"))
+/// }
+///
+/// fn main() -> ExitCode {
+///     let route = Route::new("greetings").handler(Json, async |name: String| !name.is_empty());
+///     let program = Program { name: "greeter", version: "1.0.0", brokers: &[BrokerKind::of::<Memory>()] };
+///     loafer_cli::run_with(program, Manager::builder().route(route), setup)
+/// }
+/// ```
+pub fn run_with<F, Fut, E>(program: Program<'_>, routes: ManagerBuilder, setup: F) -> ExitCode
+where
+    F: FnOnce(App) -> Fut,
+    Fut: Future<Output = Result<App, E>>,
+    E: Into<BoxError>,
+{
+    command::run(program, routes, setup)
+}

@@ -1,0 +1,23 @@
+//! Panics, in the log.
+
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    panic::{self, PanicHookInfo},
+};
+
+/// Logs every panic with its place, instead of the standard library's text on stderr.
+///
+/// A handler's panic is one message not acked, and the framework says which: here it is said where it was.
+pub(crate) fn log() {
+    panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| format!("\n{backtrace}"));
+        let backtrace = backtrace.map(tracing::field::display);
+        tracing::error!(at, backtrace, "panicked: {}", text(panic));
+    }));
+}
+
+fn text<'p>(panic: &'p PanicHookInfo<'_>) -> &'p str {
+    panic.payload_as_str().unwrap_or("a value that is no text")
+}

@@ -1,0 +1,124 @@
+//! Configuration, `setup` and routes, made one manager.
+
+use std::{error::Error as StdError, fmt, future::Future, pin::pin, time::Duration};
+
+use loafer_core::{App, BoxError, Config, Manager, ManagerBuilder, Memory};
+use tokio::time::{Instant, interval_at};
+
+use crate::{
+    Program,
+    args::{Global, RunArgs},
+};
+
+/// What the broker in memory is called on the command line.
+pub(crate) const MEMORY: &str = "memory";
+
+/// After this long, and every time again, it is said that setup still runs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a manager is made with.
+pub(crate) struct Prepare<'p> {
+    program: Program<'p>,
+    global: &'p Global,
+    /// The broker in memory, where the command line asks for it.
+    memory: Option<Memory>,
+}
+
+/// `setup` failed.
+#[derive(Debug)]
+struct SetupFailed(BoxError);
+
+impl<'p> Prepare<'p> {
+    pub(crate) fn new(program: Program<'p>, global: &'p Global, memory: Option<Memory>) -> Self {
+        Self { program, global, memory }
+    }
+
+    /// The program as it would run.
+    pub(crate) async fn manager<F, Fut, E>(&self, routes: ManagerBuilder, run: &RunArgs, setup: F) -> Result<Manager, BoxError>
+    where
+        F: FnOnce(App) -> Fut,
+        Fut: Future<Output = Result<App, E>>,
+        E: Into<BoxError>,
+    {
+        let config = self.config(&routes)?.with_drain(run.drain);
+        let app = reporting(self.program, set_up(self.app(), setup).await?)?;
+        Ok(routes.config(config).app(app).only(&run.only).once(run.once).build()?)
+    }
+
+    /// The program as far as it is known without whatever `setup` needs: a list of routes wants no database.
+    pub(crate) async fn offline<F, Fut, E>(&self, routes: ManagerBuilder, setup: F) -> Result<Manager, BoxError>
+    where
+        F: FnOnce(App) -> Fut,
+        Fut: Future<Output = Result<App, E>>,
+        E: Into<BoxError>,
+    {
+        let config = self.config(&routes)?;
+        let app = set_up(self.app(), setup).await.unwrap_or_else(|error| {
+            let reason = crate::command::reason(&error);
+            tracing::warn!(reason, "what `setup` would change is not shown");
+            self.app()
+        });
+        Ok(routes.config(config).app(app).build()?)
+    }
+
+    fn config(&self, routes: &ManagerBuilder) -> Result<Config, BoxError> {
+        let names = routes.route_names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let config = Config::load(self.global.config.as_deref(), &names)?;
+        Ok(if self.memory.is_some() { config.with_log_bodies_by_default(true) } else { config })
+    }
+
+    /// What `setup` is given.
+    fn app(&self) -> App {
+        let mut app = App::new();
+        let named = self.program.brokers.iter().find(|broker| Some(broker.name()) == self.global.provider.as_deref());
+        if let Some(broker) = named {
+            app = app.provider(*broker);
+        }
+        match &self.memory {
+            Some(memory) => app.broker(memory.clone()),
+            None => app,
+        }
+    }
+}
+
+async fn set_up<F, Fut, E>(app: App, setup: F) -> Result<App, SetupFailed>
+where
+    F: FnOnce(App) -> Fut,
+    Fut: Future<Output = Result<App, E>>,
+    E: Into<BoxError>,
+{
+    let mut setup = pin!(setup(app));
+    let mut late = interval_at(Instant::now() + PATIENCE, PATIENCE);
+    loop {
+        tokio::select! {
+            app = &mut setup => return app.map_err(|error| SetupFailed(error.into())),
+            _ = late.tick() => tracing::warn!("`setup` still runs"),
+        }
+    }
+}
+
+#[cfg(feature = "sentry")]
+fn reporting(program: Program<'_>, app: App) -> Result<App, BoxError> {
+    Ok(match crate::Sentry::from_environment(program.name, program.version)? {
+        Some(sentry) => app.report(sentry),
+        None => app,
+    })
+}
+
+#[cfg(not(feature = "sentry"))]
+fn reporting(_: Program<'_>, app: App) -> Result<App, BoxError> {
+    Ok(app)
+}
+
+impl fmt::Display for SetupFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`setup` failed")
+    }
+}
+
+impl StdError for SetupFailed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.0)
+    }
+}

@@ -1,0 +1,136 @@
+//! The command `run`: a service from its start to its end.
+
+use std::{future::pending, process::ExitCode, time::Duration};
+
+use loafer_core::{BoxError, Ended, Manager, Memory, Running};
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    Program,
+    signals::Signals,
+    stdin::{Line, Lines},
+};
+
+/// How long what was cancelled may take to end: a blocking handler can't be cancelled, and the process does not wait for it.
+const CANCELLED: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether the last lease is settled, once the queues are empty.
+const SETTLING: Duration = Duration::from_millis(2);
+
+/// A service at work.
+pub(crate) struct Service {
+    running: Running,
+    /// Where lines on stdin are published.
+    feed: Option<Feed>,
+}
+
+/// Lines on stdin, and the broker they go to.
+struct Feed {
+    lines: Lines,
+    memory: Memory,
+}
+
+impl Service {
+    pub(crate) async fn start(
+        program: Program<'_>,
+        manager: Manager,
+        memory: Option<Memory>,
+        once: bool,
+    ) -> Result<Self, BoxError> {
+        if cfg!(panic = "abort") {
+            tracing::warn!("built with `panic = \"abort\"`: a handler that panics ends the whole process");
+        }
+        let mut feed = match memory {
+            Some(memory) => Some(Feed { lines: Lines::read()?, memory }),
+            None => None,
+        };
+        if once && let Some(mut feed) = feed.take() {
+            // Everything there is before the one receive.
+            while let Some(line) = feed.lines.next().await {
+                let route = line.route.clone();
+                if let Err(error) = manager.publish(&route, line.into_message()).await {
+                    tracing::warn!(reason = %error, "a line on stdin was not published");
+                }
+            }
+        }
+        let running = manager.start().await?;
+        announce(program, &running);
+        Ok(Self { running, feed })
+    }
+
+    /// Until it ended: by itself, by a signal, or because stdin did.
+    pub(crate) async fn serve(self, signals: &mut Signals) -> ExitCode {
+        let Self { running, feed } = self;
+        let ended = tokio::select! {
+            ended = running.ended() => ended,
+            signal = signals.next() => stop(&running, &format!("stopping: {signal}"), signals).await,
+            () = fed(&running, feed) => stop(&running, "stopping: stdin has ended and every message is settled", signals).await,
+        };
+        match ended {
+            Ended::Clean => {
+                tracing::info!("stopped");
+                ExitCode::SUCCESS
+            }
+            Ended::Unclean => {
+                tracing::error!("stopped, and not everything was finished: what was cut off is delivered again");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn announce(program: Program<'_>, running: &Running) {
+    let mut providers: Vec<&str> = running.routes().filter_map(|route| running.provider(route)).collect();
+    providers.sort_unstable();
+    providers.dedup();
+    tracing::info!(
+        service = program.name,
+        version = program.version,
+        routes = running.routes().count(),
+        provider = providers.join(","),
+        "running"
+    );
+    for route in running.routes() {
+        tracing::debug!(route, queue = running.queue(route), provider = running.provider(route), "receiving");
+    }
+}
+
+/// Drains; a further signal cuts off what still runs.
+async fn stop(running: &Running, why: &str, signals: &mut Signals) -> Ended {
+    tracing::info!("{why}");
+    running.shutdown();
+    tokio::select! {
+        ended = running.ended() => return ended,
+        signal = signals.next() => tracing::warn!("{signal} again: cutting off what still runs"),
+    }
+    running.cancel();
+    timeout(CANCELLED, running.ended()).await.unwrap_or(Ended::Unclean)
+}
+
+/// Publishes the lines of stdin; returns when they ended and everything is settled. Never, where no line came.
+async fn fed(running: &Running, feed: Option<Feed>) {
+    let Some(Feed { mut lines, memory }) = feed else { return pending().await };
+    let mut came = false;
+    while let Some(line) = lines.next().await {
+        came = true;
+        publish(running, line).await;
+    }
+    if !came {
+        return pending().await;
+    }
+    tracing::debug!("stdin has ended");
+    loop {
+        memory.settled().await;
+        if running.held() == 0 && memory.is_settled() {
+            return;
+        }
+        sleep(SETTLING).await;
+    }
+}
+
+async fn publish(running: &Running, line: Line) {
+    let route = line.route.clone();
+    if let Err(error) = running.publish(&route, line.into_message()).await {
+        tracing::warn!(reason = %error, "a line on stdin was not published");
+    }
+}

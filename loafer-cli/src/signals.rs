@@ -1,0 +1,78 @@
+//! The signals that tell a service to stop.
+
+use std::{io, process};
+
+use tokio::sync::mpsc;
+
+/// Signals that were asked for before the process is ended without another word: stop, cut off, now.
+const IMPATIENT: u32 = 3;
+
+/// SIGTERM and SIGINT, as they come.
+pub(crate) struct Signals {
+    seen: mpsc::UnboundedReceiver<&'static str>,
+}
+
+impl Signals {
+    /// Listens from now on. A task of its own listens, so that a third signal ends even a program whose main thread is blocked.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let mut source = Source::new()?;
+        let (sender, seen) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            for count in 1.. {
+                let name = source.next().await;
+                if count >= IMPATIENT {
+                    process::exit(1);
+                }
+                _ = sender.send(name);
+            }
+        });
+        Ok(Self { seen })
+    }
+
+    /// The name of the next one.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        match self.seen.recv().await {
+            Some(name) => name,
+            // The listening task never ends before the runtime.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(unix)]
+struct Source {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Source {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+#[cfg(windows)]
+struct Source {
+    interrupt: tokio::signal::windows::CtrlC,
+}
+
+#[cfg(windows)]
+impl Source {
+    fn new() -> io::Result<Self> {
+        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        self.interrupt.recv().await;
+        "Ctrl-C"
+    }
+}

@@ -1,0 +1,197 @@
+//! The whole program under construction: state, layers, hooks, options.
+
+use std::{
+    any::{Any, TypeId},
+    collections::{BTreeMap, HashMap},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tower::{Layer, Service};
+
+use crate::{
+    BoxError, Broker, Bus, HandlerService, Request, RouteOptions, Running, Verdict,
+    dynamic::DynBroker,
+    handler::{LayerFn, layered},
+    report::Report,
+    route::BrokerKind,
+};
+
+pub(crate) type Hook = Arc<dyn Fn(Running) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send + Sync>;
+
+/// The whole program under construction: state, layers, hooks and options. `setup` is given one and gives it back.
+///
+/// ```
+/// use loafer_core::{App, RouteOptions};
+///
+/// # struct Prices;
+/// # async fn connect() -> anyhow::Result<Prices> { Ok(Prices) }
+/// async fn setup(app: App) -> anyhow::Result<App> {
+///     let prices = connect().await?;
+///     Ok(app.state(prices).options("order-placed", RouteOptions::new().concurrency(50)))
+/// }
+/// ```
+#[derive(Default)]
+pub struct App {
+    state: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    /// With the route each is for; none: all routes.
+    layers: Vec<(Option<String>, LayerFn)>,
+    pub(crate) options: BTreeMap<String, RouteOptions>,
+    pub(crate) on_start: Vec<Hook>,
+    pub(crate) on_stop: Vec<Hook>,
+    pub(crate) reporters: Vec<Arc<dyn Report>>,
+    pub(crate) drain: Option<Duration>,
+    /// Takes the place of every route's own broker.
+    pub(crate) provider: Option<BrokerKind>,
+    pub(crate) bus: Bus,
+    /// One of each broker, made when first asked for: tests don't see each other's memory.
+    brokers: Mutex<HashMap<TypeId, Arc<dyn DynBroker>>>,
+}
+
+impl App {
+    /// An app with nothing set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with this value as state: what `State<S>` and the `&self` of a handler type give. One a type; a second one replaces the first.
+    #[must_use]
+    pub fn state<S: Send + Sync + 'static>(mut self, value: S) -> Self {
+        self.state.insert(TypeId::of::<S>(), Arc::new(value));
+        self
+    }
+
+    /// The same with a `tower` layer around every handler. Layers given first are outermost.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send> + Send + 'static,
+    {
+        self.layers.push((None, layered::erased(layer)));
+        self
+    }
+
+    /// The same with a `tower` layer around the handlers of one route.
+    #[must_use]
+    pub fn layer_for<L>(mut self, route: impl Into<String>, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send> + Send + 'static,
+    {
+        self.layers.push((Some(route.into()), layered::erased(layer)));
+        self
+    }
+
+    /// The same with options for one route. They outrank its attribute; `loafer.toml`, the environment and the command line outrank them.
+    #[must_use]
+    pub fn options(mut self, route: impl Into<String>, options: RouteOptions) -> Self {
+        let known = self.options.entry(route.into()).or_default();
+        *known = std::mem::take(known).overridden_by(options);
+        self
+    }
+
+    /// The same with a hook that runs once every route receives. An error stops the program.
+    #[must_use]
+    pub fn on_start<F, Fut, E>(mut self, hook: F) -> Self
+    where
+        F: Fn(Running) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.on_start.push(erased(hook));
+        self
+    }
+
+    /// The same with a hook that runs after the last message was settled, before the publishers close. An error is logged.
+    #[must_use]
+    pub fn on_stop<F, Fut, E>(mut self, hook: F) -> Self
+    where
+        F: Fn(Running) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.on_stop.push(erased(hook));
+        self
+    }
+
+    /// The same with somebody to tell of every message that failed: an error tracker.
+    #[must_use]
+    pub fn report(mut self, reporter: impl Report) -> Self {
+        self.reporters.push(Arc::new(reporter));
+        self
+    }
+
+    /// The same with this much time for running handlers at shutdown; else 25 s.
+    #[must_use]
+    pub fn drain(mut self, drain: Duration) -> Self {
+        self.drain = Some(drain);
+        self
+    }
+
+    /// The same with this broker instead of every route's own: `--provider NAME`.
+    #[must_use]
+    pub fn provider(mut self, broker: BrokerKind) -> Self {
+        self.provider = Some(broker);
+        self
+    }
+
+    /// The same with this value of a broker, where its `Default` would not do.
+    #[must_use]
+    pub fn broker<B: Broker>(self, broker: B) -> Self {
+        self.brokers.lock().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<B>(), Arc::new(broker));
+        self
+    }
+
+    /// The name of the broker that takes the place of every route's own, where the command line says so.
+    pub fn provider_name(&self) -> Option<&'static str> {
+        self.provider.map(|broker| broker.name())
+    }
+
+    /// What publishes on the broker of the service. Works once the routes are open.
+    pub fn bus(&self) -> Bus {
+        self.bus.clone()
+    }
+
+    /// The state of this type.
+    pub fn shared<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
+        self.state.get(&TypeId::of::<S>()).cloned()?.downcast().ok()
+    }
+
+    pub(crate) fn layers_of(&self, route: &str) -> Vec<LayerFn> {
+        let ours = self.layers.iter().filter(|(of, _)| of.as_deref().is_none_or(|of| of == route));
+        ours.map(|(_, layer)| layer.clone()).collect()
+    }
+
+    /// The names of the routes that layers and options were given for.
+    pub(crate) fn named_routes(&self) -> impl Iterator<Item = &str> {
+        let of_layers = self.layers.iter().filter_map(|(of, _)| of.as_deref());
+        of_layers.chain(self.options.keys().map(String::as_str))
+    }
+
+    pub(crate) fn broker_of(&self, kind: BrokerKind) -> Arc<dyn DynBroker> {
+        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        brokers.entry(kind.id).or_insert_with(|| kind.make()).clone()
+    }
+}
+
+fn erased<F, Fut, E>(hook: F) -> Hook
+where
+    F: Fn(Running) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<BoxError>,
+{
+    Arc::new(move |running| {
+        let hook = hook(running);
+        Box::pin(async move { hook.await.map_err(Into::into) })
+    })
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("state", &self.state.len()).field("layers", &self.layers.len()).finish_non_exhaustive()
+    }
+}

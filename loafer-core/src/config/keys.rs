@@ -1,0 +1,56 @@
+//! Which keys there are, and the nearest one to a wrong one.
+
+use toml::{Table, Value};
+
+use crate::RouteOptions;
+
+pub(super) const TOP: &[&str] = &["app", "drain", "log_bodies", "routes", "topics"];
+const TOPIC: &[&str] = &["name"];
+const BACKOFF: &[&str] = &["initial", "factor", "max", "jitter"];
+
+/// Every key is known, every route is the program's; else says which is not, and what it is nearest to.
+pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
+    known(table, TOP, "", "key")?;
+    if let Some(Value::Table(of_routes)) = table.get("routes") {
+        known(of_routes, routes, "routes.", "route")?;
+        for (route, options) in of_routes {
+            let Value::Table(options) = options else { continue };
+            let at = format!("routes.{route}.");
+            known(options, RouteOptions::KEYS, &at, "key")?;
+            if let Some(Value::Table(backoff)) = options.get("backoff") {
+                known(backoff, BACKOFF, &format!("{at}backoff."), "key")?;
+            }
+        }
+    }
+    if let Some(Value::Table(topics)) = table.get("topics") {
+        for (topic, options) in topics {
+            let Value::Table(options) = options else { continue };
+            known(options, TOPIC, &format!("topics.{topic}."), "key")?;
+        }
+    }
+    Ok(())
+}
+
+fn known(table: &Table, names: &[&str], at: &str, what: &str) -> Result<(), String> {
+    match table.keys().find(|key| !names.contains(&key.as_str())) {
+        Some(key) => Err(unknown(key, names, at, what)),
+        None => Ok(()),
+    }
+}
+
+/// Says that a name is unknown, and which known one it is nearest to.
+pub(crate) fn unknown(name: &str, known: &[&str], at: &str, what: &str) -> String {
+    let hint = match nearest(name, known) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None if known.is_empty() => format!("; this program has no {what}"),
+        None => format!("; known: {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+    };
+    format!("unknown {what} `{at}{name}`{hint}")
+}
+
+/// The known name nearest to a wrong one, where one is near.
+pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let distance = |known: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase());
+    let near = known.iter().copied().min_by_key(|known| distance(known))?;
+    (distance(near) <= (name.len() / 3).max(2)).then_some(near)
+}

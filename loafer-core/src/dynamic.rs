@@ -1,0 +1,59 @@
+//! Brokers and their routes with the types erased: once a route, so that the manager names no broker.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use crate::{Broker, Capabilities, Error, Finding, Open, Policy, Provider, Source, Topic, engine, publisher::DynPublisher};
+
+/// A future on the heap.
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Makes a broker.
+pub(crate) type Maker = fn() -> Arc<dyn DynBroker>;
+
+/// A broker whose type is not known.
+pub(crate) trait DynBroker: Send + Sync {
+    fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error>;
+    fn publisher(&self) -> Arc<dyn DynPublisher>;
+    fn queue_topic(&self, queue: &str) -> Topic;
+}
+
+impl<B: Broker> DynBroker for B {
+    fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error> {
+        Ok(Box::new(Broker::provider(self, source)?))
+    }
+
+    fn publisher(&self) -> Arc<dyn DynPublisher> {
+        Arc::new(Broker::publisher(self))
+    }
+
+    fn queue_topic(&self, queue: &str) -> Topic {
+        Broker::queue_topic(self, queue)
+    }
+}
+
+/// A provider whose type is not known.
+pub(crate) trait DynProvider: Send + Sync {
+    fn open(&self, mode: Open) -> BoxFuture<'_, Result<(), Error>>;
+    fn check<'a>(&'a self, policy: &'a Policy) -> BoxFuture<'a, Vec<Finding>>;
+    fn capabilities(&self) -> Capabilities;
+    /// Runs the route until it is told to stop and has settled everything, or its time is up.
+    fn run(self: Box<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()>;
+}
+
+impl<P: Provider> DynProvider for P {
+    fn open(&self, mode: Open) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(Provider::open(self, mode))
+    }
+
+    fn check<'a>(&'a self, policy: &'a Policy) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(Provider::check(self, policy))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Provider::capabilities(self)
+    }
+
+    fn run(self: Box<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()> {
+        Box::pin(engine::run(*self, route))
+    }
+}

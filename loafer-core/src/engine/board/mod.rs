@@ -1,0 +1,259 @@
+//! Who may do what next: the one lock of a route.
+
+mod desks;
+mod receiving;
+mod settling;
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::time::Instant;
+
+use self::desks::Desk;
+use super::Fate;
+use crate::Message;
+
+pub(super) use self::desks::{Call, Step};
+
+/// A message that waits for a worker.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) slot: u32,
+    pub(super) message: Message,
+}
+
+/// A message that waits for the settler.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) slot: u32,
+    pub(super) message: Message,
+    pub(super) fate: Fate,
+}
+
+/// How far a route has come; only ever forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Open,
+    /// Receives no more; what is buffered is handled.
+    Finishing,
+    /// Receives no more; what is buffered is released, what runs may finish.
+    Draining,
+    /// What runs is cancelled.
+    Cancelled,
+}
+
+/// The measures of a route, from its policy and what its broker can do.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    /// Handlers at once.
+    pub(super) concurrency: usize,
+    /// Messages held at once.
+    pub(super) places: usize,
+    /// Messages asked for at once.
+    pub(super) ask: usize,
+    /// Receives at once, at most.
+    pub(super) receivers: usize,
+    /// Settlements a call.
+    pub(super) settle_batch: usize,
+    /// How long a settlement may wait for others.
+    pub(super) linger: std::time::Duration,
+}
+
+/// Who may do what next: the one lock of a route. It knows no types of the provider or the handler.
+pub(super) struct Board {
+    state: Mutex<State>,
+    pub(super) limits: Limits,
+}
+
+struct State {
+    phase: Phase,
+    /// Leased, not started.
+    ready: VecDeque<Job>,
+    /// Handled, not settled.
+    done: VecDeque<Done>,
+    /// When the oldest of `done` came, where a settler lingers for it.
+    lingering: Option<Instant>,
+    /// Taken by workers and not yet `done`.
+    running: usize,
+    /// Taken by settlers and not yet free.
+    settling: usize,
+    /// Leased and not yet free: `ready`, running, `done` and settling.
+    held: usize,
+    /// Places promised to receives in flight.
+    reserved: usize,
+    /// Receives in flight.
+    receiving: usize,
+    /// Receives that should be in flight while there is room: grows on full answers, falls on empty ones.
+    target: usize,
+    /// One a worker, by its number.
+    desks: Vec<Desk>,
+    /// Workers with nothing to do.
+    idle: Vec<u32>,
+    /// A worker was called and has not come yet: one outstanding call a route.
+    called: bool,
+    /// Receivers that wait for places.
+    receivers: Vec<Waker>,
+    /// Receivers in flight: they watch for the end.
+    in_flight: Vec<Waker>,
+    /// Settlers that wait for a batch.
+    settlers: Vec<Waker>,
+    /// Waits for the end.
+    supervisor: Option<Waker>,
+}
+
+impl Board {
+    pub(super) fn new(limits: Limits) -> Self {
+        let state = State {
+            phase: Phase::Open,
+            ready: VecDeque::with_capacity(limits.places.min(1024)),
+            done: VecDeque::with_capacity(limits.settle_batch),
+            lingering: None,
+            running: 0,
+            settling: 0,
+            held: 0,
+            reserved: 0,
+            receiving: 0,
+            target: 1,
+            desks: Vec::new(),
+            idle: Vec::new(),
+            called: false,
+            receivers: Vec::new(),
+            in_flight: Vec::new(),
+            settlers: Vec::new(),
+            supervisor: None,
+        };
+        Self { state: Mutex::new(state), limits }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.lock().phase
+    }
+
+    /// Messages leased and not yet settled.
+    pub(super) fn held(&self) -> usize {
+        self.lock().held
+    }
+
+    /// Goes on to a later phase and wakes everybody to see it.
+    pub(super) fn close(&self, phase: Phase) {
+        let mut state = self.lock();
+        if phase <= state.phase {
+            return;
+        }
+        state.phase = phase;
+        if phase >= Phase::Draining {
+            let unstarted = mem::take(&mut state.ready);
+            let released = unstarted.into_iter().map(|Job { slot, message }| Done { slot, message, fate: Fate::Release });
+            state.done.extend(released);
+        }
+        if phase == Phase::Cancelled {
+            state.desks.iter().for_each(Desk::cancel);
+        }
+        state.idle.clear();
+        let mut wakers: Vec<_> = state.desks.iter_mut().filter_map(Desk::leave).collect();
+        wakers.append(&mut state.receivers);
+        wakers.append(&mut state.in_flight);
+        wakers.append(&mut state.settlers);
+        wakers.extend(state.supervisor.take());
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits until the route is closed and everything is settled, or it is cancelled.
+    pub(super) async fn settled(&self) {
+        self.supervise(|state| match state.phase {
+            Phase::Open => false,
+            Phase::Cancelled => true,
+            Phase::Finishing | Phase::Draining => state.held == 0 && state.receiving == 0,
+        })
+        .await;
+    }
+
+    /// Waits until nothing waits to be settled.
+    pub(super) async fn flushed(&self) {
+        self.supervise(|state| state.done.is_empty() && state.settling == 0).await;
+    }
+
+    async fn supervise(&self, over: impl Fn(&State) -> bool) {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if over(&state) {
+                return Poll::Ready(());
+            }
+            state.supervisor = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Waits until the route receives no more.
+    pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.phase > Phase::Open {
+            return Poll::Ready(());
+        }
+        register(&mut state.in_flight, cx);
+        Poll::Pending
+    }
+
+    /// Takes back a message whose lease was lost: true where it had not started, and its slot is free now.
+    pub(super) fn lose(&self, slot: u32) -> Option<Message> {
+        let mut state = self.lock();
+        if let Some(at) = state.ready.iter().position(|job| job.slot == slot) {
+            let job = state.ready.remove(at)?;
+            let wakers = state.free(1, &self.limits);
+            drop(state);
+            wakers.wake();
+            return Some(job.message);
+        }
+        let waker = state.desks.iter_mut().find(|desk| desk.runs(slot)).and_then(|desk| {
+            desk.cancel();
+            desk.waker()
+        });
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+        None
+    }
+}
+
+/// Who is to be woken once the lock is released.
+#[must_use]
+#[derive(Default)]
+struct Wakers([Option<Waker>; 2]);
+
+impl Wakers {
+    fn wake(self) {
+        self.0.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    /// Gives places back.
+    fn free(&mut self, places: usize, limits: &Limits) -> Wakers {
+        self.held -= places;
+        let receiver = if self.may_receive(limits) { self.receivers.pop() } else { None };
+        let supervisor = if self.phase > Phase::Open { self.supervisor.take() } else { None };
+        Wakers([receiver, supervisor])
+    }
+}
+
+/// Notes down who waits, once.
+fn register(waiting: &mut Vec<Waker>, cx: &Context<'_>) {
+    if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+        waiting.push(cx.waker().clone());
+    }
+}
+
+/// Takes back what was noted down: who has work does not wait.
+fn unregister(waiting: &mut Vec<Waker>, cx: &Context<'_>) {
+    waiting.retain(|waker| !waker.will_wake(cx.waker()));
+}

@@ -1,0 +1,81 @@
+//! Settlers at the board: when a batch is due.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use tokio::time::{Instant, Sleep};
+
+use super::{Board, Done, Limits, Phase, State, register, unregister};
+
+impl Board {
+    /// Waits until a batch is due and takes it; false once there will be none.
+    pub(in crate::engine) fn poll_batch(
+        &self,
+        batch: &mut Vec<Done>,
+        mut linger: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            let mut state = self.lock();
+            let overdue = state.lingering.is_some_and(|since| since + self.limits.linger <= Instant::now());
+            if state.due(&self.limits) || overdue {
+                let take = state.done.len().min(self.limits.settle_batch);
+                batch.extend(state.done.drain(..take));
+                state.settling += take;
+                state.lingering = None;
+                unregister(&mut state.settlers, cx);
+                let next = state.settler_for(&self.limits, false);
+                drop(state);
+                next.into_iter().for_each(Waker::wake);
+                return Poll::Ready(());
+            }
+            register(&mut state.settlers, cx);
+            if state.done.is_empty() {
+                return Poll::Pending;
+            }
+            let since = *state.lingering.get_or_insert_with(Instant::now);
+            drop(state);
+            linger.as_mut().reset(since + self.limits.linger);
+            ready!(linger.as_mut().poll(cx));
+        }
+    }
+
+    /// Messages to settle without a worker.
+    pub(in crate::engine) fn done(&self, done: Vec<Done>) {
+        let mut state = self.lock();
+        state.done.extend(done);
+        let settler = state.settler_for(&self.limits, true);
+        drop(state);
+        settler.into_iter().for_each(Waker::wake);
+    }
+
+    /// A batch was settled: its places are free. Says how many are held still.
+    pub(in crate::engine) fn freed(&self, places: usize) -> usize {
+        let mut state = self.lock();
+        state.settling -= places;
+        let wakers = state.free(places, &self.limits);
+        let held = state.held;
+        drop(state);
+        wakers.wake();
+        held
+    }
+}
+
+impl State {
+    /// A batch is due when it is full, when nothing else can join it, or when the route closes.
+    fn due(&self, limits: &Limits) -> bool {
+        !self.done.is_empty()
+            && (self.done.len() >= limits.settle_batch
+                || (self.ready.is_empty() && self.running == 0)
+                || self.phase > Phase::Open)
+    }
+
+    /// Whom to wake for what is done; with `linger`, also to wait for more of it.
+    pub(super) fn settler_for(&mut self, limits: &Limits, linger: bool) -> Option<Waker> {
+        let wanted = self.due(limits) || (linger && self.lingering.is_none() && !self.done.is_empty());
+        if wanted { self.settlers.pop() } else { None }
+    }
+}

@@ -1,0 +1,128 @@
+//! The lease keeper: renews every live lease of a route, in batches.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::{Shared, receiver::margin};
+use crate::{Provider, Renewed};
+
+pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: Duration) {
+    let mut keeper = Keeper { shared: &shared, lease, due: Vec::new(), receipts: Vec::new(), answers: Vec::new(), failing: false };
+    loop {
+        sleep(lease / 12).await;
+        keeper.look();
+        keeper.renew().await;
+    }
+}
+
+/// Buffers used again for every round.
+struct Keeper<'s, P: Provider> {
+    shared: &'s Shared<P>,
+    lease: Duration,
+    /// The slots to renew, and for how long.
+    due: Vec<(u32, Duration)>,
+    receipts: Vec<P::Receipt>,
+    answers: Vec<Renewed>,
+    /// One line a streak.
+    failing: bool,
+}
+
+impl<P: Provider> Keeper<'_, P> {
+    /// Finds the leases that are due, and those that ran out.
+    fn look(&mut self) {
+        let now = Instant::now();
+        let mut ran_out = Vec::new();
+        for (number, slot) in self.shared.slots().iter_mut() {
+            if slot.lost || slot.leaving {
+                continue;
+            }
+            if now >= slot.leased_until {
+                slot.lost = true;
+                ran_out.push(number);
+            } else if slot.leased_until - now <= self.lease / 3 {
+                let left = self.shared.capabilities.lease_ceiling.map(|most| most.saturating_sub(now - slot.received_at));
+                let by = left.map_or(self.lease, |left| left.min(self.lease));
+                // A renewal that would not outlast the lease is left out: the ceiling is near.
+                if by > slot.leased_until - now {
+                    self.due.push((number, by));
+                }
+            }
+        }
+        for slot in ran_out {
+            self.shared.lose(slot);
+        }
+    }
+
+    async fn renew(&mut self) {
+        let batch = self.shared.capabilities.settle_batch.max(1);
+        // Leases that share a length share a call.
+        self.due.sort_unstable_by_key(|(_, by)| *by);
+        let due = std::mem::take(&mut self.due);
+        for same in due.chunk_by(|(_, a), (_, b)| a == b) {
+            for chunk in same.chunks(batch) {
+                self.renew_batch(chunk, chunk[0].1).await;
+            }
+        }
+        self.due = due;
+        self.due.clear();
+    }
+
+    async fn renew_batch(&mut self, chunk: &[(u32, Duration)], by: Duration) {
+        let shared = self.shared;
+        let guard = shared.renewing.lock().await;
+        let mut renewed = Vec::with_capacity(chunk.len());
+        {
+            let mut slots = shared.slots();
+            for &(number, _) in chunk {
+                if let Some(slot) = slots.get_mut(number).filter(|slot| !slot.lost && !slot.leaving) {
+                    self.receipts.push(slot.receipt.clone());
+                    renewed.push(number);
+                }
+            }
+        }
+        if self.receipts.is_empty() {
+            return;
+        }
+        let sent = Instant::now();
+        shared.provider.renew(&self.receipts, by, &mut self.answers).await;
+        drop(guard);
+        self.receipts.clear();
+
+        let mut failure = None;
+        for (number, answer) in renewed.into_iter().zip(self.answers.drain(..)) {
+            match answer {
+                Renewed::Done => {
+                    if let Some(slot) = shared.slots().get_mut(number) {
+                        slot.leased_until = sent + by - margin(by);
+                    }
+                }
+                Renewed::Lost => {
+                    if let Some(slot) = shared.slots().get_mut(number) {
+                        slot.lost = true;
+                    }
+                    shared.lose(number);
+                }
+                Renewed::Failed(error) => failure = Some(error),
+            }
+        }
+        if let Some(error) = &failure
+            && !self.failing
+        {
+            let (route, queue) = (&shared.route.policy.route, &shared.route.policy.queue);
+            tracing::error!(%route, %queue, %error, "renewing leases failed: trying again until they run out");
+        }
+        self.failing = failure.is_some();
+    }
+}
+
+impl<P: Provider> Shared<P> {
+    /// A lease is lost: what waits is dropped, what runs is cancelled, what is handled is not sent.
+    fn lose(&self, slot: u32) {
+        if let Some(message) = self.board().lose(slot) {
+            self.slots().remove(slot);
+            self.route.stats.add(&super::RouteStats { lost: 1, ..Default::default() });
+            self.route.declined(&message, "its lease was lost before a handler was free: it comes again");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The way of a message: receivers lease, workers handle, settlers answer, the keeper renews.
+//!
+//! One [`Board`] a route says who may do what next; it knows no types. What depends on the provider's types stands in [`Shared`].
+
+mod board;
+mod fate;
+mod handled;
+mod keeper;
+mod receiver;
+mod route;
+mod settler;
+mod slots;
+mod stats;
+mod worker;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+
+use self::{
+    board::{Board, Done, Job, Phase},
+    fate::{Fate, RareFate},
+    handled::Handled,
+    slots::Slots,
+};
+use crate::{Capabilities, Provider};
+
+pub(crate) use self::route::{Closing, Parts, Route};
+pub use self::stats::{RouteStats, Stats};
+
+/// How long settlements get once the drain deadline has passed.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What the tasks of one route share and the provider's types shape.
+struct Shared<P: Provider> {
+    provider: P,
+    capabilities: Capabilities,
+    slots: Mutex<Slots<P::Receipt>>,
+    /// Held while a renewal is in flight: a retry delay set meanwhile would be overwritten by it.
+    renewing: tokio::sync::Mutex<()>,
+    route: Arc<Route>,
+}
+
+impl<P: Provider> Shared<P> {
+    fn slots(&self) -> MutexGuard<'_, Slots<P::Receipt>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn board(&self) -> &Board {
+        &self.route.board
+    }
+}
+
+/// Runs a route on its open provider until it is closed and has settled everything, or its time is up.
+pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
+    let capabilities = provider.capabilities();
+    let (receivers, settlers, lease) = (capabilities.receivers, capabilities.settlers, capabilities.lease);
+    let shared = Arc::new(Shared {
+        provider,
+        capabilities,
+        slots: Mutex::default(),
+        renewing: tokio::sync::Mutex::default(),
+        route: route.clone(),
+    });
+
+    let mut tasks = JoinSet::new();
+    for _ in 0..receivers.max(1) {
+        tasks.spawn(receiver::run(shared.clone()));
+    }
+    for _ in 0..settlers.max(1) {
+        tasks.spawn(settler::run(shared.clone()));
+    }
+    if let Some(lease) = lease {
+        tasks.spawn(keeper::run(shared.clone(), lease));
+    }
+
+    route.board.settled().await;
+    if route.board.phase() == Phase::Cancelled {
+        _ = tokio::time::timeout(LAST_WORDS, route.board.flushed()).await;
+    }
+    tasks.shutdown().await;
+    shared.provider.close().await;
+}

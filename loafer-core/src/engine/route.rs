@@ -1,0 +1,182 @@
+//! One route at work: what its tasks share whatever the provider.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::{Board, Handled, Job, Phase, Stats, board::{Call, Limits}, worker::Worker};
+use crate::{
+    Capabilities, Failure, Message, Metadata, Policy, Report,
+    extract::RouteName,
+    handler::Ready,
+};
+
+/// How much of a body is logged where bodies are logged.
+const LOGGED_BODY: usize = 2048;
+
+/// One route at work.
+pub(crate) struct Route {
+    pub(crate) policy: Policy,
+    pub(crate) names: Arc<RouteName>,
+    pub(crate) stats: Stats,
+    /// Whether its last receive and its last settlement went through.
+    healthy: AtomicBool,
+    /// One receive, then the end.
+    pub(super) once: bool,
+    /// Bodies may be logged: development.
+    log_bodies: bool,
+    pub(super) ready: Ready,
+    pub(super) handled: Handled,
+    pub(super) board: Board,
+    reporters: Vec<Arc<dyn Report>>,
+    /// Told whenever nothing is held.
+    quiet: Arc<Notify>,
+}
+
+/// What a route at work is made of.
+pub(crate) struct Parts {
+    pub(crate) policy: Policy,
+    pub(crate) names: Arc<RouteName>,
+    pub(crate) ready: Ready,
+    pub(crate) once: bool,
+    pub(crate) log_bodies: bool,
+    pub(crate) reporters: Vec<Arc<dyn Report>>,
+    pub(crate) quiet: Arc<Notify>,
+}
+
+/// How a route is brought to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// Release what has not started; let the rest finish.
+    Drain,
+    /// Cancel what runs.
+    Cancel,
+}
+
+impl Route {
+    pub(crate) fn new(parts: Parts, capabilities: &Capabilities) -> Self {
+        let Parts { policy, names, ready, once, log_bodies, reporters, quiet } = parts;
+        let limits = limits(&policy, capabilities);
+        Self {
+            policy,
+            names,
+            stats: Stats::default(),
+            healthy: AtomicBool::new(true),
+            once,
+            log_bodies,
+            ready,
+            handled: Handled::default(),
+            board: Board::new(limits),
+            reporters,
+            quiet,
+        }
+    }
+
+    pub(crate) fn close(&self, how: Closing) {
+        self.board.close(match how {
+            Closing::Drain => Phase::Draining,
+            Closing::Cancel => Phase::Cancelled,
+        });
+    }
+
+    /// Messages leased and not yet settled.
+    pub(crate) fn held(&self) -> usize {
+        self.board.held()
+    }
+
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// Notes how a call to the broker went; true where that changed.
+    pub(super) fn went(&self, well: bool) -> bool {
+        self.healthy.swap(well, Ordering::Relaxed) != well
+    }
+
+    /// Gives places back.
+    pub(super) fn freed(&self, places: usize) {
+        if self.board.freed(places) == 0 {
+            self.quiet.notify_waiters();
+        }
+    }
+
+    /// Puts leased messages where workers find them.
+    pub(super) fn offer(self: &Arc<Self>, jobs: &mut std::collections::VecDeque<Job>) {
+        let call = self.board.offer(jobs);
+        self.answer(call);
+    }
+
+    /// Brings the worker that the board called for.
+    pub(super) fn answer(self: &Arc<Self>, call: Call) {
+        match call {
+            Call::Nobody => {}
+            Call::Wake(waker) => waker.wake(),
+            Call::Hire(number, cancelled) => {
+                tokio::spawn(Worker::new(self.clone(), number, cancelled));
+            }
+        }
+    }
+
+    /// A message failed: logged, reported, counted.
+    pub(super) fn failed(&self, failure: &Failure) {
+        let message = failure.message();
+        tracing::error!(
+            route = %self.policy.route,
+            queue = %self.policy.queue,
+            message_id = %message.id(),
+            attempt = message.attempt(),
+            kind = failure.kind().as_str(),
+            reason = failure.reason(),
+            body = self.body_of(message),
+            "message not acked"
+        );
+        self.stats.add(&super::RouteStats { failed: 1, ..Default::default() });
+        for reporter in &self.reporters {
+            reporter.failed(failure);
+        }
+    }
+
+    /// A message was not acked, and nothing failed.
+    pub(super) fn declined(&self, message: &Message, reason: &str) {
+        tracing::warn!(
+            route = %self.policy.route,
+            queue = %self.policy.queue,
+            message_id = %message.id(),
+            attempt = message.attempt(),
+            reason,
+            body = self.body_of(message),
+            "message not acked"
+        );
+    }
+
+    pub(super) fn metadata_of(&self, message: &Message) -> Metadata {
+        Metadata::of(message, &self.names)
+    }
+
+    /// The body, where bodies are logged.
+    fn body_of(&self, message: &Message) -> Option<String> {
+        let body = &message.payload()[..message.payload().len().min(LOGGED_BODY)];
+        self.log_bodies.then(|| String::from_utf8_lossy(body).into_owned())
+    }
+}
+
+fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
+    let batch = capabilities.receive_batch.max(1);
+    // A call costs the same for one message as for a batch: at least a batch is leased ahead, and as much as keeps every handler busy while the next call runs.
+    let prefetch = policy.prefetch.unwrap_or_else(|| batch.max(policy.concurrency.min(10 * batch)));
+    let places = policy.concurrency + prefetch;
+    Limits {
+        concurrency: policy.concurrency,
+        places,
+        ask: batch.min(places),
+        receivers: capabilities.receivers.max(1),
+        settle_batch: capabilities.settle_batch.max(1),
+        linger: if capabilities.settle_batch > 1 { capabilities.linger } else { Duration::ZERO },
+    }
+}

@@ -1,0 +1,282 @@
+//! A settler: turns what was said of messages into batched settlements.
+
+use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::time::{Instant, sleep};
+
+use super::{Done, Fate, RareFate, RouteStats, Shared};
+use crate::{DeadLetter, FailureKind, Message, Provider, Settle, Settled, Settlement, Undecodable};
+
+/// How often a settlement is tried. The lease is renewed meanwhile.
+const TRIES: usize = 8;
+/// The longest reason of a dead letter, in bytes.
+const REASON: usize = 512;
+
+pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
+    let mut settler = Settler::new(&shared);
+    let mut linger = pin!(sleep(Duration::ZERO));
+    loop {
+        poll_fn(|cx| shared.board().poll_batch(&mut settler.taken, linger.as_mut(), cx)).await;
+        settler.settle().await;
+    }
+}
+
+/// Buffers used again for every batch.
+struct Settler<'s, P: Provider> {
+    shared: &'s Shared<P>,
+    taken: Vec<Done>,
+    batch: Vec<Settle<P::Receipt>>,
+    /// The slot of each entry of `batch`.
+    slots: Vec<u32>,
+    answers: Vec<Settled>,
+    counts: RouteStats,
+}
+
+impl<'s, P: Provider> Settler<'s, P> {
+    fn new(shared: &'s Shared<P>) -> Self {
+        let size = shared.board().limits.settle_batch;
+        Self {
+            shared,
+            taken: Vec::with_capacity(size),
+            batch: Vec::with_capacity(size),
+            slots: Vec::with_capacity(size),
+            answers: Vec::with_capacity(size),
+            counts: RouteStats::default(),
+        }
+    }
+
+    async fn settle(&mut self) {
+        let places = self.taken.len();
+        self.prepare();
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(10))
+            .with_max_times(TRIES - 1)
+            .with_jitter()
+            .build();
+        while !self.batch.is_empty() {
+            self.answers.clear();
+            if self.batch.iter().all(|entry| matches!(entry.settlement, Settlement::Ack)) {
+                self.shared.provider.settle(&self.batch, &mut self.answers).await;
+            } else {
+                let _renewals_wait = self.shared.renewing.lock().await;
+                self.shared.provider.settle(&self.batch, &mut self.answers).await;
+            }
+            if self.conclude() {
+                break;
+            }
+            match pauses.next() {
+                Some(pause) => sleep(pause).await,
+                None => self.give_up(),
+            }
+        }
+        self.shared.route.stats.add(&std::mem::take(&mut self.counts));
+        self.shared.route.freed(places);
+    }
+
+    /// From what was said to what is sent. What needs no call is over here.
+    fn prepare(&mut self) {
+        let shared = self.shared;
+        let now = Instant::now();
+        let mut slots = shared.slots();
+        for Done { slot, message, fate } in self.taken.drain(..) {
+            let Some(lease) = slots.get_mut(slot) else { continue };
+            if lease.lost || matches!(fate, Fate::Forget) || now >= lease.leased_until {
+                // A stale receipt may still delete what somebody else is handling.
+                if matches!(fate, Fate::Ack) {
+                    shared.route.handled.remember(message.id().clone());
+                }
+                self.counts.lost += 1;
+                slots.remove(slot);
+                continue;
+            }
+            let settlement = shared.settlement(&message, fate);
+            if matches!(settlement, Settlement::Retry { after: None }) && shared.capabilities.lease.is_some() {
+                self.counts.retried += 1;
+                slots.remove(slot);
+                continue;
+            }
+            lease.leaving = !matches!(settlement, Settlement::Ack);
+            self.batch.push(Settle { receipt: lease.receipt.clone(), message, settlement });
+            self.slots.push(slot);
+        }
+    }
+
+    /// Reads the answers; what failed stays in the batch. True where nothing did.
+    fn conclude(&mut self) -> bool {
+        if self.answers.iter().all(|answer| matches!(answer, Settled::Done)) && self.answers.len() == self.batch.len() {
+            let mut slots = self.shared.slots();
+            for (slot, entry) in self.slots.drain(..).zip(self.batch.drain(..)) {
+                count(&mut self.counts, &entry.settlement);
+                slots.remove(slot);
+                if !self.shared.route.handled.is_empty() {
+                    self.shared.route.handled.forget(entry.message.id());
+                }
+            }
+            drop(slots);
+            self.shared.settled_well();
+            return true;
+        }
+        self.conclude_partly()
+    }
+
+    #[cold]
+    fn conclude_partly(&mut self) -> bool {
+        let shared = self.shared;
+        let mut failed = (Vec::new(), Vec::new());
+        let entries = self.slots.drain(..).zip(self.batch.drain(..));
+        let answers = self.answers.drain(..).map(Some).chain(std::iter::repeat_with(|| None));
+        for ((slot, mut entry), answer) in entries.zip(answers) {
+            match answer {
+                Some(Settled::Done) => {
+                    count(&mut self.counts, &entry.settlement);
+                    shared.route.handled.forget(entry.message.id());
+                }
+                Some(Settled::Lost) => {
+                    self.counts.lost += 1;
+                    shared.lost(&entry.message, &entry.settlement);
+                }
+                Some(Settled::NoDeadLetterTarget) => {
+                    shared.route.declined(
+                        &entry.message,
+                        "there is no dead-letter queue to put it in: retried instead; set a redrive policy on the queue",
+                    );
+                    entry.settlement = Settlement::Retry { after: shared.backoff(entry.message.attempt()) };
+                    if matches!(entry.settlement, Settlement::Retry { after: Some(_) }) || shared.capabilities.lease.is_none() {
+                        failed.0.push(entry);
+                        failed.1.push(slot);
+                        continue;
+                    }
+                    self.counts.retried += 1;
+                }
+                Some(Settled::Failed(error)) => {
+                    shared.settle_failed(&entry.message, &entry.settlement, &error);
+                    failed.0.push(entry);
+                    failed.1.push(slot);
+                    continue;
+                }
+                None => {
+                    failed.0.push(entry);
+                    failed.1.push(slot);
+                    continue;
+                }
+            }
+            shared.slots().remove(slot);
+        }
+        (self.batch, self.slots) = failed;
+        self.batch.is_empty()
+    }
+
+    /// Every try failed: the messages come again at the end of their leases.
+    #[cold]
+    fn give_up(&mut self) {
+        let mut slots = self.shared.slots();
+        for (slot, entry) in self.slots.drain(..).zip(self.batch.drain(..)) {
+            self.counts.lost += 1;
+            self.shared.lost(&entry.message, &entry.settlement);
+            slots.remove(slot);
+        }
+    }
+}
+
+fn count(counts: &mut RouteStats, settlement: &Settlement) {
+    match settlement {
+        Settlement::Ack => counts.acked += 1,
+        Settlement::Retry { .. } => counts.retried += 1,
+        Settlement::DeadLetter(_) => counts.rejected += 1,
+        Settlement::Release => counts.released += 1,
+    }
+}
+
+impl<P: Provider> Shared<P> {
+    fn settlement(&self, message: &Message, fate: Fate) -> Settlement {
+        let rare = match fate {
+            Fate::Ack => return Settlement::Ack,
+            Fate::Release | Fate::Forget => return Settlement::Release,
+            Fate::Nack if self.used_up(message) => {
+                return self.dead_letter(message, "attempts", "the handler returned false on its last attempt");
+            }
+            Fate::Nack => return Settlement::Retry { after: self.backoff(message.attempt()) },
+            Fate::Rare(rare) => *rare,
+        };
+        match rare {
+            RareFate::Retry(_) if self.used_up(message) => {
+                self.dead_letter(message, "attempts", "the handler asked for a retry on its last attempt")
+            }
+            RareFate::Retry(after) => Settlement::Retry { after: Some(self.within_limits(after)) },
+            RareFate::Reject(reason) => self.dead_letter(message, "rejected", &reason),
+            RareFate::Failed(FailureKind::Undecodable, reason) if self.route.policy.undecodable == Undecodable::Reject => {
+                self.dead_letter(message, FailureKind::Undecodable.as_str(), &reason)
+            }
+            RareFate::Failed(kind, reason) if self.used_up(message) => self.dead_letter(message, kind.as_str(), &reason),
+            RareFate::Failed(..) => Settlement::Retry { after: self.backoff(message.attempt()) },
+        }
+    }
+
+    fn used_up(&self, message: &Message) -> bool {
+        self.route.policy.max_attempts.is_some_and(|most| message.attempt() >= most)
+    }
+
+    fn backoff(&self, attempt: u32) -> Option<Duration> {
+        let backoff = self.route.policy.backoff.as_ref()?;
+        Some(self.within_limits(backoff.delay(attempt)))
+    }
+
+    fn within_limits(&self, delay: Duration) -> Duration {
+        self.capabilities.max_delay.map_or(delay, |most| delay.min(most))
+    }
+
+    #[cold]
+    fn dead_letter(&self, message: &Message, kind: &str, reason: &str) -> Settlement {
+        let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
+        let end = (0..=reason.len().min(REASON)).rev().find(|&at| reason.is_char_boundary(at)).unwrap_or(0);
+        Settlement::DeadLetter(Arc::new(DeadLetter {
+            event_id: message.id().to_string(),
+            correlation_id: message.correlation_id().map(str::to_owned),
+            route: self.route.policy.route.clone(),
+            queue: self.route.policy.queue.clone(),
+            topic: message.topic().map(str::to_owned),
+            handler: self.route.names.handler.to_owned(),
+            attempts: message.attempt(),
+            first_failed_at: (message.attempt() <= 1).then(|| now.clone()),
+            failed_at: now,
+            kind: kind.to_owned(),
+            reason: Some(reason[..end].to_owned()),
+            retried_from: message.headers().get(DeadLetter::RETRIED_FROM).map(str::to_owned),
+        }))
+    }
+
+    /// The lease was not ours any more. A message that was handled is remembered, and acked when it comes again.
+    #[cold]
+    fn lost(&self, message: &Message, settlement: &Settlement) {
+        if matches!(settlement, Settlement::Ack) {
+            self.route.handled.remember(message.id().clone());
+        }
+        tracing::warn!(
+            route = %self.route.policy.route,
+            queue = %self.route.policy.queue,
+            message_id = %message.id(),
+            attempt = message.attempt(),
+            ?settlement,
+            "the message could not be settled: it comes again at the end of its lease"
+        );
+    }
+
+    #[cold]
+    fn settle_failed(&self, message: &Message, settlement: &Settlement, error: &crate::Error) {
+        let (route, queue, message_id) = (&self.route.policy.route, &self.route.policy.queue, message.id());
+        if self.route.went(false) {
+            tracing::error!(%route, %queue, %message_id, ?settlement, %error, "settling failed: trying again");
+        } else {
+            tracing::debug!(%route, %queue, %message_id, ?settlement, %error, "settling failed again");
+        }
+    }
+
+    fn settled_well(&self) {
+        if !self.route.is_healthy() && self.route.went(true) {
+            tracing::info!(route = %self.route.policy.route, queue = %self.route.policy.queue, "settling again");
+        }
+    }
+}

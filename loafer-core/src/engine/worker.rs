@@ -1,0 +1,280 @@
+//! A worker: runs one handler call at a time, in a place made once.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use tokio::{task::coop, time::Sleep};
+use tracing::{Span, level_filters::LevelFilter};
+
+use super::{Done, Fate, Job, RareFate, Route, board::Step};
+use crate::{
+    BoxError, Failure, FailureKind, Message, Verdict,
+    dynamic::BoxFuture,
+    handler::{Place, caught},
+    outcome::{Rare, Said},
+};
+
+/// The most messages a worker takes at once.
+const CHUNK: usize = 32;
+/// Longer than this for what it took, and a worker takes less: the others can have it.
+const SLICE: Duration = Duration::from_micros(50);
+
+/// Runs one handler call at a time. Messages whose handlers never wait are taken by the chunk, under one lock.
+pub(super) struct Worker {
+    route: Arc<Route>,
+    number: u32,
+    /// Set when the lease of what it runs is lost, or the route is cancelled.
+    cancelled: Arc<AtomicBool>,
+    place: Box<dyn Place>,
+    stage: Stage,
+    chunk: VecDeque<Job>,
+    outcomes: Vec<Done>,
+    /// How many messages it may take: 1 once a handler waited or took its time.
+    most: usize,
+    /// Of the running call.
+    span: Span,
+    /// Made when a handler first waits on a route with a `timeout`; reset for every further one.
+    timeout: Option<Pin<Box<Sleep>>>,
+}
+
+enum Stage {
+    /// At the board, or with a chunk to run through.
+    Idle,
+    /// The handler waits.
+    Running(Job),
+    /// A blocking handler is past its time or its lease: its place is kept until it returns, what it says is ignored.
+    Abandoned(Job, Judged),
+    /// The route's `on_error` is asked.
+    Failing(Job, Box<Failed>),
+}
+
+/// What became of a call.
+enum Judged {
+    Settle(Fate),
+    /// It failed, and the route has an `on_error`.
+    Ask(Box<Failed>),
+}
+
+/// A failure on its way through `on_error`.
+struct Failed {
+    kind: FailureKind,
+    reason: String,
+    answer: BoxFuture<'static, Verdict>,
+}
+
+impl Worker {
+    pub(super) fn new(route: Arc<Route>, number: u32, cancelled: Arc<AtomicBool>) -> Self {
+        let place = route.ready.place(&route.names);
+        Self {
+            route,
+            number,
+            cancelled,
+            place,
+            stage: Stage::Idle,
+            chunk: VecDeque::with_capacity(CHUNK),
+            outcomes: Vec::with_capacity(CHUNK),
+            most: 1,
+            span: Span::none(),
+            timeout: None,
+        }
+    }
+
+    /// Runs through the chunk, until a call waits or `on_error` is to be asked: the rest goes back to the board then.
+    fn run_chunk(&mut self, cx: &mut Context<'_>) {
+        let (started, taken) = (Instant::now(), self.chunk.len());
+        while let Some(job) = self.chunk.pop_front() {
+            let Poll::Ready(verdict) = self.start(&job.message, cx) else {
+                self.hand_back(job.slot, cx);
+                self.arm_timeout();
+                self.stage = Stage::Running(job);
+                return;
+            };
+            match self.judge(&job.message, verdict) {
+                Judged::Settle(fate) => self.outcomes.push(job.done(fate)),
+                Judged::Ask(failed) => {
+                    self.hand_back(job.slot, cx);
+                    self.stage = Stage::Failing(job, failed);
+                    return;
+                }
+            }
+        }
+        self.most = match started.elapsed() {
+            slow if slow > SLICE => (taken / 2).max(1),
+            _ => (taken * 2).clamp(self.most, CHUNK),
+        };
+    }
+
+    fn hand_back(&mut self, slot: u32, cx: &Context<'_>) {
+        self.most = 1;
+        let call = self.route.board.hand_back(self.number, slot, &mut self.outcomes, &mut self.chunk, cx);
+        self.route.answer(call);
+    }
+
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        if LevelFilter::current() < LevelFilter::ERROR {
+            return self.place.start(message.clone(), cx);
+        }
+        self.span = tracing::info_span!(
+            "message",
+            route = %self.route.policy.route,
+            message_id = %message.id(),
+            attempt = message.attempt()
+        );
+        let _entered = self.span.enter();
+        self.place.start(message.clone(), cx)
+    }
+
+    fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let _entered = self.span.enter();
+        self.place.poll(cx)
+    }
+
+    /// What is to become of a message of which this was said.
+    fn judge(&mut self, message: &Message, verdict: Verdict) -> Judged {
+        Judged::Settle(match verdict.0 {
+            Said::Ack => Fate::Ack,
+            Said::Nack => {
+                self.route.declined(message, "the handler returned false");
+                Fate::Nack
+            }
+            Said::Rare(rare) => match *rare {
+                Rare::Failed(kind, error) => return self.fail(message, kind, error),
+                Rare::Retry(after) => {
+                    self.route.declined(message, &format!("the handler asked for a retry after {after:?}"));
+                    Fate::Rare(Box::new(RareFate::Retry(after)))
+                }
+                Rare::Reject(reason) => {
+                    self.route.declined(message, &format!("the handler rejected it: {reason}"));
+                    Fate::Rare(Box::new(RareFate::Reject(reason.into_owned())))
+                }
+            },
+        })
+    }
+
+    #[cold]
+    fn fail(&mut self, message: &Message, kind: FailureKind, error: BoxError) -> Judged {
+        let failure = Failure::new(kind, error, message.clone()).with_metadata(self.route.metadata_of(message));
+        let reason = failure.reason();
+        self.span.in_scope(|| self.route.failed(&failure));
+        match &self.route.ready.on_error {
+            Some(on_error) => Judged::Ask(Box::new(Failed { kind, reason, answer: on_error(failure) })),
+            None => Judged::Settle(Fate::failed(kind, reason)),
+        }
+    }
+
+    /// A call is over: to the settler, or to `on_error`.
+    fn conclude(&mut self, job: Job, judged: Judged) -> Poll<()> {
+        match judged {
+            Judged::Settle(fate) => {
+                self.span = Span::none();
+                self.outcomes.push(job.done(fate));
+            }
+            Judged::Ask(failed) => self.stage = Stage::Failing(job, failed),
+        }
+        Poll::Ready(())
+    }
+
+    fn arm_timeout(&mut self) {
+        let Some(after) = self.route.policy.timeout else { return };
+        let deadline = tokio::time::Instant::now() + after;
+        match &mut self.timeout {
+            Some(timeout) => timeout.as_mut().reset(deadline),
+            None => self.timeout = Some(Box::pin(tokio::time::sleep_until(deadline))),
+        }
+    }
+
+    /// A waiting handler: until it returns, its time is up, or its lease is lost.
+    fn wait(&mut self, job: Job, cx: &mut Context<'_>) -> Poll<()> {
+        if let Poll::Ready(verdict) = self.poll_running(cx) {
+            let judged = self.judge(&job.message, verdict);
+            return self.conclude(job, judged);
+        }
+        let judged = if self.cancelled.swap(false, Ordering::Acquire) {
+            self.route.declined(&job.message, "cancelled: its lease was lost, or the time to drain is over");
+            Judged::Settle(Fate::Forget)
+        } else if self.timeout.as_mut().is_some_and(|timeout| timeout.as_mut().poll(cx).is_ready()) {
+            let after = humantime::format_duration(self.route.policy.timeout.unwrap_or_default());
+            let error = format!("the handler took longer than the route's `timeout` of {after}");
+            self.fail(&job.message, FailureKind::Timeout, error.into())
+        } else {
+            self.stage = Stage::Running(job);
+            return Poll::Pending;
+        };
+        if self.place.cancel() { self.conclude(job, judged) } else { self.outlast(job, judged, cx) }
+    }
+
+    /// Waits for a blocking handler that can't be cancelled; what it says is ignored.
+    fn outlast(&mut self, job: Job, judged: Judged, cx: &mut Context<'_>) -> Poll<()> {
+        if self.poll_running(cx).is_pending() {
+            self.stage = Stage::Abandoned(job, judged);
+            return Poll::Pending;
+        }
+        self.conclude(job, judged)
+    }
+
+    /// `on_error` has the last word; where it fails itself, the failure stands.
+    fn ask(&mut self, job: Job, mut failed: Box<Failed>, cx: &mut Context<'_>) -> Poll<()> {
+        let answer = {
+            let _entered = self.span.enter();
+            caught(|| failed.answer.as_mut().poll(cx))
+        };
+        let Poll::Ready(verdict) = answer else {
+            self.stage = Stage::Failing(job, failed);
+            return Poll::Pending;
+        };
+        let fate = match Fate::from(verdict) {
+            Fate::Nack => Fate::failed(failed.kind, failed.reason),
+            Fate::Rare(rare) => match *rare {
+                RareFate::Failed(_, reason) => {
+                    self.route.declined(&job.message, &format!("the route's `on_error` failed too: {reason}"));
+                    Fate::failed(failed.kind, failed.reason)
+                }
+                rare => Fate::Rare(Box::new(rare)),
+            },
+            other => other,
+        };
+        self.conclude(job, Judged::Settle(fate))
+    }
+}
+
+impl Job {
+    fn done(self, fate: Fate) -> Done {
+        Done { slot: self.slot, message: self.message, fate }
+    }
+}
+
+impl Future for Worker {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        loop {
+            match std::mem::replace(&mut this.stage, Stage::Idle) {
+                Stage::Idle => {
+                    // A handler that never waits must not keep its thread from the route's other tasks.
+                    let budget = ready!(coop::poll_proceed(cx));
+                    let board = &this.route.board;
+                    let (step, call) = board.exchange(this.number, &mut this.outcomes, &mut this.chunk, this.most, cx);
+                    this.route.answer(call);
+                    match ready!(step) {
+                        Step::Work => this.run_chunk(cx),
+                        Step::Stop => return Poll::Ready(()),
+                    }
+                    budget.made_progress();
+                }
+                Stage::Running(job) => ready!(this.wait(job, cx)),
+                Stage::Abandoned(job, judged) => ready!(this.outlast(job, judged, cx)),
+                Stage::Failing(job, failed) => ready!(this.ask(job, failed, cx)),
+            }
+        }
+    }
+}

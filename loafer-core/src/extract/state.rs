@@ -1,0 +1,84 @@
+//! The app's state as an argument.
+
+use std::{any::type_name, fmt, ops::Deref, sync::Arc};
+
+use super::{Context, FromContext, Missing, Rejection};
+use crate::App;
+
+/// The app's value of this type, shared by all handlers: what [`App::state`] was given.
+///
+/// `S` need not be `Clone`. It dereferences to `S`; in a unit test it is made by [`State::new`].
+///
+/// ```
+/// use loafer_core::State;
+///
+/// struct Prices { cents: u64 }
+///
+/// async fn order_placed(order: u64, prices: State<Prices>) -> bool {
+///     order * prices.cents > 0
+/// }
+///
+/// # async fn test() {
+/// assert!(order_placed(2, State::new(Prices { cents: 5 })).await);
+/// # }
+/// ```
+pub struct State<S>(pub Arc<S>);
+
+impl<S> State<S> {
+    /// Shares this value.
+    pub fn new(value: S) -> Self {
+        Self(Arc::new(value))
+    }
+}
+
+impl<S> From<S> for State<S> {
+    fn from(value: S) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<S> Clone for State<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S> Deref for State<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.0
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for State<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("State").field(&self.0).finish()
+    }
+}
+
+/// A type whose values the handlers of a program can share: `Send + Sync + 'static`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be state: the handlers share it between threads",
+    label = "not `Send + Sync + 'static`",
+    note = "use `Arc` for `Rc`, `Mutex` or atomics for `RefCell` and `Cell`, and owned values for references"
+)]
+pub trait Shareable: Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<S: Send + Sync + 'static> Shareable for S {}
+
+impl<S: Shareable> FromContext for State<S> {
+    type Needs = Arc<S>;
+
+    fn needs(app: &App) -> Result<Arc<S>, Missing> {
+        app.shared::<S>().ok_or_else(|| {
+            let name = type_name::<S>();
+            Missing::new(format!("there is no state of type `{name}`: give it in `setup`, as `app.state(value)`"))
+        })
+    }
+
+    fn from_context(needs: &Arc<S>, _: &Context<'_>) -> Result<Self, Rejection> {
+        Ok(Self(needs.clone()))
+    }
+}

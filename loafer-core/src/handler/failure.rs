@@ -1,0 +1,74 @@
+//! What a route's `on_error` and the reporters are told.
+
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+use crate::{BoxError, FailureKind, Message, Metadata};
+
+/// A message that was not handled, and why: the argument of a route's `on_error`.
+///
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Failure {
+    kind: FailureKind,
+    error: Arc<dyn StdError + Send + Sync>,
+    message: Message,
+    metadata: Metadata,
+}
+
+impl Failure {
+    /// A failure made by hand, for the unit test of an `on_error`.
+    pub fn new(kind: FailureKind, error: impl Into<BoxError>, message: Message) -> Self {
+        let metadata = Metadata::new(message.clone());
+        Self { kind, error: Arc::from(error.into()), message, metadata }
+    }
+
+    pub(crate) fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// The handler's error, or what stands for it.
+    pub fn error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.error
+    }
+
+    /// The message as the broker delivered it, body included.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Attempt, id, route and queue. Headers are those of the message as delivered: it may be the envelope that failed.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The error and its causes, in one line.
+    pub fn reason(&self) -> String {
+        let mut reason = self.error.to_string();
+        let mut cause = self.error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !reason.contains(&text) {
+                reason.push_str(": ");
+                reason.push_str(&text);
+            }
+            cause = error.source();
+        }
+        reason
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure")
+            .field("kind", &self.kind)
+            .field("error", &self.error)
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
+}

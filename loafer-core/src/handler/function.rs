@@ -1,0 +1,59 @@
+//! Plain async functions and closures as handlers, without the attribute.
+
+use std::future::Future;
+
+use super::{Ready, extract};
+use crate::{App, Envelope, FromContext, IntoOutcome, Missing, Translator, handler::undecodable};
+
+/// An async function or closure that can be a route's handler: its first argument is decoded from the message, the others are extractors.
+///
+/// For functions of 1 to 8 arguments. `#[handler]` needs none of this and can also borrow from the message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no handler for the translator `{T}`",
+    label = "no handler",
+    note = "a handler is an async function: a message the translator can decode, then extractors; it returns `bool`, `Outcome` or a `Result` of either"
+)]
+pub trait Handler<T, Arguments>: Clone + Send + Sync + 'static {
+    #[doc(hidden)]
+    fn ready(self, translator: T, app: &App) -> Result<Ready, Missing>;
+}
+
+macro_rules! functions {
+    ($($extractor:ident $at:tt),*) => {
+        #[diagnostic::do_not_recommend]
+        impl<T, F, Fut, M, $($extractor),*> Handler<T, (M, $($extractor,)*)> for F
+        where
+            T: Envelope + for<'m> Translator<'m, M>,
+            F: Fn(M, $($extractor),*) -> Fut + Clone + Send + Sync + 'static,
+            Fut: Future<Output: IntoOutcome> + Send + 'static,
+            M: Send + 'static,
+            $($extractor: FromContext + Send + 'static,)*
+        {
+            #[allow(unused_variables, non_snake_case, reason = "for a handler without extractors")]
+            fn ready(self, translator: T, app: &App) -> Result<Ready, Missing> {
+                let needs = ($($extractor::needs(app)?,)*);
+                Ok(Ready::asynchronous(translator, needs, move |env, raw| {
+                    let handler = self.clone();
+                    async move {
+                        let call = {
+                            let opened = env.open(&raw)?;
+                            let context = env.context(&opened, &raw);
+                            $(let $extractor = extract::<$extractor>(&env.needs().$at, &context)?;)*
+                            handler(env.translator().translate(&opened).map_err(undecodable)?, $($extractor),*)
+                        };
+                        Ok(call.await.into_outcome())
+                    }
+                }))
+            }
+        }
+    };
+}
+
+functions!();
+functions!(E0 0);
+functions!(E0 0, E1 1);
+functions!(E0 0, E1 1, E2 2);
+functions!(E0 0, E1 1, E2 2, E3 3);
+functions!(E0 0, E1 1, E2 2, E3 3, E4 4);
+functions!(E0 0, E1 1, E2 2, E3 3, E4 4, E5 5);
+functions!(E0 0, E1 1, E2 2, E3 3, E4 4, E5 5, E6 6);

@@ -1,0 +1,196 @@
+//! The place a handler's calls run in: made once a worker, reused for every message.
+
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::task::JoinHandle;
+
+use super::{Env, LayerFn, OnError, layered};
+use crate::{Envelope, Failure, FailureKind, IntoOutcome, Message, Verdict, extract::RouteName};
+
+/// Where one worker runs the calls of a handler, one after the other.
+///
+/// Erased once a worker; inside, translator, extractors and the call are static.
+pub(crate) trait Place: Send {
+    /// Starts the call for this message, and polls it.
+    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict>;
+
+    /// Polls the call that was started.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict>;
+
+    /// Drops the call that was started; false where it can't be dropped, and goes on.
+    fn cancel(&mut self) -> bool;
+}
+
+type MakePlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn Place> + Send + Sync>;
+
+/// A handler made ready for one app: makes a place for each worker.
+#[derive(Clone)]
+pub struct Ready {
+    make: MakePlace,
+    pub(crate) on_error: Option<OnError>,
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready").field("on_error", &self.on_error.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Ready {
+    /// An asynchronous handler: `call` owns the message, and gives `Err` where it did not come to the handler.
+    #[doc(hidden)]
+    pub fn asynchronous<T, N, F, Fut>(translator: T, needs: N, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(Arc<Env<T, N>>, Message) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Verdict, Verdict>> + Send + 'static,
+    {
+        let shared = Arc::new((translator, needs));
+        let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
+            let env = Arc::new(Env::new(shared.clone(), names.clone()));
+            Box::new(FuturePlace { env, call: call.clone(), running: Box::pin(None) })
+        };
+        Self { make: Arc::new(make), on_error: None }
+    }
+
+    /// A plain handler: runs on the blocking pool.
+    #[doc(hidden)]
+    pub fn blocking<T, N, F>(translator: T, needs: N, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(&Env<T, N>, &Message) -> Result<Verdict, Verdict> + Clone + Send + Sync + 'static,
+    {
+        let shared = Arc::new((translator, needs));
+        let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
+            let env = Arc::new(Env::new(shared.clone(), names.clone()));
+            Box::new(BlockingPlace { env, call: call.clone(), running: None })
+        };
+        Self { make: Arc::new(make), on_error: None }
+    }
+
+    /// The same with a function that is asked what becomes of failures.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn on_error<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Failure) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        self.on_error = Some(super::on_error(handler));
+        self
+    }
+
+    /// The same inside the app's layers, the first outermost.
+    pub(crate) fn layered(self, layers: &[LayerFn]) -> Self {
+        if layers.is_empty() {
+            return self;
+        }
+        let (inner, layers) = (self.make, layers.to_vec());
+        Self { make: Arc::new(move |names| layered::place(inner(names), names, &layers)), on_error: self.on_error }
+    }
+
+    pub(crate) fn place(&self, names: &Arc<RouteName>) -> Box<dyn Place> {
+        (self.make)(names)
+    }
+}
+
+struct FuturePlace<T, N, F, Fut> {
+    env: Arc<Env<T, N>>,
+    call: F,
+    /// Refilled for every message, so that a call allocates nothing.
+    running: Pin<Box<Option<Fut>>>,
+}
+
+impl<T, N, F, Fut> FuturePlace<T, N, F, Fut>
+where
+    Fut: Future<Output = Result<Verdict, Verdict>>,
+{
+    fn poll_running(running: Pin<&mut Option<Fut>>, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let Some(call) = running.as_pin_mut() else { return Poll::Ready(Verdict::NACK) };
+        call.poll(cx).map(|said| said.unwrap_or_else(|verdict| verdict))
+    }
+}
+
+impl<T, N, F, Fut> Place for FuturePlace<T, N, F, Fut>
+where
+    T: Envelope,
+    N: Send + Sync + 'static,
+    F: Fn(Arc<Env<T, N>>, Message) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Verdict, Verdict>> + Send + 'static,
+{
+    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        caught(|| {
+            self.running.set(Some((self.call)(self.env.clone(), message)));
+            Self::poll_running(self.running.as_mut(), cx)
+        })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        caught(|| Self::poll_running(self.running.as_mut(), cx))
+    }
+
+    fn cancel(&mut self) -> bool {
+        // A destructor of the user's may panic too.
+        _ = catch_unwind(AssertUnwindSafe(|| self.running.set(None)));
+        true
+    }
+}
+
+struct BlockingPlace<T, N, F> {
+    env: Arc<Env<T, N>>,
+    call: F,
+    running: Option<JoinHandle<Result<Verdict, Verdict>>>,
+}
+
+impl<T, N, F> Place for BlockingPlace<T, N, F>
+where
+    T: Envelope,
+    N: Send + Sync + 'static,
+    F: Fn(&Env<T, N>, &Message) -> Result<Verdict, Verdict> + Clone + Send + Sync + 'static,
+{
+    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let (env, call, span) = (self.env.clone(), self.call.clone(), tracing::Span::current());
+        self.running = Some(tokio::task::spawn_blocking(move || span.in_scope(|| call(&env, &message))));
+        self.poll(cx)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let Some(running) = &mut self.running else { return Poll::Ready(Verdict::NACK) };
+        let said = ready!(Pin::new(running).poll(cx));
+        self.running = None;
+        Poll::Ready(match said {
+            Ok(said) => said.unwrap_or_else(|verdict| verdict),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => panicked(&*panic),
+                // The runtime is shutting down: nothing is said of the message.
+                Err(_) => Verdict::NACK,
+            },
+        })
+    }
+
+    fn cancel(&mut self) -> bool {
+        self.running.is_none()
+    }
+}
+
+/// Turns a panic into a failure of its message.
+pub(crate) fn caught(poll: impl FnOnce() -> Poll<Verdict>) -> Poll<Verdict> {
+    catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|panic| Poll::Ready(panicked(&*panic)))
+}
+
+#[cold]
+fn panicked(panic: &(dyn Any + Send)) -> Verdict {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Verdict::failed(FailureKind::Panic, format!("the handler panicked: {}", text.unwrap_or("with no message")))
+}

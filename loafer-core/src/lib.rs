@@ -1,0 +1,75 @@
+//! The heart of Loafer: messages, outcomes, translators, handlers, and the engine that runs routes. Knows no broker but memory.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `message` | payload, headers, id, attempt |
+//! | `outcome` | what a handler says of its message |
+//! | `translate` | envelopes and translators: from a raw message to what a handler takes |
+//! | `extract` | the other arguments of a handler |
+//! | `handler` | handlers made ready, the places their calls run in, layers |
+//! | `provider`, `publisher`, `broker` | the contracts of a broker crate |
+//! | `policy` | options and policy of a route |
+//! | `config` | `loafer.toml` and the environment |
+//! | `route`, `registry`, `app`, `manager` | what is put together, and what runs it |
+//! | `engine` | the way of a message: receiver, workers, settler, lease keeper |
+//! | [`memory`] | the broker in memory |
+//! | [`testing`] | services in memory, for tests |
+
+mod app;
+mod broker;
+mod bus;
+mod config;
+mod dynamic;
+mod engine;
+mod error;
+mod extract;
+mod handler;
+#[doc(hidden)]
+mod macro_support;
+mod manager;
+pub mod memory;
+mod message;
+mod outcome;
+mod policy;
+mod provider;
+mod publisher;
+mod registry;
+mod report;
+mod route;
+pub mod testing;
+mod translate;
+
+pub use self::{
+    app::App,
+    broker::{Broker, Source},
+    bus::{Bus, Event},
+    config::{Config, parse_duration},
+    engine::{RouteStats, Stats},
+    error::Error,
+    extract::{Context, FromContext, Metadata, Missing, Rejection, Shareable, State},
+    handler::{Failure, Handler, HandlerService, Request},
+    manager::{Ended, Manager, ManagerBuilder, RouteSummary, Running},
+    memory::Memory,
+    message::{CORRELATION_ID, Headers, Message, MessageId},
+    outcome::{BoxError, FailureKind, IntoOutcome, Outcome, Verdict},
+    policy::{Backoff, Policy, RouteOptions, Undecodable},
+    provider::{
+        Capabilities, DeadLetter, Delivery, Finding, Level, Open, Provider, Renewed, Settle, Settled, Settlement,
+    },
+    publisher::{Outgoing, Publisher, Topic},
+    report::Report,
+    route::{BrokerKind, Route},
+    translate::{Bytes, Envelope, Json, Text, TranslateError, Translator},
+};
+
+/// What the macros' expansions name. Not for people.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+
+    pub use crate::{
+        handler::{Env, Ready, refused, undecodable},
+        macro_support::*,
+        registry::Registration,
+    };
+}

@@ -1,0 +1,186 @@
+//! What the expansion of `#[handler]` calls: functions whose bounds meet the user's types, so that a wrong one is told at its own token.
+
+use std::{any::type_name, borrow::Cow, convert::Infallible, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
+
+use crate::{
+    App, Context, Envelope, Failure, FromContext, IntoOutcome, Message, Missing, Shareable, TranslateError, Translator,
+    Verdict,
+    handler::{self, Ready},
+};
+
+/// Decodes a handler's first argument.
+///
+/// # Errors
+///
+/// Where it does not decode.
+pub fn decode<'m, M, T: Translator<'m, M>>(translator: &T, opened: &'m Message) -> Result<M, Verdict> {
+    translator.translate(opened).map_err(handler::undecodable)
+}
+
+/// What a handler returned.
+///
+/// # Errors
+///
+/// None: the form that the rest of a call's body has.
+pub fn outcome<O: IntoOutcome>(said: O) -> Result<Verdict, Verdict> {
+    Ok(said.into_outcome())
+}
+
+/// Is met by translators only.
+pub fn is_translator<T: Envelope>() {}
+
+/// Is met by extractors only.
+pub fn is_extractor<E: FromContext>() {}
+
+/// Is met by handler types only: one value of theirs serves all messages, on many threads.
+pub fn is_shareable<T: Shareable>() {}
+
+/// A type that the user named.
+///
+/// Its methods are there where the type is what it should be. Where it is not, those of [`StandIn`] take their place: what is wrong is
+/// told by one of the functions above, and by nothing else.
+#[derive(Debug)]
+pub struct Named<T>(PhantomData<fn() -> T>);
+
+/// The type that the user named.
+#[must_use]
+pub fn named<T>() -> Named<T> {
+    Named(PhantomData)
+}
+
+impl<T: Envelope> Named<T> {
+    /// The translator.
+    #[must_use]
+    pub fn translator(&self) -> T {
+        T::default()
+    }
+}
+
+impl<E: FromContext> Named<E> {
+    /// What the extractor needs from the app.
+    ///
+    /// # Errors
+    ///
+    /// Where the app lacks it.
+    pub fn needs(&self, app: &App) -> Result<E::Needs, Missing> {
+        E::needs(app)
+    }
+
+    /// Makes one of a handler's other arguments.
+    ///
+    /// # Errors
+    ///
+    /// Where the extractor refuses the message.
+    pub fn extract(&self, needs: &E::Needs, context: &Context<'_>) -> Result<E, Verdict> {
+        handler::extract(needs, context)
+    }
+}
+
+impl<T: Send + Sync + 'static> Named<T> {
+    /// The app's value of a handler type.
+    ///
+    /// # Errors
+    ///
+    /// Where the app has none.
+    pub fn instance(&self, app: &App) -> Result<Arc<T>, Missing> {
+        app.shared().ok_or_else(|| {
+            let name = type_name::<T>();
+            Missing::new(format!("there is no `{name}` to handle messages: give it in `setup`, as `app.state(value)`"))
+        })
+    }
+}
+
+/// What takes the place of a type that is not what it should be, in programs that do not compile.
+pub trait StandIn<T> {
+    /// In place of a translator.
+    fn translator(&self) -> NoTranslator {
+        NoTranslator
+    }
+
+    /// In place of what an extractor needs.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    fn needs(&self, _: &App) -> Result<Nobody<T>, Missing> {
+        Err(Missing::new("nobody"))
+    }
+
+    /// In place of an argument.
+    ///
+    /// # Errors
+    ///
+    /// None: there are no needs to call it with.
+    fn extract(&self, needs: &Nobody<T>, _: &Context<'_>) -> Result<T, Verdict> {
+        match needs.0 {}
+    }
+
+    /// In place of the value of a handler type.
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    fn instance(&self, _: &App) -> Result<Nobody<T>, Missing> {
+        Err(Missing::new("nobody"))
+    }
+}
+
+impl<T> StandIn<T> for Named<T> {}
+
+/// In place of a translator.
+#[derive(Debug, Default)]
+pub struct NoTranslator;
+
+#[diagnostic::do_not_recommend]
+impl Envelope for NoTranslator {
+    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        Ok(Cow::Borrowed(raw))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'m, T> Translator<'m, T> for NoTranslator {
+    fn translate(&self, _: &'m Message) -> Result<T, TranslateError> {
+        Err(TranslateError::new("nobody"))
+    }
+}
+
+/// In place of any value.
+#[derive(Debug)]
+pub struct Nobody<T>(Infallible, PhantomData<fn() -> T>);
+
+impl<T> Deref for Nobody<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self.0 {}
+    }
+}
+
+/// A function that answers for failed messages.
+#[diagnostic::on_unimplemented(
+    message = "`on_error` names an async function that takes a `Failure` and returns an outcome",
+    label = "no such function",
+    note = "write it as `async fn give_up(failure: Failure) -> bool`; it may also return `Outcome`, or a `Result` of either"
+)]
+pub trait ErrorHandler {
+    /// The handler, with this function asked what becomes of failures.
+    fn of(self, handler: Ready) -> Ready;
+}
+
+#[diagnostic::do_not_recommend]
+impl<F, Fut> ErrorHandler for F
+where
+    F: Fn(Failure) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    fn of(self, handler: Ready) -> Ready {
+        handler.on_error(self)
+    }
+}
+
+/// The handler with its `on_error`.
+#[must_use]
+pub fn on_error<F: ErrorHandler>(function: F, handler: Ready) -> Ready {
+    function.of(handler)
+}

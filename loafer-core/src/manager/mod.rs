@@ -1,0 +1,208 @@
+//! The manager: plans the routes of a program, and runs each isolated from the others.
+
+mod plan;
+mod run;
+mod running;
+
+use std::sync::Arc;
+
+use crate::{
+    App, BrokerKind, Config, Error, Finding, Level, Open, Policy, Route,
+    dynamic::{DynBroker, DynProvider},
+    extract::RouteName,
+    registry::registered,
+};
+
+pub use self::running::{Ended, Running};
+
+/// The routes of a program, planned: every name, option and source is known, nothing is connected.
+///
+/// ```
+/// use loafer_core::{Json, Manager, Memory, Message, Route};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), loafer_core::Error> {
+/// let route = Route::new("greetings").handler(Json, async |name: String| !name.is_empty());
+/// let running = Manager::builder().route(route).build()?.start().await?;
+///
+/// running.publish("greetings", Message::new("\"ana\"")).await?;
+/// running.shutdown();
+/// running.ended().await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Manager {
+    app: App,
+    plans: Vec<Plan>,
+    config: Config,
+    open: Open,
+    once: bool,
+}
+
+/// One route, planned.
+struct Plan {
+    route: Route,
+    policy: Policy,
+    names: Arc<RouteName>,
+    kind: BrokerKind,
+    broker: Arc<dyn DynBroker>,
+    provider: Box<dyn DynProvider>,
+}
+
+/// Puts a [`Manager`] together.
+#[derive(Debug, Default)]
+pub struct ManagerBuilder {
+    app: App,
+    routes: Vec<Route>,
+    config: Config,
+    only: Vec<String>,
+    open: Open,
+    once: bool,
+}
+
+/// What is to be said of one route: a row of the command `routes`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RouteSummary {
+    /// The route's name.
+    pub route: String,
+    /// Its queue, as configured.
+    pub queue: String,
+    /// Its broker, as the command line calls it.
+    pub provider: &'static str,
+    /// Its translator.
+    pub translator: &'static str,
+    /// Handlers at once.
+    pub concurrency: usize,
+    /// The handler's path.
+    pub handler: &'static str,
+    /// The handler's file and line.
+    pub place: (&'static str, u32),
+}
+
+impl ManagerBuilder {
+    /// The same with this app: state, layers, hooks, options.
+    #[must_use]
+    pub fn app(mut self, app: App) -> Self {
+        self.app = app;
+        self
+    }
+
+    /// The same with one route more.
+    #[must_use]
+    pub fn route(mut self, route: Route) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// The same with every annotated handler of every linked crate.
+    #[must_use]
+    pub fn registered(mut self) -> Self {
+        self.routes.extend(registered());
+        self
+    }
+
+    /// The same with this configuration.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The same with these routes only; none: all.
+    #[must_use]
+    pub fn only(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.only = routes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The same with what may be done about sources that are missing.
+    #[must_use]
+    pub fn open(mut self, mode: Open) -> Self {
+        self.open = mode;
+        self
+    }
+
+    /// The same for one receive a route: all its messages are handled, and it ends.
+    #[must_use]
+    pub fn once(mut self, once: bool) -> Self {
+        self.once = once;
+        self
+    }
+
+    /// The names of the routes, for the configuration to be read against.
+    pub fn route_names(&self) -> Vec<String> {
+        self.routes.iter().map(|route| route.name().to_owned()).collect()
+    }
+
+    /// Checks that it can work, and plans it.
+    ///
+    /// # Errors
+    ///
+    /// No handlers, two handlers on one route, a layer or option for a route that is not there, options that can't be. All reasons at once.
+    pub fn build(self) -> Result<Manager, Error> {
+        plan::plan(self)
+    }
+}
+
+impl Manager {
+    /// A manager without routes yet.
+    pub fn builder() -> ManagerBuilder {
+        ManagerBuilder::default()
+    }
+
+    /// Its routes, sorted by name.
+    pub fn routes(&self) -> Vec<RouteSummary> {
+        let summary = |plan: &Plan| RouteSummary {
+            route: plan.policy.route.clone(),
+            queue: plan.policy.queue.clone(),
+            provider: plan.kind.name(),
+            translator: plan.route.translator,
+            concurrency: plan.policy.concurrency,
+            handler: plan.route.handler,
+            place: plan.route.place,
+        };
+        self.plans.iter().map(summary).collect()
+    }
+
+    /// Connects every source and says what it finds; the first is the route's name.
+    pub async fn check(&self) -> Vec<(String, Vec<Finding>)> {
+        let mut findings = Vec::new();
+        for plan in &self.plans {
+            let found = match run::open(plan, self.open).await {
+                Ok(()) => plan.provider.check(&plan.policy).await,
+                Err(error) => vec![Finding { level: Level::Problem, text: error.to_string() }],
+            };
+            let missing = plan.route.ready(&self.app).and_then(Result::err);
+            let missing = missing.map(|missing| Finding::problem(format!("handler `{}`: {missing}", plan.route.handler)));
+            findings.push((plan.policy.route.clone(), missing.into_iter().chain(found).collect()));
+        }
+        findings
+    }
+
+    /// Opens every source and starts every route. From here on nothing but [`Running::shutdown`] ends it.
+    ///
+    /// # Errors
+    ///
+    /// A handler that lacks state, a source that can't be opened, an `on_start` that failed. All reasons at once.
+    pub async fn start(self) -> Result<Running, Error> {
+        run::start(self).await
+    }
+
+    /// Puts a message on a route's source without starting it.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such route, or the broker did not confirm.
+    pub async fn publish(&self, route: &str, message: crate::Message) -> Result<crate::MessageId, Error> {
+        let plan = self.plans.iter().find(|plan| plan.policy.route == route);
+        let Some(plan) = plan else { return Err(running::no_route(route, self.plans.iter().map(|plan| &*plan.policy.route))) };
+        running::publish(&*plan.broker.publisher(), plan.broker.queue_topic(&plan.policy.queue), message).await
+    }
+}
+
+impl std::fmt::Debug for Manager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Manager").field("routes", &self.routes()).finish_non_exhaustive()
+    }
+}

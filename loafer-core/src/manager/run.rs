@@ -1,0 +1,160 @@
+//! From a plan to running routes, and to their end.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{Manager, Plan, Running, plan::combined, running::{Ended, Inner, RouteAtWork, Stop}};
+use crate::{
+    Error, Open,
+    app::Hook,
+    engine::{Closing, Parts, Route},
+    handler::Ready,
+    publisher::DynPublisher,
+};
+
+/// How long a source may take to open.
+const OPEN: Duration = Duration::from_secs(12);
+
+pub(super) async fn open(plan: &Plan, mode: Open) -> Result<(), Error> {
+    let late = |_| Error::Timeout { what: "opening", queue: plan.policy.queue.clone(), after: OPEN };
+    timeout(OPEN, plan.provider.open(mode)).await.map_err(late)?
+}
+
+pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
+    let Manager { app, plans, config, open: mode, once } = manager;
+    let handlers = ready(&plans, &app)?;
+    open_all(&plans, mode).await?;
+
+    let quiet = Arc::new(Notify::new());
+    let mut routes = Vec::new();
+    let mut work = JoinSet::new();
+    let mut publishers: Vec<(&'static str, Arc<dyn DynPublisher>)> = Vec::new();
+    for (plan, ready) in plans.into_iter().zip(handlers) {
+        let publisher = match publishers.iter().find(|(name, _)| *name == plan.kind.name()) {
+            Some((_, publisher)) => publisher.clone(),
+            None => {
+                let publisher = plan.broker.publisher();
+                publishers.push((plan.kind.name(), publisher.clone()));
+                publisher
+            }
+        };
+        let parts = Parts {
+            policy: plan.policy,
+            names: plan.names,
+            ready: ready.layered(&app.layers_of(plan.route.name())),
+            once,
+            log_bodies: config.log_bodies.unwrap_or(false),
+            reporters: app.reporters.clone(),
+            quiet: quiet.clone(),
+        };
+        let source = plan.broker.queue_topic(&parts.policy.queue);
+        let engine = Arc::new(Route::new(parts, &plan.provider.capabilities()));
+        routes.push(RouteAtWork { engine: engine.clone(), publisher, source, provider: plan.kind.name() });
+        work.spawn(plan.provider.run(engine));
+    }
+    if let Some((_, publisher)) = publishers.first() {
+        app.bus.connect(publisher.clone());
+    }
+
+    let drain = routes.iter().map(|route| route.engine.policy.drain).max().unwrap_or_default();
+    let inner = Arc::new(Inner { routes, quiet, stop: watch::channel(Stop::No).0, ended: watch::channel(None).0 });
+    let running = Running::new(inner.clone());
+    let publishers = publishers.into_iter().map(|(_, publisher)| publisher).collect();
+    let end = End { on_stop: app.on_stop.clone(), publishers, drain, once };
+    tokio::spawn(supervise(inner, work, end));
+
+    for hook in &app.on_start {
+        if let Err(error) = hook(running.clone()).await {
+            running.shutdown();
+            running.ended().await;
+            return Err(Error::Start(format!("an `on_start` hook failed: {error}")));
+        }
+    }
+    Ok(running)
+}
+
+/// Every handler finds what it needs, or all that is missing is said at once.
+fn ready(plans: &[Plan], app: &crate::App) -> Result<Vec<Ready>, Error> {
+    let mut faults = Vec::new();
+    let mut handlers = Vec::new();
+    for plan in plans {
+        let (route, handler) = (plan.route.name(), plan.route.handler);
+        match plan.route.ready(app) {
+            Some(Ok(ready)) => handlers.push(ready),
+            Some(Err(missing)) => faults.push(format!("handler `{handler}` of route `{route}`: {missing}")),
+            None => faults.push(format!("route `{route}` has no handler: give it one with `Route::handler`")),
+        }
+    }
+    combined(faults).map_or(Ok(handlers), Err)
+}
+
+async fn open_all(plans: &[Plan], mode: Open) -> Result<(), Error> {
+    let opened = plans.iter().map(|plan| Box::pin(open(plan, mode)));
+    let faults = join_all(opened).await.into_iter().zip(plans);
+    let faults = faults.filter_map(|(answer, plan)| Some(format!("route `{}`: {}", plan.policy.route, answer.err()?)));
+    combined(faults.collect()).map_or(Ok(()), Err)
+}
+
+/// What happens at the end.
+struct End {
+    on_stop: Vec<Hook>,
+    publishers: Vec<Arc<dyn DynPublisher>>,
+    drain: Duration,
+    once: bool,
+}
+
+/// Waits for the routes; passes on that they are to stop, and that their time is up.
+async fn supervise(inner: Arc<Inner>, mut work: JoinSet<()>, end: End) {
+    let mut stop = inner.stop.subscribe();
+    let mut deadline = None;
+    let mut clean = true;
+    loop {
+        tokio::select! {
+            ended = work.join_next() => match ended {
+                None => break,
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a route came to an unexpected end: stopping, so that whoever runs this program can start it again");
+                    clean = false;
+                    inner.stop.send_modify(|stop| *stop = (*stop).max(Stop::Drain));
+                }
+            },
+            Ok(()) = stop.changed() => {
+                let asked = *stop.borrow_and_update();
+                if asked >= Stop::Drain && deadline.is_none() {
+                    deadline = Some(Instant::now() + end.drain);
+                    inner.routes.iter().for_each(|route| route.engine.close(Closing::Drain));
+                }
+                if asked == Stop::Cancel {
+                    clean &= inner.routes.iter().all(|route| route.engine.held() == 0);
+                    inner.routes.iter().for_each(|route| route.engine.close(Closing::Cancel));
+                }
+            }
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() && *inner.stop.borrow() != Stop::Cancel => {
+                let held: usize = inner.routes.iter().map(|route| route.engine.held()).sum();
+                tracing::error!(drain = ?end.drain, messages = held, "the time to drain is over: what still runs is cancelled, not acked");
+                inner.stop.send_modify(|stop| *stop = Stop::Cancel);
+            }
+        }
+    }
+    if end.once {
+        clean &= inner.routes.iter().all(|route| route.engine.is_healthy());
+    }
+    let running = Running::new(inner.clone());
+    for hook in end.on_stop {
+        if let Err(error) = hook(running.clone()).await {
+            tracing::error!(error, "an `on_stop` hook failed");
+            clean = false;
+        }
+    }
+    for publisher in end.publishers {
+        publisher.close().await;
+    }
+    inner.ended.send_replace(Some(if clean { Ended::Clean } else { Ended::Unclean }));
+}

@@ -1,0 +1,90 @@
+//! The queues and topics of one broker in memory.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::queue::{Queue, QueueOptions};
+use crate::Message;
+
+/// The queues and topics of one broker in memory.
+#[derive(Default)]
+pub(super) struct Exchange {
+    state: Mutex<State>,
+    /// Told whenever a queue has become empty.
+    emptied: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    queues: HashMap<String, Arc<Queue>>,
+    /// The queues that hear each topic.
+    topics: HashMap<String, Vec<Arc<Queue>>>,
+    /// What was published, by topic, where tests want to know.
+    published: Option<Vec<(String, Message)>>,
+}
+
+impl Exchange {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The queue of this name, made where it is missing.
+    pub(super) fn queue(&self, name: &str, options: &QueueOptions) -> Arc<Queue> {
+        if let Some(queue) = self.state().queues.get(name) {
+            return queue.clone();
+        }
+        let queue = Arc::new(Queue::new(name, options.clone(), self.emptied.clone()));
+        self.state().queues.entry(name.to_owned()).or_insert(queue).clone()
+    }
+
+    pub(super) fn subscribe(&self, topic: &str, queue: &Arc<Queue>) {
+        let mut state = self.state();
+        let queues = state.topics.entry(topic.to_owned()).or_default();
+        if !queues.iter().any(|known| Arc::ptr_eq(known, queue)) {
+            queues.push(queue.clone());
+        }
+    }
+
+    /// A copy to every queue that hears the topic.
+    pub(super) fn publish(&self, topic: &str, message: &Message, delay: Option<Duration>) {
+        let queues = {
+            let mut state = self.state();
+            if let Some(published) = &mut state.published {
+                published.push((topic.to_owned(), message.clone()));
+            }
+            state.topics.get(topic).cloned().unwrap_or_default()
+        };
+        for queue in queues {
+            queue.send([message.clone().with_topic(topic)], delay);
+        }
+    }
+
+    pub(super) fn record(&self) {
+        self.state().published.get_or_insert_default();
+    }
+
+    pub(super) fn published(&self, topic: &str) -> Vec<Message> {
+        let state = self.state();
+        let of_topic = state.published.iter().flatten().filter(|(to, _)| to == topic);
+        of_topic.map(|(_, message)| message.clone()).collect()
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.state().queues.values().all(|queue| !queue.is_consumed() || queue.is_empty())
+    }
+
+    pub(super) async fn settled(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.is_settled() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The broker in memory: topics that fan out to queues, leases, attempts, dead letters and delays, as SNS and SQS have them, on tokio's clock.
+//!
+//! Nothing leaves the process and nothing outlives it. Under tokio's paused clock it is deterministic, and no test waits.
+
+mod broker;
+mod provider;
+mod publisher;
+mod queue;
+
+use std::{sync::Arc, time::Duration};
+
+use self::{broker::Exchange, queue::QueueOptions};
+use crate::{Broker, Error, Message, Source};
+
+pub use self::{
+    provider::{MemoryProvider, MemoryReceipt},
+    publisher::MemoryPublisher,
+};
+
+/// The broker in memory: `provider = Memory`, `--provider memory`, and what tests run on.
+///
+/// Every value is a broker of its own; clones share it. A route's queue hears the topic that has the route's name.
+#[derive(Clone)]
+pub struct Memory {
+    exchange: Arc<Exchange>,
+    options: QueueOptions,
+}
+
+impl Memory {
+    /// Queues with a lease of 30 s, which give a message to the dead letters (`<queue>-dlq`) after 3 receives.
+    pub fn new() -> Self {
+        Self { exchange: Arc::default(), options: QueueOptions::default() }
+    }
+
+    /// The same with queues that give a message up after this many receives; none: never.
+    #[must_use]
+    pub fn with_max_receives(mut self, receives: Option<u32>) -> Self {
+        self.options.max_receives = receives;
+        self
+    }
+
+    /// The same with queues of this lease, where a route does not set its own.
+    #[must_use]
+    pub fn with_visibility_timeout(mut self, lease: Duration) -> Self {
+        self.options.lease = lease;
+        self
+    }
+
+    /// The same with this many messages a receive and a settlement; else 10.
+    #[must_use]
+    pub fn with_batch(mut self, batch: usize) -> Self {
+        self.options.batch = batch.max(1);
+        self
+    }
+
+    /// The same, remembering what is published, for assertions.
+    #[must_use]
+    pub(crate) fn recording(self) -> Self {
+        self.exchange.record();
+        self
+    }
+
+    /// What was published to a topic since the start, where it is recorded.
+    pub(crate) fn published(&self, topic: &str) -> Vec<Message> {
+        self.exchange.published(topic)
+    }
+
+    /// Puts messages on a queue, as if somebody had sent them.
+    pub fn send(&self, queue: &str, messages: impl IntoIterator<Item = Message>) {
+        self.exchange.queue(queue, &self.options).send(messages, None);
+    }
+
+    /// The messages on a queue, visible, delayed or in flight.
+    pub fn messages(&self, queue: &str) -> Vec<Message> {
+        self.exchange.queue(queue, &self.options).messages()
+    }
+
+    /// The dead letters of a queue.
+    pub fn dead_letters(&self, queue: &str) -> Vec<Message> {
+        self.messages(&dead_letter_queue(queue))
+    }
+
+    /// Whether the queues that routes consume are empty, nothing in flight and nothing delayed.
+    pub fn is_settled(&self) -> bool {
+        self.exchange.is_settled()
+    }
+
+    /// Waits until [`is_settled`](Self::is_settled).
+    ///
+    /// # Cancellation
+    ///
+    /// Safe.
+    pub async fn settled(&self) {
+        self.exchange.settled().await;
+    }
+}
+
+/// Where a queue's dead letters go.
+fn dead_letter_queue(queue: &str) -> String {
+    format!("{queue}-dlq")
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Broker for Memory {
+    type Provider = MemoryProvider;
+    type Publisher = MemoryPublisher;
+    const NAME: &'static str = "memory";
+
+    fn provider(&self, source: &Source) -> Result<MemoryProvider, Error> {
+        let mut options = self.options.clone();
+        options.lease = source.visibility_timeout.unwrap_or(options.lease);
+        Ok(MemoryProvider::new(self.exchange.clone(), options, source))
+    }
+
+    fn publisher(&self) -> MemoryPublisher {
+        MemoryPublisher::new(self.exchange.clone(), self.options.clone())
+    }
+}

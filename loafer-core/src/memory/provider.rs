@@ -1,0 +1,142 @@
+//! The provider of the broker in memory.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    broker::Exchange,
+    dead_letter_queue,
+    queue::{Answer, End, Queue, QueueOptions},
+};
+use crate::{
+    Capabilities, DeadLetter, Delivery, Error, Finding, Message, Open, Policy, Provider, Renewed, Settle, Settled, Settlement,
+    Source,
+};
+
+/// Leases messages from one queue in memory.
+pub struct MemoryProvider {
+    exchange: Arc<Exchange>,
+    queue: Arc<Queue>,
+    options: QueueOptions,
+}
+
+/// One lease of a queue in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryReceipt {
+    pub(super) index: u32,
+    /// A place is used again for another message: its receipts differ.
+    pub(super) serial: u64,
+}
+
+impl MemoryProvider {
+    pub(super) fn new(exchange: Arc<Exchange>, options: QueueOptions, source: &Source) -> Self {
+        let queue = exchange.queue(&source.queue, &options);
+        exchange.subscribe(&source.route, &queue);
+        queue.consume();
+        Self { exchange, queue, options }
+    }
+
+    fn dead_letters(&self) -> Arc<Queue> {
+        self.exchange.queue(&dead_letter_queue(&self.queue.name), &self.options)
+    }
+
+    /// The copy that goes to the dead letters, before the original is gone.
+    fn dead_letter(&self, message: &Message, letter: &DeadLetter) {
+        let copy = message.clone().with_header(DeadLetter::HEADER, letter.to_header());
+        self.dead_letters().send([copy], None);
+    }
+}
+
+impl Provider for MemoryProvider {
+    type Receipt = MemoryReceipt;
+
+    async fn open(&self, _: Open) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn check(&self, _: &Policy) -> Vec<Finding> {
+        vec![Finding::good(format!("queue `{}` is in memory: it ends with the process", self.queue.name))]
+    }
+
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        into: &mut Vec<Delivery<MemoryReceipt>>,
+    ) -> Result<(), Error> {
+        let mut dead = Vec::new();
+        let mut give_up = None;
+        loop {
+            let arrival = self.queue.arrival();
+            self.queue.receive(max, self.options.lease, into, &mut dead);
+            if !dead.is_empty() {
+                // As SQS moves them: without a word of ours.
+                self.dead_letters().send(dead.drain(..), None);
+            }
+            if !into.is_empty() {
+                return Ok(());
+            }
+            let now = Instant::now();
+            let give_up = *give_up.get_or_insert(now + wait);
+            if now >= give_up {
+                return Ok(());
+            }
+            let until = self.queue.next_visible().map_or(give_up, |visible| visible.min(give_up));
+            _ = timeout_at(until, arrival).await;
+        }
+    }
+
+    async fn settle(&self, batch: &[Settle<MemoryReceipt>], answers: &mut Vec<Settled>) {
+        let ends = batch.iter().map(|entry| {
+            let end = match &entry.settlement {
+                Settlement::Ack => End::Gone,
+                Settlement::Retry { after: None } => End::Visible,
+                Settlement::Retry { after: Some(after) } => End::After(*after),
+                Settlement::Release => End::Untried,
+                Settlement::DeadLetter(letter) => {
+                    self.dead_letter(&entry.message, letter);
+                    End::Gone
+                }
+            };
+            (&entry.receipt, end)
+        });
+        self.queue.settle(ends, |answer| {
+            answers.push(match answer {
+                Answer::Done => Settled::Done,
+                Answer::Lost => Settled::Lost,
+            });
+        });
+    }
+
+    async fn renew(&self, leases: &[MemoryReceipt], by: Duration, answers: &mut Vec<Renewed>) {
+        self.queue.renew(leases, by, |answer| {
+            answers.push(match answer {
+                Answer::Done => Renewed::Done,
+                Answer::Lost => Renewed::Lost,
+            });
+        });
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            receive_batch: self.options.batch,
+            settle_batch: self.options.batch,
+            receivers: 1,
+            settlers: 1,
+            wait: Duration::from_secs(20),
+            linger: Duration::ZERO,
+            lease: Some(self.options.lease),
+            lease_ceiling: None,
+            max_delay: None,
+            release_costs_attempt: false,
+            max_receives: self.queue.max_receives(),
+        }
+    }
+}
+
+impl std::fmt::Debug for MemoryProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryProvider").field("queue", &self.queue.name).finish_non_exhaustive()
+    }
+}

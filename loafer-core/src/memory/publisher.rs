@@ -1,0 +1,38 @@
+//! The publisher of the broker in memory.
+
+use std::sync::Arc;
+
+use super::{broker::Exchange, queue::QueueOptions};
+use crate::{Error, MessageId, Outgoing, Publisher, Topic};
+
+/// Publishes to topics in memory, or to a queue where the topic is written `memory:QUEUE`, or with another broker's name before the colon.
+pub struct MemoryPublisher {
+    exchange: Arc<Exchange>,
+    options: QueueOptions,
+}
+
+impl MemoryPublisher {
+    pub(super) fn new(exchange: Arc<Exchange>, options: QueueOptions) -> Self {
+        Self { exchange, options }
+    }
+}
+
+impl Publisher for MemoryPublisher {
+    async fn publish(&self, topic: &Topic, batch: &[Outgoing], answers: &mut Vec<Result<MessageId, Error>>) {
+        for outgoing in batch {
+            match topic.as_str().split_once(':') {
+                Some((_, queue)) => {
+                    self.exchange.queue(queue, &self.options).send([outgoing.message.clone()], outgoing.delay);
+                }
+                None => self.exchange.publish(topic.as_str(), &outgoing.message, outgoing.delay),
+            }
+            answers.push(Ok(outgoing.message.id().clone()));
+        }
+    }
+}
+
+impl std::fmt::Debug for MemoryPublisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryPublisher").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,309 @@
+//! One queue in memory.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::MemoryReceipt;
+use crate::{Delivery, Message};
+
+/// How queues of a broker in memory behave.
+#[derive(Clone, Debug)]
+pub(super) struct QueueOptions {
+    pub(super) lease: Duration,
+    pub(super) max_receives: Option<u32>,
+    pub(super) batch: usize,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(30), max_receives: Some(3), batch: 10 }
+    }
+}
+
+/// One queue in memory.
+pub(super) struct Queue {
+    pub(super) name: String,
+    max_receives: Option<u32>,
+    state: Mutex<State>,
+    /// Told when a message is visible.
+    arrived: Notify,
+    /// Told when nothing is left.
+    emptied: Arc<Notify>,
+    /// Whether a route consumes it: dead letters wait for nobody.
+    consumed: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    /// Visible; the attempt counts the receives so far.
+    ready: VecDeque<Message>,
+    delayed: BTreeMap<(Instant, u64), Message>,
+    /// On lease, by receipt.
+    leased: Vec<Option<Leased>>,
+    free: Vec<u32>,
+    in_flight: usize,
+    /// No lease ends before this: most receives need not look.
+    earliest: Option<Instant>,
+    /// Tells receipts and delayed messages apart.
+    serial: u64,
+}
+
+struct Leased {
+    message: Message,
+    until: Instant,
+    serial: u64,
+}
+
+/// What became of a receipt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Done,
+    Lost,
+}
+
+impl Queue {
+    pub(super) fn new(name: &str, options: QueueOptions, emptied: Arc<Notify>) -> Self {
+        Self {
+            name: name.to_owned(),
+            max_receives: options.max_receives,
+            state: Mutex::default(),
+            arrived: Notify::new(),
+            emptied,
+            consumed: AtomicBool::new(false),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn consume(&self) {
+        self.consumed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_consumed(&self) -> bool {
+        self.consumed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn max_receives(&self) -> Option<u32> {
+        self.max_receives
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.state().is_empty()
+    }
+
+    pub(super) fn messages(&self) -> Vec<Message> {
+        let state = self.state();
+        let leased = state.leased.iter().flatten().map(|leased| &leased.message);
+        state.ready.iter().chain(state.delayed.values()).chain(leased).cloned().collect()
+    }
+
+    pub(super) fn send(&self, messages: impl IntoIterator<Item = Message>, delay: Option<Duration>) {
+        let mut state = self.state();
+        for message in messages {
+            // Not received yet: the first receive is attempt 1.
+            let message = message.with_attempt(0);
+            match delay {
+                Some(delay) if !delay.is_zero() => state.delay(message, Instant::now() + delay),
+                _ => state.ready.push_back(message),
+            }
+        }
+        drop(state);
+        self.arrived.notify_waiters();
+    }
+
+    /// Leases up to `max` visible messages; those that were received too often go to `dead` instead.
+    pub(super) fn receive(
+        &self,
+        max: usize,
+        lease: Duration,
+        into: &mut Vec<Delivery<MemoryReceipt>>,
+        dead: &mut Vec<Message>,
+    ) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let now = Instant::now();
+        state.surface(now);
+        let most = self.max_receives.unwrap_or(u32::MAX);
+        while into.len() < max
+            && let Some(message) = state.ready.pop_front()
+        {
+            if message.attempt() >= most {
+                dead.push(message);
+            } else {
+                let attempt = message.attempt() + 1;
+                into.push(state.lease(message.with_attempt(attempt), now + lease));
+            }
+        }
+        let empty = !dead.is_empty() && state.is_empty();
+        drop(guard);
+        if empty {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// When something may become visible by itself.
+    pub(super) fn next_visible(&self) -> Option<Instant> {
+        let state = self.state();
+        let delayed = state.delayed.first_key_value().map(|((at, _), _)| *at);
+        state.earliest.into_iter().chain(delayed).min()
+    }
+
+    /// Told when a message is visible.
+    pub(super) fn arrival(&self) -> tokio::sync::futures::Notified<'_> {
+        self.arrived.notified()
+    }
+
+    /// Settles many receipts under one lock.
+    pub(super) fn settle<'r>(
+        &self,
+        receipts: impl Iterator<Item = (&'r MemoryReceipt, End)>,
+        mut answer: impl FnMut(Answer),
+    ) {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.surface_expired(now);
+        let mut visible = false;
+        for (receipt, end) in receipts {
+            let Some(message) = state.take(receipt) else {
+                answer(Answer::Lost);
+                continue;
+            };
+            match end {
+                End::Gone => drop(message),
+                End::Visible => {
+                    state.ready.push_front(message);
+                    visible = true;
+                }
+                // A release does not count: the broker in memory knows that nobody tried.
+                End::Untried => {
+                    let attempt = message.attempt().saturating_sub(1);
+                    state.ready.push_front(message.with_attempt(attempt));
+                    visible = true;
+                }
+                End::After(delay) => {
+                    state.delay(message, now + delay);
+                    visible = true;
+                }
+            }
+            answer(Answer::Done);
+        }
+        let empty = state.is_empty();
+        drop(state);
+        if visible {
+            self.arrived.notify_waiters();
+        }
+        if empty {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    pub(super) fn renew(&self, receipts: &[MemoryReceipt], by: Duration, mut answer: impl FnMut(Answer)) {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.surface_expired(now);
+        for receipt in receipts {
+            let leased = state.leased.get_mut(receipt.index as usize).and_then(Option::as_mut);
+            answer(match leased.filter(|leased| leased.serial == receipt.serial) {
+                Some(leased) => {
+                    leased.until = now + by;
+                    Answer::Done
+                }
+                None => Answer::Lost,
+            });
+        }
+    }
+}
+
+/// How a lease ends.
+pub(super) enum End {
+    Gone,
+    Visible,
+    Untried,
+    After(Duration),
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.ready.is_empty() && self.delayed.is_empty() && self.in_flight == 0
+    }
+
+    fn delay(&mut self, message: Message, until: Instant) {
+        self.serial += 1;
+        self.delayed.insert((until, self.serial), message);
+    }
+
+    fn lease(&mut self, message: Message, until: Instant) -> Delivery<MemoryReceipt> {
+        self.serial += 1;
+        let serial = self.serial;
+        let delivered = message.clone();
+        let leased = Some(Leased { message, until, serial });
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.leased[index as usize] = leased;
+                index
+            }
+            None => {
+                self.leased.push(leased);
+                (self.leased.len() - 1) as u32
+            }
+        };
+        self.in_flight += 1;
+        self.earliest = Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
+        Delivery { receipt: MemoryReceipt { index, serial }, message: delivered }
+    }
+
+    fn take(&mut self, receipt: &MemoryReceipt) -> Option<Message> {
+        let place = self.leased.get_mut(receipt.index as usize)?;
+        let leased = place.take_if(|leased| leased.serial == receipt.serial)?;
+        self.free.push(receipt.index);
+        self.in_flight -= 1;
+        if self.in_flight == 0 {
+            self.earliest = None;
+        }
+        Some(leased.message)
+    }
+
+    /// Makes visible what is due.
+    fn surface(&mut self, now: Instant) {
+        self.surface_expired(now);
+        while let Some(entry) = self.delayed.first_entry()
+            && entry.key().0 <= now
+        {
+            self.ready.push_back(entry.remove());
+        }
+    }
+
+    /// Takes back what was leased for too long.
+    fn surface_expired(&mut self, now: Instant) {
+        if self.earliest.is_none_or(|earliest| earliest > now) {
+            return;
+        }
+        self.earliest = None;
+        for index in 0..self.leased.len() {
+            match &self.leased[index] {
+                Some(leased) if leased.until <= now => {
+                    if let Some(leased) = self.leased[index].take() {
+                        self.free.push(index as u32);
+                        self.in_flight -= 1;
+                        self.ready.push_back(leased.message);
+                    }
+                }
+                Some(leased) => {
+                    let until = leased.until;
+                    self.earliest = Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
+                }
+                None => {}
+            }
+        }
+    }
+}

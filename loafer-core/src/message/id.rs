@@ -1,0 +1,56 @@
+//! The identity of a message.
+
+use std::{fmt, sync::Arc};
+
+use uuid::{Uuid, fmt::Hyphenated};
+
+/// The identity a broker gave a message; prints as the broker prints it.
+///
+/// UUIDs, which most brokers use, are kept inline; anything else is kept as text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(Repr);
+
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Repr {
+    Uuid(Uuid),
+    Text(Arc<str>),
+}
+
+impl MessageId {
+    /// A new id, ordered by time (UUID version 7).
+    #[expect(clippy::new_without_default, reason = "a default id that differs each time would surprise")]
+    pub fn new() -> Self {
+        Self(Repr::Uuid(Uuid::now_v7()))
+    }
+}
+
+impl From<&str> for MessageId {
+    fn from(text: &str) -> Self {
+        let printed_the_same = |id: &Uuid| id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]) == text;
+        match Uuid::try_parse(text).ok().filter(printed_the_same) {
+            Some(id) => Self(Repr::Uuid(id)),
+            None => Self(Repr::Text(text.into())),
+        }
+    }
+}
+
+impl From<String> for MessageId {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Uuid(id) => fmt::Display::fmt(id, f),
+            Repr::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,168 @@
+//! A message: payload, headers, id, attempt, and where it came from.
+
+mod headers;
+mod id;
+
+use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+
+pub use self::{headers::Headers, id::MessageId};
+
+/// The header that ties a message to the one it answers or follows.
+pub const CORRELATION_ID: &str = "correlation-id";
+
+/// One message, as its broker delivered it or as an [`Envelope`](crate::Envelope) opened it.
+///
+/// A cheap handle (16 bytes): cloning shares the payload and the headers. The attempt stands
+/// beside the shared part, since it differs from one delivery of a message to the next.
+///
+/// ```
+/// use loafer_core::Message;
+///
+/// let message = Message::new(r#"{"id": 1}"#).with_header("tenant", "acme").with_attempt(2);
+/// assert_eq!(message.headers().get("tenant"), Some("acme"));
+/// assert_eq!(message.attempt(), 2);
+/// ```
+#[derive(Clone)]
+pub struct Message {
+    parts: Arc<Parts>,
+    attempt: u32,
+}
+
+#[derive(Clone)]
+struct Parts {
+    id: MessageId,
+    payload: Bytes,
+    headers: Headers,
+    topic: Option<Arc<str>>,
+    group: Option<Arc<str>>,
+    sent_at: Option<SystemTime>,
+}
+
+impl Message {
+    /// A message with a new id, on its first attempt.
+    pub fn new(payload: impl Into<Bytes>) -> Self {
+        Self::with_id(MessageId::new(), payload)
+    }
+
+    /// A message with the id its broker gave it, on its first attempt.
+    pub fn with_id(id: impl Into<MessageId>, payload: impl Into<Bytes>) -> Self {
+        let parts = Parts {
+            id: id.into(),
+            payload: payload.into(),
+            headers: Headers::new(),
+            topic: None,
+            group: None,
+            sent_at: None,
+        };
+        Self { parts: Arc::new(parts), attempt: 1 }
+    }
+
+    /// The same message with another payload: what an envelope held.
+    #[must_use]
+    pub fn with_payload(mut self, payload: impl Into<Bytes>) -> Self {
+        self.parts_mut().payload = payload.into();
+        self
+    }
+
+    /// The same message with one header more; an earlier one of that name is replaced.
+    #[must_use]
+    pub fn with_header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.parts_mut().headers.insert(name, value);
+        self
+    }
+
+    /// The same message with these headers instead of its own.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        self.parts_mut().headers = headers;
+        self
+    }
+
+    /// The same message on another attempt; 1 is the first delivery.
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// The same message with the topic it was published to.
+    #[must_use]
+    pub fn with_topic(mut self, topic: impl Into<Arc<str>>) -> Self {
+        self.parts_mut().topic = Some(topic.into());
+        self
+    }
+
+    /// The same message in a group: the messages of one group are handled one at a time, in order, where the broker keeps groups.
+    #[must_use]
+    pub fn with_group(mut self, group: impl Into<Arc<str>>) -> Self {
+        self.parts_mut().group = Some(group.into());
+        self
+    }
+
+    /// The same message with the time at which it was sent.
+    #[must_use]
+    pub fn with_sent_at(mut self, sent_at: SystemTime) -> Self {
+        self.parts_mut().sent_at = Some(sent_at);
+        self
+    }
+
+    /// The identity its broker gave it; the same on every delivery.
+    pub fn id(&self) -> &MessageId {
+        &self.parts.id
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> &Bytes {
+        &self.parts.payload
+    }
+
+    /// The headers (SQS: message attributes).
+    pub fn headers(&self) -> &Headers {
+        &self.parts.headers
+    }
+
+    /// Which delivery this is: 1 on the first.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The topic it was published to, where the broker or the envelope tells.
+    pub fn topic(&self) -> Option<&str> {
+        self.parts.topic.as_deref()
+    }
+
+    /// The group it belongs to (SQS: `MessageGroupId`).
+    pub fn group(&self) -> Option<&str> {
+        self.parts.group.as_deref()
+    }
+
+    /// When it was sent, by the broker's clock.
+    pub fn sent_at(&self) -> Option<SystemTime> {
+        self.parts.sent_at
+    }
+
+    /// What ties it to the message it answers or follows: the header [`CORRELATION_ID`].
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.headers().get(CORRELATION_ID)
+    }
+
+    fn parts_mut(&mut self) -> &mut Parts {
+        Arc::make_mut(&mut self.parts)
+    }
+}
+
+/// Shows everything but the payload, which may be personal data: of that, the size.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("id", &self.parts.id)
+            .field("attempt", &self.attempt)
+            .field("topic", &self.topic())
+            .field("group", &self.group())
+            .field("headers", &self.parts.headers)
+            .field("payload_bytes", &self.parts.payload.len())
+            .finish()
+    }
+}

@@ -1,0 +1,178 @@
+//! What a handler says of its message.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+
+/// Any error, as handlers give it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What should become of a message, where `true` and `false` do not say enough.
+///
+/// ```
+/// # use std::time::Duration;
+/// use loafer_core::Outcome;
+///
+/// async fn charge(cents: u64) -> Outcome {
+///     match cents {
+///         0 => Outcome::Reject { reason: "nothing to charge".into() },
+///         1..=99 => Outcome::Retry { after: Duration::from_secs(60) },
+///         _ => Outcome::Ack,
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done: the message leaves its queue.
+    Ack,
+    /// Not now: deliver it again.
+    Retry {
+        /// How long from now; rounded up to what the broker can do (SQS: whole seconds).
+        after: Duration,
+    },
+    /// Never: to the dead letters now, with this reason. Where the broker has no dead-letter target: a retry.
+    Reject {
+        /// Why, for whoever reads the dead letters; trimmed to 512 bytes.
+        reason: Cow<'static, str>,
+    },
+}
+
+/// What a handler may return: `bool`, [`Outcome`], or a `Result` of either.
+///
+/// `()` is refused on purpose: a handler that falls off its end must not remove a message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no outcome: a handler must say whether its message is done",
+    label = "no outcome",
+    note = "return `bool` (`true` acks), `Result<bool, E>`, `Outcome` or `Result<Outcome, E>`"
+)]
+pub trait IntoOutcome {
+    /// What the framework carries on.
+    fn into_outcome(self) -> Verdict;
+}
+
+/// What was said of a message: an outcome, a plain "not done", or a failure.
+///
+/// The framework's and the layers' form of what a handler returns. 16 bytes: the rare cases are boxed.
+pub struct Verdict(pub(crate) Said);
+
+pub(crate) enum Said {
+    Ack,
+    /// `false`: the route's backoff, or lease expiry.
+    Nack,
+    Rare(Box<Rare>),
+}
+
+pub(crate) enum Rare {
+    Retry(Duration),
+    Reject(Cow<'static, str>),
+    Failed(FailureKind, BoxError),
+}
+
+impl Verdict {
+    /// `true`: done.
+    pub const ACK: Self = Self(Said::Ack);
+    /// `false`: not done; the route's backoff or the end of the lease brings it again.
+    pub const NACK: Self = Self(Said::Nack);
+
+    /// A failure of this kind.
+    pub fn failed(kind: FailureKind, error: impl Into<BoxError>) -> Self {
+        Self(Said::Rare(Box::new(Rare::Failed(kind, error.into()))))
+    }
+
+    /// Whether the message is done.
+    pub fn is_ack(&self) -> bool {
+        matches!(self.0, Said::Ack)
+    }
+
+    /// The error, where this is a failure.
+    pub fn error(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        match &self.0 {
+            Said::Rare(rare) => match &**rare {
+                Rare::Failed(_, error) => Some(&**error),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Said::Ack => f.write_str("Ack"),
+            Said::Nack => f.write_str("Nack"),
+            Said::Rare(rare) => match &**rare {
+                Rare::Retry(after) => f.debug_struct("Retry").field("after", after).finish(),
+                Rare::Reject(reason) => f.debug_struct("Reject").field("reason", reason).finish(),
+                Rare::Failed(kind, error) => f.debug_tuple("Failed").field(kind).field(error).finish(),
+            },
+        }
+    }
+}
+
+/// Why a message was not handled to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The handler returned an error, or a layer did.
+    Error,
+    /// The handler panicked.
+    Panic,
+    /// The handler took longer than the route's `timeout`.
+    Timeout,
+    /// The translator could not open or decode the message.
+    Undecodable,
+    /// An extractor refused the message.
+    Extractor,
+}
+
+impl FailureKind {
+    /// The word used in logs, reports and dead letters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Panic => "panic",
+            Self::Timeout => "timeout",
+            Self::Undecodable => "undecodable",
+            Self::Extractor => "extractor",
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl IntoOutcome for bool {
+    fn into_outcome(self) -> Verdict {
+        if self { Verdict::ACK } else { Verdict::NACK }
+    }
+}
+
+impl IntoOutcome for Outcome {
+    fn into_outcome(self) -> Verdict {
+        match self {
+            Self::Ack => Verdict::ACK,
+            Self::Retry { after } => Verdict(Said::Rare(Box::new(Rare::Retry(after)))),
+            Self::Reject { reason } => Verdict(Said::Rare(Box::new(Rare::Reject(reason)))),
+        }
+    }
+}
+
+impl IntoOutcome for Verdict {
+    fn into_outcome(self) -> Verdict {
+        self
+    }
+}
+
+impl<E: Into<BoxError>> IntoOutcome for Result<bool, E> {
+    fn into_outcome(self) -> Verdict {
+        self.map_or_else(|error| Verdict::failed(FailureKind::Error, error), bool::into_outcome)
+    }
+}
+
+impl<E: Into<BoxError>> IntoOutcome for Result<Outcome, E> {
+    fn into_outcome(self) -> Verdict {
+        self.map_or_else(|error| Verdict::failed(FailureKind::Error, error), Outcome::into_outcome)
+    }
+}

@@ -1,0 +1,78 @@
+//! The delay of a retry.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::duration;
+
+/// The delay of a retry, growing with the attempts.
+///
+/// ```
+/// # use std::time::Duration;
+/// use loafer_core::Backoff;
+///
+/// let backoff = Backoff::new(Duration::from_secs(1)).with_jitter(false);
+/// assert_eq!(backoff.delay(1), Duration::from_secs(1));
+/// assert_eq!(backoff.delay(4), Duration::from_secs(8));
+/// assert_eq!(backoff.delay(40), Duration::from_secs(15 * 60));
+/// ```
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backoff {
+    #[serde(deserialize_with = "duration::required")]
+    initial: Duration,
+    #[serde(default = "default_factor")]
+    factor: f64,
+    #[serde(default = "default_max", deserialize_with = "duration::required")]
+    max: Duration,
+    #[serde(default = "default_jitter")]
+    jitter: bool,
+}
+
+fn default_factor() -> f64 {
+    2.0
+}
+
+fn default_max() -> Duration {
+    Duration::from_secs(15 * 60)
+}
+
+fn default_jitter() -> bool {
+    true
+}
+
+impl Backoff {
+    /// A backoff that starts here, doubles with every attempt up to 15 minutes, with jitter.
+    pub fn new(initial: Duration) -> Self {
+        Self { initial, factor: default_factor(), max: default_max(), jitter: default_jitter() }
+    }
+
+    /// The same with another factor.
+    #[must_use]
+    pub fn with_factor(mut self, factor: f64) -> Self {
+        self.factor = factor;
+        self
+    }
+
+    /// The same with another longest delay.
+    #[must_use]
+    pub fn with_max(mut self, max: Duration) -> Self {
+        self.max = max;
+        self
+    }
+
+    /// The same with or without full jitter: a delay chosen evenly between nothing and what it would be.
+    #[must_use]
+    pub fn with_jitter(mut self, jitter: bool) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// The delay after this attempt failed; the first is 1.
+    pub fn delay(&self, attempt: u32) -> Duration {
+        let grown = self.initial.as_secs_f64() * self.factor.max(1.0).powi(attempt.saturating_sub(1).min(1_000) as i32);
+        let delay = grown.min(self.max.as_secs_f64());
+        Duration::from_secs_f64(if self.jitter { delay * fastrand::f64() } else { delay })
+    }
+}

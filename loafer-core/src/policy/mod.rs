@@ -1,0 +1,58 @@
+//! How a route behaves: its options, as given, and its policy, as resolved.
+
+mod backoff;
+pub(crate) mod duration;
+mod options;
+
+use std::time::Duration;
+
+pub use self::{
+    backoff::Backoff,
+    options::{RouteOptions, Undecodable},
+};
+
+/// How many handlers of a route run at once, where nothing else is said.
+pub const CONCURRENCY: usize = 10;
+
+/// How a route behaves, every source of configuration weighed.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Policy {
+    /// The route's name.
+    pub route: String,
+    /// Its queue, by name or by the broker's own address of it.
+    pub queue: String,
+    /// Handlers at once.
+    pub concurrency: usize,
+    /// Messages leased ahead of the handlers; none: what the broker's batch asks for.
+    pub prefetch: Option<usize>,
+    /// The lease; none: the queue's own.
+    pub visibility_timeout: Option<Duration>,
+    /// The longest a handler call may take.
+    pub timeout: Option<Duration>,
+    /// The delay of a retry; none: the end of the lease.
+    pub backoff: Option<Backoff>,
+    /// After how many attempts a message goes to the dead letters; none: as the queue's own redrive says.
+    pub max_attempts: Option<u32>,
+    /// What becomes of a message that can't be decoded.
+    pub undecodable: Undecodable,
+    /// How long running handlers get at shutdown.
+    pub drain: Duration,
+}
+
+impl Policy {
+    pub(crate) fn resolve(route: &str, options: RouteOptions, drain: Duration) -> Self {
+        Self {
+            route: route.to_owned(),
+            queue: options.queue.unwrap_or_else(|| route.to_owned()),
+            concurrency: options.concurrency.unwrap_or(CONCURRENCY),
+            prefetch: options.prefetch,
+            visibility_timeout: options.visibility_timeout,
+            timeout: options.timeout,
+            backoff: options.backoff,
+            max_attempts: options.max_attempts,
+            undecodable: options.undecodable.unwrap_or_default(),
+            drain,
+        }
+    }
+}

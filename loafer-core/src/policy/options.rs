@@ -1,0 +1,145 @@
+//! What can be set of a route.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Backoff, duration};
+
+/// What can be set of a route: by the attribute, in code, in `loafer.toml`, by the environment or on the command line.
+///
+/// ```
+/// # use std::time::Duration;
+/// use loafer_core::RouteOptions;
+///
+/// let options = RouteOptions::new().concurrency(50).timeout(Duration::from_secs(20));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteOptions {
+    pub(crate) queue: Option<String>,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) prefetch: Option<usize>,
+    #[serde(default, deserialize_with = "duration::optional")]
+    pub(crate) visibility_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "duration::optional")]
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) max_attempts: Option<u32>,
+    pub(crate) undecodable: Option<Undecodable>,
+}
+
+/// What becomes of a message that can't be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Undecodable {
+    /// It is retried, until the broker's redrive takes it to the dead letters.
+    #[default]
+    Retry,
+    /// It goes to the dead letters at once.
+    Reject,
+}
+
+impl RouteOptions {
+    /// The names of the options, as they are written in `loafer.toml`.
+    pub const KEYS: &[&str] = &[
+        "queue",
+        "concurrency",
+        "prefetch",
+        "visibility_timeout",
+        "timeout",
+        "backoff",
+        "max_attempts",
+        "undecodable",
+    ];
+
+    /// Nothing set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The queue, by name or by the broker's own address of it; else the route's name.
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = Some(queue.into());
+        self
+    }
+
+    /// Handlers at once, at least 1; else 10.
+    #[must_use]
+    pub fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = Some(concurrency);
+        self
+    }
+
+    /// Messages leased ahead of the handlers; else at least one batch.
+    #[must_use]
+    pub fn prefetch(mut self, prefetch: usize) -> Self {
+        self.prefetch = Some(prefetch);
+        self
+    }
+
+    /// The lease; else the queue's own. An error on a broker without leases.
+    #[must_use]
+    pub fn visibility_timeout(mut self, lease: Duration) -> Self {
+        self.visibility_timeout = Some(lease);
+        self
+    }
+
+    /// The longest a handler call may take; else no limit.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The delay of a retry; else the end of the lease.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
+        self
+    }
+
+    /// After how many attempts a message goes to the dead letters; else as the queue's own redrive says.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = Some(attempts);
+        self
+    }
+
+    /// What becomes of a message that can't be decoded; else it is retried.
+    #[must_use]
+    pub fn undecodable(mut self, undecodable: Undecodable) -> Self {
+        self.undecodable = Some(undecodable);
+        self
+    }
+
+    /// These options, where set in `stronger` those.
+    #[must_use]
+    pub(crate) fn overridden_by(self, stronger: Self) -> Self {
+        Self {
+            queue: stronger.queue.or(self.queue),
+            concurrency: stronger.concurrency.or(self.concurrency),
+            prefetch: stronger.prefetch.or(self.prefetch),
+            visibility_timeout: stronger.visibility_timeout.or(self.visibility_timeout),
+            timeout: stronger.timeout.or(self.timeout),
+            backoff: stronger.backoff.or(self.backoff),
+            max_attempts: stronger.max_attempts.or(self.max_attempts),
+            undecodable: stronger.undecodable.or(self.undecodable),
+        }
+    }
+
+    /// What is wrong with them, if anything.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        if self.concurrency == Some(0) {
+            return Some("`concurrency` is 0: no message would ever be handled; set at least 1");
+        }
+        if self.timeout == Some(Duration::ZERO) {
+            return Some("`timeout` is 0: no handler could ever finish; leave it out for no limit");
+        }
+        if self.visibility_timeout == Some(Duration::ZERO) {
+            return Some("`visibility_timeout` is 0: no message could ever be handled in time; leave it out for the queue's own");
+        }
+        (self.max_attempts == Some(0)).then_some("`max_attempts` is 0: set at least 1")
+    }
+}

@@ -1,0 +1,56 @@
+//! What a broker can do.
+
+use std::time::Duration;
+
+/// What a broker can do, as its provider tells the framework.
+///
+/// ```
+/// use loafer_core::Capabilities;
+///
+/// let capabilities = Capabilities { receive_batch: 10, settle_batch: 10, ..Capabilities::default() };
+/// assert_eq!(capabilities.receivers, 1);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// The most messages one receive brings.
+    pub receive_batch: usize,
+    /// The most leases one call settles; 1 settles each at once.
+    pub settle_batch: usize,
+    /// The most receives worth having in flight at once.
+    pub receivers: usize,
+    /// The most settlements worth having in flight at once.
+    pub settlers: usize,
+    /// The longest wait of one receive.
+    pub wait: Duration,
+    /// How long a settlement may wait for others to share its call.
+    pub linger: Duration,
+    /// How long a delivered message is ours; none where the broker knows no leases.
+    pub lease: Option<Duration>,
+    /// How long it can be ours at most, renewals included, from the first delivery of this attempt.
+    pub lease_ceiling: Option<Duration>,
+    /// The longest delay of a retry; none where there is no limit.
+    pub max_delay: Option<Duration>,
+    /// Whether a released message counts as delivered (SQS counts receives).
+    pub release_costs_attempt: bool,
+    /// After how many deliveries the broker itself gives a message to the dead letters.
+    pub max_receives: Option<u32>,
+}
+
+impl Default for Capabilities {
+    /// One of everything, no leases.
+    fn default() -> Self {
+        Self {
+            receive_batch: 1,
+            settle_batch: 1,
+            receivers: 1,
+            settlers: 1,
+            wait: Duration::from_secs(20),
+            linger: Duration::ZERO,
+            lease: None,
+            lease_ceiling: None,
+            max_delay: None,
+            release_costs_attempt: false,
+            max_receives: None,
+        }
+    }
+}

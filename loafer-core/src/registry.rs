@@ -1,0 +1,20 @@
+//! The handlers of every linked crate, as their attributes registered them.
+
+use crate::Route;
+
+/// What `#[handler]` leaves in the program: a function that makes its route.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Registration {
+    /// Makes the route.
+    pub route: fn() -> Route,
+}
+
+inventory::collect!(Registration);
+
+/// The registered routes, sorted by name and place: the order never depends on the linker.
+pub(crate) fn registered() -> Vec<Route> {
+    let mut routes: Vec<_> = inventory::iter::<Registration>.into_iter().map(|known| (known.route)()).collect();
+    routes.sort_by(|a, b| (&a.name, a.handler, a.place).cmp(&(&b.name, b.handler, b.place)));
+    routes
+}

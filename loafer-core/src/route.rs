@@ -1,0 +1,165 @@
+//! A route: provider, translator, handler and options under one name.
+
+use std::{any::TypeId, borrow::Cow, fmt, future::Future, sync::Arc};
+
+use crate::{
+    App, Broker, Envelope, Failure, Handler, IntoOutcome, Missing, RouteOptions,
+    dynamic::{DynBroker, Maker},
+    handler::{OnError, Ready, on_error},
+    memory::Memory,
+};
+
+type MakeReady = Arc<dyn Fn(&App) -> Result<Ready, Missing> + Send + Sync>;
+
+/// Provider, translator, handler and options, under one name.
+///
+/// ```
+/// use loafer_core::{Json, Memory, Metadata, Route, RouteOptions};
+///
+/// let route = Route::new("order-placed")
+///     .provider::<Memory>()
+///     .options(RouteOptions::new().concurrency(4))
+///     .handler(Json, async |order: serde_json::Value, metadata: Metadata| order["id"].is_number() && metadata.attempt() < 5);
+/// ```
+#[derive(Clone)]
+pub struct Route {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) handler: &'static str,
+    pub(crate) translator: &'static str,
+    /// File and line of the handler.
+    pub(crate) place: (&'static str, u32),
+    pub(crate) broker: BrokerKind,
+    pub(crate) options: RouteOptions,
+    on_error: Option<OnError>,
+    ready: Option<MakeReady>,
+}
+
+impl Route {
+    /// A route on the memory provider, without a handler yet.
+    #[track_caller]
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        let caller = std::panic::Location::caller();
+        Self {
+            name: name.into(),
+            handler: "closure",
+            translator: "",
+            place: (caller.file(), caller.line()),
+            broker: BrokerKind::of::<Memory>(),
+            options: RouteOptions::new(),
+            on_error: None,
+            ready: None,
+        }
+    }
+
+    /// The same on this broker.
+    #[must_use]
+    pub fn provider<B: Broker>(mut self) -> Self {
+        self.broker = BrokerKind::of::<B>();
+        self
+    }
+
+    /// The same with these options; the configuration outranks them.
+    #[must_use]
+    pub fn options(mut self, options: RouteOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The same with this handler.
+    #[must_use]
+    pub fn handler<T, A, H>(mut self, translator: T, handler: H) -> Self
+    where
+        T: Envelope + Clone,
+        H: Handler<T, A>,
+    {
+        self.handler = std::any::type_name::<H>();
+        self.translator = short_name::<T>();
+        self.ready = Some(Arc::new(move |app| handler.clone().ready(translator.clone(), app)));
+        self
+    }
+
+    /// The same with a function that is asked what becomes of a message that failed: its answer may ack.
+    #[must_use]
+    pub fn on_error<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Failure) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        self.on_error = Some(on_error(handler));
+        self
+    }
+
+    /// The same as the attribute found it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn declared(
+        mut self,
+        handler: &'static str,
+        place: (&'static str, u32),
+        translator: &'static str,
+        ready: fn(&App) -> Result<Ready, Missing>,
+    ) -> Self {
+        (self.handler, self.place, self.translator) = (handler, place, translator);
+        self.ready = Some(Arc::new(ready));
+        self
+    }
+
+    /// The route's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes its handler ready; none where it has no handler.
+    pub(crate) fn ready(&self, app: &App) -> Option<Result<Ready, Missing>> {
+        let ready = (self.ready.as_ref()?)(app).map(|mut ready| {
+            ready.on_error = self.on_error.clone().or(ready.on_error);
+            ready
+        });
+        Some(ready)
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route").field("name", &self.name).field("handler", &self.handler).finish_non_exhaustive()
+    }
+}
+
+/// The last part of a type's path: `Json`, `Sns<Json>`.
+fn short_name<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    let path = name.split('<').next().unwrap_or(name);
+    &name[path.rfind("::").map_or(0, |at| at + 2)..]
+}
+
+/// A broker, by its type.
+#[derive(Clone, Copy)]
+pub struct BrokerKind {
+    /// Tells brokers apart.
+    pub(crate) id: TypeId,
+    /// As the command line calls it.
+    pub(crate) name: &'static str,
+    make: Maker,
+}
+
+impl BrokerKind {
+    /// This broker.
+    pub fn of<B: Broker>() -> Self {
+        Self { id: TypeId::of::<B>(), name: B::NAME, make: || Arc::new(B::default()) }
+    }
+
+    /// What the command line calls it.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn make(&self) -> Arc<dyn DynBroker> {
+        (self.make)()
+    }
+}
+
+impl fmt::Debug for BrokerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

@@ -1,0 +1,129 @@
+//! What a test sets before it starts the service.
+
+use std::future::Future;
+
+use tower::{Layer, Service};
+
+use super::TestApp;
+use crate::{
+    App, BoxError, BrokerKind, Config, HandlerService, Manager, Memory, Report, Request, Route, RouteOptions, Verdict,
+};
+
+/// The receives after which a test's message goes to the dead letters, so that every test ends.
+const MAX_RECEIVES: u32 = 3;
+
+/// What a test sets before it starts the service. Neither `loafer.toml` nor the environment has a say.
+#[derive(Debug)]
+#[must_use = "nothing runs before `start`"]
+pub struct TestBuilder {
+    app: App,
+    memory: Memory,
+    routes: Vec<Route>,
+    only: Vec<String>,
+}
+
+/// A service of every annotated handler of every linked crate, to be set up. A file in `tests/` that names nothing of the service says `use my_service as _;`.
+pub fn app() -> TestBuilder {
+    TestBuilder {
+        app: App::new(),
+        memory: Memory::new().with_max_receives(Some(MAX_RECEIVES)).recording(),
+        routes: Vec::new(),
+        only: Vec::new(),
+    }
+}
+
+/// Starts every annotated handler of every linked crate, on the memory provider.
+///
+/// # Panics
+///
+/// Where the service can't start: the message says why.
+#[track_caller]
+pub fn start() -> impl Future<Output = TestApp> {
+    app().start()
+}
+
+impl TestBuilder {
+    /// The same with this value as state.
+    pub fn state<S: Send + Sync + 'static>(mut self, value: S) -> Self {
+        self.app = self.app.state(value);
+        self
+    }
+
+    /// The same with a `tower` layer around every handler.
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send> + Send + 'static,
+    {
+        self.app = self.app.layer(layer);
+        self
+    }
+
+    /// The same with options for one route, which outrank its attribute.
+    pub fn options(mut self, route: impl Into<String>, options: RouteOptions) -> Self {
+        self.app = self.app.options(route, options);
+        self
+    }
+
+    /// The same with somebody who is told of every failure.
+    pub fn report(mut self, reporter: impl Report) -> Self {
+        self.app = self.app.report(reporter);
+        self
+    }
+
+    /// The same after the service's own `setup`. What the test set before is there for it to see; what it sets later replaces it.
+    ///
+    /// # Panics
+    ///
+    /// Where `setup` fails.
+    pub async fn setup<F, Fut, E>(mut self, setup: F) -> Self
+    where
+        F: FnOnce(App) -> Fut,
+        Fut: Future<Output = Result<App, E>>,
+        E: Into<BoxError>,
+    {
+        self.app = match setup(self.app).await {
+            Ok(app) => app,
+            Err(error) => panic!("the service's setup failed: {}", error.into()),
+        };
+        self
+    }
+
+    /// The same with a route made in code. With one, the annotated handlers are left out.
+    pub fn route(mut self, route: Route) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// The same with these routes only.
+    pub fn only(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.only = routes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The same with queues that give a message to the dead letters after this many receives; else 3.
+    pub fn max_receives(mut self, receives: u32) -> Self {
+        self.memory = self.memory.with_max_receives(Some(receives));
+        self
+    }
+
+    /// Starts the service.
+    ///
+    /// # Panics
+    ///
+    /// Where it can't start: the message says why.
+    pub async fn start(self) -> TestApp {
+        let Self { app, memory, routes, only } = self;
+        let app = app.broker(memory.clone()).provider(BrokerKind::of::<Memory>());
+        let mut manager = Manager::builder().app(app).config(Config::default()).only(only);
+        manager = if routes.is_empty() { manager.registered() } else { routes.into_iter().fold(manager, |all, route| all.route(route)) };
+        let started = match manager.build() {
+            Ok(manager) => manager.start().await,
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(running) => TestApp::new(running, memory),
+            Err(error) => panic!("the service can't start: {error}"),
+        }
+    }
+}

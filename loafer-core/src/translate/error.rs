@@ -1,0 +1,39 @@
+//! Why a message could not be decoded.
+
+use std::fmt;
+
+use crate::BoxError;
+
+/// Why a message could not be decoded, without a value of it: bodies may be personal data.
+#[derive(Debug)]
+pub struct TranslateError {
+    what: String,
+    /// Kept for `source()` only where the author of a translator says that it quotes nothing.
+    source: Option<BoxError>,
+}
+
+impl TranslateError {
+    /// An error that says what was wrong. The text goes to logs: it must not quote the payload.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), source: None }
+    }
+
+    /// The same with its cause, which must not quote the payload either.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for TranslateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for TranslateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

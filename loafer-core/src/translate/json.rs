@@ -1,0 +1,147 @@
+//! JSON payloads.
+
+use std::{borrow::Cow, fmt::Write as _};
+
+use serde::Deserialize;
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+
+use super::{Envelope, TranslateError, Translator};
+use crate::Message;
+
+/// JSON, decoded by serde: gives any `T: Deserialize`, which may borrow from the payload.
+///
+/// What does not decode is told by field path, line and column, never by its values.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Json;
+
+impl Envelope for Json {
+    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        Ok(Cow::Borrowed(raw))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'m, T: Deserialize<'m>> Translator<'m, T> for Json {
+    fn translate(&self, message: &'m Message) -> Result<T, TranslateError> {
+        serde_json::from_slice(message.payload()).map_err(|error| explain::<T>(message.payload(), &error))
+    }
+}
+
+impl<'m> Translator<'m, Message> for Json {
+    fn translate(&self, message: &'m Message) -> Result<Message, TranslateError> {
+        Ok(message.clone())
+    }
+}
+
+/// Decodes once more to find the field, which the fast path does not track.
+#[cold]
+fn explain<'m, T: Deserialize<'m>>(payload: &'m [u8], error: &serde_json::Error) -> TranslateError {
+    let what = match error.classify() {
+        Category::Eof if payload.is_empty() => return TranslateError::new("the payload is empty, and no JSON"),
+        Category::Eof => "the JSON ends too early",
+        Category::Syntax if error.to_string().starts_with("recursion limit") => "the JSON is nested too deeply",
+        Category::Syntax => "the payload is no JSON",
+        Category::Io => "the payload can't be read",
+        Category::Data => {
+            let mut json = serde_json::Deserializer::from_slice(payload);
+            let path = serde_path_to_error::deserialize::<_, T>(&mut json).err();
+            let path = path.map(|error| shown(error.path())).unwrap_or_default();
+            let at = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
+            let expected = expected(&error.to_string());
+            let (line, column) = (error.line(), error.column());
+            return TranslateError::new(format!(
+                "the JSON does not fit the handler's type{at}, line {line} column {column}{expected}"
+            ));
+        }
+    };
+    TranslateError::new(format!("{what}: line {} column {}", error.line(), error.column()))
+}
+
+/// The path of field names. A key that does not look like a field's name may be data (a map's key): it is left out.
+fn shown(path: &Path) -> String {
+    let mut text = String::new();
+    for segment in path {
+        let dot = if text.is_empty() { "" } else { "." };
+        match segment {
+            Segment::Seq { index } => _ = write!(text, "[{index}]"),
+            Segment::Map { key } if is_a_name(key) => _ = write!(text, "{dot}{key}"),
+            Segment::Enum { variant } if is_a_name(variant) => _ = write!(text, "{dot}{variant}"),
+            _ => _ = write!(text, "{dot}…"),
+        }
+    }
+    text
+}
+
+fn is_a_name(key: &str) -> bool {
+    key.len() <= 64
+        && key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && key.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
+}
+
+/// What serde says of the *type*; what it says of the value is left out.
+fn expected(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        return format!(": the field `{field}` is missing");
+    }
+    let of_serde = ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant ", "unknown field "];
+    if !of_serde.iter().any(|start| message.starts_with(start)) {
+        return String::new();
+    }
+    message.rsplit_once(", expected ").map(|(_, expected)| format!(": expected {expected}")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "decoded only")]
+    struct Friend {
+        id: u32,
+        name: Name,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "decoded only")]
+    struct Name {
+        first: String,
+    }
+
+    fn error_of(payload: &'static str) -> String {
+        Translator::<Friend>::translate(&Json, &Message::new(payload)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_wrong_type_names_the_path_and_not_the_value() {
+        let error = error_of(r#"{"id": 1, "name": {"first": 424242}}"#);
+        assert_eq!(
+            error,
+            "the JSON does not fit the handler's type at `name.first`, line 1 column 34: expected a string"
+        );
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        assert!(error_of(r#"{"id": 1, "name": {}}"#).ends_with(": the field `first` is missing"));
+    }
+
+    #[test]
+    fn an_empty_payload_says_so() {
+        assert_eq!(error_of(""), "the payload is empty, and no JSON");
+    }
+
+    #[test]
+    fn no_json_is_told_by_place() {
+        assert_eq!(error_of("secret"), "the payload is no JSON: line 1 column 1");
+        assert_eq!(error_of("{\"id\": 1"), "the JSON ends too early: line 1 column 8");
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        let deep: &'static str = "[".repeat(100_000).leak();
+        let error = Translator::<serde_json::Value>::translate(&Json, &Message::new(deep)).unwrap_err();
+        assert!(error.to_string().starts_with("the JSON is nested too deeply"), "{error}");
+    }
+}

@@ -1,0 +1,71 @@
+//! Payloads as they are: text and bytes.
+
+use std::borrow::Cow;
+
+/// The payload as it is. `translator = Bytes` gives `Bytes`, `Vec<u8>` or `&[u8]`.
+///
+/// The `bytes` crate's own type, so that the translator and what it gives have one name.
+pub use bytes::Bytes;
+
+use super::{Envelope, TranslateError, Translator};
+use crate::Message;
+
+/// Text in UTF-8: gives `String` or `&str`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Text;
+
+impl Envelope for Text {
+    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        Ok(Cow::Borrowed(raw))
+    }
+}
+
+impl<'m> Translator<'m, &'m str> for Text {
+    fn translate(&self, message: &'m Message) -> Result<&'m str, TranslateError> {
+        std::str::from_utf8(message.payload()).map_err(|error| {
+            TranslateError::new(format!("the payload is not UTF-8: first bad byte at {}", error.valid_up_to()))
+        })
+    }
+}
+
+impl<'m> Translator<'m, String> for Text {
+    fn translate(&self, message: &'m Message) -> Result<String, TranslateError> {
+        self.translate(message).map(str::to_owned)
+    }
+}
+
+impl<'m> Translator<'m, Message> for Text {
+    fn translate(&self, message: &'m Message) -> Result<Message, TranslateError> {
+        Ok(message.clone())
+    }
+}
+
+impl Envelope for Bytes {
+    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        Ok(Cow::Borrowed(raw))
+    }
+}
+
+impl<'m> Translator<'m, &'m [u8]> for Bytes {
+    fn translate(&self, message: &'m Message) -> Result<&'m [u8], TranslateError> {
+        Ok(message.payload())
+    }
+}
+
+impl<'m> Translator<'m, Vec<u8>> for Bytes {
+    fn translate(&self, message: &'m Message) -> Result<Vec<u8>, TranslateError> {
+        Ok(message.payload().to_vec())
+    }
+}
+
+impl<'m> Translator<'m, Self> for Bytes {
+    fn translate(&self, message: &'m Message) -> Result<Self, TranslateError> {
+        Ok(message.payload().clone())
+    }
+}
+
+impl<'m> Translator<'m, Message> for Bytes {
+    fn translate(&self, message: &'m Message) -> Result<Message, TranslateError> {
+        Ok(message.clone())
+    }
+}

@@ -1,0 +1,35 @@
+//! `loafer::main!`: the function `main`.
+
+mod arguments;
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use self::arguments::Arguments;
+use crate::errors::Errors;
+
+/// `main`, or an empty one beside everything that is wrong.
+pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let Arguments { crates, setup } = Arguments::parse(input, &mut errors);
+    if errors.count() > 0 {
+        // Without a `main` the compiler would have one more complaint.
+        return quote!(#errors fn main() {});
+    }
+    let run = match &setup {
+        Some(setup) => quote_spanned!(setup.span()=> ::loafer::__private::run(__NAME, __VERSION, #setup)),
+        None => quote!(::loafer::__private::run(__NAME, __VERSION, ::loafer::__private::no_setup)),
+    };
+    // The linker drops a crate that nobody names, and its handlers with it.
+    let uses = crates.iter().map(|name| quote_spanned!(name.span()=> use ::#name as _;));
+    quote! {
+        #(#uses)*
+
+        fn main() -> ::std::process::ExitCode {
+            const __NAME: &::core::primitive::str = ::core::env!("CARGO_PKG_NAME");
+            const __VERSION: &::core::primitive::str = ::core::env!("CARGO_PKG_VERSION");
+            #run
+        }
+    }
+}

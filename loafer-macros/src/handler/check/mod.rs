@@ -1,0 +1,38 @@
+//! What a handler's shape must be. Whether its types fit is for the compiler to say, in the words of the core's traits.
+
+mod arguments;
+mod block;
+mod signature;
+
+use super::{
+    model::{Call, Handler},
+    parse::{Item, ItemKind, Keys},
+};
+use crate::errors::Errors;
+
+/// The model, or what is in its way. All of it is told: no check waits for another.
+pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handler> {
+    let call = match item.kind {
+        ItemKind::Function(signature) => function(&signature, errors),
+        ItemKind::Impl(block) => block::method(&block, errors),
+    };
+    Some(Handler {
+        cfgs: item.cfgs,
+        route: keys.route?,
+        translator: keys.translator,
+        provider: keys.provider,
+        options: keys.options,
+        on_error: keys.on_error,
+        call: call?,
+    })
+}
+
+fn function(signature: &syn::Signature, errors: &mut Errors) -> Option<Call> {
+    if let Some(receiver) = signature.receiver() {
+        errors.at(
+            receiver,
+            "a method alone can't be a handler: put `#[handler]` on the `impl` block of its type, and call the method `handle`",
+        );
+    }
+    signature::check(signature, signature.receiver().is_some(), errors)
+}

@@ -1,0 +1,145 @@
+//! The function that makes a handler ready: what its extractors keep from startup, and the call for one message.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Index, Type, ext::IdentExt, parse_quote, spanned::Spanned};
+
+use crate::handler::model::{Call, Callee, Handler};
+
+/// `fn __ready`. Names of its own begin with `__`: the user's function may be called `message` or `ready`.
+pub(super) fn ready(handler: &Handler) -> TokenStream {
+    let call = &handler.call;
+    let json = parse_quote!(::loafer::Json);
+    let translator = named(handler.translator.as_ref().unwrap_or(&json));
+    let (checks, body, tuple) = (checks(handler), call.body(), call.needs());
+    // What keeps a call from being sent between threads is told at the function's name.
+    let at = call.callee.span();
+    let (needs, env, raw) = (local("__needs", at), local("__env", at), local("__raw", at));
+    let (form, call) = if call.asynchronous {
+        ("asynchronous", quote_spanned!(at=> |#env, #raw| async move { #body }))
+    } else {
+        ("blocking", quote_spanned!(at=> |#env, #raw| { #body }))
+    };
+    let form = Ident::new(form, at);
+    let ready = quote_spanned!(at=> ::loafer::__private::Ready::#form(#translator.translator(), #needs, #call));
+    let ready = match &handler.on_error {
+        Some(path) => quote_spanned!(path.span()=> ::loafer::__private::on_error(#path, #ready)),
+        None => ready,
+    };
+    quote! {
+        fn __ready(__app: &::loafer::App) -> ::core::result::Result<::loafer::__private::Ready, ::loafer::Missing> {
+            use ::loafer::__private::StandIn as _;
+
+            #(#checks)*
+            let __needs = #tuple;
+            ::core::result::Result::Ok(#ready)
+        }
+    }
+}
+
+/// What the user's types must be. This is told here and nowhere else: beyond these lines a stand-in takes the place of a wrong type.
+fn checks(handler: &Handler) -> impl Iterator<Item = TokenStream> {
+    let translator = handler.translator.as_ref().map(|ty| (ty, "is_translator"));
+    let instance = handler.call.callee.instance().map(|ty| (ty, "is_shareable"));
+    let extractors = handler.call.extractors.iter().map(|ty| (ty, "is_extractor"));
+    translator.into_iter().chain(instance).chain(extractors).map(|(ty, check)| {
+        let check = Ident::new(check, ty.span());
+        quote_spanned!(ty.span()=> ::loafer::__private::#check::<#ty>();)
+    })
+}
+
+/// The type, with the methods its place asks for.
+fn named(ty: &Type) -> TokenStream {
+    quote_spanned!(ty.span()=> ::loafer::__private::named::<#ty>())
+}
+
+impl Call {
+    /// The tuple of what is kept from startup: the instance of a handler type first, then one for each extractor.
+    fn needs(&self) -> TokenStream {
+        let instance = self.callee.instance().map(named).map(|named| quote!(#named.instance(__app)?,));
+        let extractors = self.extractors.iter().map(named).map(|named| quote!(#named.needs(__app)?,));
+        quote!((#instance #(#extractors)*))
+    }
+
+    /// Opens, decodes, extracts, calls. What the call does not borrow is gone before it is awaited.
+    fn body(&self) -> TokenStream {
+        let (raw, wait) = if self.asynchronous { (quote!(&__raw), Some(quote!(.await))) } else { (quote!(__raw), None) };
+        let decoded = self.decoded();
+        let (kept, message) = if self.message.by_reference {
+            (Some(quote!(let __message = #decoded;)), quote!(&__message))
+        } else {
+            (None, decoded)
+        };
+        let context = (!self.extractors.is_empty()).then(|| quote!(let __context = __env.context(&__opened, #raw);));
+        let extracted = self.extracted();
+        let callee = &self.callee;
+        let instance = self.callee.instance().map(|_| quote!(&__env.needs().0,));
+        // One span for both: only so is the complaint about its type told here.
+        let said = Ident::new("__said", self.returns);
+        let outcome = quote_spanned!(self.returns=> ::loafer::__private::outcome(#said));
+        quote! {
+            let __opened = __env.open(#raw)?;
+            #kept
+            let __call = {
+                #context
+                #callee(#instance #message, #(#extracted),*)
+            };
+            let #said = __call #wait;
+            #outcome
+        }
+    }
+
+    fn decoded(&self) -> TokenStream {
+        let ty = &self.message.decoded;
+        let (env, opened) = (local("__env", ty.span()), local("__opened", ty.span()));
+        quote_spanned!(ty.span()=> ::loafer::__private::decode::<#ty, _>(#env.translator(), &#opened)?)
+    }
+
+    fn extracted(&self) -> impl Iterator<Item = TokenStream> {
+        let first = usize::from(self.callee.instance().is_some());
+        self.extractors.iter().zip(first..).map(|(ty, at)| {
+            let (at, named) = (Index::from(at), named(ty));
+            quote!(#named.extract(&__env.needs().#at, &__context)?)
+        })
+    }
+}
+
+impl Callee {
+    fn instance(&self) -> Option<&Type> {
+        match self {
+            Self::Function(_) => None,
+            Self::Method(of) => Some(of),
+        }
+    }
+
+    /// What logs and `routes` call it, after its module.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Function(name) => name.unraw().to_string(),
+            Self::Method(of) => short_name(of),
+        }
+    }
+}
+
+impl ToTokens for Callee {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(match self {
+            Self::Function(name) => quote!(#name),
+            Self::Method(of) => quote!(<#of>::handle),
+        });
+    }
+}
+
+/// A name of the expansion's own, spanned at the user's token; also where that token came out of another macro.
+fn local(name: &str, at: Span) -> Ident {
+    Ident::new(name, at.resolved_at(Span::call_site()))
+}
+
+/// The last part of a type's path.
+pub(super) fn short_name(ty: &Type) -> String {
+    let last = match ty {
+        Type::Path(path) => path.path.segments.last().map(ToTokens::to_token_stream),
+        _ => None,
+    };
+    last.unwrap_or_else(|| ty.to_token_stream()).to_string().replace(' ', "")
+}

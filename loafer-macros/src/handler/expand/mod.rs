@@ -1,0 +1,44 @@
+//! The registration: a hidden constant beside the item, with a function that makes the handler ready for an app.
+//!
+//! Every user type is named in one call of a hidden function that is spanned at it, so that the compiler's complaint stands there.
+
+mod call;
+mod options;
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::model::Handler;
+
+pub(super) fn expand(handler: &Handler) -> TokenStream {
+    let Handler { cfgs, route, call, .. } = handler;
+    let ready = call::ready(handler);
+    let options = options::options(&handler.options);
+    let provider = match &handler.provider {
+        Some(provider) => quote_spanned!(provider.span()=> .provider::<#provider>()),
+        None => quote!(.provider::<::loafer::__private::DefaultProvider>()),
+    };
+    let name = call.callee.name();
+    let translator = handler.translator.as_ref().map_or_else(|| "Json".to_owned(), call::short_name);
+    quote! {
+        #(#cfgs)*
+        const _: () = {
+            #ready
+
+            ::loafer::__private::inventory::submit! {
+                ::loafer::__private::Registration {
+                    route: || ::loafer::Route::new(#route)
+                        #provider
+                        #options
+                        .declared(
+                            ::core::concat!(::core::module_path!(), "::", #name),
+                            (::core::file!(), ::core::line!()),
+                            #translator,
+                            __ready,
+                        ),
+                }
+            }
+        };
+    }
+}

@@ -1,0 +1,46 @@
+//! The options of the route, as the attribute sets them.
+
+use std::time::Duration;
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+use crate::handler::model::{Backoff, Options, Undecodable};
+
+/// `.options(…)`, where there are any.
+pub(super) fn options(options: &Options) -> Option<TokenStream> {
+    let whole = |number: usize| Literal::usize_unsuffixed(number);
+    let set = [
+        options.queue.as_ref().map(|queue| quote!(.queue(#queue))),
+        options.concurrency.map(whole).map(|number| quote!(.concurrency(#number))),
+        options.prefetch.map(whole).map(|number| quote!(.prefetch(#number))),
+        options.visibility_timeout.map(duration).map(|lease| quote!(.visibility_timeout(#lease))),
+        options.timeout.map(duration).map(|timeout| quote!(.timeout(#timeout))),
+        options.backoff.as_ref().map(backoff).map(|backoff| quote!(.backoff(#backoff))),
+        options.max_attempts.map(|number| quote!(.max_attempts(#number))),
+        options.undecodable.map(undecodable).map(|fate| quote!(.undecodable(#fate))),
+    ];
+    let set: Vec<_> = set.into_iter().flatten().collect();
+    (!set.is_empty()).then(|| quote!(.options(::loafer::RouteOptions::new() #(#set)*)))
+}
+
+fn backoff(backoff: &Backoff) -> TokenStream {
+    let initial = duration(backoff.initial);
+    let factor = backoff.factor.map(|factor| quote!(.with_factor(#factor)));
+    let max = backoff.max.map(duration).map(|max| quote!(.with_max(#max)));
+    let jitter = backoff.jitter.map(|jitter| quote!(.with_jitter(#jitter)));
+    quote!(::loafer::Backoff::new(#initial) #factor #max #jitter)
+}
+
+fn duration(duration: Duration) -> TokenStream {
+    let seconds = Literal::u64_unsuffixed(duration.as_secs());
+    let nanoseconds = Literal::u32_unsuffixed(duration.subsec_nanos());
+    quote!(::core::time::Duration::new(#seconds, #nanoseconds))
+}
+
+fn undecodable(undecodable: Undecodable) -> TokenStream {
+    match undecodable {
+        Undecodable::Retry => quote!(::loafer::Undecodable::Retry),
+        Undecodable::Reject => quote!(::loafer::Undecodable::Reject),
+    }
+}

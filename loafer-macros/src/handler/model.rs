@@ -1,0 +1,74 @@
+//! The model: a handler as the attribute and its item describe it, nothing left to doubt.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, Span};
+use syn::{Attribute, LitStr, Path, Type};
+
+/// A handler that can be registered.
+pub(super) struct Handler {
+    /// The item's `#[cfg]`s, which its registration needs too.
+    pub(super) cfgs: Vec<Attribute>,
+    pub(super) route: LitStr,
+    /// None: `Json`.
+    pub(super) translator: Option<Type>,
+    /// None: the default provider.
+    pub(super) provider: Option<Type>,
+    pub(super) options: Options,
+    pub(super) on_error: Option<Path>,
+    pub(super) call: Call,
+}
+
+/// The route options the attribute sets.
+#[derive(Debug, Default)]
+pub(super) struct Options {
+    pub(super) queue: Option<String>,
+    pub(super) concurrency: Option<usize>,
+    pub(super) prefetch: Option<usize>,
+    pub(super) visibility_timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) backoff: Option<Backoff>,
+    pub(super) max_attempts: Option<u32>,
+    pub(super) undecodable: Option<Undecodable>,
+}
+
+/// The delay of a retry; what is not set is the core's to choose.
+#[derive(Debug, PartialEq)]
+pub(super) struct Backoff {
+    pub(super) initial: Duration,
+    pub(super) factor: Option<f64>,
+    pub(super) max: Option<Duration>,
+    pub(super) jitter: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Undecodable {
+    Retry,
+    Reject,
+}
+
+/// How the user's function is called.
+pub(super) struct Call {
+    pub(super) callee: Callee,
+    /// A plain function runs on the blocking pool.
+    pub(super) asynchronous: bool,
+    pub(super) message: Message,
+    pub(super) extractors: Vec<Type>,
+    /// Where the return type stands: a wrong one is told there.
+    pub(super) returns: Span,
+}
+
+/// What is called.
+pub(super) enum Callee {
+    Function(Ident),
+    /// The `handle` of this type, on the app's instance of it.
+    Method(Type),
+}
+
+/// The first argument.
+pub(super) struct Message {
+    /// What is decoded.
+    pub(super) decoded: Type,
+    /// Passed as a reference to what was decoded.
+    pub(super) by_reference: bool,
+}

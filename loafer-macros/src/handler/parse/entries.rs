@@ -1,0 +1,86 @@
+//! A list of `key = value`, before anyone asks what the values mean.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::{
+    LitStr, Token,
+    ext::IdentExt,
+    parse::{ParseStream, Parser},
+    token::Paren,
+};
+
+use crate::{errors::Errors, nearest::suggestion};
+
+/// One key and what stands behind it, which may be nothing.
+pub(super) struct Entry {
+    pub(super) key: Ident,
+    pub(super) value: TokenStream,
+}
+
+/// The entries with known keys, each key once. The first known key is the one that is meant where a value stands alone.
+pub(super) fn entries(list: TokenStream, known: &[&str], errors: &mut Errors) -> Vec<Entry> {
+    let read = |input: ParseStream<'_>| Ok(read(input, known[0], errors));
+    let mut entries = read.parse2(list).unwrap_or_default();
+    let mut seen = Vec::new();
+    entries.retain(|Entry { key, .. }| {
+        let name = key.to_string();
+        if !known.contains(&name.as_str()) {
+            errors.at(key, format!("unknown key `{name}`: {}", suggestion(&name, known)));
+            return false;
+        }
+        let first = !seen.contains(&name);
+        if !first {
+            errors.at(key, format!("`{name}` is set twice"));
+        }
+        seen.push(name);
+        first
+    });
+    entries
+}
+
+fn read(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    while !input.is_empty() {
+        if let Ok(key) = input.call(Ident::parse_any) {
+            // `key(…)` is read as `key = (…)`.
+            let joined = input.parse::<Token![=]>().is_ok() || input.peek(Paren);
+            let value = up_to_comma(input);
+            if joined || value.is_empty() {
+                entries.push(Entry { key, value });
+            } else {
+                errors.at(value, format!("write `=` between `{key}` and its value"));
+            }
+        } else {
+            stray(input, main_key, errors);
+        }
+        _ = input.parse::<Token![,]>();
+    }
+    entries
+}
+
+/// What stands where a key should.
+fn stray(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) {
+    let place = input.span();
+    let value = up_to_comma(input);
+    match syn::parse2::<LitStr>(value) {
+        Ok(text) => errors.here(place, format!("a value without its key: write `{main_key} = {:?}`", text.value())),
+        Err(_) => errors.here(place, format!("a key is expected here, as in `{main_key} = \"…\"`")),
+    }
+}
+
+/// The tokens up to the next comma that is not between `<` and `>`.
+fn up_to_comma(input: ParseStream<'_>) -> TokenStream {
+    let (mut taken, mut depth, mut dash) = (Vec::new(), 0_usize, false);
+    while !(input.is_empty() || depth == 0 && input.peek(Token![,])) {
+        let Ok(token) = input.parse::<TokenTree>() else { break };
+        if let TokenTree::Punct(punct) = &token {
+            match punct.as_char() {
+                '<' => depth += 1,
+                '>' if !dash => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            dash = punct.as_char() == '-';
+        }
+        taken.push(token);
+    }
+    taken.into_iter().collect()
+}

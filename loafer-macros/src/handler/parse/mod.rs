@@ -1,0 +1,12 @@
+//! What the user wrote, by its shape: the attribute's keys, and the item as far as its signature.
+
+mod backoff;
+mod entries;
+mod item;
+mod keys;
+mod value;
+
+pub(super) use self::{
+    item::{Block, Item, ItemKind},
+    keys::Keys,
+};

@@ -1,0 +1,44 @@
+//! "Did you mean": the known name nearest to an unknown one.
+
+use strsim::damerau_levenshtein;
+
+/// The known name that was probably meant.
+pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let distances = known.iter().map(|known| (damerau_levenshtein(name, known), *known));
+    let (distance, nearest) = distances.min()?;
+    let begins = nearest.len().min(name.len()) >= 3 && (nearest.starts_with(name) || name.starts_with(nearest));
+    (begins || distance <= nearest.len().max(3) / 3).then_some(nearest)
+}
+
+/// "did you mean" and all that is known.
+pub(crate) fn suggestion(name: &str, known: &[&str]) -> String {
+    let all: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
+    let all = all.join(", ");
+    match nearest(name, known) {
+        Some(nearest) if known.len() == 1 => format!("did you mean `{nearest}`?"),
+        Some(nearest) => format!("did you mean `{nearest}`? (known: {all})"),
+        None => format!("known are {all}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: &[&str] = &["route", "queue", "timeout", "visibility_timeout", "max_attempts"];
+
+    #[test]
+    fn a_slip_of_the_finger_is_found() {
+        assert_eq!(nearest("rout", KNOWN), Some("route"));
+        assert_eq!(nearest("queu", KNOWN), Some("queue"));
+        assert_eq!(nearest("visiblity_timeout", KNOWN), Some("visibility_timeout"));
+        assert_eq!(nearest("max_attempt", KNOWN), Some("max_attempts"));
+        assert_eq!(nearest("visibility", KNOWN), Some("visibility_timeout"));
+    }
+
+    #[test]
+    fn another_word_is_nobodys_neighbour() {
+        assert_eq!(nearest("batch", KNOWN), None);
+        assert_eq!(nearest("x", KNOWN), None);
+    }
+}

@@ -1,0 +1,12 @@
+use loafer::prelude::*;
+
+struct Friends;
+
+#[handler(route = "friend-created")]
+impl Friends {
+    async fn handle(&self) -> bool {
+        true
+    }
+}
+
+fn main() {}

@@ -1,0 +1,1 @@
+loafer::main!(handlers = [serde], handlers = [serde_json]);

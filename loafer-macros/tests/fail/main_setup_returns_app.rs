@@ -1,0 +1,5 @@
+loafer::main!(setup);
+
+async fn setup(app: loafer::App) -> loafer::App {
+    app
+}

@@ -1,0 +1,6 @@
+use loafer::prelude::*;
+
+#[handler(route = "friend-created")]
+struct Friend;
+
+fn main() {}

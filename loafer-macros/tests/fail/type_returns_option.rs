@@ -1,0 +1,8 @@
+use loafer::prelude::*;
+
+#[handler(route = "friend-created")]
+async fn friend_created(_: u32) -> Option<bool> {
+    None
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use loafer::prelude::*;
+
+struct Friend;
+
+#[handler(route = "friend-created")]
+async fn friend_created(_: Friend, n: u32) -> () {}
+
+fn main() {}

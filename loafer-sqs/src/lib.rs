@@ -1,0 +1,41 @@
+//! Amazon SQS and SNS for Loafer: [`Sqs`] leases messages from queues and publishes to topics and queues, [`Sns`] opens
+//! the envelopes in which topics deliver.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `config` | [`Sqs`], the broker: one AWS configuration, and the clients made of it |
+//! | `queue` | a queue, found by name or URL, with its attributes; made where it may be |
+//! | `provider` | [`SqsProvider`]: receive, settle, renew |
+//! | `publisher` | [`SqsPublisher`]: SNS topics, and queues as `sqs:NAME` |
+//! | `message` | an SDK message as a message of Loafer |
+//! | `parcel` | a message of Loafer as SQS and SNS take it: attributes, sizes, batches |
+//! | `sns` | [`Sns`], the translator |
+//! | `check` | what the command `check` says of a queue |
+//! | `error` | SDK errors, made short: [`ServiceError`] |
+//! | `seconds` | durations as SQS takes them |
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a test that can't go on should fail")
+)]
+
+mod check;
+mod config;
+mod error;
+mod message;
+mod parcel;
+mod provider;
+mod publisher;
+mod queue;
+mod seconds;
+mod sns;
+
+pub use aws_config;
+
+pub use self::{
+    config::Sqs,
+    error::ServiceError,
+    provider::{Receipt, SqsProvider},
+    publisher::SqsPublisher,
+    sns::Sns,
+};

@@ -1,0 +1,185 @@
+//! An SDK message as a message of Loafer.
+//!
+//! | SQS | Loafer |
+//! |---|---|
+//! | `Body` | payload |
+//! | `MessageId` | id |
+//! | `ApproximateReceiveCount` | attempt |
+//! | `SentTimestamp` | time of sending |
+//! | `MessageGroupId` | group |
+//! | message attribute, `String` or `Number` | header |
+//! | message attribute, `Binary` | header, in base64 |
+//! | `AWSTraceHeader`, `DeadLetterQueueSourceArn`, `MessageDeduplicationId`, `SequenceNumber` | header of that name |
+//!
+//! The headers folded into a dead letter's envelope come out as headers again.
+
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime},
+};
+
+use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName as Name};
+use aws_smithy_types::base64;
+use loafer_core::{DeadLetter, Headers, Message};
+
+use crate::parcel::folded;
+
+/// The system attributes asked for.
+pub(crate) const ASKED: [Name; 7] = [
+    Name::ApproximateReceiveCount,
+    Name::SentTimestamp,
+    Name::MessageGroupId,
+    Name::AwsTraceHeader,
+    Name::DeadLetterQueueSourceArn,
+    Name::MessageDeduplicationId,
+    Name::SequenceNumber,
+];
+
+/// The header that carries X-Ray's trace.
+pub(crate) const TRACE: &str = "AWSTraceHeader";
+
+/// The header in which SQS says which queue it moved a message from.
+const SOURCE: &str = "DeadLetterQueueSourceArn";
+
+/// The headers that are SQS's own, never the sender's.
+pub(crate) const OF_SQS: [&str; 4] = [TRACE, SOURCE, "MessageDeduplicationId", "SequenceNumber"];
+
+/// The message, and what settles it. Nothing is copied: the body becomes the payload.
+pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message) -> (Message, String) {
+    let mut headers = Headers::new();
+    for (name, value) in message.message_attributes.unwrap_or_default() {
+        if let Some(text) = text(value) {
+            headers.insert(name, text);
+        }
+    }
+    if let Some(others) = headers.get(DeadLetter::HEADER).and_then(folded) {
+        others
+            .into_iter()
+            .for_each(|(name, value)| _ = headers.insert(name, value));
+    }
+
+    let (mut attempt, mut sent_at, mut group) = (1, None, None);
+    for (name, value) in message.attributes.unwrap_or_default() {
+        match name {
+            Name::ApproximateReceiveCount => attempt = value.parse().unwrap_or(1),
+            Name::SentTimestamp => sent_at = time(&value),
+            Name::MessageGroupId => group = Some(value),
+            Name::AwsTraceHeader => _ = headers.insert(TRACE, value),
+            Name::DeadLetterQueueSourceArn => _ = headers.insert(SOURCE, value),
+            Name::MessageDeduplicationId => _ = headers.insert("MessageDeduplicationId", value),
+            Name::SequenceNumber => _ = headers.insert("SequenceNumber", value),
+            _ => {}
+        }
+    }
+
+    let body = message.body.unwrap_or_default();
+    let id = message.message_id.as_deref().unwrap_or_default();
+    let mut read = Message::with_id(id, body)
+        .with_headers(headers)
+        .with_attempt(attempt);
+    if let Some(group) = group {
+        read = read.with_group(group);
+    }
+    if let Some(sent_at) = sent_at {
+        read = read.with_sent_at(sent_at);
+    }
+    (read, message.receipt_handle.unwrap_or_default())
+}
+
+/// The value of an attribute, as a header has it.
+fn text(value: MessageAttributeValue) -> Option<String> {
+    value
+        .string_value
+        .or_else(|| value.binary_value.map(base64::encode))
+}
+
+/// Milliseconds since 1970.
+fn time(millis: &str) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?))
+}
+
+/// Whether a header is SQS's own and not sent on as an attribute.
+pub(crate) fn is_of_sqs(name: &str) -> bool {
+    OF_SQS.contains(&name)
+}
+
+/// Text without the two characters that SQS and SNS refuse in values (SQS API: `SendMessage`).
+pub(crate) fn allowed(text: &str) -> Cow<'_, str> {
+    let refused = |letter: char| matches!(letter, '\u{FFFE}' | '\u{FFFF}');
+    if text.contains(refused) {
+        Cow::Owned(text.replace(refused, "\u{FFFD}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::{primitives::Blob, types};
+
+    use super::*;
+
+    fn attribute(kind: &str) -> types::builders::MessageAttributeValueBuilder {
+        MessageAttributeValue::builder().data_type(kind)
+    }
+
+    #[test]
+    fn every_field_finds_its_place() {
+        let sdk = types::Message::builder()
+            .message_id("059f36b4-87a3-44ab-83d2-661975830a7d")
+            .receipt_handle("handle")
+            .body("{}")
+            .attributes(Name::ApproximateReceiveCount, "3")
+            .attributes(Name::SentTimestamp, "1500")
+            .attributes(Name::MessageGroupId, "g")
+            .attributes(Name::AwsTraceHeader, "Root=1")
+            .message_attributes(
+                "tenant",
+                attribute("String").string_value("acme").build().unwrap(),
+            )
+            .message_attributes(
+                "tries",
+                attribute("Number").string_value("7").build().unwrap(),
+            )
+            .message_attributes(
+                "blob",
+                attribute("Binary")
+                    .binary_value(Blob::new([0, 255]))
+                    .build()
+                    .unwrap(),
+            )
+            .build();
+        let (message, handle) = from_sdk(sdk);
+        assert_eq!(handle, "handle");
+        assert_eq!(
+            message.id().to_string(),
+            "059f36b4-87a3-44ab-83d2-661975830a7d"
+        );
+        assert_eq!(&message.payload()[..], b"{}");
+        assert_eq!(message.attempt(), 3);
+        assert_eq!(
+            message.sent_at(),
+            Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1500))
+        );
+        assert_eq!(message.group(), Some("g"));
+        let header = |name| message.headers().get(name);
+        assert_eq!(header("tenant"), Some("acme"));
+        assert_eq!(header("tries"), Some("7"));
+        assert_eq!(header("blob"), Some("AP8="));
+        assert_eq!(header(TRACE), Some("Root=1"));
+        assert_eq!(message.headers().len(), 4);
+    }
+
+    #[test]
+    fn a_message_without_attributes_is_on_its_first_attempt() {
+        let (message, _) = from_sdk(types::Message::builder().body("").build());
+        assert_eq!(message.attempt(), 1);
+        assert!(message.headers().is_empty() && message.payload().is_empty());
+    }
+
+    #[test]
+    fn what_sqs_refuses_in_a_value_is_replaced() {
+        assert_eq!(allowed("a\u{FFFF}b"), "a\u{FFFD}b");
+        assert!(matches!(allowed("plain"), Cow::Borrowed(_)));
+    }
+}

@@ -1,0 +1,282 @@
+//! The provider of one queue.
+
+mod batch;
+mod dead_letter;
+mod receipt;
+mod receive;
+mod settle;
+mod visibility;
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use futures_util::future::join;
+use loafer_core::{
+    Capabilities, Delivery, Error, Finding, Open, Policy, Provider, Renewed, Settle, Settled,
+};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use self::{batch::Fault, dead_letter::DeadLetters, receive::AttemptIds, visibility::Change};
+use crate::{
+    check,
+    config::{Clients, Shared},
+    error::{Call, Place},
+    queue::{self, Attributes},
+    seconds,
+};
+
+pub use self::receipt::Receipt;
+
+/// How long opening may take, so that a program which can't start says so soon.
+const OPEN: Duration = Duration::from_secs(9);
+/// How long `check` may take for one queue.
+const CHECK: Duration = Duration::from_secs(20);
+/// The lease where the queue's own can't be read or is none: SQS's default.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Leases messages from one SQS queue.
+///
+/// | call | API | attempts |
+/// |---|---|---|
+/// | `receive` | `ReceiveMessage`, up to 10 messages | one, of `wait` + 5 s: the framework backs off |
+/// | `settle` | `DeleteMessageBatch`, `ChangeMessageVisibilityBatch`, `SendMessageBatch` | the SDK's, of 5 s each |
+/// | `renew` | `ChangeMessageVisibilityBatch` | the SDK's, of 5 s each |
+///
+/// A retry without delay costs no call. A dead letter is sent to the target of the queue's redrive policy, and the
+/// message deleted once that is confirmed. Methods may be dropped in flight: what was sent may then have happened or not.
+pub struct SqsProvider {
+    shared: Arc<Shared>,
+    /// Name or URL, as configured.
+    queue: String,
+    /// For remedies in errors.
+    route: String,
+    /// The route's `visibility_timeout`, in seconds.
+    lease: Option<i32>,
+    /// Set by the first `open` that succeeds.
+    opened: OnceLock<Opened>,
+    /// Of receives on a FIFO queue whose answers were lost.
+    attempts: AttemptIds,
+}
+
+/// What `open` found out.
+pub(crate) struct Opened {
+    clients: Clients,
+    /// The address of the queue.
+    url: String,
+    fifo: bool,
+    /// The lease as it is, whoever sets it.
+    lease: Duration,
+    /// What receives ask for; none where the queue's own timeout applies.
+    visibility: Option<i32>,
+    /// Of the redrive policy.
+    max_receives: Option<u32>,
+    /// Where dead letters go, found when the first one does.
+    dead_letters: DeadLetters,
+}
+
+impl SqsProvider {
+    pub(crate) fn new(shared: Arc<Shared>, queue: &str, route: &str, lease: Option<i32>) -> Self {
+        Self {
+            shared,
+            queue: queue.to_owned(),
+            route: route.to_owned(),
+            lease,
+            opened: OnceLock::new(),
+            attempts: AttemptIds::default(),
+        }
+    }
+
+    fn call<'a>(&'a self, what: &'static str, place: &'a Place) -> Call<'a> {
+        Call {
+            what,
+            queue: &self.queue,
+            route: Some(&self.route),
+            place,
+        }
+    }
+
+    /// What `open` found out.
+    fn opened(&self) -> Result<&Opened, Error> {
+        self.opened.get().ok_or_else(|| {
+            Error::Config(format!(
+                "route `{}`: its queue `{}` was not opened",
+                self.route, self.queue
+            ))
+        })
+    }
+
+    /// Finds the queue; its attributes, where they may be read.
+    async fn find(
+        &self,
+        clients: &Clients,
+        mode: Open,
+    ) -> Result<(Opened, Option<Attributes>), Error> {
+        let clients = clients.for_url(&self.queue);
+        let call = self.call("opening", &clients.place);
+        let url = match mode {
+            Open::Create if !queue::is_url(&self.queue) => {
+                queue::create(&clients.sqs, &self.queue, self.lease, call).await?
+            }
+            _ => queue::url(&clients.sqs, &self.queue, None, call).await?,
+        };
+        let attributes = queue::attributes(&clients.sqs, &url, call).await?;
+        Ok((self.describe(clients, url, attributes.as_ref()), attributes))
+    }
+
+    fn describe(&self, clients: Clients, url: String, attributes: Option<&Attributes>) -> Opened {
+        let own = attributes
+            .and_then(|attributes| attributes.lease)
+            .filter(|lease| !lease.is_zero());
+        let redrive = attributes.and_then(|attributes| attributes.redrive.as_ref());
+        // Where we don't know the queue's own, we say ours: the keeper must know when to renew.
+        let visibility = self
+            .lease
+            .or_else(|| own.is_none().then_some(LEASE.as_secs() as i32));
+        let lease = match self.lease {
+            Some(seconds) => Duration::from_secs(seconds.unsigned_abs().into()),
+            None => own.unwrap_or(LEASE),
+        };
+        Opened {
+            fifo: queue::is_fifo(&url),
+            lease,
+            visibility,
+            max_receives: redrive.and_then(|redrive| redrive.max_receives),
+            dead_letters: DeadLetters::new(redrive.map(|redrive| redrive.target.clone())),
+            clients,
+            url,
+        }
+    }
+}
+
+impl SqsProvider {
+    /// What `check` says; looks anew, so that it works without `open` and says what is so now.
+    async fn look(&self, policy: &Policy) -> Result<Vec<Finding>, Error> {
+        let (opened, attributes) = self
+            .find(self.shared.clients(&self.queue).await?, Open::Existing)
+            .await?;
+        let mut findings = check::judge(&policy.into(), attributes.as_ref(), opened.lease);
+        if let Err(error) = opened
+            .dead_letters
+            .url(&opened, self.call("finding", &opened.clients.place))
+            .await
+        {
+            findings.push(Finding::problem(format!("its dead-letter queue: {error}")));
+        }
+        // A handle that is none changes nothing, but tells whether we may.
+        let none = Receipt::new("loafer-check".to_owned(), Instant::now());
+        let change = Change {
+            place: 0,
+            receipt: &none,
+            seconds: 0,
+        };
+        let (deleted, changed) = join(
+            self.delete(&opened, &[(0, &none)]),
+            self.change(&opened, "renewal", &[change]),
+        )
+        .await;
+        findings.extend(
+            deleted
+                .into_iter()
+                .chain(changed)
+                .filter_map(|(_, fault)| match fault {
+                    Fault::Failed(error @ Error::Refused { .. }) => {
+                        Some(Finding::problem(error.to_string()))
+                    }
+                    _ => None,
+                }),
+        );
+        Ok(findings)
+    }
+}
+
+impl fmt::Debug for SqsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqsProvider")
+            .field("queue", &self.queue)
+            .field("route", &self.route)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Provider for SqsProvider {
+    type Receipt = Receipt;
+
+    /// Finds the queue and reads its attributes; does without where it may not read them. Takes 9 s at most.
+    ///
+    /// [`Open::Create`] makes a missing queue and, if that is missing too, `NAME-dlq` as its dead-letter queue, with max
+    /// receives 10. A queue named by URL is not made.
+    ///
+    /// # Errors
+    ///
+    /// No region, no credentials, no right, nobody there, no such queue; each with the way out.
+    async fn open(&self, mode: Open) -> Result<(), Error> {
+        let deadline = Instant::now() + OPEN;
+        let clients = self.shared.clients(&self.queue).await?;
+        let (found, _) = match timeout_at(deadline, self.find(clients, mode)).await {
+            Ok(found) => found?,
+            Err(_) => {
+                return Err(self
+                    .call("opening", &clients.place)
+                    .unreachable("no answer in time"));
+            }
+        };
+        // Opened twice, it stays as it was found first.
+        self.opened.get_or_init(|| found);
+        Ok(())
+    }
+
+    async fn check(&self, policy: &Policy) -> Vec<Finding> {
+        match timeout(CHECK, self.look(policy)).await {
+            Ok(Ok(findings)) => findings,
+            Ok(Err(error)) => vec![Finding::problem(error.to_string())],
+            Err(_) => vec![Finding::problem(format!(
+                "queue `{}`: no answer within {CHECK:?}",
+                self.queue
+            ))],
+        }
+    }
+
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        into: &mut Vec<Delivery<Receipt>>,
+    ) -> Result<(), Error> {
+        self.receive_into(self.opened()?, max, wait, into).await
+    }
+
+    async fn settle(&self, batch: &[Settle<Receipt>], answers: &mut Vec<Settled>) {
+        match self.opened() {
+            Ok(opened) => self.settle_opened(opened, batch, answers).await,
+            Err(_) => answers.extend(batch.iter().map(|_| Settled::Lost)),
+        }
+    }
+
+    async fn renew(&self, leases: &[Receipt], by: Duration, answers: &mut Vec<Renewed>) {
+        match self.opened() {
+            Ok(opened) => self.renew_opened(opened, leases, by, answers).await,
+            Err(_) => answers.extend(leases.iter().map(|_| Renewed::Lost)),
+        }
+    }
+
+    /// Batches of 10, leases of up to 12 hours; lease and max receives as the queue says.
+    fn capabilities(&self) -> Capabilities {
+        let opened = self.opened.get();
+        Capabilities {
+            receive_batch: 10,
+            settle_batch: 10,
+            receivers: 8,
+            settlers: 8,
+            wait: Duration::from_secs(20),
+            linger: Duration::from_secs(1),
+            lease: Some(opened.map_or(LEASE, |opened| opened.lease)),
+            lease_ceiling: Some(seconds::CEILING),
+            max_delay: Some(seconds::CEILING),
+            release_costs_attempt: true,
+            max_receives: opened.and_then(|opened| opened.max_receives),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The publisher: SNS topics by name or ARN, SQS queues as `sqs:NAME`.
+
+mod calls;
+mod queue;
+mod topic;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use loafer_core::{Error, MessageId, Outgoing, Publisher, Topic};
+
+pub(crate) use self::queue::send;
+use crate::{
+    config::{Clients, Shared},
+    error::{Call, Place, again},
+    parcel::{Parcel, SNS_BYTES, SQS_BYTES},
+    queue::{is_fifo, url},
+    seconds,
+};
+
+/// The longest delay of a message (SQS API: `SendMessage`, 15 minutes).
+const DELAY: Duration = Duration::from_secs(900);
+
+/// Publishes to SNS topics and SQS queues.
+///
+/// A [`Topic`] is an SNS topic, by bare name (`friend-created`, found among the topics of account and region, once) or
+/// by ARN; or a queue, as `sqs:NAME` or `sqs:URL`. A publication takes as few calls as ten messages and 1 MiB (SNS:
+/// 256 KiB) a call allow; on FIFO one call after the other, so that the order stays, and none after one that failed.
+///
+/// Headers travel as `String` attributes, ten at most. FIFO topics and queues need the message's group; their
+/// deduplication id is the message's own id unless one is given. A delay is of queues only: up to 15 minutes, and none on
+/// FIFO. Answers carry the id that SQS or SNS gave.
+pub struct SqsPublisher {
+    shared: Arc<Shared>,
+    /// Topics and queues already found: ARNs and URLs do not change.
+    found: Mutex<HashMap<Topic, Target>>,
+}
+
+/// Where a topic leads.
+#[derive(Clone)]
+enum Target {
+    Queue {
+        client: aws_sdk_sqs::Client,
+        place: Arc<Place>,
+        url: Arc<str>,
+    },
+    Topic {
+        client: aws_sdk_sns::Client,
+        place: Arc<Place>,
+        arn: Arc<str>,
+    },
+}
+
+impl SqsPublisher {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            found: Mutex::default(),
+        }
+    }
+
+    async fn target(&self, topic: &Topic) -> Result<Target, Error> {
+        if let Some(target) = self.found().get(topic) {
+            return Ok(target.clone());
+        }
+        let clients = self.shared.clients(topic.as_str()).await?;
+        let target = find(topic.as_str(), clients).await?;
+        self.found().insert(topic.clone(), target.clone());
+        Ok(target)
+    }
+
+    fn found(&self) -> std::sync::MutexGuard<'_, HashMap<Topic, Target>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn find(topic: &str, clients: &Clients) -> Result<Target, Error> {
+    match topic.strip_prefix("sqs:") {
+        Some(queue) => {
+            let clients = clients.for_url(queue);
+            let url = url(&clients.sqs, queue, None, publishing(queue, &clients.place))
+                .await?
+                .into();
+            Ok(Target::Queue {
+                client: clients.sqs,
+                place: clients.place,
+                url,
+            })
+        }
+        None => {
+            let (client, place) = (clients.sns.clone(), Arc::clone(&clients.sns_place));
+            let arn = topic::arn(&client, topic, publishing(topic, &place)).await?;
+            Ok(Target::Topic { client, place, arn })
+        }
+    }
+}
+
+fn publishing<'a>(queue: &'a str, place: &'a Place) -> Call<'a> {
+    Call {
+        what: "publishing",
+        queue,
+        route: None,
+        place,
+    }
+}
+
+impl Target {
+    fn place(&self) -> &Place {
+        match self {
+            Self::Queue { place, .. } | Self::Topic { place, .. } => place,
+        }
+    }
+
+    /// The message as it is sent there, or why it can't be.
+    fn parcel<'m>(&self, outgoing: &'m Outgoing) -> Result<Parcel<'m>, String> {
+        let (name, limit) = match self {
+            Self::Queue { url, .. } => (url, SQS_BYTES),
+            Self::Topic { arn, .. } => (arn, SNS_BYTES),
+        };
+        let fifo = is_fifo(name);
+        let mut parcel = Parcel::of(outgoing, fifo)?;
+        parcel.delay = match (outgoing.delay, self) {
+            (None, _) => None,
+            (Some(_), Self::Topic { .. }) => {
+                return Err("SNS has no delay: publish to a queue, as `sqs:NAME`".to_owned());
+            }
+            (Some(_), _) if fifo => {
+                return Err("FIFO queues have no delay of a single message".to_owned());
+            }
+            (Some(delay), _) if delay > DELAY => {
+                return Err(format!("a delay of {delay:?}: SQS delays up to 15 minutes"));
+            }
+            (Some(delay), _) => Some(seconds::up(delay) as i32),
+        };
+        let bytes = parcel.bytes();
+        if bytes > limit {
+            return Err(format!(
+                "{bytes} bytes with its headers: {limit} is the most; send a reference instead"
+            ));
+        }
+        Ok(parcel)
+    }
+
+    async fn send(&self, parcels: &[Parcel<'_>], call: Call<'_>) -> Vec<Result<MessageId, Error>> {
+        match self {
+            Self::Queue { client, url, .. } => send(client, url, parcels, call).await,
+            Self::Topic { client, arn, .. } => topic::publish(client, arn, parcels, call).await,
+        }
+    }
+}
+
+impl Publisher for SqsPublisher {
+    async fn publish(
+        &self,
+        topic: &Topic,
+        batch: &[Outgoing],
+        answers: &mut Vec<Result<MessageId, Error>>,
+    ) {
+        let target = match self.target(topic).await {
+            Ok(target) => target,
+            Err(error) => return answers.extend(batch.iter().map(|_| Err(again(&error)))),
+        };
+        let call = publishing(topic.as_str(), target.place());
+        let parcels: Vec<_> = batch
+            .iter()
+            .map(|outgoing| target.parcel(outgoing))
+            .collect();
+        let (mut sendable, mut faults) = (Vec::with_capacity(batch.len()), Vec::new());
+        for (place, parcel) in parcels.into_iter().enumerate() {
+            match parcel {
+                Ok(parcel) => sendable.push(parcel),
+                Err(cause) => faults.push((place, call.refused(cause, None))),
+            }
+        }
+        let sent = target.send(&sendable, call).await;
+        if sent
+            .iter()
+            .any(|sent| matches!(sent, Err(Error::UnknownQueue { .. })))
+        {
+            // Found anew by the next one: it may have been made again elsewhere.
+            self.found().remove(topic);
+        }
+        let (mut sent, mut faults) = (sent.into_iter(), faults.into_iter().peekable());
+        answers.extend((0..batch.len()).map(|place| {
+            match faults.next_if(|(faulty, _)| *faulty == place) {
+                Some((_, fault)) => Err(fault),
+                None => sent.next().unwrap_or_else(|| Err(call.unanswered())),
+            }
+        }));
+    }
+}
+
+impl fmt::Debug for SqsPublisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqsPublisher").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,75 @@
+//! Durations as SQS takes them: whole seconds, up to twelve hours.
+
+use std::time::Duration;
+
+use loafer_core::Error;
+
+/// How long a message can be on lease at most, from its receive on (SQS API: `ChangeMessageVisibility`, 12 hours).
+pub(crate) const CEILING: Duration = Duration::from_secs(43_200);
+/// What the way to SQS and back may have taken from the twelve hours.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Whole seconds, rounded up: a delay is never shorter than asked for.
+pub(crate) fn up(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+/// A route's `visibility_timeout`, in seconds.
+pub(crate) fn lease(route: &str, lease: Duration) -> Result<i32, Error> {
+    match up(lease) {
+        0 => Err(Error::Config(format!(
+            "route `{route}`: `visibility_timeout` is 0: on SQS it is 1 second to 12 hours; leave it out for the queue's own"
+        ))),
+        seconds if seconds <= CEILING.as_secs() => Ok(whole(seconds)),
+        seconds => Err(Error::Config(format!(
+            "route `{route}`: `visibility_timeout` is {seconds} s: on SQS a message can be on lease for 12 hours at most"
+        ))),
+    }
+}
+
+/// A new visibility timeout for a message received `age` ago: as asked for, rounded up, within what is left of twelve hours.
+pub(crate) fn visibility(asked: Duration, age: Duration) -> i32 {
+    whole(up(asked).min(left(age)))
+}
+
+/// How many whole seconds of the twelve hours are left to a message received `age` ago.
+pub(crate) fn left(age: Duration) -> u64 {
+    (CEILING - MARGIN).saturating_sub(age).as_secs()
+}
+
+/// At most 43,200, so that it always fits.
+fn whole(seconds: u64) -> i32 {
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fraction_is_rounded_up() {
+        assert_eq!(lease("r", Duration::from_millis(1)).ok(), Some(1));
+        assert_eq!(lease("r", Duration::from_millis(29_001)).ok(), Some(30));
+        assert_eq!(visibility(Duration::from_millis(1_500), Duration::ZERO), 2);
+        assert_eq!(visibility(Duration::ZERO, Duration::ZERO), 0);
+    }
+
+    #[test]
+    fn a_lease_is_one_second_to_twelve_hours() {
+        assert_eq!(lease("r", CEILING).ok(), Some(43_200));
+        assert!(lease("r", CEILING + Duration::from_nanos(1)).is_err());
+        assert!(lease("r", Duration::ZERO).is_err());
+        assert!(lease("r", Duration::MAX).is_err());
+    }
+
+    #[test]
+    fn a_delay_ends_within_twelve_hours_of_the_receive() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(visibility(12 * hour, 11 * hour), 3595);
+        assert_eq!(visibility(hour, 12 * hour), 0);
+        assert_eq!(visibility(Duration::MAX, Duration::ZERO), 43_195);
+        assert_eq!(visibility(hour, hour), 3600);
+    }
+}

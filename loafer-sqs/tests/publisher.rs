@@ -1,0 +1,155 @@
+//! The publisher against real servers: queues, and topics through to a queue.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::time::Duration;
+
+use loafer_core::{Broker, Envelope, Error, Message, Outgoing, Publisher, Text, Topic, Translator};
+use loafer_sqs::Sns;
+
+async fn subscribed(server: &support::Server, raw: bool) -> (support::Queue, String) {
+    let queue = server
+        .queue("subscribed", Some(Duration::from_secs(30)))
+        .await;
+    let sns = server.sns();
+    let arn = sns
+        .create_topic()
+        .name(format!("t-{}", queue.name))
+        .send()
+        .await
+        .unwrap()
+        .topic_arn
+        .unwrap();
+    sns.subscribe()
+        .topic_arn(&arn)
+        .protocol("sqs")
+        .endpoint(format!("arn:aws:sqs:us-east-1:000000000000:{}", queue.name))
+        .attributes("RawMessageDelivery", raw.to_string())
+        .send()
+        .await
+        .unwrap();
+    (queue, arn)
+}
+
+#[tokio::test]
+async fn a_topic_is_found_by_name_and_its_message_opened() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "a_topic_is_found_by_name_and_its_message_opened"
+    );
+    let (queue, arn) = subscribed(&server, false).await;
+    let name = arn.rsplit(':').next().unwrap();
+    let outgoing = (0..12).map(|n| {
+        Message::new(format!("\"{n}\""))
+            .with_header("tenant", "acme")
+            .into()
+    });
+    let ids = support::publish(&queue.publisher, name, outgoing.collect()).await;
+    assert_eq!(ids.len(), 12);
+
+    for delivery in queue.receive(12).await {
+        let sns = Sns::<Text>::default();
+        let message = sns.open(&delivery.message).unwrap();
+        let text: &str = sns.translate(&message).unwrap();
+        assert!(text.starts_with('"'));
+        assert_eq!(message.topic(), Some(name));
+        assert_eq!(message.headers().get("tenant"), Some("acme"));
+        let published = message.headers().get("sns-message-id").unwrap();
+        assert!(ids.iter().any(|id| id.to_string() == published));
+    }
+}
+
+#[tokio::test]
+async fn raw_delivery_needs_no_envelope() {
+    let server = server!("LOAFER_TEST_FAUXQS", "raw_delivery_needs_no_envelope");
+    let (queue, arn) = subscribed(&server, true).await;
+    support::publish(
+        &queue.publisher,
+        &arn,
+        vec![Message::new("{}").with_header("tenant", "acme").into()],
+    )
+    .await;
+    let delivery = queue.receive(1).await;
+    let sns = Sns::<Text>::default();
+    let message = sns.open(&delivery[0].message).unwrap();
+    assert_eq!(&message.payload()[..], b"{}");
+    assert_eq!(message.headers().get("tenant"), Some("acme"));
+}
+
+#[tokio::test]
+async fn an_unknown_topic_is_told_with_the_way_out() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "an_unknown_topic_is_told_with_the_way_out"
+    );
+    let publisher = server.sqs().publisher();
+    for topic in [
+        "no-such-topic",
+        "arn:aws:sns:us-east-1:000000000000:no-such-topic",
+    ] {
+        let mut answers = Vec::new();
+        publisher
+            .publish(
+                &Topic::from(topic),
+                &[Message::new("x").into()],
+                &mut answers,
+            )
+            .await;
+        let error = answers[0].as_ref().unwrap_err().to_string();
+        assert!(
+            error.contains("no-such-topic") && error.contains("create it"),
+            "{error}"
+        );
+    }
+}
+
+async fn large_messages_are_parted_into_calls(server: support::Server) {
+    let queue = server.queue("large", Some(Duration::from_secs(30))).await;
+    let outgoing = (0..5)
+        .map(|_| Message::new("x".repeat(400 * 1024)).into())
+        .collect();
+    assert_eq!(queue.send(outgoing).await.len(), 5);
+    assert_eq!(queue.depth().await, 5);
+}
+
+#[tokio::test]
+async fn large_messages_are_parted_into_calls_on_elasticmq() {
+    large_messages_are_parted_into_calls(server!(
+        "LOAFER_TEST_ELASTICMQ",
+        "large_messages_are_parted_into_calls_on_elasticmq"
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn each_message_has_its_own_answer() {
+    let server = server!("LOAFER_TEST_FAUXQS", "each_message_has_its_own_answer");
+    let queue = server.queue("answers", Some(Duration::from_secs(30))).await;
+    let delayed = |delay| Outgoing {
+        delay: Some(Duration::from_secs(delay)),
+        ..Message::new("x").into()
+    };
+    let batch = [
+        Message::new("").into(),
+        delayed(901),
+        Message::new("sent").into(),
+        Message::new(vec![0xFF]).into(),
+    ];
+    let mut answers = Vec::new();
+    let topic = Topic::from(format!("sqs:{}", queue.name));
+    queue.publisher.publish(&topic, &batch, &mut answers).await;
+    let refused = |n: usize, why: &str| {
+        let error = answers[n].as_ref().unwrap_err();
+        assert!(
+            matches!(error, Error::Refused { .. }) && error.to_string().contains(why),
+            "{error}"
+        );
+    };
+    refused(0, "empty");
+    refused(1, "15 minutes");
+    assert!(answers[2].is_ok());
+    refused(3, "UTF-8");
+    assert_eq!(&queue.receive(1).await[0].message.payload()[..], b"sent");
+}

@@ -1,0 +1,162 @@
+//! A whole service on a real server: topic, queue, handler, ack; and what `check` says of it.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::time::Duration;
+
+use loafer_core::{
+    Broker, Ended, Error, Level, Manager, Message, Metadata, Open, Route, RouteOptions, Source,
+};
+use loafer_sqs::{Sns, Sqs, SqsProvider, SqsPublisher};
+use tokio::sync::mpsc;
+
+/// SQS as fauxqs has it: the framework makes its brokers by `Default`.
+struct Local(Sqs);
+
+impl Default for Local {
+    fn default() -> Self {
+        let endpoint = std::env::var("LOAFER_TEST_FAUXQS").unwrap();
+        Self(Sqs::with_config(support::config(&endpoint)))
+    }
+}
+
+impl Broker for Local {
+    type Provider = SqsProvider;
+    type Publisher = SqsPublisher;
+    const NAME: &'static str = "sqs";
+
+    fn provider(&self, source: &Source) -> Result<SqsProvider, Error> {
+        self.0.provider(source)
+    }
+
+    fn publisher(&self) -> SqsPublisher {
+        self.0.publisher()
+    }
+}
+
+fn options(queue: &support::Queue) -> RouteOptions {
+    RouteOptions::new().queue(&queue.name)
+}
+
+#[tokio::test]
+async fn a_deep_queue_is_handled_and_emptied() {
+    let server = server!("LOAFER_TEST_FAUXQS", "a_deep_queue_is_handled_and_emptied");
+    let queue = server.queue("service", None).await;
+    queue
+        .send(
+            (0..200)
+                .map(|n| Message::new(n.to_string()).into())
+                .collect(),
+        )
+        .await;
+    let (handled, mut seen) = mpsc::unbounded_channel();
+    let handler = move |n: u32, metadata: Metadata| {
+        let handled = handled.clone();
+        async move { metadata.attempt() == 1 && handled.send(n).is_ok() }
+    };
+    let route = Route::new("numbers")
+        .provider::<Local>()
+        .options(options(&queue))
+        .handler(Sns::new(), handler);
+    let running = Manager::builder()
+        .route(route)
+        .build()
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+
+    let mut numbers = Vec::new();
+    while numbers.len() < 200 {
+        let next = tokio::time::timeout(Duration::from_secs(10), seen.recv());
+        numbers.push(next.await.unwrap().unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..200).collect::<Vec<_>>());
+    running.shutdown();
+    assert_eq!(running.ended().await, Ended::Clean);
+    assert_eq!(running.stats("numbers").unwrap().acked, 200);
+    assert_eq!(queue.depth().await, 0);
+}
+
+async fn checked(queue: &support::Queue, options: RouteOptions) -> Vec<(Level, String)> {
+    let route = Route::new("checked")
+        .provider::<Local>()
+        .options(options.queue(&queue.name))
+        .handler(Sns::new(), async |_: u32| true);
+    let manager = Manager::builder()
+        .route(route)
+        .open(Open::Existing)
+        .build()
+        .unwrap();
+    let (_, findings) = manager.check().await.remove(0);
+    findings
+        .into_iter()
+        .map(|finding| (finding.level, finding.text))
+        .collect()
+}
+
+#[tokio::test]
+async fn check_says_what_is_there_and_what_is_missing() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "check_says_what_is_there_and_what_is_missing"
+    );
+    let queue = server.queue("checked", Some(Duration::from_secs(60))).await;
+    let findings = checked(&queue, RouteOptions::new()).await;
+    assert!(
+        findings.iter().all(|(level, _)| *level == Level::Good),
+        "{findings:?}"
+    );
+    assert!(
+        findings
+            .iter()
+            .any(|(_, text)| text.contains("after 10 receives")),
+        "{findings:?}"
+    );
+
+    let findings = checked(&queue, RouteOptions::new().timeout(Duration::from_secs(90))).await;
+    assert!(
+        findings
+            .iter()
+            .any(|(level, text)| *level == Level::Warning && text.contains("timeout of 90s")),
+        "{findings:?}"
+    );
+
+    let letters = queue
+        .client
+        .get_queue_url()
+        .queue_name(format!("{}-dlq", queue.name))
+        .send()
+        .await
+        .unwrap();
+    queue
+        .client
+        .delete_queue()
+        .set_queue_url(letters.queue_url)
+        .send()
+        .await
+        .unwrap();
+    let findings = checked(&queue, RouteOptions::new()).await;
+    assert!(
+        findings
+            .iter()
+            .any(|(level, text)| *level == Level::Problem && text.contains("-dlq")),
+        "{findings:?}"
+    );
+
+    queue
+        .client
+        .delete_queue()
+        .queue_url(&queue.url)
+        .send()
+        .await
+        .unwrap();
+    let findings = checked(&queue, RouteOptions::new()).await;
+    assert!(
+        matches!(&findings[..], [(Level::Problem, text)] if text.contains(&queue.name)),
+        "{findings:?}"
+    );
+}

@@ -1,0 +1,148 @@
+//! What a service that can't start says, and how soon.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use loafer_core::{Broker, Error, Open, Provider, Source};
+use loafer_sqs::Sqs;
+
+const SOON: Duration = Duration::from_secs(10);
+
+async fn opening(sqs: &Sqs, queue: &str) -> Error {
+    let provider = sqs.provider(&Source::new("order-made", queue)).unwrap();
+    let start = Instant::now();
+    let error = provider.open(Open::Existing).await.unwrap_err();
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    error
+}
+
+async fn an_unknown_queue_is_told(server: support::Server) {
+    let url = format!("{}/000000000000/no-such-queue", server.endpoint);
+    for queue in ["no-such-queue", &url] {
+        let error = opening(&server.sqs(), queue).await;
+        assert!(matches!(error, Error::UnknownQueue { .. }), "{error:?}");
+        let told = error.to_string();
+        for part in [
+            "no-such-queue",
+            "us-east-1",
+            &server.endpoint,
+            "LOAFER_ROUTES__ORDER_MADE__QUEUE",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_queue_is_told_by_fauxqs() {
+    an_unknown_queue_is_told(server!(
+        "LOAFER_TEST_FAUXQS",
+        "an_unknown_queue_is_told_by_fauxqs"
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn an_unknown_queue_is_told_by_elasticmq() {
+    an_unknown_queue_is_told(server!(
+        "LOAFER_TEST_ELASTICMQ",
+        "an_unknown_queue_is_told_by_elasticmq"
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_at_the_endpoint_is_told() {
+    // Bound and not listening for long: nothing else can take the port before the call.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let error = opening(&Sqs::with_config(support::config(&endpoint)), "orders").await;
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    let told = error.to_string();
+    assert!(
+        told.contains("orders") && told.contains(&endpoint),
+        "{told}"
+    );
+    assert!(told.len() < 200, "{told}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_never_answers_is_told() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let error = opening(&Sqs::with_config(support::config(&endpoint)), "orders").await;
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains(&endpoint), "{error}");
+}
+
+/// Runs `child` of this binary with these variables and no other AWS setting; gives what it printed.
+fn in_a_process(variables: &[(&str, &str)]) -> String {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "child", "--ignored", "--nocapture"]);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+        child.env_remove(name);
+    }
+    child
+        .env("HOME", "/nonexistent")
+        .envs(variables.iter().copied());
+    let output = child.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test]
+#[ignore = "run by the tests below, in a process of its own"]
+async fn child() {
+    println!("told: {}", opening(&Sqs::default(), "orders").await);
+}
+
+/// A metadata service that is there and never answers, as behind a firewall.
+fn silent() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    (listener, endpoint)
+}
+
+#[test]
+fn without_region_it_says_what_to_set() {
+    let (_listener, metadata) = silent();
+    for instance in [
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*metadata),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ] {
+        let told = in_a_process(&[instance]);
+        assert!(
+            told.contains("`orders`") && told.contains("set AWS_REGION"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn without_credentials_it_says_what_to_set() {
+    let (_listener, metadata) = silent();
+    for instance in [
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*metadata),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ] {
+        let told = in_a_process(&[("AWS_REGION", "eu-west-1"), instance]);
+        assert!(
+            told.contains("`orders`") && told.contains("AWS_ACCESS_KEY_ID"),
+            "{told}"
+        );
+    }
+}

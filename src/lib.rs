@@ -1,0 +1,54 @@
+#![doc = include_str!("../README.md")]
+
+pub use loafer_core::*;
+pub use loafer_macros::{handler, main};
+
+#[cfg(feature = "sqs")]
+pub use loafer_sqs::{Sns, Sqs};
+
+/// What a service's files begin with: `use loafer::prelude::*;`.
+pub mod prelude {
+    pub use loafer_core::{
+        App, Bus, Bytes, Event, Failure, Headers, Json, Memory, Message, Metadata, Outcome, State, Text,
+    };
+    pub use loafer_macros::handler;
+    #[cfg(feature = "sqs")]
+    pub use loafer_sqs::{Sns, Sqs};
+    pub use serde_json::json;
+}
+
+/// What the macros' expansions name. Not for people.
+#[doc(hidden)]
+pub mod __private {
+    use std::{convert::Infallible, future::Future, process::ExitCode};
+
+    pub use loafer_core::__private::*;
+    use loafer_core::{App, BoxError, BrokerKind, Memory};
+
+    /// The provider of a route that names none.
+    #[cfg(feature = "sqs")]
+    pub type DefaultProvider = loafer_sqs::Sqs;
+    /// The provider of a route that names none.
+    #[cfg(not(feature = "sqs"))]
+    pub type DefaultProvider = Memory;
+
+    /// The program of `loafer::main!`.
+    pub fn run<F, Fut, E>(name: &'static str, version: &'static str, setup: F) -> ExitCode
+    where
+        F: FnOnce(App) -> Fut,
+        Fut: Future<Output = Result<App, E>>,
+        E: Into<BoxError>,
+    {
+        let brokers = [
+            BrokerKind::of::<Memory>(),
+            #[cfg(feature = "sqs")]
+            BrokerKind::of::<loafer_sqs::Sqs>(),
+        ];
+        loafer_cli::run(loafer_cli::Program { name, version, brokers: &brokers }, setup)
+    }
+
+    /// The setup of a program that has none.
+    pub async fn no_setup(app: App) -> Result<App, Infallible> {
+        Ok(app)
+    }
+}

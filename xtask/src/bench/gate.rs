@@ -1,0 +1,50 @@
+//! The gate: limits which counts must keep, and the exit code that says whether they did.
+
+use std::process::ExitCode;
+
+/// Collects the limits exceeded.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    exceeded: Vec<String>,
+}
+
+impl Gate {
+    /// Notes `what` where its value is above the limit, or no number at all.
+    pub(crate) fn at_most(&mut self, limit: f64, value: f64, what: &str) {
+        let kept = value <= limit;
+        if !kept {
+            self.exceeded
+                .push(format!("{what}: {value:.3} is above {limit}"));
+        }
+    }
+
+    /// Says what was exceeded, last of all, where the user cannot miss it.
+    pub(crate) fn close(self) -> ExitCode {
+        if self.exceeded.is_empty() {
+            println!("gate: passed");
+            return ExitCode::SUCCESS;
+        }
+        for exceeded in &self.exceeded {
+            println!("gate: failed: {exceeded}");
+        }
+        ExitCode::FAILURE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_values_above_their_limit_fail() {
+        let mut gate = Gate::default();
+        gate.at_most(0.21, 0.21, "calls");
+        assert!(gate.exceeded.is_empty());
+        gate.at_most(0.21, 0.22, "calls");
+        gate.at_most(0.21, f64::NAN, "calls");
+        assert_eq!(
+            gate.exceeded,
+            ["calls: 0.220 is above 0.21", "calls: NaN is above 0.21"]
+        );
+    }
+}

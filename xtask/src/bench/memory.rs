@@ -1,0 +1,71 @@
+//! The memory bench: what dispatch costs, with no broker in the way.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use super::gate::Gate;
+use super::{LOAFER, callgrind};
+use crate::debian;
+
+/// The payloads' decoding alone, which every loop pays.
+const DECODE: &str = "decode";
+
+/// The hand-written loops; like [`DECODE`] the same for every batch.
+const RAW: [&str; 2] = ["raw-static", "raw-heap"];
+
+/// Any batch, for a loop which has none.
+const NO_BATCH: u32 = 100;
+
+/// Batches, and the instructions a message above decoding that the gate allows at each.
+const LIMITS: [(u32, f64); 2] = [(10, 750.0), (100, 600.0)];
+
+/// Runs the bench, prints instructions a message, and with `judged` fails on what exceeds its limit.
+pub(crate) fn run(judged: bool) -> Result<ExitCode> {
+    // Before the build: who has no valgrind shall not wait for it.
+    debian::need("valgrind", "valgrind")?;
+    super::build("memory")?;
+    let measurements = super::measure("memory", super::binary("memory"))?;
+    let mut gate = Gate::default();
+    let ours: Vec<_> = measurements
+        .iter()
+        .filter(|measurement| measurement.is_of(LOAFER))
+        .collect();
+    if ours.is_empty() {
+        bail!("the bench memory printed no RESULT of loop={LOAFER}");
+    }
+    for measurement in ours {
+        let allocations = measurement.number("allocs_per_msg")?;
+        gate.at_most(
+            0.0,
+            allocations,
+            &format!("allocations a message ({measurement})"),
+        );
+    }
+
+    println!("\ninstructions a message   batch     all   above decoding");
+    let decode = callgrind::per_message(DECODE, NO_BATCH)?;
+    row(DECODE, "any", decode, 0.0);
+    for name in RAW {
+        let raw = callgrind::per_message(name, NO_BATCH)?;
+        row(name, "any", raw, raw - decode);
+    }
+    for (batch, limit) in LIMITS {
+        let loafer = callgrind::per_message(LOAFER, batch)?;
+        row(LOAFER, &batch.to_string(), loafer, loafer - decode);
+        gate.at_most(
+            limit,
+            loafer - decode,
+            &format!("instructions a message above decoding at batch {batch}"),
+        );
+    }
+    Ok(if judged {
+        gate.close()
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn row(name: &str, batch: &str, all: f64, above: f64) {
+    println!("{name:<22} {batch:>7} {all:>7.0} {above:>16.0}");
+}

@@ -1,0 +1,74 @@
+//! The benches, and the counts that gate. Times are printed, never judged: they are the machine's.
+//!
+//! # The protocol of the bench binaries
+//!
+//! `loafer-benches` has a binary for each bench. It prints what it likes for people, and one line for each
+//! measurement: the word `RESULT` and `key=value` pairs, blank-separated, in any order.
+//!
+//! | binary | run as | keys read here |
+//! |---|---|---|
+//! | `memory` | `memory` | `loop` (`loafer`…), `allocs_per_msg`; it has `batch`, `concurrency`, `msgs_per_s`, `allocs_per_batch`, too |
+//! | `memory` | `memory callgrind LOOP BATCH COUNT`, under valgrind | none: it handles COUNT messages, one at a time, and ends |
+//! | `sqs` | `sqs`, endpoint in `LOAFER_BENCH_ENDPOINT` | `loop`, `calls_per_msg` |
+//!
+//! `LOOP` is `loafer`, `raw-static`, `raw-heap` (hand-written loops) or `decode` (the payloads' decoding alone).
+//!
+//! ```text
+//! RESULT bench=memory loop=loafer batch=100 concurrency=1 msgs_per_s=1200000 allocs_per_msg=0.000 allocs_per_batch=0.000
+//! RESULT bench=sqs loop=loafer concurrency=50 msgs_per_s=3400 calls_per_msg=0.20
+//! ```
+
+mod callgrind;
+mod gate;
+mod measurement;
+pub(crate) mod memory;
+pub(crate) mod sqs;
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::leash::{self, Leashed};
+use crate::workspace;
+use measurement::Measurement;
+
+/// The loop under test, in every bench.
+const LOAFER: &str = "loafer";
+
+/// Builds the release binary of a bench.
+fn build(name: &str) -> Result<()> {
+    let mut cargo = workspace::cargo();
+    cargo.args(["build", "--release", "-p", "loafer-benches", "--bin", name]);
+    let status = Leashed::spawn(cargo)?.wait(None)?;
+    if !status.success() {
+        bail!(
+            "`cargo build --release -p loafer-benches --bin {name}` ended with {status}: see its errors above"
+        );
+    }
+    Ok(())
+}
+
+/// A bench's binary, on a leash, at the root of the workspace.
+fn binary(name: &str) -> Command {
+    let mut command = leash::command(OsString::from(workspace::release(name)));
+    command.current_dir(workspace::root());
+    command
+}
+
+/// Runs a bench, shows its output and returns its measurements.
+fn measure(name: &str, command: Command) -> Result<Vec<Measurement>> {
+    let mut measurements = Vec::new();
+    let status = leash::lines(command, None, |line| {
+        println!("{line}");
+        measurements.extend(Measurement::parse(line));
+    })
+    .with_context(|| format!("can't run the bench {name}"))?;
+    if !status.success() {
+        bail!("the bench {name} ended with {status}: see its output above");
+    }
+    if measurements.is_empty() {
+        bail!("the bench {name} printed no RESULT line: it has to print one for each measurement");
+    }
+    Ok(measurements)
+}

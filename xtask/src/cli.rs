@@ -1,0 +1,123 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::bench;
+use crate::servers::{self, Server};
+use crate::test;
+
+/// The tasks of this workspace
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Installs and starts the servers, runs every test of the workspace, stops the servers
+    Test {
+        #[command(flatten)]
+        without: Without,
+        /// Further arguments of `cargo test`
+        #[arg(last = true)]
+        cargo: Vec<String>,
+    },
+    /// Starts the servers, prints what to export, stays until Ctrl-C
+    Servers {
+        #[command(flatten)]
+        without: Without,
+        /// The server AWS_ENDPOINT_URL names; the first one started, unless told otherwise
+        #[arg(long, value_name = "NAME")]
+        endpoint: Option<Server>,
+    },
+    /// Runs a bench of this workspace
+    Bench {
+        #[command(subcommand)]
+        bench: Bench,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Without {
+    /// A server to leave out, knowingly; its tests are skipped
+    #[arg(long = "without", value_name = "NAME")]
+    names: Vec<Server>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Throughput, allocations and instructions of dispatch in memory
+    Memory {
+        /// Fails where instructions or allocations a message exceed their limit
+        #[arg(long)]
+        gate: bool,
+    },
+    /// Throughput and API calls against a local SQS
+    Sqs {
+        /// Fails where API calls a message exceed their limit
+        #[arg(long)]
+        gate: bool,
+    },
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self.task {
+            Task::Test { without, cargo } => test::run(&without.rest(), &cargo),
+            Task::Servers { without, endpoint } => servers::serve(&without.rest(), endpoint),
+            Task::Bench { bench } => match bench {
+                Bench::Memory { gate } => bench::memory::run(gate),
+                Bench::Sqs { gate } => bench::sqs::run(gate),
+            },
+        }
+    }
+}
+
+impl Without {
+    fn rest(&self) -> Vec<Server> {
+        let left_out = |server: &Server| self.names.contains(server);
+        Server::ALL
+            .into_iter()
+            .filter(|server| !left_out(server))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_after_the_dashes_go_to_cargo() {
+        let line = [
+            "xtask",
+            "test",
+            "--without",
+            "elasticmq",
+            "--",
+            "-p",
+            "xtask",
+            "--",
+            "--nocapture",
+        ];
+        let Ok(Cli {
+            task: Task::Test { without, cargo },
+        }) = Cli::try_parse_from(line)
+        else {
+            panic!("the line is not understood");
+        };
+        assert_eq!(without.rest(), [Server::Fauxqs]);
+        assert_eq!(cargo, ["-p", "xtask", "--", "--nocapture"]);
+    }
+}

@@ -1,0 +1,33 @@
+//! The tasks of this workspace: `cargo xtask test`, `servers`, `bench`.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `cli` | the command line |
+//! | `test` | the whole test run: servers up, `cargo test`, one summary line |
+//! | `servers` | real brokers as local processes: install, start, stop |
+//! | `bench` | benches, and the counts that gate |
+//! | `leash` | child processes which can't outlive this one |
+//! | `debian` | programs of the system, installed where that is possible |
+//! | `workspace` | where things are |
+
+mod bench;
+mod cli;
+mod debian;
+mod leash;
+mod servers;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
