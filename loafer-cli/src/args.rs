@@ -113,7 +113,7 @@ pub(crate) struct RunArgs {
 
 impl Args {
     /// What is to be done.
-    pub(crate) fn command(self) -> Command {
+    pub(crate) fn into_command(self) -> Command {
         self.command.unwrap_or(Command::Run(self.run))
     }
 }
@@ -182,7 +182,7 @@ mod tests {
     fn run_is_the_default() {
         let args = parsed("").expect("parses");
         assert_eq!((args.global.log_format, args.global.provider.clone()), (LogFormat::Text, None));
-        assert_eq!(args.command(), Command::Run(RunArgs::default()));
+        assert_eq!(args.into_command(), Command::Run(RunArgs::default()));
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         let expected = RunArgs { only: vec!["a".into(), "b".into()], drain: Some(Duration::from_secs(90)), once: true };
         let options = "--only a --only b --drain 1m30s --once";
         for line in [options.to_owned(), format!("run {options}"), "--once run --only a --only b --drain 90s".to_owned()] {
-            assert_eq!(parsed(&line).expect("parses").command(), Command::Run(expected.clone()), "{line}");
+            assert_eq!(parsed(&line).expect("parses").into_command(), Command::Run(expected.clone()), "{line}");
         }
     }
 
@@ -200,7 +200,7 @@ mod tests {
             let args = parsed(line).expect("parses");
             assert_eq!(args.global.provider.as_deref(), Some("memory"));
             assert_eq!(args.global.config, Some("x.toml".into()));
-            assert_eq!(args.command(), Command::Routes);
+            assert_eq!(args.into_command(), Command::Routes);
         }
     }
 

@@ -7,11 +7,11 @@ use tokio::runtime;
 
 use crate::{
     Program,
-    args::{self, Args, Command, Global},
+    args::{self, Command, Global},
     check, logging, panics,
     prepare::{self, Prepare},
     publish, routes,
-    run::{self, Service},
+    run::Service,
     signals::Signals,
 };
 
@@ -33,7 +33,7 @@ where
     panics::log();
 
     let global = args.global.clone();
-    let command = args.command();
+    let command = args.into_command();
     let cannot = command.cannot();
     let runtime = match runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -1,10 +1,10 @@
 //! Failures, sent to Sentry.
 
-use std::{borrow::Cow, env, error::Error as StdError, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, env, error::Error as StdError, fmt, time::Duration};
 
 use loafer_core::{Failure, Report};
 use sentry::{
-    Client, ClientInitGuard, ClientOptions,
+    ClientInitGuard, ClientOptions,
     protocol::{Event, Exception, Map, Value, Values},
     types::Dsn,
 };
@@ -16,9 +16,8 @@ const FLUSH: Duration = Duration::from_secs(2);
 ///
 /// Failures of one route and kind, and of one type of error where it tells its name, make one issue.
 pub struct Sentry {
-    client: Arc<Client>,
-    /// Sends what is left when dropped.
-    _guard: ClientInitGuard,
+    /// Dropped, it sends what is left.
+    client: ClientInitGuard,
 }
 
 /// `SENTRY_DSN` is set to something that is no DSN.
@@ -51,8 +50,7 @@ impl Sentry {
         let mut options = ClientOptions::new().release(release).send_default_pii(false).shutdown_timeout(FLUSH);
         options.dsn = Some(dsn);
         options.environment = environment.map(Cow::Owned);
-        let guard = sentry::init(options);
-        Ok(Self { client: sentry::Hub::current().client().ok_or(InvalidDsn)?, _guard: guard })
+        Ok(Self { client: sentry::init(options) })
     }
 }
 
@@ -141,6 +139,6 @@ mod tests {
         let text = format!("{event:?}");
         assert!(!text.contains("4111") && !text.contains("hush"), "{text}");
         assert_eq!(event.tags["attempt"], "2");
-        assert_eq!(event.fingerprint, ["test", "error"]);
+        assert_eq!(*event.fingerprint, ["test", "error"].map(Cow::Borrowed));
     }
 }

@@ -1,9 +1,6 @@
 //! Lines `ROUTE JSON` on stdin, published on the broker in memory.
 
-use std::{
-    io::{self, BufRead as _},
-    thread,
-};
+use std::{io, thread};
 
 use loafer_core::Message;
 use tokio::sync::mpsc;

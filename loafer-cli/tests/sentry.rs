@@ -9,7 +9,7 @@ use std::{
 };
 
 use loafer_cli::Sentry;
-use loafer_core::{App, Json, Manager, Message, MessageId, Report as _, Route};
+use loafer_core::{App, Json, Manager, Message, Report as _, Route};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -85,7 +85,7 @@ async fn failures_are_reported_and_bodies_are_not() {
     let cases = [("m-error", "0"), ("m-panic", "1"), ("m-undecodable", "\"lots\""), ("m-good", "2")];
     for (id, cents) in cases {
         let body = format!("{{\"card\":\"{SECRET}\",\"cents\":{cents}}}");
-        running.publish("payments", Message::new(body).with_id(MessageId::from(id))).await.expect("published");
+        running.publish("payments", Message::with_id(id, body)).await.expect("published");
     }
     let mut events = Vec::new();
     for _ in 0..3 {

@@ -1,10 +1,13 @@
 //! What the expansion of `#[handler]` calls: functions whose bounds meet the user's types, so that a wrong one is told at its own token.
 
-use std::{any::type_name, borrow::Cow, convert::Infallible, future::Future, marker::PhantomData, ops::Deref, sync::Arc};
+use std::{
+    any::type_name, borrow::Cow, convert::Infallible, future::Future, marker::PhantomData,
+    ops::Deref, sync::Arc,
+};
 
 use crate::{
-    App, Context, Envelope, Failure, FromContext, IntoOutcome, Message, Missing, Shareable, TranslateError, Translator,
-    Verdict,
+    App, Context, Envelope, Failure, FromContext, IntoOutcome, Message, Missing, Shareable,
+    TranslateError, Translator, Verdict,
     handler::{self, Ready},
 };
 
@@ -13,7 +16,10 @@ use crate::{
 /// # Errors
 ///
 /// Where it does not decode.
-pub fn decode<'m, M, T: Translator<'m, M>>(translator: &T, opened: &'m Message) -> Result<M, Verdict> {
+pub fn decode<'m, M, T: Translator<'m, M>>(
+    translator: &T,
+    opened: &'m Message,
+) -> Result<M, Verdict> {
     translator.translate(opened).map_err(handler::undecodable)
 }
 
@@ -85,7 +91,9 @@ impl<T: Send + Sync + 'static> Named<T> {
     pub fn instance(&self, app: &App) -> Result<Arc<T>, Missing> {
         app.shared().ok_or_else(|| {
             let name = type_name::<T>();
-            Missing::new(format!("there is no `{name}` to handle messages: give it in `setup`, as `app.state(value)`"))
+            Missing::new(format!(
+                "there is no `{name}` to handle messages: give it in `setup`, as `app.state(value)`"
+            ))
         })
     }
 }

@@ -1,8 +1,8 @@
 //! Where messages go: the contract of a publisher.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use crate::{Error, Message, MessageId};
+use crate::{Error, Message, MessageId, dynamic::BoxFuture};
 
 /// Publishes messages to one broker.
 pub trait Publisher: Send + Sync + 'static {
@@ -76,9 +76,9 @@ pub(crate) trait DynPublisher: Send + Sync {
         &'a self,
         topic: &'a Topic,
         batch: &'a [Outgoing],
-    ) -> Pin<Box<dyn Future<Output = Vec<Result<MessageId, Error>>> + Send + 'a>>;
+    ) -> BoxFuture<'a, Vec<Result<MessageId, Error>>>;
 
-    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn close(&self) -> BoxFuture<'_, ()>;
 }
 
 impl<P: Publisher> DynPublisher for P {
@@ -86,7 +86,7 @@ impl<P: Publisher> DynPublisher for P {
         &'a self,
         topic: &'a Topic,
         batch: &'a [Outgoing],
-    ) -> Pin<Box<dyn Future<Output = Vec<Result<MessageId, Error>>> + Send + 'a>> {
+    ) -> BoxFuture<'a, Vec<Result<MessageId, Error>>> {
         Box::pin(async move {
             let mut answers = Vec::with_capacity(batch.len());
             Publisher::publish(self, topic, batch, &mut answers).await;
@@ -94,7 +94,7 @@ impl<P: Publisher> DynPublisher for P {
         })
     }
 
-    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(Publisher::close(self))
     }
 }

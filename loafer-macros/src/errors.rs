@@ -11,7 +11,7 @@ pub(crate) struct Errors(Vec<syn::Error>);
 
 impl Errors {
     /// Something is wrong with these tokens.
-    pub(crate) fn at(&mut self, tokens: impl ToTokens, what: impl Display) {
+    pub(crate) fn at(&mut self, tokens: &impl ToTokens, what: impl Display) {
         self.0.push(syn::Error::new_spanned(tokens, what));
     }
 

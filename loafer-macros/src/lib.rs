@@ -17,7 +17,7 @@ use proc_macro::TokenStream;
 #[doc = include_str!("handler.md")]
 #[proc_macro_attribute]
 pub fn handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    handler::expand(attribute.into(), item.into()).into()
+    handler::expand(attribute.into(), &item.into()).into()
 }
 
 #[doc = include_str!("main.md")]

@@ -4,9 +4,12 @@ use strsim::damerau_levenshtein;
 
 /// The known name that was probably meant.
 pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distances = known.iter().map(|known| (damerau_levenshtein(name, known), *known));
+    let distances = known
+        .iter()
+        .map(|known| (damerau_levenshtein(name, known), *known));
     let (distance, nearest) = distances.min()?;
-    let begins = nearest.len().min(name.len()) >= 3 && (nearest.starts_with(name) || name.starts_with(nearest));
+    let begins = nearest.len().min(name.len()) >= 3
+        && (nearest.starts_with(name) || name.starts_with(nearest));
     (begins || distance <= nearest.len().max(3) / 3).then_some(nearest)
 }
 
@@ -25,13 +28,22 @@ pub(crate) fn suggestion(name: &str, known: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    const KNOWN: &[&str] = &["route", "queue", "timeout", "visibility_timeout", "max_attempts"];
+    const KNOWN: &[&str] = &[
+        "route",
+        "queue",
+        "timeout",
+        "visibility_timeout",
+        "max_attempts",
+    ];
 
     #[test]
     fn a_slip_of_the_finger_is_found() {
         assert_eq!(nearest("rout", KNOWN), Some("route"));
         assert_eq!(nearest("queu", KNOWN), Some("queue"));
-        assert_eq!(nearest("visiblity_timeout", KNOWN), Some("visibility_timeout"));
+        assert_eq!(
+            nearest("visiblity_timeout", KNOWN),
+            Some("visibility_timeout")
+        );
         assert_eq!(nearest("max_attempt", KNOWN), Some("max_attempts"));
         assert_eq!(nearest("visibility", KNOWN), Some("visibility_timeout"));
     }

@@ -16,10 +16,14 @@ use crate::{
     engine::{Closing, Parts, Route},
     handler::Ready,
     publisher::DynPublisher,
+    report::Report,
 };
 
 /// How long a source may take to open.
 const OPEN: Duration = Duration::from_secs(12);
+
+/// How long a reporter may take to send what is not sent yet, at the end.
+const FLUSH: Duration = Duration::from_secs(2);
 
 pub(super) async fn open(plan: &Plan, mode: Open) -> Result<(), Error> {
     let late = |_| Error::Timeout { what: "opening", queue: plan.policy.queue.clone(), after: OPEN };
@@ -66,8 +70,10 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let inner = Arc::new(Inner { routes, quiet, stop: watch::channel(Stop::No).0, ended: watch::channel(None).0 });
     let running = Running::new(inner.clone());
     let publishers = publishers.into_iter().map(|(_, publisher)| publisher).collect();
-    let end = End { on_stop: app.on_stop.clone(), publishers, drain, once };
-    tokio::spawn(supervise(inner, work, end));
+    let end = End { on_stop: app.on_stop.clone(), publishers, reporters: app.reporters.clone(), drain, once };
+    // Subscribed before anybody can ask it to stop.
+    let stop = inner.stop.subscribe();
+    tokio::spawn(supervise(inner, work, stop, end));
 
     for hook in &app.on_start {
         if let Err(error) = hook(running.clone()).await {
@@ -105,13 +111,13 @@ async fn open_all(plans: &[Plan], mode: Open) -> Result<(), Error> {
 struct End {
     on_stop: Vec<Hook>,
     publishers: Vec<Arc<dyn DynPublisher>>,
+    reporters: Vec<Arc<dyn Report>>,
     drain: Duration,
     once: bool,
 }
 
 /// Waits for the routes; passes on that they are to stop, and that their time is up.
-async fn supervise(inner: Arc<Inner>, mut work: JoinSet<()>, end: End) {
-    let mut stop = inner.stop.subscribe();
+async fn supervise(inner: Arc<Inner>, mut work: JoinSet<()>, mut stop: watch::Receiver<Stop>, end: End) {
     let mut deadline = None;
     let mut clean = true;
     loop {
@@ -155,6 +161,10 @@ async fn supervise(inner: Arc<Inner>, mut work: JoinSet<()>, end: End) {
     }
     for publisher in end.publishers {
         publisher.close().await;
+    }
+    if !end.reporters.is_empty() {
+        let flush = move || end.reporters.iter().for_each(|reporter| reporter.flush(FLUSH));
+        clean &= tokio::task::spawn_blocking(flush).await.is_ok();
     }
     inner.ended.send_replace(Some(if clean { Ended::Clean } else { Ended::Unclean }));
 }

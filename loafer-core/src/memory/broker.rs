@@ -38,7 +38,7 @@ impl Exchange {
         if let Some(queue) = self.state().queues.get(name) {
             return queue.clone();
         }
-        let queue = Arc::new(Queue::new(name, options.clone(), self.emptied.clone()));
+        let queue = Arc::new(Queue::new(name, options.max_receives, self.emptied.clone()));
         self.state().queues.entry(name.to_owned()).or_insert(queue).clone()
     }
 

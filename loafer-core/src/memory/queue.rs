@@ -70,10 +70,10 @@ pub(super) enum Answer {
 }
 
 impl Queue {
-    pub(super) fn new(name: &str, options: QueueOptions, emptied: Arc<Notify>) -> Self {
+    pub(super) fn new(name: &str, max_receives: Option<u32>, emptied: Arc<Notify>) -> Self {
         Self {
             name: name.to_owned(),
-            max_receives: options.max_receives,
+            max_receives,
             state: Mutex::default(),
             arrived: Notify::new(),
             emptied,

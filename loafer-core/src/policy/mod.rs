@@ -12,7 +12,7 @@ pub use self::{
 };
 
 /// How many handlers of a route run at once, where nothing else is said.
-pub const CONCURRENCY: usize = 10;
+const CONCURRENCY: usize = 10;
 
 /// How a route behaves, every source of configuration weighed.
 #[derive(Clone, Debug)]
@@ -41,6 +41,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// A policy with these options and the defaults for the rest.
+    pub fn new(route: &str, options: RouteOptions) -> Self {
+        Self::resolve(route, options, Duration::from_secs(25))
+    }
+
     pub(crate) fn resolve(route: &str, options: RouteOptions, drain: Duration) -> Self {
         Self {
             route: route.to_owned(),

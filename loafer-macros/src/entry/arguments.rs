@@ -28,7 +28,9 @@ impl Arguments {
             while !input.is_empty() {
                 arguments.read(input, errors)?;
                 if !input.is_empty() {
-                    input.parse::<Token![,]>().map_err(|error| syn::Error::new(error.span(), FORMS))?;
+                    input
+                        .parse::<Token![,]>()
+                        .map_err(|error| syn::Error::new(error.span(), FORMS))?;
                 }
             }
             Ok(())
@@ -42,11 +44,16 @@ impl Arguments {
         if input.peek(syn::Ident) && input.peek2(Token![=]) && !input.peek2(Token![==]) {
             return self.key(input, errors);
         }
-        let setup: Expr = input.parse().map_err(|error| syn::Error::new(error.span(), FORMS))?;
+        let setup: Expr = input
+            .parse()
+            .map_err(|error| syn::Error::new(error.span(), FORMS))?;
         if !matches!(setup, Expr::Path(_) | Expr::Closure(_)) {
             errors.at(&setup, "`setup` is the path of a function, as `async fn setup(app: App) -> anyhow::Result<App>`");
         } else if self.setup.is_some() {
-            errors.at(&setup, "there is one `setup`: call the second from the first");
+            errors.at(
+                &setup,
+                "there is one `setup`: call the second from the first",
+            );
         }
         self.setup = Some(setup);
         Ok(())
@@ -58,14 +65,19 @@ impl Arguments {
         _ = input.parse::<Token![=]>()?;
         if key != "handlers" {
             let name = key.to_string();
-            errors.at(&key, format!("unknown key `{name}`: {}", suggestion(&name, &["handlers"])));
+            errors.at(
+                &key,
+                format!("unknown key `{name}`: {}", suggestion(&name, &["handlers"])),
+            );
         } else if !self.crates.is_empty() {
             errors.at(&key, "`handlers` is set twice");
         } else if self.setup.is_some() {
             errors.at(&key, "`handlers` comes before `setup`");
         }
         if !input.peek(Bracket) {
-            return Err(input.error("`handlers` is a list of crates, as `handlers = [crate_a, crate_b]`"));
+            return Err(
+                input.error("`handlers` is a list of crates, as `handlers = [crate_a, crate_b]`")
+            );
         }
         let list;
         _ = bracketed!(list in input);

@@ -18,11 +18,19 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         return quote!(#errors fn main() {});
     }
     let run = match &setup {
-        Some(setup) => quote_spanned!(setup.span()=> ::loafer::__private::run(__NAME, __VERSION, #setup)),
-        None => quote!(::loafer::__private::run(__NAME, __VERSION, ::loafer::__private::no_setup)),
+        Some(setup) => {
+            quote_spanned!(setup.span()=> ::loafer::__private::run(__NAME, __VERSION, #setup))
+        }
+        None => quote!(::loafer::__private::run(
+            __NAME,
+            __VERSION,
+            ::loafer::__private::no_setup
+        )),
     };
     // The linker drops a crate that nobody names, and its handlers with it.
-    let uses = crates.iter().map(|name| quote_spanned!(name.span()=> use ::#name as _;));
+    let uses = crates
+        .iter()
+        .map(|name| quote_spanned!(name.span()=> use ::#name as _;));
     quote! {
         #(#uses)*
 

@@ -11,7 +11,7 @@ use quote::quote;
 use crate::errors::Errors;
 
 /// The user's item, untouched, and beside it its registration or everything that is wrong with it.
-pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(attribute: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let keys = parse::Keys::parse(attribute, &mut errors);
     let parsed = parse::Item::parse(item.clone(), &mut errors);
@@ -22,5 +22,79 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
             quote!(#item #registration)
         }
         _ => quote!(#item #errors),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The errors' texts, where the item is still there.
+    fn errors_of(attribute: TokenStream, item: TokenStream) -> Vec<String> {
+        let expanded = expand(attribute.clone(), &item).to_string();
+        assert!(expanded.starts_with(&item.to_string()), "{expanded}");
+        let mut errors = Errors::default();
+        let keys = parse::Keys::parse(attribute, &mut errors);
+        _ = parse::Item::parse(item, &mut errors)
+            .and_then(|item| check::check(keys, item, &mut errors));
+        assert_eq!(errors.count(), expanded.matches("compile_error").count());
+        errors.texts()
+    }
+
+    #[test]
+    fn the_item_survives_whatever_is_wrong() {
+        assert_eq!(
+            errors_of(quote!(queue = ""), quote!(fn f<T>(&self) { let x = ; })).len(),
+            5
+        );
+        assert_eq!(
+            errors_of(
+                quote!(route = "a"),
+                quote!(
+                    enum Friend {}
+                )
+            )
+            .len(),
+            1
+        );
+        assert_eq!(
+            errors_of(
+                quote!(route = "a"),
+                quote!(
+                    static FRIEND: u8 = 1;
+                )
+            )
+            .len(),
+            1
+        );
+        assert_eq!(errors_of(quote!(route = "a"), quote!()).len(), 1);
+    }
+
+    #[test]
+    fn a_variadic_function_is_refused() {
+        let errors = errors_of(
+            quote!(route = "a"),
+            quote!(
+                unsafe extern "C" fn f(a: u8, ...) -> bool {}
+            ),
+        );
+        assert_eq!(errors.len(), 3, "{errors:?}");
+    }
+
+    #[test]
+    fn a_good_handler_is_registered_under_its_cfgs() {
+        let item = quote!(
+            #[cfg(unix)]
+            async fn r#type(r#match: Friend<'_>, Metadata { .. }: Metadata) -> bool {}
+        );
+        let expanded = expand(quote!(route = "a"), &item).to_string();
+        assert!(
+            expanded.starts_with(&format!("{item} # [cfg (unix)] const _ : () =")),
+            "{expanded}"
+        );
+        assert!(
+            expanded.contains("r#type (") && expanded.contains("\"type\""),
+            "{expanded}"
+        );
     }
 }

@@ -62,7 +62,7 @@ pub(super) struct Call {
 pub(super) enum Callee {
     Function(Ident),
     /// The `handle` of this type, on the app's instance of it.
-    Method(Type),
+    Method(Box<Type>),
 }
 
 /// The first argument.

@@ -39,7 +39,13 @@ pub(crate) async fn by_reference(friend: &Friend) -> Result<bool, std::io::Error
 #[handler(route = "plain-by-reference")]
 fn plain_by_reference(friend: &Friend, prices: State<Prices>) -> Outcome {
     let Prices = *prices;
-    if friend.id.is_empty() { Outcome::Ack } else { Outcome::Reject { reason: "not empty".into() } }
+    if friend.id.is_empty() {
+        Outcome::Ack
+    } else {
+        Outcome::Reject {
+            reason: "not empty".into(),
+        }
+    }
 }
 
 #[handler(route = "borrowing")]
@@ -103,7 +109,9 @@ impl FromContext for Tenant {
 
     fn from_context((): &(), context: &Context<'_>) -> Result<Self, Rejection> {
         let tenant = context.message().headers().get("tenant");
-        tenant.map(|tenant| Self(tenant.to_owned())).ok_or_else(|| Rejection::new("there is no header `tenant`"))
+        tenant
+            .map(|tenant| Self(tenant.to_owned()))
+            .ok_or_else(|| Rejection::new("there is no header `tenant`"))
     }
 }
 
@@ -118,7 +126,10 @@ async fn extractors(
     bus: Bus,
 ) -> bool {
     let (_, _) = (shared, bus);
-    metadata.attempt() > 1 && !tenant.0.is_empty() && raw.payload().is_empty() && friend.id.is_empty()
+    metadata.attempt() > 1
+        && !tenant.0.is_empty()
+        && raw.payload().is_empty()
+        && friend.id.is_empty()
 }
 
 // Names that an expansion might use.

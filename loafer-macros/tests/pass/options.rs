@@ -38,7 +38,9 @@ fn generic(_: u32) -> bool {
 }
 
 async fn give_up(failure: Failure) -> Outcome {
-    Outcome::Reject { reason: failure.reason().into() }
+    Outcome::Reject {
+        reason: failure.reason().into(),
+    }
 }
 
 mod nested {
@@ -57,7 +59,10 @@ impl<T: Default, U> Default for Wrapped<T, U> {
 }
 
 impl<T: loafer::Envelope, U: 'static> loafer::Envelope for Wrapped<T, U> {
-    fn open<'m>(&self, raw: &'m Message) -> Result<std::borrow::Cow<'m, Message>, loafer::TranslateError> {
+    fn open<'m>(
+        &self,
+        raw: &'m Message,
+    ) -> Result<std::borrow::Cow<'m, Message>, loafer::TranslateError> {
         self.0.open(raw)
     }
 }

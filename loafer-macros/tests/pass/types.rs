@@ -15,7 +15,9 @@ impl Biller {
     const LIMITS: [u32; 2] = { [1, 2] };
 
     pub fn new() -> Self {
-        Self { seen: AtomicU32::new(0) }
+        Self {
+            seen: AtomicU32::new(0),
+        }
     }
 
     /// What the route calls.
@@ -37,7 +39,13 @@ mod accounts {
 #[loafer::handler(route = "plain")]
 impl accounts::Accountant {
     fn handle(&self, text: &serde_json::Value) -> Outcome {
-        if text.is_null() { Outcome::Ack } else { Outcome::Reject { reason: "no".into() } }
+        if text.is_null() {
+            Outcome::Ack
+        } else {
+            Outcome::Reject {
+                reason: "no".into(),
+            }
+        }
     }
 }
 
@@ -51,7 +59,10 @@ impl Generic<u32> {
 }
 
 fn main() {
-    let app = App::new().state(Biller::new()).state(accounts::Accountant).state(Generic(1_u32));
+    let app = App::new()
+        .state(Biller::new())
+        .state(accounts::Accountant)
+        .state(Generic(1_u32));
     assert_eq!(app.shared::<Biller>().map(|biller| biller.seen()), Some(0));
     assert!(accounts::Accountant.handle(&json!(null)) == Outcome::Ack);
 }

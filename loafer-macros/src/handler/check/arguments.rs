@@ -5,12 +5,19 @@ use syn::{FnArg, PatType, Signature, Type, TypeReference, visit::Visit};
 use crate::{errors::Errors, handler::model::Message};
 
 /// The message and the extractors' types.
-pub(super) fn check(signature: &Signature, receiver: bool, errors: &mut Errors) -> Option<(Message, Vec<Type>)> {
+pub(super) fn check(
+    signature: &Signature,
+    receiver: bool,
+    errors: &mut Errors,
+) -> Option<(Message, Vec<Type>)> {
     let before = errors.count();
-    let mut arguments = signature.inputs.iter().filter_map(|argument| match argument {
-        FnArg::Typed(argument) => Some(argument),
-        FnArg::Receiver(_) => None,
-    });
+    let mut arguments = signature
+        .inputs
+        .iter()
+        .filter_map(|argument| match argument {
+            FnArg::Typed(argument) => Some(argument),
+            FnArg::Receiver(_) => None,
+        });
     let Some(message) = arguments.next() else {
         // A stray `self` has been told already.
         if !receiver || signature.ident == "handle" {
@@ -22,7 +29,9 @@ pub(super) fn check(signature: &Signature, receiver: bool, errors: &mut Errors) 
         return None;
     };
     let message = checked_message(message, errors);
-    let extractors: Vec<_> = arguments.map(|argument| extractor(argument, errors)).collect();
+    let extractors: Vec<_> = arguments
+        .map(|argument| extractor(argument, errors))
+        .collect();
     (errors.count() == before).then_some((message, extractors))
 }
 
@@ -30,18 +39,37 @@ fn checked_message(argument: &PatType, errors: &mut Errors) -> Message {
     common(argument, errors);
     let whole = peeled(&argument.ty);
     let Type::Reference(reference) = whole else {
-        return Message { decoded: whole.clone(), by_reference: false };
+        return Message {
+            decoded: whole.clone(),
+            by_reference: false,
+        };
     };
     if let Some(mutability) = &reference.mutability {
-        errors.at(mutability, "a message is decoded for this call alone: take it by value, as `mut friend: Friend`");
+        errors.at(
+            mutability,
+            "a message is decoded for this call alone: take it by value, as `mut friend: Friend`",
+        );
     }
-    if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident != "_") {
-        errors.at(lifetime, "a message lives as long as its call: leave out the lifetime");
+    if let Some(lifetime) = reference
+        .lifetime
+        .as_ref()
+        .filter(|lifetime| lifetime.ident != "_")
+    {
+        errors.at(
+            lifetime,
+            "a message lives as long as its call: leave out the lifetime",
+        );
     }
     if borrows_the_payload(reference) {
-        Message { decoded: whole.clone(), by_reference: false }
+        Message {
+            decoded: whole.clone(),
+            by_reference: false,
+        }
     } else {
-        Message { decoded: peeled(&reference.elem).clone(), by_reference: true }
+        Message {
+            decoded: peeled(&reference.elem).clone(),
+            by_reference: true,
+        }
     }
 }
 
@@ -49,14 +77,21 @@ fn extractor(argument: &PatType, errors: &mut Errors) -> Type {
     common(argument, errors);
     let whole = peeled(&argument.ty);
     if let Type::Reference(reference) = whole {
-        errors.at(reference.and_token, "an extractor is taken by value: leave out the `&`");
+        errors.at(
+            &reference.and_token,
+            "an extractor is taken by value: leave out the `&`",
+        );
     }
     whole.clone()
 }
 
 /// What holds for every argument.
 fn common(argument: &PatType, errors: &mut Errors) {
-    if let Some(cfg) = argument.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
+    if let Some(cfg) = argument
+        .attrs
+        .iter()
+        .find(|attribute| attribute.path().is_ident("cfg"))
+    {
         errors.at(cfg, "an argument of a handler can't depend on a `#[cfg]`: write the function twice, each with its `#[cfg]`");
     }
     Unnamed(errors).visit_type(&argument.ty);
@@ -67,12 +102,16 @@ struct Unnamed<'e>(&'e mut Errors);
 
 impl<'t> Visit<'t> for Unnamed<'_> {
     fn visit_type_impl_trait(&mut self, unnamed: &'t syn::TypeImplTrait) {
-        self.0.at(unnamed, "an argument of a handler has a type of its own: write it out instead of `impl`");
+        self.0.at(
+            unnamed,
+            "an argument of a handler has a type of its own: write it out instead of `impl`",
+        );
     }
 
     fn visit_path(&mut self, path: &'t syn::Path) {
         if let Some(first) = path.segments.first().filter(|first| first.ident == "Self") {
-            self.0.at(&first.ident, "write the type's name instead of `Self`");
+            self.0
+                .at(&first.ident, "write the type's name instead of `Self`");
         }
         syn::visit::visit_path(self, path);
     }
@@ -82,7 +121,11 @@ impl<'t> Visit<'t> for Unnamed<'_> {
 fn borrows_the_payload(reference: &TypeReference) -> bool {
     match peeled(&reference.elem) {
         Type::Slice(_) => true,
-        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "str"),
+        Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "str"),
         _ => false,
     }
 }

@@ -14,7 +14,10 @@ use crate::{
 pub(super) fn method(block: &Block, errors: &mut Errors) -> Option<Call> {
     signature::generics(&block.generics, errors);
     if let Some(of_trait) = &block.of_trait {
-        errors.at(of_trait, "`#[handler]` goes on a type's own `impl` block, not on a trait's");
+        errors.at(
+            of_trait,
+            "`#[handler]` goes on a type's own `impl` block, not on a trait's",
+        );
         return None;
     }
     let Some(handle) = &block.handle else {
@@ -26,12 +29,16 @@ pub(super) fn method(block: &Block, errors: &mut Errors) -> Option<Call> {
     };
     let receiver = receiver(handle, errors);
     let call = signature::check(handle, true, errors)?;
-    receiver.then(|| Call { callee: Callee::Method(block.of_type.clone()), ..call })
+    receiver.then(|| Call {
+        callee: Callee::Method(Box::new(block.of_type.clone())),
+        ..call
+    })
 }
 
 /// Whether `handle` takes `&self`.
 fn receiver(handle: &Signature, errors: &mut Errors) -> bool {
-    const SHARED: &str = "`handle` takes `&self`: one value of the type serves all messages, many at once";
+    const SHARED: &str =
+        "`handle` takes `&self`: one value of the type serves all messages, many at once";
     match handle.inputs.first() {
         Some(FnArg::Receiver(receiver)) => {
             let shared = matches!(receiver.kind, ReceiverKind::Reference(_, _, None));

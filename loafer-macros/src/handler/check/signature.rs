@@ -12,13 +12,22 @@ use crate::{
 pub(super) fn check(signature: &Signature, receiver: bool, errors: &mut Errors) -> Option<Call> {
     generics(&signature.generics, errors);
     if let Safety::Unsafe(token) = &signature.safety {
-        errors.at(token, "a handler can't be `unsafe`: it is called with whatever the queue holds");
+        errors.at(
+            token,
+            "a handler can't be `unsafe`: it is called with whatever the queue holds",
+        );
     }
     if let Some(abi) = &signature.abi {
-        errors.at(abi, "a handler is a plain Rust function: leave out `extern`");
+        errors.at(
+            abi,
+            "a handler is a plain Rust function: leave out `extern`",
+        );
     }
     if let Some(variadic) = &signature.variadic {
-        errors.at(variadic, "a handler's arguments are counted: leave out `...`");
+        errors.at(
+            variadic,
+            "a handler's arguments are counted: leave out `...`",
+        );
     }
     let arguments = arguments::check(signature, receiver, errors);
     let returns = returns(signature, errors);
@@ -38,8 +47,15 @@ pub(super) fn generics(generics: &Generics, errors: &mut Errors) {
         return;
     }
     let lifetimes = generics.lifetimes().count() == generics.params.len();
-    let cure = if lifetimes { "leave lifetimes to the compiler, as in `Event<'_>`" } else { "write the types out" };
-    errors.at(&generics.params, format!("a handler can't be generic: {cure}"));
+    let cure = if lifetimes {
+        "leave lifetimes to the compiler, as in `Event<'_>`"
+    } else {
+        "write the types out"
+    };
+    errors.at(
+        &generics.params,
+        format!("a handler can't be generic: {cure}"),
+    );
 }
 
 fn returns<'s>(signature: &'s Signature, errors: &mut Errors) -> Option<&'s Type> {
@@ -53,7 +69,10 @@ fn returns<'s>(signature: &'s Signature, errors: &mut Errors) -> Option<&'s Type
         }
         ReturnType::Type(_, output) => {
             if signature.asyncness.is_none() && is_future(output) {
-                errors.at(output, "write `async fn`: a handler that is no `async fn` runs on the blocking pool");
+                errors.at(
+                    output,
+                    "write `async fn`: a handler that is no `async fn` runs on the blocking pool",
+                );
             }
             Some(output)
         }
@@ -62,9 +81,15 @@ fn returns<'s>(signature: &'s Signature, errors: &mut Errors) -> Option<&'s Type
 
 /// `impl Future<…>`, by any path.
 fn is_future(output: &Type) -> bool {
-    let Type::ImplTrait(output) = output else { return false };
+    let Type::ImplTrait(output) = output else {
+        return false;
+    };
     output.bounds.iter().any(|bound| match bound {
-        syn::TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == "Future"),
+        syn::TypeParamBound::Trait(bound) => bound
+            .path
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "Future"),
         _ => false,
     })
 }

@@ -16,7 +16,10 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
     let at = call.callee.span();
     let (needs, env, raw) = (local("__needs", at), local("__env", at), local("__raw", at));
     let (form, call) = if call.asynchronous {
-        ("asynchronous", quote_spanned!(at=> |#env, #raw| async move { #body }))
+        (
+            "asynchronous",
+            quote_spanned!(at=> |#env, #raw| async move { #body }),
+        )
     } else {
         ("blocking", quote_spanned!(at=> |#env, #raw| { #body }))
     };
@@ -40,12 +43,24 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
 /// What the user's types must be. This is told here and nowhere else: beyond these lines a stand-in takes the place of a wrong type.
 fn checks(handler: &Handler) -> impl Iterator<Item = TokenStream> {
     let translator = handler.translator.as_ref().map(|ty| (ty, "is_translator"));
-    let instance = handler.call.callee.instance().map(|ty| (ty, "is_shareable"));
-    let extractors = handler.call.extractors.iter().map(|ty| (ty, "is_extractor"));
-    translator.into_iter().chain(instance).chain(extractors).map(|(ty, check)| {
-        let check = Ident::new(check, ty.span());
-        quote_spanned!(ty.span()=> ::loafer::__private::#check::<#ty>();)
-    })
+    let instance = handler
+        .call
+        .callee
+        .instance()
+        .map(|ty| (ty, "is_shareable"));
+    let extractors = handler
+        .call
+        .extractors
+        .iter()
+        .map(|ty| (ty, "is_extractor"));
+    translator
+        .into_iter()
+        .chain(instance)
+        .chain(extractors)
+        .map(|(ty, check)| {
+            let check = Ident::new(check, ty.span());
+            quote_spanned!(ty.span()=> ::loafer::__private::#check::<#ty>();)
+        })
 }
 
 /// The type, with the methods its place asks for.
@@ -56,21 +71,34 @@ fn named(ty: &Type) -> TokenStream {
 impl Call {
     /// The tuple of what is kept from startup: the instance of a handler type first, then one for each extractor.
     fn needs(&self) -> TokenStream {
-        let instance = self.callee.instance().map(named).map(|named| quote!(#named.instance(__app)?,));
-        let extractors = self.extractors.iter().map(named).map(|named| quote!(#named.needs(__app)?,));
+        let instance = self
+            .callee
+            .instance()
+            .map(named)
+            .map(|named| quote!(#named.instance(__app)?,));
+        let extractors = self
+            .extractors
+            .iter()
+            .map(named)
+            .map(|named| quote!(#named.needs(__app)?,));
         quote!((#instance #(#extractors)*))
     }
 
     /// Opens, decodes, extracts, calls. What the call does not borrow is gone before it is awaited.
     fn body(&self) -> TokenStream {
-        let (raw, wait) = if self.asynchronous { (quote!(&__raw), Some(quote!(.await))) } else { (quote!(__raw), None) };
+        let (raw, wait) = if self.asynchronous {
+            (quote!(&__raw), Some(quote!(.await)))
+        } else {
+            (quote!(__raw), None)
+        };
         let decoded = self.decoded();
         let (kept, message) = if self.message.by_reference {
             (Some(quote!(let __message = #decoded;)), quote!(&__message))
         } else {
             (None, decoded)
         };
-        let context = (!self.extractors.is_empty()).then(|| quote!(let __context = __env.context(&__opened, #raw);));
+        let context = (!self.extractors.is_empty())
+            .then(|| quote!(let __context = __env.context(&__opened, #raw);));
         let extracted = self.extracted();
         let callee = &self.callee;
         let instance = self.callee.instance().map(|_| quote!(&__env.needs().0,));
@@ -141,5 +169,7 @@ pub(super) fn short_name(ty: &Type) -> String {
         Type::Path(path) => path.path.segments.last().map(ToTokens::to_token_stream),
         _ => None,
     };
-    last.unwrap_or_else(|| ty.to_token_stream()).to_string().replace(' ', "")
+    last.unwrap_or_else(|| ty.to_token_stream())
+        .to_string()
+        .replace(' ', "")
 }

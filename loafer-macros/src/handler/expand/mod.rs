@@ -12,7 +12,9 @@ use syn::spanned::Spanned;
 use super::model::Handler;
 
 pub(super) fn expand(handler: &Handler) -> TokenStream {
-    let Handler { cfgs, route, call, .. } = handler;
+    let Handler {
+        cfgs, route, call, ..
+    } = handler;
     let ready = call::ready(handler);
     let options = options::options(&handler.options);
     let provider = match &handler.provider {
@@ -20,7 +22,10 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
         None => quote!(.provider::<::loafer::__private::DefaultProvider>()),
     };
     let name = call.callee.name();
-    let translator = handler.translator.as_ref().map_or_else(|| "Json".to_owned(), call::short_name);
+    let translator = handler
+        .translator
+        .as_ref()
+        .map_or_else(|| "Json".to_owned(), call::short_name);
     quote! {
         #(#cfgs)*
         const _: () = {

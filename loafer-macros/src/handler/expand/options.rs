@@ -12,13 +12,34 @@ pub(super) fn options(options: &Options) -> Option<TokenStream> {
     let whole = |number: usize| Literal::usize_unsuffixed(number);
     let set = [
         options.queue.as_ref().map(|queue| quote!(.queue(#queue))),
-        options.concurrency.map(whole).map(|number| quote!(.concurrency(#number))),
-        options.prefetch.map(whole).map(|number| quote!(.prefetch(#number))),
-        options.visibility_timeout.map(duration).map(|lease| quote!(.visibility_timeout(#lease))),
-        options.timeout.map(duration).map(|timeout| quote!(.timeout(#timeout))),
-        options.backoff.as_ref().map(backoff).map(|backoff| quote!(.backoff(#backoff))),
-        options.max_attempts.map(|number| quote!(.max_attempts(#number))),
-        options.undecodable.map(undecodable).map(|fate| quote!(.undecodable(#fate))),
+        options
+            .concurrency
+            .map(whole)
+            .map(|number| quote!(.concurrency(#number))),
+        options
+            .prefetch
+            .map(whole)
+            .map(|number| quote!(.prefetch(#number))),
+        options
+            .visibility_timeout
+            .map(duration)
+            .map(|lease| quote!(.visibility_timeout(#lease))),
+        options
+            .timeout
+            .map(duration)
+            .map(|timeout| quote!(.timeout(#timeout))),
+        options
+            .backoff
+            .as_ref()
+            .map(backoff)
+            .map(|backoff| quote!(.backoff(#backoff))),
+        options
+            .max_attempts
+            .map(|number| quote!(.max_attempts(#number))),
+        options
+            .undecodable
+            .map(undecodable)
+            .map(|fate| quote!(.undecodable(#fate))),
     ];
     let set: Vec<_> = set.into_iter().flatten().collect();
     (!set.is_empty()).then(|| quote!(.options(::loafer::RouteOptions::new() #(#set)*)))

@@ -11,8 +11,7 @@ use crate::{errors::Errors, handler::model::Backoff};
 
 const KNOWN: &[&str] = &["initial", "factor", "max", "jitter"];
 
-const EXPECTED: &str =
-    "a duration or a list, as `backoff = \"1s\"` or `backoff(initial = \"1s\", factor = 2, max = \"15m\", jitter = true)`";
+const EXPECTED: &str = "a duration or a list, as `backoff = \"1s\"` or `backoff(initial = \"1s\", factor = 2, max = \"15m\", jitter = true)`";
 
 impl Backoff {
     pub(super) fn parse(entry: &Entry, errors: &mut Errors) -> Option<Self> {
@@ -21,13 +20,19 @@ impl Backoff {
             None => {
                 let text: LitStr = entry.read(EXPECTED, errors)?;
                 let initial = duration(&text, errors)?;
-                Some(Self { initial, factor: None, max: None, jitter: None })
+                Some(Self {
+                    initial,
+                    factor: None,
+                    max: None,
+                    jitter: None,
+                })
             }
         }
     }
 
     fn listed(entry: &Entry, list: TokenStream, errors: &mut Errors) -> Option<Self> {
-        let (mut initial, mut factor, mut max, mut jitter, mut starts) = (None, None, None, None, false);
+        let (mut initial, mut factor, mut max, mut jitter, mut starts) =
+            (None, None, None, None, false);
         for entry in entries(list, KNOWN, errors) {
             match entry.key.to_string().as_str() {
                 "initial" => (starts, initial) = (true, entry.duration("1s", errors)),
@@ -37,9 +42,17 @@ impl Backoff {
             }
         }
         if !starts {
-            errors.at(&entry.key, "`backoff` lacks its first delay: add `initial = \"1s\"`");
+            errors.at(
+                &entry.key,
+                "`backoff` lacks its first delay: add `initial = \"1s\"`",
+            );
         }
-        Some(Self { initial: initial?, factor, max, jitter })
+        Some(Self {
+            initial: initial?,
+            factor,
+            max,
+            jitter,
+        })
     }
 }
 
@@ -47,7 +60,9 @@ impl Backoff {
 fn list(value: &TokenStream) -> Option<TokenStream> {
     let mut tokens = value.clone().into_iter();
     match (tokens.next()?, tokens.next()) {
-        (TokenTree::Group(group), None) if matches!(group.delimiter(), Delimiter::Parenthesis | Delimiter::Brace) => {
+        (TokenTree::Group(group), None)
+            if matches!(group.delimiter(), Delimiter::Parenthesis | Delimiter::Brace) =>
+        {
             Some(group.stream())
         }
         _ => None,

@@ -24,7 +24,10 @@ pub(super) fn entries(list: TokenStream, known: &[&str], errors: &mut Errors) ->
     entries.retain(|Entry { key, .. }| {
         let name = key.to_string();
         if !known.contains(&name.as_str()) {
-            errors.at(key, format!("unknown key `{name}`: {}", suggestion(&name, known)));
+            errors.at(
+                key,
+                format!("unknown key `{name}`: {}", suggestion(&name, known)),
+            );
             return false;
         }
         let first = !seen.contains(&name);
@@ -47,7 +50,7 @@ fn read(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) -> Vec<Entr
             if joined || value.is_empty() {
                 entries.push(Entry { key, value });
             } else {
-                errors.at(value, format!("write `=` between `{key}` and its value"));
+                errors.at(&value, format!("write `=` between `{key}` and its value"));
             }
         } else {
             stray(input, main_key, errors);
@@ -62,8 +65,17 @@ fn stray(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) {
     let place = input.span();
     let value = up_to_comma(input);
     match syn::parse2::<LitStr>(value) {
-        Ok(text) => errors.here(place, format!("a value without its key: write `{main_key} = {:?}`", text.value())),
-        Err(_) => errors.here(place, format!("a key is expected here, as in `{main_key} = \"…\"`")),
+        Ok(text) => errors.here(
+            place,
+            format!(
+                "a value without its key: write `{main_key} = {:?}`",
+                text.value()
+            ),
+        ),
+        Err(_) => errors.here(
+            place,
+            format!("a key is expected here, as in `{main_key} = \"…\"`"),
+        ),
     }
 }
 
@@ -71,7 +83,9 @@ fn stray(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) {
 fn up_to_comma(input: ParseStream<'_>) -> TokenStream {
     let (mut taken, mut depth, mut dash) = (Vec::new(), 0_usize, false);
     while !(input.is_empty() || depth == 0 && input.peek(Token![,])) {
-        let Ok(token) = input.parse::<TokenTree>() else { break };
+        let Ok(token) = input.parse::<TokenTree>() else {
+            break;
+        };
         if let TokenTree::Punct(punct) = &token {
             match punct.as_char() {
                 '<' => depth += 1,
@@ -83,4 +97,45 @@ fn up_to_comma(input: ParseStream<'_>) -> TokenStream {
         taken.push(token);
     }
     taken.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    fn read(list: TokenStream) -> (Vec<(String, String)>, Vec<String>) {
+        let mut errors = Errors::default();
+        let entries = entries(list, &["route", "translator", "backoff"], &mut errors);
+        let entries = entries.iter().map(|entry| {
+            (
+                entry.key.to_string(),
+                entry.value.to_string().replace(' ', ""),
+            )
+        });
+        (entries.collect(), errors.texts())
+    }
+
+    #[test]
+    fn a_comma_between_angles_ends_nothing() {
+        let (entries, errors) =
+            read(quote!(translator = Wrapped<Json, fn(u8) -> Vec<u8>>, route = "a"));
+        assert_eq!(entries[0].1, "Wrapped<Json,fn(u8)->Vec<u8>>");
+        assert_eq!(entries[1], ("route".into(), "\"a\"".into()));
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+
+    #[test]
+    fn what_follows_a_mistake_is_still_read() {
+        let (entries, errors) = read(quote!(3, route "a", , translator = Json, = , backoff));
+        assert_eq!(
+            entries,
+            [
+                ("translator".into(), "Json".into()),
+                ("backoff".into(), String::new())
+            ]
+        );
+        assert_eq!(errors.len(), 4, "{errors:?}");
+    }
 }

@@ -16,8 +16,8 @@ pub(in crate::handler) struct Item {
 }
 
 pub(in crate::handler) enum ItemKind {
-    Function(Signature),
-    Impl(Block),
+    Function(Box<Signature>),
+    Impl(Box<Block>),
 }
 
 /// An `impl` block, as far as it matters.
@@ -38,13 +38,16 @@ impl Item {
 
 impl Parse for Item {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let cfgs = input.call(Attribute::parse_outer)?.into_iter().filter(|attribute| attribute.path().is_ident("cfg"));
+        let cfgs = input
+            .call(Attribute::parse_outer)?
+            .into_iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"));
         let cfgs = cfgs.collect();
         let kind = if begins_impl(input) {
             parse_impl(input)?
         } else if begins_function(input) {
             _ = input.parse::<Visibility>()?;
-            ItemKind::Function(input.parse()?)
+            ItemKind::Function(Box::new(input.parse()?))
         } else {
             // The attribute: the item itself may be long.
             return Err(syn::Error::new(
@@ -80,7 +83,11 @@ fn begins_function(input: ParseStream<'_>) -> bool {
 fn parse_impl(input: ParseStream<'_>) -> syn::Result<ItemKind> {
     _ = input.parse::<Option<Token![unsafe]>>()?;
     _ = input.parse::<Token![impl]>()?;
-    let mut generics: Generics = if input.peek(Token![<]) { input.parse()? } else { Generics::default() };
+    let mut generics: Generics = if input.peek(Token![<]) {
+        input.parse()?
+    } else {
+        Generics::default()
+    };
     let (mut of_trait, mut of_type) = (None, input.parse()?);
     if input.peek(Token![for]) {
         _ = input.parse::<Token![for]>()?;
@@ -89,14 +96,24 @@ fn parse_impl(input: ParseStream<'_>) -> syn::Result<ItemKind> {
     generics.where_clause = input.parse()?;
     let body: Group = input.parse()?;
     let find = |body: ParseStream<'_>| Ok(find_handle(body));
-    Ok(ItemKind::Impl(Block { generics, of_trait, of_type, handle: find.parse2(body.stream())? }))
+    let handle = find.parse2(body.stream())?;
+    Ok(ItemKind::Impl(Box::new(Block {
+        generics,
+        of_trait,
+        of_type,
+        handle,
+    })))
 }
 
 /// Looks for `fn handle`, passing over whatever else there is.
 fn find_handle(body: ParseStream<'_>) -> Option<Signature> {
     let mut found = None;
     while !body.is_empty() {
-        found = found.or_else(|| method(&body.fork()).ok().filter(|method| method.ident == "handle"));
+        found = found.or_else(|| {
+            method(&body.fork())
+                .ok()
+                .filter(|method| method.ident == "handle")
+        });
         pass_item(body);
     }
     found
@@ -118,5 +135,65 @@ fn pass_item(input: ParseStream<'_>) {
             TokenTree::Group(group) if !value && group.delimiter() == Delimiter::Brace => return,
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    fn parsed(item: TokenStream) -> Item {
+        let mut errors = Errors::default();
+        let item = Item::parse(item, &mut errors);
+        assert_eq!(errors.texts(), Vec::<String>::new());
+        item.expect("an item")
+    }
+
+    #[test]
+    fn a_half_written_body_is_no_matter() {
+        let item = parsed(
+            quote!(#[cfg(test)] #[doc = "a"] pub(crate) async fn f(a: u8) -> bool { let x = ; a. }),
+        );
+        assert_eq!(item.cfgs.len(), 1);
+        assert!(matches!(item.kind, ItemKind::Function(signature) if signature.ident == "f"));
+    }
+
+    #[test]
+    fn handle_is_found_among_other_items() {
+        let item = parsed(quote! {
+            impl Friends {
+                const ALL: [u8; 2] = { [1, 2] };
+                type Never = !;
+                some::macro_call! { fn handle() }
+                fn handles(&self) -> bool { self. }
+                #[inline]
+                pub(crate) async fn handle(&self, a: u8) -> bool { let x = ; }
+                fn after(&self) {}
+            }
+        });
+        let ItemKind::Impl(block) = item.kind else {
+            panic!("no impl block")
+        };
+        assert!(
+            block
+                .handle
+                .is_some_and(|handle| handle.inputs.len() == 2 && handle.asyncness.is_some())
+        );
+    }
+
+    #[test]
+    fn a_block_without_handle_is_seen() {
+        let ItemKind::Impl(block) = parsed(quote!(
+            unsafe impl<T> Send for Friends<T> where T: Send {}
+        ))
+        .kind
+        else {
+            panic!("no impl block")
+        };
+        assert!(
+            block.of_trait.is_some() && block.handle.is_none() && block.generics.params.len() == 1
+        );
     }
 }

@@ -42,7 +42,10 @@ impl Keys {
         let entries = entries(attribute, KNOWN, errors);
         // A misspelled `route` is one mistake, not two.
         if errors.count() == before && !entries.iter().any(|entry| entry.key == "route") {
-            errors.here(Span::call_site(), "a handler names its route: `#[handler(route = \"…\")]`");
+            errors.here(
+                Span::call_site(),
+                "a handler names its route: `#[handler(route = \"…\")]`",
+            );
         }
         for entry in &entries {
             keys.set(entry, errors);
@@ -56,31 +59,149 @@ impl Keys {
             "route" => self.route = route(entry, errors),
             "translator" => self.translator = entry.read("a type, as `translator = Json`", errors),
             "provider" => self.provider = entry.read("a type, as `provider = Memory`", errors),
-            "queue" => options.queue = entry.text("friend-created", errors).map(|queue| queue.value()),
+            "queue" => {
+                options.queue = entry
+                    .text("friend-created", errors)
+                    .map(|queue| queue.value())
+            }
             "concurrency" => options.concurrency = entry.whole(1, 10, errors),
             "prefetch" => options.prefetch = entry.whole(0, 10, errors),
-            "visibility_timeout" => options.visibility_timeout = entry.some_time("60s", VISIBILITY_TIMEOUT, errors),
+            "visibility_timeout" => {
+                options.visibility_timeout = entry.some_time("60s", VISIBILITY_TIMEOUT, errors)
+            }
             "timeout" => options.timeout = entry.some_time("20s", TIMEOUT, errors),
             "backoff" => options.backoff = Backoff::parse(entry, errors),
             "max_attempts" => options.max_attempts = entry.whole(1, 5, errors),
             "undecodable" => {
-                let words = [("retry", Undecodable::Retry), ("reject", Undecodable::Reject)];
+                let words = [
+                    ("retry", Undecodable::Retry),
+                    ("reject", Undecodable::Reject),
+                ];
                 options.undecodable = entry.word(words, errors);
             }
-            _ => self.on_error = entry.read("the path of a function, as `on_error = give_up`", errors),
+            _ => {
+                self.on_error =
+                    entry.read("the path of a function, as `on_error = give_up`", errors)
+            }
         }
     }
 }
 
-const VISIBILITY_TIMEOUT: &str = "no message could ever be handled in time; leave it out for the queue's own";
+const VISIBILITY_TIMEOUT: &str =
+    "no message could ever be handled in time; leave it out for the queue's own";
 const TIMEOUT: &str = "no handler could ever finish; leave it out for no limit";
 
 fn route(entry: &Entry, errors: &mut Errors) -> Option<LitStr> {
     let route = entry.text("friend-created", errors)?;
     let spaced = route.value().contains(char::is_whitespace);
     if spaced {
-        let cure = route.value().split_whitespace().collect::<Vec<_>>().join("-");
-        errors.at(&route, format!("a route's name has no white space: write {cure:?}"));
+        let cure = route
+            .value()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join("-");
+        errors.at(
+            &route,
+            format!("a route's name has no white space: write {cure:?}"),
+        );
     }
     (!spaced).then_some(route)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use quote::quote;
+
+    use super::*;
+
+    fn parsed(attribute: TokenStream) -> Keys {
+        let mut errors = Errors::default();
+        let keys = Keys::parse(attribute, &mut errors);
+        assert_eq!(errors.texts(), Vec::<String>::new());
+        keys
+    }
+
+    fn errors_of(attribute: TokenStream) -> Vec<String> {
+        let mut errors = Errors::default();
+        _ = Keys::parse(attribute, &mut errors);
+        errors.texts()
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let keys = parsed(quote! {
+            route = "friend-created", translator = Sns, provider = Sqs, queue = "friends", concurrency = 5, prefetch = 0,
+            visibility_timeout = "60s", timeout = "1m 30s", backoff = "1s", max_attempts = 3, undecodable = "reject",
+            on_error = crate::give_up,
+        });
+        assert_eq!(
+            keys.route.map(|route| route.value()),
+            Some("friend-created".to_owned())
+        );
+        assert!(keys.translator.is_some() && keys.provider.is_some() && keys.on_error.is_some());
+        let options = keys.options;
+        assert_eq!(options.queue.as_deref(), Some("friends"));
+        assert_eq!(
+            (options.concurrency, options.prefetch, options.max_attempts),
+            (Some(5), Some(0), Some(3))
+        );
+        assert_eq!(options.visibility_timeout, Some(Duration::from_secs(60)));
+        assert_eq!(options.timeout, Some(Duration::from_secs(90)));
+        assert_eq!(
+            options.backoff.map(|backoff| backoff.initial),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(options.undecodable, Some(Undecodable::Reject));
+    }
+
+    #[test]
+    fn a_backoff_is_read_in_parentheses_and_in_braces() {
+        let expected = Backoff {
+            initial: Duration::from_millis(500),
+            factor: Some(2.0),
+            max: Some(Duration::from_secs(900)),
+            jitter: Some(false),
+        };
+        let parentheses = quote!(
+            route = "a",
+            backoff(initial = "500ms", factor = 2, max = "15m", jitter = false)
+        );
+        assert_eq!(
+            parsed(parentheses).options.backoff.as_ref(),
+            Some(&expected)
+        );
+        let braces = quote!(route = "a", backoff = { jitter = false, max = "15m", factor = 2.0, initial = "500ms" });
+        assert_eq!(parsed(braces).options.backoff.as_ref(), Some(&expected));
+    }
+
+    #[test]
+    fn all_mistakes_are_told() {
+        let errors = errors_of(quote!(
+            rout = "a",
+            concurrency = 0,
+            timeout = "20",
+            undecodable = ack
+        ));
+        assert_eq!(errors.len(), 4, "{errors:?}");
+    }
+
+    #[test]
+    fn a_misspelled_route_is_one_mistake() {
+        let errors = errors_of(quote!(rout = "a"));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(
+            errors[0].starts_with("unknown key `rout`: did you mean `route`?"),
+            "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn numbers_beyond_their_type_are_refused() {
+        assert_eq!(
+            errors_of(quote!(route = "a", max_attempts = 4_294_967_296)).len(),
+            1
+        );
+    }
 }

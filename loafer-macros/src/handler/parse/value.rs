@@ -1,6 +1,6 @@
 //! Values of the attribute's keys. What is not one is told at its tokens, with an example.
 
-use std::{str::FromStr, time::Duration};
+use std::{fmt::Display, str::FromStr, time::Duration};
 
 use syn::{LitBool, LitFloat, LitInt, LitStr, parse::Parse};
 
@@ -19,12 +19,19 @@ impl Entry {
 
     fn refuse(&self, expected: &str, errors: &mut Errors) {
         let what = format!("`{}` is {expected}", self.key);
-        if self.value.is_empty() { errors.at(&self.key, what) } else { errors.at(&self.value, what) }
+        if self.value.is_empty() {
+            errors.at(&self.key, what)
+        } else {
+            errors.at(&self.value, what)
+        }
     }
 
     /// A string that is not empty.
     pub(super) fn text(&self, example: &str, errors: &mut Errors) -> Option<LitStr> {
-        let text: LitStr = self.read(&format!("a string, as `{} = {example:?}`", self.key), errors)?;
+        let text: LitStr = self.read(
+            &format!("a string, as `{} = {example:?}`", self.key),
+            errors,
+        )?;
         let empty = text.value().trim().is_empty();
         if empty {
             errors.at(&text, format!("`{}` is empty", self.key));
@@ -46,10 +53,17 @@ impl Entry {
     /// A whole number, at least this.
     pub(super) fn whole<N>(&self, least: N, example: N, errors: &mut Errors) -> Option<N>
     where
-        N: FromStr<Err: std::fmt::Display> + PartialOrd + std::fmt::Display,
+        N: FromStr<Err: Display> + PartialOrd + Copy + Display,
     {
-        let expected = format!("a whole number, at least {least}, as `{} = {example}`", self.key);
-        let number = self.read::<LitInt>(&expected, errors)?.base10_parse().ok().filter(|number| *number >= least);
+        let expected = format!(
+            "a whole number, at least {least}, as `{} = {example}`",
+            self.key
+        );
+        let number = self
+            .read::<LitInt>(&expected, errors)?
+            .base10_parse()
+            .ok()
+            .filter(|number| *number >= least);
         if number.is_none() {
             self.refuse(&expected, errors);
         }
@@ -58,9 +72,12 @@ impl Entry {
 
     /// A number, at least 1.
     pub(super) fn factor(&self, errors: &mut Errors) -> Option<f64> {
-        let whole = syn::parse2::<LitInt>(self.value.clone()).and_then(|number| number.base10_parse());
+        let whole =
+            syn::parse2::<LitInt>(self.value.clone()).and_then(|number| number.base10_parse());
         let number = whole.or_else(|_| syn::parse2::<LitFloat>(self.value.clone())?.base10_parse());
-        let number = number.ok().filter(|number: &f64| *number >= 1.0 && number.is_finite());
+        let number = number
+            .ok()
+            .filter(|number: &f64| *number >= 1.0 && number.is_finite());
         if number.is_none() {
             self.refuse("a number, at least 1, as `factor = 2`", errors);
         }
@@ -68,19 +85,30 @@ impl Entry {
     }
 
     pub(super) fn truth(&self, errors: &mut Errors) -> Option<bool> {
-        let truth: LitBool = self.read(&format!("`true` or `false`, as `{} = false`", self.key), errors)?;
+        let truth: LitBool = self.read(
+            &format!("`true` or `false`, as `{} = false`", self.key),
+            errors,
+        )?;
         Some(truth.value)
     }
 
     /// A duration, written with its unit.
     pub(super) fn duration(&self, example: &str, errors: &mut Errors) -> Option<Duration> {
-        let expected = format!("a duration: write a number and a unit, as `{} = {example:?}`", self.key);
+        let expected = format!(
+            "a duration: write a number and a unit, as `{} = {example:?}`",
+            self.key
+        );
         let text: LitStr = self.read(&expected, errors)?;
         duration(&text, errors)
     }
 
     /// A duration in which something can be done.
-    pub(super) fn some_time(&self, example: &str, zero: &str, errors: &mut Errors) -> Option<Duration> {
+    pub(super) fn some_time(
+        &self,
+        example: &str,
+        zero: &str,
+        errors: &mut Errors,
+    ) -> Option<Duration> {
         let duration = self.duration(example, errors)?;
         if duration.is_zero() {
             errors.at(&self.value, format!("`{}` is 0: {zero}", self.key));
