@@ -1,1 +1,43 @@
+//! Loafer beside hand-written loops, in one run: bodies, handlers and raw loops that the bench programs share.
 
+pub mod loafer;
+pub mod raw;
+pub mod runtime;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Deserialize;
+
+/// The body of every message in memory.
+pub const BODY: &[u8] = br#"{
+    "id": "test-1",
+    "username": "georgeyk",
+    "github_url": ""
+}
+"#;
+
+/// What the body decodes to.
+#[derive(Debug, Deserialize)]
+pub struct Friend {
+    /// The friend's id.
+    pub id: String,
+    /// The friend's name.
+    pub username: String,
+    /// Where the friend's code is.
+    pub github_url: String,
+}
+
+/// Handled so far, by whichever loop runs.
+pub static HANDLED: AtomicU64 = AtomicU64::new(0);
+/// Where the process ends, so that two runs differ by the messages between and by nothing else; 0: it does not.
+pub static LAST: AtomicU64 = AtomicU64::new(0);
+
+/// The handler of every loop.
+#[expect(clippy::needless_pass_by_value, reason = "a handler owns its message")]
+pub fn handle(friend: Friend) -> bool {
+    let handled = HANDLED.fetch_add(1, Ordering::Relaxed) + 1;
+    if handled == LAST.load(Ordering::Relaxed) {
+        std::process::exit(0);
+    }
+    !friend.username.is_empty()
+}

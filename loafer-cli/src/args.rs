@@ -38,8 +38,8 @@ const RUN: &str = "\
 Runs every route until SIGTERM or SIGINT (Ctrl-C). Then it receives no more, lets running handlers finish for as long as `--drain` allows, \
 settles, and exits 0. A second signal cuts off what still runs: those messages come back, and it exits 1.
 
-With `--provider memory` there is no broker: lines `ROUTE JSON` on stdin are published. At the end of stdin it exits once all is settled; \
-where no line came it stays until it is told to stop.";
+With `--provider memory` there is no broker: lines `ROUTE JSON` on stdin are published. A message that fails comes back after 5 s, and is \
+given up after 3 attempts. At the end of stdin it exits once all is settled; where no line came it stays until it is told to stop.";
 
 /// What the command line says.
 #[derive(Debug, Parser)]
@@ -47,11 +47,11 @@ where no line came it stays until it is told to stop.";
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) global: Global,
     /// `run` is the default: its options can stand alone.
     #[command(flatten)]
     run: RunArgs,
-    #[command(flatten)]
-    pub(crate) global: Global,
 }
 
 /// What holds for every command.
@@ -131,14 +131,22 @@ impl Command {
 }
 
 /// Reads the command line. The error prints itself: help and version are among them.
-pub(crate) fn parse(program: Program<'_>, line: impl IntoIterator<Item = OsString>) -> Result<Args, Error> {
+pub(crate) fn parse(
+    program: Program<'_>,
+    line: impl IntoIterator<Item = OsString>,
+) -> Result<Args, Error> {
     let brokers: Vec<&'static str> = program.brokers.iter().map(|broker| broker.name()).collect();
     let mut command = Args::command()
         .name(program.name)
         .version(program.version)
-        .about(format!("{} {}: an event service", program.name, program.version))
+        .about(format!(
+            "{} {}: an event service",
+            program.name, program.version
+        ))
         .after_help(AFTER_HELP.replace("SERVICE", program.name))
-        .mut_arg("provider", |arg| arg.value_parser(PossibleValuesParser::new(brokers)));
+        .mut_arg("provider", |arg| {
+            arg.value_parser(PossibleValuesParser::new(brokers))
+        });
     let mut matches = command.try_get_matches_from_mut(line)?;
     let mut args = Args::from_arg_matches_mut(&mut matches)?;
     match &mut args.command {
@@ -169,8 +177,18 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Args, Error> {
-        let program = Program { name: "friends", version: "1.2.3", brokers: &[BrokerKind::of::<Memory>()] };
-        parse(program, ["friends"].into_iter().chain(line.split_whitespace()).map(OsString::from))
+        let program = Program {
+            name: "friends",
+            version: "1.2.3",
+            brokers: &[BrokerKind::of::<Memory>()],
+        };
+        parse(
+            program,
+            ["friends"]
+                .into_iter()
+                .chain(line.split_whitespace())
+                .map(OsString::from),
+        )
     }
 
     fn refused(line: &str) -> (i32, String) {
@@ -181,22 +199,40 @@ mod tests {
     #[test]
     fn run_is_the_default() {
         let args = parsed("").expect("parses");
-        assert_eq!((args.global.log_format, args.global.provider.clone()), (LogFormat::Text, None));
+        assert_eq!(
+            (args.global.log_format, args.global.provider.clone()),
+            (LogFormat::Text, None)
+        );
         assert_eq!(args.into_command(), Command::Run(RunArgs::default()));
     }
 
     #[test]
     fn the_options_of_run_mean_the_same_with_and_without_the_word() {
-        let expected = RunArgs { only: vec!["a".into(), "b".into()], drain: Some(Duration::from_secs(90)), once: true };
+        let expected = RunArgs {
+            only: vec!["a".into(), "b".into()],
+            drain: Some(Duration::from_secs(90)),
+            once: true,
+        };
         let options = "--only a --only b --drain 1m30s --once";
-        for line in [options.to_owned(), format!("run {options}"), "--once run --only a --only b --drain 90s".to_owned()] {
-            assert_eq!(parsed(&line).expect("parses").into_command(), Command::Run(expected.clone()), "{line}");
+        for line in [
+            options.to_owned(),
+            format!("run {options}"),
+            "--once run --only a --only b --drain 90s".to_owned(),
+        ] {
+            assert_eq!(
+                parsed(&line).expect("parses").into_command(),
+                Command::Run(expected.clone()),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn global_options_stand_before_and_after_the_command() {
-        for line in ["--provider memory --config x.toml routes", "routes --provider memory --config x.toml"] {
+        for line in [
+            "--provider memory --config x.toml routes",
+            "routes --provider memory --config x.toml",
+        ] {
             let args = parsed(line).expect("parses");
             assert_eq!(args.global.provider.as_deref(), Some("memory"));
             assert_eq!(args.global.config, Some("x.toml".into()));
@@ -208,7 +244,10 @@ mod tests {
     fn an_unknown_provider_is_refused_with_the_known_ones() {
         let (code, text) = refused("--provider memori");
         assert_eq!(code, 2);
-        assert!(text.contains("memori") && text.contains("[possible values: memory]"), "{text}");
+        assert!(
+            text.contains("memori") && text.contains("[possible values: memory]"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -222,7 +261,10 @@ mod tests {
     #[test]
     fn a_duration_without_a_unit_is_told_how_one_is_written() {
         let (_, text) = refused("--drain 30");
-        assert!(text.contains("`30` is no duration") && text.contains("\"20s\""), "{text}");
+        assert!(
+            text.contains("`30` is no duration") && text.contains("\"20s\""),
+            "{text}"
+        );
     }
 
     #[test]
@@ -231,10 +273,24 @@ mod tests {
         assert_eq!((code, text.as_str()), (0, "friends 1.2.3\n"));
         let (code, text) = refused("--help");
         assert_eq!(code, 0);
-        for part in ["run", "routes", "check", "publish", "--provider", "Exit codes", "RUST_LOG", "SENTRY_DSN", "friends check"] {
+        for part in [
+            "run",
+            "routes",
+            "check",
+            "publish",
+            "--provider",
+            "Exit codes",
+            "RUST_LOG",
+            "SENTRY_DSN",
+            "friends check",
+        ] {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
         assert!(!text.contains("SERVICE"), "{text}");
-        assert!(refused("run --help").1.contains("lines `ROUTE JSON` on stdin"));
+        assert!(
+            refused("run --help")
+                .1
+                .contains("lines `ROUTE JSON` on stdin")
+        );
     }
 }

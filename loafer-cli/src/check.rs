@@ -14,7 +14,11 @@ pub(crate) async fn check(manager: &Manager) -> Result<ExitCode, BoxError> {
     let findings = manager.check().await;
     let colours = logging::colours(stdout().is_terminal());
     print(&report(&findings, colours))?;
-    Ok(if count(&findings, Level::Problem) == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if count(&findings, Level::Problem) == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn report(findings: &[(String, Vec<Finding>)], colours: bool) -> String {
@@ -34,14 +38,26 @@ fn report(findings: &[(String, Vec<Finding>)], colours: bool) -> String {
             };
         }
     }
-    let (problems, warnings) = (count(findings, Level::Problem), count(findings, Level::Warning));
+    let (problems, warnings) = (
+        count(findings, Level::Problem),
+        count(findings, Level::Warning),
+    );
     let routes = amount(findings.len(), "route");
-    _ = writeln!(text, "{routes}: {}, {}", amount(problems, "problem"), amount(warnings, "warning"));
+    _ = writeln!(
+        text,
+        "{routes}: {}, {}",
+        amount(problems, "problem"),
+        amount(warnings, "warning")
+    );
     text
 }
 
 fn count(findings: &[(String, Vec<Finding>)], level: Level) -> usize {
-    findings.iter().flat_map(|(_, found)| found).filter(|finding| finding.level == level).count()
+    findings
+        .iter()
+        .flat_map(|(_, found)| found)
+        .filter(|finding| finding.level == level)
+        .count()
 }
 
 fn amount(count: usize, of: &str) -> String {
@@ -54,7 +70,13 @@ mod tests {
 
     fn findings() -> Vec<(String, Vec<Finding>)> {
         let sound = ("a".to_owned(), vec![Finding::good("queue `a` exists")]);
-        let broken = ("b".to_owned(), vec![Finding::warning("max receives is 3"), Finding::problem("no queue `b`\ncreate it")]);
+        let broken = (
+            "b".to_owned(),
+            vec![
+                Finding::warning("max receives is 3"),
+                Finding::problem("no queue `b`\ncreate it"),
+            ],
+        );
         vec![sound, broken]
     }
 

@@ -1,8 +1,13 @@
 //! From the command line to the command: runtime, what failed, exit code.
 
-use std::{error::Error as StdError, future::Future, process::ExitCode};
+use std::{
+    error::Error as StdError,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+};
 
-use loafer_core::{App, BoxError, ManagerBuilder, Memory};
+use loafer_core::{App, BoxError, ManagerBuilder};
 use tokio::runtime;
 
 use crate::{
@@ -39,7 +44,10 @@ where
         Ok(runtime) => runtime,
         Err(error) => return failed(program, cannot, &error),
     };
-    let done = runtime.block_on(dispatch(program, &global, command, routes, setup));
+    let work =
+        AssertUnwindSafe(|| runtime.block_on(dispatch(program, &global, command, routes, setup)));
+    let done = catch_unwind(work)
+        .unwrap_or_else(|_| Err("`setup` or a hook panicked: where and why stands above".into()));
     // A blocking handler that was given up, or a read that never returns, must not keep the process.
     runtime.shutdown_background();
     done.unwrap_or_else(|error| failed(program, cannot, &*error))
@@ -57,7 +65,7 @@ where
     Fut: Future<Output = Result<App, E>>,
     E: Into<BoxError>,
 {
-    let memory = (global.provider.as_deref() == Some(prepare::MEMORY)).then(Memory::new);
+    let memory = (global.provider.as_deref() == Some(prepare::MEMORY)).then(prepare::memory);
     let prepare = Prepare::new(program, global, memory.clone());
     match command {
         Command::Run(args) => {
@@ -75,10 +83,12 @@ where
             }
         }
         Command::Routes => routes::list(&prepare.offline(routes, setup).await?),
-        Command::Check => check::check(&prepare.manager(routes, &Default::default(), setup).await?).await,
+        Command::Check => {
+            check::check(&prepare.manager(routes, &Default::default(), setup).await?).await
+        }
         Command::Publish { route, file } => {
             let manager = prepare.manager(routes, &Default::default(), setup).await?;
-            publish::publish(&manager, &route, file.as_deref()).await
+            publish::publish(program, &manager, &route, file.as_deref()).await
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use tracing_subscriber::{EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{args::LogFormat, text::Text};
 
@@ -12,17 +15,32 @@ const DEFAULT: &str = "info,aws=warn,h2=warn,hyper=warn,reqwest=warn,rustls=warn
 /// Installs the program's subscriber. Where there is one already, it stays.
 pub(crate) fn init(format: LogFormat) {
     let (filter, fault) = filter(std::env::var("RUST_LOG").ok());
-    let debugging = filter.max_level_hint().is_none_or(|level| level > LevelFilter::INFO);
+    let debugging = filter
+        .max_level_hint()
+        .is_none_or(|level| level > LevelFilter::INFO);
     // What can't be written is lost: with a closed stderr the reports of it would panic.
-    let lines = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
+    let lines = fmt::layer()
+        .with_writer(io::stderr)
+        .log_internal_errors(false);
     let lines = match format {
         LogFormat::Text => {
             let ansi = colours(io::stderr().is_terminal());
-            lines.with_ansi(ansi).event_format(Text { target: debugging }).boxed()
+            lines
+                .with_ansi(ansi)
+                .event_format(Text { target: debugging })
+                .boxed()
         }
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed(),
     };
-    _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init();
     if let Some(reason) = fault {
         tracing::warn!(reason, "`RUST_LOG` is no filter: `info` it is");
     }
@@ -30,7 +48,10 @@ pub(crate) fn init(format: LogFormat) {
 
 /// The filter, and what is wrong with the one that was asked for.
 fn filter(asked: Option<String>) -> (EnvFilter, Option<String>) {
-    match asked.filter(|asked| !asked.trim().is_empty()).map(EnvFilter::try_new) {
+    match asked
+        .filter(|asked| !asked.trim().is_empty())
+        .map(EnvFilter::try_new)
+    {
         None => (EnvFilter::new(DEFAULT), None),
         Some(Ok(filter)) => (filter, None),
         Some(Err(error)) => (EnvFilter::new(DEFAULT), Some(error.to_string())),

@@ -11,10 +11,11 @@ use std::{
 pub(crate) fn log() {
     panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string);
+        tracing::error!(at, "panicked: {}", text(panic));
         let backtrace = Backtrace::capture();
-        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| format!("\n{backtrace}"));
-        let backtrace = backtrace.map(tracing::field::display);
-        tracing::error!(at, backtrace, "panicked: {}", text(panic));
+        if backtrace.status() == BacktraceStatus::Captured {
+            tracing::error!("backtrace of the panic:\n{backtrace}");
+        }
     }));
 }
 

@@ -16,6 +16,9 @@ pub(crate) const MEMORY: &str = "memory";
 /// After this long, and every time again, it is said that setup still runs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How soon a message that failed comes back in memory: whoever tries a service by hand does not wait for half a minute.
+const LEASE: Duration = Duration::from_secs(5);
+
 /// What a manager is made with.
 pub(crate) struct Prepare<'p> {
     program: Program<'p>,
@@ -28,13 +31,27 @@ pub(crate) struct Prepare<'p> {
 #[derive(Debug)]
 struct SetupFailed(BoxError);
 
+/// The broker of `--provider memory`.
+pub(crate) fn memory() -> Memory {
+    Memory::new().with_visibility_timeout(LEASE)
+}
+
 impl<'p> Prepare<'p> {
     pub(crate) fn new(program: Program<'p>, global: &'p Global, memory: Option<Memory>) -> Self {
-        Self { program, global, memory }
+        Self {
+            program,
+            global,
+            memory,
+        }
     }
 
     /// The program as it would run.
-    pub(crate) async fn manager<F, Fut, E>(&self, routes: ManagerBuilder, run: &RunArgs, setup: F) -> Result<Manager, BoxError>
+    pub(crate) async fn manager<F, Fut, E>(
+        &self,
+        routes: ManagerBuilder,
+        run: &RunArgs,
+        setup: F,
+    ) -> Result<Manager, BoxError>
     where
         F: FnOnce(App) -> Fut,
         Fut: Future<Output = Result<App, E>>,
@@ -42,11 +59,20 @@ impl<'p> Prepare<'p> {
     {
         let config = self.config(&routes)?.with_drain(run.drain);
         let app = reporting(self.program, set_up(self.app(), setup).await?)?;
-        Ok(routes.config(config).app(app).only(&run.only).once(run.once).build()?)
+        Ok(routes
+            .config(config)
+            .app(app)
+            .only(&run.only)
+            .once(run.once)
+            .build()?)
     }
 
     /// The program as far as it is known without whatever `setup` needs: a list of routes wants no database.
-    pub(crate) async fn offline<F, Fut, E>(&self, routes: ManagerBuilder, setup: F) -> Result<Manager, BoxError>
+    pub(crate) async fn offline<F, Fut, E>(
+        &self,
+        routes: ManagerBuilder,
+        setup: F,
+    ) -> Result<Manager, BoxError>
     where
         F: FnOnce(App) -> Fut,
         Fut: Future<Output = Result<App, E>>,
@@ -65,13 +91,21 @@ impl<'p> Prepare<'p> {
         let names = routes.route_names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let config = Config::load(self.global.config.as_deref(), &names)?;
-        Ok(if self.memory.is_some() { config.with_log_bodies_by_default(true) } else { config })
+        Ok(if self.memory.is_some() {
+            config.with_log_bodies_by_default(true)
+        } else {
+            config
+        })
     }
 
     /// What `setup` is given.
     fn app(&self) -> App {
         let mut app = App::new();
-        let named = self.program.brokers.iter().find(|broker| Some(broker.name()) == self.global.provider.as_deref());
+        let named = self
+            .program
+            .brokers
+            .iter()
+            .find(|broker| Some(broker.name()) == self.global.provider.as_deref());
         if let Some(broker) = named {
             app = app.provider(*broker);
         }
@@ -100,10 +134,12 @@ where
 
 #[cfg(feature = "sentry")]
 fn reporting(program: Program<'_>, app: App) -> Result<App, BoxError> {
-    Ok(match crate::Sentry::from_environment(program.name, program.version)? {
-        Some(sentry) => app.report(sentry),
-        None => app,
-    })
+    Ok(
+        match crate::Sentry::from_environment(program.name, program.version)? {
+            Some(sentry) => app.report(sentry),
+            None => app,
+        },
+    )
 }
 
 #[cfg(not(feature = "sentry"))]

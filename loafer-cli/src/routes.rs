@@ -7,7 +7,15 @@ use std::{
 
 use loafer_core::{BoxError, Manager};
 
-const HEAD: [&str; 7] = ["ROUTE", "QUEUE", "PROVIDER", "TRANSLATOR", "CONCURRENCY", "HANDLER", "DECLARED AT"];
+const HEAD: [&str; 7] = [
+    "ROUTE",
+    "QUEUE",
+    "PROVIDER",
+    "TRANSLATOR",
+    "CONCURRENCY",
+    "HANDLER",
+    "DECLARED AT",
+];
 
 pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
     let rows = manager.routes().into_iter().map(|route| {
@@ -29,11 +37,19 @@ pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
 
 /// Columns aligned at the left, two spaces apart; nothing follows the last.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
@@ -55,7 +71,11 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["ROUTE", "QUEUE", "AT"], ["a", "somewhere-else", "src/main.rs:7"], ["größer", "b", "x"]];
+        let rows = [
+            ["ROUTE", "QUEUE", "AT"],
+            ["a", "somewhere-else", "src/main.rs:7"],
+            ["größer", "b", "x"],
+        ];
         let table = table(&rows.map(|row| row.map(str::to_owned)));
         assert_eq!(
             table,

@@ -5,11 +5,7 @@ use std::{future::pending, process::ExitCode, time::Duration};
 use loafer_core::{BoxError, Ended, Manager, Memory, Running};
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    Program,
-    signals::Signals,
-    stdin::{Line, Lines},
-};
+use crate::{Program, signals::Signals, stdin::Lines};
 
 /// How long what was cancelled may take to end: a blocking handler can't be cancelled, and the process does not wait for it.
 const CANCELLED: Duration = Duration::from_secs(2);
@@ -20,14 +16,10 @@ const SETTLING: Duration = Duration::from_millis(2);
 /// A service at work.
 pub(crate) struct Service {
     running: Running,
-    /// Where lines on stdin are published.
-    feed: Option<Feed>,
-}
-
-/// Lines on stdin, and the broker they go to.
-struct Feed {
-    lines: Lines,
-    memory: Memory,
+    /// The broker, where the command line asks for the one in memory.
+    memory: Option<Memory>,
+    /// What is published there while it runs.
+    lines: Option<Lines>,
 }
 
 impl Service {
@@ -38,41 +30,53 @@ impl Service {
         once: bool,
     ) -> Result<Self, BoxError> {
         if cfg!(panic = "abort") {
-            tracing::warn!("built with `panic = \"abort\"`: a handler that panics ends the whole process");
+            tracing::warn!(
+                "built with `panic = \"abort\"`: a handler that panics ends the whole process"
+            );
         }
-        let mut feed = match memory {
-            Some(memory) => Some(Feed { lines: Lines::read()?, memory }),
-            None => None,
-        };
-        if once && let Some(mut feed) = feed.take() {
+        let mut lines = memory.is_some().then(Lines::read).transpose()?;
+        if once && let Some(mut lines) = lines.take() {
             // Everything there is before the one receive.
-            while let Some(line) = feed.lines.next().await {
-                let route = line.route.clone();
-                if let Err(error) = manager.publish(&route, line.into_message()).await {
-                    tracing::warn!(reason = %error, "a line on stdin was not published");
-                }
+            while let Some(line) = lines.next().await {
+                line.publish(async |route, message| manager.publish(route, message).await)
+                    .await;
             }
         }
         let running = manager.start().await?;
         announce(program, &running);
-        Ok(Self { running, feed })
+        Ok(Self {
+            running,
+            memory,
+            lines,
+        })
     }
 
     /// Until it ended: by itself, by a signal, or because stdin did.
     pub(crate) async fn serve(self, signals: &mut Signals) -> ExitCode {
-        let Self { running, feed } = self;
+        let Self {
+            running,
+            memory,
+            lines,
+        } = self;
         let ended = tokio::select! {
             ended = running.ended() => ended,
-            signal = signals.next() => stop(&running, &format!("stopping: {signal}"), signals).await,
-            () = fed(&running, feed) => stop(&running, "stopping: stdin has ended and every message is settled", signals).await,
+            signal = signals.next() => stop(&running, signal, signals).await,
+            () = fed(&running, memory.as_ref(), lines) => {
+                stop(&running, "stdin has ended and every message is settled", signals).await
+            }
         };
+        if let Some(memory) = &memory {
+            tell_dead_letters(&running, memory);
+        }
         match ended {
             Ended::Clean => {
                 tracing::info!("stopped");
                 ExitCode::SUCCESS
             }
             Ended::Unclean => {
-                tracing::error!("stopped, and not everything was finished: what was cut off is delivered again");
+                tracing::error!(
+                    "stopped, and not everything was finished: what was cut off is delivered again"
+                );
                 ExitCode::FAILURE
             }
         }
@@ -80,7 +84,10 @@ impl Service {
 }
 
 fn announce(program: Program<'_>, running: &Running) {
-    let mut providers: Vec<&str> = running.routes().filter_map(|route| running.provider(route)).collect();
+    let mut providers: Vec<&str> = running
+        .routes()
+        .filter_map(|route| running.provider(route))
+        .collect();
     providers.sort_unstable();
     providers.dedup();
     tracing::info!(
@@ -91,29 +98,39 @@ fn announce(program: Program<'_>, running: &Running) {
         "running"
     );
     for route in running.routes() {
-        tracing::debug!(route, queue = running.queue(route), provider = running.provider(route), "receiving");
+        tracing::debug!(
+            route,
+            queue = running.queue(route),
+            provider = running.provider(route),
+            "receiving"
+        );
     }
 }
 
 /// Drains; a further signal cuts off what still runs.
 async fn stop(running: &Running, why: &str, signals: &mut Signals) -> Ended {
-    tracing::info!("{why}");
+    tracing::info!("stopping: {why}");
     running.shutdown();
     tokio::select! {
         ended = running.ended() => return ended,
         signal = signals.next() => tracing::warn!("{signal} again: cutting off what still runs"),
     }
     running.cancel();
-    timeout(CANCELLED, running.ended()).await.unwrap_or(Ended::Unclean)
+    timeout(CANCELLED, running.ended())
+        .await
+        .unwrap_or(Ended::Unclean)
 }
 
 /// Publishes the lines of stdin; returns when they ended and everything is settled. Never, where no line came.
-async fn fed(running: &Running, feed: Option<Feed>) {
-    let Some(Feed { mut lines, memory }) = feed else { return pending().await };
+async fn fed(running: &Running, memory: Option<&Memory>, lines: Option<Lines>) {
+    let (Some(memory), Some(mut lines)) = (memory, lines) else {
+        return pending().await;
+    };
     let mut came = false;
     while let Some(line) = lines.next().await {
         came = true;
-        publish(running, line).await;
+        line.publish(async |route, message| running.publish(route, message).await)
+            .await;
     }
     if !came {
         return pending().await;
@@ -128,9 +145,18 @@ async fn fed(running: &Running, feed: Option<Feed>) {
     }
 }
 
-async fn publish(running: &Running, line: Line) {
-    let route = line.route.clone();
-    if let Err(error) = running.publish(&route, line.into_message()).await {
-        tracing::warn!(reason = %error, "a line on stdin was not published");
+/// Says what was not handled: in memory, nobody will find it later.
+fn tell_dead_letters(running: &Running, memory: &Memory) {
+    for route in running.routes() {
+        let dead = running
+            .queue(route)
+            .map_or(0, |queue| memory.dead_letters(queue).len());
+        if dead > 0 {
+            tracing::warn!(
+                route,
+                messages = dead,
+                "given up: these messages are dead letters"
+            );
+        }
     }
 }

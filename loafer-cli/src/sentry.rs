@@ -32,8 +32,14 @@ impl Sentry {
     ///
     /// Where `SENTRY_DSN` is no DSN. It is not repeated: it is a secret.
     pub fn from_environment(name: &str, version: &str) -> Result<Option<Self>, InvalidDsn> {
-        let set = |variable| env::var(variable).ok().filter(|value| !value.trim().is_empty());
-        let Some(dsn) = set("SENTRY_DSN") else { return Ok(None) };
+        let set = |variable| {
+            env::var(variable)
+                .ok()
+                .filter(|value| !value.trim().is_empty())
+        };
+        let Some(dsn) = set("SENTRY_DSN") else {
+            return Ok(None);
+        };
         let release = set("SENTRY_RELEASE").unwrap_or_else(|| format!("{name}@{version}"));
         Self::new(&dsn, release, set("SENTRY_ENVIRONMENT")).map(Some)
     }
@@ -43,14 +49,23 @@ impl Sentry {
     /// # Errors
     ///
     /// Where it is no DSN.
-    pub fn new(dsn: &str, release: String, environment: Option<String>) -> Result<Self, InvalidDsn> {
+    pub fn new(
+        dsn: &str,
+        release: String,
+        environment: Option<String>,
+    ) -> Result<Self, InvalidDsn> {
         let dsn: Dsn = dsn.trim().parse().map_err(|_| InvalidDsn)?;
         // The client's TLS panics where no provider is installed; an installed one stays.
         _ = rustls::crypto::ring::default_provider().install_default();
-        let mut options = ClientOptions::new().release(release).send_default_pii(false).shutdown_timeout(FLUSH);
+        let mut options = ClientOptions::new()
+            .release(release)
+            .send_default_pii(false)
+            .shutdown_timeout(FLUSH);
         options.dsn = Some(dsn);
         options.environment = environment.map(Cow::Owned);
-        Ok(Self { client: sentry::init(options) })
+        Ok(Self {
+            client: sentry::init(options),
+        })
     }
 }
 
@@ -67,7 +82,11 @@ impl Report for Sentry {
 
 fn event(failure: &Failure) -> Event<'static> {
     let (kind, metadata) = (failure.kind().as_str(), failure.metadata());
-    let exception = Exception { ty: kind.to_owned(), value: Some(failure.reason()), ..Exception::default() };
+    let exception = Exception {
+        ty: kind.to_owned(),
+        value: Some(failure.reason()),
+        ..Exception::default()
+    };
     let tags = [
         ("route", metadata.route().to_owned()),
         ("queue", metadata.queue().to_owned()),
@@ -75,14 +94,23 @@ fn event(failure: &Failure) -> Event<'static> {
         ("attempt", metadata.attempt().to_string()),
         ("kind", kind.to_owned()),
     ];
-    let fingerprint = [Some(metadata.route().to_owned()), Some(kind.to_owned()), type_name(failure.error())];
+    let fingerprint = [
+        Some(metadata.route().to_owned()),
+        Some(kind.to_owned()),
+        type_name(failure.error()),
+    ];
     Event {
         level: sentry::Level::Error,
         logger: Some("loafer".to_owned()),
         transaction: Some(metadata.route().to_owned()),
         fingerprint: fingerprint.into_iter().flatten().map(Cow::Owned).collect(),
-        exception: Values { values: vec![exception] },
-        tags: tags.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
+        exception: Values {
+            values: vec![exception],
+        },
+        tags: tags
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<Map<_, _>>(),
         extra: Map::<String, Value>::new(),
         ..Event::default()
     }
@@ -91,9 +119,12 @@ fn event(failure: &Failure) -> Event<'static> {
 /// What a derived `Debug` calls the type: a capitalised word with nothing, or its fields, behind it. A text is no type.
 fn type_name(error: &(dyn StdError + 'static)) -> Option<String> {
     let debug = format!("{error:?}");
-    let end = debug.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(debug.len());
+    let end = debug
+        .find(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .unwrap_or(debug.len());
     let (name, rest) = debug.split_at(end);
-    let is_type = name.starts_with(char::is_uppercase) && (rest.is_empty() || rest.starts_with('(') || rest.starts_with(" {"));
+    let is_type = name.starts_with(char::is_uppercase)
+        && (rest.is_empty() || rest.starts_with('(') || rest.starts_with(" {"));
     is_type.then(|| name.to_owned())
 }
 
@@ -119,7 +150,8 @@ mod tests {
 
     #[test]
     fn what_is_no_dsn_is_refused_and_not_repeated() {
-        let refused = Sentry::new("https://secret-key", String::new(), None).expect_err("should be refused");
+        let refused =
+            Sentry::new("https://secret-key", String::new(), None).expect_err("should be refused");
         assert!(!refused.to_string().contains("secret-key"));
     }
 
@@ -127,14 +159,19 @@ mod tests {
     fn types_are_told_from_texts() {
         let name = |error: loafer_core::BoxError| type_name(&*error);
         assert_eq!(name(Box::new(InvalidDsn)).as_deref(), Some("InvalidDsn"));
-        assert_eq!(name(Box::new("x".parse::<i32>().expect_err("no number"))).as_deref(), Some("ParseIntError"));
+        assert_eq!(
+            name(Box::new("x".parse::<i32>().expect_err("no number"))).as_deref(),
+            Some("ParseIntError")
+        );
         assert_eq!(name("Order missing".into()), None);
         assert_eq!(name(anyhow::anyhow!("Order 7 is missing").into()), None);
     }
 
     #[test]
     fn an_event_has_no_body() {
-        let message = Message::new("{\"card\":\"4111\"}").with_attempt(2).with_header("token", "hush");
+        let message = Message::new("{\"card\":\"4111\"}")
+            .with_attempt(2)
+            .with_header("token", "hush");
         let event = event(&Failure::new(FailureKind::Error, "no stock", message));
         let text = format!("{event:?}");
         assert!(!text.contains("4111") && !text.contains("hush"), "{text}");

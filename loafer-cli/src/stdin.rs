@@ -2,7 +2,7 @@
 
 use std::{io, thread};
 
-use loafer_core::Message;
+use loafer_core::{Error, Message, MessageId};
 use tokio::sync::mpsc;
 
 /// Lines read ahead of what is published.
@@ -11,6 +11,8 @@ const AHEAD: usize = 256;
 /// A message somebody wrote on stdin.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line {
+    /// Which line it is, blank ones counted: 1 is the first.
+    pub(crate) number: u64,
     pub(crate) route: String,
     /// As it stands there.
     pub(crate) payload: Vec<u8>,
@@ -25,7 +27,9 @@ impl Lines {
     /// Reads stdin from now on, on a thread of its own: a read can't be cancelled, and tokio's would keep the runtime from ending.
     pub(crate) fn read() -> io::Result<Self> {
         let (sender, coming) = mpsc::channel(AHEAD);
-        thread::Builder::new().name("stdin".to_owned()).spawn(move || read(io::stdin().lock(), &sender))?;
+        thread::Builder::new()
+            .name("stdin".to_owned())
+            .spawn(move || read(io::stdin().lock(), &sender))?;
         Ok(Self { coming })
     }
 
@@ -37,7 +41,7 @@ impl Lines {
 
 fn read(mut input: impl io::BufRead, lines: &mpsc::Sender<Line>) {
     let mut bytes = Vec::new();
-    loop {
+    for number in 1.. {
         bytes.clear();
         match input.read_until(b'\n', &mut bytes) {
             Ok(0) => return,
@@ -47,7 +51,7 @@ fn read(mut input: impl io::BufRead, lines: &mpsc::Sender<Line>) {
                 return;
             }
         }
-        if let Some(line) = Line::parse(&bytes)
+        if let Some(line) = Line::parse(number, &bytes)
             && lines.blocking_send(line).is_err()
         {
             return;
@@ -57,20 +61,35 @@ fn read(mut input: impl io::BufRead, lines: &mpsc::Sender<Line>) {
 
 impl Line {
     /// Route name, whitespace, payload; none for a blank line.
-    fn parse(line: &[u8]) -> Option<Self> {
+    fn parse(number: u64, line: &[u8]) -> Option<Self> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start();
-        let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+        let end = line
+            .iter()
+            .position(u8::is_ascii_whitespace)
+            .unwrap_or(line.len());
         let (route, payload) = line.split_at(end);
         if route.is_empty() {
             return None;
         }
-        Some(Self { route: String::from_utf8_lossy(route).into_owned(), payload: payload.trim_ascii_start().to_vec() })
+        Some(Self {
+            number,
+            route: String::from_utf8_lossy(route).into_owned(),
+            payload: payload.trim_ascii_start().to_vec(),
+        })
     }
 
-    /// What is published.
-    pub(crate) fn into_message(self) -> Message {
-        Message::new(self.payload)
+    /// Publishes it with this; where that fails, the next line may still go through.
+    pub(crate) async fn publish(
+        self,
+        publish: impl AsyncFnOnce(&str, Message) -> Result<MessageId, Error>,
+    ) {
+        match publish(&self.route, Message::new(self.payload)).await {
+            Ok(id) => tracing::debug!(route = self.route, message_id = %id, "published"),
+            Err(error) => {
+                tracing::warn!("line {} of stdin was not published: {error}", self.number)
+            }
+        }
     }
 }
 
@@ -79,7 +98,7 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Option<(String, String)> {
-        let line = Line::parse(line.as_bytes())?;
+        let line = Line::parse(1, line.as_bytes())?;
         Some((line.route, String::from_utf8(line.payload).expect("utf-8")))
     }
 
@@ -89,9 +108,15 @@ mod tests {
 
     #[test]
     fn a_line_is_a_route_and_a_payload() {
-        assert_eq!(parsed("friends {\"id\": \"1\"}\n"), pair("friends", "{\"id\": \"1\"}"));
+        assert_eq!(
+            parsed("friends {\"id\": \"1\"}\n"),
+            pair("friends", "{\"id\": \"1\"}")
+        );
         assert_eq!(parsed("  friends \t {}\r\n"), pair("friends", "{}"));
-        assert_eq!(parsed("friends two  words "), pair("friends", "two  words "));
+        assert_eq!(
+            parsed("friends two  words "),
+            pair("friends", "two  words ")
+        );
     }
 
     #[test]
@@ -110,8 +135,14 @@ mod tests {
     fn every_line_comes_also_the_last_without_its_end() {
         let (sender, mut coming) = mpsc::channel(8);
         read(&b"a 1\n\nb \xff\n\nc 3"[..], &sender);
-        let routes: Vec<_> = std::iter::from_fn(|| coming.try_recv().ok()).map(|line| (line.route, line.payload)).collect();
-        let expected = [("a", &b"1"[..]), ("b", b"\xff"), ("c", b"3")].map(|(route, payload)| (route.to_owned(), payload.to_owned()));
-        assert_eq!(routes, expected);
+        let lines: Vec<_> = std::iter::from_fn(|| coming.try_recv().ok()).collect();
+        let expected = [(1, "a", &b"1"[..]), (3, "b", b"\xff"), (5, "c", b"3")].map(
+            |(number, route, payload)| Line {
+                number,
+                route: route.to_owned(),
+                payload: payload.to_owned(),
+            },
+        );
+        assert_eq!(lines, expected);
     }
 }

@@ -23,7 +23,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'w> FormatFields<'w> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         SystemTime.format_time(&mut writer)?;
         write_level(&mut writer, *event.metadata().level())?;
         if self.target {
@@ -32,7 +37,11 @@ where
         context.format_fields(writer.by_ref(), event)?;
         // The framework's own lines of a message name it themselves.
         let named = event.metadata().fields().field("message_id").is_some();
-        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context
+            .event_scope()
+            .into_iter()
+            .flat_map(|scope| scope.from_root())
+        {
             if named && span.fields().field("message_id").is_some() {
                 continue;
             }
@@ -93,12 +102,17 @@ mod tests {
 
     fn logged(target: bool, log: impl FnOnce()) -> String {
         let lines = Lines::default();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(lines.clone()).event_format(Text { target }).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(lines.clone())
+            .event_format(Text { target })
+            .finish();
         tracing::subscriber::with_default(subscriber, log);
         let bytes = lines.0.lock().expect("lock").clone();
         let text = String::from_utf8(bytes).expect("utf-8");
-        text.split_once(' ').map(|(_, rest)| rest.to_owned()).unwrap_or_default()
+        text.split_once(' ')
+            .map(|(_, rest)| rest.to_owned())
+            .unwrap_or_default()
     }
 
     #[test]

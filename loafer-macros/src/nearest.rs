@@ -2,15 +2,19 @@
 
 use strsim::damerau_levenshtein;
 
-/// The known name that was probably meant.
+/// The known name that was probably meant: one that begins as this does, or differs by a slip or two.
 pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distances = known
-        .iter()
-        .map(|known| (damerau_levenshtein(name, known), *known));
-    let (distance, nearest) = distances.min()?;
-    let begins = nearest.len().min(name.len()) >= 3
-        && (nearest.starts_with(name) || name.starts_with(nearest));
-    (begins || distance <= nearest.len().max(3) / 3).then_some(nearest)
+    let begins = |known: &&str| {
+        known.len().min(name.len()) >= 3 && (known.starts_with(name) || name.starts_with(*known))
+    };
+    let slip = || {
+        let distances = known
+            .iter()
+            .map(|known| (damerau_levenshtein(name, known), *known));
+        let (distance, nearest) = distances.min()?;
+        (distance <= nearest.len() / 3).then_some(nearest)
+    };
+    known.iter().copied().find(begins).or_else(slip)
 }
 
 /// "did you mean" and all that is known.
@@ -46,6 +50,7 @@ mod tests {
         );
         assert_eq!(nearest("max_attempt", KNOWN), Some("max_attempts"));
         assert_eq!(nearest("visibility", KNOWN), Some("visibility_timeout"));
+        assert_eq!(nearest("maximum", &["initial", "max"]), Some("max"));
     }
 
     #[test]

@@ -31,6 +31,8 @@ struct Settler<'s, P: Provider> {
     /// The slot of each entry of `batch`.
     slots: Vec<u32>,
     answers: Vec<Settled>,
+    /// The common case: nothing in the batch but acks.
+    acks_only: bool,
     counts: RouteStats,
 }
 
@@ -43,6 +45,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             batch: Vec::with_capacity(size),
             slots: Vec::with_capacity(size),
             answers: Vec::with_capacity(size),
+            acks_only: true,
             counts: RouteStats::default(),
         }
     }
@@ -58,7 +61,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             .build();
         while !self.batch.is_empty() {
             self.answers.clear();
-            if self.batch.iter().all(|entry| matches!(entry.settlement, Settlement::Ack)) {
+            if self.acks_only {
                 self.shared.provider.settle(&self.batch, &mut self.answers).await;
             } else {
                 let _renewals_wait = self.shared.renewing.lock().await;
@@ -80,6 +83,8 @@ impl<'s, P: Provider> Settler<'s, P> {
     fn prepare(&mut self) {
         let shared = self.shared;
         let now = Instant::now();
+        let leases = shared.capabilities.lease.is_some();
+        self.acks_only = true;
         let mut slots = shared.slots();
         for Done { slot, message, fate } in self.taken.drain(..) {
             let Some(lease) = slots.get_mut(slot) else { continue };
@@ -92,13 +97,20 @@ impl<'s, P: Provider> Settler<'s, P> {
                 slots.remove(slot);
                 continue;
             }
-            let settlement = shared.settlement(&message, fate);
-            if matches!(settlement, Settlement::Retry { after: None }) && shared.capabilities.lease.is_some() {
-                self.counts.retried += 1;
-                slots.remove(slot);
-                continue;
-            }
-            lease.leaving = !matches!(settlement, Settlement::Ack);
+            let settlement = match fate {
+                Fate::Ack => Settlement::Ack,
+                fate => {
+                    let settlement = shared.settlement(&message, fate);
+                    if leases && matches!(settlement, Settlement::Retry { after: None }) {
+                        self.counts.retried += 1;
+                        slots.remove(slot);
+                        continue;
+                    }
+                    self.acks_only = false;
+                    lease.leaving = true;
+                    settlement
+                }
+            };
             self.batch.push(Settle { receipt: lease.receipt.clone(), message, settlement });
             self.slots.push(slot);
         }
@@ -106,20 +118,24 @@ impl<'s, P: Provider> Settler<'s, P> {
 
     /// Reads the answers; what failed stays in the batch. True where nothing did.
     fn conclude(&mut self) -> bool {
-        if self.answers.iter().all(|answer| matches!(answer, Settled::Done)) && self.answers.len() == self.batch.len() {
-            let mut slots = self.shared.slots();
-            for (slot, entry) in self.slots.drain(..).zip(self.batch.drain(..)) {
-                count(&mut self.counts, &entry.settlement);
-                slots.remove(slot);
-                if !self.shared.route.handled.is_empty() {
-                    self.shared.route.handled.forget(entry.message.id());
-                }
-            }
-            drop(slots);
-            self.shared.settled_well();
-            return true;
+        let answered = self.answers.len() == self.batch.len();
+        if !answered || !self.answers.iter().all(|answer| matches!(answer, Settled::Done)) {
+            return self.conclude_partly();
         }
-        self.conclude_partly()
+        if self.acks_only {
+            self.counts.acked += self.batch.len() as u64;
+        } else {
+            self.batch.iter().for_each(|entry| count(&mut self.counts, &entry.settlement));
+        }
+        if !self.shared.route.handled.is_empty() {
+            self.batch.iter().for_each(|entry| self.shared.route.handled.forget(entry.message.id()));
+        }
+        let mut slots = self.shared.slots();
+        self.slots.drain(..).for_each(|slot| slots.remove(slot));
+        drop(slots);
+        self.batch.clear();
+        self.shared.settled_well();
+        true
     }
 
     #[cold]

@@ -46,7 +46,8 @@ impl<R> Slots<R> {
     }
 
     pub(super) fn remove(&mut self, number: u32) {
-        if self.entries.get_mut(number as usize).is_some_and(|slot| slot.take().is_some()) {
+        if let Some(slot @ Some(_)) = self.entries.get_mut(number as usize) {
+            *slot = None;
             self.free.push(number);
         }
     }

@@ -24,9 +24,9 @@ use crate::{
 };
 
 /// The most messages a worker takes at once.
-const CHUNK: usize = 32;
+const CHUNK: usize = 128;
 /// Longer than this for what it took, and a worker takes less: the others can have it.
-const SLICE: Duration = Duration::from_micros(50);
+const SLICE: Duration = Duration::from_millis(2);
 
 /// Runs one handler call at a time. Messages whose handlers never wait are taken by the chunk, under one lock.
 pub(super) struct Worker {
@@ -139,8 +139,17 @@ impl Worker {
     }
 
     /// What is to become of a message of which this was said.
+    #[inline]
     fn judge(&mut self, message: &Message, verdict: Verdict) -> Judged {
-        Judged::Settle(match verdict.0 {
+        match verdict.0 {
+            Said::Ack => Judged::Settle(Fate::Ack),
+            said => self.judge_unacked(message, said),
+        }
+    }
+
+    #[cold]
+    fn judge_unacked(&mut self, message: &Message, said: Said) -> Judged {
+        Judged::Settle(match said {
             Said::Ack => Fate::Ack,
             Said::Nack => {
                 self.route.declined(message, "the handler returned false");

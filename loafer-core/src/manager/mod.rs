@@ -6,6 +6,8 @@ mod running;
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use crate::{
     App, BrokerKind, Config, Error, Finding, Level, Open, Policy, Route,
     dynamic::{DynBroker, DynProvider},
@@ -167,17 +169,17 @@ impl Manager {
 
     /// Connects every source and says what it finds; the first is the route's name.
     pub async fn check(&self) -> Vec<(String, Vec<Finding>)> {
-        let mut findings = Vec::new();
-        for plan in &self.plans {
+        // All at once: a broker that can't be reached takes its time for each.
+        join_all(self.plans.iter().map(async |plan| {
             let found = match run::open(plan, self.open).await {
                 Ok(()) => plan.provider.check(&plan.policy).await,
                 Err(error) => vec![Finding { level: Level::Problem, text: error.to_string() }],
             };
             let missing = plan.route.ready(&self.app).and_then(Result::err);
             let missing = missing.map(|missing| Finding::problem(format!("handler `{}`: {missing}", plan.route.handler)));
-            findings.push((plan.policy.route.clone(), missing.into_iter().chain(found).collect()));
-        }
-        findings
+            (plan.policy.route.clone(), missing.into_iter().chain(found).collect())
+        }))
+        .await
     }
 
     /// Opens every source and starts every route. From here on nothing but [`Running::shutdown`] ends it.

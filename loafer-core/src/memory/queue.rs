@@ -134,6 +134,7 @@ impl Queue {
         let now = Instant::now();
         state.surface(now);
         let most = self.max_receives.unwrap_or(u32::MAX);
+        let until = now + lease;
         while into.len() < max
             && let Some(message) = state.ready.pop_front()
         {
@@ -141,8 +142,11 @@ impl Queue {
                 dead.push(message);
             } else {
                 let attempt = message.attempt() + 1;
-                into.push(state.lease(message.with_attempt(attempt), now + lease));
+                into.push(state.lease(message.with_attempt(attempt), until));
             }
+        }
+        if !into.is_empty() {
+            state.earliest = Some(state.earliest.map_or(until, |earliest| earliest.min(until)));
         }
         let empty = !dead.is_empty() && state.is_empty();
         drop(guard);
@@ -258,7 +262,6 @@ impl State {
             }
         };
         self.in_flight += 1;
-        self.earliest = Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
         Delivery { receipt: MemoryReceipt { index, serial }, message: delivered }
     }
 

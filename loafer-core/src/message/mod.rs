@@ -34,6 +34,12 @@ pub struct Message {
 struct Parts {
     id: MessageId,
     payload: Bytes,
+    /// Apart, so that a message without any of it is small: it is freed faster.
+    extra: Option<Box<Extra>>,
+}
+
+#[derive(Clone, Default)]
+struct Extra {
     headers: Headers,
     topic: Option<Arc<str>>,
     group: Option<Arc<str>>,
@@ -48,14 +54,7 @@ impl Message {
 
     /// A message with the id its broker gave it, on its first attempt.
     pub fn with_id(id: impl Into<MessageId>, payload: impl Into<Bytes>) -> Self {
-        let parts = Parts {
-            id: id.into(),
-            payload: payload.into(),
-            headers: Headers::new(),
-            topic: None,
-            group: None,
-            sent_at: None,
-        };
+        let parts = Parts { id: id.into(), payload: payload.into(), extra: None };
         Self { parts: Arc::new(parts), attempt: 1 }
     }
 
@@ -69,14 +68,14 @@ impl Message {
     /// The same message with one header more; an earlier one of that name is replaced.
     #[must_use]
     pub fn with_header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
-        self.parts_mut().headers.insert(name, value);
+        self.extra_mut().headers.insert(name, value);
         self
     }
 
     /// The same message with these headers instead of its own.
     #[must_use]
     pub fn with_headers(mut self, headers: Headers) -> Self {
-        self.parts_mut().headers = headers;
+        self.extra_mut().headers = headers;
         self
     }
 
@@ -90,21 +89,21 @@ impl Message {
     /// The same message with the topic it was published to.
     #[must_use]
     pub fn with_topic(mut self, topic: impl Into<Arc<str>>) -> Self {
-        self.parts_mut().topic = Some(topic.into());
+        self.extra_mut().topic = Some(topic.into());
         self
     }
 
     /// The same message in a group: the messages of one group are handled one at a time, in order, where the broker keeps groups.
     #[must_use]
     pub fn with_group(mut self, group: impl Into<Arc<str>>) -> Self {
-        self.parts_mut().group = Some(group.into());
+        self.extra_mut().group = Some(group.into());
         self
     }
 
     /// The same message with the time at which it was sent.
     #[must_use]
     pub fn with_sent_at(mut self, sent_at: SystemTime) -> Self {
-        self.parts_mut().sent_at = Some(sent_at);
+        self.extra_mut().sent_at = Some(sent_at);
         self
     }
 
@@ -120,7 +119,8 @@ impl Message {
 
     /// The headers (SQS: message attributes).
     pub fn headers(&self) -> &Headers {
-        &self.parts.headers
+        static NONE: Headers = Headers::new();
+        self.parts.extra.as_ref().map_or(&NONE, |extra| &extra.headers)
     }
 
     /// Which delivery this is: 1 on the first.
@@ -130,22 +130,26 @@ impl Message {
 
     /// The topic it was published to, where the broker or the envelope tells.
     pub fn topic(&self) -> Option<&str> {
-        self.parts.topic.as_deref()
+        self.parts.extra.as_ref()?.topic.as_deref()
     }
 
     /// The group it belongs to (SQS: `MessageGroupId`).
     pub fn group(&self) -> Option<&str> {
-        self.parts.group.as_deref()
+        self.parts.extra.as_ref()?.group.as_deref()
     }
 
     /// When it was sent, by the broker's clock.
     pub fn sent_at(&self) -> Option<SystemTime> {
-        self.parts.sent_at
+        self.parts.extra.as_ref()?.sent_at
     }
 
     /// What ties it to the message it answers or follows: the header [`CORRELATION_ID`].
     pub fn correlation_id(&self) -> Option<&str> {
         self.headers().get(CORRELATION_ID)
+    }
+
+    fn extra_mut(&mut self) -> &mut Extra {
+        self.parts_mut().extra.get_or_insert_default()
     }
 
     fn parts_mut(&mut self) -> &mut Parts {
@@ -161,7 +165,7 @@ impl fmt::Debug for Message {
             .field("attempt", &self.attempt)
             .field("topic", &self.topic())
             .field("group", &self.group())
-            .field("headers", &self.parts.headers)
+            .field("headers", self.headers())
             .field("payload_bytes", &self.parts.payload.len())
             .finish()
     }

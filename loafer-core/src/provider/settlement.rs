@@ -44,8 +44,8 @@ pub enum Settled {
     Lost,
     /// There is nowhere to put a dead letter: the message was left to the end of its lease.
     NoDeadLetterTarget,
-    /// It can be tried again.
-    Failed(Error),
+    /// It can be tried again. Shared by the entries of a call that failed as a whole.
+    Failed(Arc<Error>),
 }
 
 /// What became of one lease of [`Provider::renew`](crate::Provider::renew).
@@ -56,8 +56,8 @@ pub enum Renewed {
     Done,
     /// It is not ours any more, or can't be renewed further.
     Lost,
-    /// It can be tried again.
-    Failed(Error),
+    /// It can be tried again. Shared by the entries of a call that failed as a whole.
+    Failed(Arc<Error>),
 }
 
 /// The envelope of a dead letter: why and whence, in one header.

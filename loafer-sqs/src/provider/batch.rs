@@ -17,7 +17,7 @@ impl From<Fault> for Settled {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Lost => Self::Lost,
-            Fault::Failed(error) => Self::Failed(error),
+            Fault::Failed(error) => Self::Failed(error.into()),
         }
     }
 }
@@ -26,7 +26,7 @@ impl From<Fault> for Renewed {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Lost => Self::Lost,
-            Fault::Failed(error) => Self::Failed(error),
+            Fault::Failed(error) => Self::Failed(error.into()),
         }
     }
 }

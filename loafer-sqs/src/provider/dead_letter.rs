@@ -94,7 +94,7 @@ impl SqsProvider {
                 tracing::warn!(queue = self.queue, %error, "no dead-letter queue");
                 return for_all(&|| Settled::NoDeadLetterTarget);
             }
-            Err(error) => return for_all(&|| Settled::Failed(again(&error))),
+            Err(error) => return for_all(&|| Settled::Failed(again(&error).into())),
         };
         // What goes wrong from here on is of the dead-letter queue.
         let name = url.rsplit('/').next().unwrap_or(&url);
@@ -152,7 +152,7 @@ impl SqsProvider {
                     opened.dead_letters.forget().await;
                     answers.push((place, Settled::NoDeadLetterTarget));
                 }
-                Err(error) => answers.push((place, Settled::Failed(error))),
+                Err(error) => answers.push((place, Settled::Failed(error.into()))),
             }
         }
         answers

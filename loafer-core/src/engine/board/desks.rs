@@ -90,11 +90,15 @@ impl Board {
             state.called = false;
         }
         state.running -= outcomes.len();
-        state.done.extend(outcomes.drain(..));
+        state.take_back(outcomes);
 
         let take = most.min(state.ready.len());
         if take > 0 {
-            chunk.extend(state.ready.drain(..take));
+            if take == state.ready.len() && chunk.is_empty() {
+                std::mem::swap(&mut state.ready, chunk);
+            } else {
+                chunk.extend(state.ready.drain(..take));
+            }
             state.running += take;
         }
         let settler = state.settler_for(&self.limits, most == 1);
@@ -127,7 +131,7 @@ impl Board {
     ) -> Call {
         let mut state = self.lock();
         state.running -= outcomes.len() + chunk.len();
-        state.done.extend(outcomes.drain(..));
+        state.take_back(outcomes);
         if state.phase >= Phase::Draining {
             let released = chunk.drain(..).map(|Job { slot, message }| Done { slot, message, fate: Fate::Release });
             state.done.extend(released);
@@ -159,7 +163,11 @@ impl Board {
             settler.into_iter().for_each(Waker::wake);
             return Call::Nobody;
         }
-        state.ready.append(jobs);
+        if state.ready.is_empty() {
+            std::mem::swap(&mut state.ready, jobs);
+        } else {
+            state.ready.append(jobs);
+        }
         state.call(self.limits.concurrency)
     }
 }

@@ -75,7 +75,7 @@ struct State {
     /// Leased, not started.
     ready: VecDeque<Job>,
     /// Handled, not settled.
-    done: VecDeque<Done>,
+    done: Vec<Done>,
     /// When the oldest of `done` came, where a settler lingers for it.
     lingering: Option<Instant>,
     /// Taken by workers and not yet `done`.
@@ -111,7 +111,7 @@ impl Board {
         let state = State {
             phase: Phase::Open,
             ready: VecDeque::with_capacity(limits.places.min(1024)),
-            done: VecDeque::with_capacity(limits.settle_batch),
+            done: Vec::with_capacity(limits.settle_batch),
             lingering: None,
             running: 0,
             settling: 0,
@@ -237,6 +237,14 @@ impl Wakers {
 }
 
 impl State {
+    fn take_back(&mut self, outcomes: &mut Vec<Done>) {
+        if self.done.is_empty() {
+            mem::swap(&mut self.done, outcomes);
+        } else {
+            self.done.append(outcomes);
+        }
+    }
+
     /// Gives places back.
     fn free(&mut self, places: usize, limits: &Limits) -> Wakers {
         self.held -= places;

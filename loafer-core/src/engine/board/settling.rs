@@ -23,7 +23,11 @@ impl Board {
             let overdue = state.lingering.is_some_and(|since| since + self.limits.linger <= Instant::now());
             if state.due(&self.limits) || overdue {
                 let take = state.done.len().min(self.limits.settle_batch);
-                batch.extend(state.done.drain(..take));
+                if take == state.done.len() && batch.is_empty() {
+                    std::mem::swap(&mut state.done, batch);
+                } else {
+                    batch.extend(state.done.drain(..take));
+                }
                 state.settling += take;
                 state.lingering = None;
                 unregister(&mut state.settlers, cx);

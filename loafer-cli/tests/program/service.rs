@@ -1,4 +1,4 @@
-//! A service without annotations: what the command line can do, tried on handlers that do as their message says.
+//! The service under test: its handlers do as their message says.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -16,7 +16,7 @@ async fn echo(value: Value, metadata: Metadata) -> anyhow::Result<bool> {
             Ok(true)
         }
         Some("block") => {
-            tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_secs(60))).await?;
+            std::thread::sleep(Duration::from_secs(60));
             Ok(true)
         }
         _ => {
@@ -29,6 +29,7 @@ async fn echo(value: Value, metadata: Metadata) -> anyhow::Result<bool> {
 async fn setup(app: App) -> anyhow::Result<App> {
     match std::env::var("ECHO_SETUP").as_deref() {
         Ok("fail") => Err(anyhow::anyhow!("connection refused").context("no database")),
+        Ok("panic") => panic!("no DATABASE_URL"),
         Ok("slow") => {
             tokio::time::sleep(Duration::from_secs(60)).await;
             Ok(app)
@@ -37,7 +38,7 @@ async fn setup(app: App) -> anyhow::Result<App> {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let options = RouteOptions::new().visibility_timeout(Duration::from_millis(200));
     let routes = Manager::builder()
         .route(Route::new("echo").options(options).handler(Json, echo))
@@ -45,6 +46,10 @@ fn main() -> ExitCode {
             tracing::info!("{}", text.to_uppercase());
             true
         }));
-    let program = Program { name: "echo", version: env!("CARGO_PKG_VERSION"), brokers: &[BrokerKind::of::<Memory>()] };
+    let program = Program {
+        name: "echo",
+        version: env!("CARGO_PKG_VERSION"),
+        brokers: &[BrokerKind::of::<Memory>()],
+    };
     loafer_cli::run_with(program, routes, setup)
 }

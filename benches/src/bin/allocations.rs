@@ -1,0 +1,36 @@
+//! Allocations of the dispatch. Apart from the `memory` bench, whose instructions a counting allocator would add to.
+
+use std::hint::black_box;
+
+use loafer_benches::{
+    BODY, Friend,
+    loafer::{consume, preloaded},
+    runtime::one_thread,
+};
+
+/// Allocations of the dispatch: what a longer run makes more than a shorter one, less what decoding makes.
+fn main() {
+    const SHORT: u64 = 20_000;
+    const LONG: u64 = 120_000;
+    // id and username; the empty url allocates nothing.
+    let decoding = allocation_counter::measure(|| drop(black_box(serde_json::from_slice::<Friend>(BODY)))).count_total as f64;
+    for (name, extractors) in [("loafer", false), ("loafer-extractors", true)] {
+        for batch in [10, 100] {
+            for concurrency in [1, 8, 64] {
+                let count = |messages: u64| {
+                    let memory = preloaded(messages, batch);
+                    let made = allocation_counter::measure(|| {
+                        drop(one_thread().block_on(consume(&memory, concurrency, extractors)));
+                    });
+                    made.count_total as f64
+                };
+                let per_message = (count(LONG) - count(SHORT)) / (LONG - SHORT) as f64 - decoding;
+                println!(
+                    "RESULT bench=memory loop={name} batch={batch} concurrency={concurrency} allocs_per_msg={per_message:.3} allocs_per_batch={:.3}",
+                    per_message * batch as f64
+                );
+            }
+        }
+    }
+}
+

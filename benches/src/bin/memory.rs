@@ -1,0 +1,120 @@
+//! The memory bench: a preloaded queue, consumed by Loafer and by a hand-written loop over a bounded channel, in one run.
+
+use std::{
+    hint::black_box,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use loafer_benches::{
+    BODY, Friend, HANDLED, LAST, handle,
+    loafer::{consume, preloaded},
+    raw,
+    runtime::{many_threads, one_thread},
+};
+use tokio::runtime::Runtime;
+
+/// Preloaded for every instruction count, however many are consumed.
+const PRELOADED: u64 = 120_000;
+/// Messages of one timed run.
+const TIMED: u64 = 400_000;
+/// Timed runs of each loop, interleaved.
+const RUNS: usize = 7;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["callgrind", name, batch, count] => callgrind(name, number(batch), number(count), 1),
+        ["callgrind", name, batch, count, concurrency] => {
+            callgrind(name, number(batch), number(count), number(concurrency) as usize);
+        }
+        [] => times(),
+        _ => {
+            eprintln!("memory [callgrind LOOP BATCH COUNT [CONCURRENCY]]");
+            std::process::exit(2);
+        }
+    }
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().unwrap_or_else(|_| {
+        eprintln!("`{text}` is no number");
+        std::process::exit(2)
+    })
+}
+
+/// Consumes `count` of the preloaded messages on one thread, and ends the process there.
+fn callgrind(name: &str, batch: u64, count: u64, concurrency: usize) {
+    LAST.store(count, Ordering::Relaxed);
+    let runtime = one_thread();
+    match name {
+        "loafer" | "loafer-extractors" => {
+            let memory = preloaded(PRELOADED, batch as usize);
+            runtime.block_on(consume(&memory, concurrency, name != "loafer"));
+        }
+        "raw-static" => runtime.block_on(raw::run(static_bodies(PRELOADED), batch as usize, concurrency)),
+        "raw-heap" => runtime.block_on(raw::run(heap_bodies(PRELOADED), batch as usize, concurrency)),
+        "decode" => {
+            for _ in 0..count {
+                if let Ok(friend) = serde_json::from_slice::<Friend>(black_box(BODY)) {
+                    black_box(handle(friend));
+                }
+            }
+        }
+        _ => eprintln!("no loop `{name}`: loafer, loafer-extractors, raw-static, raw-heap, decode"),
+    }
+}
+
+/// Messages a second of both loops, as medians of interleaved runs.
+fn times() {
+    for batch in [10, 100] {
+        for concurrency in [1, 8, 64] {
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            for _ in 0..RUNS {
+                ours.push(timed(|| {
+                    let memory = preloaded(TIMED, batch);
+                    move |runtime: &Runtime| drop(runtime.block_on(consume(&memory, concurrency, false)))
+                }));
+                theirs.push(timed(|| {
+                    let bodies = static_bodies(TIMED);
+                    move |runtime: &Runtime| runtime.block_on(raw::run(bodies, batch, concurrency))
+                }));
+            }
+            let (ours, theirs) = (median(ours), median(theirs));
+            for (name, rate) in [("loafer", ours), ("raw-static", theirs)] {
+                let ratio = rate / theirs;
+                println!(
+                    "RESULT bench=memory loop={name} batch={batch} concurrency={concurrency} msgs_per_s={rate:.0} ratio={ratio:.2}"
+                );
+            }
+        }
+    }
+}
+
+/// Prepares a run, then times it on a runtime of its own.
+fn timed<R: FnOnce(&Runtime)>(prepare: impl FnOnce() -> R) -> f64 {
+    let run = prepare();
+    let runtime = many_threads();
+    let started = Instant::now();
+    run(&runtime);
+    let took = started.elapsed();
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    TIMED as f64 / took.as_secs_f64()
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+fn static_bodies(messages: u64) -> Vec<Bytes> {
+    HANDLED.store(0, Ordering::Relaxed);
+    (0..messages).map(|_| Bytes::from_static(BODY)).collect()
+}
+
+fn heap_bodies(messages: u64) -> Vec<Bytes> {
+    HANDLED.store(0, Ordering::Relaxed);
+    (0..messages).map(|_| Bytes::copy_from_slice(BODY)).collect()
+}

@@ -1,0 +1,43 @@
+//! Loafer's loop: a route on the memory provider.
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use loafer_core::{App, Json, Manager, Memory, Message, Metadata, Route, RouteOptions, Running, State};
+
+use crate::{BODY, Friend, HANDLED, handle};
+
+/// Runs a route until its queue is empty.
+pub async fn consume(memory: &Memory, concurrency: usize, extractors: bool) -> Option<Running> {
+    let route = Route::new("friends").options(RouteOptions::new().concurrency(concurrency));
+    let route = if extractors {
+        route.handler(Json, async |friend: Friend, metadata: Metadata, state: State<u32>| {
+            handle(friend) && metadata.attempt() > *state
+        })
+    } else {
+        route.handler(Json, async |friend: Friend| handle(friend))
+    };
+    let app = App::new().broker(memory.clone()).state(0_u32);
+    let running = match Manager::builder().app(app).route(route).build() {
+        Ok(manager) => manager.start().await,
+        Err(error) => Err(error),
+    };
+    match running {
+        Ok(running) => {
+            memory.settled().await;
+            Some(running)
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            None
+        }
+    }
+}
+
+/// A queue `friends` with this many messages.
+pub fn preloaded(messages: u64, batch: usize) -> Memory {
+    HANDLED.store(0, Ordering::Relaxed);
+    let memory = Memory::new().with_batch(batch);
+    memory.send("friends", (0..messages).map(|_| Message::new(Bytes::from_static(BODY))));
+    memory
+}

@@ -1,0 +1,192 @@
+//! What an annotated handler is given, and what becomes of what it says: every form, run in memory.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use loafer::{Context, FromContext, Missing, Rejection, prelude::*};
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Friend {
+    name: String,
+}
+
+#[derive(serde::Deserialize)]
+struct Borrowed<'m> {
+    name: &'m str,
+}
+
+/// How many letters of names the handlers saw.
+struct Seen(AtomicU64);
+
+impl Seen {
+    fn add(&self, name: &str) -> bool {
+        self.0.fetch_add(name.len() as u64, Ordering::Relaxed);
+        name == "ana"
+    }
+}
+
+#[handler(route = "by-value")]
+async fn by_value(friend: Friend, seen: State<Seen>) -> bool {
+    tokio::task::yield_now().await;
+    seen.add(&friend.name)
+}
+
+#[handler(route = "by-reference")]
+async fn by_reference(friend: &Friend, State(seen): State<Seen>) -> bool {
+    tokio::task::yield_now().await;
+    seen.add(&friend.name)
+}
+
+#[handler(route = "borrowing")]
+async fn borrowing(friend: Borrowed<'_>, seen: State<Seen>) -> bool {
+    tokio::task::yield_now().await;
+    seen.add(friend.name)
+}
+
+#[handler(route = "blocking")]
+fn blocking(friend: Borrowed<'_>, seen: State<Seen>) -> bool {
+    seen.add(friend.name)
+}
+
+#[handler(route = "text", translator = Text)]
+async fn text(name: &str, seen: State<Seen>) -> bool {
+    tokio::task::yield_now().await;
+    seen.add(name.trim_matches('"'))
+}
+
+struct Greeter {
+    seen: AtomicU64,
+}
+
+#[handler(route = "greeted")]
+impl Greeter {
+    async fn handle(&self, friend: Friend, metadata: Metadata) -> Result<bool, std::io::Error> {
+        self.seen
+            .fetch_add(u64::from(metadata.attempt()), Ordering::Relaxed);
+        Ok(friend.name == "ana")
+    }
+}
+
+struct Tenant;
+
+impl FromContext for Tenant {
+    type Needs = ();
+
+    fn needs(_: &App) -> Result<(), Missing> {
+        Ok(())
+    }
+
+    fn from_context((): &(), _: &Context<'_>) -> Result<Self, Rejection> {
+        Err(Rejection::new("there is no tenant"))
+    }
+}
+
+#[handler(route = "refused")]
+async fn refused(_: Friend, _: Tenant) -> bool {
+    true
+}
+
+#[handler(route = "forgiven", on_error = forgive)]
+async fn forgiven(_: Friend, _: Tenant) -> bool {
+    true
+}
+
+async fn forgive(failure: Failure) -> bool {
+    failure.reason() == "there is no tenant"
+}
+
+fn service() -> loafer::testing::TestBuilder {
+    loafer::testing::app()
+        .state(Seen(AtomicU64::new(0)))
+        .state(Greeter {
+            seen: AtomicU64::new(0),
+        })
+}
+
+fn ana() -> Friend {
+    Friend { name: "ana".into() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_form_is_given_its_message() {
+    let app = service().start().await;
+    for route in [
+        "by-value",
+        "by-reference",
+        "borrowing",
+        "blocking",
+        "greeted",
+    ] {
+        app.publish(route, &ana()).await;
+    }
+    app.publish("text", "ana").await;
+    app.settled().await;
+    for route in [
+        "by-value",
+        "by-reference",
+        "borrowing",
+        "blocking",
+        "greeted",
+        "text",
+    ] {
+        assert_eq!(app.route(route).acked(), 1, "{route}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_decode_is_not_acked() {
+    let app = service().start().await;
+    for route in [
+        "by-value",
+        "by-reference",
+        "borrowing",
+        "blocking",
+        "greeted",
+    ] {
+        app.publish(route, &json!({ "name": 1 })).await;
+    }
+    app.settled().await;
+    for route in [
+        "by-value",
+        "by-reference",
+        "borrowing",
+        "blocking",
+        "greeted",
+    ] {
+        assert_eq!(app.route(route).acked(), 0, "{route}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extractor_that_refuses_is_a_failure_that_on_error_answers() {
+    let app = service().start().await;
+    app.publish("refused", &ana()).await;
+    app.publish("forgiven", &ana()).await;
+    app.settled().await;
+    assert_eq!(app.route("refused").acked(), 0);
+    assert_eq!(app.route("forgiven").acked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "there is no `dispatch::Greeter`")]
+async fn a_handler_type_without_a_value_stops_the_start() {
+    _ = loafer::testing::app().only(["greeted"]).start().await;
+}
+
+#[tokio::test]
+async fn handlers_stay_plain_functions() {
+    assert!(by_reference(&ana(), State::new(Seen(AtomicU64::new(0)))).await);
+    assert!(blocking(
+        Borrowed { name: "ana" },
+        State::new(Seen(AtomicU64::new(0)))
+    ));
+    let greeter = Greeter {
+        seen: AtomicU64::new(0),
+    };
+    assert!(
+        greeter
+            .handle(ana(), Metadata::new(Message::new("")))
+            .await
+            .is_ok_and(|done| done)
+    );
+    assert_eq!(greeter.seen.load(Ordering::Relaxed), 1);
+}
