@@ -3,6 +3,8 @@
 pub mod loafer;
 pub mod raw;
 pub mod runtime;
+#[cfg(feature = "sqs")]
+pub mod sqs;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -16,10 +16,10 @@ use crate::{
 /// # Errors
 ///
 /// Where it does not decode.
-pub fn decode<'m, M, T: Translator<'m, M>>(
-    translator: &T,
-    opened: &'m Message,
-) -> Result<M, Verdict> {
+pub fn decode<'m, M, T>(translator: &T, opened: &'m Message) -> Result<M, Verdict>
+where
+    T: Translator<'m, M>,
+{
     translator.translate(opened).map_err(handler::undecodable)
 }
 

@@ -1,8 +1,13 @@
 //! What an annotated handler is given, and what becomes of what it says: every form, run in memory.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a handler takes its arguments as it is given them"
+)]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use loafer::{Context, FromContext, Missing, Rejection, prelude::*};
+use loafer::{Context, FailureKind, FromContext, Manager, Missing, Rejection, prelude::*};
 
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Friend {
@@ -94,6 +99,28 @@ async fn forgive(failure: Failure) -> bool {
     failure.reason() == "there is no tenant"
 }
 
+#[handler(
+    route = "late",
+    queue = "late-queue",
+    provider = Memory,
+    translator = Text,
+    concurrency = 7,
+    timeout = "1m 30s",
+    on_error = forgive_lateness,
+)]
+async fn late(_: &str) -> bool {
+    std::future::pending().await
+}
+
+async fn forgive_lateness(failure: Failure) -> Outcome {
+    match failure.kind() {
+        FailureKind::Timeout => Outcome::Ack,
+        _ => Outcome::Reject {
+            reason: failure.reason().into(),
+        },
+    }
+}
+
 fn service() -> loafer::testing::TestBuilder {
     loafer::testing::app()
         .state(Seen(AtomicU64::new(0)))
@@ -170,6 +197,33 @@ async fn an_extractor_that_refuses_is_a_failure_that_on_error_answers() {
 #[should_panic(expected = "there is no `dispatch::Greeter`")]
 async fn a_handler_type_without_a_value_stops_the_start() {
     _ = loafer::testing::app().only(["greeted"]).start().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_attribute_sets_holds() {
+    let app = service().start().await;
+    let begun = tokio::time::Instant::now();
+    app.publish("late", "ana").await;
+    app.settled().await;
+    assert_eq!(app.route("late").acked(), 1);
+    assert_eq!(begun.elapsed().as_secs(), 90);
+}
+
+#[test]
+fn what_the_attribute_says_is_in_the_table_of_routes() -> Result<(), loafer::Error> {
+    let manager = Manager::builder().registered().only(["late"]).build()?;
+    let routes = manager.routes();
+    let route = &routes[0];
+    assert_eq!((&*route.route, &*route.queue), ("late", "late-queue"));
+    assert_eq!(
+        (route.provider, route.translator, route.concurrency),
+        ("memory", "Text", 7)
+    );
+    assert_eq!(
+        (route.handler, route.place.0.ends_with("dispatch.rs")),
+        ("dispatch::late", true)
+    );
+    Ok(())
 }
 
 #[tokio::test]

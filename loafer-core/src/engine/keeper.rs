@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::{Shared, receiver::margin};
 use crate::{Provider, Renewed};
@@ -31,24 +31,26 @@ struct Keeper<'s, P: Provider> {
 impl<P: Provider> Keeper<'_, P> {
     /// Finds the leases that are due, and those that ran out.
     fn look(&mut self) {
-        let now = Instant::now();
         let mut ran_out = Vec::new();
-        for (number, slot) in self.shared.slots().iter_mut() {
-            if slot.lost || slot.leaving {
+        let mut slots = self.shared.slots();
+        let now = slots.now();
+        for (number, slot) in slots.iter_mut() {
+            if slot.lost {
                 continue;
             }
             if now >= slot.leased_until {
                 slot.lost = true;
                 ran_out.push(number);
-            } else if slot.leased_until - now <= self.lease / 3 {
-                let left = self.shared.capabilities.lease_ceiling.map(|most| most.saturating_sub(now - slot.received_at));
+            } else if slot.leased_until.since(now) <= self.lease / 3 {
+                let left = self.shared.capabilities.lease_ceiling.map(|most| most.saturating_sub(now.since(slot.received_at)));
                 let by = left.map_or(self.lease, |left| left.min(self.lease));
                 // A renewal that would not outlast the lease is left out: the ceiling is near.
-                if by > slot.leased_until - now {
+                if by > slot.leased_until.since(now) {
                     self.due.push((number, by));
                 }
             }
         }
+        drop(slots);
         for slot in ran_out {
             self.shared.lose(slot);
         }
@@ -75,7 +77,7 @@ impl<P: Provider> Keeper<'_, P> {
         {
             let mut slots = shared.slots();
             for &(number, _) in chunk {
-                if let Some(slot) = slots.get_mut(number).filter(|slot| !slot.lost && !slot.leaving) {
+                if let Some(slot) = slots.get_mut(number).filter(|slot| !slot.lost) {
                     self.receipts.push(slot.receipt.clone());
                     renewed.push(number);
                 }
@@ -84,7 +86,7 @@ impl<P: Provider> Keeper<'_, P> {
         if self.receipts.is_empty() {
             return;
         }
-        let sent = Instant::now();
+        let sent = shared.slots().now();
         shared.provider.renew(&self.receipts, by, &mut self.answers).await;
         drop(guard);
         self.receipts.clear();
@@ -94,7 +96,7 @@ impl<P: Provider> Keeper<'_, P> {
             match answer {
                 Renewed::Done => {
                     if let Some(slot) = shared.slots().get_mut(number) {
-                        slot.leased_until = sent + by - margin(by);
+                        slot.leased_until = sent.plus(by - margin(by));
                     }
                 }
                 Renewed::Lost => {

@@ -14,10 +14,14 @@ mod stats;
 mod worker;
 
 use std::{
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
 use self::{
@@ -67,11 +71,15 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     });
 
     let mut tasks = JoinSet::new();
-    for _ in 0..receivers.max(1) {
-        tasks.spawn(receiver::run(shared.clone()));
-    }
-    for _ in 0..settlers.max(1) {
-        tasks.spawn(settler::run(shared.clone()));
+    if shared.board().limits.is_joined() {
+        tasks.spawn(settle_and_receive(shared.clone()));
+    } else {
+        for _ in 0..settlers {
+            tasks.spawn(settler::run(shared.clone()));
+        }
+        for _ in 0..receivers {
+            tasks.spawn(receiver::run(shared.clone()));
+        }
     }
     if let Some(lease) = lease {
         tasks.spawn(keeper::run(shared.clone(), lease));
@@ -83,4 +91,17 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     }
     tasks.shutdown().await;
     shared.provider.close().await;
+}
+
+/// One settler and one receiver in one task: a batch that was settled makes room, and the receive that fills it needs no waking.
+async fn settle_and_receive<P: Provider>(shared: Arc<Shared<P>>) {
+    let mut settler = pin!(settler::run(shared.clone()));
+    let mut receiver = pin!(receiver::run(shared).fuse());
+    poll_fn(|cx| {
+        // In this order: see `Board::freed`.
+        let settler: Poll<()> = settler.as_mut().poll(cx);
+        _ = receiver.as_mut().poll(cx);
+        settler
+    })
+    .await;
 }

@@ -10,9 +10,9 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::{Done, Fate, Job, Phase, RouteStats, Shared};
+use super::{Done, Fate, Job, RouteStats, Shared, slots::Moment};
 use crate::{Delivery, Error, Provider};
 
 /// How long a receive in flight gets to bring what the broker already gave it, once the route closes.
@@ -26,13 +26,8 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut pauses = pauses();
     while let Some(max) = shared.board().permit().await {
         let answer = receive(&shared, max, &mut deliveries).await;
-        shared.board().received(deliveries.len());
-        shared.take_in(&mut deliveries, &mut jobs);
-        shared.route.offer(&mut jobs);
-        if shared.route.once {
-            shared.board().close(Phase::Finishing);
-        }
-        shared.board().receive_ended();
+        let settled = shared.take_in(&mut deliveries, &mut jobs);
+        shared.route.received(&mut jobs, settled);
         match answer {
             Ok(()) => {
                 if shared.route.went(true) {
@@ -68,7 +63,6 @@ async fn receive<P: Provider>(
     let mut call = pin!(shared.provider.receive(max, wait, into));
     let answer = poll_fn(|cx| match call.as_mut().poll(cx) {
         Poll::Ready(answer) => Poll::Ready(Some(answer)),
-        // `--once` closes the route for the other receivers, and must not cut this one short.
         Poll::Pending => shared.board().poll_closed(cx).map(|()| None),
     })
     .await;
@@ -89,18 +83,18 @@ async fn until_closed<P: Provider>(shared: &Shared<P>, wait: impl Future<Output 
 }
 
 impl<P: Provider> Shared<P> {
-    /// Gives each delivery a slot; a message that was handled before goes to the settler, not to a worker.
-    fn take_in(&self, deliveries: &mut Vec<Delivery<P::Receipt>>, jobs: &mut VecDeque<Job>) {
+    /// Gives each delivery a slot. Gives back what was handled before: it goes to the settler, not to a worker.
+    fn take_in(&self, deliveries: &mut Vec<Delivery<P::Receipt>>, jobs: &mut VecDeque<Job>) -> Vec<Done> {
+        let mut known = Vec::new();
         if deliveries.is_empty() {
-            return;
+            return known;
         }
         self.route.stats.add(&RouteStats { received: deliveries.len() as u64, ..RouteStats::default() });
-        let now = Instant::now();
-        let leased_until = now + self.capabilities.lease.map_or(Duration::from_secs(86_400 * 365), |lease| lease - margin(lease));
         let handled_before = !self.route.handled.is_empty();
-        let mut known = Vec::new();
         {
             let mut slots = self.slots();
+            let now = slots.now();
+            let leased_until = self.capabilities.lease.map_or(Moment::NEVER, |lease| now.plus(lease - margin(lease)));
             for Delivery { receipt, message } in deliveries.drain(..) {
                 let slot = slots.insert(receipt, now, leased_until);
                 if handled_before && self.route.handled.contains(message.id()) {
@@ -112,8 +106,8 @@ impl<P: Provider> Shared<P> {
         }
         if !known.is_empty() {
             tracing::info!(route = %self.route.policy.route, messages = known.len(), "acked on redelivery: handled before");
-            self.board().done(known);
         }
+        known
     }
 
     /// One line a streak.

@@ -1,6 +1,8 @@
 //! One route at work: what its tasks share whatever the provider.
 
 use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +12,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{Board, Handled, Job, Phase, Stats, board::{Call, Limits}, worker::Worker};
+use super::{Board, Done, Handled, Job, Phase, Stats, board::{Call, Limits}, worker::Worker};
 use crate::{
     Capabilities, Failure, Message, Metadata, Policy, Report,
     extract::RouteName,
@@ -106,9 +108,9 @@ impl Route {
         }
     }
 
-    /// Puts leased messages where workers find them.
-    pub(super) fn offer(self: &Arc<Self>, jobs: &mut std::collections::VecDeque<Job>) {
-        let call = self.board.offer(jobs);
+    /// A receive is over: puts what it brought where workers find it.
+    pub(super) fn received(self: &Arc<Self>, jobs: &mut VecDeque<Job>, settled: Vec<Done>) {
+        let call = self.board.received(jobs, settled, self.once);
         self.answer(call);
     }
 
@@ -138,7 +140,9 @@ impl Route {
         );
         self.stats.add(&super::RouteStats { failed: 1, ..Default::default() });
         for reporter in &self.reporters {
-            reporter.failed(failure);
+            if catch_unwind(AssertUnwindSafe(|| reporter.failed(failure))).is_err() {
+                tracing::error!(route = %self.policy.route, "a reporter panicked: this failure was not reported");
+            }
         }
     }
 
@@ -169,13 +173,14 @@ impl Route {
 fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
     let batch = capabilities.receive_batch.max(1);
     // A call costs the same for one message as for a batch: at least a batch is leased ahead, and as much as keeps every handler busy while the next call runs.
-    let prefetch = policy.prefetch.unwrap_or_else(|| batch.max(policy.concurrency.min(10 * batch)));
+    let prefetch = policy.prefetch.unwrap_or_else(|| batch.max(capabilities.prefetch).max(policy.concurrency.min(10 * batch)));
     let places = policy.concurrency + prefetch;
     Limits {
         concurrency: policy.concurrency,
         places,
         ask: batch.min(places),
         receivers: capabilities.receivers.max(1),
+        settlers: capabilities.settlers.max(1),
         settle_batch: capabilities.settle_batch.max(1),
         linger: if capabilities.settle_batch > 1 { capabilities.linger } else { Duration::ZERO },
     }

@@ -4,12 +4,12 @@ use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use super::{Done, Fate, RareFate, RouteStats, Shared};
+use super::{Done, Fate, RareFate, RouteStats, Shared, slots::Moment};
 use crate::{DeadLetter, FailureKind, Message, Provider, Settle, Settled, Settlement, Undecodable};
 
-/// How often a settlement is tried. The lease is renewed meanwhile.
+/// How often a settlement is tried, while its lease lasts.
 const TRIES: usize = 8;
 /// The longest reason of a dead letter, in bytes.
 const REASON: usize = 512;
@@ -28,8 +28,8 @@ struct Settler<'s, P: Provider> {
     shared: &'s Shared<P>,
     taken: Vec<Done>,
     batch: Vec<Settle<P::Receipt>>,
-    /// The slot of each entry of `batch`.
-    slots: Vec<u32>,
+    /// When the lease of each entry of `batch` ends.
+    ends: Vec<Moment>,
     answers: Vec<Settled>,
     /// The common case: nothing in the batch but acks.
     acks_only: bool,
@@ -43,7 +43,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             shared,
             taken: Vec::with_capacity(size),
             batch: Vec::with_capacity(size),
-            slots: Vec::with_capacity(size),
+            ends: Vec::with_capacity(size),
             answers: Vec::with_capacity(size),
             acks_only: true,
             counts: RouteStats::default(),
@@ -53,12 +53,7 @@ impl<'s, P: Provider> Settler<'s, P> {
     async fn settle(&mut self) {
         let places = self.taken.len();
         self.prepare();
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(100))
-            .with_max_delay(Duration::from_secs(10))
-            .with_max_times(TRIES - 1)
-            .with_jitter()
-            .build();
+        let mut pauses = None;
         while !self.batch.is_empty() {
             self.answers.clear();
             if self.acks_only {
@@ -70,8 +65,11 @@ impl<'s, P: Provider> Settler<'s, P> {
             if self.conclude() {
                 break;
             }
-            match pauses.next() {
-                Some(pause) => sleep(pause).await,
+            match pauses.get_or_insert_with(self::pauses).next() {
+                Some(pause) => {
+                    sleep(pause).await;
+                    self.drop_stale();
+                }
                 None => self.give_up(),
             }
         }
@@ -82,38 +80,50 @@ impl<'s, P: Provider> Settler<'s, P> {
     /// From what was said to what is sent. What needs no call is over here.
     fn prepare(&mut self) {
         let shared = self.shared;
-        let now = Instant::now();
         let leases = shared.capabilities.lease.is_some();
         self.acks_only = true;
         let mut slots = shared.slots();
+        let now = slots.now();
         for Done { slot, message, fate } in self.taken.drain(..) {
-            let Some(lease) = slots.get_mut(slot) else { continue };
-            if lease.lost || matches!(fate, Fate::Forget) || now >= lease.leased_until {
-                // A stale receipt may still delete what somebody else is handling.
-                if matches!(fate, Fate::Ack) {
-                    shared.route.handled.remember(message.id().clone());
-                }
+            // From here on the keeper does not know it: a renewal would undo a retry delay.
+            let Some(lease) = slots.remove(slot) else { continue };
+            if lease.lost || now >= lease.leased_until {
+                shared.settled_too_late(&message, matches!(fate, Fate::Ack));
                 self.counts.lost += 1;
-                slots.remove(slot);
                 continue;
             }
             let settlement = match fate {
                 Fate::Ack => Settlement::Ack,
+                Fate::Forget => {
+                    self.counts.lost += 1;
+                    continue;
+                }
                 fate => {
                     let settlement = shared.settlement(&message, fate);
                     if leases && matches!(settlement, Settlement::Retry { after: None }) {
                         self.counts.retried += 1;
-                        slots.remove(slot);
                         continue;
                     }
                     self.acks_only = false;
-                    lease.leaving = true;
                     settlement
                 }
             };
-            self.batch.push(Settle { receipt: lease.receipt.clone(), message, settlement });
-            self.slots.push(slot);
+            self.batch.push(Settle { receipt: lease.receipt, message, settlement });
+            self.ends.push(lease.leased_until);
         }
+    }
+
+    /// Before another try: a stale receipt may still delete what somebody else is handling.
+    #[cold]
+    fn drop_stale(&mut self) {
+        let now = self.shared.slots().now();
+        let entries = self.ends.drain(..).zip(self.batch.drain(..));
+        let (stale, live): (Vec<_>, Vec<_>) = entries.partition(|(end, _)| now >= *end);
+        for (_, entry) in stale {
+            self.counts.lost += 1;
+            self.shared.settled_too_late(&entry.message, matches!(entry.settlement, Settlement::Ack));
+        }
+        (self.ends, self.batch) = live.into_iter().unzip();
     }
 
     /// Reads the answers; what failed stays in the batch. True where nothing did.
@@ -130,9 +140,7 @@ impl<'s, P: Provider> Settler<'s, P> {
         if !self.shared.route.handled.is_empty() {
             self.batch.iter().for_each(|entry| self.shared.route.handled.forget(entry.message.id()));
         }
-        let mut slots = self.shared.slots();
-        self.slots.drain(..).for_each(|slot| slots.remove(slot));
-        drop(slots);
+        self.ends.clear();
         self.batch.clear();
         self.shared.settled_well();
         true
@@ -142,9 +150,9 @@ impl<'s, P: Provider> Settler<'s, P> {
     fn conclude_partly(&mut self) -> bool {
         let shared = self.shared;
         let mut failed = (Vec::new(), Vec::new());
-        let entries = self.slots.drain(..).zip(self.batch.drain(..));
+        let entries = self.ends.drain(..).zip(self.batch.drain(..));
         let answers = self.answers.drain(..).map(Some).chain(std::iter::repeat_with(|| None));
-        for ((slot, mut entry), answer) in entries.zip(answers) {
+        for ((end, mut entry), answer) in entries.zip(answers) {
             match answer {
                 Some(Settled::Done) => {
                     count(&mut self.counts, &entry.settlement);
@@ -162,7 +170,7 @@ impl<'s, P: Provider> Settler<'s, P> {
                     entry.settlement = Settlement::Retry { after: shared.backoff(entry.message.attempt()) };
                     if matches!(entry.settlement, Settlement::Retry { after: Some(_) }) || shared.capabilities.lease.is_none() {
                         failed.0.push(entry);
-                        failed.1.push(slot);
+                        failed.1.push(end);
                         continue;
                     }
                     self.counts.retried += 1;
@@ -170,31 +178,38 @@ impl<'s, P: Provider> Settler<'s, P> {
                 Some(Settled::Failed(error)) => {
                     shared.settle_failed(&entry.message, &entry.settlement, &error);
                     failed.0.push(entry);
-                    failed.1.push(slot);
+                    failed.1.push(end);
                     continue;
                 }
                 None => {
                     failed.0.push(entry);
-                    failed.1.push(slot);
+                    failed.1.push(end);
                     continue;
                 }
             }
-            shared.slots().remove(slot);
         }
-        (self.batch, self.slots) = failed;
+        (self.batch, self.ends) = failed;
         self.batch.is_empty()
     }
 
     /// Every try failed: the messages come again at the end of their leases.
     #[cold]
     fn give_up(&mut self) {
-        let mut slots = self.shared.slots();
-        for (slot, entry) in self.slots.drain(..).zip(self.batch.drain(..)) {
+        self.ends.clear();
+        for entry in self.batch.drain(..) {
             self.counts.lost += 1;
             self.shared.lost(&entry.message, &entry.settlement);
-            slots.remove(slot);
         }
     }
+}
+
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(10))
+        .with_max_times(TRIES - 1)
+        .with_jitter()
+        .build()
 }
 
 fn count(counts: &mut RouteStats, settlement: &Settlement) {
@@ -262,6 +277,15 @@ impl<P: Provider> Shared<P> {
             reason: Some(reason[..end].to_owned()),
             retried_from: message.headers().get(DeadLetter::RETRIED_FROM).map(str::to_owned),
         }))
+    }
+
+    /// The lease ran out before anything was sent.
+    #[cold]
+    fn settled_too_late(&self, message: &Message, handled: bool) {
+        if handled {
+            self.route.handled.remember(message.id().clone());
+        }
+        self.route.declined(message, "its lease ran out before it was settled: nothing was sent, it comes again");
     }
 
     /// The lease was not ours any more. A message that was handled is remembered, and acked when it comes again.

@@ -26,7 +26,7 @@ use crate::{
 /// The most messages a worker takes at once.
 const CHUNK: usize = 128;
 /// Longer than this for what it took, and a worker takes less: the others can have it.
-const SLICE: Duration = Duration::from_millis(2);
+const SLICE: Duration = Duration::from_millis(10);
 
 /// Runs one handler call at a time. Messages whose handlers never wait are taken by the chunk, under one lock.
 pub(super) struct Worker {
@@ -252,12 +252,6 @@ impl Worker {
             other => other,
         };
         self.conclude(job, Judged::Settle(fate))
-    }
-}
-
-impl Job {
-    fn done(self, fate: Fate) -> Done {
-        Done { slot: self.slot, message: self.message, fate }
     }
 }
 

@@ -38,8 +38,9 @@ macro_rules! functions {
                         let call = {
                             let opened = env.open(&raw)?;
                             let context = env.context(&opened, &raw);
+                            let message = env.translator().translate(&opened).map_err(undecodable)?;
                             $(let $extractor = extract::<$extractor>(&env.needs().$at, &context)?;)*
-                            handler(env.translator().translate(&opened).map_err(undecodable)?, $($extractor),*)
+                            handler(message, $($extractor),*)
                         };
                         Ok(call.await.into_outcome())
                     }

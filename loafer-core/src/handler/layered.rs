@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -174,7 +175,8 @@ impl Place for LayeredPlace {
     }
 
     fn cancel(&mut self) -> bool {
-        self.stage = Stage::Idle;
+        // A destructor of the user's may panic too.
+        _ = catch_unwind(AssertUnwindSafe(|| self.stage = Stage::Idle));
         true
     }
 }

@@ -1,8 +1,8 @@
 //! From a plan to running routes, and to their end.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{Manager, Plan, Running, plan::combined, running::{Ended, Inner, RouteAtWork, Stop}};
 use crate::{
-    Error, Open,
+    BoxError, Error, Open,
     app::Hook,
     engine::{Closing, Parts, Route},
     handler::Ready,
@@ -76,7 +76,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     tokio::spawn(supervise(inner, work, stop, end));
 
     for hook in &app.on_start {
-        if let Err(error) = hook(running.clone()).await {
+        if let Err(error) = guarded(hook, &running).await {
             running.shutdown();
             running.ended().await;
             return Err(Error::Start(format!("an `on_start` hook failed: {error}")));
@@ -105,6 +105,12 @@ async fn open_all(plans: &[Plan], mode: Open) -> Result<(), Error> {
     let faults = join_all(opened).await.into_iter().zip(plans);
     let faults = faults.filter_map(|(answer, plan)| Some(format!("route `{}`: {}", plan.policy.route, answer.err()?)));
     combined(faults.collect()).map_or(Ok(()), Err)
+}
+
+/// Runs a hook; a panic is an error of it.
+async fn guarded(hook: &Hook, running: &Running) -> Result<(), BoxError> {
+    let ran = AssertUnwindSafe(async { hook(running.clone()).await }).catch_unwind().await;
+    ran.unwrap_or_else(|_| Err("it panicked".into()))
 }
 
 /// What happens at the end.
@@ -154,7 +160,7 @@ async fn supervise(inner: Arc<Inner>, mut work: JoinSet<()>, mut stop: watch::Re
     }
     let running = Running::new(inner.clone());
     for hook in end.on_stop {
-        if let Err(error) = hook(running.clone()).await {
+        if let Err(error) = guarded(&hook, &running).await {
             tracing::error!(error, "an `on_stop` hook failed");
             clean = false;
         }

@@ -120,7 +120,7 @@ impl Broker for Memory {
     fn provider(&self, source: &Source) -> Result<MemoryProvider, Error> {
         let mut options = self.options.clone();
         options.lease = source.visibility_timeout.unwrap_or(options.lease);
-        Ok(MemoryProvider::new(self.exchange.clone(), options, source))
+        Ok(MemoryProvider::new(&self.exchange, options, source))
     }
 
     fn publisher(&self) -> MemoryPublisher {

@@ -14,10 +14,13 @@ use crate::{
     Source,
 };
 
+/// Messages a route holds ahead of its handlers: they are in memory either way.
+const PREFETCH: usize = 100;
+
 /// Leases messages from one queue in memory.
 pub struct MemoryProvider {
-    exchange: Arc<Exchange>,
     queue: Arc<Queue>,
+    dead_letters: Arc<Queue>,
     options: QueueOptions,
 }
 
@@ -30,21 +33,24 @@ pub struct MemoryReceipt {
 }
 
 impl MemoryProvider {
-    pub(super) fn new(exchange: Arc<Exchange>, options: QueueOptions, source: &Source) -> Self {
+    pub(super) fn new(exchange: &Exchange, options: QueueOptions, source: &Source) -> Self {
         let queue = exchange.queue(&source.queue, &options);
         exchange.subscribe(&source.route, &queue);
         queue.consume();
-        Self { exchange, queue, options }
+        let dead_letters = exchange.queue(&dead_letter_queue(&source.queue), &options);
+        Self { queue, dead_letters, options }
     }
 
-    fn dead_letters(&self) -> Arc<Queue> {
-        self.exchange.queue(&dead_letter_queue(&self.queue.name), &self.options)
+    /// Leases what is visible; what was received too often goes to the dead letters, as SQS moves it: without a word of ours.
+    fn take(&self, max: usize, into: &mut Vec<Delivery<MemoryReceipt>>) -> bool {
+        self.queue.receive(max, self.options.lease, into, |dead| self.dead_letters.send(dead, None));
+        !into.is_empty()
     }
 
     /// The copy that goes to the dead letters, before the original is gone.
     fn dead_letter(&self, message: &Message, letter: &DeadLetter) {
         let copy = message.clone().with_header(DeadLetter::HEADER, letter.to_header());
-        self.dead_letters().send([copy], None);
+        self.dead_letters.send([copy], None);
     }
 }
 
@@ -65,21 +71,13 @@ impl Provider for MemoryProvider {
         wait: Duration,
         into: &mut Vec<Delivery<MemoryReceipt>>,
     ) -> Result<(), Error> {
-        let mut dead = Vec::new();
-        let mut give_up = None;
+        if self.take(max, into) {
+            return Ok(());
+        }
+        let give_up = Instant::now() + wait;
         loop {
             let arrival = self.queue.arrival();
-            self.queue.receive(max, self.options.lease, into, &mut dead);
-            if !dead.is_empty() {
-                // As SQS moves them: without a word of ours.
-                self.dead_letters().send(dead.drain(..), None);
-            }
-            if !into.is_empty() {
-                return Ok(());
-            }
-            let now = Instant::now();
-            let give_up = *give_up.get_or_insert(now + wait);
-            if now >= give_up {
+            if self.take(max, into) || Instant::now() >= give_up {
                 return Ok(());
             }
             let until = self.queue.next_visible().map_or(give_up, |visible| visible.min(give_up));
@@ -121,6 +119,7 @@ impl Provider for MemoryProvider {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             receive_batch: self.options.batch,
+            prefetch: PREFETCH,
             settle_batch: self.options.batch,
             receivers: 1,
             settlers: 1,

@@ -121,13 +121,13 @@ impl Queue {
         self.arrived.notify_waiters();
     }
 
-    /// Leases up to `max` visible messages; those that were received too often go to `dead` instead.
+    /// Leases up to `max` visible messages; those that were received too often are given up, before anybody can see the queue empty.
     pub(super) fn receive(
         &self,
         max: usize,
         lease: Duration,
         into: &mut Vec<Delivery<MemoryReceipt>>,
-        dead: &mut Vec<Message>,
+        give_up: impl FnOnce(Vec<Message>),
     ) {
         let mut guard = self.state();
         let state = &mut *guard;
@@ -135,6 +135,7 @@ impl Queue {
         state.surface(now);
         let most = self.max_receives.unwrap_or(u32::MAX);
         let until = now + lease;
+        let mut dead = Vec::new();
         while into.len() < max
             && let Some(message) = state.ready.pop_front()
         {
@@ -148,7 +149,12 @@ impl Queue {
         if !into.is_empty() {
             state.earliest = Some(state.earliest.map_or(until, |earliest| earliest.min(until)));
         }
-        let empty = !dead.is_empty() && state.is_empty();
+        if dead.is_empty() {
+            return;
+        }
+        // Under the lock, which no dead-letter queue shares.
+        give_up(dead);
+        let empty = state.is_empty();
         drop(guard);
         if empty {
             self.emptied.notify_waiters();
@@ -267,7 +273,10 @@ impl State {
 
     fn take(&mut self, receipt: &MemoryReceipt) -> Option<Message> {
         let place = self.leased.get_mut(receipt.index as usize)?;
-        let leased = place.take_if(|leased| leased.serial == receipt.serial)?;
+        if place.as_ref()?.serial != receipt.serial {
+            return None;
+        }
+        let leased = place.take()?;
         self.free.push(receipt.index);
         self.in_flight -= 1;
         if self.in_flight == 0 {

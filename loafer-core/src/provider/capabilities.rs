@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Capabilities {
     /// The most messages one receive brings.
     pub receive_batch: usize,
+    /// How many messages are worth holding ahead of the handlers at least, where a route does not say: more than a batch only where a lease costs nothing.
+    pub prefetch: usize,
     /// The most leases one call settles; 1 settles each at once.
     pub settle_batch: usize,
     /// The most receives worth having in flight at once.
@@ -41,6 +43,7 @@ impl Default for Capabilities {
     fn default() -> Self {
         Self {
             receive_batch: 1,
+            prefetch: 1,
             settle_batch: 1,
             receivers: 1,
             settlers: 1,

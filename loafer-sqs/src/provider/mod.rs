@@ -267,6 +267,7 @@ impl Provider for SqsProvider {
         let opened = self.opened.get();
         Capabilities {
             receive_batch: 10,
+            prefetch: 10,
             settle_batch: 10,
             receivers: 8,
             settlers: 8,

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{Board, Done, Fate, Job, Phase, State};
+use super::{Board, Done, Job, Phase, State};
 
 /// What the board knows of one worker.
 #[derive(Default)]
@@ -133,8 +133,7 @@ impl Board {
         state.running -= outcomes.len() + chunk.len();
         state.take_back(outcomes);
         if state.phase >= Phase::Draining {
-            let released = chunk.drain(..).map(|Job { slot, message }| Done { slot, message, fate: Fate::Release });
-            state.done.extend(released);
+            state.done.extend(chunk.drain(..).map(Job::released));
         }
         while let Some(job) = chunk.pop_back() {
             state.ready.push_front(job);
@@ -151,30 +150,11 @@ impl Board {
         settler.into_iter().for_each(Waker::wake);
         call
     }
-
-    /// Puts leased messages where workers find them.
-    pub(in crate::engine) fn offer(&self, jobs: &mut VecDeque<Job>) -> Call {
-        let mut state = self.lock();
-        if state.phase >= Phase::Draining {
-            let released = jobs.drain(..).map(|Job { slot, message }| Done { slot, message, fate: Fate::Release });
-            state.done.extend(released);
-            let settler = state.settler_for(&self.limits, false);
-            drop(state);
-            settler.into_iter().for_each(Waker::wake);
-            return Call::Nobody;
-        }
-        if state.ready.is_empty() {
-            std::mem::swap(&mut state.ready, jobs);
-        } else {
-            state.ready.append(jobs);
-        }
-        state.call(self.limits.concurrency)
-    }
 }
 
 impl State {
     /// Calls one worker more, unless one is on its way.
-    fn call(&mut self, concurrency: usize) -> Call {
+    pub(super) fn call(&mut self, concurrency: usize) -> Call {
         if self.ready.is_empty() || self.called {
             return Call::Nobody;
         }

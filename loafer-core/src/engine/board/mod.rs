@@ -27,6 +27,17 @@ pub(super) struct Job {
     pub(super) message: Message,
 }
 
+impl Job {
+    /// It was never started.
+    fn released(self) -> Done {
+        self.done(Fate::Release)
+    }
+
+    pub(super) fn done(self, fate: Fate) -> Done {
+        Done { slot: self.slot, message: self.message, fate }
+    }
+}
+
 /// A message that waits for the settler.
 #[derive(Debug)]
 pub(super) struct Done {
@@ -58,10 +69,19 @@ pub(super) struct Limits {
     pub(super) ask: usize,
     /// Receives at once, at most.
     pub(super) receivers: usize,
+    /// Settlement calls at once, at most.
+    pub(super) settlers: usize,
     /// Settlements a call.
     pub(super) settle_batch: usize,
     /// How long a settlement may wait for others.
     pub(super) linger: std::time::Duration,
+}
+
+impl Limits {
+    /// Whether the one settler and the one receiver share a task.
+    pub(super) fn is_joined(&self) -> bool {
+        self.receivers == 1 && self.settlers == 1
+    }
 }
 
 /// Who may do what next: the one lock of a route. It knows no types of the provider or the handler.
@@ -152,18 +172,12 @@ impl Board {
         state.phase = phase;
         if phase >= Phase::Draining {
             let unstarted = mem::take(&mut state.ready);
-            let released = unstarted.into_iter().map(|Job { slot, message }| Done { slot, message, fate: Fate::Release });
-            state.done.extend(released);
+            state.done.extend(unstarted.into_iter().map(Job::released));
         }
         if phase == Phase::Cancelled {
             state.desks.iter().for_each(Desk::cancel);
         }
-        state.idle.clear();
-        let mut wakers: Vec<_> = state.desks.iter_mut().filter_map(Desk::leave).collect();
-        wakers.append(&mut state.receivers);
-        wakers.append(&mut state.in_flight);
-        wakers.append(&mut state.settlers);
-        wakers.extend(state.supervisor.take());
+        let wakers = state.everybody();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -210,7 +224,7 @@ impl Board {
         let mut state = self.lock();
         if let Some(at) = state.ready.iter().position(|job| job.slot == slot) {
             let job = state.ready.remove(at)?;
-            let wakers = state.free(1, &self.limits);
+            let wakers = state.free(1, &self.limits, true);
             drop(state);
             wakers.wake();
             return Some(job.message);
@@ -237,6 +251,17 @@ impl Wakers {
 }
 
 impl State {
+    /// Whom to wake when the route closes, or has come further on its way to the end.
+    fn everybody(&mut self) -> Vec<Waker> {
+        self.idle.clear();
+        let mut wakers: Vec<_> = self.desks.iter_mut().filter_map(Desk::leave).collect();
+        wakers.append(&mut self.receivers);
+        wakers.append(&mut self.in_flight);
+        wakers.append(&mut self.settlers);
+        wakers.extend(self.supervisor.take());
+        wakers
+    }
+
     fn take_back(&mut self, outcomes: &mut Vec<Done>) {
         if self.done.is_empty() {
             mem::swap(&mut self.done, outcomes);
@@ -246,9 +271,9 @@ impl State {
     }
 
     /// Gives places back.
-    fn free(&mut self, places: usize, limits: &Limits) -> Wakers {
+    fn free(&mut self, places: usize, limits: &Limits, wake_receiver: bool) -> Wakers {
         self.held -= places;
-        let receiver = if self.may_receive(limits) { self.receivers.pop() } else { None };
+        let receiver = if wake_receiver && self.may_receive(limits) { self.receivers.pop() } else { None };
         let supervisor = if self.phase > Phase::Open { self.supervisor.take() } else { None };
         Wakers([receiver, supervisor])
     }

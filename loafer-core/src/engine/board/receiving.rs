@@ -1,8 +1,13 @@
 //! Receivers at the board: when to ask for more.
 
-use std::{future::poll_fn, task::Poll};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    mem,
+    task::{Poll, Waker},
+};
 
-use super::{Board, Desk, Limits, Phase, State, register, unregister};
+use super::{Board, Call, Done, Job, Limits, Phase, State, register, unregister};
 
 impl Board {
     /// Waits until a receive is due; says how many messages to ask for, or nothing once the route is closed.
@@ -27,9 +32,12 @@ impl Board {
         .await
     }
 
-    /// A receive brought this many messages; they are held from now on.
-    pub(in crate::engine) fn received(&self, count: usize) {
-        let mut state = self.lock();
+    /// A receive is over. What it brought is held from now on: messages for workers, and some to settle at once.
+    pub(in crate::engine) fn received(&self, jobs: &mut VecDeque<Job>, settled: Vec<Done>, last: bool) -> Call {
+        let count = jobs.len() + settled.len();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.receiving -= 1;
         state.reserved -= self.limits.ask;
         state.held += count;
         state.target = match count {
@@ -37,23 +45,29 @@ impl Board {
             full if full >= self.limits.ask => (state.target + 1).min(self.limits.receivers),
             _ => state.target.saturating_sub(1).max(1),
         };
-    }
-
-    /// A receive is over, and what it brought was offered.
-    pub(in crate::engine) fn receive_ended(&self) {
-        let mut state = self.lock();
-        state.receiving -= 1;
-        let mut wakers = Vec::new();
-        if state.phase > Phase::Open {
-            // Workers that waited for this receive may leave, and the supervisor may find everything settled.
-            state.idle.clear();
-            wakers.extend(state.desks.iter_mut().filter_map(Desk::leave));
-            wakers.extend(state.supervisor.take());
-        } else if state.may_receive(&self.limits) {
-            wakers.extend(state.receivers.pop());
+        state.done.extend(settled);
+        if state.phase >= Phase::Draining {
+            state.done.extend(jobs.drain(..).map(Job::released));
+        } else if state.ready.is_empty() {
+            mem::swap(&mut state.ready, jobs);
+        } else {
+            state.ready.append(jobs);
         }
-        drop(state);
-        wakers.into_iter().for_each(|waker| waker.wake());
+        if last {
+            state.phase = state.phase.max(Phase::Finishing);
+        }
+        if state.phase > Phase::Open {
+            let wakers = state.everybody();
+            drop(guard);
+            wakers.into_iter().for_each(Waker::wake);
+            return self.lock().call(self.limits.concurrency);
+        }
+        let settler = state.settler_for(&self.limits, true);
+        let receiver = if state.may_receive(&self.limits) { state.receivers.pop() } else { None };
+        let call = state.call(self.limits.concurrency);
+        drop(guard);
+        settler.into_iter().chain(receiver).for_each(Waker::wake);
+        call
     }
 }
 

@@ -47,20 +47,12 @@ impl Board {
         }
     }
 
-    /// Messages to settle without a worker.
-    pub(in crate::engine) fn done(&self, done: Vec<Done>) {
-        let mut state = self.lock();
-        state.done.extend(done);
-        let settler = state.settler_for(&self.limits, true);
-        drop(state);
-        settler.into_iter().for_each(Waker::wake);
-    }
-
     /// A batch was settled: its places are free. Says how many are held still.
     pub(in crate::engine) fn freed(&self, places: usize) -> usize {
         let mut state = self.lock();
         state.settling -= places;
-        let wakers = state.free(places, &self.limits);
+        // Where they share a task, the receiver is polled right after the settler that brings this.
+        let wakers = state.free(places, &self.limits, !self.limits.is_joined());
         let held = state.held;
         drop(state);
         wakers.wake();

@@ -1,0 +1,3 @@
+//! A service whose author forgot the attribute.
+
+loafer::main!();
