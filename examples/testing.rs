@@ -46,16 +46,22 @@ async fn invoice_issued(
     metadata: Metadata,
 ) -> anyhow::Result<Outcome> {
     if invoice.cents == 0 {
-        return Ok(Outcome::Reject { reason: "nothing to pay".into() });
+        return Ok(Outcome::Reject {
+            reason: "nothing to pay".into(),
+        });
     }
     let mut balances = accounts.balances.lock().await;
-    let balance = balances.get_mut(&invoice.customer).context("the customer has no account")?;
+    let balance = balances
+        .get_mut(&invoice.customer)
+        .context("the customer has no account")?;
     match balance.checked_sub(invoice.cents) {
         Some(rest) => {
             *balance = rest;
             Ok(Outcome::Ack)
         }
-        None => Ok(Outcome::Retry { after: HOUR * metadata.attempt() }),
+        None => Ok(Outcome::Retry {
+            after: HOUR * metadata.attempt(),
+        }),
     }
 }
 
@@ -63,7 +69,9 @@ async fn invoice_issued(
 async fn wait_for_the_customer(failure: Failure) -> Outcome {
     match failure.metadata().attempt() {
         1 => Outcome::Retry { after: HOUR },
-        _ => Outcome::Reject { reason: failure.reason().into() },
+        _ => Outcome::Reject {
+            reason: failure.reason().into(),
+        },
     }
 }
 
@@ -80,12 +88,19 @@ mod tests {
     use super::*;
 
     fn accounts(balances: &[(&str, u64)]) -> Accounts {
-        let balances = balances.iter().map(|(customer, cents)| (customer.to_string(), *cents));
-        Accounts { balances: Mutex::new(balances.collect()) }
+        let balances = balances
+            .iter()
+            .map(|(customer, cents)| (customer.to_string(), *cents));
+        Accounts {
+            balances: Mutex::new(balances.collect()),
+        }
     }
 
     fn invoice(cents: u64) -> Invoice {
-        Invoice { customer: "ana".into(), cents }
+        Invoice {
+            customer: "ana".into(),
+            cents,
+        }
     }
 
     // A handler is a function: its arguments are made by hand.
@@ -102,7 +117,12 @@ mod tests {
     #[tokio::test]
     async fn each_attempt_waits_longer_for_the_money() {
         let metadata = Metadata::new(Message::new("{}").with_attempt(3));
-        let outcome = invoice_issued(invoice(300), State::new(accounts(&[("ana", 299)])), metadata).await;
+        let outcome = invoice_issued(
+            invoice(300),
+            State::new(accounts(&[("ana", 299)])),
+            metadata,
+        )
+        .await;
         assert_eq!(outcome.unwrap(), Outcome::Retry { after: 3 * HOUR });
     }
 
@@ -112,8 +132,16 @@ mod tests {
             let message = Message::new("{}").with_attempt(attempt);
             Failure::new(FailureKind::Error, "who?", message)
         };
-        assert_eq!(wait_for_the_customer(failure(1)).await, Outcome::Retry { after: HOUR });
-        assert_eq!(wait_for_the_customer(failure(2)).await, Outcome::Reject { reason: "who?".into() });
+        assert_eq!(
+            wait_for_the_customer(failure(1)).await,
+            Outcome::Retry { after: HOUR }
+        );
+        assert_eq!(
+            wait_for_the_customer(failure(2)).await,
+            Outcome::Reject {
+                reason: "who?".into()
+            }
+        );
     }
 
     // A service is its handlers in memory: hours pass in no time.
@@ -126,7 +154,11 @@ mod tests {
             .start()
             .await;
         for cents in [100, 20, 3] {
-            app.publish("payment-received", &json!({ "customer": "ana", "cents": cents })).await;
+            app.publish(
+                "payment-received",
+                &json!({ "customer": "ana", "cents": cents }),
+            )
+            .await;
         }
         app.settled().await;
         assert_eq!(app.route("payment-received").acked(), 3);
@@ -135,18 +167,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_invoice_is_paid_once_the_money_has_come() {
         let app = testing::app().state(accounts(&[("ana", 1)])).start().await;
-        app.publish("invoice-issued", &json!({ "customer": "ana", "cents": 300 })).await;
+        app.publish(
+            "invoice-issued",
+            &json!({ "customer": "ana", "cents": 300 }),
+        )
+        .await;
         tokio::time::sleep(HOUR / 2).await;
-        app.publish("payment-received", &json!({ "customer": "ana", "cents": 299 })).await;
+        app.publish(
+            "payment-received",
+            &json!({ "customer": "ana", "cents": 299 }),
+        )
+        .await;
         app.settled().await;
         let invoices = app.route("invoice-issued");
-        assert_eq!((invoices.received(), invoices.retried(), invoices.acked()), (2, 1, 1));
+        assert_eq!(
+            (invoices.received(), invoices.retried(), invoices.acked()),
+            (2, 1, 1)
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_empty_invoice_is_a_dead_letter_at_once() {
         let app = testing::app().state(Accounts::default()).start().await;
-        app.publish("invoice-issued", &json!({ "customer": "ana", "cents": 0 })).await;
+        app.publish("invoice-issued", &json!({ "customer": "ana", "cents": 0 }))
+            .await;
         app.settled().await;
         let invoices = app.route("invoice-issued");
         assert_eq!((invoices.received(), invoices.acked()), (1, 0));
@@ -158,10 +202,21 @@ mod tests {
     async fn an_invoice_to_nobody_is_tried_twice() {
         let started = tokio::time::Instant::now();
         let app = testing::app().state(Accounts::default()).start().await;
-        app.publish("invoice-issued", &json!({ "customer": "ana", "cents": 300 })).await;
+        app.publish(
+            "invoice-issued",
+            &json!({ "customer": "ana", "cents": 300 }),
+        )
+        .await;
         app.settled().await;
         let invoices = app.route("invoice-issued");
-        assert_eq!((invoices.received(), invoices.failed(), invoices.dead_lettered()), (2, 2, 1));
+        assert_eq!(
+            (
+                invoices.received(),
+                invoices.failed(),
+                invoices.dead_lettered()
+            ),
+            (2, 2, 1)
+        );
         assert_eq!(started.elapsed().as_secs(), HOUR.as_secs());
     }
 }

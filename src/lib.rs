@@ -9,7 +9,8 @@ pub use loafer_sqs::{Sns, Sqs};
 /// What a service's files begin with: `use loafer::prelude::*;`.
 pub mod prelude {
     pub use loafer_core::{
-        App, Bus, Bytes, Event, Failure, Headers, Json, Memory, Message, Metadata, Outcome, State, Text,
+        App, Bus, Bytes, Event, Failure, Headers, Json, Memory, Message, Metadata, Outcome, State,
+        Text,
     };
     pub use loafer_macros::handler;
     #[cfg(feature = "sqs")]
@@ -44,7 +45,14 @@ pub mod __private {
             #[cfg(feature = "sqs")]
             BrokerKind::of::<loafer_sqs::Sqs>(),
         ];
-        loafer_cli::run(loafer_cli::Program { name, version, brokers: &brokers }, setup)
+        loafer_cli::run(
+            loafer_cli::Program {
+                name,
+                version,
+                brokers: &brokers,
+            },
+            setup,
+        )
     }
 
     /// The setup of a program that has none.

@@ -19,7 +19,10 @@ use support::{
 use tokio::process::Command;
 
 const FRIEND_CREATED: &str = env!("CARGO_BIN_EXE_friend_created");
-const TEST_USER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/friend_created/test_user.json");
+const TEST_USER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../examples/friend_created/test_user.json"
+);
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -53,7 +56,10 @@ async fn scripted_on(aws: &Aws, route: &str, queue: &Queue, options: &[(&str, &s
     let mut command = program(env!("CARGO_BIN_EXE_scripted"), &["--only", route]);
     aws.tell(&mut command);
     for (key, value) in [("QUEUE", queue.name.as_str())].iter().chain(options) {
-        command.env(format!("LOAFER_ROUTES__{}__{key}", route.to_uppercase()), value);
+        command.env(
+            format!("LOAFER_ROUTES__{}__{key}", route.to_uppercase()),
+            value,
+        );
     }
     let service = Service::spawn(&mut command);
     service.stderr.wait_for("running").await;
@@ -64,8 +70,13 @@ async fn scripted_on(aws: &Aws, route: &str, queue: &Queue, options: &[(&str, &s
 fn starts(stdout: &str) -> BTreeMap<u32, Vec<(u32, u64)>> {
     let mut starts: BTreeMap<u32, Vec<_>> = BTreeMap::new();
     for line in stdout.lines() {
-        if let ["started", id, "attempt", attempt, "at", at] = line.split(' ').collect::<Vec<_>>()[..] {
-            starts.entry(id.parse().unwrap()).or_default().push((attempt.parse().unwrap(), at.parse().unwrap()));
+        if let ["started", id, "attempt", attempt, "at", at] =
+            line.split(' ').collect::<Vec<_>>()[..]
+        {
+            starts
+                .entry(id.parse().unwrap())
+                .or_default()
+                .push((attempt.parse().unwrap(), at.parse().unwrap()));
         }
     }
     starts
@@ -78,8 +89,9 @@ fn count(text: &str, start: &str) -> usize {
 #[tokio::test]
 async fn a_friend_published_to_the_topic_is_patched_and_acked() {
     let aws = aws!("a_friend_published_to_the_topic_is_patched_and_acked");
-    // The names of the attribute and its documentation: nothing is configured.
-    let queue = aws.queue("foobar-friend-created", 30 * SECOND, 10).await;
+    // The names of the attribute and its documentation: nothing is configured. The lease is short, since a service that was stopped a
+    // moment ago may have left a receive at the server, which takes the message.
+    let queue = aws.queue("foobar-friend-created", 2 * SECOND, 10).await;
     let topic = aws.topic("friend-created", &queue).await;
     let api = FriendsApi::answering(&[]).await;
     let service = Service::spawn(&mut friend_created(&aws, &["--provider", "sqs"], &api));
@@ -87,10 +99,18 @@ async fn a_friend_published_to_the_topic_is_patched_and_acked() {
     let user = std::fs::read_to_string(TEST_USER).unwrap();
     aws.publish(&topic, &user).await;
     let asked = api.asked_times(1).await;
-    assert_eq!(asked, [r#"PATCH /friends/test-1 {"github_url":"https://github.com/georgeyk"}"#]);
+    assert_eq!(
+        asked,
+        [r#"PATCH /friends/test-1 {"github_url":"https://github.com/georgeyk"}"#]
+    );
     queue.emptied().await;
     let ended = service.terminated().await;
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{}", ended.stderr);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(0), ""),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(api.asked().len(), 1);
 }
 
@@ -101,7 +121,9 @@ async fn a_friends_api_in_trouble_is_asked_again_after_the_visibility_timeout() 
     let api = FriendsApi::answering(&[503]).await;
     let service = friend_created_on(&aws, &queue, &api).await;
 
-    queue.send(json!({ "id": "1", "username": "ana" }).to_string()).await;
+    queue
+        .send(json!({ "id": "1", "username": "ana" }).to_string())
+        .await;
     let first = api.asked_times(1).await;
     let asked = Instant::now();
     let both = api.asked_times(2).await;
@@ -134,11 +156,29 @@ async fn a_published_file_arrives_as_it_is() {
     let aws = aws!("a_published_file_arrives_as_it_is");
     let queue = aws.queue(&unique("published"), 30 * SECOND, 10).await;
     let api = FriendsApi::answering(&[]).await;
-    let line = ["publish", "friend-created", "--file", TEST_USER, "--provider", "sqs"];
+    let line = [
+        "publish",
+        "friend-created",
+        "--file",
+        TEST_USER,
+        "--provider",
+        "sqs",
+    ];
     let mut command = friend_created(&aws, &line, &api);
-    let Ended { code, stdout, stderr } = run(command.env("LOAFER_ROUTES__FRIEND_CREATED__QUEUE", &queue.name)).await;
-    assert_eq!((code, stdout.lines().count()), (Some(0), 1), "{stdout}{stderr}");
-    assert_eq!(queue.peek().await, std::fs::read_to_string(TEST_USER).unwrap());
+    let Ended {
+        code,
+        stdout,
+        stderr,
+    } = run(command.env("LOAFER_ROUTES__FRIEND_CREATED__QUEUE", &queue.name)).await;
+    assert_eq!(
+        (code, stdout.lines().count()),
+        (Some(0), 1),
+        "{stdout}{stderr}"
+    );
+    assert_eq!(
+        queue.peek().await,
+        std::fs::read_to_string(TEST_USER).unwrap()
+    );
 }
 
 #[tokio::test]
@@ -152,10 +192,24 @@ async fn check_tells_a_sound_queue_from_one_that_is_not_there() {
     };
     let sound = checked(&queue.name).await;
     assert_eq!(sound.code, Some(0), "{}{}", sound.stdout, sound.stderr);
-    assert!(sound.stdout.contains("0 problems, 0 warnings"), "{}", sound.stdout);
+    assert!(
+        sound.stdout.contains("0 problems, 0 warnings"),
+        "{}",
+        sound.stdout
+    );
     let missing = checked("nowhere").await;
-    assert_eq!(missing.code, Some(1), "{}{}", missing.stdout, missing.stderr);
-    assert!(missing.stdout.contains("nowhere") && missing.stdout.contains("1 problem"), "{}", missing.stdout);
+    assert_eq!(
+        missing.code,
+        Some(1),
+        "{}{}",
+        missing.stdout,
+        missing.stderr
+    );
+    assert!(
+        missing.stdout.contains("nowhere") && missing.stdout.contains("1 problem"),
+        "{}",
+        missing.stdout
+    );
 }
 
 #[tokio::test]
@@ -167,10 +221,20 @@ async fn an_unknown_queue_stops_the_start_with_its_name_and_a_remedy() {
     let ended = run(command.env("LOAFER_ROUTES__FRIEND_CREATED__QUEUE", "nowhere")).await;
     assert!(asked.elapsed() < 15 * SECOND, "{:?}", asked.elapsed());
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
-    for part in ["error: loafer-tests can't start: route `friend-created`", "`nowhere`", "us-east-1", "LOAFER_ROUTES__FRIEND_CREATED__QUEUE"] {
+    for part in [
+        "error: loafer-tests can't start: route `friend-created`",
+        "`nowhere`",
+        "us-east-1",
+        "LOAFER_ROUTES__FRIEND_CREATED__QUEUE",
+    ] {
         assert!(ended.stderr.contains(part), "{part} in\n{}", ended.stderr);
     }
-    assert_eq!(ended.stderr.matches("error: ").count(), 1, "{}", ended.stderr);
+    assert_eq!(
+        ended.stderr.matches("error: ").count(),
+        1,
+        "{}",
+        ended.stderr
+    );
 }
 
 #[tokio::test]
@@ -188,7 +252,11 @@ async fn what_is_not_done_comes_back_and_is_given_up_at_no_cost_to_its_neighbour
     ];
     let sound = |id: u32| json!({ "id": id }).to_string();
     // Each among its neighbours: they share receives.
-    let bodies = poisoned.iter().cloned().zip(1..).flat_map(|(body, n)| [sound(10 * n), body, sound(10 * n + 1)]);
+    let bodies = poisoned
+        .iter()
+        .cloned()
+        .zip(1..)
+        .flat_map(|(body, n)| [sound(10 * n), body, sound(10 * n + 1)]);
     queue.send_all(bodies).await;
     let service = scripted_on(&aws, "scripted", &queue, &[("TIMEOUT", "500ms")]).await;
 
@@ -202,13 +270,20 @@ async fn what_is_not_done_comes_back_and_is_given_up_at_no_cost_to_its_neighbour
     queue.send(sound(99)).await;
     service.stdout.wait_for("finished 99").await;
 
-    let Ended { code, stdout, stderr } = service.terminated().await;
+    let Ended {
+        code,
+        stdout,
+        stderr,
+    } = service.terminated().await;
     assert_eq!(code, Some(0), "{stderr}");
     for (id, attempts) in starts(&stdout) {
         match attempts[..] {
             [(1, first), (2, second)] if id < 10 => {
                 let apart = Duration::from_millis(second - first);
-                assert!(apart + SECOND / 10 >= lease, "script {id} came back after {apart:?}");
+                assert!(
+                    apart + SECOND / 10 >= lease,
+                    "script {id} came back after {apart:?}"
+                );
             }
             [(1, _)] if id >= 10 => {}
             _ => panic!("script {id} was started at {attempts:?}"),
@@ -216,10 +291,18 @@ async fn what_is_not_done_comes_back_and_is_given_up_at_no_cost_to_its_neighbour
     }
     assert_eq!(starts(&stdout).len(), 4 + 10 + 1);
     for kind in ["error", "panic", "timeout", "undecodable"] {
-        let told: Vec<&str> = stderr.lines().filter(|line| line.contains(&format!("kind=\"{kind}\""))).collect();
-        let [first, second] = told[..] else { panic!("{kind} is told {} times:\n{stderr}", told.len()) };
+        let told: Vec<&str> = stderr
+            .lines()
+            .filter(|line| line.contains(&format!("kind=\"{kind}\"")))
+            .collect();
+        let [first, second] = told[..] else {
+            panic!("{kind} is told {} times:\n{stderr}", told.len())
+        };
         for (line, attempt) in [(first, "attempt=1"), (second, "attempt=2")] {
-            assert!(line.contains("message_id=") && line.contains(attempt), "{line}");
+            assert!(
+                line.contains("message_id=") && line.contains(attempt),
+                "{line}"
+            );
         }
     }
     assert!(!stderr.contains("a-secret"), "{stderr}");
@@ -230,16 +313,31 @@ async fn of_a_thousand_messages_none_is_lost_and_none_comes_twice() {
     let aws = aws!("of_a_thousand_messages_none_is_lost_and_none_comes_twice");
     let queue = aws.queue(&unique("thousand"), 30 * SECOND, 10).await;
     let service = scripted_on(&aws, "scripted", &queue, &[("CONCURRENCY", "50")]).await;
-    queue.send_all((0..1000).map(|id| json!({ "id": id }).to_string())).await;
+    queue
+        .send_all((0..1000).map(|id| json!({ "id": id }).to_string()))
+        .await;
 
-    service.stdout.wait_until("end of a thousand", |text| count(text, "finished") >= 1000).await;
+    service
+        .stdout
+        .wait_until("end of a thousand", |text| count(text, "finished") >= 1000)
+        .await;
     queue.emptied().await;
-    let Ended { code, stdout, stderr } = service.terminated().await;
+    let Ended {
+        code,
+        stdout,
+        stderr,
+    } = service.terminated().await;
     assert_eq!(code, Some(0), "{stderr}");
     let starts = starts(&stdout);
-    assert_eq!(starts.keys().copied().collect::<Vec<_>>(), (0..1000).collect::<Vec<_>>());
+    assert_eq!(
+        starts.keys().copied().collect::<Vec<_>>(),
+        (0..1000).collect::<Vec<_>>()
+    );
     for (id, attempts) in starts {
-        assert!(matches!(attempts[..], [(1, _)]), "script {id} was started at {attempts:?}");
+        assert!(
+            matches!(attempts[..], [(1, _)]),
+            "script {id} was started at {attempts:?}"
+        );
     }
     assert_eq!(queue.letters.depth().await, 0);
 }
@@ -250,14 +348,26 @@ async fn at_sigterm_what_runs_is_finished_and_acked() {
     // A lease shorter than what follows: nothing comes back after it, either.
     let queue = aws.queue(&unique("drained"), 3 * SECOND, 10).await;
     let service = scripted_on(&aws, "scripted", &queue, &[("CONCURRENCY", "50")]).await;
-    queue.send_all((0..50).map(|id| json!({ "id": id, "sleep_ms": 2000 }).to_string())).await;
+    queue
+        .send_all((0..50).map(|id| json!({ "id": id, "sleep_ms": 2000 }).to_string()))
+        .await;
 
-    service.stdout.wait_until("start of fifty", |text| count(text, "started") == 50).await;
+    service
+        .stdout
+        .wait_until("start of fifty", |text| count(text, "started") == 50)
+        .await;
     let asked = Instant::now();
-    let Ended { code, stdout, stderr } = service.terminated().await;
+    let Ended {
+        code,
+        stdout,
+        stderr,
+    } = service.terminated().await;
     assert!(asked.elapsed() < 5 * SECOND, "{:?}", asked.elapsed());
     assert_eq!(code, Some(0), "{stderr}");
-    assert_eq!((count(&stdout, "started"), count(&stdout, "finished")), (50, 50));
+    assert_eq!(
+        (count(&stdout, "started"), count(&stdout, "finished")),
+        (50, 50)
+    );
     assert_eq!(queue.depth().await, (0, 0));
     assert_eq!(queue.letters.depth().await, 0);
 }
@@ -267,10 +377,19 @@ async fn at_sigterm_what_has_not_started_is_there_for_others_at_once() {
     let aws = aws!("at_sigterm_what_has_not_started_is_there_for_others_at_once");
     let queue = aws.queue(&unique("released"), 600 * SECOND, 10).await;
     let service = scripted_on(&aws, "scripted", &queue, &[("CONCURRENCY", "5")]).await;
-    queue.send_all((0..30).map(|id| json!({ "id": id, "sleep_ms": 2000 }).to_string())).await;
+    queue
+        .send_all((0..30).map(|id| json!({ "id": id, "sleep_ms": 2000 }).to_string()))
+        .await;
 
-    service.stdout.wait_until("start of five", |text| count(text, "started") == 5).await;
-    let Ended { code, stdout, stderr } = service.terminated().await;
+    service
+        .stdout
+        .wait_until("start of five", |text| count(text, "started") == 5)
+        .await;
+    let Ended {
+        code,
+        stdout,
+        stderr,
+    } = service.terminated().await;
     assert_eq!(code, Some(0), "{stderr}");
     let started = count(&stdout, "started");
     assert_eq!(started, count(&stdout, "finished"), "{stdout}");
@@ -291,7 +410,10 @@ async fn every_body_has_a_clear_outcome() {
     }
     let of_topic = json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:local:0:greeted", "Message": "[1, 2]" });
     queue.send(of_topic.to_string()).await;
-    service.stdout.wait_until("nine outcomes", |text| text.lines().count() == 9).await;
+    service
+        .stdout
+        .wait_until("nine outcomes", |text| text.lines().count() == 9)
+        .await;
     queue.emptied().await;
 
     // Of none of these is anything said but where it is wrong.
@@ -311,7 +433,11 @@ async fn every_body_has_a_clear_outcome() {
     expected.sort();
     assert_eq!(dead, expected);
 
-    let Ended { code, stdout, stderr } = service.terminated().await;
+    let Ended {
+        code,
+        stdout,
+        stderr,
+    } = service.terminated().await;
     assert_eq!((code, stdout.lines().count()), (Some(0), 9), "{stderr}");
     for line in [
         "2 bytes, topic None: {}",
@@ -324,10 +450,20 @@ async fn every_body_has_a_clear_outcome() {
         "1048576 bytes, topic None: \"xxxx",
         "5 bytes, topic Some(\"greeted\"): [1,2]",
     ] {
-        assert!(stdout.lines().any(|told| told.starts_with(line)), "{line} in\n{stdout}");
+        assert!(
+            stdout.lines().any(|told| told.starts_with(line)),
+            "{line} in\n{stdout}"
+        );
     }
-    assert_eq!(stderr.matches("kind=\"undecodable\"").count(), 2 * wrong.len(), "{stderr}");
-    assert!(!stderr.contains("s3cret") && !stderr.contains("panicked"), "{stderr}");
+    assert_eq!(
+        stderr.matches("kind=\"undecodable\"").count(),
+        2 * wrong.len(),
+        "{stderr}"
+    );
+    assert!(
+        !stderr.contains("s3cret") && !stderr.contains("panicked"),
+        "{stderr}"
+    );
 }
 
 /// An envelope whose `Message` is no text.

@@ -25,14 +25,25 @@ async fn without_anything_around_it_the_example_shows_its_patch_and_its_ack() {
         service.stdout.wait_for("listening").await;
         let asked = Instant::now();
         service.signal(signal).await;
-        let Ended { code, stdout, stderr } = service.ended().await;
+        let Ended {
+            code,
+            stdout,
+            stderr,
+        } = service.ended().await;
         assert_eq!(code, Some(0), "{stderr}");
-        assert!(asked.elapsed() < Duration::from_secs(1), "{signal} took {:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_secs(1),
+            "{signal} took {:?}",
+            asked.elapsed()
+        );
         let patch = r#"PATCH /friends/test-1 {"github_url":"https://github.com/georgeyk"}"#;
         let (before, after) = stdout.split_once(patch).unwrap();
         assert!(before.contains("GET /users/georgeyk"), "{stdout}");
         assert!(after.contains("\nacked "), "{stdout}");
-        assert!(stderr.contains(&format!("stopping: SIG{signal}")), "{stderr}");
+        assert!(
+            stderr.contains(&format!("stopping: SIG{signal}")),
+            "{stderr}"
+        );
     }
 }
 
@@ -43,7 +54,10 @@ async fn with_only_the_friends_api_it_needs_no_other() {
     let stdout = service.stdout.wait_for("acked ").await;
     assert!(!stdout.contains("friends API on"), "{stdout}");
     assert_eq!(service.terminated().await.code, Some(0));
-    assert_eq!(api.asked(), [r#"PATCH /friends/test-1 {"github_url":"https://github.com/georgeyk"}"#]);
+    assert_eq!(
+        api.asked(),
+        [r#"PATCH /friends/test-1 {"github_url":"https://github.com/georgeyk"}"#]
+    );
 }
 
 #[tokio::test]
@@ -62,7 +76,8 @@ async fn lines_of_stdin_are_messages_and_their_end_ends_it() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let mut asked = api.asked();
     asked.sort();
-    let patch = |id, name| format!(r#"PATCH /friends/{id} {{"github_url":"https://github.com/{name}"}}"#);
+    let patch =
+        |id, name| format!(r#"PATCH /friends/{id} {{"github_url":"https://github.com/{name}"}}"#);
     assert_eq!(asked, [patch(1, "ana"), patch(3, "eve")]);
 }
 
@@ -73,14 +88,20 @@ async fn an_end_of_stdin_without_lines_leaves_it_running() {
     service.stderr.wait_for("running").await;
     let ended = service.terminated().await;
     assert_eq!(ended.code, Some(0));
-    assert!(ended.stderr.contains("stopping: SIGTERM"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("stopping: SIGTERM"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[tokio::test]
 async fn routes_are_listed_as_they_would_run() {
     let listed = run(&mut program(FRIEND_CREATED, &["routes"])).await;
     assert_eq!((listed.code, listed.stderr.as_str()), (Some(0), ""));
-    let [head, row] = listed.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{}", listed.stdout) };
+    let [head, row] = listed.stdout.lines().collect::<Vec<_>>()[..] else {
+        panic!("{}", listed.stdout)
+    };
     for (column, value) in [
         ("ROUTE", "friend-created"),
         ("QUEUE", "foobar-friend-created"),
@@ -90,22 +111,42 @@ async fn routes_are_listed_as_they_would_run() {
         ("HANDLER", "friend_created::friend_created"),
     ] {
         let at = head.find(column).unwrap();
-        assert!(row[at..].starts_with(value), "{column} in\n{}", listed.stdout);
+        assert!(
+            row[at..].starts_with(value),
+            "{column} in\n{}",
+            listed.stdout
+        );
     }
     assert!(row.contains("friend_created/main.rs:"), "{row}");
 
     let mut command = program(FRIEND_CREATED, &["routes", "--provider", "sqs"]);
     command.env("LOAFER_ROUTES__FRIEND_CREATED__QUEUE", "elsewhere");
-    let row = run(command.env("LOAFER_ROUTES__FRIEND_CREATED__CONCURRENCY", "7")).await.stdout;
+    let row = run(command.env("LOAFER_ROUTES__FRIEND_CREATED__CONCURRENCY", "7"))
+        .await
+        .stdout;
     let cells: Vec<&str> = row.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(cells[..5], ["friend-created", "elsewhere", "sqs", "Sns", "7"]);
+    assert_eq!(
+        cells[..5],
+        ["friend-created", "elsewhere", "sqs", "Sns", "7"]
+    );
 }
 
 #[tokio::test]
 async fn help_tells_what_it_can() {
     let helped = run(&mut program(FRIEND_CREATED, &["--help"])).await;
     assert_eq!(helped.code, Some(0));
-    for part in ["run", "routes", "check", "publish", "--provider", "memory", "sqs", "--only", "--drain", "--once"] {
+    for part in [
+        "run",
+        "routes",
+        "check",
+        "publish",
+        "--provider",
+        "memory",
+        "sqs",
+        "--only",
+        "--drain",
+        "--once",
+    ] {
         assert!(helped.stdout.contains(part), "{part} in\n{}", helped.stdout);
     }
 }
@@ -114,17 +155,28 @@ async fn help_tells_what_it_can() {
 async fn check_is_content_with_memory() {
     let checked = run(&mut program(FRIEND_CREATED, &["check"])).await;
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
-    assert!(checked.stdout.contains("foobar-friend-created"), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("foobar-friend-created"),
+        "{}",
+        checked.stdout
+    );
 }
 
 /// Runs a service that can't start: one message that begins so and names these, soon, and exit code 1.
 async fn cannot_start(command: &mut Command, names: &[&str]) {
     let asked = Instant::now();
-    let Ended { code, stdout, stderr } = run(command).await;
+    let Ended {
+        code,
+        stdout,
+        stderr,
+    } = run(command).await;
     assert!(asked.elapsed() < SOON, "{:?}: {stderr}", asked.elapsed());
     assert_eq!(code, Some(1), "{stderr}");
     assert_eq!(stdout, "");
-    assert!(stderr.starts_with("error: loafer-tests can't start: "), "{stderr}");
+    assert!(
+        stderr.starts_with("error: loafer-tests can't start: "),
+        "{stderr}"
+    );
     assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
     for name in names {
         assert!(stderr.contains(name), "{name} in\n{stderr}");
@@ -138,27 +190,61 @@ fn without_a_broker(path: &str) -> Command {
 
 #[tokio::test]
 async fn a_service_without_handlers_is_told_how_to_have_one() {
-    let names = ["no handlers", "#[handler(route = ", "handlers = [my_service]"];
-    cannot_start(&mut without_a_broker(env!("CARGO_BIN_EXE_no_handlers")), &names).await;
+    let names = [
+        "no handlers",
+        "#[handler(route = ",
+        "handlers = [my_service]",
+    ];
+    cannot_start(
+        &mut without_a_broker(env!("CARGO_BIN_EXE_no_handlers")),
+        &names,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn two_handlers_on_one_route_are_named_with_their_places() {
-    let names = ["`friend-created`", "two_handlers::greet", "two_handlers::count", "two_handlers.rs:5", "two_handlers.rs:10"];
-    cannot_start(&mut without_a_broker(env!("CARGO_BIN_EXE_two_handlers")), &names).await;
+    let names = [
+        "`friend-created`",
+        "two_handlers::greet",
+        "two_handlers::count",
+        "two_handlers.rs:5",
+        "two_handlers.rs:10",
+    ];
+    cannot_start(
+        &mut without_a_broker(env!("CARGO_BIN_EXE_two_handlers")),
+        &names,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn missing_state_is_told_with_handler_route_and_type() {
-    let names = ["order_placed", "`order-placed`", "Prices", "app.state(value)"];
-    cannot_start(&mut without_a_broker(env!("CARGO_BIN_EXE_missing_state")), &names).await;
+    let names = [
+        "order_placed",
+        "`order-placed`",
+        "Prices",
+        "app.state(value)",
+    ];
+    cannot_start(
+        &mut without_a_broker(env!("CARGO_BIN_EXE_missing_state")),
+        &names,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_unknown_key_of_the_environment_is_told_with_the_nearest() {
     let mut command = without_a_broker(SCRIPTED);
-    let names = ["LOAFER_ROUTES__SCRIPTED__CONCURENCY", "did you mean `CONCURRENCY`?"];
-    cannot_start(command.env("LOAFER_ROUTES__SCRIPTED__CONCURENCY", "5"), &names).await;
+    let names = [
+        "LOAFER_ROUTES__SCRIPTED__CONCURENCY",
+        "did you mean `CONCURRENCY`?",
+    ];
+    cannot_start(
+        command.env("LOAFER_ROUTES__SCRIPTED__CONCURENCY", "5"),
+        &names,
+    )
+    .await;
 }
 
 /// On SQS, with one route and a metadata service that never answers, as behind a firewall.

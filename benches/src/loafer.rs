@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use loafer_core::{App, Json, Manager, Memory, Message, Metadata, Route, RouteOptions, Running, State};
+use loafer_core::{
+    App, Json, Manager, Memory, Message, Metadata, Route, RouteOptions, Running, State,
+};
 
 use crate::{BODY, Friend, HANDLED, handle};
 
@@ -11,9 +13,12 @@ use crate::{BODY, Friend, HANDLED, handle};
 pub async fn consume(memory: &Memory, concurrency: usize, extractors: bool) -> Option<Running> {
     let route = Route::new("friends").options(RouteOptions::new().concurrency(concurrency));
     let route = if extractors {
-        route.handler(Json, async |friend: Friend, metadata: Metadata, state: State<u32>| {
-            handle(friend) && metadata.attempt() > *state
-        })
+        route.handler(
+            Json,
+            async |friend: Friend, metadata: Metadata, state: State<u32>| {
+                handle(friend) && metadata.attempt() > *state
+            },
+        )
     } else {
         route.handler(Json, async |friend: Friend| handle(friend))
     };
@@ -34,10 +39,23 @@ pub async fn consume(memory: &Memory, concurrency: usize, extractors: bool) -> O
     }
 }
 
-/// A queue `friends` with this many messages.
+/// A queue `friends` with this many messages, which share one body as those of `raw-static` do.
 pub fn preloaded(messages: u64, batch: usize) -> Memory {
+    let message = Message::new(Bytes::from_static(BODY));
+    loaded(batch, (0..messages).map(|_| message.clone()))
+}
+
+/// The same with messages that own their bodies, as those of `raw-heap` do: what is freed counts too.
+pub fn preloaded_on_the_heap(messages: u64, batch: usize) -> Memory {
+    loaded(
+        batch,
+        (0..messages).map(|_| Message::new(Bytes::copy_from_slice(BODY))),
+    )
+}
+
+fn loaded(batch: usize, messages: impl Iterator<Item = Message>) -> Memory {
     HANDLED.store(0, Ordering::Relaxed);
     let memory = Memory::new().with_batch(batch);
-    memory.send("friends", (0..messages).map(|_| Message::new(Bytes::from_static(BODY))));
+    memory.send("friends", messages);
     memory
 }

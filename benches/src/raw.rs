@@ -40,7 +40,9 @@ async fn alone(mut receiver: mpsc::Receiver<Bytes>) {
 
 async fn shared(receiver: Arc<Mutex<mpsc::Receiver<Bytes>>>) {
     loop {
-        let Some(body) = receiver.lock().await.recv().await else { return };
+        let Some(body) = receiver.lock().await.recv().await else {
+            return;
+        };
         work(&body).await;
     }
 }

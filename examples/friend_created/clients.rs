@@ -41,7 +41,10 @@ impl FriendsApi {
     /// Stores the address of a friend's profile; false where the API has trouble of its own.
     pub(crate) async fn set_github_url(&self, id: &str, github_url: &str) -> anyhow::Result<bool> {
         let url = below(&self.base, &["friends", id]);
-        let change = self.http.patch(url).json(&json!({ "github_url": github_url }));
+        let change = self
+            .http
+            .patch(url)
+            .json(&json!({ "github_url": github_url }));
         Ok(answer(change).await?.is_some())
     }
 }
@@ -88,7 +91,10 @@ async fn answer(request: RequestBuilder) -> anyhow::Result<Option<Response>> {
 fn parse(url: &str) -> anyhow::Result<Url> {
     let parsed = Url::parse(url).with_context(|| format!("`{url}` is no URL"))?;
     let is_http = ["http", "https"].contains(&parsed.scheme());
-    ensure!(is_http, "`{url}` is no URL of an API: it begins with `http://` or `https://`");
+    ensure!(
+        is_http,
+        "`{url}` is no URL of an API: it begins with `http://` or `https://`"
+    );
     Ok(parsed)
 }
 

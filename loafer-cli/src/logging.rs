@@ -9,8 +9,9 @@ use tracing_subscriber::{
 
 use crate::{args::LogFormat, text::Text};
 
-/// Where `RUST_LOG` says nothing: clients are quiet until something is wrong.
-const DEFAULT: &str = "info,aws=warn,h2=warn,hyper=warn,reqwest=warn,rustls=warn,sentry=warn";
+/// Where `RUST_LOG` says nothing: clients are quiet until something is wrong. That this is no machine of AWS is not: what is missing then, we say.
+const DEFAULT: &str =
+    "info,aws=warn,aws_config::imds=error,h2=warn,hyper=warn,reqwest=warn,rustls=warn,sentry=warn";
 
 /// Installs the program's subscriber. Where there is one already, it stays.
 pub(crate) fn init(format: LogFormat) {

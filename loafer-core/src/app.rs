@@ -20,7 +20,9 @@ use crate::{
     route::BrokerKind,
 };
 
-pub(crate) type Hook = Arc<dyn Fn(Running) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send + Sync>;
+pub(crate) type Hook = Arc<
+    dyn Fn(Running) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send + Sync,
+>;
 
 /// The whole program under construction: state, layers, hooks and options. `setup` is given one and gives it back.
 ///
@@ -69,7 +71,9 @@ impl App {
     pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<HandlerService> + Send + Sync + 'static,
-        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send> + Send + 'static,
+        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send>
+            + Send
+            + 'static,
     {
         self.layers.push((None, layered::erased(layer)));
         self
@@ -80,9 +84,12 @@ impl App {
     pub fn layer_for<L>(mut self, route: impl Into<String>, layer: L) -> Self
     where
         L: Layer<HandlerService> + Send + Sync + 'static,
-        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send> + Send + 'static,
+        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send>
+            + Send
+            + 'static,
     {
-        self.layers.push((Some(route.into()), layered::erased(layer)));
+        self.layers
+            .push((Some(route.into()), layered::erased(layer)));
         self
     }
 
@@ -142,7 +149,10 @@ impl App {
     /// The same with this value of a broker, where its `Default` would not do.
     #[must_use]
     pub fn broker<B: Broker>(self, broker: B) -> Self {
-        self.brokers.lock().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<B>(), Arc::new(broker));
+        self.brokers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(TypeId::of::<B>(), Arc::new(broker));
         self
     }
 
@@ -162,7 +172,10 @@ impl App {
     }
 
     pub(crate) fn layers_of(&self, route: &str) -> Vec<LayerFn> {
-        let ours = self.layers.iter().filter(|(of, _)| of.as_deref().is_none_or(|of| of == route));
+        let ours = self
+            .layers
+            .iter()
+            .filter(|(of, _)| of.as_deref().is_none_or(|of| of == route));
         ours.map(|(_, layer)| layer.clone()).collect()
     }
 
@@ -174,7 +187,10 @@ impl App {
 
     pub(crate) fn broker_of(&self, kind: BrokerKind) -> Arc<dyn DynBroker> {
         let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
-        brokers.entry(kind.id).or_insert_with(|| kind.make()).clone()
+        brokers
+            .entry(kind.id)
+            .or_insert_with(|| kind.make())
+            .clone()
     }
 }
 
@@ -192,6 +208,9 @@ where
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("state", &self.state.len()).field("layers", &self.layers.len()).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("state", &self.state.len())
+            .field("layers", &self.layers.len())
+            .finish_non_exhaustive()
     }
 }

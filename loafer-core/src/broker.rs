@@ -54,6 +54,11 @@ pub struct Source {
 impl Source {
     /// A source with the queue's own lease.
     pub fn new(route: impl Into<String>, queue: impl Into<String>) -> Self {
-        Self { route: route.into(), queue: queue.into(), visibility_timeout: None, app: None }
+        Self {
+            route: route.into(),
+            queue: queue.into(),
+            visibility_timeout: None,
+            app: None,
+        }
     }
 }

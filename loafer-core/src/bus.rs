@@ -9,7 +9,8 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    App, Context, Error, FromContext, Message, MessageId, Missing, Outgoing, Publisher, Rejection, Topic, publisher::DynPublisher,
+    App, Context, Error, FromContext, Message, MessageId, Missing, Outgoing, Publisher, Rejection,
+    Topic, publisher::DynPublisher,
 };
 
 /// A type whose values are published, and where to.
@@ -87,10 +88,16 @@ impl Bus {
     /// # Errors
     ///
     /// As [`publish`](Self::publish).
-    pub async fn publish_to<T: Serialize + ?Sized>(&self, topic: impl Into<Topic>, value: &T) -> Result<MessageId, Error> {
+    pub async fn publish_to<T: Serialize + ?Sized>(
+        &self,
+        topic: impl Into<Topic>,
+        value: &T,
+    ) -> Result<MessageId, Error> {
         let topic = topic.into();
-        let payload = serde_json::to_vec(value)
-            .map_err(|error| Error::Encode { topic: topic.to_string(), source: error.into() })?;
+        let payload = serde_json::to_vec(value).map_err(|error| Error::Encode {
+            topic: topic.to_string(),
+            source: error.into(),
+        })?;
         self.send(topic, Message::new(payload)).await
     }
 
@@ -99,7 +106,11 @@ impl Bus {
     /// # Errors
     ///
     /// As [`publish`](Self::publish).
-    pub async fn send(&self, topic: impl Into<Topic>, message: impl Into<Outgoing>) -> Result<MessageId, Error> {
+    pub async fn send(
+        &self,
+        topic: impl Into<Topic>,
+        message: impl Into<Outgoing>,
+    ) -> Result<MessageId, Error> {
         let topic = self.named(topic.into());
         let Some(publisher) = self.publisher.get() else {
             return Err(Error::Start(format!(
@@ -108,14 +119,21 @@ impl Bus {
         };
         let answers = publisher.publish(&topic, &[message.into()]).await;
         answers.into_iter().next().unwrap_or_else(|| {
-            Err(Error::Unreachable { what: "publish", queue: topic.to_string(), cause: "no answer".to_owned(), source: None })
+            Err(Error::Unreachable {
+                what: "publish",
+                queue: topic.to_string(),
+                cause: "no answer".to_owned(),
+                source: None,
+            })
         })
     }
 }
 
 impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bus").field("connected", &self.publisher.get().is_some()).finish()
+        f.debug_struct("Bus")
+            .field("connected", &self.publisher.get().is_some())
+            .finish()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use crate::{Broker, Capabilities, Error, Finding, Open, Policy, Provider, Source, Topic, engine, publisher::DynPublisher};
+use crate::{
+    Broker, Capabilities, Error, Finding, Open, Policy, Provider, Source, Topic, engine,
+    publisher::DynPublisher,
+};
 
 /// A future on the heap.
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -54,7 +54,8 @@ pub use self::{
     outcome::{BoxError, FailureKind, IntoOutcome, Outcome, Verdict},
     policy::{Backoff, Policy, RouteOptions, Undecodable},
     provider::{
-        Capabilities, DeadLetter, Delivery, Finding, Level, Open, Provider, Renewed, Settle, Settled, Settlement,
+        Capabilities, DeadLetter, Delivery, Finding, Level, Open, Provider, Renewed, Settle,
+        Settled, Settlement,
     },
     publisher::{Outgoing, Publisher, Topic},
     report::Report,

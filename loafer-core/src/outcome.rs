@@ -102,7 +102,9 @@ impl fmt::Debug for Verdict {
             Said::Rare(rare) => match &**rare {
                 Rare::Retry(after) => f.debug_struct("Retry").field("after", after).finish(),
                 Rare::Reject(reason) => f.debug_struct("Reject").field("reason", reason).finish(),
-                Rare::Failed(kind, error) => f.debug_tuple("Failed").field(kind).field(error).finish(),
+                Rare::Failed(kind, error) => {
+                    f.debug_tuple("Failed").field(kind).field(error).finish()
+                }
             },
         }
     }
@@ -167,12 +169,18 @@ impl IntoOutcome for Verdict {
 
 impl<E: Into<BoxError>> IntoOutcome for Result<bool, E> {
     fn into_outcome(self) -> Verdict {
-        self.map_or_else(|error| Verdict::failed(FailureKind::Error, error), bool::into_outcome)
+        self.map_or_else(
+            |error| Verdict::failed(FailureKind::Error, error),
+            bool::into_outcome,
+        )
     }
 }
 
 impl<E: Into<BoxError>> IntoOutcome for Result<Outcome, E> {
     fn into_outcome(self) -> Verdict {
-        self.map_or_else(|error| Verdict::failed(FailureKind::Error, error), Outcome::into_outcome)
+        self.map_or_else(
+            |error| Verdict::failed(FailureKind::Error, error),
+            Outcome::into_outcome,
+        )
     }
 }

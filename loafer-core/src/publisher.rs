@@ -66,7 +66,11 @@ pub struct Outgoing {
 
 impl From<Message> for Outgoing {
     fn from(message: Message) -> Self {
-        Self { message, delay: None, deduplication_id: None }
+        Self {
+            message,
+            delay: None,
+            deduplication_id: None,
+        }
     }
 }
 

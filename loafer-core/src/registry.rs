@@ -14,7 +14,10 @@ inventory::collect!(Registration);
 
 /// The registered routes, sorted by name and place: the order never depends on the linker.
 pub(crate) fn registered() -> Vec<Route> {
-    let mut routes: Vec<_> = inventory::iter::<Registration>.into_iter().map(|known| (known.route)()).collect();
+    let mut routes: Vec<_> = inventory::iter::<Registration>
+        .into_iter()
+        .map(|known| (known.route)())
+        .collect();
     routes.sort_by(|a, b| (&a.name, a.handler, a.place).cmp(&(&b.name, b.handler, b.place)));
     routes
 }

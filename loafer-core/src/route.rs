@@ -74,7 +74,9 @@ impl Route {
     {
         self.handler = std::any::type_name::<H>();
         self.translator = short_name::<T>();
-        self.ready = Some(Arc::new(move |app| handler.clone().ready(translator.clone(), app)));
+        self.ready = Some(Arc::new(move |app| {
+            handler.clone().ready(translator.clone(), app)
+        }));
         self
     }
 
@@ -121,7 +123,10 @@ impl Route {
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Route").field("name", &self.name).field("handler", &self.handler).finish_non_exhaustive()
+        f.debug_struct("Route")
+            .field("name", &self.name)
+            .field("handler", &self.handler)
+            .finish_non_exhaustive()
     }
 }
 
@@ -145,7 +150,11 @@ pub struct BrokerKind {
 impl BrokerKind {
     /// This broker.
     pub fn of<B: Broker>() -> Self {
-        Self { id: TypeId::of::<B>(), name: B::NAME, make: || Arc::new(B::default()) }
+        Self {
+            id: TypeId::of::<B>(),
+            name: B::NAME,
+            make: || Arc::new(B::default()),
+        }
     }
 
     /// What the command line calls it.

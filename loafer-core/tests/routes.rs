@@ -9,7 +9,8 @@ use std::{
 };
 
 use loafer_core::{
-    Backoff, DeadLetter, Ended, Failure, Json, Message, Metadata, Outcome, Route, RouteOptions, State, Undecodable, testing,
+    Backoff, DeadLetter, Ended, Failure, Json, Message, Metadata, Outcome, Route, RouteOptions,
+    State, Undecodable, testing,
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -45,7 +46,11 @@ async fn a_false_outcome_comes_back_after_its_lease_and_ends_among_the_dead_lett
     assert_eq!(app.route("r").acked(), 0);
     assert_eq!(app.route("r").retried(), 3);
     assert_eq!(app.route("r").dead_lettered(), 1);
-    assert!(started.elapsed() >= Duration::from_secs(90), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() >= Duration::from_secs(90),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,7 +68,10 @@ async fn errors_and_panics_are_not_acked_and_cost_their_neighbours_nothing() {
     }
     app.settled().await;
     let route = app.route("r");
-    assert_eq!((route.acked(), route.failed(), route.dead_lettered()), (8, 6, 2));
+    assert_eq!(
+        (route.acked(), route.failed(), route.dead_lettered()),
+        (8, 6, 2)
+    );
     assert_eq!(route.received(), 8 + 6);
 }
 
@@ -79,30 +87,44 @@ async fn a_panic_after_an_await_is_one_message_not_acked() {
         app.publish("r", &number).await;
     }
     app.settled().await;
-    assert_eq!((app.route("r").acked(), app.route("r").dead_lettered()), (2, 1));
+    assert_eq!(
+        (app.route("r").acked(), app.route("r").dead_lettered()),
+        (2, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_cancels_the_call() {
     let options = RouteOptions::new().timeout(Duration::from_secs(2));
-    let route = Route::new("r").options(options).handler(Json, async |_: Value, metadata: Metadata| {
-        if metadata.attempt() == 1 {
-            sleep(Duration::from_secs(3600)).await;
-        }
-        true
-    });
+    let route =
+        Route::new("r")
+            .options(options)
+            .handler(Json, async |_: Value, metadata: Metadata| {
+                if metadata.attempt() == 1 {
+                    sleep(Duration::from_secs(3600)).await;
+                }
+                true
+            });
     let started = Instant::now();
     let app = testing::app().route(route).start().await;
     app.publish("r", &1).await;
     app.settled().await;
     assert_eq!((app.route("r").acked(), app.route("r").failed()), (1, 1));
-    assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_comes_back_after_its_delay() {
-    let route = Route::new("r").handler(Json, async |_: Value, metadata: Metadata| match metadata.attempt() {
-        1 => Outcome::Retry { after: Duration::from_secs(5) },
+    let route = Route::new("r").handler(Json, async |_: Value, metadata: Metadata| match metadata
+        .attempt()
+    {
+        1 => Outcome::Retry {
+            after: Duration::from_secs(5),
+        },
         _ => Outcome::Ack,
     });
     let started = Instant::now();
@@ -118,27 +140,49 @@ async fn a_backoff_delays_what_was_not_done() {
     let backoff = Backoff::new(Duration::from_secs(1)).with_jitter(false);
     let route = Route::new("r")
         .options(RouteOptions::new().backoff(backoff))
-        .handler(Json, async |_: Value, metadata: Metadata| metadata.attempt() == 3);
+        .handler(Json, async |_: Value, metadata: Metadata| {
+            metadata.attempt() == 3
+        });
     let started = Instant::now();
     let app = testing::app().route(route).start().await;
     app.publish("r", &1).await;
     app.settled().await;
-    assert_eq!((app.route("r").acked(), started.elapsed().as_secs()), (1, 1 + 2));
+    assert_eq!(
+        (app.route("r").acked(), started.elapsed().as_secs()),
+        (1, 1 + 2)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_message_is_a_dead_letter_with_its_envelope() {
-    let route =
-        Route::new("r").handler(Json, async |_: Value| Outcome::Reject { reason: "not for us".into() });
+    let route = Route::new("r").handler(Json, async |_: Value| Outcome::Reject {
+        reason: "not for us".into(),
+    });
     let app = testing::app().route(route).start().await;
-    app.publish_message("r", Message::new("1").with_header("tenant", "acme").with_header("correlation-id", "c-1")).await;
+    app.publish_message(
+        "r",
+        Message::new("1")
+            .with_header("tenant", "acme")
+            .with_header("correlation-id", "c-1"),
+    )
+    .await;
     app.settled().await;
     let letters = app.route("r").dead_letters().to_vec();
     assert_eq!(letters[0].headers().get("tenant"), Some("acme"));
     assert_eq!(letters[0].payload(), "1");
     let letter = DeadLetter::of(&letters[0]).unwrap();
-    assert_eq!((letter.kind.as_str(), letter.reason.as_deref()), ("rejected", Some("not for us")));
-    assert_eq!((letter.route.as_str(), letter.queue.as_str(), letter.attempts), ("r", "r", 1));
+    assert_eq!(
+        (letter.kind.as_str(), letter.reason.as_deref()),
+        ("rejected", Some("not for us"))
+    );
+    assert_eq!(
+        (
+            letter.route.as_str(),
+            letter.queue.as_str(),
+            letter.attempts
+        ),
+        ("r", "r", 1)
+    );
     assert_eq!(letter.correlation_id.as_deref(), Some("c-1"));
 }
 
@@ -152,10 +196,14 @@ async fn what_does_not_decode_is_retried_or_rejected_and_never_acked() {
         for body in ["{}", "", "not json", "\u{fffd}", "[1"] {
             app.publish_message("r", Message::new(body)).await;
         }
-        app.publish_message("r", Message::new(vec![0xff, 0xfe])).await;
+        app.publish_message("r", Message::new(vec![0xff, 0xfe]))
+            .await;
         app.publish("r", &[1]).await;
         app.settled().await;
-        assert_eq!((app.route("r").acked(), app.route("r").dead_lettered()), (1, 6));
+        assert_eq!(
+            (app.route("r").acked(), app.route("r").dead_lettered()),
+            (1, 6)
+        );
         assert_eq!(app.route("r").received(), 6 * received + 1);
     }
 }
@@ -176,7 +224,9 @@ async fn falsy_bodies_are_messages_like_any_other() {
 async fn max_attempts_gives_a_message_up_with_the_last_failure() {
     let route = Route::new("r")
         .options(RouteOptions::new().max_attempts(2))
-        .handler(Json, async |_: Value| Err::<bool, _>("the database is away"));
+        .handler(Json, async |_: Value| {
+            Err::<bool, _>("the database is away")
+        });
     let app = testing::app().route(route).start().await;
     app.publish("r", &1).await;
     app.settled().await;
@@ -187,50 +237,69 @@ async fn max_attempts_gives_a_message_up_with_the_last_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn on_error_has_the_last_word() {
-    let route = Route::new("r").handler(Json, async |number: u32| Err::<bool, _>(format!("no {number}"))).on_error(
-        async |failure: Failure| match failure.message().payload().as_ref() {
-            b"1" => Ok(true),
-            b"2" => panic!("on_error too"),
-            _ => Err(failure.reason()),
-        },
-    );
+    let route = Route::new("r")
+        .handler(Json, async |number: u32| {
+            Err::<bool, _>(format!("no {number}"))
+        })
+        .on_error(
+            async |failure: Failure| match failure.message().payload().as_ref() {
+                b"1" => Ok(true),
+                b"2" => panic!("on_error too"),
+                _ => Err(failure.reason()),
+            },
+        );
     let app = testing::app().route(route).start().await;
     for number in 1..=3 {
         app.publish("r", &number).await;
     }
     app.settled().await;
-    assert_eq!((app.route("r").acked(), app.route("r").dead_lettered()), (1, 2));
+    assert_eq!(
+        (app.route("r").acked(), app.route("r").dead_lettered()),
+        (1, 2)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn concurrency_is_what_was_asked_for() {
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (now, peak) = (running.clone(), most.clone());
-    let route = Route::new("r").options(RouteOptions::new().concurrency(7)).handler(Json, move |_: Value| {
-        let (now, peak) = (now.clone(), peak.clone());
-        async move {
-            peak.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
-            sleep(Duration::from_secs(1)).await;
-            now.fetch_sub(1, Ordering::Relaxed);
-            true
-        }
-    });
+    let route = Route::new("r")
+        .options(RouteOptions::new().concurrency(7))
+        .handler(Json, move |_: Value| {
+            let (now, peak) = (now.clone(), peak.clone());
+            async move {
+                peak.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                sleep(Duration::from_secs(1)).await;
+                now.fetch_sub(1, Ordering::Relaxed);
+                true
+            }
+        });
     let started = Instant::now();
     let app = testing::app().route(route).start().await;
     for number in 0..70 {
         app.publish("r", &number).await;
     }
     app.settled().await;
-    assert_eq!((app.route("r").acked(), most.load(Ordering::Relaxed)), (70, 7));
+    assert_eq!(
+        (app.route("r").acked(), most.load(Ordering::Relaxed)),
+        (70, 7)
+    );
     assert_eq!(started.elapsed().as_secs(), 10);
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_slow_message_delays_no_other() {
-    let route = Route::new("r").options(RouteOptions::new().concurrency(2)).handler(Json, async |number: u32| {
-        sleep(if number == 0 { Duration::from_secs(600) } else { Duration::from_millis(10) }).await;
-        true
-    });
+    let route = Route::new("r")
+        .options(RouteOptions::new().concurrency(2))
+        .handler(Json, async |number: u32| {
+            sleep(if number == 0 {
+                Duration::from_secs(600)
+            } else {
+                Duration::from_millis(10)
+            })
+            .await;
+            true
+        });
     let started = Instant::now();
     let app = testing::app().route(route).start().await;
     for number in 0..=100 {
@@ -239,9 +308,16 @@ async fn one_slow_message_delays_no_other() {
     while app.route("r").acked() < 100 {
         sleep(Duration::from_millis(10)).await;
     }
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
     app.settled().await;
-    assert_eq!((app.route("r").acked(), app.route("r").received()), (101, 101));
+    assert_eq!(
+        (app.route("r").acked(), app.route("r").received()),
+        (101, 101)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,15 +331,20 @@ async fn a_handler_longer_than_its_lease_runs_once() {
         app.publish("r", &number).await;
     }
     app.settled().await;
-    assert_eq!((app.route("r").acked(), app.route("r").received()), (30, 30));
+    assert_eq!(
+        (app.route("r").acked(), app.route("r").received()),
+        (30, 30)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_finishes_what_runs_and_releases_what_waits() {
-    let route = Route::new("r").options(RouteOptions::new().concurrency(5)).handler(Json, async |_: Value| {
-        sleep(Duration::from_secs(2)).await;
-        true
-    });
+    let route = Route::new("r")
+        .options(RouteOptions::new().concurrency(5))
+        .handler(Json, async |_: Value| {
+            sleep(Duration::from_secs(2)).await;
+            true
+        });
     let app = testing::app().route(route).start().await;
     for number in 0..12 {
         app.publish("r", &number).await;
@@ -300,12 +381,22 @@ async fn state_is_shared_and_its_absence_stops_the_start() {
             true
         })
     };
-    let app = testing::app().state(AtomicU32::new(41)).route(route()).start().await;
+    let app = testing::app()
+        .state(AtomicU32::new(41))
+        .route(route())
+        .start()
+        .await;
     app.publish("r", &json!({})).await;
     app.settled().await;
     assert_eq!(app.route("r").acked(), 1);
 
-    let manager = loafer_core::Manager::builder().route(route()).build().unwrap();
+    let manager = loafer_core::Manager::builder()
+        .route(route())
+        .build()
+        .unwrap();
     let error = manager.start().await.unwrap_err().to_string();
-    assert!(error.contains("AtomicU32") && error.contains("app.state(value)"), "{error}");
+    assert!(
+        error.contains("AtomicU32") && error.contains("app.state(value)"),
+        "{error}"
+    );
 }

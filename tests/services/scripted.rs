@@ -33,7 +33,11 @@ enum Then {
 async fn scripted(script: Script, metadata: Metadata) -> Result<bool, &'static str> {
     static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
     let at = BEGIN.elapsed().as_millis();
-    tell(&format!("started {} attempt {} at {at}", script.id, metadata.attempt()));
+    tell(&format!(
+        "started {} attempt {} at {at}",
+        script.id,
+        metadata.attempt()
+    ));
     if script.sleep_ms > 0 {
         tokio::time::sleep(Duration::from_millis(script.sleep_ms)).await;
     }
@@ -51,7 +55,12 @@ async fn scripted(script: Script, metadata: Metadata) -> Result<bool, &'static s
 #[handler(route = "anything", translator = Sns)]
 async fn anything(value: Value, metadata: Metadata) -> bool {
     let text = value.to_string();
-    tell(&format!("{} bytes, topic {:?}: {:.40}", text.len(), metadata.topic(), text));
+    tell(&format!(
+        "{} bytes, topic {:?}: {:.40}",
+        text.len(),
+        metadata.topic(),
+        text
+    ));
     true
 }
 

@@ -87,7 +87,10 @@ impl Aws {
         let url = self.make(name, attributes).await;
         Queue {
             name: name.to_owned(),
-            letters: Letters { url: letters, sqs: self.sqs.clone() },
+            letters: Letters {
+                url: letters,
+                sqs: self.sqs.clone(),
+            },
             arn: arn(&self.sqs, &url).await,
             url,
             sqs: self.sqs.clone(),
@@ -95,7 +98,11 @@ impl Aws {
     }
 
     async fn make(&self, name: &str, attributes: HashMap<Name, String>) -> String {
-        let made = self.sqs.create_queue().queue_name(name).set_attributes(Some(attributes));
+        let made = self
+            .sqs
+            .create_queue()
+            .queue_name(name)
+            .set_attributes(Some(attributes));
         made.send().await.unwrap().queue_url.unwrap()
     }
 
@@ -103,13 +110,24 @@ impl Aws {
     pub async fn topic(&self, name: &str, queue: &Queue) -> String {
         let made = self.sns.create_topic().name(name).send().await;
         let topic = made.unwrap().topic_arn.unwrap();
-        let subscribed = self.sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(&queue.arn);
+        let subscribed = self
+            .sns
+            .subscribe()
+            .topic_arn(&topic)
+            .protocol("sqs")
+            .endpoint(&queue.arn);
         subscribed.send().await.unwrap();
         topic
     }
 
     pub async fn publish(&self, topic: &str, message: &str) {
-        self.sns.publish().topic_arn(topic).message(message).send().await.unwrap();
+        self.sns
+            .publish()
+            .topic_arn(topic)
+            .message(message)
+            .send()
+            .await
+            .unwrap();
     }
 }
 
@@ -118,7 +136,10 @@ async fn arn(sqs: &aws_sdk_sqs::Client, url: &str) -> String {
 }
 
 async fn attributes(sqs: &aws_sdk_sqs::Client, url: &str) -> HashMap<Name, String> {
-    let asked = sqs.get_queue_attributes().queue_url(url).attribute_names(Name::All);
+    let asked = sqs
+        .get_queue_attributes()
+        .queue_url(url)
+        .attribute_names(Name::All);
     asked.send().await.unwrap().attributes.unwrap()
 }
 
@@ -126,12 +147,19 @@ async fn attributes(sqs: &aws_sdk_sqs::Client, url: &str) -> HashMap<Name, Strin
 async fn depth(sqs: &aws_sdk_sqs::Client, url: &str) -> (usize, usize) {
     let attributes = attributes(sqs, url).await;
     let count = |name| attributes[&name].parse().unwrap();
-    (count(Name::ApproximateNumberOfMessages), count(Name::ApproximateNumberOfMessagesNotVisible))
+    (
+        count(Name::ApproximateNumberOfMessages),
+        count(Name::ApproximateNumberOfMessagesNotVisible),
+    )
 }
 
 impl Queue {
     pub async fn send(&self, body: impl Into<String>) {
-        let sent = self.sqs.send_message().queue_url(&self.url).message_body(body);
+        let sent = self
+            .sqs
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body);
         sent.send().await.unwrap();
     }
 
@@ -139,10 +167,18 @@ impl Queue {
         let bodies: Vec<String> = bodies.into_iter().collect();
         for ten in bodies.chunks(10) {
             let entries = ten.iter().enumerate().map(|(number, body)| {
-                Entry::builder().id(number.to_string()).message_body(body).build().unwrap()
+                Entry::builder()
+                    .id(number.to_string())
+                    .message_body(body)
+                    .build()
+                    .unwrap()
             });
             let batch = self.sqs.send_message_batch().queue_url(&self.url);
-            let sent = batch.set_entries(Some(entries.collect())).send().await.unwrap();
+            let sent = batch
+                .set_entries(Some(entries.collect()))
+                .send()
+                .await
+                .unwrap();
             assert!(sent.failed.is_empty(), "{:?}", sent.failed);
         }
     }
@@ -167,14 +203,28 @@ impl Queue {
             if depth == expected {
                 return;
             }
-            assert!(Instant::now() < deadline, "{} holds {depth:?}, not {expected:?}", self.name);
+            assert!(
+                Instant::now() < deadline,
+                "{} holds {depth:?}, not {expected:?}",
+                self.name
+            );
         }
     }
 
     /// A body that waits in it, which then waits on.
     pub async fn peek(&self) -> String {
-        let asked = self.sqs.receive_message().queue_url(&self.url).visibility_timeout(0);
-        let mut messages = asked.wait_time_seconds(5).send().await.unwrap().messages.unwrap();
+        let asked = self
+            .sqs
+            .receive_message()
+            .queue_url(&self.url)
+            .visibility_timeout(0);
+        let mut messages = asked
+            .wait_time_seconds(5)
+            .send()
+            .await
+            .unwrap()
+            .messages
+            .unwrap();
         messages.remove(0).body.unwrap()
     }
 }
@@ -190,10 +240,23 @@ impl Letters {
         let deadline = Instant::now() + DEADLINE;
         let mut bodies = Vec::new();
         while bodies.len() < count {
-            assert!(Instant::now() < deadline, "{} of {count} dead letters: {bodies:.100?}", bodies.len());
-            let asked = self.sqs.receive_message().queue_url(&self.url).max_number_of_messages(10);
+            assert!(
+                Instant::now() < deadline,
+                "{} of {count} dead letters: {bodies:.100?}",
+                bodies.len()
+            );
+            let asked = self
+                .sqs
+                .receive_message()
+                .queue_url(&self.url)
+                .max_number_of_messages(10);
             let received = asked.wait_time_seconds(2).send().await.unwrap().messages;
-            bodies.extend(received.into_iter().flatten().filter_map(|message| message.body));
+            bodies.extend(
+                received
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|message| message.body),
+            );
         }
         bodies
     }

@@ -54,7 +54,8 @@ impl FriendsApi {
 
 async fn answer(api: State<FriendsApi>, method: Method, uri: Uri, body: Bytes) -> StatusCode {
     let body = String::from_utf8_lossy(&body);
-    api.asked.send_modify(|asked| asked.push(format!("{method} {uri} {body}")));
+    api.asked
+        .send_modify(|asked| asked.push(format!("{method} {uri} {body}")));
     let next = api.answers.lock().unwrap().pop_front();
     StatusCode::from_u16(next.unwrap_or(200)).unwrap()
 }

@@ -1,6 +1,10 @@
 //! Programs under test as child processes, and the friends API they call.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses a part of it"
+)]
 
 pub mod aws;
 pub mod friends;
@@ -42,8 +46,15 @@ pub struct Ended {
 /// A program with this command line, in a folder with no `loafer.toml` and an environment that says nothing.
 pub fn program(path: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(path);
-    command.args(arguments).env_clear().current_dir(env!("CARGO_TARGET_TMPDIR")).kill_on_drop(true);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .env_clear()
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .kill_on_drop(true);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -75,7 +86,11 @@ impl Service {
     pub async fn ended_within(mut self, limit: Duration) -> Ended {
         let status = timeout(limit, self.child.wait()).await;
         let Ok(status) = status else {
-            panic!("it still runs after {limit:?}; stdout:\n{}stderr:\n{}", self.stdout.text(), self.stderr.text());
+            panic!(
+                "it still runs after {limit:?}; stdout:\n{}stderr:\n{}",
+                self.stdout.text(),
+                self.stderr.text()
+            );
         };
         Ended {
             code: status.unwrap().code(),
@@ -142,6 +157,7 @@ impl Output {
     }
 
     pub async fn wait_for(&self, part: &str) -> String {
-        self.wait_until(&format!("`{part}`"), |text| text.contains(part)).await
+        self.wait_until(&format!("`{part}`"), |text| text.contains(part))
+            .await
     }
 }

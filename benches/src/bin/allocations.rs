@@ -13,7 +13,9 @@ fn main() {
     const SHORT: u64 = 20_000;
     const LONG: u64 = 120_000;
     // id and username; the empty url allocates nothing.
-    let decoding = allocation_counter::measure(|| drop(black_box(serde_json::from_slice::<Friend>(BODY)))).count_total as f64;
+    let decoding =
+        allocation_counter::measure(|| drop(black_box(serde_json::from_slice::<Friend>(BODY))))
+            .count_total as f64;
     for (name, extractors) in [("loafer", false), ("loafer-extractors", true)] {
         for batch in [10, 100] {
             for concurrency in [1, 8, 64] {
@@ -33,4 +35,3 @@ fn main() {
         }
     }
 }
-

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use loafer_benches::{
     BODY, Friend, HANDLED, LAST, handle,
-    loafer::{consume, preloaded},
+    loafer::{consume, preloaded, preloaded_on_the_heap},
     raw,
     runtime::{many_threads, one_thread},
 };
@@ -28,7 +28,12 @@ fn main() {
     match arguments.as_slice() {
         ["callgrind", name, batch, count] => callgrind(name, number(batch), number(count), 1),
         ["callgrind", name, batch, count, concurrency] => {
-            callgrind(name, number(batch), number(count), number(concurrency) as usize);
+            callgrind(
+                name,
+                number(batch),
+                number(count),
+                number(concurrency) as usize,
+            );
         }
         [] => times(),
         _ => {
@@ -54,8 +59,20 @@ fn callgrind(name: &str, batch: u64, count: u64, concurrency: usize) {
             let memory = preloaded(PRELOADED, batch as usize);
             runtime.block_on(consume(&memory, concurrency, name != "loafer"));
         }
-        "raw-static" => runtime.block_on(raw::run(static_bodies(PRELOADED), batch as usize, concurrency)),
-        "raw-heap" => runtime.block_on(raw::run(heap_bodies(PRELOADED), batch as usize, concurrency)),
+        "loafer-heap" => {
+            let memory = preloaded_on_the_heap(PRELOADED, batch as usize);
+            runtime.block_on(consume(&memory, concurrency, false));
+        }
+        "raw-static" => runtime.block_on(raw::run(
+            static_bodies(PRELOADED),
+            batch as usize,
+            concurrency,
+        )),
+        "raw-heap" => runtime.block_on(raw::run(
+            heap_bodies(PRELOADED),
+            batch as usize,
+            concurrency,
+        )),
         "decode" => {
             for _ in 0..count {
                 if let Ok(friend) = serde_json::from_slice::<Friend>(black_box(BODY)) {
@@ -63,7 +80,9 @@ fn callgrind(name: &str, batch: u64, count: u64, concurrency: usize) {
                 }
             }
         }
-        _ => eprintln!("no loop `{name}`: loafer, loafer-extractors, raw-static, raw-heap, decode"),
+        _ => eprintln!(
+            "no loop `{name}`: loafer, loafer-extractors, loafer-heap, raw-static, raw-heap, decode"
+        ),
     }
 }
 
@@ -75,7 +94,9 @@ fn times() {
             for _ in 0..RUNS {
                 ours.push(timed(|| {
                     let memory = preloaded(TIMED, batch);
-                    move |runtime: &Runtime| drop(runtime.block_on(consume(&memory, concurrency, false)))
+                    move |runtime: &Runtime| {
+                        drop(runtime.block_on(consume(&memory, concurrency, false)))
+                    }
                 }));
                 theirs.push(timed(|| {
                     let bodies = static_bodies(TIMED);
@@ -116,5 +137,7 @@ fn static_bodies(messages: u64) -> Vec<Bytes> {
 
 fn heap_bodies(messages: u64) -> Vec<Bytes> {
     HANDLED.store(0, Ordering::Relaxed);
-    (0..messages).map(|_| Bytes::copy_from_slice(BODY)).collect()
+    (0..messages)
+        .map(|_| Bytes::copy_from_slice(BODY))
+        .collect()
 }

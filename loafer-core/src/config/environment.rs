@@ -15,12 +15,23 @@ pub(super) fn overlay(
 ) -> Result<(), Error> {
     for (name, value) in environment {
         // Variables of the test kit's servers are no configuration.
-        let Some(path) = name.strip_prefix(PREFIX).filter(|path| !path.starts_with("TEST_")) else { continue };
-        let fault = |what: String| Error::Config(format!("the variable `{name}` of the environment: {what}"));
+        let Some(path) = name
+            .strip_prefix(PREFIX)
+            .filter(|path| !path.starts_with("TEST_"))
+        else {
+            continue;
+        };
+        let fault = |what: String| {
+            Error::Config(format!("the variable `{name}` of the environment: {what}"))
+        };
         let levels: Vec<&str> = path.split("__").collect();
-        let (last, parents) = levels.split_last().ok_or_else(|| fault("names nothing".to_owned()))?;
+        let (last, parents) = levels
+            .split_last()
+            .ok_or_else(|| fault("names nothing".to_owned()))?;
         let keys = resolve(parents, last, routes).map_err(fault)?;
-        let (last, parents) = keys.split_last().ok_or_else(|| fault("names nothing".to_owned()))?;
+        let (last, parents) = keys
+            .split_last()
+            .ok_or_else(|| fault("names nothing".to_owned()))?;
         let at = parents.iter().fold(&mut *table, |at, key| inner(at, key));
         at.insert(last.clone(), scalar(last, &value));
     }
@@ -29,7 +40,9 @@ pub(super) fn overlay(
 
 /// The table below a key, made where there is none. A backoff may stand in the file as something else: the environment outranks it.
 fn inner<'t>(table: &'t mut Table, key: &str) -> &'t mut Table {
-    let entry = table.entry(key).or_insert_with(|| Value::Table(Table::new()));
+    let entry = table
+        .entry(key)
+        .or_insert_with(|| Value::Table(Table::new()));
     if !entry.is_table() {
         *entry = Value::Table(Table::new());
     }
@@ -43,15 +56,29 @@ fn inner<'t>(table: &'t mut Table, key: &str) -> &'t mut Table {
 fn resolve(parents: &[&str], last: &str, routes: &[&str]) -> Result<Vec<String>, String> {
     match parents {
         [] => Ok(vec![key(last, &TOP[..3], "key")?]),
-        ["ROUTES", route] => Ok(vec!["routes".into(), key(route, routes, "route")?, key(last, RouteOptions::KEYS, "key")?]),
+        ["ROUTES", route] => Ok(vec![
+            "routes".into(),
+            key(route, routes, "route")?,
+            key(last, RouteOptions::KEYS, "key")?,
+        ]),
         ["ROUTES", route, "BACKOFF"] => {
             let part = key(last, &["initial", "factor", "max", "jitter"], "key")?;
-            Ok(vec!["routes".into(), key(route, routes, "route")?, "backoff".into(), part])
+            Ok(vec![
+                "routes".into(),
+                key(route, routes, "route")?,
+                "backoff".into(),
+                part,
+            ])
         }
-        ["TOPICS", topic] => {
-            Ok(vec!["topics".into(), topic.to_lowercase().replace('_', "-"), key(last, &["name"], "key")?])
-        }
-        _ => Err("is nested in a way no key is; write LOAFER_ROUTES__ROUTE__KEY, or LOAFER_KEY".to_owned()),
+        ["TOPICS", topic] => Ok(vec![
+            "topics".into(),
+            topic.to_lowercase().replace('_', "-"),
+            key(last, &["name"], "key")?,
+        ]),
+        _ => Err(
+            "is nested in a way no key is; write LOAFER_ROUTES__ROUTE__KEY, or LOAFER_KEY"
+                .to_owned(),
+        ),
     }
 }
 
@@ -63,7 +90,9 @@ fn key(written: &str, known: &[&str], what: &str) -> Result<String, String> {
         None => {
             let forms: Vec<String> = known.iter().map(|name| form(name)).collect();
             let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
-            let near = nearest(written, &forms).map(|near| vec![near]).unwrap_or(forms);
+            let near = nearest(written, &forms)
+                .map(|near| vec![near])
+                .unwrap_or(forms);
             Err(unknown(written, &near, "", what))
         }
     }
@@ -72,13 +101,18 @@ fn key(written: &str, known: &[&str], what: &str) -> Result<String, String> {
 /// Numbers and booleans where the key takes them; everything else is text.
 fn scalar(key: &str, value: &str) -> Value {
     match key {
-        "concurrency" | "prefetch" | "max_attempts" => {
-            value.trim().parse().map_or_else(|_| Value::String(value.to_owned()), Value::Integer)
-        }
-        "factor" => value.trim().parse().map_or_else(|_| Value::String(value.to_owned()), Value::Float),
-        "jitter" | "log_bodies" => {
-            value.trim().parse().map_or_else(|_| Value::String(value.to_owned()), Value::Boolean)
-        }
+        "concurrency" | "prefetch" | "max_attempts" => value
+            .trim()
+            .parse()
+            .map_or_else(|_| Value::String(value.to_owned()), Value::Integer),
+        "factor" => value
+            .trim()
+            .parse()
+            .map_or_else(|_| Value::String(value.to_owned()), Value::Float),
+        "jitter" | "log_bodies" => value
+            .trim()
+            .parse()
+            .map_or_else(|_| Value::String(value.to_owned()), Value::Boolean),
         _ => Value::String(value.to_owned()),
     }
 }

@@ -14,7 +14,9 @@ pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
     if let Some(Value::Table(of_routes)) = table.get("routes") {
         known(of_routes, routes, "routes.", "route")?;
         for (route, options) in of_routes {
-            let Value::Table(options) = options else { continue };
+            let Value::Table(options) = options else {
+                continue;
+            };
             let at = format!("routes.{route}.");
             known(options, RouteOptions::KEYS, &at, "key")?;
             if let Some(Value::Table(backoff)) = options.get("backoff") {
@@ -24,7 +26,9 @@ pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
     }
     if let Some(Value::Table(topics)) = table.get("topics") {
         for (topic, options) in topics {
-            let Value::Table(options) = options else { continue };
+            let Value::Table(options) = options else {
+                continue;
+            };
             known(options, TOPIC, &format!("topics.{topic}."), "key")?;
         }
     }
@@ -43,14 +47,22 @@ pub(crate) fn unknown(name: &str, known: &[&str], at: &str, what: &str) -> Strin
     let hint = match nearest(name, known) {
         Some(near) => format!("; did you mean `{near}`?"),
         None if known.is_empty() => format!("; this program has no {what}"),
-        None => format!("; known: {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "; known: {}",
+            known
+                .iter()
+                .map(|name| format!("`{name}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
     };
     format!("unknown {what} `{at}{name}`{hint}")
 }
 
 /// The known name nearest to a wrong one, where one is near.
 pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distance = |known: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase());
+    let distance =
+        |known: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase());
     let near = known.iter().copied().min_by_key(|known| distance(known))?;
     (distance(near) <= (name.len() / 3).max(2)).then_some(near)
 }

@@ -66,11 +66,19 @@ impl Config {
         let path = file.map_or_else(|| PathBuf::from(FILE), Path::to_path_buf);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Error::Config(format!("the configuration `{}` can't be read: {error}", path.display()))),
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                String::new()
+            }
+            Err(error) => {
+                return Err(Error::Config(format!(
+                    "the configuration `{}` can't be read: {error}",
+                    path.display()
+                )));
+            }
         };
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
         Self::read(&text, &path.display().to_string(), environment, routes)
     }
 
@@ -94,13 +102,18 @@ impl Config {
         routes: &[&str],
     ) -> Result<Self, Error> {
         let fault = |what: String| Error::Config(format!("`{name}`: {what}"));
-        let mut table: Table = text.parse().map_err(|error: toml::de::Error| fault(error.to_string()))?;
+        let mut table: Table = text
+            .parse()
+            .map_err(|error: toml::de::Error| fault(error.to_string()))?;
         keys::check(&table, routes).map_err(fault)?;
         // Deserialized once before the environment has its say, so that a wrong value is told with its place in the file.
         toml::from_str::<Self>(text).map_err(|error| fault(error.to_string()))?;
         environment::overlay(&mut table, environment, routes)?;
         table.try_into().map_err(|error: toml::de::Error| {
-            Error::Config(format!("a variable `LOAFER_…` of the environment has a wrong value: {}", error.message()))
+            Error::Config(format!(
+                "a variable `LOAFER_…` of the environment has a wrong value: {}",
+                error.message()
+            ))
         })
     }
 
@@ -130,5 +143,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 
 fn drain<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
-    duration::parse(&text).map(Some).map_err(serde::de::Error::custom)
+    duration::parse(&text)
+        .map(Some)
+        .map_err(serde::de::Error::custom)
 }

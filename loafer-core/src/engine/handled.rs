@@ -42,7 +42,11 @@ impl Handled {
 
     /// Whether this message was handled before. It stays remembered until its ack is confirmed.
     pub(super) fn contains(&self, id: &MessageId) -> bool {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).0.contains(id)
+        self.ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .contains(id)
     }
 
     pub(super) fn forget(&self, id: &MessageId) {

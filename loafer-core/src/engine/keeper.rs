@@ -8,7 +8,14 @@ use super::{Shared, receiver::margin};
 use crate::{Provider, Renewed};
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: Duration) {
-    let mut keeper = Keeper { shared: &shared, lease, due: Vec::new(), receipts: Vec::new(), answers: Vec::new(), failing: false };
+    let mut keeper = Keeper {
+        shared: &shared,
+        lease,
+        due: Vec::new(),
+        receipts: Vec::new(),
+        answers: Vec::new(),
+        failing: false,
+    };
     loop {
         sleep(lease / 12).await;
         keeper.look();
@@ -42,7 +49,11 @@ impl<P: Provider> Keeper<'_, P> {
                 slot.lost = true;
                 ran_out.push(number);
             } else if slot.leased_until.since(now) <= self.lease / 3 {
-                let left = self.shared.capabilities.lease_ceiling.map(|most| most.saturating_sub(now.since(slot.received_at)));
+                let left = self
+                    .shared
+                    .capabilities
+                    .lease_ceiling
+                    .map(|most| most.saturating_sub(now.since(slot.received_at)));
                 let by = left.map_or(self.lease, |left| left.min(self.lease));
                 // A renewal that would not outlast the lease is left out: the ceiling is near.
                 if by > slot.leased_until.since(now) {
@@ -87,7 +98,10 @@ impl<P: Provider> Keeper<'_, P> {
             return;
         }
         let sent = shared.slots().now();
-        shared.provider.renew(&self.receipts, by, &mut self.answers).await;
+        shared
+            .provider
+            .renew(&self.receipts, by, &mut self.answers)
+            .await;
         drop(guard);
         self.receipts.clear();
 
@@ -123,8 +137,14 @@ impl<P: Provider> Shared<P> {
     fn lose(&self, slot: u32) {
         if let Some(message) = self.board().lose(slot) {
             self.slots().remove(slot);
-            self.route.stats.add(&super::RouteStats { lost: 1, ..Default::default() });
-            self.route.declined(&message, "its lease was lost before a handler was free: it comes again");
+            self.route.stats.add(&super::RouteStats {
+                lost: 1,
+                ..Default::default()
+            });
+            self.route.declined(
+                &message,
+                "its lease was lost before a handler was free: it comes again",
+            );
         }
     }
 }

@@ -61,7 +61,11 @@ impl<P: Provider> Shared<P> {
 /// Runs a route on its open provider until it is closed and has settled everything, or its time is up.
 pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     let capabilities = provider.capabilities();
-    let (receivers, settlers, lease) = (capabilities.receivers, capabilities.settlers, capabilities.lease);
+    let (receivers, settlers, lease) = (
+        capabilities.receivers,
+        capabilities.settlers,
+        capabilities.lease,
+    );
     let shared = Arc::new(Shared {
         provider,
         capabilities,

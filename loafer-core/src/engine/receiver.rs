@@ -59,7 +59,11 @@ async fn receive<P: Provider>(
     into: &mut Vec<Delivery<P::Receipt>>,
 ) -> Result<(), Error> {
     let longest = shared.capabilities.wait;
-    let wait = if shared.route.once { longest.min(ONCE) } else { longest };
+    let wait = if shared.route.once {
+        longest.min(ONCE)
+    } else {
+        longest
+    };
     let mut call = pin!(shared.provider.receive(max, wait, into));
     let answer = poll_fn(|cx| match call.as_mut().poll(cx) {
         Poll::Ready(answer) => Poll::Ready(Some(answer)),
@@ -84,21 +88,35 @@ async fn until_closed<P: Provider>(shared: &Shared<P>, wait: impl Future<Output 
 
 impl<P: Provider> Shared<P> {
     /// Gives each delivery a slot. Gives back what was handled before: it goes to the settler, not to a worker.
-    fn take_in(&self, deliveries: &mut Vec<Delivery<P::Receipt>>, jobs: &mut VecDeque<Job>) -> Vec<Done> {
+    fn take_in(
+        &self,
+        deliveries: &mut Vec<Delivery<P::Receipt>>,
+        jobs: &mut VecDeque<Job>,
+    ) -> Vec<Done> {
         let mut known = Vec::new();
         if deliveries.is_empty() {
             return known;
         }
-        self.route.stats.add(&RouteStats { received: deliveries.len() as u64, ..RouteStats::default() });
+        self.route.stats.add(&RouteStats {
+            received: deliveries.len() as u64,
+            ..RouteStats::default()
+        });
         let handled_before = !self.route.handled.is_empty();
         {
             let mut slots = self.slots();
             let now = slots.now();
-            let leased_until = self.capabilities.lease.map_or(Moment::NEVER, |lease| now.plus(lease - margin(lease)));
+            let leased_until = self
+                .capabilities
+                .lease
+                .map_or(Moment::NEVER, |lease| now.plus(lease - margin(lease)));
             for Delivery { receipt, message } in deliveries.drain(..) {
                 let slot = slots.insert(receipt, now, leased_until);
                 if handled_before && self.route.handled.contains(message.id()) {
-                    known.push(Done { slot, message, fate: Fate::Ack });
+                    known.push(Done {
+                        slot,
+                        message,
+                        fate: Fate::Ack,
+                    });
                 } else {
                     jobs.push_back(Job { slot, message });
                 }

@@ -12,11 +12,13 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{Board, Done, Handled, Job, Phase, Stats, board::{Call, Limits}, worker::Worker};
+use super::{
+    Board, Done, Handled, Job, Phase, Stats,
+    board::{Call, Limits},
+    worker::Worker,
+};
 use crate::{
-    Capabilities, Failure, Message, Metadata, Policy, Report,
-    extract::RouteName,
-    handler::Ready,
+    Capabilities, Failure, Message, Metadata, Policy, Report, extract::RouteName, handler::Ready,
 };
 
 /// How much of a body is logged where bodies are logged.
@@ -63,7 +65,15 @@ pub(crate) enum Closing {
 
 impl Route {
     pub(crate) fn new(parts: Parts, capabilities: &Capabilities) -> Self {
-        let Parts { policy, names, ready, once, log_bodies, reporters, quiet } = parts;
+        let Parts {
+            policy,
+            names,
+            ready,
+            once,
+            log_bodies,
+            reporters,
+            quiet,
+        } = parts;
         let limits = limits(&policy, capabilities);
         Self {
             policy,
@@ -138,7 +148,10 @@ impl Route {
             body = self.body_of(message),
             "message not acked"
         );
-        self.stats.add(&super::RouteStats { failed: 1, ..Default::default() });
+        self.stats.add(&super::RouteStats {
+            failed: 1,
+            ..Default::default()
+        });
         for reporter in &self.reporters {
             if catch_unwind(AssertUnwindSafe(|| reporter.failed(failure))).is_err() {
                 tracing::error!(route = %self.policy.route, "a reporter panicked: this failure was not reported");
@@ -166,14 +179,19 @@ impl Route {
     /// The body, where bodies are logged.
     fn body_of(&self, message: &Message) -> Option<String> {
         let body = &message.payload()[..message.payload().len().min(LOGGED_BODY)];
-        self.log_bodies.then(|| String::from_utf8_lossy(body).into_owned())
+        self.log_bodies
+            .then(|| String::from_utf8_lossy(body).into_owned())
     }
 }
 
 fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
     let batch = capabilities.receive_batch.max(1);
     // A call costs the same for one message as for a batch: at least a batch is leased ahead, and as much as keeps every handler busy while the next call runs.
-    let prefetch = policy.prefetch.unwrap_or_else(|| batch.max(capabilities.prefetch).max(policy.concurrency.min(10 * batch)));
+    let prefetch = policy.prefetch.unwrap_or_else(|| {
+        batch
+            .max(capabilities.prefetch)
+            .max(policy.concurrency.min(10 * batch))
+    });
     let places = policy.concurrency + prefetch;
     Limits {
         concurrency: policy.concurrency,
@@ -182,6 +200,10 @@ fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
         receivers: capabilities.receivers.max(1),
         settlers: capabilities.settlers.max(1),
         settle_batch: capabilities.settle_batch.max(1),
-        linger: if capabilities.settle_batch > 1 { capabilities.linger } else { Duration::ZERO },
+        linger: if capabilities.settle_batch > 1 {
+            capabilities.linger
+        } else {
+            Duration::ZERO
+        },
     }
 }

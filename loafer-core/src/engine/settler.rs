@@ -18,7 +18,12 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut settler = Settler::new(&shared);
     let mut linger = pin!(sleep(Duration::ZERO));
     loop {
-        poll_fn(|cx| shared.board().poll_batch(&mut settler.taken, linger.as_mut(), cx)).await;
+        poll_fn(|cx| {
+            shared
+                .board()
+                .poll_batch(&mut settler.taken, linger.as_mut(), cx)
+        })
+        .await;
         settler.settle().await;
     }
 }
@@ -57,10 +62,16 @@ impl<'s, P: Provider> Settler<'s, P> {
         while !self.batch.is_empty() {
             self.answers.clear();
             if self.acks_only {
-                self.shared.provider.settle(&self.batch, &mut self.answers).await;
+                self.shared
+                    .provider
+                    .settle(&self.batch, &mut self.answers)
+                    .await;
             } else {
                 let _renewals_wait = self.shared.renewing.lock().await;
-                self.shared.provider.settle(&self.batch, &mut self.answers).await;
+                self.shared
+                    .provider
+                    .settle(&self.batch, &mut self.answers)
+                    .await;
             }
             if self.conclude() {
                 break;
@@ -73,7 +84,10 @@ impl<'s, P: Provider> Settler<'s, P> {
                 None => self.give_up(),
             }
         }
-        self.shared.route.stats.add(&std::mem::take(&mut self.counts));
+        self.shared
+            .route
+            .stats
+            .add(&std::mem::take(&mut self.counts));
         self.shared.route.freed(places);
     }
 
@@ -84,9 +98,16 @@ impl<'s, P: Provider> Settler<'s, P> {
         self.acks_only = true;
         let mut slots = shared.slots();
         let now = slots.now();
-        for Done { slot, message, fate } in self.taken.drain(..) {
+        for Done {
+            slot,
+            message,
+            fate,
+        } in self.taken.drain(..)
+        {
             // From here on the keeper does not know it: a renewal would undo a retry delay.
-            let Some(lease) = slots.remove(slot) else { continue };
+            let Some(lease) = slots.remove(slot) else {
+                continue;
+            };
             if lease.lost || now >= lease.leased_until {
                 shared.settled_too_late(&message, matches!(fate, Fate::Ack));
                 self.counts.lost += 1;
@@ -108,7 +129,11 @@ impl<'s, P: Provider> Settler<'s, P> {
                     settlement
                 }
             };
-            self.batch.push(Settle { receipt: lease.receipt, message, settlement });
+            self.batch.push(Settle {
+                receipt: lease.receipt,
+                message,
+                settlement,
+            });
             self.ends.push(lease.leased_until);
         }
     }
@@ -121,7 +146,8 @@ impl<'s, P: Provider> Settler<'s, P> {
         let (stale, live): (Vec<_>, Vec<_>) = entries.partition(|(end, _)| now >= *end);
         for (_, entry) in stale {
             self.counts.lost += 1;
-            self.shared.settled_too_late(&entry.message, matches!(entry.settlement, Settlement::Ack));
+            self.shared
+                .settled_too_late(&entry.message, matches!(entry.settlement, Settlement::Ack));
         }
         (self.ends, self.batch) = live.into_iter().unzip();
     }
@@ -129,16 +155,25 @@ impl<'s, P: Provider> Settler<'s, P> {
     /// Reads the answers; what failed stays in the batch. True where nothing did.
     fn conclude(&mut self) -> bool {
         let answered = self.answers.len() == self.batch.len();
-        if !answered || !self.answers.iter().all(|answer| matches!(answer, Settled::Done)) {
+        if !answered
+            || !self
+                .answers
+                .iter()
+                .all(|answer| matches!(answer, Settled::Done))
+        {
             return self.conclude_partly();
         }
         if self.acks_only {
             self.counts.acked += self.batch.len() as u64;
         } else {
-            self.batch.iter().for_each(|entry| count(&mut self.counts, &entry.settlement));
+            self.batch
+                .iter()
+                .for_each(|entry| count(&mut self.counts, &entry.settlement));
         }
         if !self.shared.route.handled.is_empty() {
-            self.batch.iter().for_each(|entry| self.shared.route.handled.forget(entry.message.id()));
+            self.batch
+                .iter()
+                .for_each(|entry| self.shared.route.handled.forget(entry.message.id()));
         }
         self.ends.clear();
         self.batch.clear();
@@ -151,7 +186,11 @@ impl<'s, P: Provider> Settler<'s, P> {
         let shared = self.shared;
         let mut failed = (Vec::new(), Vec::new());
         let entries = self.ends.drain(..).zip(self.batch.drain(..));
-        let answers = self.answers.drain(..).map(Some).chain(std::iter::repeat_with(|| None));
+        let answers = self
+            .answers
+            .drain(..)
+            .map(Some)
+            .chain(std::iter::repeat_with(|| None));
         for ((end, mut entry), answer) in entries.zip(answers) {
             match answer {
                 Some(Settled::Done) => {
@@ -167,8 +206,12 @@ impl<'s, P: Provider> Settler<'s, P> {
                         &entry.message,
                         "there is no dead-letter queue to put it in: retried instead; set a redrive policy on the queue",
                     );
-                    entry.settlement = Settlement::Retry { after: shared.backoff(entry.message.attempt()) };
-                    if matches!(entry.settlement, Settlement::Retry { after: Some(_) }) || shared.capabilities.lease.is_none() {
+                    entry.settlement = Settlement::Retry {
+                        after: shared.backoff(entry.message.attempt()),
+                    };
+                    if matches!(entry.settlement, Settlement::Retry { after: Some(_) })
+                        || shared.capabilities.lease.is_none()
+                    {
                         failed.0.push(entry);
                         failed.1.push(end);
                         continue;
@@ -227,27 +270,48 @@ impl<P: Provider> Shared<P> {
             Fate::Ack => return Settlement::Ack,
             Fate::Release | Fate::Forget => return Settlement::Release,
             Fate::Nack if self.used_up(message) => {
-                return self.dead_letter(message, "attempts", "the handler returned false on its last attempt");
+                return self.dead_letter(
+                    message,
+                    "attempts",
+                    "the handler returned false on its last attempt",
+                );
             }
-            Fate::Nack => return Settlement::Retry { after: self.backoff(message.attempt()) },
+            Fate::Nack => {
+                return Settlement::Retry {
+                    after: self.backoff(message.attempt()),
+                };
+            }
             Fate::Rare(rare) => *rare,
         };
         match rare {
-            RareFate::Retry(_) if self.used_up(message) => {
-                self.dead_letter(message, "attempts", "the handler asked for a retry on its last attempt")
-            }
-            RareFate::Retry(after) => Settlement::Retry { after: Some(self.within_limits(after)) },
+            RareFate::Retry(_) if self.used_up(message) => self.dead_letter(
+                message,
+                "attempts",
+                "the handler asked for a retry on its last attempt",
+            ),
+            RareFate::Retry(after) => Settlement::Retry {
+                after: Some(self.within_limits(after)),
+            },
             RareFate::Reject(reason) => self.dead_letter(message, "rejected", &reason),
-            RareFate::Failed(FailureKind::Undecodable, reason) if self.route.policy.undecodable == Undecodable::Reject => {
+            RareFate::Failed(FailureKind::Undecodable, reason)
+                if self.route.policy.undecodable == Undecodable::Reject =>
+            {
                 self.dead_letter(message, FailureKind::Undecodable.as_str(), &reason)
             }
-            RareFate::Failed(kind, reason) if self.used_up(message) => self.dead_letter(message, kind.as_str(), &reason),
-            RareFate::Failed(..) => Settlement::Retry { after: self.backoff(message.attempt()) },
+            RareFate::Failed(kind, reason) if self.used_up(message) => {
+                self.dead_letter(message, kind.as_str(), &reason)
+            }
+            RareFate::Failed(..) => Settlement::Retry {
+                after: self.backoff(message.attempt()),
+            },
         }
     }
 
     fn used_up(&self, message: &Message) -> bool {
-        self.route.policy.max_attempts.is_some_and(|most| message.attempt() >= most)
+        self.route
+            .policy
+            .max_attempts
+            .is_some_and(|most| message.attempt() >= most)
     }
 
     fn backoff(&self, attempt: u32) -> Option<Duration> {
@@ -256,13 +320,20 @@ impl<P: Provider> Shared<P> {
     }
 
     fn within_limits(&self, delay: Duration) -> Duration {
-        self.capabilities.max_delay.map_or(delay, |most| delay.min(most))
+        self.capabilities
+            .max_delay
+            .map_or(delay, |most| delay.min(most))
     }
 
     #[cold]
     fn dead_letter(&self, message: &Message, kind: &str, reason: &str) -> Settlement {
-        let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
-        let end = (0..=reason.len().min(REASON)).rev().find(|&at| reason.is_char_boundary(at)).unwrap_or(0);
+        let now = OffsetDateTime::now_utc()
+            .format(&Rfc3339)
+            .unwrap_or_default();
+        let end = (0..=reason.len().min(REASON))
+            .rev()
+            .find(|&at| reason.is_char_boundary(at))
+            .unwrap_or(0);
         Settlement::DeadLetter(Arc::new(DeadLetter {
             event_id: message.id().to_string(),
             correlation_id: message.correlation_id().map(str::to_owned),
@@ -275,7 +346,10 @@ impl<P: Provider> Shared<P> {
             failed_at: now,
             kind: kind.to_owned(),
             reason: Some(reason[..end].to_owned()),
-            retried_from: message.headers().get(DeadLetter::RETRIED_FROM).map(str::to_owned),
+            retried_from: message
+                .headers()
+                .get(DeadLetter::RETRIED_FROM)
+                .map(str::to_owned),
         }))
     }
 
@@ -285,7 +359,10 @@ impl<P: Provider> Shared<P> {
         if handled {
             self.route.handled.remember(message.id().clone());
         }
-        self.route.declined(message, "its lease ran out before it was settled: nothing was sent, it comes again");
+        self.route.declined(
+            message,
+            "its lease ran out before it was settled: nothing was sent, it comes again",
+        );
     }
 
     /// The lease was not ours any more. A message that was handled is remembered, and acked when it comes again.
@@ -306,7 +383,11 @@ impl<P: Provider> Shared<P> {
 
     #[cold]
     fn settle_failed(&self, message: &Message, settlement: &Settlement, error: &crate::Error) {
-        let (route, queue, message_id) = (&self.route.policy.route, &self.route.policy.queue, message.id());
+        let (route, queue, message_id) = (
+            &self.route.policy.route,
+            &self.route.policy.queue,
+            message.id(),
+        );
         if self.route.went(false) {
             tracing::error!(%route, %queue, %message_id, ?settlement, %error, "settling failed: trying again");
         } else {

@@ -41,7 +41,11 @@ pub(super) struct Slot<R> {
 
 impl<R> Default for Slots<R> {
     fn default() -> Self {
-        Self { entries: Vec::new(), free: Vec::new(), began: Instant::now() }
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            began: Instant::now(),
+        }
     }
 }
 
@@ -51,7 +55,12 @@ impl<R> Slots<R> {
     }
 
     pub(super) fn insert(&mut self, receipt: R, received_at: Moment, leased_until: Moment) -> u32 {
-        let slot = Some(Slot { receipt, leased_until, received_at, lost: false });
+        let slot = Some(Slot {
+            receipt,
+            leased_until,
+            received_at,
+            lost: false,
+        });
         match self.free.pop() {
             Some(number) => {
                 self.entries[number as usize] = slot;
@@ -75,6 +84,9 @@ impl<R> Slots<R> {
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Slot<R>)> {
-        self.entries.iter_mut().enumerate().filter_map(|(number, slot)| Some((number as u32, slot.as_mut()?)))
+        self.entries
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(number, slot)| Some((number as u32, slot.as_mut()?)))
     }
 }

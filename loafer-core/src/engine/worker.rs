@@ -115,7 +115,10 @@ impl Worker {
 
     fn hand_back(&mut self, slot: u32, cx: &Context<'_>) {
         self.most = 1;
-        let call = self.route.board.hand_back(self.number, slot, &mut self.outcomes, &mut self.chunk, cx);
+        let call =
+            self.route
+                .board
+                .hand_back(self.number, slot, &mut self.outcomes, &mut self.chunk, cx);
         self.route.answer(call);
     }
 
@@ -158,11 +161,15 @@ impl Worker {
             Said::Rare(rare) => match *rare {
                 Rare::Failed(kind, error) => return self.fail(message, kind, error),
                 Rare::Retry(after) => {
-                    self.route.declined(message, &format!("the handler asked for a retry after {after:?}"));
+                    self.route.declined(
+                        message,
+                        &format!("the handler asked for a retry after {after:?}"),
+                    );
                     Fate::Rare(Box::new(RareFate::Retry(after)))
                 }
                 Rare::Reject(reason) => {
-                    self.route.declined(message, &format!("the handler rejected it: {reason}"));
+                    self.route
+                        .declined(message, &format!("the handler rejected it: {reason}"));
                     Fate::Rare(Box::new(RareFate::Reject(reason.into_owned())))
                 }
             },
@@ -171,11 +178,16 @@ impl Worker {
 
     #[cold]
     fn fail(&mut self, message: &Message, kind: FailureKind, error: BoxError) -> Judged {
-        let failure = Failure::new(kind, error, message.clone()).with_metadata(self.route.metadata_of(message));
+        let failure = Failure::new(kind, error, message.clone())
+            .with_metadata(self.route.metadata_of(message));
         let reason = failure.reason();
         self.span.in_scope(|| self.route.failed(&failure));
         match &self.route.ready.on_error {
-            Some(on_error) => Judged::Ask(Box::new(Failed { kind, reason, answer: on_error(failure) })),
+            Some(on_error) => Judged::Ask(Box::new(Failed {
+                kind,
+                reason,
+                answer: on_error(failure),
+            })),
             None => Judged::Settle(Fate::failed(kind, reason)),
         }
     }
@@ -193,7 +205,9 @@ impl Worker {
     }
 
     fn arm_timeout(&mut self) {
-        let Some(after) = self.route.policy.timeout else { return };
+        let Some(after) = self.route.policy.timeout else {
+            return;
+        };
         let deadline = tokio::time::Instant::now() + after;
         match &mut self.timeout {
             Some(timeout) => timeout.as_mut().reset(deadline),
@@ -208,9 +222,16 @@ impl Worker {
             return self.conclude(job, judged);
         }
         let judged = if self.cancelled.swap(false, Ordering::Acquire) {
-            self.route.declined(&job.message, "cancelled: its lease was lost, or the time to drain is over");
+            self.route.declined(
+                &job.message,
+                "cancelled: its lease was lost, or the time to drain is over",
+            );
             Judged::Settle(Fate::Forget)
-        } else if self.timeout.as_mut().is_some_and(|timeout| timeout.as_mut().poll(cx).is_ready()) {
+        } else if self
+            .timeout
+            .as_mut()
+            .is_some_and(|timeout| timeout.as_mut().poll(cx).is_ready())
+        {
             let after = humantime::format_duration(self.route.policy.timeout.unwrap_or_default());
             let error = format!("the handler took longer than the route's `timeout` of {after}");
             self.fail(&job.message, FailureKind::Timeout, error.into())
@@ -218,7 +239,11 @@ impl Worker {
             self.stage = Stage::Running(job);
             return Poll::Pending;
         };
-        if self.place.cancel() { self.conclude(job, judged) } else { self.outlast(job, judged, cx) }
+        if self.place.cancel() {
+            self.conclude(job, judged)
+        } else {
+            self.outlast(job, judged, cx)
+        }
     }
 
     /// Waits for a blocking handler that can't be cancelled; what it says is ignored.
@@ -244,7 +269,10 @@ impl Worker {
             Fate::Nack => Fate::failed(failed.kind, failed.reason),
             Fate::Rare(rare) => match *rare {
                 RareFate::Failed(_, reason) => {
-                    self.route.declined(&job.message, &format!("the route's `on_error` failed too: {reason}"));
+                    self.route.declined(
+                        &job.message,
+                        &format!("the route's `on_error` failed too: {reason}"),
+                    );
                     Fate::failed(failed.kind, failed.reason)
                 }
                 rare => Fate::Rare(Box::new(rare)),
@@ -266,7 +294,13 @@ impl Future for Worker {
                     // A handler that never waits must not keep its thread from the route's other tasks.
                     let budget = ready!(coop::poll_proceed(cx));
                     let board = &this.route.board;
-                    let (step, call) = board.exchange(this.number, &mut this.outcomes, &mut this.chunk, this.most, cx);
+                    let (step, call) = board.exchange(
+                        this.number,
+                        &mut this.outcomes,
+                        &mut this.chunk,
+                        this.most,
+                        cx,
+                    );
                     this.route.answer(call);
                     match ready!(step) {
                         Step::Work => this.run_chunk(cx),

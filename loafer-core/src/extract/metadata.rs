@@ -30,13 +30,23 @@ impl Metadata {
     /// The metadata of this message, on a route and a queue called `test`.
     pub fn new(message: Message) -> Self {
         static TEST: LazyLock<Arc<RouteName>> = LazyLock::new(|| {
-            Arc::new(RouteName { route: "test".into(), queue: "test".into(), handler: "test" })
+            Arc::new(RouteName {
+                route: "test".into(),
+                queue: "test".into(),
+                handler: "test",
+            })
         });
-        Self { message, names: TEST.clone() }
+        Self {
+            message,
+            names: TEST.clone(),
+        }
     }
 
     pub(crate) fn of(message: &Message, names: &Arc<RouteName>) -> Self {
-        Self { message: message.clone(), names: names.clone() }
+        Self {
+            message: message.clone(),
+            names: names.clone(),
+        }
     }
 
     /// Which delivery this is: 1 on the first.

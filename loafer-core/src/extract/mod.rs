@@ -79,7 +79,11 @@ pub(crate) struct RouteName {
 
 impl<'m> Context<'m> {
     pub(crate) fn new(message: &'m Message, raw: &'m Message, route: &'m Arc<RouteName>) -> Self {
-        Self { message, raw, route }
+        Self {
+            message,
+            raw,
+            route,
+        }
     }
 
     /// The message, its envelope opened.

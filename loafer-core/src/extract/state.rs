@@ -74,7 +74,9 @@ impl<S: Shareable> FromContext for State<S> {
     fn needs(app: &App) -> Result<Arc<S>, Missing> {
         app.shared::<S>().ok_or_else(|| {
             let name = type_name::<S>();
-            Missing::new(format!("there is no state of type `{name}`: give it in `setup`, as `app.state(value)`"))
+            Missing::new(format!(
+                "there is no state of type `{name}`: give it in `setup`, as `app.state(value)`"
+            ))
         })
     }
 

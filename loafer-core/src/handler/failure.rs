@@ -19,7 +19,12 @@ impl Failure {
     /// A failure made by hand, for the unit test of an `on_error`.
     pub fn new(kind: FailureKind, error: impl Into<BoxError>, message: Message) -> Self {
         let metadata = Metadata::new(message.clone());
-        Self { kind, error: Arc::from(error.into()), message, metadata }
+        Self {
+            kind,
+            error: Arc::from(error.into()),
+            message,
+            metadata,
+        }
     }
 
     pub(crate) fn with_metadata(mut self, metadata: Metadata) -> Self {

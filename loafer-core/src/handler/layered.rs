@@ -56,16 +56,28 @@ pub(crate) type LayerFn = Arc<dyn Fn(HandlerService) -> HandlerService + Send + 
 pub(crate) fn erased<L>(layer: L) -> LayerFn
 where
     L: Layer<HandlerService> + Send + Sync + 'static,
-    L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send> + Send + 'static,
+    L::Service:
+        Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send> + Send + 'static,
 {
     Arc::new(move |inner| BoxService::new(layer.layer(inner).map_err(Into::into)))
 }
 
 /// A place whose calls go through the layers, the first of them outermost.
-pub(super) fn place(inner: Box<dyn Place>, names: &Arc<RouteName>, layers: &[LayerFn]) -> Box<dyn Place> {
+pub(super) fn place(
+    inner: Box<dyn Place>,
+    names: &Arc<RouteName>,
+    layers: &[LayerFn],
+) -> Box<dyn Place> {
     let handler: HandlerService = BoxService::new(Innermost(Arc::new(Mutex::new(inner))));
-    let service = layers.iter().rev().fold(handler, |inner, layer| layer(inner));
-    Box::new(LayeredPlace { service, names: names.clone(), stage: Stage::Idle })
+    let service = layers
+        .iter()
+        .rev()
+        .fold(handler, |inner, layer| layer(inner));
+    Box::new(LayeredPlace {
+        service,
+        names: names.clone(),
+        stage: Stage::Idle,
+    })
 }
 
 /// The handler's place as a service. A layer may call it again before an earlier call ended; the lock is then contended by nobody but
@@ -82,7 +94,11 @@ impl Service<Request> for Innermost {
     }
 
     fn call(&mut self, request: Request) -> Call {
-        Call { place: self.0.clone(), message: Some(request.message), ended: false }
+        Call {
+            place: self.0.clone(),
+            message: Some(request.message),
+            ended: false,
+        }
     }
 }
 
@@ -112,7 +128,10 @@ impl Future for Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if !self.ended && self.message.is_none() {
-            self.place.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+            self.place
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .cancel();
         }
     }
 }
@@ -163,7 +182,10 @@ impl LayeredPlace {
 
 impl Place for LayeredPlace {
     fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        self.stage = Stage::Waiting(Request { message, names: self.names.clone() });
+        self.stage = Stage::Waiting(Request {
+            message,
+            names: self.names.clone(),
+        });
         self.poll(cx)
     }
 

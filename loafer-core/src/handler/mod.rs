@@ -8,7 +8,8 @@ mod place;
 use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
 
 use crate::{
-    Context, Envelope, FailureKind, FromContext, IntoOutcome, Message, Rejection, TranslateError, Verdict, extract::RouteName,
+    Context, Envelope, FailureKind, FromContext, IntoOutcome, Message, Rejection, TranslateError,
+    Verdict, extract::RouteName,
 };
 
 pub use self::{
@@ -31,7 +32,9 @@ pub struct Env<T, N> {
 
 impl<T, N> fmt::Debug for Env<T, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Env").field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("Env")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,12 +83,16 @@ pub fn refused(rejection: Rejection) -> Verdict {
 }
 
 /// Makes an argument for one message.
-pub(crate) fn extract<E: FromContext>(needs: &E::Needs, context: &Context<'_>) -> Result<E, Verdict> {
+pub(crate) fn extract<E: FromContext>(
+    needs: &E::Needs,
+    context: &Context<'_>,
+) -> Result<E, Verdict> {
     E::from_context(needs, context).map_err(refused)
 }
 
 /// A route's own error handler.
-pub(crate) type OnError = Arc<dyn Fn(Failure) -> Pin<Box<dyn Future<Output = Verdict> + Send>> + Send + Sync>;
+pub(crate) type OnError =
+    Arc<dyn Fn(Failure) -> Pin<Box<dyn Future<Output = Verdict> + Send>> + Send + Sync>;
 
 pub(crate) fn on_error<F, Fut>(handler: F) -> OnError
 where

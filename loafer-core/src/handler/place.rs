@@ -40,7 +40,9 @@ pub struct Ready {
 
 impl fmt::Debug for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ready").field("on_error", &self.on_error.is_some()).finish_non_exhaustive()
+        f.debug_struct("Ready")
+            .field("on_error", &self.on_error.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,9 +59,16 @@ impl Ready {
         let shared = Arc::new((translator, needs));
         let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
             let env = Arc::new(Env::new(shared.clone(), names.clone()));
-            Box::new(FuturePlace { env, call: call.clone(), running: Box::pin(None) })
+            Box::new(FuturePlace {
+                env,
+                call: call.clone(),
+                running: Box::pin(None),
+            })
         };
-        Self { make: Arc::new(make), on_error: None }
+        Self {
+            make: Arc::new(make),
+            on_error: None,
+        }
     }
 
     /// A plain handler: runs on the blocking pool.
@@ -73,9 +82,16 @@ impl Ready {
         let shared = Arc::new((translator, needs));
         let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
             let env = Arc::new(Env::new(shared.clone(), names.clone()));
-            Box::new(BlockingPlace { env, call: call.clone(), running: None })
+            Box::new(BlockingPlace {
+                env,
+                call: call.clone(),
+                running: None,
+            })
         };
-        Self { make: Arc::new(make), on_error: None }
+        Self {
+            make: Arc::new(make),
+            on_error: None,
+        }
     }
 
     /// The same with a function that is asked what becomes of failures.
@@ -96,7 +112,10 @@ impl Ready {
             return self;
         }
         let (inner, layers) = (self.make, layers.to_vec());
-        Self { make: Arc::new(move |names| layered::place(inner(names), names, &layers)), on_error: self.on_error }
+        Self {
+            make: Arc::new(move |names| layered::place(inner(names), names, &layers)),
+            on_error: self.on_error,
+        }
     }
 
     pub(crate) fn place(&self, names: &Arc<RouteName>) -> Box<dyn Place> {
@@ -116,8 +135,11 @@ where
     Fut: Future<Output = Result<Verdict, Verdict>>,
 {
     fn poll_running(running: Pin<&mut Option<Fut>>, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let Some(call) = running.as_pin_mut() else { return Poll::Ready(Verdict::NACK) };
-        call.poll(cx).map(|said| said.unwrap_or_else(|verdict| verdict))
+        let Some(call) = running.as_pin_mut() else {
+            return Poll::Ready(Verdict::NACK);
+        };
+        call.poll(cx)
+            .map(|said| said.unwrap_or_else(|verdict| verdict))
     }
 }
 
@@ -130,7 +152,8 @@ where
 {
     fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         caught(|| {
-            self.running.set(Some((self.call)(self.env.clone(), message)));
+            self.running
+                .set(Some((self.call)(self.env.clone(), message)));
             Self::poll_running(self.running.as_mut(), cx)
         })
     }
@@ -159,13 +182,21 @@ where
     F: Fn(&Env<T, N>, &Message) -> Result<Verdict, Verdict> + Clone + Send + Sync + 'static,
 {
     fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let (env, call, span) = (self.env.clone(), self.call.clone(), tracing::Span::current());
-        self.running = Some(tokio::task::spawn_blocking(move || span.in_scope(|| call(&env, &message))));
+        let (env, call, span) = (
+            self.env.clone(),
+            self.call.clone(),
+            tracing::Span::current(),
+        );
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            span.in_scope(|| call(&env, &message))
+        }));
         self.poll(cx)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let Some(running) = &mut self.running else { return Poll::Ready(Verdict::NACK) };
+        let Some(running) = &mut self.running else {
+            return Poll::Ready(Verdict::NACK);
+        };
         let said = ready!(Pin::new(running).poll(cx));
         self.running = None;
         Poll::Ready(match said {
@@ -192,5 +223,11 @@ pub(crate) fn caught(poll: impl FnOnce() -> Poll<Verdict>) -> Poll<Verdict> {
 fn panicked(panic: &(dyn Any + Send)) -> Verdict {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Verdict::failed(FailureKind::Panic, format!("the handler panicked: {}", text.unwrap_or("with no message")))
+    Verdict::failed(
+        FailureKind::Panic,
+        format!(
+            "the handler panicked: {}",
+            text.unwrap_or("with no message")
+        ),
+    )
 }

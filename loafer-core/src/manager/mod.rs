@@ -134,7 +134,10 @@ impl ManagerBuilder {
 
     /// The names of the routes, for the configuration to be read against.
     pub fn route_names(&self) -> Vec<String> {
-        self.routes.iter().map(|route| route.name().to_owned()).collect()
+        self.routes
+            .iter()
+            .map(|route| route.name().to_owned())
+            .collect()
     }
 
     /// Checks that it can work, and plans it.
@@ -173,11 +176,19 @@ impl Manager {
         join_all(self.plans.iter().map(async |plan| {
             let found = match run::open(plan, self.open).await {
                 Ok(()) => plan.provider.check(&plan.policy).await,
-                Err(error) => vec![Finding { level: Level::Problem, text: error.to_string() }],
+                Err(error) => vec![Finding {
+                    level: Level::Problem,
+                    text: error.to_string(),
+                }],
             };
             let missing = plan.route.ready(&self.app).and_then(Result::err);
-            let missing = missing.map(|missing| Finding::problem(format!("handler `{}`: {missing}", plan.route.handler)));
-            (plan.policy.route.clone(), missing.into_iter().chain(found).collect())
+            let missing = missing.map(|missing| {
+                Finding::problem(format!("handler `{}`: {missing}", plan.route.handler))
+            });
+            (
+                plan.policy.route.clone(),
+                missing.into_iter().chain(found).collect(),
+            )
         }))
         .await
     }
@@ -196,15 +207,31 @@ impl Manager {
     /// # Errors
     ///
     /// Where there is no such route, or the broker did not confirm.
-    pub async fn publish(&self, route: &str, message: crate::Message) -> Result<crate::MessageId, Error> {
+    pub async fn publish(
+        &self,
+        route: &str,
+        message: crate::Message,
+    ) -> Result<crate::MessageId, Error> {
         let plan = self.plans.iter().find(|plan| plan.policy.route == route);
-        let Some(plan) = plan else { return Err(running::no_route(route, self.plans.iter().map(|plan| &*plan.policy.route))) };
-        running::publish(&*plan.broker.publisher(), plan.broker.queue_topic(&plan.policy.queue), message).await
+        let Some(plan) = plan else {
+            return Err(running::no_route(
+                route,
+                self.plans.iter().map(|plan| &*plan.policy.route),
+            ));
+        };
+        running::publish(
+            &*plan.broker.publisher(),
+            plan.broker.queue_topic(&plan.policy.queue),
+            message,
+        )
+        .await
     }
 }
 
 impl std::fmt::Debug for Manager {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Manager").field("routes", &self.routes()).finish_non_exhaustive()
+        f.debug_struct("Manager")
+            .field("routes", &self.routes())
+            .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,14 @@ use crate::{App, Config, Error, Policy, Route, Source, config::unknown, extract:
 const DRAIN: Duration = Duration::from_secs(25);
 
 pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
-    let ManagerBuilder { app, routes, config, only, open, once } = builder;
+    let ManagerBuilder {
+        app,
+        routes,
+        config,
+        only,
+        open,
+        once,
+    } = builder;
     let mut faults = faults(&routes, &app, &only);
     let mut plans = Vec::new();
     for route in routes {
@@ -25,15 +32,28 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
     if let Some(error) = combined(faults) {
         return Err(error);
     }
-    app.bus.rename(config.topics.iter().filter_map(|(topic, options)| Some((topic.clone(), options.name.clone()?))));
-    Ok(Manager { app, plans, config, open, once })
+    app.bus.rename(
+        config
+            .topics
+            .iter()
+            .filter_map(|(topic, options)| Some((topic.clone(), options.name.clone()?))),
+    );
+    Ok(Manager {
+        app,
+        plans,
+        config,
+        open,
+        once,
+    })
 }
 
 fn plan_route(route: Route, app: &App, config: &Config) -> Result<Plan, String> {
     let name = route.name().to_owned();
     let options = [app.options.get(&name), config.routes.get(&name)];
     let options = options.into_iter().flatten().cloned();
-    let options = options.fold(route.options.clone(), |weaker, stronger| weaker.overridden_by(stronger));
+    let options = options.fold(route.options.clone(), |weaker, stronger| {
+        weaker.overridden_by(stronger)
+    });
     if let Some(fault) = options.fault() {
         return Err(format!("route `{name}`: {fault}"));
     }
@@ -45,9 +65,22 @@ fn plan_route(route: Route, app: &App, config: &Config) -> Result<Plan, String> 
         app: config.app.clone(),
         ..Source::new(&name, &policy.queue)
     };
-    let provider = broker.provider(&source).map_err(|error| format!("route `{name}`: {error}"))?;
-    let names = RouteName { route: name.as_str().into(), queue: policy.queue.as_str().into(), handler: route.handler };
-    Ok(Plan { policy, names: Arc::new(names), kind, broker, provider, route })
+    let provider = broker
+        .provider(&source)
+        .map_err(|error| format!("route `{name}`: {error}"))?;
+    let names = RouteName {
+        route: name.as_str().into(),
+        queue: policy.queue.as_str().into(),
+        handler: route.handler,
+    };
+    Ok(Plan {
+        policy,
+        names: Arc::new(names),
+        kind,
+        broker,
+        provider,
+        route,
+    })
 }
 
 /// What is wrong with the routes as a whole.
@@ -67,9 +100,14 @@ fn faults(routes: &[Route], app: &App, only: &[String]) -> Vec<String> {
     let names: Vec<&str> = by_name.keys().copied().collect();
     for (name, same) in &by_name {
         if let [_, _, ..] = same.as_slice() {
-            let handlers = same.iter().map(|route| format!("`{}` ({}:{})", route.handler, route.place.0, route.place.1));
+            let handlers = same
+                .iter()
+                .map(|route| format!("`{}` ({}:{})", route.handler, route.place.0, route.place.1));
             let handlers = handlers.collect::<Vec<_>>().join(" and ");
-            faults.push(format!("route `{name}` has {} handlers, {handlers}: give each a route of its own", same.len()));
+            faults.push(format!(
+                "route `{name}` has {} handlers, {handlers}: give each a route of its own",
+                same.len()
+            ));
         }
     }
     for name in only.iter().map(String::as_str).chain(app.named_routes()) {
@@ -83,7 +121,12 @@ fn faults(routes: &[Route], app: &App, only: &[String]) -> Vec<String> {
 /// All reasons in one error, each once.
 pub(super) fn combined(mut faults: Vec<String>) -> Option<Error> {
     let mut seen = Vec::new();
-    faults.retain(|fault| !seen.contains(fault) && { seen.push(fault.clone()); true });
+    faults.retain(|fault| {
+        !seen.contains(fault) && {
+            seen.push(fault.clone());
+            true
+        }
+    });
     match faults.as_slice() {
         [] => None,
         [fault] => Some(Error::Start(fault.clone())),

@@ -9,7 +9,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use super::{Manager, Plan, Running, plan::combined, running::{Ended, Inner, RouteAtWork, Stop}};
+use super::{
+    Manager, Plan, Running,
+    plan::combined,
+    running::{Ended, Inner, RouteAtWork, Stop},
+};
 use crate::{
     BoxError, Error, Open,
     app::Hook,
@@ -26,12 +30,24 @@ const OPEN: Duration = Duration::from_secs(12);
 const FLUSH: Duration = Duration::from_secs(2);
 
 pub(super) async fn open(plan: &Plan, mode: Open) -> Result<(), Error> {
-    let late = |_| Error::Timeout { what: "opening", queue: plan.policy.queue.clone(), after: OPEN };
-    timeout(OPEN, plan.provider.open(mode)).await.map_err(late)?
+    let late = |_| Error::Timeout {
+        what: "opening",
+        queue: plan.policy.queue.clone(),
+        after: OPEN,
+    };
+    timeout(OPEN, plan.provider.open(mode))
+        .await
+        .map_err(late)?
 }
 
 pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
-    let Manager { app, plans, config, open: mode, once } = manager;
+    let Manager {
+        app,
+        plans,
+        config,
+        open: mode,
+        once,
+    } = manager;
     let handlers = ready(&plans, &app)?;
     open_all(&plans, mode).await?;
 
@@ -40,7 +56,10 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let mut work = JoinSet::new();
     let mut publishers: Vec<(&'static str, Arc<dyn DynPublisher>)> = Vec::new();
     for (plan, ready) in plans.into_iter().zip(handlers) {
-        let publisher = match publishers.iter().find(|(name, _)| *name == plan.kind.name()) {
+        let publisher = match publishers
+            .iter()
+            .find(|(name, _)| *name == plan.kind.name())
+        {
             Some((_, publisher)) => publisher.clone(),
             None => {
                 let publisher = plan.broker.publisher();
@@ -59,18 +78,41 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         };
         let source = plan.broker.queue_topic(&parts.policy.queue);
         let engine = Arc::new(Route::new(parts, &plan.provider.capabilities()));
-        routes.push(RouteAtWork { engine: engine.clone(), publisher, source, provider: plan.kind.name() });
+        routes.push(RouteAtWork {
+            engine: engine.clone(),
+            publisher,
+            source,
+            provider: plan.kind.name(),
+        });
         work.spawn(plan.provider.run(engine));
     }
     if let Some((_, publisher)) = publishers.first() {
         app.bus.connect(publisher.clone());
     }
 
-    let drain = routes.iter().map(|route| route.engine.policy.drain).max().unwrap_or_default();
-    let inner = Arc::new(Inner { routes, quiet, stop: watch::channel(Stop::No).0, ended: watch::channel(None).0 });
+    let drain = routes
+        .iter()
+        .map(|route| route.engine.policy.drain)
+        .max()
+        .unwrap_or_default();
+    let inner = Arc::new(Inner {
+        routes,
+        quiet,
+        stop: watch::channel(Stop::No).0,
+        ended: watch::channel(None).0,
+    });
     let running = Running::new(inner.clone());
-    let publishers = publishers.into_iter().map(|(_, publisher)| publisher).collect();
-    let end = End { on_stop: app.on_stop.clone(), publishers, reporters: app.reporters.clone(), drain, once };
+    let publishers = publishers
+        .into_iter()
+        .map(|(_, publisher)| publisher)
+        .collect();
+    let end = End {
+        on_stop: app.on_stop.clone(),
+        publishers,
+        reporters: app.reporters.clone(),
+        drain,
+        once,
+    };
     // Subscribed before anybody can ask it to stop.
     let stop = inner.stop.subscribe();
     tokio::spawn(supervise(inner, work, stop, end));
@@ -93,8 +135,12 @@ fn ready(plans: &[Plan], app: &crate::App) -> Result<Vec<Ready>, Error> {
         let (route, handler) = (plan.route.name(), plan.route.handler);
         match plan.route.ready(app) {
             Some(Ok(ready)) => handlers.push(ready),
-            Some(Err(missing)) => faults.push(format!("handler `{handler}` of route `{route}`: {missing}")),
-            None => faults.push(format!("route `{route}` has no handler: give it one with `Route::handler`")),
+            Some(Err(missing)) => {
+                faults.push(format!("handler `{handler}` of route `{route}`: {missing}"))
+            }
+            None => faults.push(format!(
+                "route `{route}` has no handler: give it one with `Route::handler`"
+            )),
         }
     }
     combined(faults).map_or(Ok(handlers), Err)
@@ -103,13 +149,17 @@ fn ready(plans: &[Plan], app: &crate::App) -> Result<Vec<Ready>, Error> {
 async fn open_all(plans: &[Plan], mode: Open) -> Result<(), Error> {
     let opened = plans.iter().map(|plan| Box::pin(open(plan, mode)));
     let faults = join_all(opened).await.into_iter().zip(plans);
-    let faults = faults.filter_map(|(answer, plan)| Some(format!("route `{}`: {}", plan.policy.route, answer.err()?)));
+    let faults = faults.filter_map(|(answer, plan)| {
+        Some(format!("route `{}`: {}", plan.policy.route, answer.err()?))
+    });
     combined(faults.collect()).map_or(Ok(()), Err)
 }
 
 /// Runs a hook; a panic is an error of it.
 async fn guarded(hook: &Hook, running: &Running) -> Result<(), BoxError> {
-    let ran = AssertUnwindSafe(async { hook(running.clone()).await }).catch_unwind().await;
+    let ran = AssertUnwindSafe(async { hook(running.clone()).await })
+        .catch_unwind()
+        .await;
     ran.unwrap_or_else(|_| Err("it panicked".into()))
 }
 
@@ -123,7 +173,12 @@ struct End {
 }
 
 /// Waits for the routes; passes on that they are to stop, and that their time is up.
-async fn supervise(inner: Arc<Inner>, mut work: JoinSet<()>, mut stop: watch::Receiver<Stop>, end: End) {
+async fn supervise(
+    inner: Arc<Inner>,
+    mut work: JoinSet<()>,
+    mut stop: watch::Receiver<Stop>,
+    end: End,
+) {
     let mut deadline = None;
     let mut clean = true;
     loop {
@@ -169,8 +224,14 @@ async fn supervise(inner: Arc<Inner>, mut work: JoinSet<()>, mut stop: watch::Re
         publisher.close().await;
     }
     if !end.reporters.is_empty() {
-        let flush = move || end.reporters.iter().for_each(|reporter| reporter.flush(FLUSH));
+        let flush = move || {
+            end.reporters
+                .iter()
+                .for_each(|reporter| reporter.flush(FLUSH))
+        };
         clean &= tokio::task::spawn_blocking(flush).await.is_ok();
     }
-    inner.ended.send_replace(Some(if clean { Ended::Clean } else { Ended::Unclean }));
+    inner
+        .ended
+        .send_replace(Some(if clean { Ended::Clean } else { Ended::Unclean }));
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    Error, Message, MessageId, RouteStats, Topic, config::unknown, engine::Route, publisher::DynPublisher,
+    Error, Message, MessageId, RouteStats, Topic, config::unknown, engine::Route,
+    publisher::DynPublisher,
 };
 
 /// A handle to a running program: stops it, watches it, publishes to its routes. Cheap to clone; dropping it stops nothing.
@@ -55,7 +56,9 @@ impl Running {
     /// Stops: receives no more, releases what has not started, lets running handlers finish to the `drain` deadline. Returns at once; wait for
     /// [`ended`](Self::ended).
     pub fn shutdown(&self) {
-        self.inner.stop.send_modify(|stop| *stop = (*stop).max(Stop::Drain));
+        self.inner
+            .stop
+            .send_modify(|stop| *stop = (*stop).max(Stop::Drain));
     }
 
     /// Stops now: what runs is cancelled and not acked.
@@ -78,7 +81,10 @@ impl Running {
 
     /// Whether every route's last call to its broker went through: readiness.
     pub fn is_ready(&self) -> bool {
-        self.inner.routes.iter().all(|route| route.engine.is_healthy())
+        self.inner
+            .routes
+            .iter()
+            .all(|route| route.engine.is_healthy())
     }
 
     /// The counts of a route.
@@ -88,7 +94,10 @@ impl Running {
 
     /// The names of its routes.
     pub fn routes(&self) -> impl Iterator<Item = &str> {
-        self.inner.routes.iter().map(|route| &*route.engine.policy.route)
+        self.inner
+            .routes
+            .iter()
+            .map(|route| &*route.engine.policy.route)
     }
 
     /// The queue of a route, as configured.
@@ -103,7 +112,11 @@ impl Running {
 
     /// Messages leased and not yet settled, of all routes.
     pub fn held(&self) -> usize {
-        self.inner.routes.iter().map(|route| route.engine.held()).sum()
+        self.inner
+            .routes
+            .iter()
+            .map(|route| route.engine.held())
+            .sum()
     }
 
     /// Puts a message on a route's own queue; returns once the broker confirmed it.
@@ -112,7 +125,9 @@ impl Running {
     ///
     /// Where there is no such route, or the broker did not confirm.
     pub async fn publish(&self, route: &str, message: Message) -> Result<MessageId, Error> {
-        let Some(at_work) = self.find(route) else { return Err(no_route(route, self.routes())) };
+        let Some(at_work) = self.find(route) else {
+            return Err(no_route(route, self.routes()));
+        };
         publish(&*at_work.publisher, at_work.source.clone(), message).await
     }
 
@@ -128,7 +143,10 @@ impl Running {
     }
 
     fn find(&self, route: &str) -> Option<&RouteAtWork> {
-        self.inner.routes.iter().find(|known| known.engine.policy.route == route)
+        self.inner
+            .routes
+            .iter()
+            .find(|known| known.engine.policy.route == route)
     }
 }
 
@@ -137,14 +155,25 @@ pub(super) fn no_route<'n>(route: &str, known: impl Iterator<Item = &'n str>) ->
     Error::Config(unknown(route, &known, "", "route"))
 }
 
-pub(super) async fn publish(publisher: &dyn DynPublisher, topic: Topic, message: Message) -> Result<MessageId, Error> {
+pub(super) async fn publish(
+    publisher: &dyn DynPublisher,
+    topic: Topic,
+    message: Message,
+) -> Result<MessageId, Error> {
     let answers = publisher.publish(&topic, &[message.into()]).await;
-    let none = || Error::Unreachable { what: "publish", queue: topic.to_string(), cause: "no answer".into(), source: None };
+    let none = || Error::Unreachable {
+        what: "publish",
+        queue: topic.to_string(),
+        cause: "no answer".into(),
+        source: None,
+    };
     answers.into_iter().next().ok_or_else(none)?
 }
 
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Running").field("routes", &self.routes().collect::<Vec<_>>()).finish_non_exhaustive()
+        f.debug_struct("Running")
+            .field("routes", &self.routes().collect::<Vec<_>>())
+            .finish_non_exhaustive()
     }
 }

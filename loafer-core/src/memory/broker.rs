@@ -39,7 +39,11 @@ impl Exchange {
             return queue.clone();
         }
         let queue = Arc::new(Queue::new(name, options.max_receives, self.emptied.clone()));
-        self.state().queues.entry(name.to_owned()).or_insert(queue).clone()
+        self.state()
+            .queues
+            .entry(name.to_owned())
+            .or_insert(queue)
+            .clone()
     }
 
     pub(super) fn subscribe(&self, topic: &str, queue: &Arc<Queue>) {
@@ -70,12 +74,19 @@ impl Exchange {
 
     pub(super) fn published(&self, topic: &str) -> Vec<Message> {
         let state = self.state();
-        let of_topic = state.published.iter().flatten().filter(|(to, _)| to == topic);
+        let of_topic = state
+            .published
+            .iter()
+            .flatten()
+            .filter(|(to, _)| to == topic);
         of_topic.map(|(_, message)| message.clone()).collect()
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.state().queues.values().all(|queue| !queue.is_consumed() || queue.is_empty())
+        self.state()
+            .queues
+            .values()
+            .all(|queue| !queue.is_consumed() || queue.is_empty())
     }
 
     pub(super) async fn settled(&self) {

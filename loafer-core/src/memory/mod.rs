@@ -29,7 +29,10 @@ pub struct Memory {
 impl Memory {
     /// Queues with a lease of 30 s, which give a message to the dead letters (`<queue>-dlq`) after 3 receives.
     pub fn new() -> Self {
-        Self { exchange: Arc::default(), options: QueueOptions::default() }
+        Self {
+            exchange: Arc::default(),
+            options: QueueOptions::default(),
+        }
     }
 
     /// The same with queues that give a message up after this many receives; none: never.
@@ -67,7 +70,9 @@ impl Memory {
 
     /// Puts messages on a queue, as if somebody had sent them.
     pub fn send(&self, queue: &str, messages: impl IntoIterator<Item = Message>) {
-        self.exchange.queue(queue, &self.options).send(messages, None);
+        self.exchange
+            .queue(queue, &self.options)
+            .send(messages, None);
     }
 
     /// The messages on a queue, visible, delayed or in flight.
@@ -108,7 +113,9 @@ impl Default for Memory {
 
 impl std::fmt::Debug for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memory").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Memory")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 

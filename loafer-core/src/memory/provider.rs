@@ -10,8 +10,8 @@ use super::{
     queue::{Answer, End, Queue, QueueOptions},
 };
 use crate::{
-    Capabilities, DeadLetter, Delivery, Error, Finding, Message, Open, Policy, Provider, Renewed, Settle, Settled, Settlement,
-    Source,
+    Capabilities, DeadLetter, Delivery, Error, Finding, Message, Open, Policy, Provider, Renewed,
+    Settle, Settled, Settlement, Source,
 };
 
 /// Messages a route holds ahead of its handlers: they are in memory either way.
@@ -38,18 +38,26 @@ impl MemoryProvider {
         exchange.subscribe(&source.route, &queue);
         queue.consume();
         let dead_letters = exchange.queue(&dead_letter_queue(&source.queue), &options);
-        Self { queue, dead_letters, options }
+        Self {
+            queue,
+            dead_letters,
+            options,
+        }
     }
 
     /// Leases what is visible; what was received too often goes to the dead letters, as SQS moves it: without a word of ours.
     fn take(&self, max: usize, into: &mut Vec<Delivery<MemoryReceipt>>) -> bool {
-        self.queue.receive(max, self.options.lease, into, |dead| self.dead_letters.send(dead, None));
+        self.queue.receive(max, self.options.lease, into, |dead| {
+            self.dead_letters.send(dead, None)
+        });
         !into.is_empty()
     }
 
     /// The copy that goes to the dead letters, before the original is gone.
     fn dead_letter(&self, message: &Message, letter: &DeadLetter) {
-        let copy = message.clone().with_header(DeadLetter::HEADER, letter.to_header());
+        let copy = message
+            .clone()
+            .with_header(DeadLetter::HEADER, letter.to_header());
         self.dead_letters.send([copy], None);
     }
 }
@@ -62,7 +70,10 @@ impl Provider for MemoryProvider {
     }
 
     async fn check(&self, _: &Policy) -> Vec<Finding> {
-        vec![Finding::good(format!("queue `{}` is in memory: it ends with the process", self.queue.name))]
+        vec![Finding::good(format!(
+            "queue `{}` is in memory: it ends with the process",
+            self.queue.name
+        ))]
     }
 
     async fn receive(
@@ -80,7 +91,10 @@ impl Provider for MemoryProvider {
             if self.take(max, into) || Instant::now() >= give_up {
                 return Ok(());
             }
-            let until = self.queue.next_visible().map_or(give_up, |visible| visible.min(give_up));
+            let until = self
+                .queue
+                .next_visible()
+                .map_or(give_up, |visible| visible.min(give_up));
             _ = timeout_at(until, arrival).await;
         }
     }
@@ -136,6 +150,8 @@ impl Provider for MemoryProvider {
 
 impl std::fmt::Debug for MemoryProvider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemoryProvider").field("queue", &self.queue.name).finish_non_exhaustive()
+        f.debug_struct("MemoryProvider")
+            .field("queue", &self.queue.name)
+            .finish_non_exhaustive()
     }
 }

@@ -18,13 +18,22 @@ impl MemoryPublisher {
 }
 
 impl Publisher for MemoryPublisher {
-    async fn publish(&self, topic: &Topic, batch: &[Outgoing], answers: &mut Vec<Result<MessageId, Error>>) {
+    async fn publish(
+        &self,
+        topic: &Topic,
+        batch: &[Outgoing],
+        answers: &mut Vec<Result<MessageId, Error>>,
+    ) {
         for outgoing in batch {
             match topic.as_str().split_once(':') {
                 Some((_, queue)) => {
-                    self.exchange.queue(queue, &self.options).send([outgoing.message.clone()], outgoing.delay);
+                    self.exchange
+                        .queue(queue, &self.options)
+                        .send([outgoing.message.clone()], outgoing.delay);
                 }
-                None => self.exchange.publish(topic.as_str(), &outgoing.message, outgoing.delay),
+                None => self
+                    .exchange
+                    .publish(topic.as_str(), &outgoing.message, outgoing.delay),
             }
             answers.push(Ok(outgoing.message.id().clone()));
         }

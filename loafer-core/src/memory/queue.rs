@@ -24,7 +24,11 @@ pub(super) struct QueueOptions {
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(30), max_receives: Some(3), batch: 10 }
+        Self {
+            lease: Duration::from_secs(30),
+            max_receives: Some(3),
+            batch: 10,
+        }
     }
 }
 
@@ -104,10 +108,20 @@ impl Queue {
     pub(super) fn messages(&self) -> Vec<Message> {
         let state = self.state();
         let leased = state.leased.iter().flatten().map(|leased| &leased.message);
-        state.ready.iter().chain(state.delayed.values()).chain(leased).cloned().collect()
+        state
+            .ready
+            .iter()
+            .chain(state.delayed.values())
+            .chain(leased)
+            .cloned()
+            .collect()
     }
 
-    pub(super) fn send(&self, messages: impl IntoIterator<Item = Message>, delay: Option<Duration>) {
+    pub(super) fn send(
+        &self,
+        messages: impl IntoIterator<Item = Message>,
+        delay: Option<Duration>,
+    ) {
         let mut state = self.state();
         for message in messages {
             // Not received yet: the first receive is attempt 1.
@@ -217,19 +231,29 @@ impl Queue {
         }
     }
 
-    pub(super) fn renew(&self, receipts: &[MemoryReceipt], by: Duration, mut answer: impl FnMut(Answer)) {
+    pub(super) fn renew(
+        &self,
+        receipts: &[MemoryReceipt],
+        by: Duration,
+        mut answer: impl FnMut(Answer),
+    ) {
         let mut state = self.state();
         let now = Instant::now();
         state.surface_expired(now);
         for receipt in receipts {
-            let leased = state.leased.get_mut(receipt.index as usize).and_then(Option::as_mut);
-            answer(match leased.filter(|leased| leased.serial == receipt.serial) {
-                Some(leased) => {
-                    leased.until = now + by;
-                    Answer::Done
-                }
-                None => Answer::Lost,
-            });
+            let leased = state
+                .leased
+                .get_mut(receipt.index as usize)
+                .and_then(Option::as_mut);
+            answer(
+                match leased.filter(|leased| leased.serial == receipt.serial) {
+                    Some(leased) => {
+                        leased.until = now + by;
+                        Answer::Done
+                    }
+                    None => Answer::Lost,
+                },
+            );
         }
     }
 }
@@ -256,7 +280,11 @@ impl State {
         self.serial += 1;
         let serial = self.serial;
         let delivered = message.clone();
-        let leased = Some(Leased { message, until, serial });
+        let leased = Some(Leased {
+            message,
+            until,
+            serial,
+        });
         let index = match self.free.pop() {
             Some(index) => {
                 self.leased[index as usize] = leased;
@@ -268,7 +296,10 @@ impl State {
             }
         };
         self.in_flight += 1;
-        Delivery { receipt: MemoryReceipt { index, serial }, message: delivered }
+        Delivery {
+            receipt: MemoryReceipt { index, serial },
+            message: delivered,
+        }
     }
 
     fn take(&mut self, receipt: &MemoryReceipt) -> Option<Message> {
@@ -312,7 +343,8 @@ impl State {
                 }
                 Some(leased) => {
                     let until = leased.until;
-                    self.earliest = Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
+                    self.earliest =
+                        Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
                 }
                 None => {}
             }

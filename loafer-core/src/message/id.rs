@@ -18,7 +18,10 @@ enum Repr {
 
 impl MessageId {
     /// A new id, ordered by time (UUID version 7).
-    #[expect(clippy::new_without_default, reason = "a default id that differs each time would surprise")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default id that differs each time would surprise"
+    )]
     pub fn new() -> Self {
         Self(Repr::Uuid(Uuid::now_v7()))
     }
@@ -26,7 +29,8 @@ impl MessageId {
 
 impl From<&str> for MessageId {
     fn from(text: &str) -> Self {
-        let printed_the_same = |id: &Uuid| id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]) == text;
+        let printed_the_same =
+            |id: &Uuid| id.hyphenated().encode_lower(&mut [0; Hyphenated::LENGTH]) == text;
         match Uuid::try_parse(text).ok().filter(printed_the_same) {
             Some(id) => Self(Repr::Uuid(id)),
             None => Self(Repr::Text(text.into())),

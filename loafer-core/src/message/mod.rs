@@ -54,8 +54,15 @@ impl Message {
 
     /// A message with the id its broker gave it, on its first attempt.
     pub fn with_id(id: impl Into<MessageId>, payload: impl Into<Bytes>) -> Self {
-        let parts = Parts { id: id.into(), payload: payload.into(), extra: None };
-        Self { parts: Arc::new(parts), attempt: 1 }
+        let parts = Parts {
+            id: id.into(),
+            payload: payload.into(),
+            extra: None,
+        };
+        Self {
+            parts: Arc::new(parts),
+            attempt: 1,
+        }
     }
 
     /// The same message with another payload: what an envelope held.
@@ -67,7 +74,11 @@ impl Message {
 
     /// The same message with one header more; an earlier one of that name is replaced.
     #[must_use]
-    pub fn with_header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+    pub fn with_header(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+    ) -> Self {
         self.extra_mut().headers.insert(name, value);
         self
     }
@@ -120,7 +131,10 @@ impl Message {
     /// The headers (SQS: message attributes).
     pub fn headers(&self) -> &Headers {
         static NONE: Headers = Headers::new();
-        self.parts.extra.as_ref().map_or(&NONE, |extra| &extra.headers)
+        self.parts
+            .extra
+            .as_ref()
+            .map_or(&NONE, |extra| &extra.headers)
     }
 
     /// Which delivery this is: 1 on the first.

@@ -45,7 +45,12 @@ fn default_jitter() -> bool {
 impl Backoff {
     /// A backoff that starts here, doubles with every attempt up to 15 minutes, with jitter.
     pub fn new(initial: Duration) -> Self {
-        Self { initial, factor: default_factor(), max: default_max(), jitter: default_jitter() }
+        Self {
+            initial,
+            factor: default_factor(),
+            max: default_max(),
+            jitter: default_jitter(),
+        }
     }
 
     /// The same with another factor.
@@ -71,8 +76,16 @@ impl Backoff {
 
     /// The delay after this attempt failed; the first is 1.
     pub fn delay(&self, attempt: u32) -> Duration {
-        let grown = self.initial.as_secs_f64() * self.factor.max(1.0).powi(attempt.saturating_sub(1).min(1_000) as i32);
+        let grown = self.initial.as_secs_f64()
+            * self
+                .factor
+                .max(1.0)
+                .powi(attempt.saturating_sub(1).min(1_000) as i32);
         let delay = grown.min(self.max.as_secs_f64());
-        Duration::from_secs_f64(if self.jitter { delay * fastrand::f64() } else { delay })
+        Duration::from_secs_f64(if self.jitter {
+            delay * fastrand::f64()
+        } else {
+            delay
+        })
     }
 }

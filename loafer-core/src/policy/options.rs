@@ -138,7 +138,9 @@ impl RouteOptions {
             return Some("`timeout` is 0: no handler could ever finish; leave it out for no limit");
         }
         if self.visibility_timeout == Some(Duration::ZERO) {
-            return Some("`visibility_timeout` is 0: no message could ever be handled in time; leave it out for the queue's own");
+            return Some(
+                "`visibility_timeout` is 0: no message could ever be handled in time; leave it out for the queue's own",
+            );
         }
         (self.max_attempts == Some(0)).then_some("`max_attempts` is 0: set at least 1")
     }

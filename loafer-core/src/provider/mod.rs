@@ -55,7 +55,11 @@ pub trait Provider: Send + Sync + 'static {
     /// Settles many leases in as few calls as the broker allows; pushes one answer an entry, in order.
     ///
     /// Nothing is consumed, so an entry that [failed](Settled::Failed) can be tried again.
-    fn settle(&self, batch: &[Settle<Self::Receipt>], answers: &mut Vec<Settled>) -> impl Future<Output = ()> + Send;
+    fn settle(
+        &self,
+        batch: &[Settle<Self::Receipt>],
+        answers: &mut Vec<Settled>,
+    ) -> impl Future<Output = ()> + Send;
 
     /// Renews many leases, each to `by` from now; pushes one answer a lease, in order.
     fn renew(
@@ -117,16 +121,25 @@ pub enum Level {
 impl Finding {
     /// As it should be.
     pub fn good(text: impl Into<String>) -> Self {
-        Self { level: Level::Good, text: text.into() }
+        Self {
+            level: Level::Good,
+            text: text.into(),
+        }
     }
 
     /// Works, but not as well as it might.
     pub fn warning(text: impl Into<String>) -> Self {
-        Self { level: Level::Warning, text: text.into() }
+        Self {
+            level: Level::Warning,
+            text: text.into(),
+        }
     }
 
     /// Does not work.
     pub fn problem(text: impl Into<String>) -> Self {
-        Self { level: Level::Problem, text: text.into() }
+        Self {
+            level: Level::Problem,
+            text: text.into(),
+        }
     }
 }

@@ -6,7 +6,8 @@ use tower::{Layer, Service};
 
 use super::TestApp;
 use crate::{
-    App, BoxError, BrokerKind, Config, HandlerService, Manager, Memory, Report, Request, Route, RouteOptions, Verdict,
+    App, BoxError, BrokerKind, Config, HandlerService, Manager, Memory, Report, Request, Route,
+    RouteOptions, Verdict,
 };
 
 /// The receives after which a test's message goes to the dead letters, so that every test ends.
@@ -26,7 +27,9 @@ pub struct TestBuilder {
 pub fn app() -> TestBuilder {
     TestBuilder {
         app: App::new(),
-        memory: Memory::new().with_max_receives(Some(MAX_RECEIVES)).recording(),
+        memory: Memory::new()
+            .with_max_receives(Some(MAX_RECEIVES))
+            .recording(),
         routes: Vec::new(),
         only: Vec::new(),
     }
@@ -53,7 +56,9 @@ impl TestBuilder {
     pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<HandlerService> + Send + Sync + 'static,
-        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send> + Send + 'static,
+        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send>
+            + Send
+            + 'static,
     {
         self.app = self.app.layer(layer);
         self
@@ -113,10 +118,26 @@ impl TestBuilder {
     ///
     /// Where it can't start: the message says why.
     pub async fn start(self) -> TestApp {
-        let Self { app, memory, routes, only } = self;
-        let app = app.broker(memory.clone()).provider(BrokerKind::of::<Memory>());
-        let mut manager = Manager::builder().app(app).config(Config::default()).only(only);
-        manager = if routes.is_empty() { manager.registered() } else { routes.into_iter().fold(manager, |all, route| all.route(route)) };
+        let Self {
+            app,
+            memory,
+            routes,
+            only,
+        } = self;
+        let app = app
+            .broker(memory.clone())
+            .provider(BrokerKind::of::<Memory>());
+        let mut manager = Manager::builder()
+            .app(app)
+            .config(Config::default())
+            .only(only);
+        manager = if routes.is_empty() {
+            manager.registered()
+        } else {
+            routes
+                .into_iter()
+                .fold(manager, |all, route| all.route(route))
+        };
         let started = match manager.build() {
             Ok(manager) => manager.start().await,
             Err(error) => Err(error),

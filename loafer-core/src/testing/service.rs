@@ -64,11 +64,15 @@ impl TestApp {
     ///
     /// Where there is no such route.
     pub fn route(&self, route: &str) -> TestRoute {
-        let (Some(stats), Some(queue)) = (self.running.stats(route), self.running.queue(route)) else {
+        let (Some(stats), Some(queue)) = (self.running.stats(route), self.running.queue(route))
+        else {
             let known: Vec<_> = self.running.routes().collect();
             panic!("{}", crate::config::unknown(route, &known, "", "route"));
         };
-        TestRoute { stats, dead_letters: self.memory.dead_letters(queue) }
+        TestRoute {
+            stats,
+            dead_letters: self.memory.dead_letters(queue),
+        }
     }
 
     /// The messages that were published to a topic since the start.

@@ -15,7 +15,10 @@ pub struct TranslateError {
 impl TranslateError {
     /// An error that says what was wrong. The text goes to logs: it must not quote the payload.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), source: None }
+        Self {
+            what: what.into(),
+            source: None,
+        }
     }
 
     /// The same with its cause, which must not quote the payload either.

@@ -24,7 +24,8 @@ impl Envelope for Json {
 #[diagnostic::do_not_recommend]
 impl<'m, T: Deserialize<'m>> Translator<'m, T> for Json {
     fn translate(&self, message: &'m Message) -> Result<T, TranslateError> {
-        serde_json::from_slice(message.payload()).map_err(|error| explain::<T>(message.payload(), &error))
+        serde_json::from_slice(message.payload())
+            .map_err(|error| explain::<T>(message.payload(), &error))
     }
 }
 
@@ -38,16 +39,24 @@ impl<'m> Translator<'m, Message> for Json {
 #[cold]
 fn explain<'m, T: Deserialize<'m>>(payload: &'m [u8], error: &serde_json::Error) -> TranslateError {
     let what = match error.classify() {
-        Category::Eof if payload.is_empty() => return TranslateError::new("the payload is empty, and no JSON"),
+        Category::Eof if payload.is_empty() => {
+            return TranslateError::new("the payload is empty, and no JSON");
+        }
         Category::Eof => "the JSON ends too early",
-        Category::Syntax if error.to_string().starts_with("recursion limit") => "the JSON is nested too deeply",
+        Category::Syntax if error.to_string().starts_with("recursion limit") => {
+            "the JSON is nested too deeply"
+        }
         Category::Syntax => "the payload is no JSON",
         Category::Io => "the payload can't be read",
         Category::Data => {
             let mut json = serde_json::Deserializer::from_slice(payload);
             let path = serde_path_to_error::deserialize::<_, T>(&mut json).err();
             let path = path.map(|error| shown(error.path())).unwrap_or_default();
-            let at = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
+            let at = if path.is_empty() {
+                String::new()
+            } else {
+                format!(" at `{path}`")
+            };
             let expected = expected(&error.to_string());
             let (line, column) = (error.line(), error.column());
             return TranslateError::new(format!(
@@ -55,7 +64,11 @@ fn explain<'m, T: Deserialize<'m>>(payload: &'m [u8], error: &serde_json::Error)
             ));
         }
     };
-    TranslateError::new(format!("{what}: line {} column {}", error.line(), error.column()))
+    TranslateError::new(format!(
+        "{what}: line {} column {}",
+        error.line(),
+        error.column()
+    ))
 }
 
 /// The path of field names. A key that does not look like a field's name may be data (a map's key): it is left out.
@@ -76,20 +89,36 @@ fn shown(path: &Path) -> String {
 fn is_a_name(key: &str) -> bool {
     key.len() <= 64
         && key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && key.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
+        && key
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
 }
 
 /// What serde says of the *type*; what it says of the value is left out.
 fn expected(message: &str) -> String {
-    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
-    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message, |(message, _)| message);
+    if let Some(field) = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
         return format!(": the field `{field}` is missing");
     }
-    let of_serde = ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant ", "unknown field "];
+    let of_serde = [
+        "invalid type: ",
+        "invalid value: ",
+        "invalid length ",
+        "unknown variant ",
+        "unknown field ",
+    ];
     if !of_serde.iter().any(|start| message.starts_with(start)) {
         return String::new();
     }
-    message.rsplit_once(", expected ").map(|(_, expected)| format!(": expected {expected}")).unwrap_or_default()
+    message
+        .rsplit_once(", expected ")
+        .map(|(_, expected)| format!(": expected {expected}"))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -110,7 +139,9 @@ mod tests {
     }
 
     fn error_of(payload: &'static str) -> String {
-        Translator::<Friend>::translate(&Json, &Message::new(payload)).unwrap_err().to_string()
+        Translator::<Friend>::translate(&Json, &Message::new(payload))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -134,14 +165,26 @@ mod tests {
 
     #[test]
     fn no_json_is_told_by_place() {
-        assert_eq!(error_of("secret"), "the payload is no JSON: line 1 column 1");
-        assert_eq!(error_of("{\"id\": 1"), "the JSON ends too early: line 1 column 8");
+        assert_eq!(
+            error_of("secret"),
+            "the payload is no JSON: line 1 column 1"
+        );
+        assert_eq!(
+            error_of("{\"id\": 1"),
+            "the JSON ends too early: line 1 column 8"
+        );
     }
 
     #[test]
     fn deep_nesting_is_refused() {
         let deep: &'static str = "[".repeat(100_000).leak();
-        let error = Translator::<serde_json::Value>::translate(&Json, &Message::new(deep)).unwrap_err();
-        assert!(error.to_string().starts_with("the JSON is nested too deeply"), "{error}");
+        let error =
+            Translator::<serde_json::Value>::translate(&Json, &Message::new(deep)).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the JSON is nested too deeply"),
+            "{error}"
+        );
     }
 }

@@ -23,7 +23,10 @@ impl Envelope for Text {
 impl<'m> Translator<'m, &'m str> for Text {
     fn translate(&self, message: &'m Message) -> Result<&'m str, TranslateError> {
         std::str::from_utf8(message.payload()).map_err(|error| {
-            TranslateError::new(format!("the payload is not UTF-8: first bad byte at {}", error.valid_up_to()))
+            TranslateError::new(format!(
+                "the payload is not UTF-8: first bad byte at {}",
+                error.valid_up_to()
+            ))
         })
     }
 }

@@ -14,6 +14,9 @@ const DECODE: &str = "decode";
 /// The hand-written loops; like [`DECODE`] the same for every batch.
 const RAW: [&str; 2] = ["raw-static", "raw-heap"];
 
+/// Loafer's loops that are shown beside it and not judged: with two extractors, and with a body each, as `raw-heap` has.
+const BESIDE: [&str; 2] = ["loafer-extractors", "loafer-heap"];
+
 /// Any batch, for a loop which has none.
 const NO_BATCH: u32 = 100;
 
@@ -24,15 +27,17 @@ const LIMITS: [(u32, f64); 2] = [(10, 750.0), (100, 600.0)];
 pub(crate) fn run(judged: bool) -> Result<ExitCode> {
     // Before the build: who has no valgrind shall not wait for it.
     debian::need("valgrind", "valgrind")?;
+    super::build("allocations")?;
     super::build("memory")?;
-    let measurements = super::measure("memory", super::binary("memory"))?;
+    super::measure("memory", super::binary("memory"))?;
+    let measurements = super::measure("allocations", super::binary("allocations"))?;
     let mut gate = Gate::default();
     let ours: Vec<_> = measurements
         .iter()
         .filter(|measurement| measurement.is_of(LOAFER))
         .collect();
     if ours.is_empty() {
-        bail!("the bench memory printed no RESULT of loop={LOAFER}");
+        bail!("the bench allocations printed no RESULT of loop={LOAFER}");
     }
     for measurement in ours {
         let allocations = measurement.number("allocs_per_msg")?;
@@ -58,6 +63,10 @@ pub(crate) fn run(judged: bool) -> Result<ExitCode> {
             loafer - decode,
             &format!("instructions a message above decoding at batch {batch}"),
         );
+        for name in BESIDE {
+            let beside = callgrind::per_message(name, batch)?;
+            row(name, &batch.to_string(), beside, beside - decode);
+        }
     }
     Ok(if judged {
         gate.close()

@@ -7,14 +7,16 @@
 //!
 //! | binary | run as | keys read here |
 //! |---|---|---|
-//! | `memory` | `memory` | `loop` (`loafer`…), `allocs_per_msg`; it has `batch`, `concurrency`, `msgs_per_s`, `allocs_per_batch`, too |
+//! | `allocations` | `allocations` | `loop` (`loafer`…), `allocs_per_msg`; it has `batch`, `concurrency`, `allocs_per_batch`, too |
+//! | `memory` | `memory` | none: it has `loop`, `batch`, `concurrency`, `msgs_per_s` and the `ratio` to the hand-written loop |
 //! | `memory` | `memory callgrind LOOP BATCH COUNT`, under valgrind | none: it handles COUNT messages, one at a time, and ends |
 //! | `sqs` | `sqs`, endpoint in `LOAFER_BENCH_ENDPOINT` | `loop`, `calls_per_msg` |
 //!
-//! `LOOP` is `loafer`, `raw-static`, `raw-heap` (hand-written loops) or `decode` (the payloads' decoding alone).
+//! `LOOP` is `loafer`, its variants `loafer-extractors` and `loafer-heap`, `raw-static` and `raw-heap` (hand-written loops), or `decode` (the
+//! payloads' decoding alone). The messages of `loafer` and `raw-static` share one body; those of the `-heap` loops own theirs, which are freed.
 //!
 //! ```text
-//! RESULT bench=memory loop=loafer batch=100 concurrency=1 msgs_per_s=1200000 allocs_per_msg=0.000 allocs_per_batch=0.000
+//! RESULT bench=memory loop=loafer batch=100 concurrency=1 allocs_per_msg=0.000 allocs_per_batch=0.000
 //! RESULT bench=sqs loop=loafer concurrency=50 msgs_per_s=3400 calls_per_msg=0.20
 //! ```
 

@@ -46,7 +46,11 @@ impl Desk {
     }
 
     fn register(&mut self, cx: &Context<'_>) {
-        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
             self.waker = Some(cx.waker().clone());
         }
     }
@@ -105,8 +109,17 @@ impl Board {
         let (step, call) = if take > 0 {
             // Handlers that take no time are not worth a second worker for a few messages.
             let worth_it = most == 1 || state.ready.len() >= most;
-            (Poll::Ready(Step::Work), if worth_it { state.call(self.limits.concurrency) } else { Call::Nobody })
-        } else if state.phase > Phase::Open && (state.phase >= Phase::Draining || state.receiving == 0) {
+            (
+                Poll::Ready(Step::Work),
+                if worth_it {
+                    state.call(self.limits.concurrency)
+                } else {
+                    Call::Nobody
+                },
+            )
+        } else if state.phase > Phase::Open
+            && (state.phase >= Phase::Draining || state.receiving == 0)
+        {
             (Poll::Ready(Step::Stop), Call::Nobody)
         } else {
             let desk = &mut state.desks[worker as usize];
@@ -143,7 +156,8 @@ impl Board {
         desk.slot = Some(slot);
         desk.register(cx);
         // An earlier call's cancellation, come too late, is not this one's.
-        desk.cancelled.store(phase == Phase::Cancelled, Ordering::Release);
+        desk.cancelled
+            .store(phase == Phase::Cancelled, Ordering::Release);
         let settler = state.settler_for(&self.limits, true);
         let call = state.call(self.limits.concurrency);
         drop(state);
@@ -169,7 +183,10 @@ impl State {
         if self.desks.len() >= concurrency {
             return Call::Nobody;
         }
-        let desk = Desk { called: true, ..Desk::default() };
+        let desk = Desk {
+            called: true,
+            ..Desk::default()
+        };
         let cancelled = desk.cancelled.clone();
         self.desks.push(desk);
         self.called = true;

@@ -34,7 +34,11 @@ impl Job {
     }
 
     pub(super) fn done(self, fate: Fate) -> Done {
-        Done { slot: self.slot, message: self.message, fate }
+        Done {
+            slot: self.slot,
+            message: self.message,
+            fate,
+        }
     }
 }
 
@@ -147,7 +151,10 @@ impl Board {
             settlers: Vec::new(),
             supervisor: None,
         };
-        Self { state: Mutex::new(state), limits }
+        Self {
+            state: Mutex::new(state),
+            limits,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -194,7 +201,8 @@ impl Board {
 
     /// Waits until nothing waits to be settled.
     pub(super) async fn flushed(&self) {
-        self.supervise(|state| state.done.is_empty() && state.settling == 0).await;
+        self.supervise(|state| state.done.is_empty() && state.settling == 0)
+            .await;
     }
 
     async fn supervise(&self, over: impl Fn(&State) -> bool) {
@@ -229,10 +237,14 @@ impl Board {
             wakers.wake();
             return Some(job.message);
         }
-        let waker = state.desks.iter_mut().find(|desk| desk.runs(slot)).and_then(|desk| {
-            desk.cancel();
-            desk.waker()
-        });
+        let waker = state
+            .desks
+            .iter_mut()
+            .find(|desk| desk.runs(slot))
+            .and_then(|desk| {
+                desk.cancel();
+                desk.waker()
+            });
         drop(state);
         waker.into_iter().for_each(Waker::wake);
         None
@@ -273,8 +285,16 @@ impl State {
     /// Gives places back.
     fn free(&mut self, places: usize, limits: &Limits, wake_receiver: bool) -> Wakers {
         self.held -= places;
-        let receiver = if wake_receiver && self.may_receive(limits) { self.receivers.pop() } else { None };
-        let supervisor = if self.phase > Phase::Open { self.supervisor.take() } else { None };
+        let receiver = if wake_receiver && self.may_receive(limits) {
+            self.receivers.pop()
+        } else {
+            None
+        };
+        let supervisor = if self.phase > Phase::Open {
+            self.supervisor.take()
+        } else {
+            None
+        };
         Wakers([receiver, supervisor])
     }
 }

@@ -24,7 +24,11 @@ impl Board {
             unregister(&mut state.receivers, cx);
             state.reserved += self.limits.ask;
             state.receiving += 1;
-            let next = if state.may_receive(&self.limits) { state.receivers.pop() } else { None };
+            let next = if state.may_receive(&self.limits) {
+                state.receivers.pop()
+            } else {
+                None
+            };
             drop(state);
             next.into_iter().for_each(|waker| waker.wake());
             Poll::Ready(Some(self.limits.ask))
@@ -33,7 +37,12 @@ impl Board {
     }
 
     /// A receive is over. What it brought is held from now on: messages for workers, and some to settle at once.
-    pub(in crate::engine) fn received(&self, jobs: &mut VecDeque<Job>, settled: Vec<Done>, last: bool) -> Call {
+    pub(in crate::engine) fn received(
+        &self,
+        jobs: &mut VecDeque<Job>,
+        settled: Vec<Done>,
+        last: bool,
+    ) -> Call {
         let count = jobs.len() + settled.len();
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -63,7 +72,11 @@ impl Board {
             return self.lock().call(self.limits.concurrency);
         }
         let settler = state.settler_for(&self.limits, true);
-        let receiver = if state.may_receive(&self.limits) { state.receivers.pop() } else { None };
+        let receiver = if state.may_receive(&self.limits) {
+            state.receivers.pop()
+        } else {
+            None
+        };
         let call = state.call(self.limits.concurrency);
         drop(guard);
         settler.into_iter().chain(receiver).for_each(Waker::wake);

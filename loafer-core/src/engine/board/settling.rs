@@ -20,7 +20,9 @@ impl Board {
     ) -> Poll<()> {
         loop {
             let mut state = self.lock();
-            let overdue = state.lingering.is_some_and(|since| since + self.limits.linger <= Instant::now());
+            let overdue = state
+                .lingering
+                .is_some_and(|since| since + self.limits.linger <= Instant::now());
             if state.due(&self.limits) || overdue {
                 let take = state.done.len().min(self.limits.settle_batch);
                 if take == state.done.len() && batch.is_empty() {
@@ -71,7 +73,8 @@ impl State {
 
     /// Whom to wake for what is done; with `linger`, also to wait for more of it.
     pub(super) fn settler_for(&mut self, limits: &Limits, linger: bool) -> Option<Waker> {
-        let wanted = self.due(limits) || (linger && self.lingering.is_none() && !self.done.is_empty());
+        let wanted =
+            self.due(limits) || (linger && self.lingering.is_none() && !self.done.is_empty());
         if wanted { self.settlers.pop() } else { None }
     }
 }
