@@ -8,6 +8,7 @@ mod handled;
 mod keeper;
 mod receiver;
 mod route;
+mod settlement;
 mod settler;
 mod slots;
 mod stats;

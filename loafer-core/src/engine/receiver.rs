@@ -30,7 +30,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
         shared.route.received(&mut jobs, settled);
         match answer {
             Ok(()) => {
-                if shared.route.went(true) {
+                if shared.route.received_well(true) {
                     pauses = self::pauses();
                     tracing::info!(route = %shared.route.policy.route, queue = %shared.route.policy.queue, "receiving again");
                 }
@@ -131,7 +131,7 @@ impl<P: Provider> Shared<P> {
     /// One line a streak.
     fn receive_failed(&self, error: &Error, pause: Duration) {
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-        if self.route.went(false) {
+        if self.route.received_well(false) {
             tracing::error!(%route, %queue, %error, "receive failed: trying again until it works");
         } else {
             tracing::debug!(%route, %queue, %error, ?pause, "receive failed again");

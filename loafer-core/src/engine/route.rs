@@ -29,8 +29,10 @@ pub(crate) struct Route {
     pub(crate) policy: Policy,
     pub(crate) names: Arc<RouteName>,
     pub(crate) stats: Stats,
-    /// Whether its last receive and its last settlement went through.
-    healthy: AtomicBool,
+    /// Whether its last receive went through.
+    receives: AtomicBool,
+    /// Whether its last settlement went through.
+    settles: AtomicBool,
     /// One receive, then the end.
     pub(super) once: bool,
     /// Bodies may be logged: development.
@@ -79,7 +81,8 @@ impl Route {
             policy,
             names,
             stats: Stats::default(),
-            healthy: AtomicBool::new(true),
+            receives: AtomicBool::new(true),
+            settles: AtomicBool::new(true),
             once,
             log_bodies,
             ready,
@@ -103,12 +106,17 @@ impl Route {
     }
 
     pub(crate) fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Relaxed)
+        self.receives.load(Ordering::Relaxed) && self.settles.load(Ordering::Relaxed)
     }
 
-    /// Notes how a call to the broker went; true where that changed.
-    pub(super) fn went(&self, well: bool) -> bool {
-        self.healthy.swap(well, Ordering::Relaxed) != well
+    /// Notes how a receive went; true where that changed.
+    pub(super) fn received_well(&self, well: bool) -> bool {
+        changed(&self.receives, well)
+    }
+
+    /// Notes how a settlement went; true where that changed.
+    pub(super) fn settled_well(&self, well: bool) -> bool {
+        changed(&self.settles, well)
     }
 
     /// Gives places back.
@@ -182,6 +190,11 @@ impl Route {
         self.log_bodies
             .then(|| String::from_utf8_lossy(body).into_owned())
     }
+}
+
+/// Almost always there is nothing to write.
+fn changed(flag: &AtomicBool, to: bool) -> bool {
+    flag.load(Ordering::Relaxed) != to && flag.swap(to, Ordering::Relaxed) != to
 }
 
 fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {

@@ -3,16 +3,13 @@
 use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::sleep;
 
-use super::{Done, Fate, RareFate, RouteStats, Shared, slots::Moment};
-use crate::{DeadLetter, FailureKind, Message, Provider, Settle, Settled, Settlement, Undecodable};
+use super::{Done, Fate, RouteStats, Shared, slots::Moment};
+use crate::{Message, Provider, Settle, Settled, Settlement};
 
 /// How often a settlement is tried, while its lease lasts.
 const TRIES: usize = 8;
-/// The longest reason of a dead letter, in bytes.
-const REASON: usize = 512;
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut settler = Settler::new(&shared);
@@ -265,94 +262,6 @@ fn count(counts: &mut RouteStats, settlement: &Settlement) {
 }
 
 impl<P: Provider> Shared<P> {
-    fn settlement(&self, message: &Message, fate: Fate) -> Settlement {
-        let rare = match fate {
-            Fate::Ack => return Settlement::Ack,
-            Fate::Release | Fate::Forget => return Settlement::Release,
-            Fate::Nack if self.used_up(message) => {
-                return self.dead_letter(
-                    message,
-                    "attempts",
-                    "the handler returned false on its last attempt",
-                );
-            }
-            Fate::Nack => {
-                return Settlement::Retry {
-                    after: self.backoff(message.attempt()),
-                };
-            }
-            Fate::Rare(rare) => *rare,
-        };
-        match rare {
-            RareFate::Retry(_) if self.used_up(message) => self.dead_letter(
-                message,
-                "attempts",
-                "the handler asked for a retry on its last attempt",
-            ),
-            RareFate::Retry(after) => Settlement::Retry {
-                after: Some(self.within_limits(after)),
-            },
-            RareFate::Reject(reason) => self.dead_letter(message, "rejected", &reason),
-            RareFate::Failed(FailureKind::Undecodable, reason)
-                if self.route.policy.undecodable == Undecodable::Reject =>
-            {
-                self.dead_letter(message, FailureKind::Undecodable.as_str(), &reason)
-            }
-            RareFate::Failed(kind, reason) if self.used_up(message) => {
-                self.dead_letter(message, kind.as_str(), &reason)
-            }
-            RareFate::Failed(..) => Settlement::Retry {
-                after: self.backoff(message.attempt()),
-            },
-        }
-    }
-
-    fn used_up(&self, message: &Message) -> bool {
-        self.route
-            .policy
-            .max_attempts
-            .is_some_and(|most| message.attempt() >= most)
-    }
-
-    fn backoff(&self, attempt: u32) -> Option<Duration> {
-        let backoff = self.route.policy.backoff.as_ref()?;
-        Some(self.within_limits(backoff.delay(attempt)))
-    }
-
-    fn within_limits(&self, delay: Duration) -> Duration {
-        self.capabilities
-            .max_delay
-            .map_or(delay, |most| delay.min(most))
-    }
-
-    #[cold]
-    fn dead_letter(&self, message: &Message, kind: &str, reason: &str) -> Settlement {
-        let now = OffsetDateTime::now_utc()
-            .format(&Rfc3339)
-            .unwrap_or_default();
-        let end = (0..=reason.len().min(REASON))
-            .rev()
-            .find(|&at| reason.is_char_boundary(at))
-            .unwrap_or(0);
-        Settlement::DeadLetter(Arc::new(DeadLetter {
-            event_id: message.id().to_string(),
-            correlation_id: message.correlation_id().map(str::to_owned),
-            route: self.route.policy.route.clone(),
-            queue: self.route.policy.queue.clone(),
-            topic: message.topic().map(str::to_owned),
-            handler: self.route.names.handler.to_owned(),
-            attempts: message.attempt(),
-            first_failed_at: (message.attempt() <= 1).then(|| now.clone()),
-            failed_at: now,
-            kind: kind.to_owned(),
-            reason: Some(reason[..end].to_owned()),
-            retried_from: message
-                .headers()
-                .get(DeadLetter::RETRIED_FROM)
-                .map(str::to_owned),
-        }))
-    }
-
     /// The lease ran out before anything was sent.
     #[cold]
     fn settled_too_late(&self, message: &Message, handled: bool) {
@@ -388,7 +297,7 @@ impl<P: Provider> Shared<P> {
             &self.route.policy.queue,
             message.id(),
         );
-        if self.route.went(false) {
+        if self.route.settled_well(false) {
             tracing::error!(%route, %queue, %message_id, ?settlement, %error, "settling failed: trying again");
         } else {
             tracing::debug!(%route, %queue, %message_id, ?settlement, %error, "settling failed again");
@@ -396,7 +305,7 @@ impl<P: Provider> Shared<P> {
     }
 
     fn settled_well(&self) {
-        if !self.route.is_healthy() && self.route.went(true) {
+        if self.route.settled_well(true) {
             tracing::info!(route = %self.route.policy.route, queue = %self.route.policy.queue, "settling again");
         }
     }

@@ -223,6 +223,12 @@ impl Provider for SqsProvider {
                     .unreachable("no answer in time"));
             }
         };
+        if found.fifo {
+            tracing::warn!(
+                queue = %self.queue,
+                "order within message groups is not kept yet: set `concurrency = 1`, and expect a message that failed to come after later ones"
+            );
+        }
         // Opened twice, it stays as it was found first.
         self.opened.get_or_init(|| found);
         Ok(())
