@@ -10,7 +10,7 @@
 //! | `allocations` | `allocations` | `loop` (`loafer`…), `allocs_per_msg`; it has `batch`, `concurrency`, `allocs_per_batch`, too |
 //! | `memory` | `memory` | none: it has `loop`, `batch`, `concurrency`, `msgs_per_s` and the `ratio` to the hand-written loop |
 //! | `memory` | `memory callgrind LOOP BATCH COUNT`, under valgrind | none: it handles COUNT messages, one at a time, and ends |
-//! | `sqs` | `sqs`, endpoint in `LOAFER_BENCH_ENDPOINT` | `loop`, `calls_per_msg` |
+//! | `sqs` | `sqs`, endpoint in `LOAFER_BENCH_ENDPOINT` | `loop`, `calls_per_msg`; it has `concurrency`, `receives_per_msg`, `deletes_per_msg`, `renewals_per_msg`, `others_per_msg`, `msgs_per_s`, `cpu_s_per_1000`, too |
 //!
 //! `LOOP` is `loafer`, its variants `loafer-extractors` and `loafer-heap`, `raw-static` and `raw-heap` (hand-written loops), or `decode` (the
 //! payloads' decoding alone). The messages of `loafer` and `raw-static` share one body; those of the `-heap` loops own theirs, which are freed.
@@ -38,14 +38,19 @@ use measurement::Measurement;
 /// The loop under test, in every bench.
 const LOAFER: &str = "loafer";
 
-/// Builds the release binary of a bench.
-fn build(name: &str) -> Result<()> {
+/// Builds the release binary of a bench, with the features it requires.
+fn build(name: &str, features: &[&str]) -> Result<()> {
+    let mut arguments = vec!["build", "--release", "-p", "loafer-benches", "--bin", name];
+    for feature in features {
+        arguments.extend(["--features", feature]);
+    }
     let mut cargo = workspace::cargo();
-    cargo.args(["build", "--release", "-p", "loafer-benches", "--bin", name]);
+    cargo.args(&arguments);
     let status = Leashed::spawn(cargo)?.wait(None)?;
     if !status.success() {
         bail!(
-            "`cargo build --release -p loafer-benches --bin {name}` ended with {status}: see its errors above"
+            "`cargo {}` ended with {status}: see its errors above",
+            arguments.join(" ")
         );
     }
     Ok(())

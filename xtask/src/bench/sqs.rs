@@ -16,7 +16,7 @@ const CALLS_PER_MESSAGE: f64 = 0.21;
 
 /// Runs the bench against a fauxqs of its own, and with `judged` fails on what exceeds its limit.
 pub(crate) fn run(judged: bool) -> Result<ExitCode> {
-    super::build("sqs")?;
+    super::build("sqs", &["sqs"])?;
     let mut running = servers::start(&[Server::Fauxqs])?;
     let mut bench = super::binary("sqs");
     bench.envs(running.url(Server::Fauxqs).map(|url| (ENDPOINT, url)));
