@@ -400,3 +400,31 @@ async fn state_is_shared_and_its_absence_stops_the_start() {
         "{error}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_undecodable_payload_is_told_by_size_and_digest_and_never_quoted() {
+    let route = Route::new("r")
+        .options(RouteOptions::new().undecodable(Undecodable::Reject))
+        .handler(Json, async |_: u32| true);
+    let app = testing::app().route(route).start().await;
+    app.publish("r", "top secret").await;
+    app.settled().await;
+    let letter = DeadLetter::of(&app.route("r").dead_letters()[0]).unwrap();
+    let reason = letter.reason.unwrap();
+    assert!(reason.contains("payload of 12 bytes, SHA-256 "), "{reason}");
+    assert!(!reason.contains("secret"), "{reason}");
+    assert_eq!(letter.kind, "undecodable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_service_in_memory_stops_at_once() {
+    let app = testing::app()
+        .route(Route::new("r").handler(Json, async |_: Value| true))
+        .start()
+        .await;
+    app.publish("r", &1).await;
+    app.settled().await;
+    let asked = Instant::now();
+    assert_eq!(app.shutdown().await, Ended::Clean);
+    assert_eq!(asked.elapsed(), Duration::ZERO);
+}

@@ -172,7 +172,7 @@ async fn an_unknown_queue_stops_the_start_with_its_name_and_a_remedy() {
     assert!(asked.elapsed() < 15 * SECOND, "{:?}", asked.elapsed());
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""));
     for part in [
-        "error: loafer-tests can't start: route `friend-created`",
+        "error: friend_created can't start: route `friend-created`",
         "`nowhere`",
         "us-east-1",
         "LOAFER_ROUTES__FRIEND_CREATED__QUEUE",

@@ -10,13 +10,11 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{Done, Fate, Job, RouteStats, Shared, slots::Moment};
 use crate::{Delivery, Error, Provider};
 
-/// How long a receive in flight gets to bring what the broker already gave it, once the route closes.
-const GRACE: Duration = Duration::from_millis(500);
 /// How long `--once` waits for messages.
 const ONCE: Duration = Duration::from_secs(1);
 
@@ -70,9 +68,18 @@ async fn receive<P: Provider>(
         Poll::Pending => shared.board().poll_closed(cx).map(|()| None),
     })
     .await;
-    match answer {
-        Some(answer) => answer,
-        None => tokio::time::timeout(GRACE, call).await.unwrap_or(Ok(())),
+    if let Some(answer) = answer {
+        return answer;
+    }
+    let grace = shared.capabilities.receive_grace;
+    loop {
+        if let Ok(answer) = timeout(grace, call.as_mut()).await {
+            return answer;
+        }
+        // While handlers finish, waiting on costs nothing.
+        if grace.is_zero() || shared.board().held() == 0 {
+            return Ok(());
+        }
     }
 }
 

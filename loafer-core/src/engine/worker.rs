@@ -19,7 +19,7 @@ use super::{Done, Fate, Job, RareFate, Route, board::Step};
 use crate::{
     BoxError, Failure, FailureKind, Message, Verdict,
     dynamic::BoxFuture,
-    handler::{Place, caught},
+    handler::{Place, Undecoded, caught},
     outcome::{Rare, Said},
 };
 
@@ -178,6 +178,10 @@ impl Worker {
 
     #[cold]
     fn fail(&mut self, message: &Message, kind: FailureKind, error: BoxError) -> Judged {
+        let error = match kind {
+            FailureKind::Undecodable => Box::new(Undecoded::new(error, message)),
+            _ => error,
+        };
         let failure = Failure::new(kind, error, message.clone())
             .with_metadata(self.route.metadata_of(message));
         let reason = failure.reason();

@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
+use sha2::{Digest, Sha256};
+
 use crate::{BoxError, FailureKind, Message, Metadata};
 
 /// A message that was not handled, and why: the argument of a route's `on_error`.
@@ -75,5 +77,31 @@ impl fmt::Debug for Failure {
             .field("error", &self.error)
             .field("message", &self.message)
             .finish_non_exhaustive()
+    }
+}
+
+/// A payload that did not decode: what was wrong, and how to find it again without quoting it.
+#[derive(Debug, thiserror::Error)]
+#[error("{error} (payload of {bytes} bytes, SHA-256 {digest})")]
+pub(crate) struct Undecoded {
+    #[source]
+    error: BoxError,
+    bytes: usize,
+    /// The first 16 digits.
+    digest: String,
+}
+
+impl Undecoded {
+    pub(crate) fn new(error: BoxError, message: &Message) -> Self {
+        let digest = Sha256::digest(message.payload());
+        let digest = digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Self {
+            error,
+            bytes: message.payload().len(),
+            digest,
+        }
     }
 }

@@ -19,6 +19,7 @@ pub use self::{
     place::Ready,
 };
 pub(crate) use self::{
+    failure::Undecoded,
     layered::LayerFn,
     place::{Place, caught},
 };

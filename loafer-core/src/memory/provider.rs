@@ -138,6 +138,8 @@ impl Provider for MemoryProvider {
             receivers: 1,
             settlers: 1,
             wait: Duration::from_secs(20),
+            // A receive that is dropped has taken nothing.
+            receive_grace: Duration::ZERO,
             linger: Duration::ZERO,
             lease: Some(self.options.lease),
             lease_ceiling: None,

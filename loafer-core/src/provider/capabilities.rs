@@ -24,6 +24,8 @@ pub struct Capabilities {
     pub settlers: usize,
     /// The longest wait of one receive.
     pub wait: Duration,
+    /// How long a receive in flight is waited for at shutdown: dropped, it may strand what the broker just gave it until the end of its lease.
+    pub receive_grace: Duration,
     /// How long a settlement may wait for others to share its call.
     pub linger: Duration,
     /// How long a delivered message is ours; none where the broker knows no leases.
@@ -48,6 +50,7 @@ impl Default for Capabilities {
             receivers: 1,
             settlers: 1,
             wait: Duration::from_secs(20),
+            receive_grace: Duration::from_millis(500),
             linger: Duration::ZERO,
             lease: None,
             lease_ceiling: None,

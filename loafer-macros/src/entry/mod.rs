@@ -35,7 +35,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         #(#uses)*
 
         fn main() -> ::std::process::ExitCode {
-            const __NAME: &::core::primitive::str = ::core::env!("CARGO_PKG_NAME");
+            const __NAME: &::core::primitive::str = match ::core::option_env!("CARGO_BIN_NAME") {
+                ::core::option::Option::Some(name) => name,
+                ::core::option::Option::None => ::core::env!("CARGO_PKG_NAME"),
+            };
             const __VERSION: &::core::primitive::str = ::core::env!("CARGO_PKG_VERSION");
             #run
         }
