@@ -41,7 +41,7 @@ pub struct Program<'b> {
     pub name: &'static str,
     /// Its version.
     pub version: &'static str,
-    /// What `--provider` can name.
+    /// What `--provider` can name. The last is the program's default: what its `Bus` publishes on, where a route is on it.
     pub brokers: &'b [BrokerKind],
 }
 

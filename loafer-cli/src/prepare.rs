@@ -101,6 +101,9 @@ impl<'p> Prepare<'p> {
     /// What `setup` is given.
     fn app(&self) -> App {
         let mut app = App::new();
+        if let Some(default) = self.program.brokers.last() {
+            app = app.default_provider(*default);
+        }
         let named = self
             .program
             .brokers

@@ -48,6 +48,8 @@ pub struct App {
     pub(crate) drain: Option<Duration>,
     /// Takes the place of every route's own broker.
     pub(crate) provider: Option<BrokerKind>,
+    /// What the bus publishes on, where a route is on it.
+    pub(crate) default_provider: Option<BrokerKind>,
     pub(crate) bus: Bus,
     /// One of each broker, made when first asked for: tests don't see each other's memory.
     brokers: Mutex<HashMap<TypeId, Arc<dyn DynBroker>>>,
@@ -143,6 +145,13 @@ impl App {
     #[must_use]
     pub fn provider(mut self, broker: BrokerKind) -> Self {
         self.provider = Some(broker);
+        self
+    }
+
+    /// The same with this broker as the one its [`Bus`] publishes on, where a route is on it; else that of the first route.
+    #[must_use]
+    pub fn default_provider(mut self, broker: BrokerKind) -> Self {
+        self.default_provider = Some(broker);
         self
     }
 

@@ -27,13 +27,18 @@ fn test() -> ExitCode {
     let running: Vec<_> = chosen
         .map(|(name, case)| (name, std::thread::spawn(case)))
         .collect();
+    let left_out = (cases::ALL.len() - running.len()) as u32;
     let mut failed = 0;
     for (name, case) in running {
         let passed = case.join().is_ok();
         failed += u32::from(!passed);
         println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
     }
-    println!("\n{failed} failed");
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    let passed = cases::ALL.len() as u32 - failed - left_out;
+    println!(
+        "\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; {left_out} filtered out"
+    );
     if failed == 0 {
         ExitCode::SUCCESS
     } else {

@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 use super::keys::{TOP, nearest, unknown};
-use crate::{Error, RouteOptions};
+use crate::{Error, RouteOptions, policy::duration};
 
 const PREFIX: &str = "LOAFER_";
 
@@ -33,7 +33,7 @@ pub(super) fn overlay(
             .split_last()
             .ok_or_else(|| fault("names nothing".to_owned()))?;
         let at = parents.iter().fold(&mut *table, |at, key| inner(at, key));
-        at.insert(last.clone(), scalar(last, &value));
+        at.insert(last.clone(), scalar(last, &value).map_err(fault)?);
     }
     Ok(())
 }
@@ -99,20 +99,27 @@ fn key(written: &str, known: &[&str], what: &str) -> Result<String, String> {
 }
 
 /// Numbers and booleans where the key takes them; everything else is text.
-fn scalar(key: &str, value: &str) -> Value {
+fn scalar(key: &str, value: &str) -> Result<Value, String> {
+    let text = value.trim();
     match key {
-        "concurrency" | "prefetch" | "max_attempts" => value
-            .trim()
+        "concurrency" | "prefetch" | "max_attempts" => text
             .parse()
-            .map_or_else(|_| Value::String(value.to_owned()), Value::Integer),
-        "factor" => value
-            .trim()
+            .map(Value::Integer)
+            .map_err(|_| format!("`{text}` is no whole number")),
+        "factor" => text
             .parse()
-            .map_or_else(|_| Value::String(value.to_owned()), Value::Float),
-        "jitter" | "log_bodies" => value
-            .trim()
+            .map(Value::Float)
+            .map_err(|_| format!("`{text}` is no number")),
+        "jitter" | "log_bodies" => text
             .parse()
-            .map_or_else(|_| Value::String(value.to_owned()), Value::Boolean),
-        _ => Value::String(value.to_owned()),
+            .map(Value::Boolean)
+            .map_err(|_| format!("`{text}` is neither `true` nor `false`")),
+        "timeout" | "visibility_timeout" | "drain" | "initial" | "max" | "backoff" => {
+            duration::parse(text).map(|_| Value::String(text.to_owned()))
+        }
+        "undecodable" if !matches!(text, "retry" | "reject") => {
+            Err(format!("`{text}` is neither `retry` nor `reject`"))
+        }
+        _ => Ok(Value::String(value.to_owned())),
     }
 }

@@ -117,6 +117,13 @@ impl Config {
         })
     }
 
+    /// What the configuration calls topics, by what the program calls them.
+    pub(crate) fn topic_names(&self) -> impl Iterator<Item = (String, String)> {
+        self.topics
+            .iter()
+            .filter_map(|(topic, options)| Some((topic.clone(), options.name.clone()?)))
+    }
+
     /// The same with this much time for running handlers at shutdown: the command line outranks the rest.
     #[must_use]
     pub fn with_drain(mut self, drain: Option<Duration>) -> Self {

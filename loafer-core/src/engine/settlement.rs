@@ -46,7 +46,7 @@ impl<P: Provider> Shared<P> {
                 self.dead_letter(message, FailureKind::Undecodable.as_str(), &reason)
             }
             RareFate::Failed(kind, reason) if self.used_up(message) => {
-                self.dead_letter(message, kind.as_str(), &reason)
+                self.dead_letter(message, letter_kind(kind), &reason)
             }
             RareFate::Failed(..) => Settlement::Retry {
                 after: self.backoff(message.attempt()),
@@ -99,5 +99,13 @@ impl<P: Provider> Shared<P> {
                 .get(DeadLetter::RETRIED_FROM)
                 .map(str::to_owned),
         }))
+    }
+}
+
+/// What an extractor refused counts as an error in a dead letter, whose kinds are the same for every service.
+fn letter_kind(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Extractor => FailureKind::Error.as_str(),
+        kind => kind.as_str(),
     }
 }

@@ -32,12 +32,6 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
     if let Some(error) = combined(faults) {
         return Err(error);
     }
-    app.bus.rename(
-        config
-            .topics
-            .iter()
-            .filter_map(|(topic, options)| Some((topic.clone(), options.name.clone()?))),
-    );
     Ok(Manager {
         app,
         plans,

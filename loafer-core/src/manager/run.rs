@@ -15,7 +15,7 @@ use super::{
     running::{Ended, Inner, RouteAtWork, Stop},
 };
 use crate::{
-    BoxError, Error, Open,
+    BoxError, Broker, Error, Memory, Open,
     app::Hook,
     engine::{Closing, Parts, Route},
     handler::Ready,
@@ -86,7 +86,14 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         });
         work.spawn(plan.provider.run(engine));
     }
-    if let Some((_, publisher)) = publishers.first() {
+    let default = app
+        .default_provider
+        .and_then(|kind| publishers.iter().find(|(name, _)| *name == kind.name()));
+    if let Some((name, publisher)) = default.or(publishers.first()) {
+        if *name != Memory::NAME {
+            // In memory topics are called what the program calls them: that is what its routes hear.
+            app.bus.rename(config.topic_names());
+        }
         app.bus.connect(publisher.clone());
     }
 

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::queue::{Queue, QueueOptions};
-use crate::Message;
+use crate::{Message, Outgoing};
 
 /// The queues and topics of one broker in memory.
 #[derive(Default)]
@@ -56,15 +56,30 @@ impl Exchange {
 
     /// A copy to every queue that hears the topic.
     pub(super) fn publish(&self, topic: &str, message: &Message, delay: Option<Duration>) {
-        let queues = {
-            let mut state = self.state();
-            if let Some(published) = &mut state.published {
-                published.push((topic.to_owned(), message.clone()));
-            }
-            state.topics.get(topic).cloned().unwrap_or_default()
-        };
+        self.remember(topic, message);
+        let name = topic.rsplit(':').next().unwrap_or(topic);
+        let queues = self.state().topics.get(name).cloned().unwrap_or_default();
         for queue in queues {
-            queue.send([message.clone().with_topic(topic)], delay);
+            queue.send([message.clone().with_topic(name)], delay);
+        }
+    }
+
+    /// To one queue, as a topic that names it said.
+    pub(super) fn send(
+        &self,
+        topic: &str,
+        queue: &str,
+        options: &QueueOptions,
+        outgoing: &Outgoing,
+    ) {
+        self.remember(topic, &outgoing.message);
+        self.queue(queue, options)
+            .send([outgoing.message.clone()], outgoing.delay);
+    }
+
+    fn remember(&self, topic: &str, message: &Message) {
+        if let Some(published) = &mut self.state().published {
+            published.push((topic.to_owned(), message.clone()));
         }
     }
 

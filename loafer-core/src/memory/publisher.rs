@@ -25,12 +25,10 @@ impl Publisher for MemoryPublisher {
         answers: &mut Vec<Result<MessageId, Error>>,
     ) {
         for outgoing in batch {
-            match topic.as_str().split_once(':') {
-                Some((_, queue)) => {
-                    self.exchange
-                        .queue(queue, &self.options)
-                        .send([outgoing.message.clone()], outgoing.delay);
-                }
+            match queue_of(topic.as_str()) {
+                Some(queue) => self
+                    .exchange
+                    .send(topic.as_str(), queue, &self.options, outgoing),
                 None => self
                     .exchange
                     .publish(topic.as_str(), &outgoing.message, outgoing.delay),
@@ -38,6 +36,12 @@ impl Publisher for MemoryPublisher {
             answers.push(Ok(outgoing.message.id().clone()));
         }
     }
+}
+
+/// The queue that a topic names, as `memory:QUEUE` or `sqs:QUEUE`. An ARN names a topic.
+fn queue_of(topic: &str) -> Option<&str> {
+    let (broker, queue) = topic.split_once(':')?;
+    (broker != "arn").then_some(queue)
 }
 
 impl std::fmt::Debug for MemoryPublisher {

@@ -1,8 +1,11 @@
 //! The delay of a retry.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use super::duration;
 
@@ -17,9 +20,18 @@ use super::duration;
 /// assert_eq!(backoff.delay(4), Duration::from_secs(8));
 /// assert_eq!(backoff.delay(40), Duration::from_secs(15 * 60));
 /// ```
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Backoff {
+    initial: Duration,
+    factor: f64,
+    max: Duration,
+    jitter: bool,
+}
+
+/// The table that a backoff is written as.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
     #[serde(deserialize_with = "duration::required")]
     initial: Duration,
     #[serde(default = "default_factor")]
@@ -28,6 +40,42 @@ pub struct Backoff {
     max: Duration,
     #[serde(default = "default_jitter")]
     jitter: bool,
+}
+
+impl<'de> Deserialize<'de> for Backoff {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Written)
+    }
+}
+
+/// Reads `"1s"`, or a table.
+struct Written;
+
+impl<'de> Visitor<'de> for Written {
+    type Value = Backoff;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration, as \"1s\", or a table, as { initial = \"1s\", max = \"15m\" }")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Backoff, E> {
+        duration::parse(text).map(Backoff::new).map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Backoff, A::Error> {
+        let Table {
+            initial,
+            factor,
+            max,
+            jitter,
+        } = Table::deserialize(MapAccessDeserializer::new(table))?;
+        Ok(Backoff {
+            initial,
+            factor,
+            max,
+            jitter,
+        })
+    }
 }
 
 fn default_factor() -> f64 {

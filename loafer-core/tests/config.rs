@@ -1,0 +1,185 @@
+//! Configuration: what is read, what outranks what, and what is said of mistakes.
+
+use loafer_core::{
+    App, Config, Error, Json, Manager, Memory, Message, Route, RouteOptions, testing,
+};
+use serde_json::Value;
+
+const ROUTES: &[&str] = &["friend-created", "order.placed"];
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn fault(file: &str, environment: &[(&str, &str)]) -> String {
+    Config::parse(file, variables(environment), ROUTES)
+        .unwrap_err()
+        .to_string()
+}
+
+/// The concurrency and queue of `friend-created` once all is weighed.
+fn weighed(file: &str, environment: &[(&str, &str)]) -> Result<(usize, String), Error> {
+    let config = Config::parse(file, variables(environment), ROUTES)?;
+    let route = |name: &'static str| {
+        let options = RouteOptions::new().concurrency(2).queue("by-attribute");
+        Route::new(name)
+            .options(options)
+            .handler(Json, async |_: Value| true)
+    };
+    let app = App::new().options("friend-created", RouteOptions::new().concurrency(3));
+    let manager = Manager::builder()
+        .app(app)
+        .config(config)
+        .route(route("friend-created"))
+        .route(route("order.placed"));
+    let summary = manager.build()?.routes().swap_remove(0);
+    Ok((summary.concurrency, summary.queue))
+}
+
+#[test]
+fn code_outranks_the_attribute_the_file_outranks_code_and_the_environment_the_file() {
+    let file = "[routes.friend-created]\nconcurrency = 4\nqueue = \"by-file\"";
+    let environment = [("LOAFER_ROUTES__FRIEND_CREATED__CONCURRENCY", "5")];
+    assert_eq!(weighed("", &[]).unwrap(), (3, "by-attribute".to_owned()));
+    assert_eq!(weighed(file, &[]).unwrap(), (4, "by-file".to_owned()));
+    assert_eq!(
+        weighed(file, &environment).unwrap(),
+        (5, "by-file".to_owned())
+    );
+}
+
+#[test]
+fn a_dot_in_a_route_is_an_underscore_in_the_environment() {
+    let environment = variables(&[("LOAFER_ROUTES__ORDER_PLACED__TIMEOUT", "20s")]);
+    Config::parse("", environment, ROUTES).unwrap();
+}
+
+#[test]
+fn a_backoff_is_a_duration_or_a_table_in_the_file_and_in_the_environment() {
+    for written in [
+        "\"1s\"",
+        "{ initial = \"1s\" }",
+        "{ initial = \"1s\", factor = 2, max = \"15m\", jitter = true }",
+    ] {
+        Config::parse(
+            &format!("[routes.friend-created]\nbackoff = {written}"),
+            [],
+            ROUTES,
+        )
+        .unwrap();
+    }
+    let of_route = "LOAFER_ROUTES__FRIEND_CREATED__BACKOFF";
+    Config::parse("", variables(&[(of_route, "1s")]), ROUTES).unwrap();
+    Config::parse(
+        "",
+        variables(&[("LOAFER_ROUTES__FRIEND_CREATED__BACKOFF__INITIAL", "1s")]),
+        ROUTES,
+    )
+    .unwrap();
+    assert!(fault("", &[(of_route, "soon")]).contains("`soon` is no duration"));
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_known_one() {
+    assert_eq!(
+        fault("drian = \"1s\"", &[]),
+        "`loafer.toml`: unknown key `drian`; did you mean `drain`?"
+    );
+    assert_eq!(
+        fault("[routes.freind-created]", &[]),
+        "`loafer.toml`: unknown route `routes.freind-created`; did you mean `friend-created`?"
+    );
+    assert_eq!(
+        fault("[routes.friend-created]\nconcurency = 3", &[]),
+        "`loafer.toml`: unknown key `routes.friend-created.concurency`; did you mean `concurrency`?"
+    );
+    let unknown = fault("", &[("LOAFER_ROUTES__FRIEND_CREATED__QUEU", "q")]);
+    assert!(unknown.contains("did you mean `QUEUE`?"), "{unknown}");
+}
+
+#[test]
+fn a_wrong_value_is_told_with_its_place() {
+    let wrong = fault("[routes.friend-created]\ntimeout = 20", &[]);
+    assert!(
+        wrong.contains("line 2") && wrong.contains("timeout = 20"),
+        "{wrong}"
+    );
+    let wrong = fault("[routes.friend-created]\ntimeout = \"20\"", &[]);
+    assert!(wrong.contains("write a number and a unit"), "{wrong}");
+    let wrong = fault(
+        "",
+        &[("LOAFER_ROUTES__FRIEND_CREATED__CONCURRENCY", "many")],
+    );
+    assert!(
+        wrong.contains("`LOAFER_ROUTES__FRIEND_CREATED__CONCURRENCY`")
+            && wrong.contains("`many` is no whole number"),
+        "{wrong}"
+    );
+    let zero = weighed("[routes.friend-created]\nconcurrency = 0", &[])
+        .unwrap_err()
+        .to_string();
+    assert!(zero.contains("set at least 1"), "{zero}");
+}
+
+#[test]
+fn nobody_handles_without_handlers_and_nobody_shares_a_route() {
+    let none = Manager::builder().build().unwrap_err().to_string();
+    assert!(
+        none.contains("no handlers") && none.contains("#[handler(route"),
+        "{none}"
+    );
+    let route = || Route::new("r").handler(Json, async |_: Value| true);
+    let two = Manager::builder()
+        .route(route())
+        .route(route())
+        .build()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        two.contains("route `r` has 2 handlers") && two.contains("config.rs:"),
+        "{two}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_with_another_name_elsewhere_is_heard_in_memory() {
+    let config = Config::parse(
+        "[topics.r]\nname = \"arn:aws:sns:us-east-1:1:r-of-production\"",
+        [],
+        &["r"],
+    )
+    .unwrap();
+    let memory = Memory::new();
+    let app = App::new().broker(memory.clone());
+    let bus = app.bus();
+    let route = Route::new("r").handler(Json, async |_: Value| true);
+    let running = Manager::builder()
+        .app(app)
+        .config(config)
+        .route(route)
+        .build()
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    bus.publish_to("r", &1).await.unwrap();
+    memory.settled().await;
+    assert_eq!(running.stats("r").unwrap().received, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_to_a_queue_is_seen_as_published() {
+    let app = testing::app().route(Route::new("r").handler(
+        Json,
+        async |_: Value, bus: loafer_core::Bus| {
+            bus.send("sqs:elsewhere", Message::new("1")).await.is_ok()
+        },
+    ));
+    let app = app.start().await;
+    app.publish("r", &1).await;
+    app.settled().await;
+    assert_eq!(app.published("sqs:elsewhere").len(), 1);
+}
