@@ -278,6 +278,7 @@ impl Provider for SqsProvider {
             receivers: 8,
             settlers: 8,
             wait: Duration::from_secs(20),
+            receive_grace: Duration::from_millis(500),
             linger: Duration::from_secs(1),
             lease: Some(opened.map_or(LEASE, |opened| opened.lease)),
             lease_ceiling: Some(seconds::CEILING),
