@@ -199,10 +199,13 @@ fn changed(flag: &AtomicBool, to: bool) -> bool {
 
 fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
     let batch = capabilities.receive_batch.max(1);
-    // A call costs the same for one message as for a batch: at least a batch is leased ahead, and as much as keeps every handler busy while the next call runs.
+    // A call costs the same for one message as for a batch, so a batch is leased ahead at least; places for two batches, so that one is handled
+    // while the next is on its way; and as much as keeps every handler busy meanwhile.
     let prefetch = policy.prefetch.unwrap_or_else(|| {
+        let two_batches = (2 * batch).saturating_sub(policy.concurrency);
         batch
             .max(capabilities.prefetch)
+            .max(two_batches)
             .max(policy.concurrency.min(10 * batch))
     });
     let places = policy.concurrency + prefetch;

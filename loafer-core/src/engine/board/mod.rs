@@ -232,9 +232,14 @@ impl Board {
         let mut state = self.lock();
         if let Some(at) = state.ready.iter().position(|job| job.slot == slot) {
             let job = state.ready.remove(at)?;
-            let wakers = state.free(1, &self.limits, true);
+            let supervisor = state.free(1);
+            let receiver = if state.may_receive(&self.limits) {
+                state.receivers.pop()
+            } else {
+                None
+            };
             drop(state);
-            wakers.wake();
+            supervisor.into_iter().chain(receiver).for_each(Waker::wake);
             return Some(job.message);
         }
         let waker = state
@@ -248,17 +253,6 @@ impl Board {
         drop(state);
         waker.into_iter().for_each(Waker::wake);
         None
-    }
-}
-
-/// Who is to be woken once the lock is released.
-#[must_use]
-#[derive(Default)]
-struct Wakers([Option<Waker>; 2]);
-
-impl Wakers {
-    fn wake(self) {
-        self.0.into_iter().flatten().for_each(Waker::wake);
     }
 }
 
@@ -280,22 +274,6 @@ impl State {
         } else {
             self.done.append(outcomes);
         }
-    }
-
-    /// Gives places back.
-    fn free(&mut self, places: usize, limits: &Limits, wake_receiver: bool) -> Wakers {
-        self.held -= places;
-        let receiver = if wake_receiver && self.may_receive(limits) {
-            self.receivers.pop()
-        } else {
-            None
-        };
-        let supervisor = if self.phase > Phase::Open {
-            self.supervisor.take()
-        } else {
-            None
-        };
-        Wakers([receiver, supervisor])
     }
 }
 

@@ -87,7 +87,8 @@ impl Board {
 impl State {
     /// A receive is due when a whole batch of places is free, or nothing is held.
     pub(super) fn may_receive(&self, limits: &Limits) -> bool {
-        let taken = self.held + self.reserved;
+        // What is being settled is handled: it makes room already, for the time of a call.
+        let taken = self.held - self.settling + self.reserved;
         self.phase == Phase::Open
             && self.receiving < self.target
             && (taken == 0 || limits.places.saturating_sub(taken) >= limits.ask)

@@ -34,8 +34,9 @@ impl Board {
                 state.lingering = None;
                 unregister(&mut state.settlers, cx);
                 let next = state.settler_for(&self.limits, false);
+                let receiver = state.receiver_for(&self.limits);
                 drop(state);
-                next.into_iter().for_each(Waker::wake);
+                next.into_iter().chain(receiver).for_each(Waker::wake);
                 return Poll::Ready(());
             }
             register(&mut state.settlers, cx);
@@ -53,16 +54,35 @@ impl Board {
     pub(in crate::engine) fn freed(&self, places: usize) -> usize {
         let mut state = self.lock();
         state.settling -= places;
-        // Where they share a task, the receiver is polled right after the settler that brings this.
-        let wakers = state.free(places, &self.limits, !self.limits.is_joined());
+        let supervisor = state.free(places);
+        let receiver = state.receiver_for(&self.limits);
         let held = state.held;
         drop(state);
-        wakers.wake();
+        supervisor.into_iter().chain(receiver).for_each(Waker::wake);
         held
     }
 }
 
 impl State {
+    /// Whom to wake because a settler made room. Where they share a task, the receiver is polled right after the settler anyway.
+    fn receiver_for(&mut self, limits: &Limits) -> Option<Waker> {
+        if !limits.is_joined() && self.may_receive(limits) {
+            self.receivers.pop()
+        } else {
+            None
+        }
+    }
+
+    /// Gives places back; whom to wake for it, the receiver apart.
+    pub(super) fn free(&mut self, places: usize) -> Option<Waker> {
+        self.held -= places;
+        if self.phase > Phase::Open {
+            self.supervisor.take()
+        } else {
+            None
+        }
+    }
+
     /// A batch is due when it is full, when nothing else can join it, or when the route closes.
     fn due(&self, limits: &Limits) -> bool {
         !self.done.is_empty()
