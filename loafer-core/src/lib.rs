@@ -18,6 +18,7 @@
 mod app;
 mod broker;
 mod bus;
+mod clock;
 mod config;
 mod dynamic;
 mod engine;
@@ -44,7 +45,7 @@ pub use self::{
     broker::{Broker, Source},
     bus::{Bus, Event},
     config::{Config, parse_duration},
-    engine::{RouteStats, Stats},
+    engine::RouteStats,
     error::Error,
     extract::{Context, FromContext, Metadata, Missing, Rejection, Shareable, State},
     handler::{Failure, Handler, HandlerService, Request},

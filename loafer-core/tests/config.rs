@@ -1,5 +1,10 @@
 //! Configuration: what is read, what outranks what, and what is said of mistakes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "outside of a test function, a helper panics as one"
+)]
+
 use loafer_core::{
     App, Config, Error, Json, Manager, Memory, Message, Route, RouteOptions, testing,
 };

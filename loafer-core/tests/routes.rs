@@ -9,8 +9,8 @@ use std::{
 };
 
 use loafer_core::{
-    Backoff, DeadLetter, Ended, Failure, Json, Message, Metadata, Outcome, Route, RouteOptions,
-    State, Undecodable, testing,
+    __private::Ready, Backoff, DeadLetter, Ended, Failure, Json, Message, Metadata, Outcome, Route,
+    RouteOptions, State, Undecodable, Verdict, testing,
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -245,7 +245,7 @@ async fn on_error_has_the_last_word() {
             async |failure: Failure| match failure.message().payload().as_ref() {
                 b"1" => Ok(true),
                 b"2" => panic!("on_error too"),
-                _ => Err(failure.reason()),
+                _ => Err(failure.reason().to_owned()),
             },
         );
     let app = testing::app().route(route).start().await;
@@ -427,4 +427,135 @@ async fn an_idle_service_in_memory_stops_at_once() {
     let asked = Instant::now();
     assert_eq!(app.shutdown().await, Ended::Clean);
     assert_eq!(asked.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_prefetch_one_slow_message_stops_no_other() {
+    let options = RouteOptions::new().concurrency(10).prefetch(0);
+    let route = Route::new("r")
+        .options(options)
+        .handler(Json, async |number: u32| {
+            sleep(if number == 0 {
+                Duration::from_secs(600)
+            } else {
+                Duration::from_millis(10)
+            })
+            .await;
+            true
+        });
+    let started = Instant::now();
+    let app = testing::app().route(route).start().await;
+    for number in 0..=100 {
+        app.publish("r", &number).await;
+    }
+    while app.route("r").acked() < 100 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_on_error_that_panics_before_its_future_costs_no_worker() {
+    let route = Route::new("r")
+        .options(RouteOptions::new().concurrency(1))
+        .handler(
+            Json,
+            async |number: u32| if number == 0 { Err("no") } else { Ok(true) },
+        )
+        .on_error(|failure: Failure| {
+            let tenant = failure
+                .message()
+                .headers()
+                .get("tenant")
+                .unwrap()
+                .to_owned();
+            async move { tenant.is_empty() }
+        });
+    let app = testing::app().route(route).start().await;
+    for number in 0..5 {
+        app.publish("r", &number).await;
+    }
+    app.settled().await;
+    assert_eq!(
+        (app.route("r").acked(), app.route("r").dead_lettered()),
+        (4, 1)
+    );
+    assert_eq!(app.shutdown().await, Ended::Clean);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_cannot_be_shown_is_a_failure_like_any_other() {
+    #[derive(Debug)]
+    struct Unshowable;
+    impl std::fmt::Display for Unshowable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            Err(std::fmt::Error)
+        }
+    }
+    impl std::error::Error for Unshowable {}
+
+    let route = Route::new("r").handler(Json, async |_: Value| Err::<bool, _>(Unshowable));
+    let app = testing::app().route(route).start().await;
+    app.publish("r", &1).await;
+    app.settled().await;
+    assert_eq!(app.route("r").dead_lettered(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_durations_end_nothing() {
+    let options = RouteOptions::new()
+        .timeout(Duration::MAX)
+        .concurrency(usize::MAX)
+        .backoff(Backoff::new(Duration::MAX).with_max(Duration::MAX));
+    let route = Route::new("r")
+        .options(options)
+        .handler(Json, async |number: u32| {
+            sleep(Duration::from_millis(1)).await;
+            match number {
+                0 => Ok(Outcome::Retry {
+                    after: Duration::MAX,
+                }),
+                1 => Err("backs off"),
+                _ => Ok(Outcome::Ack),
+            }
+        });
+    let app = testing::app().route(route).start().await;
+    for number in 0..4 {
+        app.publish("r", &number).await;
+    }
+    while app.route("r").acked() < 2 || app.route("r").retried() < 2 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(app.shutdown().await, Ended::Clean);
+}
+
+#[tokio::test]
+async fn a_layer_that_gives_up_on_a_plain_handler_keeps_its_place_until_it_returns() {
+    static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let route = Route::new("r")
+        .options(RouteOptions::new().concurrency(1).max_attempts(1))
+        .declared("plain", (file!(), line!()), "Json", |_| {
+            Ok(Ready::blocking(Json, (), |_, _| {
+                MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(50));
+                RUNNING.fetch_sub(1, Ordering::SeqCst);
+                Ok(Verdict::ACK)
+            }))
+        });
+    let layer = tower::timeout::TimeoutLayer::new(Duration::from_millis(1));
+    let app = testing::app().layer(layer).route(route).start().await;
+    for number in 0..4 {
+        app.publish("r", &number).await;
+    }
+    app.settled().await;
+    assert_eq!(
+        (app.route("r").acked(), app.route("r").dead_lettered()),
+        (0, 4)
+    );
+    assert_eq!(MOST.load(Ordering::SeqCst), 1);
 }

@@ -4,8 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{Shared, receiver::margin};
+use super::{Shared, receiver::margin, slots::Key};
 use crate::{Provider, Renewed};
+
+/// How many batches are renewed at once.
+const CALLS: usize = 16;
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: Duration) {
     let mut keeper = Keeper {
@@ -28,7 +31,7 @@ struct Keeper<'s, P: Provider> {
     shared: &'s Shared<P>,
     lease: Duration,
     /// The slots to renew, and for how long.
-    due: Vec<(u32, Duration)>,
+    due: Vec<(Key, Duration)>,
     receipts: Vec<P::Receipt>,
     answers: Vec<Renewed>,
     /// One line a streak.
@@ -43,6 +46,8 @@ impl<P: Provider> Keeper<'_, P> {
         let now = slots.now();
         for (number, slot) in slots.iter_mut() {
             if slot.lost {
+                // Told again until the worker that had it in hand has noticed.
+                ran_out.push(number);
                 continue;
             }
             if now >= slot.leased_until {
@@ -68,7 +73,8 @@ impl<P: Provider> Keeper<'_, P> {
     }
 
     async fn renew(&mut self) {
-        let batch = self.shared.capabilities.settle_batch.max(1);
+        // The provider makes as many calls of it as it must, at once where it can.
+        let batch = CALLS * self.shared.capabilities.settle_batch.max(1);
         // Leases that share a length share a call.
         self.due.sort_unstable_by_key(|(_, by)| *by);
         let due = std::mem::take(&mut self.due);
@@ -81,7 +87,7 @@ impl<P: Provider> Keeper<'_, P> {
         self.due.clear();
     }
 
-    async fn renew_batch(&mut self, chunk: &[(u32, Duration)], by: Duration) {
+    async fn renew_batch(&mut self, chunk: &[(Key, Duration)], by: Duration) {
         let shared = self.shared;
         let guard = shared.renewing.lock().await;
         let mut renewed = Vec::with_capacity(chunk.len());
@@ -134,13 +140,10 @@ impl<P: Provider> Keeper<'_, P> {
 
 impl<P: Provider> Shared<P> {
     /// A lease is lost: what waits is dropped, what runs is cancelled, what is handled is not sent.
-    fn lose(&self, slot: u32) {
+    fn lose(&self, slot: Key) {
         if let Some(message) = self.board().lose(slot) {
             self.slots().remove(slot);
-            self.route.stats.add(&super::RouteStats {
-                lost: 1,
-                ..Default::default()
-            });
+            self.route.lost();
             self.route.declined(
                 &message,
                 "its lease was lost before a handler was free: it comes again",

@@ -15,6 +15,7 @@ mod stats;
 mod worker;
 
 use std::{
+    convert::Infallible,
     future::{Future, poll_fn},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -34,7 +35,8 @@ use self::{
 use crate::{Capabilities, Provider};
 
 pub(crate) use self::route::{Closing, Parts, Route};
-pub use self::stats::{RouteStats, Stats};
+pub use self::stats::RouteStats;
+use self::stats::Stats;
 
 /// How long settlements get once the drain deadline has passed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -90,12 +92,27 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
         tasks.spawn(keeper::run(shared.clone(), lease));
     }
 
-    route.board.settled().await;
+    tokio::select! {
+        () = route.board.settled() => {}
+        never = watch(&mut tasks) => match never {},
+    }
     if route.board.phase() == Phase::Cancelled {
         _ = tokio::time::timeout(LAST_WORDS, route.board.flushed()).await;
     }
     tasks.shutdown().await;
     shared.provider.close().await;
+}
+
+/// A task of the engine that panicked takes the route with it: whoever runs the program is told, and nothing hangs.
+async fn watch(tasks: &mut JoinSet<()>) -> Infallible {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+    std::future::pending().await
 }
 
 /// One settler and one receiver in one task: a batch that was settled makes room, and the receive that fills it needs no waking.

@@ -120,8 +120,19 @@ impl Route {
     }
 
     /// Gives places back.
-    pub(super) fn freed(&self, places: usize) {
-        if self.board.freed(places) == 0 {
+    pub(super) fn freed(&self, places: usize, stalled: bool) {
+        if self.board.freed(places, stalled) == 0 {
+            self.quiet.notify_waiters();
+        }
+    }
+
+    /// A message was given back without a settler.
+    pub(super) fn lost(&self) {
+        self.stats.add(&super::RouteStats {
+            lost: 1,
+            ..Default::default()
+        });
+        if self.held() == 0 {
             self.quiet.notify_waiters();
         }
     }
@@ -208,11 +219,12 @@ fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
             .max(two_batches)
             .max(policy.concurrency.min(10 * batch))
     });
-    let places = policy.concurrency + prefetch;
+    let places = policy.concurrency.saturating_add(prefetch);
     Limits {
         concurrency: policy.concurrency,
         places,
-        ask: batch.min(places),
+        // Never more than what is prefetched: a slow message that fills a handler must not keep the others from being fed.
+        ask: batch.min(prefetch.max(1)).min(places),
         receivers: capabilities.receivers.max(1),
         settlers: capabilities.settlers.max(1),
         settle_batch: capabilities.settle_batch.max(1),

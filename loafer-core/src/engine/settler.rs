@@ -53,25 +53,25 @@ impl<'s, P: Provider> Settler<'s, P> {
     }
 
     async fn settle(&mut self) {
-        let places = self.taken.len();
-        self.prepare();
+        let mut held = self.taken.len();
+        let mut stalled = false;
         let mut pauses = None;
-        while !self.batch.is_empty() {
-            self.answers.clear();
-            if self.acks_only {
-                self.shared
-                    .provider
-                    .settle(&self.batch, &mut self.answers)
-                    .await;
-            } else {
-                let _renewals_wait = self.shared.renewing.lock().await;
-                self.shared
-                    .provider
-                    .settle(&self.batch, &mut self.answers)
-                    .await;
+        self.prepare();
+        loop {
+            if !self.batch.is_empty() {
+                self.try_once().await;
             }
-            if self.conclude() {
-                break;
+            self.shared
+                .route
+                .stats
+                .add(&std::mem::take(&mut self.counts));
+            self.shared.route.freed(held - self.batch.len(), stalled);
+            held = self.batch.len();
+            if held == 0 {
+                return;
+            }
+            if !std::mem::replace(&mut stalled, true) {
+                self.shared.board().stalled(held);
             }
             match pauses.get_or_insert_with(self::pauses).next() {
                 Some(pause) => {
@@ -81,11 +81,19 @@ impl<'s, P: Provider> Settler<'s, P> {
                 None => self.give_up(),
             }
         }
+    }
+
+    async fn try_once(&mut self) {
+        if !self.acks_only {
+            // Only the renewal in flight could undo a delay: the keeper knows these messages no more.
+            drop(self.shared.renewing.lock().await);
+        }
+        self.answers.clear();
         self.shared
-            .route
-            .stats
-            .add(&std::mem::take(&mut self.counts));
-        self.shared.route.freed(places);
+            .provider
+            .settle(&self.batch, &mut self.answers)
+            .await;
+        self.conclude();
     }
 
     /// From what was said to what is sent. What needs no call is over here.
@@ -149,8 +157,8 @@ impl<'s, P: Provider> Settler<'s, P> {
         (self.ends, self.batch) = live.into_iter().unzip();
     }
 
-    /// Reads the answers; what failed stays in the batch. True where nothing did.
-    fn conclude(&mut self) -> bool {
+    /// Reads the answers; what failed stays in the batch.
+    fn conclude(&mut self) {
         let answered = self.answers.len() == self.batch.len();
         if !answered
             || !self
@@ -175,13 +183,13 @@ impl<'s, P: Provider> Settler<'s, P> {
         self.ends.clear();
         self.batch.clear();
         self.shared.settled_well();
-        true
     }
 
     #[cold]
-    fn conclude_partly(&mut self) -> bool {
+    fn conclude_partly(&mut self) {
         let shared = self.shared;
         let mut failed = (Vec::new(), Vec::new());
+        let mut well = true;
         let entries = self.ends.drain(..).zip(self.batch.drain(..));
         let answers = self
             .answers
@@ -216,20 +224,25 @@ impl<'s, P: Provider> Settler<'s, P> {
                     self.counts.retried += 1;
                 }
                 Some(Settled::Failed(error)) => {
+                    well = false;
                     shared.settle_failed(&entry.message, &entry.settlement, &error);
                     failed.0.push(entry);
                     failed.1.push(end);
                     continue;
                 }
                 None => {
+                    well = false;
+                    shared.unanswered(&entry.message);
                     failed.0.push(entry);
                     failed.1.push(end);
                     continue;
                 }
             }
         }
+        if well {
+            shared.settled_well();
+        }
         (self.batch, self.ends) = failed;
-        self.batch.is_empty()
     }
 
     /// Every try failed: the messages come again at the end of their leases.
@@ -302,6 +315,13 @@ impl<P: Provider> Shared<P> {
         } else {
             tracing::debug!(%route, %queue, %message_id, ?settlement, %error, "settling failed again");
         }
+    }
+
+    /// The provider broke its word: one answer an entry.
+    #[cold]
+    fn unanswered(&self, message: &Message) {
+        let (route, message_id) = (&self.route.policy.route, message.id());
+        tracing::error!(%route, %message_id, "the provider gave no answer for this settlement: trying again");
     }
 
     fn settled_well(&self) {

@@ -22,11 +22,20 @@ impl Moment {
     }
 }
 
-/// The leases a route holds, each in a numbered slot: workers see the number only.
+/// The leases a route holds, each in a slot: workers see its key only.
 pub(super) struct Slots<R> {
-    entries: Vec<Option<Slot<R>>>,
+    entries: Vec<Entry<R>>,
     free: Vec<u32>,
     began: Instant,
+}
+
+/// A slot, and which of its occupants it is in the lower half. A slot is used again: the key of an earlier occupant finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key(u64);
+
+struct Entry<R> {
+    occupant: u32,
+    slot: Option<Slot<R>>,
 }
 
 pub(super) struct Slot<R> {
@@ -37,6 +46,20 @@ pub(super) struct Slot<R> {
     pub(super) received_at: Moment,
     /// Lost: nothing is sent for it.
     pub(super) lost: bool,
+}
+
+impl Key {
+    fn new(number: usize, occupant: u32) -> Self {
+        Self((number as u64) << 32 | u64::from(occupant))
+    }
+
+    fn number(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
+    fn is_of(self, occupant: u32) -> bool {
+        self.0 as u32 == occupant
+    }
 }
 
 impl<R> Default for Slots<R> {
@@ -54,7 +77,7 @@ impl<R> Slots<R> {
         Moment(self.began.elapsed().as_nanos() as u64)
     }
 
-    pub(super) fn insert(&mut self, receipt: R, received_at: Moment, leased_until: Moment) -> u32 {
+    pub(super) fn insert(&mut self, receipt: R, received_at: Moment, leased_until: Moment) -> Key {
         let slot = Some(Slot {
             receipt,
             leased_until,
@@ -63,30 +86,39 @@ impl<R> Slots<R> {
         });
         match self.free.pop() {
             Some(number) => {
-                self.entries[number as usize] = slot;
-                number
+                let entry = &mut self.entries[number as usize];
+                entry.occupant = entry.occupant.wrapping_add(1);
+                entry.slot = slot;
+                Key::new(number as usize, entry.occupant)
             }
             None => {
-                self.entries.push(slot);
-                (self.entries.len() - 1) as u32
+                self.entries.push(Entry { occupant: 0, slot });
+                Key::new(self.entries.len() - 1, 0)
             }
         }
     }
 
-    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Slot<R>> {
-        self.entries.get_mut(number as usize)?.as_mut()
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Slot<R>> {
+        let entry = self.entries.get_mut(key.number())?;
+        entry.slot.as_mut().filter(|_| key.is_of(entry.occupant))
     }
 
-    pub(super) fn remove(&mut self, number: u32) -> Option<Slot<R>> {
-        let slot = self.entries.get_mut(number as usize)?.take()?;
-        self.free.push(number);
+    pub(super) fn remove(&mut self, key: Key) -> Option<Slot<R>> {
+        let entry = self.entries.get_mut(key.number())?;
+        if !key.is_of(entry.occupant) {
+            return None;
+        }
+        let slot = entry.slot.take()?;
+        self.free.push(key.number() as u32);
         Some(slot)
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut Slot<R>)> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Slot<R>)> {
         self.entries
             .iter_mut()
             .enumerate()
-            .filter_map(|(number, slot)| Some((number as u32, slot.as_mut()?)))
+            .filter_map(|(number, entry)| {
+                Some((Key::new(number, entry.occupant), entry.slot.as_mut()?))
+            })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{
 
 /// The counts of one route, kept since the start. Cheap to clone; reads are live.
 #[derive(Clone, Debug, Default)]
-pub struct Stats(Arc<Counters>);
+pub(crate) struct Stats(Arc<Counters>);
 
 /// The counts of one route at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ struct Counters {
 
 impl Stats {
     /// The counts now.
-    pub fn now(&self) -> RouteStats {
+    pub(crate) fn now(&self) -> RouteStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         RouteStats {
             received: read(&self.0.received),

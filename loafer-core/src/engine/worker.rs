@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
         Arc,
@@ -15,9 +16,9 @@ use std::{
 use tokio::{task::coop, time::Sleep};
 use tracing::{Span, level_filters::LevelFilter};
 
-use super::{Done, Fate, Job, RareFate, Route, board::Step};
+use super::{Done, Fate, Job, RareFate, Route, board::Step, slots::Key};
 use crate::{
-    BoxError, Failure, FailureKind, Message, Verdict,
+    BoxError, Failure, FailureKind, Message, Verdict, clock,
     dynamic::BoxFuture,
     handler::{Place, Undecoded, caught},
     outcome::{Rare, Said},
@@ -73,15 +74,17 @@ struct Failed {
 
 impl Worker {
     pub(super) fn new(route: Arc<Route>, number: u32, cancelled: Arc<AtomicBool>) -> Self {
-        let place = route.ready.place(&route.names);
+        // Layers are the user's code.
+        let place = catch_unwind(AssertUnwindSafe(|| route.ready.place(&route.names)));
+        let place = place.unwrap_or_else(|_| Box::new(Unmade));
         Self {
             route,
             number,
             cancelled,
             place,
             stage: Stage::Idle,
-            chunk: VecDeque::with_capacity(CHUNK),
-            outcomes: Vec::with_capacity(CHUNK),
+            chunk: VecDeque::new(),
+            outcomes: Vec::new(),
             most: 1,
             span: Span::none(),
             timeout: None,
@@ -102,18 +105,20 @@ impl Worker {
                 Judged::Settle(fate) => self.outcomes.push(job.done(fate)),
                 Judged::Ask(failed) => {
                     self.hand_back(job.slot, cx);
+                    self.arm_timeout();
                     self.stage = Stage::Failing(job, failed);
                     return;
                 }
             }
         }
+        self.span = Span::none();
         self.most = match started.elapsed() {
             slow if slow > SLICE => (taken / 2).max(1),
             _ => (taken * 2).clamp(self.most, CHUNK),
         };
     }
 
-    fn hand_back(&mut self, slot: u32, cx: &Context<'_>) {
+    fn hand_back(&mut self, slot: Key, cx: &Context<'_>) {
         self.most = 1;
         let call =
             self.route
@@ -184,7 +189,7 @@ impl Worker {
         };
         let failure = Failure::new(kind, error, message.clone())
             .with_metadata(self.route.metadata_of(message));
-        let reason = failure.reason();
+        let reason = failure.reason().to_owned();
         self.span.in_scope(|| self.route.failed(&failure));
         match &self.route.ready.on_error {
             Some(on_error) => Judged::Ask(Box::new(Failed {
@@ -198,6 +203,9 @@ impl Worker {
 
     /// A call is over: to the settler, or to `on_error`.
     fn conclude(&mut self, job: Job, judged: Judged) -> Poll<()> {
+        if matches!(judged, Judged::Ask(_)) {
+            self.arm_timeout();
+        }
         match judged {
             Judged::Settle(fate) => {
                 self.span = Span::none();
@@ -212,11 +220,20 @@ impl Worker {
         let Some(after) = self.route.policy.timeout else {
             return;
         };
-        let deadline = tokio::time::Instant::now() + after;
+        let deadline = clock::after(after);
         match &mut self.timeout {
             Some(timeout) => timeout.as_mut().reset(deadline),
             None => self.timeout = Some(Box::pin(tokio::time::sleep_until(deadline))),
         }
+    }
+
+    /// Whether the time of what waits is up.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        self.route.policy.timeout.is_some()
+            && self
+                .timeout
+                .as_mut()
+                .is_some_and(|timeout| timeout.as_mut().poll(cx).is_ready())
     }
 
     /// A waiting handler: until it returns, its time is up, or its lease is lost.
@@ -231,11 +248,7 @@ impl Worker {
                 "cancelled: its lease was lost, or the time to drain is over",
             );
             Judged::Settle(Fate::Forget)
-        } else if self
-            .timeout
-            .as_mut()
-            .is_some_and(|timeout| timeout.as_mut().poll(cx).is_ready())
-        {
+        } else if self.is_late(cx) {
             let after = humantime::format_duration(self.route.policy.timeout.unwrap_or_default());
             let error = format!("the handler took longer than the route's `timeout` of {after}");
             self.fail(&job.message, FailureKind::Timeout, error.into())
@@ -266,6 +279,17 @@ impl Worker {
             caught(|| failed.answer.as_mut().poll(cx))
         };
         let Poll::Ready(verdict) = answer else {
+            if self.cancelled.swap(false, Ordering::Acquire) {
+                return self.conclude(job, Judged::Settle(Fate::Forget));
+            }
+            if self.is_late(cx) {
+                self.route.declined(
+                    &job.message,
+                    "the route's `on_error` took longer than its `timeout`",
+                );
+                let fate = Fate::failed(failed.kind, failed.reason);
+                return self.conclude(job, Judged::Settle(fate));
+            }
             self.stage = Stage::Failing(job, failed);
             return Poll::Pending;
         };
@@ -284,6 +308,26 @@ impl Worker {
             other => other,
         };
         self.conclude(job, Judged::Settle(fate))
+    }
+}
+
+/// The place of a handler whose layers panicked when they were put around it.
+struct Unmade;
+
+impl Place for Unmade {
+    fn start(&mut self, _: Message, _: &mut Context<'_>) -> Poll<Verdict> {
+        Poll::Ready(Verdict::failed(
+            FailureKind::Panic,
+            "a layer panicked when it was put around the handler",
+        ))
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<Verdict> {
+        Poll::Ready(Verdict::NACK)
+    }
+
+    fn cancel(&mut self) -> bool {
+        true
     }
 }
 

@@ -1,6 +1,11 @@
 //! What a route's `on_error` and the reporters are told.
 
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{
+    error::Error as StdError,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use sha2::{Digest, Sha256};
 
@@ -13,6 +18,8 @@ use crate::{BoxError, FailureKind, Message, Metadata};
 pub struct Failure {
     kind: FailureKind,
     error: Arc<dyn StdError + Send + Sync>,
+    /// Told once: it runs the user's code.
+    reason: Arc<str>,
     message: Message,
     metadata: Metadata,
 }
@@ -21,9 +28,12 @@ impl Failure {
     /// A failure made by hand, for the unit test of an `on_error`.
     pub fn new(kind: FailureKind, error: impl Into<BoxError>, message: Message) -> Self {
         let metadata = Metadata::new(message.clone());
+        let error: Arc<dyn StdError + Send + Sync> = Arc::from(error.into());
+        let reason = reason_of(&*error).into();
         Self {
             kind,
-            error: Arc::from(error.into()),
+            error,
+            reason,
             message,
             metadata,
         }
@@ -55,9 +65,16 @@ impl Failure {
     }
 
     /// The error and its causes, in one line.
-    pub fn reason(&self) -> String {
-        let mut reason = self.error.to_string();
-        let mut cause = self.error.source();
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// The error and its causes, in one line. An error that can't even be shown must not take its worker down.
+fn reason_of(error: &(dyn StdError + 'static)) -> String {
+    let shown = catch_unwind(AssertUnwindSafe(|| {
+        let mut reason = error.to_string();
+        let mut cause = error.source();
         while let Some(error) = cause {
             let text = error.to_string();
             if !reason.contains(&text) {
@@ -67,7 +84,8 @@ impl Failure {
             cause = error.source();
         }
         reason
-    }
+    }));
+    shown.unwrap_or_else(|_| "an error whose `Display` panicked".to_owned())
 }
 
 impl fmt::Debug for Failure {

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -68,23 +68,67 @@ pub(super) fn place(
     names: &Arc<RouteName>,
     layers: &[LayerFn],
 ) -> Box<dyn Place> {
-    let handler: HandlerService = BoxService::new(Innermost(Arc::new(Mutex::new(inner))));
+    let inner = Inner(Arc::new(Mutex::new(InnerPlace {
+        place: inner,
+        busy: false,
+    })));
+    let handler: HandlerService = BoxService::new(inner.clone());
     let service = layers
         .iter()
         .rev()
         .fold(handler, |inner, layer| layer(inner));
     Box::new(LayeredPlace {
         service,
+        inner,
         names: names.clone(),
         stage: Stage::Idle,
     })
 }
 
-/// The handler's place as a service. A layer may call it again before an earlier call ended; the lock is then contended by nobody but
-/// itself: the calls of one worker are polled by one task.
-struct Innermost(Arc<Mutex<Box<dyn Place>>>);
+/// The handler's place as a service: what the layers are around. The lock is contended by nobody: one task polls the calls of a worker.
+#[derive(Clone)]
+struct Inner(Arc<Mutex<InnerPlace>>);
 
-impl Service<Request> for Innermost {
+struct InnerPlace {
+    place: Box<dyn Place>,
+    /// A call was started and is not over.
+    busy: bool,
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, InnerPlace> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self, message: Message, cx: &mut Context<'_>) -> Poll<Result<Verdict, BoxError>> {
+        let mut inner = self.lock();
+        if inner.busy {
+            return Poll::Ready(Err(
+                "a layer called the handler again before its last call was over".into(),
+            ));
+        }
+        inner.busy = true;
+        let said = inner.place.start(message, cx);
+        inner.busy = said.is_pending();
+        said.map(Ok)
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let mut inner = self.lock();
+        let said = inner.place.poll(cx);
+        inner.busy = said.is_pending();
+        said
+    }
+
+    /// False where the handler can't be cancelled, and goes on.
+    fn cancel(&self) -> bool {
+        let mut inner = self.lock();
+        inner.busy = inner.busy && !inner.place.cancel();
+        !inner.busy
+    }
+}
+
+impl Service<Request> for Inner {
     type Response = Verdict;
     type Error = BoxError;
     type Future = Call;
@@ -95,19 +139,22 @@ impl Service<Request> for Innermost {
 
     fn call(&mut self, request: Request) -> Call {
         Call {
-            place: self.0.clone(),
-            message: Some(request.message),
-            ended: false,
+            inner: self.clone(),
+            stage: CallStage::New(request.message),
         }
     }
 }
 
 /// One call of the handler; dropped early, it cancels it.
 struct Call {
-    place: Arc<Mutex<Box<dyn Place>>>,
-    /// Until it is first polled.
-    message: Option<Message>,
-    ended: bool,
+    inner: Inner,
+    stage: CallStage,
+}
+
+enum CallStage {
+    New(Message),
+    Running,
+    Over,
 }
 
 impl Future for Call {
@@ -115,29 +162,28 @@ impl Future for Call {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let mut place = this.place.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = match this.message.take() {
-            Some(message) => place.start(message, cx),
-            None => place.poll(cx),
+        let said = match std::mem::replace(&mut this.stage, CallStage::Over) {
+            CallStage::New(message) => this.inner.start(message, cx),
+            CallStage::Running | CallStage::Over => this.inner.poll(cx).map(Ok),
         };
-        this.ended = said.is_ready();
-        said.map(Ok)
+        if said.is_pending() {
+            this.stage = CallStage::Running;
+        }
+        said
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if !self.ended && self.message.is_none() {
-            self.place
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .cancel();
+        if matches!(self.stage, CallStage::Running) {
+            self.inner.cancel();
         }
     }
 }
 
 struct LayeredPlace {
     service: HandlerService,
+    inner: Inner,
     names: Arc<RouteName>,
     stage: Stage,
 }
@@ -147,6 +193,8 @@ enum Stage {
     /// The layers were not ready yet.
     Waiting(Request),
     Running(<HandlerService as Service<Request>>::Future),
+    /// The layers are done with a blocking handler that is not: its place is kept until it returns.
+    Outlasting(Verdict),
 }
 
 impl fmt::Debug for LayeredPlace {
@@ -170,10 +218,24 @@ impl LayeredPlace {
                 },
                 Stage::Running(mut call) => {
                     let said = call.as_mut().poll(cx);
-                    if said.is_pending() {
+                    let Poll::Ready(said) = said else {
                         self.stage = Stage::Running(call);
+                        return Poll::Pending;
+                    };
+                    drop(call);
+                    let verdict =
+                        said.unwrap_or_else(|error| Verdict::failed(FailureKind::Error, error));
+                    if self.inner.cancel() {
+                        return Poll::Ready(Ok(verdict));
                     }
-                    return Poll::Ready(ready!(said));
+                    self.stage = Stage::Outlasting(verdict);
+                }
+                Stage::Outlasting(verdict) => {
+                    if self.inner.poll(cx).is_pending() {
+                        self.stage = Stage::Outlasting(verdict);
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(Ok(verdict));
                 }
             }
         }
@@ -199,6 +261,10 @@ impl Place for LayeredPlace {
     fn cancel(&mut self) -> bool {
         // A destructor of the user's may panic too.
         _ = catch_unwind(AssertUnwindSafe(|| self.stage = Stage::Idle));
-        true
+        let free = self.inner.cancel();
+        if !free {
+            self.stage = Stage::Outlasting(Verdict::NACK);
+        }
+        free
     }
 }

@@ -100,8 +100,10 @@ where
     F: Fn(Failure) -> Fut + Send + Sync + 'static,
     Fut: Future<Output: IntoOutcome> + Send + 'static,
 {
+    let handler = Arc::new(handler);
     Arc::new(move |failure| {
-        let answer = handler(failure);
-        Box::pin(async move { answer.await.into_outcome() })
+        let handler = handler.clone();
+        // Called where a panic is caught.
+        Box::pin(async move { handler(failure).await.into_outcome() })
     })
 }

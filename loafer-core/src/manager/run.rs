@@ -6,7 +6,7 @@ use futures_util::{FutureExt, future::join_all};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     BoxError, Broker, Error, Memory, Open,
     app::Hook,
+    clock::after,
     engine::{Closing, Parts, Route},
     handler::Ready,
     publisher::DynPublisher,
@@ -28,6 +29,9 @@ const OPEN: Duration = Duration::from_secs(12);
 
 /// How long a reporter may take to send what is not sent yet, at the end.
 const FLUSH: Duration = Duration::from_secs(2);
+
+/// How long the end may take once the time to drain is over.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) async fn open(plan: &Plan, mode: Open) -> Result<(), Error> {
     let late = |_| Error::Timeout {
@@ -124,6 +128,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let stop = inner.stop.subscribe();
     tokio::spawn(supervise(inner, work, stop, end));
 
+    let mut unfinished = StopOnDrop(Some(running.clone()));
     for hook in &app.on_start {
         if let Err(error) = guarded(hook, &running).await {
             running.shutdown();
@@ -131,6 +136,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
             return Err(Error::Start(format!("an `on_start` hook failed: {error}")));
         }
     }
+    unfinished.0 = None;
     Ok(running)
 }
 
@@ -160,6 +166,17 @@ async fn open_all(plans: &[Plan], mode: Open) -> Result<(), Error> {
         Some(format!("route `{}`: {}", plan.policy.route, answer.err()?))
     });
     combined(faults.collect()).map_or(Ok(()), Err)
+}
+
+/// A start that is dropped while its hooks run must not leave routes at work that nobody can stop.
+struct StopOnDrop(Option<Running>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(running) = &self.0 {
+            running.shutdown();
+        }
+    }
 }
 
 /// Runs a hook; a panic is an error of it.
@@ -202,7 +219,7 @@ async fn supervise(
             Ok(()) = stop.changed() => {
                 let asked = *stop.borrow_and_update();
                 if asked >= Stop::Drain && deadline.is_none() {
-                    deadline = Some(Instant::now() + end.drain);
+                    deadline = Some(after(end.drain));
                     inner.routes.iter().for_each(|route| route.engine.close(Closing::Drain));
                 }
                 if asked == Stop::Cancel {
@@ -221,14 +238,28 @@ async fn supervise(
         clean &= inner.routes.iter().all(|route| route.engine.is_healthy());
     }
     let running = Running::new(inner.clone());
+    let now = Instant::now();
+    let last = deadline.map_or_else(
+        || after(end.drain),
+        |deadline| deadline.max(now + LAST_WORDS),
+    );
     for hook in end.on_stop {
-        if let Err(error) = guarded(&hook, &running).await {
+        let ran = timeout_at(last, guarded(&hook, &running)).await;
+        if let Err(error) =
+            ran.unwrap_or_else(|_| Err("it took longer than there was time to drain".into()))
+        {
             tracing::error!(error, "an `on_stop` hook failed");
             clean = false;
         }
     }
     for publisher in end.publishers {
-        publisher.close().await;
+        if timeout_at(last + LAST_WORDS, publisher.close())
+            .await
+            .is_err()
+        {
+            tracing::error!("a publisher did not close in time");
+            clean = false;
+        }
     }
     if !end.reporters.is_empty() {
         let flush = move || {

@@ -45,7 +45,8 @@ impl Memory {
     /// The same with queues of this lease, where a route does not set its own.
     #[must_use]
     pub fn with_visibility_timeout(mut self, lease: Duration) -> Self {
-        self.options.lease = lease;
+        // A lease of nothing would be over before it began.
+        self.options.lease = lease.max(Duration::from_millis(1));
         self
     }
 

@@ -25,6 +25,12 @@ impl Publisher for MemoryPublisher {
         answers: &mut Vec<Result<MessageId, Error>>,
     ) {
         for outgoing in batch {
+            // The broker's own identity: one message sent twice is two.
+            let id = MessageId::new();
+            let outgoing = &Outgoing {
+                message: outgoing.message.clone().with_new_id(id.clone()),
+                ..outgoing.clone()
+            };
             match queue_of(topic.as_str()) {
                 Some(queue) => self
                     .exchange
@@ -33,7 +39,7 @@ impl Publisher for MemoryPublisher {
                     .exchange
                     .publish(topic.as_str(), &outgoing.message, outgoing.delay),
             }
-            answers.push(Ok(outgoing.message.id().clone()));
+            answers.push(Ok(id));
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::MemoryReceipt;
-use crate::{Delivery, Message};
+use crate::{Delivery, Message, clock::after};
 
 /// How queues of a broker in memory behave.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl Queue {
             // Not received yet: the first receive is attempt 1.
             let message = message.with_attempt(0);
             match delay {
-                Some(delay) if !delay.is_zero() => state.delay(message, Instant::now() + delay),
+                Some(delay) if !delay.is_zero() => state.delay(message, after(delay)),
                 _ => state.ready.push_back(message),
             }
         }
@@ -148,7 +148,7 @@ impl Queue {
         let now = Instant::now();
         state.surface(now);
         let most = self.max_receives.unwrap_or(u32::MAX);
-        let until = now + lease;
+        let until = after(lease);
         let mut dead = Vec::new();
         while into.len() < max
             && let Some(message) = state.ready.pop_front()
@@ -215,7 +215,7 @@ impl Queue {
                     visible = true;
                 }
                 End::After(delay) => {
-                    state.delay(message, now + delay);
+                    state.delay(message, after(delay));
                     visible = true;
                 }
             }
@@ -248,7 +248,7 @@ impl Queue {
             answer(
                 match leased.filter(|leased| leased.serial == receipt.serial) {
                     Some(leased) => {
-                        leased.until = now + by;
+                        leased.until = after(by);
                         Answer::Done
                     }
                     None => Answer::Lost,

@@ -65,6 +65,13 @@ impl Message {
         }
     }
 
+    /// The same message with the id that a broker gave it.
+    #[must_use]
+    pub(crate) fn with_new_id(mut self, id: MessageId) -> Self {
+        self.parts_mut().id = id;
+        self
+    }
+
     /// The same message with another payload: what an envelope held.
     #[must_use]
     pub fn with_payload(mut self, payload: impl Into<Bytes>) -> Self {

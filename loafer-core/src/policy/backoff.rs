@@ -130,10 +130,11 @@ impl Backoff {
                 .max(1.0)
                 .powi(attempt.saturating_sub(1).min(1_000) as i32);
         let delay = grown.min(self.max.as_secs_f64());
-        Duration::from_secs_f64(if self.jitter {
+        let delay = if self.jitter {
             delay * fastrand::f64()
         } else {
             delay
-        })
+        };
+        Duration::try_from_secs_f64(delay).unwrap_or(self.max)
     }
 }

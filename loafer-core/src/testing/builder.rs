@@ -40,7 +40,6 @@ pub fn app() -> TestBuilder {
 /// # Panics
 ///
 /// Where the service can't start: the message says why.
-#[track_caller]
 pub fn start() -> impl Future<Output = TestApp> {
     app().start()
 }

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{Board, Done, Job, Phase, State};
+use super::{Board, Done, Job, Key, Phase, State};
 
 /// What the board knows of one worker.
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub(super) struct Desk {
     /// It was called and has not come yet.
     called: bool,
     /// What its handler waits on, if it waits.
-    slot: Option<u32>,
+    slot: Option<Key>,
     /// Read by the worker whenever its waiting handler is polled.
     cancelled: Arc<AtomicBool>,
 }
@@ -30,7 +30,7 @@ impl Desk {
         self.cancelled.store(true, Ordering::Release);
     }
 
-    pub(super) fn runs(&self, slot: u32) -> bool {
+    pub(super) fn runs(&self, slot: Key) -> bool {
         self.slot == Some(slot)
     }
 
@@ -105,7 +105,7 @@ impl Board {
             }
             state.running += take;
         }
-        let settler = state.settler_for(&self.limits, most == 1);
+        let settler = state.settler_for(&self.limits, most == 1 || take == 0);
         let (step, call) = if take > 0 {
             // Handlers that take no time are not worth a second worker for a few messages.
             let worth_it = most == 1 || state.ready.len() >= most;
@@ -137,7 +137,7 @@ impl Board {
     pub(in crate::engine) fn hand_back(
         &self,
         worker: u32,
-        slot: u32,
+        slot: Key,
         outcomes: &mut Vec<Done>,
         chunk: &mut VecDeque<Job>,
         cx: &Context<'_>,

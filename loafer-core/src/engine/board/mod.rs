@@ -15,7 +15,7 @@ use std::{
 use tokio::time::Instant;
 
 use self::desks::Desk;
-use super::Fate;
+use super::{Fate, slots::Key};
 use crate::Message;
 
 pub(super) use self::desks::{Call, Step};
@@ -23,7 +23,7 @@ pub(super) use self::desks::{Call, Step};
 /// A message that waits for a worker.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) slot: u32,
+    pub(super) slot: Key,
     pub(super) message: Message,
 }
 
@@ -45,7 +45,7 @@ impl Job {
 /// A message that waits for the settler.
 #[derive(Debug)]
 pub(super) struct Done {
-    pub(super) slot: u32,
+    pub(super) slot: Key,
     pub(super) message: Message,
     pub(super) fate: Fate,
 }
@@ -104,7 +104,7 @@ struct State {
     lingering: Option<Instant>,
     /// Taken by workers and not yet `done`.
     running: usize,
-    /// Taken by settlers and not yet free.
+    /// Held by settlers whose first try is not over: they make room for a receive already.
     settling: usize,
     /// Leased and not yet free: `ready`, running, `done` and settling.
     held: usize,
@@ -199,10 +199,9 @@ impl Board {
         .await;
     }
 
-    /// Waits until nothing waits to be settled.
+    /// Waits until everything that was cancelled is given back, and the rest settled.
     pub(super) async fn flushed(&self) {
-        self.supervise(|state| state.done.is_empty() && state.settling == 0)
-            .await;
+        self.supervise(|state| state.held == 0).await;
     }
 
     async fn supervise(&self, over: impl Fn(&State) -> bool) {
@@ -227,8 +226,8 @@ impl Board {
         Poll::Pending
     }
 
-    /// Takes back a message whose lease was lost: true where it had not started, and its slot is free now.
-    pub(super) fn lose(&self, slot: u32) -> Option<Message> {
+    /// A lease was lost: gives back its message where no worker had it, and cancels the handler that runs it.
+    pub(super) fn lose(&self, slot: Key) -> Option<Message> {
         let mut state = self.lock();
         if let Some(at) = state.ready.iter().position(|job| job.slot == slot) {
             let job = state.ready.remove(at)?;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep};
 use super::{Board, Done, Limits, Phase, State, register, unregister};
 
 impl Board {
-    /// Waits until a batch is due and takes it; false once there will be none.
+    /// Waits until a batch is due, and takes it.
     pub(in crate::engine) fn poll_batch(
         &self,
         batch: &mut Vec<Done>,
@@ -33,7 +33,7 @@ impl Board {
                 state.settling += take;
                 state.lingering = None;
                 unregister(&mut state.settlers, cx);
-                let next = state.settler_for(&self.limits, false);
+                let next = state.settler_for(&self.limits, true);
                 let receiver = state.receiver_for(&self.limits);
                 drop(state);
                 next.into_iter().chain(receiver).for_each(Waker::wake);
@@ -50,10 +50,17 @@ impl Board {
         }
     }
 
+    /// The first try of a batch failed: what is left of it makes no room until it is settled.
+    pub(in crate::engine) fn stalled(&self, places: usize) {
+        self.lock().settling -= places;
+    }
+
     /// A batch was settled: its places are free. Says how many are held still.
-    pub(in crate::engine) fn freed(&self, places: usize) -> usize {
+    pub(in crate::engine) fn freed(&self, places: usize, stalled: bool) -> usize {
         let mut state = self.lock();
-        state.settling -= places;
+        if !stalled {
+            state.settling -= places;
+        }
         let supervisor = state.free(places);
         let receiver = state.receiver_for(&self.limits);
         let held = state.held;
