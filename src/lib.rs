@@ -1,16 +1,24 @@
 #![doc = include_str!("../README.md")]
 
+/// A program whose routes are made in code instead of by [`macro@main`]: its name, its brokers, and its command line.
+pub use loafer_cli::{Program, run_with};
 pub use loafer_core::*;
 pub use loafer_macros::{handler, main};
 
 #[cfg(feature = "sqs")]
 pub use loafer_sqs::{Sns, Sqs};
 
+/// Amazon SQS and SNS, all of it: also the provider, and the crate `aws_config` whose types [`Sqs::loader`] and [`Sqs::with_config`] speak.
+#[cfg(feature = "sqs")]
+pub mod sqs {
+    pub use loafer_sqs::*;
+}
+
 /// What a service's files begin with: `use loafer::prelude::*;`.
 pub mod prelude {
     pub use loafer_core::{
-        App, Bus, Bytes, Event, Failure, Headers, Json, Memory, Message, Metadata, Outcome, State,
-        Text,
+        App, Bus, Bytes, Event, Failure, FailureKind, Headers, Json, Memory, Message, Metadata,
+        Outcome, State, Text,
     };
     pub use loafer_macros::handler;
     #[cfg(feature = "sqs")]

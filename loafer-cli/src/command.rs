@@ -16,7 +16,7 @@ use crate::{
     check, logging, panics,
     prepare::{self, Prepare},
     publish, routes,
-    run::Service,
+    run::{self, Service},
     signals::Signals,
 };
 
@@ -72,13 +72,19 @@ where
             let mut signals = Signals::listen()?;
             let start = async {
                 let manager = prepare.manager(routes, &args, setup).await?;
-                Service::start(program, manager, memory, args.once).await
+                Service::start(program, manager, memory.clone(), args.once).await
             };
             tokio::select! {
                 started = start => Ok(started?.serve(&mut signals).await),
-                signal = signals.next() => {
-                    tracing::info!(signal, "stopped before it had started");
-                    Ok(ExitCode::SUCCESS)
+                // `start` is dropped by now, and with it a hook that has not returned.
+                signal = signals.next() => match prepare.running() {
+                    Some(running) => {
+                        Ok(run::stop_while_starting(running, memory.as_ref(), signal, &mut signals).await)
+                    }
+                    None => {
+                        tracing::info!(signal, "stopped before it had started");
+                        Ok(ExitCode::SUCCESS)
+                    }
                 }
             }
         }

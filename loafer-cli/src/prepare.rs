@@ -1,8 +1,16 @@
 //! Configuration, `setup` and routes, made one manager.
 
-use std::{error::Error as StdError, fmt, future::Future, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    error::Error as StdError,
+    fmt,
+    future::{Future, ready},
+    pin::pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use loafer_core::{App, BoxError, Config, Manager, ManagerBuilder, Memory};
+use loafer_core::{App, BoxError, Config, Manager, ManagerBuilder, Memory, Running};
 use tokio::time::{Instant, interval_at};
 
 use crate::{
@@ -25,6 +33,8 @@ pub(crate) struct Prepare<'p> {
     global: &'p Global,
     /// The broker in memory, where the command line asks for it.
     memory: Option<Memory>,
+    /// Set once the routes receive, before the first hook of the program: what a signal stops from then on.
+    running: Arc<OnceLock<Running>>,
 }
 
 /// `setup` failed.
@@ -42,7 +52,13 @@ impl<'p> Prepare<'p> {
             program,
             global,
             memory,
+            running: Arc::default(),
         }
+    }
+
+    /// The program at work, once its routes receive.
+    pub(crate) fn running(&self) -> Option<&Running> {
+        self.running.get()
     }
 
     /// The program as it would run.
@@ -100,7 +116,11 @@ impl<'p> Prepare<'p> {
 
     /// What `setup` is given.
     fn app(&self) -> App {
-        let mut app = App::new();
+        let cell = self.running.clone();
+        let mut app = App::new().on_start(move |running| {
+            _ = cell.set(running);
+            ready(Ok::<_, Infallible>(()))
+        });
         if let Some(default) = self.program.brokers.last() {
             app = app.default_provider(*default);
         }

@@ -7,8 +7,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::{Program, signals::Signals, stdin::Lines};
 
-/// How long what was cancelled may take to end: a blocking handler can't be cancelled, and the process does not wait for it.
-const CANCELLED: Duration = Duration::from_secs(2);
+/// How long what was cancelled may take to end: more than the engine gives the last settlements (2 s). A blocking handler can't be cancelled, and the
+/// process does not wait for it.
+const CANCELLED: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether the last lease is settled, once the queues are empty.
 const SETTLING: Duration = Duration::from_millis(2);
@@ -65,22 +66,19 @@ impl Service {
                 stop(&running, "stdin has ended and every message is settled", signals).await
             }
         };
-        if let Some(memory) = &memory {
-            tell_dead_letters(&running, memory);
-        }
-        match ended {
-            Ended::Clean => {
-                tracing::info!("stopped");
-                ExitCode::SUCCESS
-            }
-            Ended::Unclean => {
-                tracing::error!(
-                    "stopped, and not everything was finished: what was cut off is delivered again"
-                );
-                ExitCode::FAILURE
-            }
-        }
+        tell_end(&running, memory.as_ref(), ended)
     }
+}
+
+/// Stops a service whose `on_start` hooks have not all returned: its routes receive already.
+pub(crate) async fn stop_while_starting(
+    running: &Running,
+    memory: Option<&Memory>,
+    signal: &str,
+    signals: &mut Signals,
+) -> ExitCode {
+    let ended = stop(running, signal, signals).await;
+    tell_end(running, memory, ended)
 }
 
 fn announce(program: Program<'_>, running: &Running) {
@@ -142,6 +140,24 @@ async fn fed(running: &Running, memory: Option<&Memory>, lines: Option<Lines>) {
             return;
         }
         sleep(SETTLING).await;
+    }
+}
+
+fn tell_end(running: &Running, memory: Option<&Memory>, ended: Ended) -> ExitCode {
+    if let Some(memory) = memory {
+        tell_dead_letters(running, memory);
+    }
+    match ended {
+        Ended::Clean => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Ended::Unclean => {
+            tracing::error!(
+                "stopped, and not everything was finished: what was cut off is delivered again"
+            );
+            ExitCode::FAILURE
+        }
     }
 }
 

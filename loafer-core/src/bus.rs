@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::{
     App, Context, Error, FromContext, Message, MessageId, Missing, Outgoing, Publisher, Rejection,
-    Topic, publisher::DynPublisher,
+    Topic, config::form, publisher::DynPublisher,
 };
 
 /// A type whose values are published, and where to.
@@ -45,7 +45,7 @@ pub trait Event: Serialize {
 pub struct Bus {
     /// Set once the routes are open: handlers are made ready before.
     publisher: Arc<OnceLock<Arc<dyn DynPublisher>>>,
-    /// What the configuration calls topics here.
+    /// What the configuration calls topics here, by their names or by how the environment writes these.
     names: Arc<OnceLock<HashMap<String, String>>>,
 }
 
@@ -68,7 +68,11 @@ impl Bus {
 
     /// What the configuration calls this topic.
     fn named(&self, topic: Topic) -> Topic {
-        match self.names.get().and_then(|names| names.get(topic.as_str())) {
+        let Some(names) = self.names.get().filter(|names| !names.is_empty()) else {
+            return topic;
+        };
+        let exact = names.get(topic.as_str());
+        match exact.or_else(|| names.get(&form(topic.as_str()))) {
             Some(name) => Topic::from(name.as_str()),
             None => topic,
         }

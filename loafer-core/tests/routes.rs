@@ -245,7 +245,7 @@ async fn on_error_has_the_last_word() {
             async |failure: Failure| match failure.message().payload().as_ref() {
                 b"1" => Ok(true),
                 b"2" => panic!("on_error too"),
-                _ => Err(failure.reason().to_owned()),
+                _ => Err(failure.reason()),
             },
         );
     let app = testing::app().route(route).start().await;

@@ -47,6 +47,14 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         a_signal_is_heard_while_setup_runs,
     ),
     (
+        "a_signal_while_a_start_hook_runs_drains_what_was_received",
+        a_signal_while_a_start_hook_runs_drains_what_was_received,
+    ),
+    (
+        "a_second_signal_while_a_start_hook_runs_cuts_off_what_runs",
+        a_second_signal_while_a_start_hook_runs_cuts_off_what_runs,
+    ),
+    (
         "the_table_is_all_there_is_on_stdout",
         the_table_is_all_there_is_on_stdout,
     ),
@@ -290,6 +298,28 @@ fn a_signal_is_heard_while_setup_runs() {
         .read_to_string(&mut log)
         .expect("its log");
     assert!(log.contains("stopped before it had started"), "{log}");
+}
+
+fn a_signal_while_a_start_hook_runs_drains_what_was_received() {
+    let mut child = spawn(echo(&["--provider", "memory"]).env("ECHO_SETUP", "nap"));
+    let mut log = BufReader::new(child.stderr.take().expect("stderr"));
+    wait_for(&mut log, "at work");
+    signal(&child, "TERM");
+    wait_for(&mut log, "stopping: SIGTERM");
+    wait_for(&mut log, "rested");
+    wait_for(&mut log, "stopped");
+    assert_eq!(child.wait().expect("its end").code(), Some(0));
+}
+
+fn a_second_signal_while_a_start_hook_runs_cuts_off_what_runs() {
+    let mut child = spawn(echo(&["--provider", "memory"]).env("ECHO_SETUP", "sleep"));
+    let mut log = BufReader::new(child.stderr.take().expect("stderr"));
+    wait_for(&mut log, "at work");
+    signal(&child, "TERM");
+    wait_for(&mut log, "stopping: SIGTERM");
+    signal(&child, "TERM");
+    wait_for(&mut log, "cutting off what still runs");
+    assert_eq!(child.wait().expect("its end").code(), Some(1));
 }
 
 fn the_table_is_all_there_is_on_stdout() {

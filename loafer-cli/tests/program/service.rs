@@ -1,9 +1,12 @@
 //! The service under test: its handlers do as their message says.
 
-use std::{process::ExitCode, time::Duration};
+use std::{future::pending, process::ExitCode, time::Duration};
 
 use loafer_cli::Program;
-use loafer_core::{App, BrokerKind, Json, Manager, Memory, Metadata, Route, RouteOptions, Text};
+use loafer_core::{
+    App, BrokerKind, Error, Json, Manager, Memory, Message, Metadata, Route, RouteOptions, Running,
+    Text,
+};
 use serde_json::Value;
 
 async fn echo(value: Value, metadata: Metadata) -> anyhow::Result<bool> {
@@ -11,7 +14,14 @@ async fn echo(value: Value, metadata: Metadata) -> anyhow::Result<bool> {
         Some("fail") => anyhow::bail!("told to fail"),
         Some("panic") => panic!("told to panic"),
         Some("decline") => Ok(false),
+        Some("nap") => {
+            tracing::info!("at work");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            tracing::info!("rested");
+            Ok(true)
+        }
         Some("sleep") => {
+            tracing::info!("at work");
             tokio::time::sleep(Duration::from_secs(60)).await;
             Ok(true)
         }
@@ -33,6 +43,17 @@ async fn setup(app: App) -> anyhow::Result<App> {
         Ok("slow") => {
             tokio::time::sleep(Duration::from_secs(60)).await;
             Ok(app)
+        }
+        // A hook that gives the service something to do, and never returns.
+        Ok(task @ ("nap" | "sleep")) => {
+            let task = serde_json::json!({ "do": task }).to_string();
+            Ok(app.on_start(move |running: Running| {
+                let task = Message::new(task.clone());
+                async move {
+                    running.publish("echo", task).await?;
+                    pending::<Result<(), Error>>().await
+                }
+            }))
         }
         _ => Ok(app),
     }

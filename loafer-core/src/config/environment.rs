@@ -13,6 +13,9 @@ pub(super) fn overlay(
     environment: impl IntoIterator<Item = (String, String)>,
     routes: &[&str],
 ) -> Result<(), Error> {
+    // A backoff comes before its parts, whatever the order of the environment.
+    let mut environment: Vec<_> = environment.into_iter().collect();
+    environment.sort_unstable();
     for (name, value) in environment {
         // Variables of the test kit's servers are no configuration.
         let Some(path) = name
@@ -28,7 +31,8 @@ pub(super) fn overlay(
         let (last, parents) = levels
             .split_last()
             .ok_or_else(|| fault("names nothing".to_owned()))?;
-        let keys = resolve(parents, last, routes).map_err(fault)?;
+        let keys = resolve(parents, last, routes, table)
+            .map_err(|what| fault(what + injected(&levels)))?;
         let (last, parents) = keys
             .split_last()
             .ok_or_else(|| fault("names nothing".to_owned()))?;
@@ -38,13 +42,26 @@ pub(super) fn overlay(
     Ok(())
 }
 
-/// The table below a key, made where there is none. A backoff may stand in the file as something else: the environment outranks it.
+/// What to do about a variable that looks as those Kubernetes gives a pod for a service whose name begins with `loafer`.
+fn injected(levels: &[&str]) -> &'static str {
+    match levels {
+        [name] if name.ends_with("SERVICE_HOST") || name.split('_').any(|word| word == "PORT") => {
+            "; if Kubernetes injected it, set `enableServiceLinks: false` in the pod's spec"
+        }
+        _ => "",
+    }
+}
+
+/// The table below a key, made where there is none. Only a backoff may be something else: its first delay alone.
 fn inner<'t>(table: &'t mut Table, key: &str) -> &'t mut Table {
     let entry = table
         .entry(key)
         .or_insert_with(|| Value::Table(Table::new()));
     if !entry.is_table() {
-        *entry = Value::Table(Table::new());
+        let initial = std::mem::replace(entry, Value::Table(Table::new()));
+        if let Value::Table(parts) = entry {
+            parts.insert("initial".to_owned(), initial);
+        }
     }
     match entry {
         Value::Table(inner) => inner,
@@ -53,7 +70,12 @@ fn inner<'t>(table: &'t mut Table, key: &str) -> &'t mut Table {
 }
 
 /// From the levels of a variable to the keys of the file.
-fn resolve(parents: &[&str], last: &str, routes: &[&str]) -> Result<Vec<String>, String> {
+fn resolve(
+    parents: &[&str],
+    last: &str,
+    routes: &[&str],
+    file: &Table,
+) -> Result<Vec<String>, String> {
     match parents {
         [] => Ok(vec![key(last, &TOP[..3], "key")?]),
         ["ROUTES", route] => Ok(vec![
@@ -72,7 +94,7 @@ fn resolve(parents: &[&str], last: &str, routes: &[&str]) -> Result<Vec<String>,
         }
         ["TOPICS", topic] => Ok(vec![
             "topics".into(),
-            topic.to_lowercase().replace('_', "-"),
+            in_file(file, topic),
             key(last, &["name"], "key")?,
         ]),
         _ => Err(
@@ -82,9 +104,20 @@ fn resolve(parents: &[&str], last: &str, routes: &[&str]) -> Result<Vec<String>,
     }
 }
 
+/// The topic of the file that is written like this in the environment; else as it is written, and the bus finds it by that.
+fn in_file(file: &Table, written: &str) -> String {
+    let topics = file.get("topics").and_then(Value::as_table);
+    let known = topics.and_then(|topics| topics.keys().find(|topic| form(topic) == written));
+    known.map_or(written, String::as_str).to_owned()
+}
+
+/// How a name is written in the environment.
+pub(crate) fn form(name: &str) -> String {
+    name.to_uppercase().replace(['-', '.'], "_")
+}
+
 /// The known name that is written like this in the environment.
 fn key(written: &str, known: &[&str], what: &str) -> Result<String, String> {
-    let form = |name: &str| name.to_uppercase().replace(['-', '.'], "_");
     match known.iter().find(|name| form(name) == written) {
         Some(name) => Ok((*name).to_owned()),
         None => {
@@ -104,8 +137,8 @@ fn scalar(key: &str, value: &str) -> Result<Value, String> {
     match key {
         "concurrency" | "prefetch" | "max_attempts" => text
             .parse()
-            .map(Value::Integer)
-            .map_err(|_| format!("`{text}` is no whole number")),
+            .map(|number: u32| Value::Integer(number.into()))
+            .map_err(|_| format!("`{text}` is no whole number from 0 to {}", u32::MAX)),
         "factor" => text
             .parse()
             .map(Value::Float)

@@ -14,7 +14,7 @@ use toml::Table;
 
 use crate::{Error, RouteOptions, policy::duration};
 
-pub(crate) use self::keys::unknown;
+pub(crate) use self::{environment::form, keys::unknown};
 
 /// The file that is read where no other is named, in the working directory.
 const FILE: &str = "loafer.toml";
@@ -117,7 +117,7 @@ impl Config {
         })
     }
 
-    /// What the configuration calls topics, by what the program calls them.
+    /// What the configuration calls topics, by what the program calls them, or by how the environment writes that.
     pub(crate) fn topic_names(&self) -> impl Iterator<Item = (String, String)> {
         self.topics
             .iter()

@@ -189,7 +189,7 @@ impl Worker {
         };
         let failure = Failure::new(kind, error, message.clone())
             .with_metadata(self.route.metadata_of(message));
-        let reason = failure.reason().to_owned();
+        let reason = failure.reason();
         self.span.in_scope(|| self.route.failed(&failure));
         match &self.route.ready.on_error {
             Some(on_error) => Judged::Ask(Box::new(Failed {

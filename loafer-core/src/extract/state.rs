@@ -37,6 +37,12 @@ impl<S> From<S> for State<S> {
     }
 }
 
+impl<S> From<Arc<S>> for State<S> {
+    fn from(shared: Arc<S>) -> Self {
+        Self(shared)
+    }
+}
+
 impl<S> Clone for State<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -74,9 +80,14 @@ impl<S: Shareable> FromContext for State<S> {
     fn needs(app: &App) -> Result<Arc<S>, Missing> {
         app.shared::<S>().ok_or_else(|| {
             let name = type_name::<S>();
-            Missing::new(format!(
-                "there is no state of type `{name}`: give it in `setup`, as `app.state(value)`"
-            ))
+            Missing::new(match app.shared::<Arc<S>>() {
+                Some(_) => format!(
+                    "there is no state of type `{name}`; state of type `Arc<{name}>` is there: give the value itself, Loafer shares it, or take `State<Arc<{name}>>`"
+                ),
+                None => format!(
+                    "there is no state of type `{name}`: give it in `setup`, as `app.state(value)`"
+                ),
+            })
         })
     }
 

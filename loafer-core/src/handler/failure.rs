@@ -65,8 +65,8 @@ impl Failure {
     }
 
     /// The error and its causes, in one line.
-    pub fn reason(&self) -> &str {
-        &self.reason
+    pub fn reason(&self) -> String {
+        self.reason.to_string()
     }
 }
 
