@@ -6,7 +6,9 @@
 )]
 
 use loafer_core::{
-    App, Config, Error, Json, Manager, Memory, Message, Route, RouteOptions, testing,
+    App, Broker, Config, Error, Json, Manager, Memory, Message, Route, RouteOptions, Source,
+    memory::{MemoryProvider, MemoryPublisher},
+    testing,
 };
 use serde_json::Value;
 
@@ -187,4 +189,111 @@ async fn what_goes_to_a_queue_is_seen_as_published() {
     app.publish("r", &1).await;
     app.settled().await;
     assert_eq!(app.published("sqs:elsewhere").len(), 1);
+}
+
+#[test]
+fn a_part_of_a_backoff_keeps_the_rest_whatever_the_order() {
+    let whole = "[routes.friend-created]\nbackoff = { initial = \"1s\", max = \"5m\" }";
+    let part = ("LOAFER_ROUTES__FRIEND_CREATED__BACKOFF__MAX", "5m");
+    let first = ("LOAFER_ROUTES__FRIEND_CREATED__BACKOFF", "1s");
+    let short = "[routes.friend-created]\nbackoff = \"1s\"";
+    let read = |file: &str, environment: &[(&str, &str)]| {
+        let config = Config::parse(file, variables(environment), ROUTES).unwrap();
+        format!("{config:?}")
+    };
+    let expected = read(whole, &[]);
+    assert_eq!(read(short, &[part]), expected);
+    assert_eq!(read("", &[first, part]), expected);
+    assert_eq!(read("", &[part, first]), expected);
+}
+
+#[test]
+fn a_number_below_zero_or_beyond_all_measure_names_its_variable() {
+    for key in ["CONCURRENCY", "PREFETCH", "MAX_ATTEMPTS"] {
+        for value in ["-1", "5000000000"] {
+            let name = format!("LOAFER_ROUTES__FRIEND_CREATED__{key}");
+            let wrong = fault("", &[(&name, value)]);
+            assert!(
+                wrong.contains(&format!("`{name}`"))
+                    && wrong.contains(&format!("`{value}` is no whole number from 0")),
+                "{wrong}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_kubernetes_injects_is_refused_with_what_to_do() {
+    for name in [
+        "LOAFER_PORT",
+        "LOAFER_PORT_80_TCP_ADDR",
+        "LOAFER_SERVICE_HOST",
+        "LOAFER_SERVICE_PORT_HTTP",
+        "LOAFER_X_SERVICE_HOST",
+    ] {
+        let refused = fault("", &[(name, "10.0.0.1")]);
+        assert!(
+            refused.contains(&format!("`{name}`"))
+                && refused.contains("if Kubernetes injected it, set `enableServiceLinks: false`"),
+            "{refused}"
+        );
+    }
+    for (name, value) in [("LOAFER_DRIAN", "1s"), ("LOAFER_ROUTES__PORT__QUEUE", "q")] {
+        let refused = fault("", &[(name, value)]);
+        assert!(!refused.contains("Kubernetes"), "{refused}");
+    }
+}
+
+/// Memory by another name: in memory topics are not renamed.
+#[derive(Default)]
+struct Elsewhere(Memory);
+
+impl Broker for Elsewhere {
+    type Provider = MemoryProvider;
+    type Publisher = MemoryPublisher;
+    const NAME: &'static str = "elsewhere";
+
+    fn provider(&self, source: &Source) -> Result<MemoryProvider, Error> {
+        self.0.provider(source)
+    }
+
+    fn publisher(&self) -> MemoryPublisher {
+        self.0.publisher()
+    }
+}
+
+/// How many messages reach the route `renamed` when one is published to this topic.
+async fn renamed(topic: &str, file: &str, environment: &[(&str, &str)]) -> u64 {
+    let config = Config::parse(file, variables(environment), &["renamed"]).unwrap();
+    let memory = Memory::new();
+    let app = App::new().broker(Elsewhere(memory.clone()));
+    let bus = app.bus();
+    let route = Route::new("renamed")
+        .provider::<Elsewhere>()
+        .handler(Json, async |_: Value| true);
+    let manager = Manager::builder().app(app).config(config).route(route);
+    let running = manager.build().unwrap().start().await.unwrap();
+    bus.publish_to(topic, &1).await.unwrap();
+    memory.settled().await;
+    let received = running.stats("renamed").unwrap().received;
+    running.shutdown();
+    running.ended().await;
+    received
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_environment_renames_a_topic_however_the_program_writes_it() {
+    let environment = [("LOAFER_TOPICS__FRIEND_CREATED__NAME", "renamed")];
+    for topic in ["friend-created", "friend_created", "friend.created"] {
+        assert_eq!(renamed(topic, "", &environment).await, 1, "{topic}");
+        let file = format!("[topics.\"{topic}\"]\nname = \"other\"");
+        assert_eq!(renamed(topic, &file, &environment).await, 1, "{topic}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_file_renames_the_topic_it_names_and_no_other() {
+    let file = "[topics.friend-created]\nname = \"renamed\"";
+    assert_eq!(renamed("friend-created", file, &[]).await, 1);
+    assert_eq!(renamed("friend.created", file, &[]).await, 0);
 }

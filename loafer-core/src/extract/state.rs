@@ -95,3 +95,24 @@ impl<S: Shareable> FromContext for State<S> {
         Ok(Self(needs.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_value_becomes_state_as_it_is() {
+        let shared = Arc::new(1_u8);
+        let state: State<u8> = shared.clone().into();
+        assert!(Arc::ptr_eq(&state.0, &shared));
+        assert_eq!(*State::from(2_u8), 2);
+    }
+
+    #[test]
+    fn missing_state_that_is_there_in_an_arc_is_told() {
+        let app = App::new().state(Arc::new(1_u8));
+        let missing = State::<u8>::needs(&app).unwrap_err().to_string();
+        assert!(missing.contains("take `State<Arc<u8>>`"), "{missing}");
+        assert!(State::<Arc<u8>>::needs(&app).is_ok());
+    }
+}

@@ -72,7 +72,7 @@ impl RouteOptions {
         self
     }
 
-    /// Messages leased ahead of the handlers; else at least one batch.
+    /// Messages leased ahead of the handlers; else as many as make places for two batches, and up to ten batches for more handlers.
     #[must_use]
     pub fn prefetch(mut self, prefetch: usize) -> Self {
         self.prefetch = Some(prefetch);

@@ -1,0 +1,230 @@
+//! The engine on a scripted broker: what no broker does on demand.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "outside of a test function, a helper panics as one"
+)]
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use loafer_core::{
+    App, Broker, Capabilities, Delivery, Error, Finding, Json, Manager, Message, MessageId, Open,
+    Outgoing, Policy, Provider, Publisher, Renewed, Route, RouteOptions, Running, Settle, Settled,
+    Settlement, Source, Topic,
+};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// What the broker does, and what it was told.
+#[derive(Clone, Default)]
+struct Scripted(Arc<Mutex<Script>>);
+
+#[derive(Default)]
+struct Script {
+    /// Payloads, and when they can be received.
+    deliveries: VecDeque<(Instant, Vec<u64>)>,
+    /// How long a renewal takes, and that it is refused then.
+    renewals_are_refused_after: Option<Duration>,
+    /// What was acked, and when.
+    acked: Vec<(String, Instant)>,
+}
+
+impl Scripted {
+    fn then(self, at: Duration, numbers: impl IntoIterator<Item = u64>) -> Self {
+        let at = Instant::now() + at;
+        self.0
+            .lock()
+            .unwrap()
+            .deliveries
+            .push_back((at, numbers.into_iter().collect()));
+        self
+    }
+
+    fn acked(&self) -> Vec<(String, Instant)> {
+        self.0.lock().unwrap().acked.clone()
+    }
+
+    async fn start(&self, options: RouteOptions, handler: fn(u64) -> Duration) -> Running {
+        let route = Route::new("r").provider::<Self>().options(options);
+        let route = route.handler(Json, move |milliseconds: u64| async move {
+            sleep(handler(milliseconds)).await;
+            true
+        });
+        let app = App::new().broker(self.clone());
+        Manager::builder()
+            .app(app)
+            .route(route)
+            .build()
+            .unwrap()
+            .start()
+            .await
+            .unwrap()
+    }
+}
+
+impl Broker for Scripted {
+    type Provider = Self;
+    type Publisher = Self;
+    const NAME: &'static str = "scripted";
+
+    fn provider(&self, _: &Source) -> Result<Self, Error> {
+        Ok(self.clone())
+    }
+
+    fn publisher(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Publisher for Scripted {
+    async fn publish(
+        &self,
+        _: &Topic,
+        batch: &[Outgoing],
+        answers: &mut Vec<Result<MessageId, Error>>,
+    ) {
+        answers.extend(
+            batch
+                .iter()
+                .map(|outgoing| Ok(outgoing.message.id().clone())),
+        );
+    }
+}
+
+impl Provider for Scripted {
+    type Receipt = u64;
+
+    async fn open(&self, _: Open) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn check(&self, _: &Policy) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        into: &mut Vec<Delivery<u64>>,
+    ) -> Result<(), Error> {
+        let next = {
+            let mut script = self.0.lock().unwrap();
+            let fits = script
+                .deliveries
+                .front()
+                .is_some_and(|(_, numbers)| numbers.len() <= max);
+            if fits {
+                script.deliveries.pop_front()
+            } else {
+                None
+            }
+        };
+        let Some((at, numbers)) = next else {
+            sleep(wait).await;
+            return Ok(());
+        };
+        sleep_until(at).await;
+        let delivery = |number: u64| Delivery {
+            receipt: number,
+            message: Message::new(number.to_string()),
+        };
+        into.extend(numbers.into_iter().map(delivery));
+        Ok(())
+    }
+
+    async fn settle(&self, batch: &[Settle<u64>], answers: &mut Vec<Settled>) {
+        for entry in batch {
+            if matches!(entry.settlement, Settlement::Ack) {
+                let payload = String::from_utf8_lossy(entry.message.payload()).into_owned();
+                self.0.lock().unwrap().acked.push((payload, Instant::now()));
+            }
+            answers.push(Settled::Done);
+        }
+    }
+
+    async fn renew(&self, leases: &[u64], _: Duration, answers: &mut Vec<Renewed>) {
+        let refused = self.0.lock().unwrap().renewals_are_refused_after;
+        if let Some(after) = refused {
+            sleep(after).await;
+        }
+        answers.extend(leases.iter().map(|_| {
+            if refused.is_some() {
+                Renewed::Lost
+            } else {
+                Renewed::Done
+            }
+        }));
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            receive_batch: 10,
+            settle_batch: 10,
+            receivers: 2,
+            settlers: 2,
+            linger: Duration::from_secs(1),
+            lease: Some(Duration::from_secs(30)),
+            ..Capabilities::default()
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn acks_of_quick_messages_wait_a_linger_and_not_for_slow_ones() {
+    let slow = (0..9).map(|number| 600_000 + number);
+    let broker = Scripted::default()
+        .then(Duration::ZERO, slow)
+        .then(Duration::from_secs(5), 1..=5);
+    let started = Instant::now();
+    let handler = |milliseconds| {
+        Duration::from_millis(if milliseconds < 600_000 {
+            0
+        } else {
+            milliseconds
+        })
+    };
+    let _running = broker.start(RouteOptions::new(), handler).await;
+    sleep(Duration::from_secs(8)).await;
+    let acked = broker.acked();
+    assert_eq!(acked.len(), 5);
+    assert!(
+        acked
+            .iter()
+            .all(|(_, at)| *at <= started + Duration::from_secs(7)),
+        "{acked:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_renewal_does_not_touch_the_next_message_of_its_slot() {
+    let broker = Scripted::default()
+        .then(Duration::ZERO, [22_000])
+        .then(Duration::from_secs(23), [10_000]);
+    broker.0.lock().unwrap().renewals_are_refused_after = Some(Duration::from_secs(5));
+    let options = RouteOptions::new().concurrency(1).prefetch(1);
+    let running = broker.start(options, Duration::from_millis).await;
+    sleep(Duration::from_secs(40)).await;
+    let acked: Vec<_> = broker
+        .acked()
+        .into_iter()
+        .map(|(payload, _)| payload)
+        .collect();
+    assert_eq!(acked, ["22000", "10000"], "{:?}", running.stats("r"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_can_not_be_renewed_cancels_its_handler_and_sends_nothing() {
+    let broker = Scripted::default().then(Duration::ZERO, [100_000]);
+    broker.0.lock().unwrap().renewals_are_refused_after = Some(Duration::ZERO);
+    let running = broker
+        .start(RouteOptions::new(), Duration::from_millis)
+        .await;
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(broker.acked(), []);
+    assert_eq!(running.stats("r").unwrap().lost, 1);
+    assert_eq!(running.held(), 0);
+}
