@@ -1,11 +1,17 @@
 //! The signals that tell a service to stop.
 
-use std::{io, process};
+use std::{
+    io, process,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
 
 /// Signals that were asked for before the process is ended without another word: stop, cut off, now.
 const IMPATIENT: u32 = 3;
+
+/// A signal so soon after another is the same one.
+const ECHO: Duration = Duration::from_millis(500);
 
 /// SIGTERM and SIGINT, as they come.
 pub(crate) struct Signals {
@@ -18,8 +24,14 @@ impl Signals {
         let mut source = Source::new()?;
         let (sender, seen) = mpsc::unbounded_channel();
         tokio::spawn(async move {
+            let mut last = Instant::now();
             for count in 1.. {
-                let name = source.next().await;
+                let mut name = source.next().await;
+                // Who signals a program and then its process group means it once.
+                while count > 1 && last.elapsed() < ECHO {
+                    name = source.next().await;
+                }
+                last = Instant::now();
                 if count >= IMPATIENT {
                     process::exit(1);
                 }

@@ -20,6 +20,9 @@ use crate::{
     route::BrokerKind,
 };
 
+/// Lines on messages that were not acked.
+pub(crate) type Journal = Arc<Mutex<Vec<String>>>;
+
 pub(crate) type Hook = Arc<
     dyn Fn(Running) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send + Sync,
 >;
@@ -45,6 +48,8 @@ pub struct App {
     pub(crate) on_start: Vec<Hook>,
     pub(crate) on_stop: Vec<Hook>,
     pub(crate) reporters: Vec<Arc<dyn Report>>,
+    /// What was not acked, and why, for a test that fails.
+    pub(crate) journal: Option<Journal>,
     pub(crate) drain: Option<Duration>,
     /// Takes the place of every route's own broker.
     pub(crate) provider: Option<BrokerKind>,

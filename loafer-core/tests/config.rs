@@ -5,8 +5,11 @@
     reason = "outside of a test function, a helper panics as one"
 )]
 
+use std::time::Duration;
+
 use loafer_core::{
-    App, Broker, Config, Error, Json, Manager, Memory, Message, Route, RouteOptions, Source,
+    App, Backoff, Broker, Config, Error, Json, Manager, Memory, Message, Route, RouteOptions,
+    Source,
     memory::{MemoryProvider, MemoryPublisher},
     testing,
 };
@@ -296,4 +299,40 @@ async fn the_file_renames_the_topic_it_names_and_no_other() {
     let file = "[topics.friend-created]\nname = \"renamed\"";
     assert_eq!(renamed("friend-created", file, &[]).await, 1);
     assert_eq!(renamed("friend.created", file, &[]).await, 0);
+}
+
+#[test]
+fn each_key_of_a_backoff_is_weighed_alone() {
+    let weighed = |file: &str, environment: &[(&str, &str)]| {
+        let config = Config::parse(file, variables(environment), &["r"])?;
+        let backoff = Backoff::new(Duration::from_secs(1))
+            .with_max(Duration::from_secs(3))
+            .with_jitter(false);
+        let route = Route::new("r").options(RouteOptions::new().backoff(backoff));
+        let route = route.handler(Json, async |_: Value| true);
+        Manager::builder()
+            .config(config)
+            .route(route)
+            .build()
+            .map(|manager| format!("{manager:?}"))
+    };
+    let of_initial = weighed("", &[("LOAFER_ROUTES__R__BACKOFF__INITIAL", "2s")]).unwrap();
+    assert!(
+        of_initial.contains("initial: 2s, factor: 2.0, max: 3s, jitter: false"),
+        "{of_initial}"
+    );
+    let of_max = weighed("", &[("LOAFER_ROUTES__R__BACKOFF__MAX", "9s")]).unwrap();
+    assert!(
+        of_max.contains("initial: 1s, factor: 2.0, max: 9s, jitter: false"),
+        "{of_max}"
+    );
+    let of_file = weighed("[routes.r]\nbackoff = \"4s\"", &[]).unwrap();
+    assert!(
+        of_file.contains("initial: 4s, factor: 2.0, max: 3s, jitter: false"),
+        "{of_file}"
+    );
+    let shrinks = weighed("[routes.r.backoff]\nfactor = 0.5", &[])
+        .unwrap_err()
+        .to_string();
+    assert!(shrinks.contains("`backoff.factor` is below 1"), "{shrinks}");
 }

@@ -527,9 +527,11 @@ async fn the_longest_durations_end_nothing() {
     for number in 0..4 {
         app.publish("r", &number).await;
     }
-    while app.route("r").acked() < 2 || app.route("r").retried() < 2 {
-        sleep(Duration::from_millis(1)).await;
-    }
+    app.settled().await;
+    assert_eq!(
+        (app.route("r").acked(), app.route("r").dead_lettered()),
+        (2, 2)
+    );
     assert_eq!(app.shutdown().await, Ended::Clean);
 }
 

@@ -77,6 +77,12 @@ fn resolve(
     file: &Table,
 ) -> Result<Vec<String>, String> {
     match parents {
+        [] if last.starts_with("ROUTES_") || last.starts_with("TOPICS_") => Err(format!(
+            "`{last}` has one `_` between its levels; write two, as in LOAFER_ROUTES__{}__QUEUE",
+            routes
+                .first()
+                .map_or_else(|| "ROUTE".to_owned(), |route| form(route))
+        )),
         [] => Ok(vec![key(last, &TOP[..3], "key")?]),
         ["ROUTES", route] => Ok(vec![
             "routes".into(),

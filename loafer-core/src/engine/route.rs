@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,7 +18,8 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    Capabilities, Failure, Message, Metadata, Policy, Report, extract::RouteName, handler::Ready,
+    Capabilities, Failure, Message, Metadata, Policy, Report, app::Journal, extract::RouteName,
+    handler::Ready,
 };
 
 /// How much of a body is logged where bodies are logged.
@@ -41,6 +42,7 @@ pub(crate) struct Route {
     pub(super) handled: Handled,
     pub(super) board: Board,
     reporters: Vec<Arc<dyn Report>>,
+    journal: Option<Journal>,
     /// Told whenever nothing is held.
     quiet: Arc<Notify>,
 }
@@ -53,6 +55,7 @@ pub(crate) struct Parts {
     pub(crate) once: bool,
     pub(crate) log_bodies: bool,
     pub(crate) reporters: Vec<Arc<dyn Report>>,
+    pub(crate) journal: Option<Journal>,
     pub(crate) quiet: Arc<Notify>,
 }
 
@@ -74,6 +77,7 @@ impl Route {
             once,
             log_bodies,
             reporters,
+            journal,
             quiet,
         } = parts;
         let limits = limits(&policy, capabilities);
@@ -89,6 +93,7 @@ impl Route {
             handled: Handled::default(),
             board: Board::new(limits),
             reporters,
+            journal,
             quiet,
         }
     }
@@ -157,6 +162,7 @@ impl Route {
     /// A message failed: logged, reported, counted.
     pub(super) fn failed(&self, failure: &Failure) {
         let message = failure.message();
+        self.note(message, &failure.reason());
         tracing::error!(
             route = %self.policy.route,
             queue = %self.policy.queue,
@@ -180,6 +186,7 @@ impl Route {
 
     /// A message was not acked, and nothing failed.
     pub(super) fn declined(&self, message: &Message, reason: &str) {
+        self.note(message, reason);
         tracing::warn!(
             route = %self.policy.route,
             queue = %self.policy.queue,
@@ -189,6 +196,19 @@ impl Route {
             body = self.body_of(message),
             "message not acked"
         );
+    }
+
+    /// For the test that may want to know.
+    fn note(&self, message: &Message, reason: &str) {
+        if let Some(journal) = &self.journal {
+            let (route, id, attempt) = (&self.policy.route, message.id(), message.attempt());
+            let line =
+                format!("not acked: route `{route}`, message {id}, attempt {attempt}: {reason}");
+            journal
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line);
+        }
     }
 
     pub(super) fn metadata_of(&self, message: &Message) -> Metadata {

@@ -225,9 +225,6 @@ fn panicked(panic: &(dyn Any + Send)) -> Verdict {
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Verdict::failed(
         FailureKind::Panic,
-        format!(
-            "the handler panicked: {}",
-            text.unwrap_or("with no message")
-        ),
+        format!("panicked: {}", text.unwrap_or("with no message")),
     )
 }

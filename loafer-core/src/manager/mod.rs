@@ -231,7 +231,14 @@ impl Manager {
 impl std::fmt::Debug for Manager {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Manager")
-            .field("routes", &self.routes())
+            .field(
+                "policies",
+                &self
+                    .plans
+                    .iter()
+                    .map(|plan| &plan.policy)
+                    .collect::<Vec<_>>(),
+            )
             .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,7 @@ use super::{
     running::{Ended, Inner, RouteAtWork, Stop},
 };
 use crate::{
-    BoxError, Broker, Error, Memory, Open,
+    BoxError, Broker, Error, Memory, Open, RouteStats,
     app::Hook,
     clock::after,
     engine::{Closing, Parts, Route},
@@ -78,6 +78,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
             once,
             log_bodies: config.log_bodies.unwrap_or(false),
             reporters: app.reporters.clone(),
+            journal: app.journal.clone(),
             quiet: quiet.clone(),
         };
         let source = plan.broker.queue_topic(&parts.policy.queue);
@@ -236,6 +237,18 @@ async fn supervise(
     }
     if end.once {
         clean &= inner.routes.iter().all(|route| route.engine.is_healthy());
+    }
+    for route in &inner.routes {
+        let RouteStats {
+            received,
+            acked,
+            retried,
+            rejected,
+            released,
+            lost,
+            failed,
+        } = route.engine.stats.now();
+        tracing::info!(route = %route.engine.policy.route, received, acked, retried, rejected, released, lost, failed, "ended");
     }
     let running = Running::new(inner.clone());
     let now = Instant::now();

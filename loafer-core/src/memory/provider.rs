@@ -14,6 +14,9 @@ use crate::{
     Settle, Settled, Settlement, Source,
 };
 
+/// The longest delay of a retry, as SQS has it: nothing waits in memory for ever.
+const MAX_DELAY: Duration = Duration::from_secs(12 * 60 * 60);
+
 /// Messages a route holds ahead of its handlers: they are in memory either way.
 const PREFETCH: usize = 100;
 
@@ -143,7 +146,7 @@ impl Provider for MemoryProvider {
             linger: Duration::ZERO,
             lease: Some(self.options.lease),
             lease_ceiling: None,
-            max_delay: None,
+            max_delay: Some(MAX_DELAY),
             release_costs_attempt: false,
             max_receives: self.queue.max_receives(),
         }

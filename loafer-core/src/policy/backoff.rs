@@ -28,53 +28,92 @@ pub struct Backoff {
     jitter: bool,
 }
 
-/// The table that a backoff is written as.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    #[serde(deserialize_with = "duration::required")]
-    initial: Duration,
-    #[serde(default = "default_factor")]
-    factor: f64,
-    #[serde(default = "default_max", deserialize_with = "duration::required")]
-    max: Duration,
-    #[serde(default = "default_jitter")]
-    jitter: bool,
+/// What is said of a backoff in one place: what is left out there is as a weaker place says.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Parts {
+    #[serde(deserialize_with = "duration::optional")]
+    initial: Option<Duration>,
+    factor: Option<f64>,
+    #[serde(deserialize_with = "duration::optional")]
+    max: Option<Duration>,
+    jitter: Option<bool>,
 }
 
-impl<'de> Deserialize<'de> for Backoff {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Written)
+impl Parts {
+    pub(super) fn overridden_by(self, stronger: Self) -> Self {
+        Self {
+            initial: stronger.initial.or(self.initial),
+            factor: stronger.factor.or(self.factor),
+            max: stronger.max.or(self.max),
+            jitter: stronger.jitter.or(self.jitter),
+        }
+    }
+
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        if self.initial.is_none() {
+            return Some("`backoff` has no `initial`: say how long the first delay is, as \"1s\"");
+        }
+        let shrinks = self
+            .factor
+            .is_some_and(|factor| !factor.is_finite() || factor < 1.0);
+        shrinks.then_some(
+            "`backoff.factor` is below 1, or no number: 1 keeps the delay as it is, 2 doubles it",
+        )
+    }
+
+    pub(super) fn whole(self) -> Option<Backoff> {
+        Some(Backoff {
+            initial: self.initial?,
+            factor: self.factor.unwrap_or_else(default_factor),
+            max: self.max.unwrap_or_else(default_max),
+            jitter: self.jitter.unwrap_or_else(default_jitter),
+        })
     }
 }
 
-/// Reads `"1s"`, or a table.
+impl From<Backoff> for Parts {
+    fn from(
+        Backoff {
+            initial,
+            factor,
+            max,
+            jitter,
+        }: Backoff,
+    ) -> Self {
+        Self {
+            initial: Some(initial),
+            factor: Some(factor),
+            max: Some(max),
+            jitter: Some(jitter),
+        }
+    }
+}
+
+/// Reads parts written as `"1s"`, or as a table.
+pub(super) fn written<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Parts>, D::Error> {
+    from.deserialize_any(Written).map(Some)
+}
+
 struct Written;
 
 impl<'de> Visitor<'de> for Written {
-    type Value = Backoff;
+    type Value = Parts;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a duration, as \"1s\", or a table, as { initial = \"1s\", max = \"15m\" }")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Backoff, E> {
-        duration::parse(text).map(Backoff::new).map_err(E::custom)
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Parts, E> {
+        let initial = duration::parse(text).map_err(E::custom)?;
+        Ok(Parts {
+            initial: Some(initial),
+            ..Parts::default()
+        })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Backoff, A::Error> {
-        let Table {
-            initial,
-            factor,
-            max,
-            jitter,
-        } = Table::deserialize(MapAccessDeserializer::new(table))?;
-        Ok(Backoff {
-            initial,
-            factor,
-            max,
-            jitter,
-        })
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Parts, A::Error> {
+        Parts::deserialize(MapAccessDeserializer::new(table))
     }
 }
 

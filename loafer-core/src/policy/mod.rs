@@ -54,7 +54,7 @@ impl Policy {
             prefetch: options.prefetch,
             visibility_timeout: options.visibility_timeout,
             timeout: options.timeout,
-            backoff: options.backoff,
+            backoff: options.backoff.and_then(backoff::Parts::whole),
             max_attempts: options.max_attempts,
             undecodable: options.undecodable.unwrap_or_default(),
             drain,

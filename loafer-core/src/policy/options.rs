@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Backoff, duration};
+use super::{Backoff, backoff, duration};
 
 /// What can be set of a route: by the attribute, in code, in `loafer.toml`, by the environment or on the command line.
 ///
@@ -24,7 +24,8 @@ pub struct RouteOptions {
     pub(crate) visibility_timeout: Option<Duration>,
     #[serde(default, deserialize_with = "duration::optional")]
     pub(crate) timeout: Option<Duration>,
-    pub(crate) backoff: Option<Backoff>,
+    #[serde(default, deserialize_with = "backoff::written")]
+    pub(crate) backoff: Option<backoff::Parts>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) undecodable: Option<Undecodable>,
 }
@@ -96,7 +97,7 @@ impl RouteOptions {
     /// The delay of a retry; else the end of the lease.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = Some(backoff);
+        self.backoff = Some(backoff.into());
         self
     }
 
@@ -123,7 +124,10 @@ impl RouteOptions {
             prefetch: stronger.prefetch.or(self.prefetch),
             visibility_timeout: stronger.visibility_timeout.or(self.visibility_timeout),
             timeout: stronger.timeout.or(self.timeout),
-            backoff: stronger.backoff.or(self.backoff),
+            backoff: match (self.backoff, stronger.backoff) {
+                (Some(weaker), Some(stronger)) => Some(weaker.overridden_by(stronger)),
+                (weaker, stronger) => stronger.or(weaker),
+            },
             max_attempts: stronger.max_attempts.or(self.max_attempts),
             undecodable: stronger.undecodable.or(self.undecodable),
         }
@@ -141,6 +145,14 @@ impl RouteOptions {
             return Some(
                 "`visibility_timeout` is 0: no message could ever be handled in time; leave it out for the queue's own",
             );
+        }
+        if self.queue.as_deref() == Some("") {
+            return Some(
+                "`queue` is empty: name the queue, or leave it out for the route's own name",
+            );
+        }
+        if let Some(fault) = self.backoff.as_ref().and_then(backoff::Parts::fault) {
+            return Some(fault);
         }
         (self.max_attempts == Some(0)).then_some("`max_attempts` is 0: set at least 1")
     }

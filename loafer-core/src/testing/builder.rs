@@ -7,7 +7,7 @@ use tower::{Layer, Service};
 use super::TestApp;
 use crate::{
     App, BoxError, BrokerKind, Config, HandlerService, Manager, Memory, Report, Request, Route,
-    RouteOptions, Verdict,
+    RouteOptions, Verdict, app::Journal,
 };
 
 /// The receives after which a test's message goes to the dead letters, so that every test ends.
@@ -123,9 +123,11 @@ impl TestBuilder {
             routes,
             only,
         } = self;
-        let app = app
+        let journal = Journal::default();
+        let mut app = app
             .broker(memory.clone())
             .provider(BrokerKind::of::<Memory>());
+        app.journal = Some(journal.clone());
         let mut manager = Manager::builder()
             .app(app)
             .config(Config::default())
@@ -142,7 +144,7 @@ impl TestBuilder {
             Err(error) => Err(error),
         };
         match started {
-            Ok(running) => TestApp::new(running, memory),
+            Ok(running) => TestApp::new(running, memory, journal),
             Err(error) => panic!("the service can't start: {error}"),
         }
     }

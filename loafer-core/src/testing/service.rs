@@ -1,14 +1,17 @@
 //! A service running in memory, and what a test asks of it.
 
+use std::sync::PoisonError;
+
 use serde::Serialize;
 
-use crate::{Ended, Memory, Message, RouteStats, Running};
+use crate::{Ended, Memory, Message, RouteStats, Running, app::Journal};
 
-/// A service running in memory. Dropped, it stops.
+/// A service running in memory. Dropped, it stops; dropped by a test that fails, it says which messages were not acked, and why.
 #[derive(Debug)]
 pub struct TestApp {
     running: Running,
     memory: Memory,
+    journal: Journal,
 }
 
 /// One route of a service in memory.
@@ -19,8 +22,12 @@ pub struct TestRoute {
 }
 
 impl TestApp {
-    pub(super) fn new(running: Running, memory: Memory) -> Self {
-        Self { running, memory }
+    pub(super) fn new(running: Running, memory: Memory, journal: Journal) -> Self {
+        Self {
+            running,
+            memory,
+            journal,
+        }
     }
 
     /// Puts a value, as JSON, on a route's queue.
@@ -63,6 +70,7 @@ impl TestApp {
     /// # Panics
     ///
     /// Where there is no such route.
+    #[track_caller]
     pub fn route(&self, route: &str) -> TestRoute {
         let (Some(stats), Some(queue)) = (self.running.stats(route), self.running.queue(route))
         else {
@@ -94,6 +102,10 @@ impl TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+            journal.iter().for_each(|line| eprintln!("{line}"));
+        }
         self.running.cancel();
     }
 }
