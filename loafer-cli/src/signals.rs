@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 const IMPATIENT: u32 = 3;
 
 /// A signal so soon after another is the same one.
-const ECHO: Duration = Duration::from_millis(500);
+const ECHO: Duration = Duration::from_millis(100);
 
 /// SIGTERM and SIGINT, as they come.
 pub(crate) struct Signals {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 /// Every one of them, by name.
 pub(crate) const ALL: &[(&str, fn())] = &[
+    ("two_signals_at_once_are_one", two_signals_at_once_are_one),
     (
         "lines_of_stdin_are_handled_and_their_end_ends_it",
         lines_of_stdin_are_handled_and_their_end_ends_it,
@@ -134,6 +135,12 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.expect("kill").success());
 }
 
+/// A signal of its own: one that comes at once after another is the same.
+fn signal_again(child: &Child, name: &str) {
+    std::thread::park_timeout(Duration::from_millis(250));
+    signal(child, name);
+}
+
 fn lines_of_stdin_are_handled_and_their_end_ends_it() {
     let done = output(
         &mut echo(&["--provider", "memory"]),
@@ -240,7 +247,7 @@ fn a_second_signal_cuts_off_what_runs() {
         signal(&child, "TERM");
         wait_for(&mut log, "stopping");
         let asked = Instant::now();
-        signal(&child, "TERM");
+        signal_again(&child, "TERM");
         assert_eq!(child.wait().expect("its end").code(), Some(1));
         assert!(
             asked.elapsed() < Duration::from_secs(5),
@@ -248,6 +255,20 @@ fn a_second_signal_cuts_off_what_runs() {
             asked.elapsed()
         );
     }
+}
+
+fn two_signals_at_once_are_one() {
+    let mut child = spawn(&mut echo(&["--provider", "memory"]));
+    let mut stdin = child.stdin.take().expect("stdin");
+    writeln!(stdin, "echo {{\"do\":\"nap\"}}").expect("written");
+    let mut log = BufReader::new(child.stderr.take().expect("stderr"));
+    wait_for(&mut log, "at work");
+    // As `timeout` does: the process, then its group.
+    let both = format!("kill -TERM {0}; kill -TERM {0}", child.id());
+    let sent = Command::new("sh").args(["-c", &both]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+    wait_for(&mut log, "rested");
+    assert_eq!(child.wait().expect("its end").code(), Some(0));
 }
 
 fn the_drain_deadline_ends_even_a_handler_that_blocks() {
@@ -317,7 +338,7 @@ fn a_second_signal_while_a_start_hook_runs_cuts_off_what_runs() {
     wait_for(&mut log, "at work");
     signal(&child, "TERM");
     wait_for(&mut log, "stopping: SIGTERM");
-    signal(&child, "TERM");
+    signal_again(&child, "TERM");
     wait_for(&mut log, "cutting off what still runs");
     assert_eq!(child.wait().expect("its end").code(), Some(1));
 }
