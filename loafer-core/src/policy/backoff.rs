@@ -29,7 +29,7 @@ pub struct Backoff {
 }
 
 /// What is said of a backoff in one place: what is left out there is as a weaker place says.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Parts {
     #[serde(deserialize_with = "duration::optional")]
