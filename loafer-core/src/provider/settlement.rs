@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Message, MessageId};
+use crate::{Error, Message};
 
 /// One lease to settle.
 #[derive(Clone, Debug)]
@@ -110,10 +110,5 @@ impl DeadLetter {
     /// The envelope of a dead letter, if it has one.
     pub fn of(message: &Message) -> Option<Self> {
         serde_json::from_str(message.headers().get(Self::HEADER)?).ok()
-    }
-
-    /// The id, as the broker gave it.
-    pub fn event_id(&self) -> MessageId {
-        MessageId::from(self.event_id.as_str())
     }
 }
