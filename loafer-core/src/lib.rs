@@ -53,7 +53,7 @@ pub use self::{
     memory::Memory,
     message::{CORRELATION_ID, Headers, Message, MessageId},
     outcome::{BoxError, FailureKind, IntoOutcome, Outcome, Verdict},
-    policy::{Backoff, Policy, RouteOptions, Undecodable},
+    policy::{Backoff, GroupBy, Policy, RouteOptions, Undecodable},
     provider::{
         Capabilities, DeadLetter, Delivery, Finding, Level, Open, Provider, Renewed, Settle,
         Settled, Settlement,

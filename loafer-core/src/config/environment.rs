@@ -141,7 +141,7 @@ fn key(written: &str, known: &[&str], what: &str) -> Result<String, String> {
 fn scalar(key: &str, value: &str) -> Result<Value, String> {
     let text = value.trim();
     match key {
-        "concurrency" | "prefetch" | "max_attempts" => text
+        "concurrency" | "prefetch" | "max_attempts" | "batch" => text
             .parse()
             .map(|number: u32| Value::Integer(number.into()))
             .map_err(|_| format!("`{text}` is no whole number from 0 to {}", u32::MAX)),
@@ -153,7 +153,7 @@ fn scalar(key: &str, value: &str) -> Result<Value, String> {
             .parse()
             .map(Value::Boolean)
             .map_err(|_| format!("`{text}` is neither `true` nor `false`")),
-        "timeout" | "visibility_timeout" | "drain" | "initial" | "max" | "backoff" => {
+        "timeout" | "visibility_timeout" | "drain" | "initial" | "max" | "backoff" | "linger" => {
             duration::parse(text).map(|_| Value::String(text.to_owned()))
         }
         "undecodable" if !matches!(text, "retry" | "reject") => {

@@ -2,12 +2,14 @@
 
 mod backoff;
 pub(crate) mod duration;
+mod group_by;
 mod options;
 
 use std::time::Duration;
 
 pub use self::{
     backoff::Backoff,
+    group_by::GroupBy,
     options::{RouteOptions, Undecodable},
 };
 
@@ -36,6 +38,12 @@ pub struct Policy {
     pub max_attempts: Option<u32>,
     /// What becomes of a message that can't be decoded.
     pub undecodable: Undecodable,
+    /// What makes a group of messages; none: what the broker keeps in order.
+    pub group_by: Option<GroupBy>,
+    /// Messages a call of a batch handler, at most; none: the default.
+    pub batch: Option<usize>,
+    /// How long a batch that is not full waits for more messages.
+    pub linger: Duration,
     /// How long running handlers get at shutdown.
     pub drain: Duration,
 }
@@ -57,6 +65,9 @@ impl Policy {
             backoff: options.backoff.and_then(backoff::Parts::whole),
             max_attempts: options.max_attempts,
             undecodable: options.undecodable.unwrap_or_default(),
+            group_by: options.group_by,
+            batch: options.batch,
+            linger: options.linger.unwrap_or_default(),
             drain,
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Backoff, backoff, duration};
+use super::{Backoff, GroupBy, backoff, duration};
 
 /// What can be set of a route: by the attribute, in code, in `loafer.toml`, by the environment or on the command line.
 ///
@@ -28,6 +28,10 @@ pub struct RouteOptions {
     pub(crate) backoff: Option<backoff::Parts>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) undecodable: Option<Undecodable>,
+    pub(crate) group_by: Option<GroupBy>,
+    pub(crate) batch: Option<usize>,
+    #[serde(default, deserialize_with = "duration::optional")]
+    pub(crate) linger: Option<Duration>,
 }
 
 /// What becomes of a message that can't be decoded.
@@ -52,6 +56,9 @@ impl RouteOptions {
         "backoff",
         "max_attempts",
         "undecodable",
+        "group_by",
+        "batch",
+        "linger",
     ];
 
     /// Nothing set.
@@ -115,6 +122,27 @@ impl RouteOptions {
         self
     }
 
+    /// Messages of one group are handled one at a time; else by the broker's own groups, where it keeps their order.
+    #[must_use]
+    pub fn group_by(mut self, group_by: GroupBy) -> Self {
+        self.group_by = Some(group_by);
+        self
+    }
+
+    /// Messages a call of a batch handler, at most; else 10. An error on a handler of single messages.
+    #[must_use]
+    pub fn batch(mut self, batch: usize) -> Self {
+        self.batch = Some(batch);
+        self
+    }
+
+    /// How long a batch that is not full waits for more messages; else it does not. An error on a handler of single messages.
+    #[must_use]
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.linger = Some(linger);
+        self
+    }
+
     /// These options, where set in `stronger` those.
     #[must_use]
     pub(crate) fn overridden_by(self, stronger: Self) -> Self {
@@ -130,6 +158,9 @@ impl RouteOptions {
             },
             max_attempts: stronger.max_attempts.or(self.max_attempts),
             undecodable: stronger.undecodable.or(self.undecodable),
+            group_by: stronger.group_by.or(self.group_by),
+            batch: stronger.batch.or(self.batch),
+            linger: stronger.linger.or(self.linger),
         }
     }
 
@@ -145,6 +176,9 @@ impl RouteOptions {
             return Some(
                 "`visibility_timeout` is 0: no message could ever be handled in time; leave it out for the queue's own",
             );
+        }
+        if self.batch == Some(0) {
+            return Some("`batch` is 0: no message would ever be handled; set at least 1");
         }
         if self.queue.as_deref() == Some("") {
             return Some(

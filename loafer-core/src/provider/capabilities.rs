@@ -34,6 +34,8 @@ pub struct Capabilities {
     pub lease_ceiling: Option<Duration>,
     /// The longest delay of a retry; none where there is no limit.
     pub max_delay: Option<Duration>,
+    /// Whether the broker keeps the messages of a group in order: none of a group is delivered while another one of it, sent before, is on lease.
+    pub ordered: bool,
     /// Whether a released message counts as delivered (SQS counts receives).
     pub release_costs_attempt: bool,
     /// After how many deliveries the broker itself gives a message to the dead letters.
@@ -55,6 +57,7 @@ impl Default for Capabilities {
             lease: None,
             lease_ceiling: None,
             max_delay: None,
+            ordered: false,
             release_costs_attempt: false,
             max_receives: None,
         }
