@@ -99,6 +99,8 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     if route.board.phase() == Phase::Cancelled {
         _ = tokio::time::timeout(LAST_WORDS, route.board.flushed()).await;
     }
+    // Workers that waited for others of a group have gone idle: nothing comes any more.
+    route.board.close(Phase::Draining);
     tasks.shutdown().await;
     shared.provider.close().await;
 }

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::{
     Board, Done, Handled, Job, Phase, Stats,
-    board::{Call, Limits},
+    board::{Call, Grouping, Limits},
     worker::Worker,
 };
 use crate::{
@@ -80,6 +80,9 @@ impl Route {
             journal,
             quiet,
         } = parts;
+        if capabilities.ordered && policy.group_by.is_some() {
+            tracing::warn!(route = %policy.route, queue = %policy.queue, "`group_by` is left unread: the queue keeps its own groups in order");
+        }
         let limits = limits(&policy, capabilities);
         Self {
             policy,
@@ -234,10 +237,17 @@ fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
     // while the next is on its way; and as much as keeps every handler busy meanwhile.
     let prefetch = policy.prefetch.unwrap_or_else(|| {
         let two_batches = (2 * batch).saturating_sub(policy.concurrency);
-        batch
+        let least = batch
             .max(capabilities.prefetch)
             .max(two_batches)
-            .max(policy.concurrency.min(10 * batch))
+            .max(policy.concurrency.min(10 * batch));
+        // A receive may bring one group only: places for as many groups as there are handlers, so that none waits for another.
+        let groups = policy.concurrency.saturating_mul(batch - 1);
+        if capabilities.ordered {
+            least.max(groups)
+        } else {
+            least
+        }
     });
     let places = policy.concurrency.saturating_add(prefetch);
     Limits {
@@ -253,5 +263,6 @@ fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
         } else {
             Duration::ZERO
         },
+        grouping: Grouping::of(policy, capabilities),
     }
 }

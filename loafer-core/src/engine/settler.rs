@@ -35,6 +35,10 @@ struct Settler<'s, P: Provider> {
     answers: Vec<Settled>,
     /// The common case: nothing in the batch but acks.
     acks_only: bool,
+    /// Failed messages of fenced groups, and whether they have left the queue.
+    judged: Vec<(Message, bool)>,
+    /// Whether there are fenced groups.
+    fenced: bool,
     counts: RouteStats,
 }
 
@@ -48,6 +52,8 @@ impl<'s, P: Provider> Settler<'s, P> {
             ends: Vec::with_capacity(size),
             answers: Vec::with_capacity(size),
             acks_only: true,
+            judged: Vec::new(),
+            fenced: shared.board().is_fenced(),
             counts: RouteStats::default(),
         }
     }
@@ -57,9 +63,11 @@ impl<'s, P: Provider> Settler<'s, P> {
         let mut stalled = false;
         let mut pauses = None;
         self.prepare();
+        self.tell_lanes();
         loop {
             if !self.batch.is_empty() {
                 self.try_once().await;
+                self.tell_lanes();
             }
             self.shared
                 .route
@@ -80,6 +88,7 @@ impl<'s, P: Provider> Settler<'s, P> {
                 }
                 None => self.give_up(),
             }
+            self.tell_lanes();
         }
     }
 
@@ -114,18 +123,28 @@ impl<'s, P: Provider> Settler<'s, P> {
                 continue;
             };
             if lease.lost || now >= lease.leased_until {
-                shared.settled_too_late(&message, matches!(fate, Fate::Ack));
+                let acked = matches!(fate, Fate::Ack);
+                shared.settled_too_late(&message, acked);
                 self.counts.lost += 1;
+                if self.fenced && !acked {
+                    self.judged.push((message, false));
+                }
                 continue;
             }
             let settlement = match fate {
                 Fate::Ack => Settlement::Ack,
                 Fate::Forget => {
                     self.counts.lost += 1;
+                    if self.fenced {
+                        self.judged.push((message, false));
+                    }
                     continue;
                 }
                 fate => {
                     let settlement = shared.settlement(&message, fate);
+                    if self.fenced && matches!(settlement, Settlement::Retry { .. }) {
+                        self.judged.push((message.clone(), false));
+                    }
                     if leases && matches!(settlement, Settlement::Retry { after: None }) {
                         self.counts.retried += 1;
                         continue;
@@ -153,6 +172,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             self.counts.lost += 1;
             self.shared
                 .settled_too_late(&entry.message, matches!(entry.settlement, Settlement::Ack));
+            judge(&mut self.judged, self.fenced, &entry, false);
         }
         (self.ends, self.batch) = live.into_iter().unzip();
     }
@@ -171,9 +191,10 @@ impl<'s, P: Provider> Settler<'s, P> {
         if self.acks_only {
             self.counts.acked += self.batch.len() as u64;
         } else {
-            self.batch
-                .iter()
-                .for_each(|entry| count(&mut self.counts, &entry.settlement));
+            for entry in &self.batch {
+                count(&mut self.counts, &entry.settlement);
+                judge(&mut self.judged, self.fenced, entry, true);
+            }
         }
         if !self.shared.route.handled.is_empty() {
             self.batch
@@ -200,13 +221,16 @@ impl<'s, P: Provider> Settler<'s, P> {
             match answer {
                 Some(Settled::Done) => {
                     count(&mut self.counts, &entry.settlement);
+                    judge(&mut self.judged, self.fenced, &entry, true);
                     shared.route.handled.forget(entry.message.id());
                 }
                 Some(Settled::Lost) => {
                     self.counts.lost += 1;
                     shared.lost(&entry.message, &entry.settlement);
+                    judge(&mut self.judged, self.fenced, &entry, false);
                 }
                 Some(Settled::NoDeadLetterTarget) => {
+                    judge(&mut self.judged, self.fenced, &entry, false);
                     shared.route.declined(
                         &entry.message,
                         "there is no dead-letter queue to put it in: retried instead; set a redrive policy on the queue",
@@ -252,7 +276,23 @@ impl<'s, P: Provider> Settler<'s, P> {
         for entry in self.batch.drain(..) {
             self.counts.lost += 1;
             self.shared.lost(&entry.message, &entry.settlement);
+            judge(&mut self.judged, self.fenced, &entry, false);
         }
+    }
+
+    /// Lets the groups of what failed go on, or gives back what waits behind it.
+    fn tell_lanes(&mut self) {
+        for (message, left) in self.judged.drain(..) {
+            let call = self.shared.board().judged(&message, left);
+            self.shared.route.answer(call);
+        }
+    }
+}
+
+/// What became of a dead letter decides over its group; what became of a retry is known before.
+fn judge<R>(judged: &mut Vec<(Message, bool)>, fenced: bool, entry: &Settle<R>, left: bool) {
+    if fenced && matches!(entry.settlement, Settlement::DeadLetter(_)) {
+        judged.push((entry.message.clone(), left));
     }
 }
 

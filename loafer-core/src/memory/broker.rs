@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -55,12 +54,12 @@ impl Exchange {
     }
 
     /// A copy to every queue that hears the topic.
-    pub(super) fn publish(&self, topic: &str, message: &Message, delay: Option<Duration>) {
-        self.remember(topic, message);
+    pub(super) fn publish(&self, topic: &str, outgoing: &Outgoing) {
+        self.remember(topic, &outgoing.message);
         let name = topic.rsplit(':').next().unwrap_or(topic);
         let queues = self.state().topics.get(name).cloned().unwrap_or_default();
         for queue in queues {
-            queue.send([message.clone().with_topic(name)], delay);
+            queue.publish(outgoing, outgoing.message.clone().with_topic(name));
         }
     }
 
@@ -74,7 +73,7 @@ impl Exchange {
     ) {
         self.remember(topic, &outgoing.message);
         self.queue(queue, options)
-            .send([outgoing.message.clone()], outgoing.delay);
+            .publish(outgoing, outgoing.message.clone());
     }
 
     fn remember(&self, topic: &str, message: &Message) {

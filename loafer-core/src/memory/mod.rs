@@ -6,6 +6,8 @@ mod broker;
 mod provider;
 mod publisher;
 mod queue;
+mod shelf;
+mod state;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +21,8 @@ pub use self::{
 
 /// The broker in memory: `provider = Memory`, `--provider memory`, and what tests run on.
 ///
-/// Every value is a broker of its own; clones share it. A route's queue hears the topic that has the route's name.
+/// Every value is a broker of its own; clones share it. A route's queue hears the topic that has the route's name. A queue whose name ends in
+/// `.fifo` keeps the messages of a group in order, as SQS does: none is delivered while another one of its group is on lease.
 #[derive(Clone)]
 pub struct Memory {
     exchange: Arc<Exchange>,

@@ -147,7 +147,7 @@ impl Provider for MemoryProvider {
             lease: Some(self.options.lease),
             lease_ceiling: None,
             max_delay: Some(MAX_DELAY),
-            ordered: false,
+            ordered: self.queue.is_fifo(),
             release_costs_attempt: false,
             max_receives: self.queue.max_receives(),
         }

@@ -35,9 +35,7 @@ impl Publisher for MemoryPublisher {
                 Some(queue) => self
                     .exchange
                     .send(topic.as_str(), queue, &self.options, outgoing),
-                None => self
-                    .exchange
-                    .publish(topic.as_str(), &outgoing.message, outgoing.delay),
+                None => self.exchange.publish(topic.as_str(), outgoing),
             }
             answers.push(Ok(id));
         }

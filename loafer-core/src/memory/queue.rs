@@ -1,7 +1,6 @@
 //! One queue in memory.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,8 +10,8 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::MemoryReceipt;
-use crate::{Delivery, Message, clock::after};
+use super::{MemoryReceipt, state::State};
+use crate::{Delivery, Message, Outgoing, clock::after};
 
 /// How queues of a broker in memory behave.
 #[derive(Clone, Debug)]
@@ -35,6 +34,7 @@ impl Default for QueueOptions {
 /// One queue in memory.
 pub(super) struct Queue {
     pub(super) name: String,
+    fifo: bool,
     max_receives: Option<u32>,
     state: Mutex<State>,
     /// Told when a message is visible.
@@ -43,27 +43,6 @@ pub(super) struct Queue {
     emptied: Arc<Notify>,
     /// Whether a route consumes it: dead letters wait for nobody.
     consumed: AtomicBool,
-}
-
-#[derive(Default)]
-struct State {
-    /// Visible; the attempt counts the receives so far.
-    ready: VecDeque<Message>,
-    delayed: BTreeMap<(Instant, u64), Message>,
-    /// On lease, by receipt.
-    leased: Vec<Option<Leased>>,
-    free: Vec<u32>,
-    in_flight: usize,
-    /// No lease ends before this: most receives need not look.
-    earliest: Option<Instant>,
-    /// Tells receipts and delayed messages apart.
-    serial: u64,
-}
-
-struct Leased {
-    message: Message,
-    until: Instant,
-    serial: u64,
 }
 
 /// What became of a receipt.
@@ -77,8 +56,9 @@ impl Queue {
     pub(super) fn new(name: &str, max_receives: Option<u32>, emptied: Arc<Notify>) -> Self {
         Self {
             name: name.to_owned(),
+            fifo: is_fifo(name),
             max_receives,
-            state: Mutex::default(),
+            state: Mutex::new(State::new(is_fifo(name))),
             arrived: Notify::new(),
             emptied,
             consumed: AtomicBool::new(false),
@@ -97,6 +77,11 @@ impl Queue {
         self.consumed.load(Ordering::Acquire)
     }
 
+    /// Whether it keeps the messages of a group in order.
+    pub(super) fn is_fifo(&self) -> bool {
+        self.fifo
+    }
+
     pub(super) fn max_receives(&self) -> Option<u32> {
         self.max_receives
     }
@@ -111,7 +96,7 @@ impl Queue {
         state
             .ready
             .iter()
-            .chain(state.delayed.values())
+            .chain(state.delayed.values().map(|delayed| &delayed.message))
             .chain(leased)
             .cloned()
             .collect()
@@ -127,12 +112,22 @@ impl Queue {
             // Not received yet: the first receive is attempt 1.
             let message = message.with_attempt(0);
             match delay {
-                Some(delay) if !delay.is_zero() => state.delay(message, after(delay)),
-                _ => state.ready.push_back(message),
+                Some(delay) if !delay.is_zero() => state.delay(message, after(delay), false),
+                _ => state.ready.add(message),
             }
         }
         drop(state);
         self.arrived.notify_waiters();
+    }
+
+    /// As [`send`](Self::send), of what was published: a duplicate is left out where the queue tells duplicates.
+    pub(super) fn publish(&self, outgoing: &Outgoing, message: Message) {
+        if let Some(id) = &outgoing.deduplication_id
+            && self.state().ready.is_duplicate(id)
+        {
+            return;
+        }
+        self.send([message], outgoing.delay);
     }
 
     /// Leases up to `max` visible messages; those that were received too often are given up, before anybody can see the queue empty.
@@ -150,10 +145,12 @@ impl Queue {
         let most = self.max_receives.unwrap_or(u32::MAX);
         let until = after(lease);
         let mut dead = Vec::new();
+        state.ready.begin();
         while into.len() < max
-            && let Some(message) = state.ready.pop_front()
+            && let Some(message) = state.ready.next()
         {
             if message.attempt() >= most {
+                state.ready.gone(&message);
                 dead.push(message);
             } else {
                 let attempt = message.attempt() + 1;
@@ -203,19 +200,23 @@ impl Queue {
                 continue;
             };
             match end {
-                End::Gone => drop(message),
+                End::Gone => {
+                    state.ready.gone(&message);
+                    // What it kept back may go out.
+                    visible |= self.fifo;
+                }
                 End::Visible => {
-                    state.ready.push_front(message);
+                    state.ready.put_back(message, true);
                     visible = true;
                 }
                 // A release does not count: the broker in memory knows that nobody tried.
                 End::Untried => {
                     let attempt = message.attempt().saturating_sub(1);
-                    state.ready.push_front(message.with_attempt(attempt));
+                    state.ready.put_back(message.with_attempt(attempt), true);
                     visible = true;
                 }
                 End::After(delay) => {
-                    state.delay(message, after(delay));
+                    state.delay(message, after(delay), true);
                     visible = true;
                 }
             }
@@ -266,88 +267,7 @@ pub(super) enum End {
     After(Duration),
 }
 
-impl State {
-    fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.delayed.is_empty() && self.in_flight == 0
-    }
-
-    fn delay(&mut self, message: Message, until: Instant) {
-        self.serial += 1;
-        self.delayed.insert((until, self.serial), message);
-    }
-
-    fn lease(&mut self, message: Message, until: Instant) -> Delivery<MemoryReceipt> {
-        self.serial += 1;
-        let serial = self.serial;
-        let delivered = message.clone();
-        let leased = Some(Leased {
-            message,
-            until,
-            serial,
-        });
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.leased[index as usize] = leased;
-                index
-            }
-            None => {
-                self.leased.push(leased);
-                (self.leased.len() - 1) as u32
-            }
-        };
-        self.in_flight += 1;
-        Delivery {
-            receipt: MemoryReceipt { index, serial },
-            message: delivered,
-        }
-    }
-
-    fn take(&mut self, receipt: &MemoryReceipt) -> Option<Message> {
-        let place = self.leased.get_mut(receipt.index as usize)?;
-        if place.as_ref()?.serial != receipt.serial {
-            return None;
-        }
-        let leased = place.take()?;
-        self.free.push(receipt.index);
-        self.in_flight -= 1;
-        if self.in_flight == 0 {
-            self.earliest = None;
-        }
-        Some(leased.message)
-    }
-
-    /// Makes visible what is due.
-    fn surface(&mut self, now: Instant) {
-        self.surface_expired(now);
-        while let Some(entry) = self.delayed.first_entry()
-            && entry.key().0 <= now
-        {
-            self.ready.push_back(entry.remove());
-        }
-    }
-
-    /// Takes back what was leased for too long.
-    fn surface_expired(&mut self, now: Instant) {
-        if self.earliest.is_none_or(|earliest| earliest > now) {
-            return;
-        }
-        self.earliest = None;
-        for index in 0..self.leased.len() {
-            match &self.leased[index] {
-                Some(leased) if leased.until <= now => {
-                    if let Some(leased) = self.leased[index].take() {
-                        self.free.push(index as u32);
-                        self.in_flight -= 1;
-                        self.ready.push_back(leased.message);
-                    }
-                }
-                Some(leased) => {
-                    let until = leased.until;
-                    self.earliest =
-                        Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
-                }
-                None => {}
-            }
-        }
-    }
+/// Queues whose names end so keep the messages of a group in order, as on SQS.
+fn is_fifo(name: &str) -> bool {
+    name.ends_with(".fifo")
 }

@@ -223,12 +223,6 @@ impl Provider for SqsProvider {
                     .unreachable("no answer in time"));
             }
         };
-        if found.fifo {
-            tracing::warn!(
-                queue = %self.queue,
-                "order within message groups is not kept yet: set `concurrency = 1`, and expect a message that failed to come after later ones"
-            );
-        }
         // Opened twice, it stays as it was found first.
         self.opened.get_or_init(|| found);
         Ok(())
@@ -268,7 +262,7 @@ impl Provider for SqsProvider {
         }
     }
 
-    /// Batches of 10, leases of up to 12 hours; lease and max receives as the queue says.
+    /// Batches of 10, leases of up to 12 hours; lease and max receives as the queue says; ordered where it is FIFO.
     fn capabilities(&self) -> Capabilities {
         let opened = self.opened.get();
         Capabilities {
@@ -283,6 +277,7 @@ impl Provider for SqsProvider {
             lease: Some(opened.map_or(LEASE, |opened| opened.lease)),
             lease_ceiling: Some(seconds::CEILING),
             max_delay: Some(seconds::CEILING),
+            ordered: opened.is_some_and(|opened| opened.fifo),
             release_costs_attempt: true,
             max_receives: opened.and_then(|opened| opened.max_receives),
         }

@@ -118,7 +118,7 @@ impl Board {
                 },
             )
         } else if state.phase > Phase::Open
-            && (state.phase >= Phase::Draining || state.receiving == 0)
+            && (state.phase >= Phase::Draining || (state.receiving == 0 && state.lanes_are_empty()))
         {
             (Poll::Ready(Step::Stop), Call::Nobody)
         } else {

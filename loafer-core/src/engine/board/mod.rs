@@ -1,6 +1,7 @@
 //! Who may do what next: the one lock of a route.
 
 mod desks;
+mod lanes;
 mod receiving;
 mod settling;
 
@@ -14,11 +15,14 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::desks::Desk;
+use self::{desks::Desk, lanes::Lanes};
 use super::{Fate, slots::Key};
 use crate::Message;
 
-pub(super) use self::desks::{Call, Step};
+pub(super) use self::{
+    desks::{Call, Step},
+    lanes::Grouping,
+};
 
 /// A message that waits for a worker.
 #[derive(Debug)]
@@ -79,6 +83,8 @@ pub(super) struct Limits {
     pub(super) settle_batch: usize,
     /// How long a settlement may wait for others.
     pub(super) linger: std::time::Duration,
+    /// What keeps messages apart that must not run at once.
+    pub(super) grouping: Option<Grouping>,
 }
 
 impl Limits {
@@ -96,8 +102,10 @@ pub(super) struct Board {
 
 struct State {
     phase: Phase,
-    /// Leased, not started.
+    /// Leased, not started, free to start.
     ready: VecDeque<Job>,
+    /// Leased and behind another message of their group; none where messages have no groups.
+    lanes: Option<Lanes>,
     /// Handled, not settled.
     done: Vec<Done>,
     /// When the oldest of `done` came, where a settler lingers for it.
@@ -135,6 +143,7 @@ impl Board {
         let state = State {
             phase: Phase::Open,
             ready: VecDeque::with_capacity(limits.places.min(1024)),
+            lanes: limits.grouping.clone().map(Lanes::new),
             done: Vec::with_capacity(limits.settle_batch),
             lingering: None,
             running: 0,
@@ -180,6 +189,7 @@ impl Board {
         if phase >= Phase::Draining {
             let unstarted = mem::take(&mut state.ready);
             state.done.extend(unstarted.into_iter().map(Job::released));
+            state.clear_lanes();
         }
         if phase == Phase::Cancelled {
             state.desks.iter().for_each(Desk::cancel);
@@ -231,15 +241,11 @@ impl Board {
         let mut state = self.lock();
         if let Some(at) = state.ready.iter().position(|job| job.slot == slot) {
             let job = state.ready.remove(at)?;
-            let supervisor = state.free(1);
-            let receiver = if state.may_receive(&self.limits) {
-                state.receivers.pop()
-            } else {
-                None
-            };
-            drop(state);
-            supervisor.into_iter().chain(receiver).for_each(Waker::wake);
-            return Some(job.message);
+            state.lost_head(&job.message);
+            return Some(self.drop_lost(state, job));
+        }
+        if let Some(job) = state.lose_in_lane(slot) {
+            return Some(self.drop_lost(state, job));
         }
         let waker = state
             .desks
@@ -252,6 +258,21 @@ impl Board {
         drop(state);
         waker.into_iter().for_each(Waker::wake);
         None
+    }
+
+    /// The place of a message that nobody had in hand is free.
+    fn drop_lost(&self, mut state: MutexGuard<'_, State>, job: Job) -> Message {
+        let supervisor = state.free(1);
+        let receiver = if state.may_receive(&self.limits) {
+            state.receivers.pop()
+        } else {
+            None
+        };
+        let settler = state.settler_for(&self.limits, true);
+        drop(state);
+        let woken = supervisor.into_iter().chain(receiver).chain(settler);
+        woken.for_each(Waker::wake);
+        job.message
     }
 }
 
@@ -268,6 +289,7 @@ impl State {
     }
 
     fn take_back(&mut self, outcomes: &mut Vec<Done>) {
+        self.pass_lanes(outcomes);
         if self.done.is_empty() {
             mem::swap(&mut self.done, outcomes);
         } else {

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    mem,
     task::{Poll, Waker},
 };
 
@@ -57,10 +56,8 @@ impl Board {
         state.done.extend(settled);
         if state.phase >= Phase::Draining {
             state.done.extend(jobs.drain(..).map(Job::released));
-        } else if state.ready.is_empty() {
-            mem::swap(&mut state.ready, jobs);
         } else {
-            state.ready.append(jobs);
+            state.admit(jobs);
         }
         if last {
             state.phase = state.phase.max(Phase::Finishing);
