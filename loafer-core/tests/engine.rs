@@ -28,6 +28,8 @@ struct Script {
     deliveries: VecDeque<(Instant, Vec<u64>)>,
     /// How long a renewal takes, and that it is refused then.
     renewals_are_refused_after: Option<Duration>,
+    /// Whether it keeps order, all messages being of one group.
+    ordered: bool,
     /// What was acked, and when.
     acked: Vec<(String, Instant)>,
 }
@@ -130,7 +132,7 @@ impl Provider for Scripted {
         sleep_until(at).await;
         let delivery = |number: u64| Delivery {
             receipt: number,
-            message: Message::new(number.to_string()),
+            message: Message::new(number.to_string()).with_group("g"),
         };
         into.extend(numbers.into_iter().map(delivery));
         Ok(())
@@ -168,6 +170,7 @@ impl Provider for Scripted {
             settlers: 2,
             linger: Duration::from_secs(1),
             lease: Some(Duration::from_secs(30)),
+            ordered: self.0.lock().unwrap().ordered,
             ..Capabilities::default()
         }
     }
@@ -226,5 +229,23 @@ async fn a_lease_that_can_not_be_renewed_cancels_its_handler_and_sends_nothing()
     sleep(Duration::from_secs(200)).await;
     assert_eq!(broker.acked(), []);
     assert_eq!(running.stats("r").unwrap().lost, 1);
+    assert_eq!(running.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_behind_a_lost_lease_is_never_run() {
+    let broker = Scripted::default().then(Duration::ZERO, [100_000, 1, 2]);
+    {
+        let mut script = broker.0.lock().unwrap();
+        script.ordered = true;
+        script.renewals_are_refused_after = Some(Duration::ZERO);
+    }
+    let running = broker
+        .start(RouteOptions::new(), Duration::from_millis)
+        .await;
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(broker.acked(), []);
+    let stats = running.stats("r").unwrap();
+    assert_eq!((stats.received, stats.acked), (3, 0));
     assert_eq!(running.held(), 0);
 }

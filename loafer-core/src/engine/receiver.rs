@@ -130,6 +130,10 @@ impl<P: Provider> Shared<P> {
             }
         }
         if !known.is_empty() {
+            self.route.stats.add(&RouteStats {
+                repeated: known.len() as u64,
+                ..RouteStats::default()
+            });
             tracing::info!(route = %self.route.policy.route, messages = known.len(), "acked on redelivery: handled before");
         }
         known

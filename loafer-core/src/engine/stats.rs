@@ -25,6 +25,8 @@ pub struct RouteStats {
     pub released: u64,
     /// Deliveries whose lease was lost before they were settled.
     pub lost: u64,
+    /// Deliveries acked without the handler: it had said `true` before, and that could not be told to the broker. Counted beside `acked`.
+    pub repeated: u64,
     /// Deliveries that failed: error, panic, timeout, undecodable. Counted beside what became of them.
     pub failed: u64,
 }
@@ -37,6 +39,7 @@ struct Counters {
     rejected: AtomicU64,
     released: AtomicU64,
     lost: AtomicU64,
+    repeated: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -51,6 +54,7 @@ impl Stats {
             rejected: read(&self.0.rejected),
             released: read(&self.0.released),
             lost: read(&self.0.lost),
+            repeated: read(&self.0.repeated),
             failed: read(&self.0.failed),
         }
     }
@@ -68,6 +72,7 @@ impl Stats {
         add(&self.0.rejected, change.rejected);
         add(&self.0.released, change.released);
         add(&self.0.lost, change.lost);
+        add(&self.0.repeated, change.repeated);
         add(&self.0.failed, change.failed);
     }
 }

@@ -246,9 +246,10 @@ async fn supervise(
             rejected,
             released,
             lost,
+            repeated,
             failed,
         } = route.engine.stats.now();
-        tracing::info!(route = %route.engine.policy.route, received, acked, retried, rejected, released, lost, failed, "ended");
+        tracing::info!(route = %route.engine.policy.route, received, acked, retried, rejected, released, lost, repeated, failed, "ended");
     }
     let running = Running::new(inner.clone());
     let now = Instant::now();
