@@ -30,8 +30,20 @@ struct Script {
     renewals_are_refused_after: Option<Duration>,
     /// Whether it keeps order, all messages being of one group.
     ordered: bool,
+    /// What settlements of a payload are answered, before it is `Done`.
+    answers: VecDeque<(u64, Answer)>,
+    /// The payloads of each settlement call.
+    settled: Vec<Vec<u64>>,
+    /// What the handler was called with.
+    handled: Vec<u64>,
     /// What was acked, and when.
     acked: Vec<(String, Instant)>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Answer {
+    Failed,
+    Lost,
 }
 
 impl Scripted {
@@ -45,15 +57,25 @@ impl Scripted {
         self
     }
 
+    /// The next settlement of this payload is answered so.
+    fn answering(self, payload: u64, answer: Answer) -> Self {
+        self.0.lock().unwrap().answers.push_back((payload, answer));
+        self
+    }
+
     fn acked(&self) -> Vec<(String, Instant)> {
         self.0.lock().unwrap().acked.clone()
     }
 
     async fn start(&self, options: RouteOptions, handler: fn(u64) -> Duration) -> Running {
         let route = Route::new("r").provider::<Self>().options(options);
-        let route = route.handler(Json, move |milliseconds: u64| async move {
-            sleep(handler(milliseconds)).await;
-            true
+        let script = self.0.clone();
+        let route = route.handler(Json, move |milliseconds: u64| {
+            script.lock().unwrap().handled.push(milliseconds);
+            async move {
+                sleep(handler(milliseconds)).await;
+                true
+            }
         });
         let app = App::new().broker(self.clone());
         Manager::builder()
@@ -132,17 +154,37 @@ impl Provider for Scripted {
         sleep_until(at).await;
         let delivery = |number: u64| Delivery {
             receipt: number,
-            message: Message::new(number.to_string()).with_group("g"),
+            message: Message::with_id(number.to_string(), number.to_string()).with_group("g"),
         };
         into.extend(numbers.into_iter().map(delivery));
         Ok(())
     }
 
     async fn settle(&self, batch: &[Settle<u64>], answers: &mut Vec<Settled>) {
+        let mut script = self.0.lock().unwrap();
+        script
+            .settled
+            .push(batch.iter().map(|entry| entry.receipt).collect());
         for entry in batch {
+            let next = script
+                .answers
+                .iter()
+                .position(|(payload, _)| *payload == entry.receipt);
+            match next.and_then(|at| script.answers.remove(at)) {
+                Some((_, Answer::Failed)) => {
+                    let error = Error::Start("not now".to_owned());
+                    answers.push(Settled::Failed(Arc::new(error)));
+                    continue;
+                }
+                Some((_, Answer::Lost)) => {
+                    answers.push(Settled::Lost);
+                    continue;
+                }
+                None => {}
+            }
             if matches!(entry.settlement, Settlement::Ack) {
                 let payload = String::from_utf8_lossy(entry.message.payload()).into_owned();
-                self.0.lock().unwrap().acked.push((payload, Instant::now()));
+                script.acked.push((payload, Instant::now()));
             }
             answers.push(Settled::Done);
         }
@@ -248,4 +290,35 @@ async fn what_waits_behind_a_lost_lease_is_never_run() {
     let stats = running.stats("r").unwrap();
     assert_eq!((stats.received, stats.acked), (3, 0));
     assert_eq!(running.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_of_a_batch_is_settled_again_alone() {
+    let broker = Scripted::default()
+        .then(Duration::ZERO, 0..10)
+        .answering(3, Answer::Failed)
+        .answering(3, Answer::Failed)
+        .answering(7, Answer::Failed);
+    let running = broker.start(RouteOptions::new(), |_| Duration::ZERO).await;
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(running.stats("r").unwrap().acked, 10);
+    let script = broker.0.lock().unwrap();
+    assert_eq!(script.settled.len(), 3);
+    assert_eq!(script.settled[0].len(), 10);
+    assert_eq!(script.settled[1..], [vec![3, 7], vec![3]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handled_message_whose_ack_was_lost_is_acked_on_redelivery_without_its_handler() {
+    let broker = Scripted::default()
+        .then(Duration::ZERO, [1, 2])
+        .then(Duration::from_secs(30), [2, 3])
+        .then(Duration::from_secs(60), [2])
+        .answering(2, Answer::Lost);
+    let running = broker.start(RouteOptions::new(), |_| Duration::ZERO).await;
+    sleep(Duration::from_secs(100)).await;
+    let stats = running.stats("r").unwrap();
+    assert_eq!((stats.acked, stats.lost, stats.repeated), (4, 1, 1));
+    // Once its ack is confirmed it is forgotten: a third delivery is a new one.
+    assert_eq!(broker.0.lock().unwrap().handled, [1, 2, 3, 2]);
 }
