@@ -47,7 +47,7 @@ pub use self::{
     config::{Config, parse_duration},
     engine::RouteStats,
     error::Error,
-    extract::{Context, FromContext, Metadata, Missing, Rejection, Shareable, State},
+    extract::{Context, Extension, FromContext, Metadata, Missing, Rejection, Shareable, State},
     handler::{Failure, Handler, HandlerService, Request},
     manager::{Ended, Manager, ManagerBuilder, RouteSummary, Running},
     memory::Memory,

@@ -1,7 +1,9 @@
 //! What a handler takes beside its message: extractors.
 
+mod extension;
 mod message;
 mod metadata;
+mod optional;
 mod state;
 
 use std::{fmt, sync::Arc};
@@ -9,6 +11,7 @@ use std::{fmt, sync::Arc};
 use crate::{App, Message};
 
 pub use self::{
+    extension::Extension,
     metadata::Metadata,
     state::{Shareable, State},
 };

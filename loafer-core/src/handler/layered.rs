@@ -34,6 +34,13 @@ impl Request {
         self
     }
 
+    /// The same request with a value for the handler, which takes it as [`Extension`](crate::Extension).
+    #[must_use]
+    pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.message = self.message.with_extension(value);
+        self
+    }
+
     /// The route's name.
     pub fn route(&self) -> &str {
         &self.names.route

@@ -1,5 +1,6 @@
 //! A message: payload, headers, id, attempt, and where it came from.
 
+mod extensions;
 mod headers;
 mod id;
 
@@ -7,6 +8,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
+use self::extensions::Extensions;
 pub use self::{headers::Headers, id::MessageId};
 
 /// The header that ties a message to the one it answers or follows.
@@ -44,6 +46,7 @@ struct Extra {
     topic: Option<Arc<str>>,
     group: Option<Arc<str>>,
     sent_at: Option<SystemTime>,
+    extensions: Extensions,
 }
 
 impl Message {
@@ -125,6 +128,15 @@ impl Message {
         self
     }
 
+    /// The same message with a value for whoever handles it: what a layer found out. It stays in the program; an earlier one of its type is replaced.
+    ///
+    /// A handler takes it as [`Extension`](crate::Extension).
+    #[must_use]
+    pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.extra_mut().extensions.insert(value);
+        self
+    }
+
     /// The identity its broker gave it; the same on every delivery.
     pub fn id(&self) -> &MessageId {
         &self.parts.id
@@ -167,6 +179,11 @@ impl Message {
     /// What ties it to the message it answers or follows: the header [`CORRELATION_ID`].
     pub fn correlation_id(&self) -> Option<&str> {
         self.headers().get(CORRELATION_ID)
+    }
+
+    /// The value of this type that a layer put on it.
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.parts.extra.as_ref()?.extensions.get()
     }
 
     fn extra_mut(&mut self) -> &mut Extra {

@@ -1,0 +1,54 @@
+//! What a layer gave the handler.
+
+use std::{any::type_name, ops::Deref};
+
+use super::{Context, FromContext, Missing, Rejection};
+use crate::App;
+
+/// A value that a layer put on the message: [`Request::with_extension`](crate::Request::with_extension).
+///
+/// A message without one is refused, as if the handler had returned an error; `Option<Extension<T>>` takes it either way. In a unit test it is
+/// made by hand.
+///
+/// ```
+/// use loafer_core::Extension;
+///
+/// #[derive(Clone)]
+/// struct Caller(String);
+///
+/// async fn order_placed(order: u64, caller: Extension<Caller>) -> bool {
+///     order > 0 && caller.0.0 != "nobody"
+/// }
+///
+/// # async fn test() {
+/// assert!(order_placed(1, Extension(Caller("ana".to_owned()))).await);
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extension<T>(pub T);
+
+impl<T> Deref for Extension<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> FromContext for Extension<T> {
+    type Needs = ();
+
+    fn needs(_: &App) -> Result<(), Missing> {
+        Ok(())
+    }
+
+    fn from_context((): &(), context: &Context<'_>) -> Result<Self, Rejection> {
+        let value = context.raw().extension::<T>().cloned();
+        value.map(Self).ok_or_else(|| {
+            Rejection::new(format!(
+                "no layer put a `{}` on the message: see `Request::with_extension`",
+                type_name::<T>()
+            ))
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! Values that travel with a message inside the program.
+
+use std::{
+    any::{Any, TypeId},
+    fmt,
+    sync::Arc,
+};
+
+/// Values by their types. Few: looked through in order.
+#[derive(Clone, Default)]
+pub(super) struct Extensions(Vec<(TypeId, Arc<dyn Any + Send + Sync>)>);
+
+impl Extensions {
+    /// An earlier value of the type is replaced.
+    pub(super) fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
+        let id = TypeId::of::<T>();
+        self.0.retain(|(of, _)| *of != id);
+        self.0.push((id, Arc::new(value)));
+    }
+
+    pub(super) fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        let id = TypeId::of::<T>();
+        let (_, value) = self.0.iter().find(|(of, _)| *of == id)?;
+        value.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Extensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extensions")
+            .field("count", &self.0.len())
+            .finish()
+    }
+}
