@@ -3,7 +3,7 @@
 /// A program whose routes are made in code instead of by [`macro@main`]: its name, its brokers, and its command line.
 pub use loafer_cli::{Program, run_with};
 pub use loafer_core::*;
-pub use loafer_macros::{handler, main};
+pub use loafer_macros::{Event, FromContext, handler, main};
 
 #[cfg(feature = "sqs")]
 pub use loafer_sqs::{Sns, Sqs};
@@ -20,7 +20,7 @@ pub mod prelude {
         App, Bus, Bytes, Event, Extension, Failure, FailureKind, Headers, Json, Memory, Message,
         Metadata, Outcome, State, Text,
     };
-    pub use loafer_macros::handler;
+    pub use loafer_macros::{Event, FromContext, handler};
     #[cfg(feature = "sqs")]
     pub use loafer_sqs::{Sns, Sqs};
     pub use serde_json::json;

@@ -29,6 +29,8 @@ use crate::{
 pub trait Event: Serialize {
     /// The topic its values go to.
     const TOPIC: &'static str;
+    /// Which form of the event this is.
+    const VERSION: u32 = 1;
 }
 
 /// Publishes on the broker of the service: an extractor.

@@ -1,0 +1,92 @@
+//! `#[derive(Event)]`: parse → model → expand.
+
+mod parse;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{DeriveInput, LitInt, LitStr};
+
+use crate::errors::Errors;
+
+/// What the attribute says of a type.
+struct Event {
+    topic: LitStr,
+    /// None: 1.
+    version: Option<LitInt>,
+}
+
+/// The type's implementation of `Event`, or everything that is wrong with its attribute.
+pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let Some(input) = errors.keep(syn::parse2::<DeriveInput>(input)) else {
+        return quote!(#errors);
+    };
+    let event = parse::event(&input, &mut errors);
+    match event {
+        Some(event) if errors.count() == 0 => implementation(&input, &event),
+        _ => quote!(#errors),
+    }
+}
+
+fn implementation(input: &DeriveInput, event: &Event) -> TokenStream {
+    let (name, Event { topic, version }) = (&input.ident, event);
+    let (of_impl, of_type, bounds) = input.generics.split_for_impl();
+    let version = version
+        .as_ref()
+        .map(|version| quote!(const VERSION: u32 = #version;));
+    quote! {
+        impl #of_impl ::loafer::Event for #name #of_type #bounds {
+            const TOPIC: &'static str = #topic;
+            #version
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors_of(input: TokenStream) -> Vec<String> {
+        let mut errors = Errors::default();
+        let input = syn::parse2(input).unwrap();
+        _ = parse::event(&input, &mut errors);
+        errors.texts()
+    }
+
+    #[test]
+    fn topic_and_version_become_constants() {
+        let expanded = expand(quote! {
+            #[event(topic = "friend-created", version = 2)]
+            struct FriendCreated<'a, T: Clone>(&'a T);
+        });
+        let expected = quote! {
+            impl<'a, T: Clone> ::loafer::Event for FriendCreated<'a, T> {
+                const TOPIC: &'static str = "friend-created";
+                const VERSION: u32 = 2;
+            }
+        };
+        assert_eq!(expanded.to_string(), expected.to_string());
+    }
+
+    #[test]
+    fn a_missing_topic_is_suggested_from_the_name() {
+        let errors = errors_of(quote!(
+            struct HTTPOrderPlaced2;
+        ));
+        assert_eq!(errors.len(), 1);
+        assert!(
+            errors[0].contains("topic = \"http-order-placed2\""),
+            "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_told_once() {
+        let errors = errors_of(quote! {
+            #[event(topc = "a", version = 0)]
+            #[event(topic = "", version = "1")]
+            struct Friend;
+        });
+        assert_eq!(errors.len(), 4, "{errors:?}");
+    }
+}

@@ -1,0 +1,8 @@
+use loafer::{FromContext, Metadata};
+
+#[derive(FromContext)]
+enum Common {
+    Known(Metadata),
+}
+
+fn main() {}
