@@ -9,6 +9,7 @@
 //! | `handler` | handlers made ready, the places their calls run in, layers |
 //! | `provider`, `publisher`, `broker` | the contracts of a broker crate |
 //! | `policy` | options and policy of a route |
+//! | `select` | which messages of a route a handler takes |
 //! | `config` | `loafer.toml` and the environment |
 //! | `route`, `registry`, `app`, `manager` | what is put together, and what runs it |
 //! | `engine` | the way of a message: receiver, workers, settler, lease keeper |
@@ -37,6 +38,7 @@ mod publisher;
 mod registry;
 mod report;
 mod route;
+mod select;
 pub mod testing;
 mod translate;
 
@@ -61,6 +63,7 @@ pub use self::{
     publisher::{Outgoing, Publisher, Topic},
     report::Report,
     route::{BrokerKind, Route},
+    select::{EVENT_TYPE, Selector},
     translate::{Bytes, Envelope, Json, Text, TranslateError, Translator},
 };
 

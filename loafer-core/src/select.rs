@@ -1,0 +1,190 @@
+//! Which messages of a route a handler takes.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use crate::{Error, Message};
+
+/// The header that says which event a message is: what [`Bus::publish`](crate::Bus::publish) sets to the event's topic.
+pub const EVENT_TYPE: &str = "event-type";
+
+/// Which messages of a route a handler takes, where the route has several handlers.
+///
+/// A pattern of the message's event type: its header `event-type`, or the topic it came by where it has none. `order.placed` is that one,
+/// `order.*` has any one word more, `order.#` any number of words. `header:NAME=PATTERN` asks another header.
+///
+/// ```
+/// use loafer_core::{Message, Selector};
+///
+/// # fn main() -> Result<(), loafer_core::Error> {
+/// let orders: Selector = "order.*".parse()?;
+/// assert!(orders.takes(&Message::new("").with_header("event-type", "order.placed")));
+/// assert!(!orders.takes(&Message::new("").with_topic("invoice.issued")));
+///
+/// let urgent: Selector = "header:priority=high".parse()?;
+/// assert!(urgent.takes(&Message::new("").with_header("priority", "high")));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selector {
+    of: Of,
+    pattern: Cow<'static, str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Of {
+    EventType,
+    Header(Cow<'static, str>),
+}
+
+impl Selector {
+    /// Whether a handler takes this message, its envelope opened.
+    pub fn takes(&self, message: &Message) -> bool {
+        let name = match &self.of {
+            Of::EventType => event_type(message),
+            Of::Header(name) => message.headers().get(name),
+        };
+        name.is_some_and(|name| hears(Some(&self.pattern), Some(name)))
+    }
+
+    /// Where two handlers take a message, the one that says more of it has it: more whole words, then fewer `#`.
+    pub(crate) fn weight(&self) -> (usize, std::cmp::Reverse<usize>) {
+        let words = || self.pattern.split('.');
+        let whole = words().filter(|word| !matches!(*word, "*" | "#")).count();
+        let open = words().filter(|word| *word == "#").count();
+        (whole, std::cmp::Reverse(open))
+    }
+}
+
+impl FromStr for Selector {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (of, pattern) = match text.strip_prefix("header:") {
+            Some(rest) => match rest.split_once('=') {
+                Some((name, pattern)) => (Of::Header(name.to_owned().into()), pattern),
+                None => return Err(unreadable(text)),
+            },
+            None => (Of::EventType, text),
+        };
+        let named = !matches!(&of, Of::Header(name) if name.is_empty());
+        if !named || pattern.split('.').any(str::is_empty) {
+            return Err(unreadable(text));
+        }
+        Ok(Self {
+            of,
+            pattern: pattern.to_owned().into(),
+        })
+    }
+}
+
+fn unreadable(text: &str) -> Error {
+    Error::Config(format!(
+        "`on = {text:?}` selects nothing: write an event type, as `order.placed`, a pattern of one, as `order.*`, or `header:NAME=PATTERN`"
+    ))
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.of {
+            Of::EventType => f.write_str(&self.pattern),
+            Of::Header(name) => write!(f, "header:{name}={}", self.pattern),
+        }
+    }
+}
+
+/// Which event a message is, where it says so.
+pub(crate) fn event_type(message: &Message) -> Option<&str> {
+    message.headers().get(EVENT_TYPE).or(message.topic())
+}
+
+/// Whether a name fits a pattern, word by word.
+fn hears(pattern: Option<&str>, name: Option<&str>) -> bool {
+    let Some(pattern) = pattern else {
+        return name.is_none();
+    };
+    let (word, further) = first(pattern);
+    if word == "#" {
+        return hears(further, name)
+            || name.is_some_and(|name| hears(Some(pattern), first(name).1));
+    }
+    name.is_some_and(|name| {
+        let (said, rest) = first(name);
+        (word == "*" || word == said) && hears(further, rest)
+    })
+}
+
+/// The first word, and what follows it.
+fn first(name: &str) -> (&str, Option<&str>) {
+    match name.split_once('.') {
+        Some((word, rest)) => (word, Some(rest)),
+        None => (name, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn takes(pattern: &str, event: &str) -> bool {
+        let message = Message::new("").with_header(EVENT_TYPE, event);
+        pattern.parse::<Selector>().unwrap().takes(&message)
+    }
+
+    #[test]
+    fn words_are_matched_one_by_one() {
+        for (pattern, event) in [
+            ("order-placed", "order-placed"),
+            ("order.*", "order.placed"),
+            ("*.placed", "order.placed"),
+            ("#", "anything"),
+            ("#", "any.thing"),
+            ("order.#", "order"),
+            ("order.#", "order.placed.late"),
+            ("#.late", "order.placed.late"),
+            ("order.#.late", "order.late"),
+        ] {
+            assert!(takes(pattern, event), "{pattern} {event}");
+        }
+        for (pattern, event) in [
+            ("order.*", "order"),
+            ("order.*", "order.placed.late"),
+            ("order.placed", "Order.placed"),
+            ("order.#", "orders"),
+            ("#.late", "order.placed"),
+        ] {
+            assert!(!takes(pattern, event), "{pattern} {event}");
+        }
+    }
+
+    #[test]
+    fn a_message_without_type_goes_by_its_topic_and_one_without_either_nowhere() {
+        let selector: Selector = "#".parse().unwrap();
+        assert!(selector.takes(&Message::new("").with_topic("orders")));
+        assert!(!selector.takes(&Message::new("")));
+    }
+
+    #[test]
+    fn what_selects_nothing_is_told() {
+        for text in [
+            "",
+            "order.",
+            "header:",
+            "header:kind",
+            "header:=x",
+            "header:kind=",
+        ] {
+            let error = text.parse::<Selector>().unwrap_err().to_string();
+            assert!(error.contains("order.placed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_one_that_says_more_weighs_more() {
+        let weight = |pattern: &str| pattern.parse::<Selector>().unwrap().weight();
+        assert!(weight("order.placed") > weight("order.*"));
+        assert!(weight("order.*") > weight("order.#"));
+        assert!(weight("order.#") > weight("*"));
+        assert!(weight("*") > weight("#"));
+    }
+}
