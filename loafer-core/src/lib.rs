@@ -55,7 +55,7 @@ pub use self::{
     memory::Memory,
     message::{CORRELATION_ID, Headers, Message, MessageId},
     outcome::{BoxError, FailureKind, IntoOutcome, Outcome, Verdict},
-    policy::{Backoff, GroupBy, Policy, RouteOptions, Undecodable},
+    policy::{Backoff, GroupBy, Policy, RouteOptions, Undecodable, Unmatched},
     provider::{
         Capabilities, DeadLetter, Delivery, Finding, Level, Open, Provider, Renewed, Settle,
         Settled, Settlement,

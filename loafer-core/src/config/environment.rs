@@ -159,6 +159,9 @@ fn scalar(key: &str, value: &str) -> Result<Value, String> {
         "undecodable" if !matches!(text, "retry" | "reject") => {
             Err(format!("`{text}` is neither `retry` nor `reject`"))
         }
+        "unmatched" if !matches!(text, "retry" | "reject" | "ignore") => Err(format!(
+            "`{text}` is neither `retry` nor `reject` nor `ignore`"
+        )),
         _ => Ok(Value::String(value.to_owned())),
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub use self::{
     backoff::Backoff,
     group_by::GroupBy,
-    options::{RouteOptions, Undecodable},
+    options::{RouteOptions, Undecodable, Unmatched},
 };
 
 /// How many handlers of a route run at once, where nothing else is said.
@@ -38,6 +38,8 @@ pub struct Policy {
     pub max_attempts: Option<u32>,
     /// What becomes of a message that can't be decoded.
     pub undecodable: Undecodable,
+    /// What becomes of a message that no handler of the route takes.
+    pub unmatched: Unmatched,
     /// What makes a group of messages; none: what the broker keeps in order.
     pub group_by: Option<GroupBy>,
     /// Messages a call of a batch handler, at most; none: the default.
@@ -65,6 +67,7 @@ impl Policy {
             backoff: options.backoff.and_then(backoff::Parts::whole),
             max_attempts: options.max_attempts,
             undecodable: options.undecodable.unwrap_or_default(),
+            unmatched: options.unmatched.unwrap_or_default(),
             group_by: options.group_by,
             batch: options.batch,
             linger: options.linger.unwrap_or_default(),

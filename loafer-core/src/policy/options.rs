@@ -28,6 +28,7 @@ pub struct RouteOptions {
     pub(crate) backoff: Option<backoff::Parts>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) undecodable: Option<Undecodable>,
+    pub(crate) unmatched: Option<Unmatched>,
     pub(crate) group_by: Option<GroupBy>,
     pub(crate) batch: Option<usize>,
     #[serde(default, deserialize_with = "duration::optional")]
@@ -45,6 +46,19 @@ pub enum Undecodable {
     Reject,
 }
 
+/// What becomes of a message that no handler of its route takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unmatched {
+    /// It is retried, until the broker's redrive takes it to the dead letters.
+    #[default]
+    Retry,
+    /// It goes to the dead letters at once.
+    Reject,
+    /// It is acked: somebody else's business.
+    Ignore,
+}
+
 impl RouteOptions {
     /// The names of the options, as they are written in `loafer.toml`.
     pub const KEYS: &[&str] = &[
@@ -56,6 +70,7 @@ impl RouteOptions {
         "backoff",
         "max_attempts",
         "undecodable",
+        "unmatched",
         "group_by",
         "batch",
         "linger",
@@ -122,6 +137,13 @@ impl RouteOptions {
         self
     }
 
+    /// What becomes of a message that no handler of the route takes; else it is retried, with a warning.
+    #[must_use]
+    pub fn unmatched(mut self, unmatched: Unmatched) -> Self {
+        self.unmatched = Some(unmatched);
+        self
+    }
+
     /// Messages of one group are handled one at a time; else by the broker's own groups, where it keeps their order.
     #[must_use]
     pub fn group_by(mut self, group_by: GroupBy) -> Self {
@@ -158,6 +180,7 @@ impl RouteOptions {
             },
             max_attempts: stronger.max_attempts.or(self.max_attempts),
             undecodable: stronger.undecodable.or(self.undecodable),
+            unmatched: stronger.unmatched.or(self.unmatched),
             group_by: stronger.group_by.or(self.group_by),
             batch: stronger.batch.or(self.batch),
             linger: stronger.linger.or(self.linger),
