@@ -17,8 +17,8 @@ pub mod sqs {
 /// What a service's files begin with: `use loafer::prelude::*;`.
 pub mod prelude {
     pub use loafer_core::{
-        App, Bus, Bytes, Event, Extension, Failure, FailureKind, Headers, Json, Memory, Message,
-        Metadata, Outcome, State, Text,
+        App, Batch, BatchOutcome, Bus, Bytes, Event, Extension, Failure, FailureKind, Headers,
+        Json, Memory, Message, Metadata, Outcome, State, Text,
     };
     pub use loafer_macros::{Event, FromContext, handler};
     #[cfg(feature = "sqs")]

@@ -25,7 +25,10 @@ pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
             route.queue,
             route.provider.to_owned(),
             route.translator.to_owned(),
-            route.concurrency.to_string(),
+            match route.batch {
+                Some(batch) => format!("{} x {batch}", route.concurrency),
+                None => route.concurrency.to_string(),
+            },
             route.handler.to_owned(),
             format!("{file}:{line}"),
         ]

@@ -9,8 +9,8 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    App, Context, Error, FromContext, Message, MessageId, Missing, Outgoing, Publisher, Rejection,
-    Topic, config::form, publisher::DynPublisher,
+    App, Context, Error, FromApp, FromContext, Message, MessageId, Missing, Outgoing, Publisher,
+    Rejection, Topic, config::form, publisher::DynPublisher,
 };
 
 /// A type whose values are published, and where to.
@@ -152,5 +152,11 @@ impl FromContext for Bus {
 
     fn from_context(needs: &Self, _: &Context<'_>) -> Result<Self, Rejection> {
         Ok(needs.clone())
+    }
+}
+
+impl FromApp for Bus {
+    fn from_app(needs: &Self) -> Self {
+        needs.clone()
     }
 }

@@ -9,6 +9,10 @@ const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// The moment this long from now. A duration may be anything, the longest included.
 pub(crate) fn after(delay: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(delay).unwrap_or(now + FAR)
+    later(Instant::now(), delay)
+}
+
+/// The moment this much later.
+pub(crate) fn later(than: Instant, by: Duration) -> Instant {
+    than.checked_add(by).unwrap_or(than + FAR)
 }

@@ -6,6 +6,7 @@
 //! | `outcome` | what a handler says of its message |
 //! | `translate` | envelopes and translators: from a raw message to what a handler takes |
 //! | `extract` | the other arguments of a handler |
+//! | `batch` | several messages as one argument, and what is said of each |
 //! | `handler` | handlers made ready, the places their calls run in, layers |
 //! | `provider`, `publisher`, `broker` | the contracts of a broker crate |
 //! | `policy` | options and policy of a route |
@@ -17,6 +18,7 @@
 //! | [`testing`] | services in memory, for tests |
 
 mod app;
+mod batch;
 mod broker;
 mod bus;
 mod clock;
@@ -44,13 +46,16 @@ mod translate;
 
 pub use self::{
     app::App,
+    batch::{Batch, BatchItem, BatchOutcome, IntoBatchOutcome},
     broker::{Broker, Source},
     bus::{Bus, Event},
     config::{Config, parse_duration},
     engine::RouteStats,
     error::Error,
-    extract::{Context, Extension, FromContext, Metadata, Missing, Rejection, Shareable, State},
-    handler::{Failure, Handler, HandlerService, Request},
+    extract::{
+        Context, Extension, FromApp, FromContext, Metadata, Missing, Rejection, Shareable, State,
+    },
+    handler::{BatchHandler, Failure, Handler, HandlerService, Request},
     manager::{Ended, Manager, ManagerBuilder, RouteSummary, Running},
     memory::Memory,
     message::{CORRELATION_ID, Headers, Message, MessageId},
@@ -73,7 +78,7 @@ pub mod __private {
     pub use inventory;
 
     pub use crate::{
-        handler::{Env, Ready, refused, undecodable},
+        handler::{BatchCall, Env, Opened, Ready, refused, undecodable},
         macro_support::*,
         registry::Registration,
     };

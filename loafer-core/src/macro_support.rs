@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    App, Context, Envelope, Failure, FromContext, IntoOutcome, Message, Missing, Shareable,
-    TranslateError, Translator, Verdict,
-    handler::{self, Ready},
+    App, Batch, Context, Envelope, Failure, FromApp, FromContext, IntoBatchOutcome, IntoOutcome,
+    Message, Missing, Shareable, TranslateError, Translator, Verdict,
+    handler::{self, BatchCall, Env, Opened, Ready},
 };
 
 /// Decodes a handler's first argument.
@@ -31,6 +31,40 @@ where
 pub fn outcome<O: IntoOutcome>(said: O) -> Result<Verdict, Verdict> {
     Ok(said.into_outcome())
 }
+
+/// Decodes the messages of a batch handler's first argument; none where none decodes.
+pub fn decode_batch<'m, M, T, N>(
+    raw: &BatchCall,
+    env: &Env<T, N>,
+    opened: &'m [Opened<'m>],
+) -> Option<Batch<M>>
+where
+    T: Envelope + Translator<'m, M>,
+{
+    raw.decode(env, opened)
+}
+
+/// What a batch handler returned.
+pub fn batch_outcome<O: IntoBatchOutcome>(said: O, raw: &BatchCall) -> Option<Vec<Verdict>> {
+    Some(raw.said(said))
+}
+
+/// [`Batch`], and no other type of that name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not `loafer::Batch`",
+    label = "another `Batch`",
+    note = "a first argument written `Batch<…>` takes the messages of a call: import `loafer::Batch`, or give a message type of this name another one, as `type Parcel = Batch<Item>`"
+)]
+pub trait IsBatch {}
+
+#[diagnostic::do_not_recommend]
+impl<M> IsBatch for Batch<M> {}
+
+/// Is met by [`Batch`] only.
+pub fn is_batch<B: IsBatch>() {}
+
+/// Is met by extractors that need no message only.
+pub fn is_app_extractor<E: FromApp>() {}
 
 /// Is met by translators only.
 pub fn is_translator<T: Envelope>() {}
@@ -82,6 +116,20 @@ impl<E: FromContext> Named<E> {
     }
 }
 
+impl<E: FromApp> Named<E> {
+    /// Makes one of a batch handler's other arguments.
+    pub fn of_app(&self, needs: &E::Needs) -> Option<E> {
+        Some(E::from_app(needs))
+    }
+}
+
+impl<M> Named<Batch<M>> {
+    /// The batch as it was decoded.
+    pub fn batch(&self, decoded: Batch<M>) -> Option<Batch<M>> {
+        Some(decoded)
+    }
+}
+
 impl<T: Send + Sync + 'static> Named<T> {
     /// The app's value of a handler type.
     ///
@@ -121,6 +169,16 @@ pub trait StandIn<T> {
     /// None: there are no needs to call it with.
     fn extract(&self, needs: &Nobody<T>, _: &Context<'_>) -> Result<T, Verdict> {
         match needs.0 {}
+    }
+
+    /// In place of a batch handler's argument.
+    fn of_app<N>(&self, _: &N) -> Option<T> {
+        None
+    }
+
+    /// In place of a batch.
+    fn batch<B>(&self, _: B) -> Option<T> {
+        None
     }
 
     /// In place of the value of a handler type.

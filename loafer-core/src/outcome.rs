@@ -1,6 +1,6 @@
 //! What a handler says of its message.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 /// Any error, as handlers give it.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -77,6 +77,25 @@ impl Verdict {
         Self(Said::Rare(Box::new(Rare::Failed(kind, error.into()))))
     }
 
+    /// The same for so many messages.
+    pub(crate) fn repeated(self, times: usize) -> Vec<Self> {
+        let repeat = |verdict: &dyn Fn() -> Said| (0..times).map(|_| Self(verdict())).collect();
+        match self.0 {
+            Said::Ack => repeat(&|| Said::Ack),
+            Said::Nack => repeat(&|| Said::Nack),
+            Said::Rare(rare) => match *rare {
+                Rare::Retry(after) => repeat(&|| Said::Rare(Box::new(Rare::Retry(after)))),
+                Rare::Reject(reason) => {
+                    repeat(&|| Said::Rare(Box::new(Rare::Reject(reason.clone()))))
+                }
+                Rare::Failed(kind, error) => {
+                    let error = SharedError(error.into());
+                    repeat(&|| Said::Rare(Box::new(Rare::Failed(kind, Box::new(error.clone())))))
+                }
+            },
+        }
+    }
+
     /// Whether the message is done.
     pub fn is_ack(&self) -> bool {
         matches!(self.0, Said::Ack)
@@ -107,6 +126,22 @@ impl fmt::Debug for Verdict {
                 }
             },
         }
+    }
+}
+
+/// The error of a call, as each of its messages has it. The error itself is its source, where it can be found by its type.
+#[derive(Clone, Debug)]
+struct SharedError(Arc<dyn StdError + Send + Sync>);
+
+impl fmt::Display for SharedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for SharedError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.0)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{any::TypeId, borrow::Cow, fmt, future::Future, sync::Arc};
 
 use crate::{
-    App, Broker, Envelope, Failure, Handler, IntoOutcome, Missing, RouteOptions,
+    App, BatchHandler, Broker, Envelope, Failure, Handler, IntoOutcome, Missing, RouteOptions,
     dynamic::{DynBroker, Maker},
     handler::{OnError, Ready, on_error},
     memory::Memory,
@@ -30,6 +30,8 @@ pub struct Route {
     pub(crate) place: (&'static str, u32),
     pub(crate) broker: BrokerKind,
     pub(crate) options: RouteOptions,
+    /// Whether its handler takes batches.
+    pub(crate) batches: bool,
     on_error: Option<OnError>,
     ready: Option<MakeReady>,
 }
@@ -46,6 +48,7 @@ impl Route {
             place: (caller.file(), caller.line()),
             broker: BrokerKind::of::<Memory>(),
             options: RouteOptions::new(),
+            batches: false,
             on_error: None,
             ready: None,
         }
@@ -74,6 +77,32 @@ impl Route {
     {
         self.handler = std::any::type_name::<H>();
         self.translator = short_name::<T>();
+        self.batches = false;
+        self.ready = Some(Arc::new(move |app| {
+            handler.clone().ready(translator.clone(), app)
+        }));
+        self
+    }
+
+    /// The same with this handler of batches.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use loafer_core::{Batch, BatchOutcome, Json, Route, RouteOptions};
+    ///
+    /// let route = Route::new("order-placed")
+    ///     .options(RouteOptions::new().batch(25).linger(Duration::from_millis(200)))
+    ///     .batch_handler(Json, async |orders: Batch<u64>| -> BatchOutcome { orders.values().map(|cents| *cents > 0).collect() });
+    /// ```
+    #[must_use]
+    pub fn batch_handler<T, A, H>(mut self, translator: T, handler: H) -> Self
+    where
+        T: Envelope + Clone,
+        H: BatchHandler<T, A>,
+    {
+        self.handler = std::any::type_name::<H>();
+        self.translator = short_name::<T>();
+        self.batches = true;
         self.ready = Some(Arc::new(move |app| {
             handler.clone().ready(translator.clone(), app)
         }));
@@ -103,6 +132,14 @@ impl Route {
     ) -> Self {
         (self.handler, self.place, self.translator) = (handler, place, translator);
         self.ready = Some(Arc::new(ready));
+        self
+    }
+
+    /// The same, and its handler takes batches.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_batches(mut self) -> Self {
+        self.batches = true;
         self
     }
 

@@ -12,9 +12,9 @@ use std::{
 };
 
 use loafer_core::{
-    App, Broker, Capabilities, Delivery, Error, Finding, Json, Manager, Message, MessageId, Open,
-    Outgoing, Policy, Provider, Publisher, Renewed, Route, RouteOptions, Running, Settle, Settled,
-    Settlement, Source, Topic,
+    App, Batch, Broker, Capabilities, Delivery, Error, Finding, Json, Manager, Message, MessageId,
+    Open, Outgoing, Policy, Provider, Publisher, Renewed, Route, RouteOptions, Running, Settle,
+    Settled, Settlement, Source, Topic,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -28,6 +28,8 @@ struct Script {
     deliveries: VecDeque<(Instant, Vec<u64>)>,
     /// How long a renewal takes, and that it is refused then.
     renewals_are_refused_after: Option<Duration>,
+    /// Whose renewals are refused then; none: everybody's.
+    refused: Vec<u64>,
     /// Whether it keeps order, all messages being of one group.
     ordered: bool,
     /// What settlements of a payload are answered, before it is `Done`.
@@ -77,6 +79,25 @@ impl Scripted {
                 true
             }
         });
+        self.start_route(route).await
+    }
+
+    /// All messages there are in one call, which takes so long.
+    async fn start_batches(&self, call: Duration) -> Running {
+        let route = Route::new("r").provider::<Self>();
+        let script = self.0.clone();
+        let route = route.batch_handler(Json, move |batch: Batch<u64>| {
+            let script = script.clone();
+            async move {
+                sleep(call).await;
+                script.lock().unwrap().handled.extend(batch.into_values());
+                true
+            }
+        });
+        self.start_route(route).await
+    }
+
+    async fn start_route(&self, route: Route) -> Running {
         let app = App::new().broker(self.clone());
         Manager::builder()
             .app(app)
@@ -191,12 +212,15 @@ impl Provider for Scripted {
     }
 
     async fn renew(&self, leases: &[u64], _: Duration, answers: &mut Vec<Renewed>) {
-        let refused = self.0.lock().unwrap().renewals_are_refused_after;
-        if let Some(after) = refused {
+        let (after, refused) = {
+            let script = self.0.lock().unwrap();
+            (script.renewals_are_refused_after, script.refused.clone())
+        };
+        if let Some(after) = after {
             sleep(after).await;
         }
-        answers.extend(leases.iter().map(|_| {
-            if refused.is_some() {
+        answers.extend(leases.iter().map(|lease| {
+            if after.is_some() && (refused.is_empty() || refused.contains(lease)) {
                 Renewed::Lost
             } else {
                 Renewed::Done
@@ -321,4 +345,35 @@ async fn a_handled_message_whose_ack_was_lost_is_acked_on_redelivery_without_its
     assert_eq!((stats.acked, stats.lost, stats.repeated), (4, 1, 1));
     // Once its ack is confirmed it is forgotten: a third delivery is a new one.
     assert_eq!(broker.0.lock().unwrap().handled, [1, 2, 3, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_goes_on_without_the_messages_whose_leases_are_lost() {
+    let broker = Scripted::default().then(Duration::ZERO, [1, 2, 3]);
+    {
+        let mut script = broker.0.lock().unwrap();
+        script.renewals_are_refused_after = Some(Duration::ZERO);
+        script.refused = vec![2, 3];
+    }
+    let running = broker.start_batches(Duration::from_secs(100)).await;
+    sleep(Duration::from_secs(200)).await;
+    let acked: Vec<_> = broker.acked().into_iter().map(|(of, _)| of).collect();
+    assert_eq!(acked, ["1"]);
+    assert_eq!(broker.0.lock().unwrap().handled, [1, 2, 3]);
+    let stats = running.stats("r").unwrap();
+    assert_eq!((stats.acked, stats.lost), (1, 2));
+    assert_eq!(running.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_all_of_whose_leases_are_lost_is_cancelled() {
+    let broker = Scripted::default().then(Duration::ZERO, [1, 2, 3]);
+    broker.0.lock().unwrap().renewals_are_refused_after = Some(Duration::ZERO);
+    let running = broker.start_batches(Duration::from_secs(100)).await;
+    sleep(Duration::from_secs(90)).await;
+    assert_eq!(running.held(), 0);
+    sleep(Duration::from_secs(100)).await;
+    assert_eq!(broker.acked(), []);
+    assert!(broker.0.lock().unwrap().handled.is_empty());
+    assert_eq!(running.stats("r").unwrap().lost, 3);
 }

@@ -2,9 +2,12 @@
 //!
 //! One [`Board`] a route says who may do what next; it knows no types. What depends on the provider's types stands in [`Shared`].
 
+mod batch_worker;
 mod board;
+mod deadline;
 mod fate;
 mod handled;
+mod judging;
 mod keeper;
 mod receiver;
 mod route;

@@ -14,12 +14,15 @@ use tokio::sync::Notify;
 
 use super::{
     Board, Done, Handled, Job, Phase, Stats,
+    batch_worker::BatchWorker,
     board::{Call, Grouping, Limits},
     worker::Worker,
 };
 use crate::{
-    Capabilities, Failure, Message, Metadata, Policy, Report, app::Journal, extract::RouteName,
-    handler::Ready,
+    Capabilities, Failure, Message, Metadata, Policy, Report,
+    app::Journal,
+    extract::RouteName,
+    handler::{Make, Ready},
 };
 
 /// How much of a body is logged where bodies are logged.
@@ -83,7 +86,7 @@ impl Route {
         if capabilities.ordered && policy.group_by.is_some() {
             tracing::warn!(route = %policy.route, queue = %policy.queue, "`group_by` is left unread: the queue keeps its own groups in order");
         }
-        let limits = limits(&policy, capabilities);
+        let limits = limits(&policy, capabilities, ready.takes_batches());
         Self {
             policy,
             names,
@@ -156,9 +159,15 @@ impl Route {
         match call {
             Call::Nobody => {}
             Call::Wake(waker) => waker.wake(),
-            Call::Hire(number, cancelled) => {
-                tokio::spawn(Worker::new(self.clone(), number, cancelled));
-            }
+            Call::Hire(number, cancelled) => match &self.ready.make {
+                Make::Place(make) => {
+                    tokio::spawn(Worker::new(self.clone(), make, number, cancelled));
+                }
+                Make::Batches(make) => {
+                    let place = make(&self.names);
+                    tokio::spawn(BatchWorker::new(self.clone(), place, number, cancelled));
+                }
+            },
         }
     }
 
@@ -231,16 +240,22 @@ fn changed(flag: &AtomicBool, to: bool) -> bool {
     flag.load(Ordering::Relaxed) != to && flag.swap(to, Ordering::Relaxed) != to
 }
 
-fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
+fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits {
+    // Messages that can be in handlers at once.
+    let handled = if batches {
+        policy.concurrency.saturating_mul(policy.messages_a_call())
+    } else {
+        policy.concurrency
+    };
     let batch = capabilities.receive_batch.max(1);
     // A call costs the same for one message as for a batch, so a batch is leased ahead at least; places for two batches, so that one is handled
     // while the next is on its way; and as much as keeps every handler busy meanwhile.
     let prefetch = policy.prefetch.unwrap_or_else(|| {
-        let two_batches = (2 * batch).saturating_sub(policy.concurrency);
+        let two_batches = (2 * batch).saturating_sub(handled);
         let least = batch
             .max(capabilities.prefetch)
             .max(two_batches)
-            .max(policy.concurrency.min(10 * batch));
+            .max(handled.min(10 * batch));
         // A receive may bring one group only: places for as many groups as there are handlers, so that none waits for another.
         let groups = policy.concurrency.saturating_mul(batch - 1);
         if capabilities.ordered {
@@ -249,7 +264,7 @@ fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
             least
         }
     });
-    let places = policy.concurrency.saturating_add(prefetch);
+    let places = handled.saturating_add(prefetch);
     Limits {
         concurrency: policy.concurrency,
         places,
@@ -263,6 +278,7 @@ fn limits(policy: &Policy, capabilities: &Capabilities) -> Limits {
         } else {
             Duration::ZERO
         },
+        lingers: batches && !policy.linger.is_zero(),
         grouping: Grouping::of(policy, capabilities),
     }
 }

@@ -13,15 +13,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{task::coop, time::Sleep};
+use tokio::task::coop;
 use tracing::{Span, level_filters::LevelFilter};
 
-use super::{Done, Fate, Job, RareFate, Route, board::Step, slots::Key};
+use super::{
+    Done, Fate, Job, Route,
+    board::Step,
+    deadline::Deadline,
+    judging::{Failed, Judged},
+    slots::Key,
+};
 use crate::{
-    BoxError, Failure, FailureKind, Message, Verdict, clock,
-    dynamic::BoxFuture,
-    handler::{Place, Undecoded, caught},
-    outcome::{Rare, Said},
+    FailureKind, Message, Verdict,
+    handler::{MakePlace, Place},
+    outcome::Said,
 };
 
 /// The most messages a worker takes at once.
@@ -44,7 +49,7 @@ pub(super) struct Worker {
     /// Of the running call.
     span: Span,
     /// Made when a handler first waits on a route with a `timeout`; reset for every further one.
-    timeout: Option<Pin<Box<Sleep>>>,
+    timeout: Deadline,
 }
 
 enum Stage {
@@ -58,24 +63,15 @@ enum Stage {
     Failing(Job, Box<Failed>),
 }
 
-/// What became of a call.
-enum Judged {
-    Settle(Fate),
-    /// It failed, and the route has an `on_error`.
-    Ask(Box<Failed>),
-}
-
-/// A failure on its way through `on_error`.
-struct Failed {
-    kind: FailureKind,
-    reason: String,
-    answer: BoxFuture<'static, Verdict>,
-}
-
 impl Worker {
-    pub(super) fn new(route: Arc<Route>, number: u32, cancelled: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(
+        route: Arc<Route>,
+        make: &MakePlace,
+        number: u32,
+        cancelled: Arc<AtomicBool>,
+    ) -> Self {
         // Layers are the user's code.
-        let place = catch_unwind(AssertUnwindSafe(|| route.ready.place(&route.names)));
+        let place = catch_unwind(AssertUnwindSafe(|| make(&route.names)));
         let place = place.unwrap_or_else(|_| Box::new(Unmade));
         Self {
             route,
@@ -87,7 +83,7 @@ impl Worker {
             outcomes: Vec::new(),
             most: 1,
             span: Span::none(),
-            timeout: None,
+            timeout: Deadline::default(),
         }
     }
 
@@ -97,7 +93,7 @@ impl Worker {
         while let Some(job) = self.chunk.pop_front() {
             let Poll::Ready(verdict) = self.start(&job.message, cx) else {
                 self.hand_back(job.slot, cx);
-                self.arm_timeout();
+                self.timeout.arm_timeout(self.route.policy.timeout);
                 self.stage = Stage::Running(job);
                 return;
             };
@@ -105,7 +101,7 @@ impl Worker {
                 Judged::Settle(fate) => self.outcomes.push(job.done(fate)),
                 Judged::Ask(failed) => {
                     self.hand_back(job.slot, cx);
-                    self.arm_timeout();
+                    self.timeout.arm_timeout(self.route.policy.timeout);
                     self.stage = Stage::Failing(job, failed);
                     return;
                 }
@@ -151,60 +147,14 @@ impl Worker {
     fn judge(&mut self, message: &Message, verdict: Verdict) -> Judged {
         match verdict.0 {
             Said::Ack => Judged::Settle(Fate::Ack),
-            said => self.judge_unacked(message, said),
-        }
-    }
-
-    #[cold]
-    fn judge_unacked(&mut self, message: &Message, said: Said) -> Judged {
-        Judged::Settle(match said {
-            Said::Ack => Fate::Ack,
-            Said::Nack => {
-                self.route.declined(message, "the handler returned false");
-                Fate::Nack
-            }
-            Said::Rare(rare) => match *rare {
-                Rare::Failed(kind, error) => return self.fail(message, kind, error),
-                Rare::Retry(after) => {
-                    self.route.declined(
-                        message,
-                        &format!("the handler asked for a retry after {after:?}"),
-                    );
-                    Fate::Rare(Box::new(RareFate::Retry(after)))
-                }
-                Rare::Reject(reason) => {
-                    self.route
-                        .declined(message, &format!("the handler rejected it: {reason}"));
-                    Fate::Rare(Box::new(RareFate::Reject(reason.into_owned())))
-                }
-            },
-        })
-    }
-
-    #[cold]
-    fn fail(&mut self, message: &Message, kind: FailureKind, error: BoxError) -> Judged {
-        let error = match kind {
-            FailureKind::Undecodable => Box::new(Undecoded::new(error, message)),
-            _ => error,
-        };
-        let failure = Failure::new(kind, error, message.clone())
-            .with_metadata(self.route.metadata_of(message));
-        let reason = failure.reason();
-        self.span.in_scope(|| self.route.failed(&failure));
-        match &self.route.ready.on_error {
-            Some(on_error) => Judged::Ask(Box::new(Failed {
-                kind,
-                reason,
-                answer: on_error(failure),
-            })),
-            None => Judged::Settle(Fate::failed(kind, reason)),
+            said => self.route.judge_unacked(message, said, &self.span),
         }
     }
 
     /// A call is over: to the settler, or to `on_error`.
     fn conclude(&mut self, job: Job, judged: Judged) -> Poll<()> {
         if matches!(judged, Judged::Ask(_)) {
-            self.arm_timeout();
+            self.timeout.arm_timeout(self.route.policy.timeout);
         }
         match judged {
             Judged::Settle(fate) => {
@@ -214,26 +164,6 @@ impl Worker {
             Judged::Ask(failed) => self.stage = Stage::Failing(job, failed),
         }
         Poll::Ready(())
-    }
-
-    fn arm_timeout(&mut self) {
-        let Some(after) = self.route.policy.timeout else {
-            return;
-        };
-        let deadline = clock::after(after);
-        match &mut self.timeout {
-            Some(timeout) => timeout.as_mut().reset(deadline),
-            None => self.timeout = Some(Box::pin(tokio::time::sleep_until(deadline))),
-        }
-    }
-
-    /// Whether the time of what waits is up.
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.route.policy.timeout.is_some()
-            && self
-                .timeout
-                .as_mut()
-                .is_some_and(|timeout| timeout.as_mut().poll(cx).is_ready())
     }
 
     /// A waiting handler: until it returns, its time is up, or its lease is lost.
@@ -248,10 +178,10 @@ impl Worker {
                 "cancelled: its lease was lost, or the time to drain is over",
             );
             Judged::Settle(Fate::Forget)
-        } else if self.is_late(cx) {
-            let after = humantime::format_duration(self.route.policy.timeout.unwrap_or_default());
-            let error = format!("the handler took longer than the route's `timeout` of {after}");
-            self.fail(&job.message, FailureKind::Timeout, error.into())
+        } else if self.timeout.is_over(self.route.policy.timeout, cx) {
+            let error = self.route.too_late();
+            self.route
+                .fail(&job.message, FailureKind::Timeout, error, &self.span)
         } else {
             self.stage = Stage::Running(job);
             return Poll::Pending;
@@ -272,40 +202,21 @@ impl Worker {
         self.conclude(job, judged)
     }
 
-    /// `on_error` has the last word; where it fails itself, the failure stands.
+    /// Waits for `on_error`.
     fn ask(&mut self, job: Job, mut failed: Box<Failed>, cx: &mut Context<'_>) -> Poll<()> {
         let answer = {
             let _entered = self.span.enter();
-            caught(|| failed.answer.as_mut().poll(cx))
+            failed.poll(cx)
         };
-        let Poll::Ready(verdict) = answer else {
-            if self.cancelled.swap(false, Ordering::Acquire) {
-                return self.conclude(job, Judged::Settle(Fate::Forget));
-            }
-            if self.is_late(cx) {
-                self.route.declined(
-                    &job.message,
-                    "the route's `on_error` took longer than its `timeout`",
-                );
-                let fate = Fate::failed(failed.kind, failed.reason);
-                return self.conclude(job, Judged::Settle(fate));
-            }
+        let fate = if let Poll::Ready(verdict) = answer {
+            failed.answered(verdict, &job.message, &self.route)
+        } else if self.cancelled.swap(false, Ordering::Acquire) {
+            Fate::Forget
+        } else if self.timeout.is_over(self.route.policy.timeout, cx) {
+            failed.unanswered(&job.message, &self.route)
+        } else {
             self.stage = Stage::Failing(job, failed);
             return Poll::Pending;
-        };
-        let fate = match Fate::from(verdict) {
-            Fate::Nack => Fate::failed(failed.kind, failed.reason),
-            Fate::Rare(rare) => match *rare {
-                RareFate::Failed(_, reason) => {
-                    self.route.declined(
-                        &job.message,
-                        &format!("the route's `on_error` failed too: {reason}"),
-                    );
-                    Fate::failed(failed.kind, failed.reason)
-                }
-                rare => Fate::Rare(Box::new(rare)),
-            },
-            other => other,
         };
         self.conclude(job, Judged::Settle(fate))
     }

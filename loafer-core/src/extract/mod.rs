@@ -1,5 +1,6 @@
 //! What a handler takes beside its message: extractors.
 
+mod app;
 mod extension;
 mod message;
 mod metadata;
@@ -11,6 +12,7 @@ use std::{fmt, sync::Arc};
 use crate::{App, Message};
 
 pub use self::{
+    app::FromApp,
     extension::Extension,
     metadata::Metadata,
     state::{Shareable, State},

@@ -1,6 +1,6 @@
 //! Extractors that a message, or the app, may lack.
 
-use super::{Context, FromContext, Missing, Rejection};
+use super::{Context, FromApp, FromContext, Missing, Rejection};
 use crate::App;
 
 /// None where the app lacks what it needs, or it refuses the message.
@@ -14,6 +14,12 @@ impl<E: FromContext> FromContext for Option<E> {
     fn from_context(needs: &Option<E::Needs>, context: &Context<'_>) -> Result<Self, Rejection> {
         let made = needs.as_ref().map(|needs| E::from_context(needs, context));
         Ok(made.and_then(Result::ok))
+    }
+}
+
+impl<E: FromApp> FromApp for Option<E> {
+    fn from_app(needs: &Option<E::Needs>) -> Self {
+        needs.as_ref().map(E::from_app)
     }
 }
 

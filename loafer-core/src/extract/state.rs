@@ -2,7 +2,7 @@
 
 use std::{any::type_name, fmt, ops::Deref, sync::Arc};
 
-use super::{Context, FromContext, Missing, Rejection};
+use super::{Context, FromApp, FromContext, Missing, Rejection};
 use crate::App;
 
 /// The app's value of this type, shared by all handlers: what [`App::state`] was given.
@@ -93,6 +93,12 @@ impl<S: Shareable> FromContext for State<S> {
 
     fn from_context(needs: &Arc<S>, _: &Context<'_>) -> Result<Self, Rejection> {
         Ok(Self(needs.clone()))
+    }
+}
+
+impl<S: Shareable> FromApp for State<S> {
+    fn from_app(needs: &Arc<S>) -> Self {
+        Self(needs.clone())
     }
 }
 

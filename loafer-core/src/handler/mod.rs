@@ -1,5 +1,8 @@
 //! Handlers made ready for one app, and the places their calls run in.
 
+mod batch_call;
+mod batch_function;
+mod batch_place;
 mod failure;
 mod function;
 pub(crate) mod layered;
@@ -13,15 +16,18 @@ use crate::{
 };
 
 pub use self::{
+    batch_call::{BatchCall, Opened},
+    batch_function::BatchHandler,
     failure::Failure,
     function::Handler,
     layered::{HandlerService, Request},
     place::Ready,
 };
 pub(crate) use self::{
+    batch_place::BatchPlace,
     failure::Undecoded,
     layered::LayerFn,
-    place::{Place, caught},
+    place::{Make, MakePlace, Place, caught},
 };
 
 /// What asynchronous and plain handlers share for one worker: translator, what the extractors need, and the route's names.
@@ -52,6 +58,10 @@ impl<T: Envelope, N> Env<T, N> {
     /// What the extractors keep from startup.
     pub fn needs(&self) -> &N {
         &self.shared.1
+    }
+
+    pub(crate) fn names(&self) -> &Arc<RouteName> {
+        &self.names
     }
 
     /// The message inside its envelope.

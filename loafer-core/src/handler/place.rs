@@ -12,7 +12,11 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{Env, LayerFn, OnError, layered};
+use super::{
+    BatchCall, Env, LayerFn, OnError,
+    batch_place::{self, MakeBatchPlace},
+    layered,
+};
 use crate::{Envelope, Failure, FailureKind, IntoOutcome, Message, Verdict, extract::RouteName};
 
 /// Where one worker runs the calls of a handler, one after the other.
@@ -29,12 +33,21 @@ pub(crate) trait Place: Send {
     fn cancel(&mut self) -> bool;
 }
 
-type MakePlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn Place> + Send + Sync>;
+pub(crate) type MakePlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn Place> + Send + Sync>;
+
+/// Makes places, of the one kind or the other.
+#[derive(Clone)]
+pub(crate) enum Make {
+    /// For single messages.
+    Place(MakePlace),
+    /// For batches.
+    Batches(MakeBatchPlace),
+}
 
 /// A handler made ready for one app: makes a place for each worker.
 #[derive(Clone)]
 pub struct Ready {
-    make: MakePlace,
+    pub(crate) make: Make,
     pub(crate) on_error: Option<OnError>,
 }
 
@@ -66,7 +79,7 @@ impl Ready {
             })
         };
         Self {
-            make: Arc::new(make),
+            make: Make::Place(Arc::new(make)),
             on_error: None,
         }
     }
@@ -89,7 +102,36 @@ impl Ready {
             })
         };
         Self {
-            make: Arc::new(make),
+            make: Make::Place(Arc::new(make)),
+            on_error: None,
+        }
+    }
+
+    /// An asynchronous batch handler: `call` gives none where no message came to the handler.
+    #[doc(hidden)]
+    pub fn batches<T, N, F, Fut>(translator: T, needs: N, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(Arc<Env<T, N>>, Arc<BatchCall>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Option<Vec<Verdict>>> + Send + 'static,
+    {
+        Self {
+            make: Make::Batches(batch_place::asynchronous(translator, needs, call)),
+            on_error: None,
+        }
+    }
+
+    /// A plain batch handler: runs on the blocking pool.
+    #[doc(hidden)]
+    pub fn blocking_batches<T, N, F>(translator: T, needs: N, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>> + Clone + Send + Sync + 'static,
+    {
+        Self {
+            make: Make::Batches(batch_place::blocking(translator, needs, call)),
             on_error: None,
         }
     }
@@ -106,20 +148,22 @@ impl Ready {
         self
     }
 
-    /// The same inside the app's layers, the first outermost.
-    pub(crate) fn layered(self, layers: &[LayerFn]) -> Self {
-        if layers.is_empty() {
-            return self;
+    /// The same inside the app's layers, the first outermost. Layers go around single messages: a plan that has them around batches is refused.
+    pub(crate) fn layered(mut self, layers: &[LayerFn]) -> Self {
+        if let Make::Place(inner) = &self.make
+            && !layers.is_empty()
+        {
+            let (inner, layers) = (inner.clone(), layers.to_vec());
+            self.make = Make::Place(Arc::new(move |names| {
+                layered::place(inner(names), names, &layers)
+            }));
         }
-        let (inner, layers) = (self.make, layers.to_vec());
-        Self {
-            make: Arc::new(move |names| layered::place(inner(names), names, &layers)),
-            on_error: self.on_error,
-        }
+        self
     }
 
-    pub(crate) fn place(&self, names: &Arc<RouteName>) -> Box<dyn Place> {
-        (self.make)(names)
+    /// Whether one call handles many messages.
+    pub(crate) fn takes_batches(&self) -> bool {
+        matches!(self.make, Make::Batches(_))
     }
 }
 
@@ -220,7 +264,7 @@ pub(crate) fn caught(poll: impl FnOnce() -> Poll<Verdict>) -> Poll<Verdict> {
 }
 
 #[cold]
-fn panicked(panic: &(dyn Any + Send)) -> Verdict {
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Verdict {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Verdict::failed(

@@ -76,6 +76,8 @@ pub struct RouteSummary {
     pub translator: &'static str,
     /// Handlers at once.
     pub concurrency: usize,
+    /// Messages a handler's call, at most, where it takes batches.
+    pub batch: Option<usize>,
     /// The handler's path.
     pub handler: &'static str,
     /// The handler's file and line.
@@ -164,6 +166,7 @@ impl Manager {
             provider: plan.kind.name(),
             translator: plan.route.translator,
             concurrency: plan.policy.concurrency,
+            batch: plan.route.batches.then(|| plan.policy.messages_a_call()),
             handler: plan.route.handler,
             place: plan.route.place,
         };

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use super::{Manager, ManagerBuilder, Plan};
-use crate::{App, Config, Error, Policy, Route, Source, config::unknown, extract::RouteName};
+use crate::{
+    App, Config, Error, Policy, Route, RouteOptions, Source, config::unknown, extract::RouteName,
+};
 
 /// How long running handlers get at shutdown, where nothing else is said: Kubernetes kills after 30 s.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -51,6 +53,9 @@ fn plan_route(route: Route, app: &App, config: &Config) -> Result<Plan, String> 
     if let Some(fault) = options.fault() {
         return Err(format!("route `{name}`: {fault}"));
     }
+    if let Some(fault) = batch_fault(&route, &options, app) {
+        return Err(format!("route `{name}`: {fault}"));
+    }
     let policy = Policy::resolve(&name, options, config.drain.or(app.drain).unwrap_or(DRAIN));
     let kind = app.provider.unwrap_or(route.broker);
     let broker = app.broker_of(kind);
@@ -75,6 +80,28 @@ fn plan_route(route: Route, app: &App, config: &Config) -> Result<Plan, String> 
         provider,
         route,
     })
+}
+
+/// What does not go together with batches, or is for batches only.
+fn batch_fault(route: &Route, options: &RouteOptions, app: &App) -> Option<String> {
+    if route.batches {
+        // A layer sees one request a call, and answers it with one verdict.
+        return (!app.layers_of(route.name()).is_empty()).then(|| {
+            format!(
+                "layers go around one message at a time, and its handler `{}` takes batches: give the layers to the other routes, as `app.layer_for(ROUTE, layer)`, or let the handler take single messages",
+                route.handler
+            )
+        });
+    }
+    let key = match (options.batch, options.linger) {
+        (Some(_), _) => "batch",
+        (_, Some(_)) => "linger",
+        _ => return None,
+    };
+    Some(format!(
+        "`{key}` is set, and its handler `{}` takes one message at a time: leave `{key}` out, or take a `Batch<T>` of messages as the first argument",
+        route.handler
+    ))
 }
 
 /// What is wrong with the routes as a whole.

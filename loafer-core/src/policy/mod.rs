@@ -16,6 +16,9 @@ pub use self::{
 /// How many handlers of a route run at once, where nothing else is said.
 const CONCURRENCY: usize = 10;
 
+/// How many messages a call of a batch handler gets at most, where nothing else is said.
+const BATCH: usize = 10;
+
 /// How a route behaves, every source of configuration weighed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -42,7 +45,7 @@ pub struct Policy {
     pub unmatched: Unmatched,
     /// What makes a group of messages; none: what the broker keeps in order.
     pub group_by: Option<GroupBy>,
-    /// Messages a call of a batch handler, at most; none: the default.
+    /// Messages a call of a batch handler, at most; none: 10.
     pub batch: Option<usize>,
     /// How long a batch that is not full waits for more messages.
     pub linger: Duration,
@@ -54,6 +57,11 @@ impl Policy {
     /// A policy with these options and the defaults for the rest.
     pub fn new(route: &str, options: RouteOptions) -> Self {
         Self::resolve(route, options, Duration::from_secs(25))
+    }
+
+    /// Messages a call of a batch handler, at most.
+    pub(crate) fn messages_a_call(&self) -> usize {
+        self.batch.unwrap_or(BATCH)
     }
 
     pub(crate) fn resolve(route: &str, options: RouteOptions, drain: Duration) -> Self {

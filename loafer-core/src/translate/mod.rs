@@ -53,7 +53,8 @@ pub trait Envelope: Default + Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{T}` cannot be decoded by the translator `{Self}`",
     label = "cannot be decoded",
-    note = "for `Json`, derive `serde::Deserialize`; `Text` gives `String` and `&str`, `Bytes` gives `Bytes`, `Vec<u8>` and `&[u8]`"
+    note = "for `Json`, derive `serde::Deserialize`; `Text` gives `String` and `&str`, `Bytes` gives `Bytes`, `Vec<u8>` and `&[u8]`",
+    note = "the argument of a batch handler is written out, as `Batch<Friend>`: `#[handler]` does not see through other names of it"
 )]
 pub trait Translator<'m, T> {
     /// The value.

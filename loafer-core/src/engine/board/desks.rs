@@ -21,6 +21,8 @@ pub(super) struct Desk {
     called: bool,
     /// What its handler waits on, if it waits.
     slot: Option<Key>,
+    /// What else is in its batch, of a batch handler that waits.
+    others: Vec<Key>,
     /// Read by the worker whenever its waiting handler is polled.
     cancelled: Arc<AtomicBool>,
 }
@@ -31,11 +33,20 @@ impl Desk {
     }
 
     pub(super) fn runs(&self, slot: Key) -> bool {
-        self.slot == Some(slot)
+        self.slot == Some(slot) || self.others.contains(&slot)
     }
 
-    /// Whom to wake for something that is not work.
-    pub(super) fn waker(&mut self) -> Option<Waker> {
+    /// Of what it runs this is lost. A call goes on for the rest of its batch; where that was all, whom to wake because it is cancelled.
+    pub(super) fn lose(&mut self, slot: Key) -> Option<Waker> {
+        if let Some(at) = self.others.iter().position(|other| *other == slot) {
+            self.others.swap_remove(at);
+            return None;
+        }
+        if let Some(other) = self.others.pop() {
+            self.slot = Some(other);
+            return None;
+        }
+        self.cancel();
         self.waker.clone()
     }
 
@@ -43,6 +54,38 @@ impl Desk {
     pub(super) fn leave(&mut self) -> Option<Waker> {
         self.idle = false;
         self.waker.clone()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle
+    }
+
+    /// A worker comes to the board; whether it was called.
+    pub(super) fn arrive(&mut self) -> bool {
+        self.slot = None;
+        self.others.clear();
+        std::mem::take(&mut self.called)
+    }
+
+    /// It lingers, as one that was called.
+    pub(super) fn stay(&mut self, cx: &Context<'_>) {
+        self.called = true;
+        self.register(cx);
+    }
+
+    /// It has nothing to do.
+    pub(super) fn rest(&mut self, cx: &Context<'_>) {
+        self.idle = true;
+        self.register(cx);
+    }
+
+    /// Its handler waits, with these in its hands.
+    pub(super) fn hold(&mut self, mut slots: Vec<Key>, cancelled: bool, cx: &Context<'_>) {
+        self.slot = slots.pop();
+        self.others = slots;
+        self.register(cx);
+        // An earlier call's cancellation, come too late, is not this one's.
+        self.cancelled.store(cancelled, Ordering::Release);
     }
 
     fn register(&mut self, cx: &Context<'_>) {
@@ -169,7 +212,11 @@ impl Board {
 impl State {
     /// Calls one worker more, unless one is on its way.
     pub(super) fn call(&mut self, concurrency: usize) -> Call {
-        if self.ready.is_empty() || self.called {
+        if self.called {
+            // A worker that gathers a batch looks whether this fills it.
+            return self.gathering.take().map_or(Call::Nobody, Call::Wake);
+        }
+        if self.ready.is_empty() {
             return Call::Nobody;
         }
         if let Some(worker) = self.idle.pop() {

@@ -80,7 +80,7 @@ impl Lanes {
             match fate {
                 Fate::Ack => self.advance(message, ready),
                 _ if !self.grouping.fenced => self.advance(message, ready),
-                Fate::Release => released.extend(self.fence(message)),
+                Fate::Release => released.extend(self.step_back(message)),
                 _ => {}
             }
         }
@@ -104,11 +104,39 @@ impl Lanes {
         }
     }
 
+    /// Of a batch, a message behind one that failed: it goes back, and so does what waits behind it. The failed one keeps the lane until it is judged.
+    fn step_back(&mut self, message: &Message) -> VecDeque<Job> {
+        let Some((group, lane)) = self.lane_of(message) else {
+            return VecDeque::new();
+        };
+        lane.out = lane.out.saturating_sub(1);
+        let behind = mem::take(&mut lane.waiting);
+        if lane.out == 0 {
+            self.lanes.remove(group);
+        }
+        behind
+    }
+
     /// A message comes again: what waits behind it must not run before it.
     fn fence(&mut self, message: &Message) -> VecDeque<Job> {
         let group = self.grouping.by.of(message);
         let lane = group.and_then(|group| self.lanes.remove(group));
         lane.map(|lane| lane.waiting).unwrap_or_default()
+    }
+
+    /// How many wait behind this one: they may run with it, in one batch.
+    fn behind(&self, head: &Job) -> usize {
+        let group = self.grouping.by.of(&head.message);
+        let lane = group.and_then(|group| self.lanes.get(group));
+        lane.map_or(0, |lane| lane.waiting.len())
+    }
+
+    /// Takes the next of a group behind this one, to run with it.
+    fn follow(&mut self, head: &Message) -> Option<Job> {
+        let (_, lane) = self.lane_of(head)?;
+        let next = lane.waiting.pop_front()?;
+        lane.out += 1;
+        Some(next)
     }
 
     fn lane_of<'m>(&mut self, message: &'m Message) -> Option<(&'m str, &mut Lane)> {
@@ -158,6 +186,37 @@ impl State {
         let mut released = Vec::new();
         lanes.take_back(outcomes, &mut self.ready, &mut released);
         self.release(released);
+    }
+
+    /// How many messages a batch can have, up to `most`: those that are ready, and what waits behind them.
+    pub(super) fn at_hand(&self, most: usize) -> usize {
+        let mut count = self.ready.len();
+        let (Some(lanes), true) = (&self.lanes, count < most) else {
+            return count.min(most);
+        };
+        for job in &self.ready {
+            count += lanes.behind(job);
+            if count >= most {
+                return most;
+            }
+        }
+        count
+    }
+
+    /// Takes a batch: those that are ready, and where these are too few, what waits behind them, each group in its order.
+    pub(super) fn take_batch(&mut self, most: usize, batch: &mut VecDeque<Job>) {
+        let heads = most.min(self.ready.len());
+        batch.extend(self.ready.drain(..heads));
+        let Some(lanes) = &mut self.lanes else {
+            return;
+        };
+        for head in 0..heads {
+            while batch.len() < most
+                && let Some(next) = lanes.follow(&batch[head].message)
+            {
+                batch.push_back(next);
+            }
+        }
     }
 
     /// What waits in lanes goes back.

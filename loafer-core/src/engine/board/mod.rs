@@ -1,6 +1,7 @@
 //! Who may do what next: the one lock of a route.
 
 mod desks;
+mod gathering;
 mod lanes;
 mod receiving;
 mod settling;
@@ -21,6 +22,7 @@ use crate::Message;
 
 pub(super) use self::{
     desks::{Call, Step},
+    gathering::Gathered,
     lanes::Grouping,
 };
 
@@ -83,6 +85,8 @@ pub(super) struct Limits {
     pub(super) settle_batch: usize,
     /// How long a settlement may wait for others.
     pub(super) linger: std::time::Duration,
+    /// Whether a batch that is not full waits for more.
+    pub(super) lingers: bool,
     /// What keeps messages apart that must not run at once.
     pub(super) grouping: Option<Grouping>,
 }
@@ -128,6 +132,10 @@ struct State {
     idle: Vec<u32>,
     /// A worker was called and has not come yet: one outstanding call a route.
     called: bool,
+    /// The worker that was called and has come, and lingers for more than there was.
+    gathering: Option<Waker>,
+    /// When the oldest of `ready` came, on a route whose batches linger.
+    gathered_from: Option<Instant>,
     /// Receivers that wait for places.
     receivers: Vec<Waker>,
     /// Receivers in flight: they watch for the end.
@@ -155,6 +163,8 @@ impl Board {
             desks: Vec::new(),
             idle: Vec::new(),
             called: false,
+            gathering: None,
+            gathered_from: None,
             receivers: Vec::new(),
             in_flight: Vec::new(),
             settlers: Vec::new(),
@@ -251,10 +261,7 @@ impl Board {
             .desks
             .iter_mut()
             .find(|desk| desk.runs(slot))
-            .and_then(|desk| {
-                desk.cancel();
-                desk.waker()
-            });
+            .and_then(|desk| desk.lose(slot));
         drop(state);
         waker.into_iter().for_each(Waker::wake);
         None

@@ -6,6 +6,8 @@ use std::{
     task::{Poll, Waker},
 };
 
+use tokio::time::Instant;
+
 use super::{Board, Call, Done, Job, Limits, Phase, State, register, unregister};
 
 impl Board {
@@ -58,6 +60,9 @@ impl Board {
             state.done.extend(jobs.drain(..).map(Job::released));
         } else {
             state.admit(jobs);
+            if self.limits.lingers && !state.ready.is_empty() {
+                state.gathered_from.get_or_insert_with(Instant::now);
+            }
         }
         if last {
             state.phase = state.phase.max(Phase::Finishing);

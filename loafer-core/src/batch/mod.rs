@@ -1,0 +1,110 @@
+//! Several messages as one argument, and what is said of each.
+
+mod item;
+mod outcome;
+
+use std::{
+    ops::{Deref, DerefMut},
+    slice, vec,
+};
+
+pub use self::{
+    item::BatchItem,
+    outcome::{BatchOutcome, IntoBatchOutcome},
+};
+
+/// The messages of one call of a batch handler, decoded: its first argument.
+///
+/// Never empty in a call of the framework's. A message that does not decode is not in it: that one fails alone. Messages of one group come in
+/// their order where the broker keeps it. It dereferences to a slice of [`BatchItem`]s; in a unit test it is made from values:
+///
+/// ```
+/// use loafer_core::{Batch, BatchOutcome};
+///
+/// async fn friends(batch: Batch<String>) -> BatchOutcome {
+///     batch.iter().map(|name| !name.is_empty()).collect()
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let outcome = friends(Batch::from(["ana".to_owned(), String::new()])).await;
+/// assert!(outcome.verdicts()[0].is_ack() && !outcome.verdicts()[1].is_ack());
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Batch<T> {
+    items: Vec<BatchItem<T>>,
+}
+
+impl<T> Batch<T> {
+    /// The values, without what else is known of their messages.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &T> {
+        self.items.iter().map(|item| &**item)
+    }
+
+    /// The values by themselves.
+    pub fn into_values(self) -> impl ExactSizeIterator<Item = T> {
+        self.items.into_iter().map(BatchItem::into_value)
+    }
+}
+
+/// Each item's place is where it stands now.
+impl<T> FromIterator<BatchItem<T>> for Batch<T> {
+    fn from_iter<I: IntoIterator<Item = BatchItem<T>>>(items: I) -> Self {
+        let items = items.into_iter().enumerate();
+        Self {
+            items: items.map(|(place, item)| item.at(place)).collect(),
+        }
+    }
+}
+
+/// By hand, each value in a message of its own, which has a new id and is on its first attempt.
+impl<T> FromIterator<T> for Batch<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        values.into_iter().map(BatchItem::from).collect()
+    }
+}
+
+impl<T> From<Vec<T>> for Batch<T> {
+    fn from(values: Vec<T>) -> Self {
+        values.into_iter().collect()
+    }
+}
+
+impl<T, const N: usize> From<[T; N]> for Batch<T> {
+    fn from(values: [T; N]) -> Self {
+        values.into_iter().collect()
+    }
+}
+
+impl<T> Deref for Batch<T> {
+    type Target = [BatchItem<T>];
+
+    fn deref(&self) -> &[BatchItem<T>] {
+        &self.items
+    }
+}
+
+impl<T> DerefMut for Batch<T> {
+    fn deref_mut(&mut self) -> &mut [BatchItem<T>] {
+        &mut self.items
+    }
+}
+
+impl<T> IntoIterator for Batch<T> {
+    type Item = BatchItem<T>;
+    type IntoIter = vec::IntoIter<BatchItem<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
+impl<'b, T> IntoIterator for &'b Batch<T> {
+    type Item = &'b BatchItem<T>;
+    type IntoIter = slice::Iter<'b, BatchItem<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
+    }
+}

@@ -1,0 +1,121 @@
+//! From what was said of a message to its fate, by way of the route's `on_error` where it failed.
+
+use std::task::{Context, Poll};
+
+use tracing::Span;
+
+use super::{Fate, RareFate, Route};
+use crate::{
+    BoxError, Failure, FailureKind, Message, Verdict,
+    dynamic::BoxFuture,
+    handler::{Undecoded, caught},
+    outcome::{Rare, Said},
+};
+
+/// What became of a call.
+pub(super) enum Judged {
+    Settle(Fate),
+    /// It failed, and the route has an `on_error`.
+    Ask(Box<Failed>),
+}
+
+/// A failure on its way through `on_error`.
+pub(super) struct Failed {
+    kind: FailureKind,
+    reason: String,
+    answer: BoxFuture<'static, Verdict>,
+}
+
+impl Route {
+    /// What is to become of a message of which this was said, and which is not acked by it.
+    #[cold]
+    pub(super) fn judge_unacked(&self, message: &Message, said: Said, span: &Span) -> Judged {
+        Judged::Settle(match said {
+            Said::Ack => Fate::Ack,
+            Said::Nack => {
+                self.declined(message, "the handler returned false");
+                Fate::Nack
+            }
+            Said::Rare(rare) => match *rare {
+                Rare::Failed(kind, error) => return self.fail(message, kind, error, span),
+                Rare::Retry(after) => {
+                    self.declined(
+                        message,
+                        &format!("the handler asked for a retry after {after:?}"),
+                    );
+                    Fate::Rare(Box::new(RareFate::Retry(after)))
+                }
+                Rare::Reject(reason) => {
+                    self.declined(message, &format!("the handler rejected it: {reason}"));
+                    Fate::Rare(Box::new(RareFate::Reject(reason.into_owned())))
+                }
+            },
+        })
+    }
+
+    #[cold]
+    pub(super) fn fail(
+        &self,
+        message: &Message,
+        kind: FailureKind,
+        error: BoxError,
+        span: &Span,
+    ) -> Judged {
+        let error = match kind {
+            FailureKind::Undecodable => Box::new(Undecoded::new(error, message)),
+            _ => error,
+        };
+        let failure =
+            Failure::new(kind, error, message.clone()).with_metadata(self.metadata_of(message));
+        let reason = failure.reason();
+        span.in_scope(|| self.failed(&failure));
+        match &self.ready.on_error {
+            Some(on_error) => Judged::Ask(Box::new(Failed {
+                kind,
+                reason,
+                answer: on_error(failure),
+            })),
+            None => Judged::Settle(Fate::failed(kind, reason)),
+        }
+    }
+
+    /// What is said where a handler took too long.
+    pub(super) fn too_late(&self) -> BoxError {
+        let after = humantime::format_duration(self.policy.timeout.unwrap_or_default());
+        format!("the handler took longer than the route's `timeout` of {after}").into()
+    }
+}
+
+impl Failed {
+    /// Waits for the answer of `on_error`.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        caught(|| self.answer.as_mut().poll(cx))
+    }
+
+    /// `on_error` has the last word; where it fails itself, the failure stands.
+    pub(super) fn answered(self, verdict: Verdict, message: &Message, route: &Route) -> Fate {
+        match Fate::from(verdict) {
+            Fate::Nack => Fate::failed(self.kind, self.reason),
+            Fate::Rare(rare) => match *rare {
+                RareFate::Failed(_, reason) => {
+                    route.declined(
+                        message,
+                        &format!("the route's `on_error` failed too: {reason}"),
+                    );
+                    Fate::failed(self.kind, self.reason)
+                }
+                rare => Fate::Rare(Box::new(rare)),
+            },
+            other => other,
+        }
+    }
+
+    /// `on_error` took longer than a handler may.
+    pub(super) fn unanswered(self, message: &Message, route: &Route) -> Fate {
+        route.declined(
+            message,
+            "the route's `on_error` took longer than its `timeout`",
+        );
+        Fate::failed(self.kind, self.reason)
+    }
+}

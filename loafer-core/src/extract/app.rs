@@ -1,0 +1,45 @@
+//! Extractors that need no message.
+
+use super::FromContext;
+
+/// An extractor that needs no message: what a batch handler can take beside its [`Batch`](crate::Batch).
+///
+/// [`State`](crate::State) and [`Bus`](crate::Bus) are such. What belongs to one message is found in the items of the batch. An extractor of your
+/// own that makes itself from what it keeps from startup says so by implementing this as well:
+///
+/// ```
+/// use loafer_core::{App, Context, FromApp, FromContext, Missing, Rejection};
+///
+/// /// What a call of the price list costs at most.
+/// #[derive(Clone)]
+/// struct Budget(u64);
+///
+/// impl FromContext for Budget {
+///     type Needs = Self;
+///
+///     fn needs(app: &App) -> Result<Self, Missing> {
+///         let budget = app.shared::<u64>().ok_or_else(|| Missing::new("there is no budget: give it in `setup`"));
+///         budget.map(|cents| Self(*cents))
+///     }
+///
+///     fn from_context(needs: &Self, _: &Context<'_>) -> Result<Self, Rejection> {
+///         Ok(Self::from_app(needs))
+///     }
+/// }
+///
+/// impl FromApp for Budget {
+///     fn from_app(needs: &Self) -> Self {
+///         needs.clone()
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be an argument of a batch handler",
+    label = "of one message, or no extractor at all",
+    note = "what belongs to one message is in the items of the batch: `item.metadata()` has its attempt, id, group and headers, and `Batch<Message>` the messages themselves",
+    note = "beside its batch a batch handler takes `State<S>`, `Bus`, or types that implement `loafer::FromApp`"
+)]
+pub trait FromApp: FromContext {
+    /// Makes the argument for one call, from what was found at startup.
+    fn from_app(needs: &Self::Needs) -> Self;
+}
