@@ -121,12 +121,38 @@ async fn forgive_lateness(failure: Failure) -> Outcome {
     }
 }
 
+#[handler(route = "batches", batch = 2, linger = "1s")]
+async fn batches(batch: Batch<Borrowed<'_>>, seen: State<Seen>) -> BatchOutcome {
+    tokio::task::yield_now().await;
+    batch.iter().map(|friend| seen.add(friend.name)).collect()
+}
+
+#[handler(route = "blocking-batches", linger = "1s")]
+fn blocking_batches(batch: Batch<Friend>, seen: State<Seen>) -> BatchOutcome {
+    assert!(batch.values().all(|friend| !friend.name.is_empty()), "who?");
+    batch.iter().map(|friend| seen.add(&friend.name)).collect()
+}
+
+struct Guests;
+
+#[handler(route = "batches-of-a-type", linger = "1s", on_error = forgive)]
+impl Guests {
+    async fn handle(&self, batch: &Batch<Friend>) -> Result<bool, &'static str> {
+        if batch.len() == 1 {
+            Ok(true)
+        } else {
+            Err("there is no tenant")
+        }
+    }
+}
+
 fn service() -> loafer::testing::TestBuilder {
     loafer::testing::app()
         .state(Seen(AtomicU64::new(0)))
         .state(Greeter {
             seen: AtomicU64::new(0),
         })
+        .state(Guests)
 }
 
 fn ana() -> Friend {
@@ -209,6 +235,45 @@ async fn what_the_attribute_sets_holds() {
     assert_eq!(begun.elapsed().as_secs(), 90);
 }
 
+#[tokio::test(start_paused = true)]
+async fn every_form_of_batch_handler_says_what_becomes_of_each_message() {
+    let app = service().start().await;
+    let bob = Friend { name: "bob".into() };
+    for route in ["batches", "blocking-batches"] {
+        app.publish(route, &ana()).await;
+        app.publish(route, &bob).await;
+        app.publish(route, &1).await;
+    }
+    // One alone is done; of more each is forgiven.
+    app.publish("batches-of-a-type", &ana()).await;
+    app.settled().await;
+    app.publish("batches-of-a-type", &ana()).await;
+    app.publish("batches-of-a-type", &bob).await;
+    app.settled().await;
+    for route in ["batches", "blocking-batches"] {
+        let route = app.route(route);
+        assert_eq!(
+            (route.acked(), route.dead_lettered(), route.failed()),
+            (1, 2, 3)
+        );
+    }
+    let route = app.route("batches-of-a-type");
+    assert_eq!((route.acked(), route.failed()), (3, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_batch_handler_that_panics_acks_nothing() {
+    let app = service().start().await;
+    for name in ["ana", "", "ana"] {
+        app.publish("blocking-batches", &Friend { name: name.into() })
+            .await;
+    }
+    app.settled().await;
+    let route = app.route("blocking-batches");
+    assert_eq!((route.acked(), route.dead_lettered()), (0, 3));
+    assert_eq!(route.failed(), 9);
+}
+
 #[test]
 fn what_the_attribute_says_is_in_the_table_of_routes() -> Result<(), loafer::Error> {
     let manager = Manager::builder().registered().only(["late"]).build()?;
@@ -228,6 +293,8 @@ fn what_the_attribute_says_is_in_the_table_of_routes() -> Result<(), loafer::Err
 
 #[tokio::test]
 async fn handlers_stay_plain_functions() {
+    let outcome = blocking_batches([ana()].into(), State::new(Seen(AtomicU64::new(0))));
+    assert!(outcome.verdicts()[0].is_ack());
     assert!(by_reference(&ana(), State::new(Seen(AtomicU64::new(0)))).await);
     assert!(blocking(
         Borrowed { name: "ana" },

@@ -30,6 +30,8 @@ pub(super) struct Options {
     pub(super) backoff: Option<Backoff>,
     pub(super) max_attempts: Option<u32>,
     pub(super) undecodable: Option<Undecodable>,
+    pub(super) batch: Option<usize>,
+    pub(super) linger: Option<Duration>,
 }
 
 /// The delay of a retry; what is not set is the core's to choose.
@@ -67,8 +69,10 @@ pub(super) enum Callee {
 
 /// The first argument.
 pub(super) struct Message {
-    /// What is decoded.
+    /// What is decoded: of a batch, the type of one message.
     pub(super) decoded: Type,
+    /// The whole `Batch<…>`, of a batch handler.
+    pub(super) batch: Option<Type>,
     /// Passed as a reference to what was decoded.
     pub(super) by_reference: bool,
 }

@@ -1,6 +1,10 @@
 //! A handler's arguments: its message, then extractors.
 
-use syn::{FnArg, PatType, Signature, Type, TypeReference, visit::Visit};
+use proc_macro2::Ident;
+use syn::{
+    FnArg, GenericArgument, PatType, PathArguments, PathSegment, Signature, Type, TypeReference,
+    visit::Visit,
+};
 
 use crate::{errors::Errors, handler::model::Message};
 
@@ -39,10 +43,7 @@ fn checked_message(argument: &PatType, errors: &mut Errors) -> Message {
     common(argument, errors);
     let whole = peeled(&argument.ty);
     let Type::Reference(reference) = whole else {
-        return Message {
-            decoded: whole.clone(),
-            by_reference: false,
-        };
+        return message(whole, false);
     };
     if let Some(mutability) = &reference.mutability {
         errors.at(
@@ -63,13 +64,35 @@ fn checked_message(argument: &PatType, errors: &mut Errors) -> Message {
     if borrows_the_payload(reference) {
         Message {
             decoded: whole.clone(),
+            batch: None,
             by_reference: false,
         }
     } else {
-        Message {
-            decoded: peeled(&reference.elem).clone(),
-            by_reference: true,
+        message(peeled(&reference.elem), true)
+    }
+}
+
+/// A batch is known by its name, as `Batch<Friend>`: what is decoded is told apart before any type is known.
+fn message(whole: &Type, by_reference: bool) -> Message {
+    let of = last_segment(whole)
+        .filter(|last| last.ident == "Batch")
+        .and_then(only_argument);
+    Message {
+        decoded: of.unwrap_or(whole).clone(),
+        batch: of.map(|_| whole.clone()),
+        by_reference,
+    }
+}
+
+/// Why a key of batches does not go with this message.
+pub(super) fn for_batches(key: &Ident, message: &Message) -> String {
+    match last_segment(&message.decoded) {
+        Some(last) if last.ident == "Batch" => {
+            format!("`{key}` is for batches: say what a message is, as `Batch<Friend>`")
         }
+        _ => format!(
+            "`{key}` is for batches, and this handler takes one message at a time: take `Batch<…>` as the first argument, written out, or leave the key out"
+        ),
     }
 }
 
@@ -119,14 +142,27 @@ impl<'t> Visit<'t> for Unnamed<'_> {
 
 /// `&str` and `&[T]` are decoded as they are: there is nothing to point at but the payload.
 fn borrows_the_payload(reference: &TypeReference) -> bool {
-    match peeled(&reference.elem) {
-        Type::Slice(_) => true,
-        Type::Path(path) => path
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "str"),
-        _ => false,
+    let target = peeled(&reference.elem);
+    matches!(target, Type::Slice(_)) || last_segment(target).is_some_and(|last| last.ident == "str")
+}
+
+fn last_segment(of: &Type) -> Option<&PathSegment> {
+    match of {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+/// `T` of `Batch<T>`.
+fn only_argument(of: &PathSegment) -> Option<&Type> {
+    match &of.arguments {
+        PathArguments::AngleBracketed(arguments) if arguments.args.len() == 1 => {
+            match arguments.args.first() {
+                Some(GenericArgument::Type(only)) => Some(peeled(only)),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 

@@ -16,6 +16,13 @@ pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handl
         ItemKind::Function(signature) => function(&signature, errors),
         ItemKind::Impl(block) => block::method(&block, errors),
     };
+    if let Some(call) = &call
+        && call.message.batch.is_none()
+    {
+        for key in &keys.of_batches {
+            errors.at(key, arguments::for_batches(key, &call.message));
+        }
+    }
     Some(Handler {
         cfgs: item.cfgs,
         route: keys.route?,

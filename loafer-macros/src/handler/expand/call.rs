@@ -15,15 +15,18 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
     // What keeps a call from being sent between threads is told at the function's name.
     let at = call.callee.span();
     let (needs, env, raw) = (local("__needs", at), local("__env", at), local("__raw", at));
-    let (form, call) = if call.asynchronous {
-        (
-            "asynchronous",
-            quote_spanned!(at=> |#env, #raw| async move { #body }),
-        )
-    } else {
-        ("blocking", quote_spanned!(at=> |#env, #raw| { #body }))
+    let form = match (call.asynchronous, &call.message.batch) {
+        (true, None) => "asynchronous",
+        (false, None) => "blocking",
+        (true, Some(_)) => "batches",
+        (false, Some(_)) => "blocking_batches",
     };
     let form = Ident::new(form, at);
+    let call = if call.asynchronous {
+        quote_spanned!(at=> |#env, #raw| async move { #body })
+    } else {
+        quote_spanned!(at=> |#env, #raw| { #body })
+    };
     let ready = quote_spanned!(at=> ::loafer::__private::Ready::#form(#translator.translator(), #needs, #call));
     let ready = match &handler.on_error {
         Some(path) => quote_spanned!(path.span()=> ::loafer::__private::on_error(#path, #ready)),
@@ -48,14 +51,17 @@ fn checks(handler: &Handler) -> impl Iterator<Item = TokenStream> {
         .callee
         .instance()
         .map(|ty| (ty, "is_shareable"));
+    let batch = handler.call.message.batch.as_ref();
+    let extractor = batch.map_or("is_extractor", |_| "is_app_extractor");
     let extractors = handler
         .call
         .extractors
         .iter()
-        .map(|ty| (ty, "is_extractor"));
+        .map(move |ty| (ty, extractor));
     translator
         .into_iter()
         .chain(instance)
+        .chain(batch.map(|ty| (ty, "is_batch")))
         .chain(extractors)
         .map(|(ty, check)| {
             let check = Ident::new(check, ty.span());
@@ -86,27 +92,37 @@ impl Call {
 
     /// Opens, decodes, extracts, calls. What the call does not borrow is gone before it is awaited.
     fn body(&self) -> TokenStream {
-        let (raw, wait) = if self.asynchronous {
-            (quote!(&__raw), Some(quote!(.await)))
+        let raw = if self.asynchronous {
+            quote!(&__raw)
         } else {
-            (quote!(__raw), None)
+            quote!(__raw)
         };
-        let decoded = self.decoded();
+        let wait = self.asynchronous.then(|| quote!(.await));
+        let open = match self.message.batch {
+            Some(_) => quote!((#raw).open(&__env)),
+            None => quote!(__env.open(#raw)?),
+        };
+        let decoded = self.decoded(&raw);
         let (kept, message) = if self.message.by_reference {
             (Some(quote!(let __message = #decoded;)), quote!(&__message))
         } else {
             (None, decoded)
         };
-        let context = (!self.extractors.is_empty())
+        let context = (self.message.batch.is_none() && !self.extractors.is_empty())
             .then(|| quote!(let __context = __env.context(&__opened, #raw);));
         let extracted = self.extracted();
         let callee = &self.callee;
         let instance = self.callee.instance().map(|_| quote!(&__env.needs().0,));
         // One span for both: only so is the complaint about its type told here.
         let said = Ident::new("__said", self.returns);
-        let outcome = quote_spanned!(self.returns=> ::loafer::__private::outcome(#said));
+        let outcome = match self.message.batch {
+            Some(_) => {
+                quote_spanned!(self.returns=> ::loafer::__private::batch_outcome(#said, #raw))
+            }
+            None => quote_spanned!(self.returns=> ::loafer::__private::outcome(#said)),
+        };
         quote! {
-            let __opened = __env.open(#raw)?;
+            let __opened = #open;
             #kept
             let __call = {
                 #context
@@ -117,17 +133,29 @@ impl Call {
         }
     }
 
-    fn decoded(&self) -> TokenStream {
+    fn decoded(&self, raw: &TokenStream) -> TokenStream {
         let ty = &self.message.decoded;
         let (env, opened) = (local("__env", ty.span()), local("__opened", ty.span()));
-        quote_spanned!(ty.span()=> ::loafer::__private::decode::<#ty, _>(#env.translator(), &#opened)?)
+        match &self.message.batch {
+            None => {
+                quote_spanned!(ty.span()=> ::loafer::__private::decode::<#ty, _>(#env.translator(), &#opened)?)
+            }
+            Some(batch) => {
+                let decoded = quote_spanned!(ty.span()=> ::loafer::__private::decode_batch::<#ty, _, _>(#raw, &#env, &#opened)?);
+                let batch = named(batch);
+                quote!(#batch.batch(#decoded)?)
+            }
+        }
     }
 
     fn extracted(&self) -> impl Iterator<Item = TokenStream> {
         let first = usize::from(self.callee.instance().is_some());
         self.extractors.iter().zip(first..).map(|(ty, at)| {
             let (at, named) = (Index::from(at), named(ty));
-            quote!(#named.extract(&__env.needs().#at, &__context)?)
+            match self.message.batch {
+                None => quote!(#named.extract(&__env.needs().#at, &__context)?),
+                Some(_) => quote!(#named.of_app(&__env.needs().#at)?),
+            }
         })
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
         .translator
         .as_ref()
         .map_or_else(|| "Json".to_owned(), call::short_name);
+    let of_batches = call.message.batch.as_ref().map(|_| quote!(.of_batches()));
     quote! {
         #(#cfgs)*
         const _: () = {
@@ -41,7 +42,8 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
                             (::core::file!(), ::core::line!()),
                             #translator,
                             __ready,
-                        ),
+                        )
+                        #of_batches,
                 }
             }
         };

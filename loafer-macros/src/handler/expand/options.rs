@@ -40,6 +40,14 @@ pub(super) fn options(options: &Options) -> Option<TokenStream> {
             .undecodable
             .map(undecodable)
             .map(|fate| quote!(.undecodable(#fate))),
+        options
+            .batch
+            .map(whole)
+            .map(|number| quote!(.batch(#number))),
+        options
+            .linger
+            .map(duration)
+            .map(|linger| quote!(.linger(#linger))),
     ];
     let set: Vec<_> = set.into_iter().flatten().collect();
     (!set.is_empty()).then(|| quote!(.options(::loafer::RouteOptions::new() #(#set)*)))

@@ -1,6 +1,6 @@
 //! The attribute's keys, each with its meaning.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::{LitStr, Path, Type};
 
 use super::entries::{Entry, entries};
@@ -21,6 +21,8 @@ const KNOWN: &[&str] = &[
     "backoff",
     "max_attempts",
     "undecodable",
+    "batch",
+    "linger",
     "on_error",
 ];
 
@@ -33,6 +35,8 @@ pub(in crate::handler) struct Keys {
     pub(in crate::handler) provider: Option<Type>,
     pub(in crate::handler) options: Options,
     pub(in crate::handler) on_error: Option<Path>,
+    /// Those of the keys that are for batch handlers, as they were written.
+    pub(in crate::handler) of_batches: Vec<Ident>,
 }
 
 impl Keys {
@@ -78,6 +82,14 @@ impl Keys {
                     ("reject", Undecodable::Reject),
                 ];
                 options.undecodable = entry.word(words, errors);
+            }
+            "batch" => {
+                self.of_batches.push(entry.key.clone());
+                options.batch = entry.whole(1, 10, errors);
+            }
+            "linger" => {
+                self.of_batches.push(entry.key.clone());
+                options.linger = entry.duration("200ms", errors);
             }
             _ => {
                 self.on_error =
@@ -134,7 +146,7 @@ mod tests {
         let keys = parsed(quote! {
             route = "friend-created", translator = Sns, provider = Sqs, queue = "friends", concurrency = 5, prefetch = 0,
             visibility_timeout = "60s", timeout = "1m 30s", backoff = "1s", max_attempts = 3, undecodable = "reject",
-            on_error = crate::give_up,
+            batch = 25, linger = "200ms", on_error = crate::give_up,
         });
         assert_eq!(
             keys.route.map(|route| route.value()),
@@ -154,6 +166,11 @@ mod tests {
             Some(Duration::from_secs(1))
         );
         assert_eq!(options.undecodable, Some(Undecodable::Reject));
+        assert_eq!(
+            (options.batch, options.linger),
+            (Some(25), Some(Duration::from_millis(200)))
+        );
+        assert_eq!(keys.of_batches.len(), 2);
     }
 
     #[test]

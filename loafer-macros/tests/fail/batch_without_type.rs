@@ -1,0 +1,8 @@
+use loafer::prelude::*;
+
+#[handler(route = "friend-created", batch = 10)]
+async fn friend_created(_: Batch) -> bool {
+    true
+}
+
+fn main() {}
