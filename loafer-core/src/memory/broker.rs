@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::queue::{Queue, QueueOptions};
-use crate::{Message, Outgoing};
+use crate::Outgoing;
 
 /// The queues and topics of one broker in memory.
 #[derive(Default)]
@@ -23,8 +23,6 @@ struct State {
     queues: HashMap<String, Arc<Queue>>,
     /// The queues that hear each topic.
     topics: HashMap<String, Vec<Arc<Queue>>>,
-    /// What was published, by topic, where tests want to know.
-    published: Option<Vec<(String, Message)>>,
 }
 
 impl Exchange {
@@ -55,7 +53,6 @@ impl Exchange {
 
     /// A copy to every queue that hears the topic.
     pub(super) fn publish(&self, topic: &str, outgoing: &Outgoing) {
-        self.remember(topic, &outgoing.message);
         let name = topic.rsplit(':').next().unwrap_or(topic);
         let queues = self.state().topics.get(name).cloned().unwrap_or_default();
         for queue in queues {
@@ -63,37 +60,18 @@ impl Exchange {
         }
     }
 
-    /// To one queue, as a topic that names it said.
-    pub(super) fn send(
-        &self,
-        topic: &str,
-        queue: &str,
-        options: &QueueOptions,
-        outgoing: &Outgoing,
-    ) {
-        self.remember(topic, &outgoing.message);
-        self.queue(queue, options)
-            .publish(outgoing, outgoing.message.clone());
-    }
-
-    fn remember(&self, topic: &str, message: &Message) {
-        if let Some(published) = &mut self.state().published {
-            published.push((topic.to_owned(), message.clone()));
-        }
-    }
-
-    pub(super) fn record(&self) {
-        self.state().published.get_or_insert_default();
-    }
-
-    pub(super) fn published(&self, topic: &str) -> Vec<Message> {
+    /// The queues that hear a topic.
+    pub(super) fn listeners(&self, topic: &str) -> Vec<String> {
         let state = self.state();
-        let of_topic = state
-            .published
-            .iter()
-            .flatten()
-            .filter(|(to, _)| to == topic);
-        of_topic.map(|(_, message)| message.clone()).collect()
+        let queues = state.topics.get(topic).into_iter().flatten();
+        queues.map(|queue| queue.name.clone()).collect()
+    }
+
+    /// Ends every lease.
+    pub(super) fn expire(&self) {
+        self.state().queues.values().for_each(|queue| {
+            queue.expire();
+        });
     }
 
     pub(super) fn is_settled(&self) -> bool {

@@ -60,18 +60,6 @@ impl Memory {
         self
     }
 
-    /// The same, remembering what is published, for assertions.
-    #[must_use]
-    pub(crate) fn recording(self) -> Self {
-        self.exchange.record();
-        self
-    }
-
-    /// What was published to a topic since the start, where it is recorded.
-    pub(crate) fn published(&self, topic: &str) -> Vec<Message> {
-        self.exchange.published(topic)
-    }
-
     /// Puts messages on a queue, as if somebody had sent them.
     pub fn send(&self, queue: &str, messages: impl IntoIterator<Item = Message>) {
         self.exchange
@@ -87,6 +75,21 @@ impl Memory {
     /// The dead letters of a queue.
     pub fn dead_letters(&self, queue: &str) -> Vec<Message> {
         self.messages(&dead_letter_queue(queue))
+    }
+
+    /// The queues that hear a topic.
+    pub(crate) fn listeners(&self, topic: &str) -> Vec<String> {
+        self.exchange.listeners(topic)
+    }
+
+    /// Ends every lease of a queue, as if its time were up; says how many there were.
+    pub(crate) fn expire(&self, queue: &str) -> usize {
+        self.exchange.queue(queue, &self.options).expire()
+    }
+
+    /// Ends every lease of every queue.
+    pub(crate) fn expire_all(&self) {
+        self.exchange.expire();
     }
 
     /// Whether the queues that routes consume are empty, nothing in flight and nothing delayed.

@@ -56,6 +56,12 @@ impl MemoryProvider {
         !into.is_empty()
     }
 
+    /// Gives a message back that is to come later, as if it had not been received yet.
+    pub(crate) fn postpone(&self, receipt: &MemoryReceipt, by: Duration) {
+        let end = (receipt, End::UntriedAfter(by));
+        self.queue.settle(std::iter::once(end), |_| {});
+    }
+
     /// The copy that goes to the dead letters, before the original is gone.
     fn dead_letter(&self, message: &Message, letter: &DeadLetter) {
         let copy = message

@@ -34,7 +34,8 @@ impl Publisher for MemoryPublisher {
             match queue_of(topic.as_str()) {
                 Some(queue) => self
                     .exchange
-                    .send(topic.as_str(), queue, &self.options, outgoing),
+                    .queue(queue, &self.options)
+                    .publish(outgoing, outgoing.message.clone()),
                 None => self.exchange.publish(topic.as_str(), outgoing),
             }
             answers.push(Ok(id));

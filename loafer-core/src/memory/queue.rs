@@ -211,8 +211,11 @@ impl Queue {
                 }
                 // A release does not count: the broker in memory knows that nobody tried.
                 End::Untried => {
-                    let attempt = message.attempt().saturating_sub(1);
-                    state.ready.put_back(message.with_attempt(attempt), true);
+                    state.ready.put_back(untried(message), true);
+                    visible = true;
+                }
+                End::UntriedAfter(delay) => {
+                    state.delay(untried(message), after(delay), true);
                     visible = true;
                 }
                 End::After(delay) => {
@@ -230,6 +233,15 @@ impl Queue {
         if empty {
             self.emptied.notify_waiters();
         }
+    }
+
+    /// Ends every lease, as if its time were up; says how many there were.
+    pub(super) fn expire(&self) -> usize {
+        let expired = self.state().expire();
+        if expired > 0 {
+            self.arrived.notify_waiters();
+        }
+        expired
     }
 
     pub(super) fn renew(
@@ -264,7 +276,14 @@ pub(super) enum End {
     Gone,
     Visible,
     Untried,
+    UntriedAfter(Duration),
     After(Duration),
+}
+
+/// The same as before its last receive.
+fn untried(message: Message) -> Message {
+    let attempt = message.attempt().saturating_sub(1);
+    message.with_attempt(attempt)
 }
 
 /// Queues whose names end so keep the messages of a group in order, as on SQS.

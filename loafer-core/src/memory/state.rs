@@ -114,6 +114,18 @@ impl State {
         }
     }
 
+    /// Takes back all that is on lease; says how much it was.
+    pub(super) fn expire(&mut self) -> usize {
+        let now = Instant::now();
+        let expired = self.in_flight;
+        for leased in self.leased.iter_mut().flatten() {
+            leased.until = now;
+        }
+        self.earliest = Some(now);
+        self.surface_expired(now);
+        expired
+    }
+
     /// Takes back what was leased for too long.
     pub(super) fn surface_expired(&mut self, now: Instant) {
         if self.earliest.is_none_or(|earliest| earliest > now) {

@@ -1,10 +1,10 @@
 //! What a test sets before it starts the service.
 
-use std::future::Future;
+use std::{fmt, future::Future};
 
 use tower::{Layer, Service};
 
-use super::TestApp;
+use super::{TestApp, broker::TestBroker, ledger::Ledger, plan::Plan};
 use crate::{
     App, BoxError, BrokerKind, Config, HandlerService, Manager, Memory, Report, Request, Route,
     RouteOptions, Verdict, app::Journal,
@@ -14,11 +14,12 @@ use crate::{
 const MAX_RECEIVES: u32 = 3;
 
 /// What a test sets before it starts the service. Neither `loafer.toml` nor the environment has a say.
-#[derive(Debug)]
 #[must_use = "nothing runs before `start`"]
 pub struct TestBuilder {
-    app: App,
-    memory: Memory,
+    pub(super) app: App,
+    pub(super) memory: Memory,
+    pub(super) plan: Plan,
+    pub(super) max_receives: u32,
     routes: Vec<Route>,
     only: Vec<String>,
 }
@@ -27,9 +28,9 @@ pub struct TestBuilder {
 pub fn app() -> TestBuilder {
     TestBuilder {
         app: App::new(),
-        memory: Memory::new()
-            .with_max_receives(Some(MAX_RECEIVES))
-            .recording(),
+        memory: Memory::new(),
+        plan: Plan::default(),
+        max_receives: MAX_RECEIVES,
         routes: Vec::new(),
         only: Vec::new(),
     }
@@ -107,7 +108,7 @@ impl TestBuilder {
 
     /// The same with queues that give a message to the dead letters after this many receives; else 3.
     pub fn max_receives(mut self, receives: u32) -> Self {
-        self.memory = self.memory.with_max_receives(Some(receives));
+        self.max_receives = receives;
         self
     }
 
@@ -120,13 +121,20 @@ impl TestBuilder {
         let Self {
             app,
             memory,
+            plan,
+            max_receives,
             routes,
             only,
         } = self;
         let journal = Journal::default();
+        let broker = TestBroker {
+            memory: memory.with_max_receives(Some(max_receives)),
+            ledger: Ledger::default(),
+            plan,
+        };
         let mut app = app
-            .broker(memory.clone())
-            .provider(BrokerKind::of::<Memory>());
+            .broker(broker.clone())
+            .provider(BrokerKind::of::<TestBroker>());
         app.journal = Some(journal.clone());
         let mut manager = Manager::builder()
             .app(app)
@@ -144,8 +152,18 @@ impl TestBuilder {
             Err(error) => Err(error),
         };
         match started {
-            Ok(running) => TestApp::new(running, memory, journal),
+            Ok(running) => TestApp::new(running, broker, journal),
             Err(error) => panic!("the service can't start: {error}"),
         }
+    }
+}
+
+impl fmt::Debug for TestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestBuilder")
+            .field("app", &self.app)
+            .field("routes", &self.routes)
+            .field("only", &self.only)
+            .finish_non_exhaustive()
     }
 }

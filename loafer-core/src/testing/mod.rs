@@ -15,10 +15,20 @@
 //! # }
 //! ```
 
+mod broker;
 mod builder;
+mod faults;
+mod idempotence;
+mod ledger;
+mod plan;
+mod published;
+mod route;
 mod service;
 
 pub use self::{
     builder::{TestBuilder, app, start},
-    service::{TestApp, TestRoute},
+    faults::Faults,
+    idempotence::{Given, assert_idempotent},
+    route::TestRoute,
+    service::TestApp,
 };

@@ -1,68 +1,193 @@
-//! A service running in memory, and what a test asks of it.
+//! A service running in memory, and what a test does with it.
 
-use std::sync::PoisonError;
+use std::{fmt, future::Future, panic::Location, sync::PoisonError, time::Duration};
 
 use serde::Serialize;
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep, timeout},
+};
 
-use crate::{Ended, Memory, Message, RouteStats, Running, app::Journal};
+use super::{
+    Faults, TestRoute,
+    broker::TestBroker,
+    ledger::{Evidence, Ledger},
+    plan::Plan,
+};
+use crate::{
+    Broker, Bus, Ended, Error, Event, Memory, MessageId, Outgoing, Running, app::Journal,
+    config::unknown,
+};
+
+/// A handler that says nothing for so long never will.
+const STUCK: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many turns the other tasks get before nothing is taken to be due any more.
+const TURNS: usize = 200;
 
 /// A service running in memory. Dropped, it stops; dropped by a test that fails, it says which messages were not acked, and why.
-#[derive(Debug)]
 pub struct TestApp {
     running: Running,
-    memory: Memory,
+    broker: TestBroker,
     journal: Journal,
-}
-
-/// One route of a service in memory.
-#[derive(Clone, Debug)]
-pub struct TestRoute {
-    stats: RouteStats,
-    dead_letters: Vec<Message>,
+    /// The test's own way to the broker: it is neither recorded nor tampered with.
+    outside: Bus,
 }
 
 impl TestApp {
-    pub(super) fn new(running: Running, memory: Memory, journal: Journal) -> Self {
+    pub(super) fn new(running: Running, broker: TestBroker, journal: Journal) -> Self {
         Self {
             running,
-            memory,
+            outside: Bus::new(Broker::publisher(&broker.memory)),
+            broker,
             journal,
         }
     }
 
-    /// Puts a value, as JSON, on a route's queue.
+    /// Puts a value, as JSON, on a route's queue; gives the id it has there.
     ///
     /// # Panics
     ///
     /// Where there is no such route, or the value does not encode.
-    pub async fn publish<T: Serialize + ?Sized>(&self, route: &str, value: &T) {
-        let payload = match serde_json::to_vec(value) {
-            Ok(payload) => payload,
-            Err(error) => panic!("the value for route `{route}` does not encode: {error}"),
-        };
-        self.publish_message(route, Message::new(payload)).await;
+    #[track_caller]
+    pub fn publish<'a, T: Serialize + ?Sized>(
+        &'a self,
+        route: &str,
+        value: &'a T,
+    ) -> impl Future<Output = MessageId> + use<'a, T> {
+        let queue = self.source(route);
+        async move { confirmed(self.outside.publish_to(queue, value).await) }
     }
 
-    /// Puts a message on a route's queue as it is: any payload, headers, group.
+    /// Puts a message on a route's queue as it is: any payload, headers, group. An [`Outgoing`] has a delay and a deduplication id besides.
     ///
     /// # Panics
     ///
     /// Where there is no such route.
-    pub async fn publish_message(&self, route: &str, message: Message) {
-        if let Err(error) = self.running.publish(route, message).await {
-            panic!("{error}");
-        }
+    #[track_caller]
+    pub fn publish_message<M: Into<Outgoing>>(
+        &self,
+        route: &str,
+        message: M,
+    ) -> impl Future<Output = MessageId> + use<'_, M> {
+        let queue = self.source(route);
+        async move { confirmed(self.outside.send(queue, message).await) }
+    }
+
+    /// Publishes an event to its topic, as another service would: every route that hears the topic gets it.
+    ///
+    /// # Panics
+    ///
+    /// Where no route hears the topic, or the event does not encode.
+    #[track_caller]
+    pub fn publish_event<'a, E: Event>(
+        &'a self,
+        event: &'a E,
+    ) -> impl Future<Output = MessageId> + use<'a, E> {
+        self.heard(E::TOPIC);
+        async move { confirmed(self.outside.publish(event).await) }
+    }
+
+    /// Publishes a value, as JSON, to a topic, as another service would: every route that hears the topic gets it.
+    ///
+    /// # Panics
+    ///
+    /// As [`publish_event`](Self::publish_event).
+    #[track_caller]
+    pub fn publish_to<'a, T: Serialize + ?Sized>(
+        &'a self,
+        topic: &'a str,
+        value: &'a T,
+    ) -> impl Future<Output = MessageId> + use<'a, T> {
+        self.heard(topic);
+        async move { confirmed(self.outside.publish_to(topic, value).await) }
     }
 
     /// Waits until no message is in flight or waiting: every one was acked or is among the dead letters. Under paused time, retries take no time.
-    pub async fn settled(&self) {
+    ///
+    /// # Panics
+    ///
+    /// Where that can't be: the broker is down, or a handler says nothing for a day.
+    #[track_caller]
+    pub fn settled(&self) -> impl Future<Output = ()> + '_ {
+        let caller = Location::caller();
+        async move {
+            loop {
+                let written = self.ledger().written();
+                let settled = async {
+                    tokio::select! {
+                        biased;
+                        () = self.settle() => true,
+                        () = self.unreachable() => false,
+                    }
+                };
+                match timeout(STUCK, settled).await {
+                    Ok(true) => return,
+                    Ok(false) => panic!(
+                        "settled() at {caller}: the broker is down, nothing settles before `faults().broker_up()`\n{}",
+                        self.stories()
+                    ),
+                    Err(_) => {}
+                }
+                if written == self.ledger().written() && self.running.held() > 0 {
+                    panic!(
+                        "settled() at {caller}: a handler has said nothing for a day\n{}",
+                        self.stories()
+                    );
+                }
+            }
+        }
+    }
+
+    async fn settle(&self) {
         loop {
-            self.memory.settled().await;
+            self.broker.memory.settled().await;
             self.running.quiet().await;
-            if self.memory.is_settled() {
+            if self.broker.memory.is_settled() {
                 return;
             }
         }
+    }
+
+    /// Waits until the broker is down.
+    async fn unreachable(&self) {
+        loop {
+            let changed = self.plan().changed();
+            if self.plan().is_down() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Lets this much time pass, and what becomes due in it be done: delays, backoffs, timeouts, leases. Nothing waits in truth.
+    ///
+    /// # Panics
+    ///
+    /// Where the clock is not paused.
+    #[track_caller]
+    pub fn advance(&self, time: Duration) -> impl Future<Output = ()> + '_ {
+        assert!(
+            is_paused(),
+            "advance() works on a paused clock: write `#[tokio::test(start_paused = true)]`"
+        );
+        async move {
+            sleep(time).await;
+            let mut written = self.ledger().written();
+            let mut idle = 0;
+            while idle < TURNS {
+                yield_now().await;
+                idle += 1;
+                if std::mem::replace(&mut written, self.ledger().written()) != written {
+                    idle = 0;
+                }
+            }
+        }
+    }
+
+    /// What goes wrong between this service and its broker, on demand.
+    pub fn faults(&self) -> Faults<'_> {
+        Faults::new(self)
     }
 
     /// What became of a route's messages so far.
@@ -72,20 +197,9 @@ impl TestApp {
     /// Where there is no such route.
     #[track_caller]
     pub fn route(&self, route: &str) -> TestRoute {
-        let (Some(stats), Some(queue)) = (self.running.stats(route), self.running.queue(route))
-        else {
-            let known: Vec<_> = self.running.routes().collect();
-            panic!("{}", crate::config::unknown(route, &known, "", "route"));
-        };
-        TestRoute {
-            stats,
-            dead_letters: self.memory.dead_letters(queue),
-        }
-    }
-
-    /// The messages that were published to a topic since the start.
-    pub fn published(&self, topic: &str) -> Vec<Message> {
-        self.memory.published(topic)
+        let queue = self.queue(route);
+        let stats = self.running.stats(route).unwrap_or_default();
+        TestRoute::new(route, queue, stats, self.evidence())
     }
 
     /// The running service.
@@ -98,6 +212,75 @@ impl TestApp {
         self.running.shutdown();
         self.running.ended().await
     }
+
+    /// The queue of a route.
+    #[track_caller]
+    pub(super) fn queue(&self, route: &str) -> &str {
+        self.running.queue(route).unwrap_or_else(|| {
+            let known: Vec<_> = self.running.routes().collect();
+            panic!("{}", unknown(route, &known, "", "route"));
+        })
+    }
+
+    /// The same as a topic.
+    #[track_caller]
+    fn source(&self, route: &str) -> crate::Topic {
+        Broker::queue_topic(&self.broker.memory, self.queue(route))
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.broker.ledger
+    }
+
+    pub(super) fn plan(&self) -> &Plan {
+        &self.broker.plan
+    }
+
+    pub(super) fn memory(&self) -> &Memory {
+        &self.broker.memory
+    }
+
+    fn evidence(&self) -> Evidence {
+        Evidence {
+            ledger: self.broker.ledger.clone(),
+            journal: self.journal.clone(),
+            memory: self.broker.memory.clone(),
+        }
+    }
+
+    /// Says what is wrong with a route, and what happened there.
+    #[track_caller]
+    pub(super) fn fail(&self, route: &str, fault: &str) -> ! {
+        let story = self.evidence().story(route, self.queue(route));
+        panic!("route `{route}`: {fault}\n{story}\n");
+    }
+
+    /// What happened on every route.
+    pub(super) fn stories(&self) -> String {
+        let routes = self.running.routes();
+        let story = |route| {
+            self.evidence()
+                .story(route, self.running.queue(route).unwrap_or_default())
+        };
+        routes.map(story).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Nothing stands between a test and the broker in memory but a value that does not encode.
+fn confirmed(answer: Result<MessageId, Error>) -> MessageId {
+    answer.unwrap_or_else(|error| match std::error::Error::source(&error) {
+        Some(cause) => panic!("{error}: {cause}"),
+        None => panic!("{error}"),
+    })
+}
+
+/// A paused clock stands still while nobody waits.
+fn is_paused() -> bool {
+    let (true_time, time) = (std::time::Instant::now(), Instant::now());
+    while true_time.elapsed() < Duration::from_micros(10) {
+        std::hint::spin_loop();
+    }
+    time == Instant::now()
 }
 
 impl Drop for TestApp {
@@ -110,34 +293,10 @@ impl Drop for TestApp {
     }
 }
 
-impl TestRoute {
-    /// Deliveries received.
-    pub fn received(&self) -> u64 {
-        self.stats.received
-    }
-
-    /// Messages acked.
-    pub fn acked(&self) -> u64 {
-        self.stats.acked
-    }
-
-    /// Deliveries that were left to be delivered again.
-    pub fn retried(&self) -> u64 {
-        self.stats.retried
-    }
-
-    /// Deliveries that failed: error, panic, timeout, undecodable.
-    pub fn failed(&self) -> u64 {
-        self.stats.failed
-    }
-
-    /// Its dead letters: rejected, or received too often.
-    pub fn dead_letters(&self) -> &[Message] {
-        &self.dead_letters
-    }
-
-    /// How many dead letters it has.
-    pub fn dead_lettered(&self) -> usize {
-        self.dead_letters.len()
+impl fmt::Debug for TestApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestApp")
+            .field("running", &self.running)
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,203 @@
+//! What a service published, and what it hears: what a test asserts of them.
+
+use serde::de::DeserializeOwned;
+
+use super::{TestApp, ledger::listed};
+use crate::{Event, Message};
+
+/// How much of a body a failed assertion shows.
+const SHOWN: usize = 200;
+
+/// What the test itself publishes is not counted. Topics are called what the program calls them: `friend-created`, or `sqs:orders` for a queue.
+impl TestApp {
+    /// The messages that the service published to a topic since the start.
+    pub fn published(&self, topic: &str) -> Vec<Message> {
+        let all = self.ledger().all_published();
+        let ours = all.into_iter().filter(|(to, _)| to == topic);
+        ours.map(|(_, message)| message).collect()
+    }
+
+    /// The events of this type that the service published, in order.
+    ///
+    /// # Panics
+    ///
+    /// Where a message to its topic does not decode as one.
+    #[track_caller]
+    pub fn published_events<E: Event + DeserializeOwned>(&self) -> Vec<E> {
+        self.decoded(E::TOPIC)
+    }
+
+    /// An event of which this holds was published.
+    ///
+    /// # Panics
+    ///
+    /// Where none was: with all that was published. Where a message to its topic does not decode as one.
+    #[track_caller]
+    pub fn assert_published<E: Event + DeserializeOwned>(&self, holds: impl Fn(&E) -> bool) {
+        self.assert_published_to(E::TOPIC, holds);
+    }
+
+    /// A JSON value of which this holds was published to a topic: `|invoice: &Invoice| invoice.cents == 3`, `|value: &Value| value["cents"] == 3`.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_published`](Self::assert_published).
+    #[track_caller]
+    pub fn assert_published_to<T: DeserializeOwned>(
+        &self,
+        topic: &str,
+        holds: impl Fn(&T) -> bool,
+    ) {
+        if !self.decoded(topic).iter().any(holds) {
+            let found = match self.published(topic).len() {
+                0 => "expected a message, found none".to_owned(),
+                number => format!(
+                    "expected a message of which the closure holds, found {number} of which it does not"
+                ),
+            };
+            self.fail_published(topic, &found);
+        }
+    }
+
+    /// No event of this type was published.
+    ///
+    /// # Panics
+    ///
+    /// Where one was: with all that was published.
+    #[track_caller]
+    pub fn assert_not_published<E: Event>(&self) {
+        self.assert_not_published_to(E::TOPIC);
+    }
+
+    /// Nothing was published to a topic.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_not_published`](Self::assert_not_published).
+    #[track_caller]
+    pub fn assert_not_published_to(&self, topic: &str) {
+        self.assert_published_count_to(topic, 0);
+    }
+
+    /// Nothing was published to any topic.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_not_published`](Self::assert_not_published).
+    #[track_caller]
+    pub fn assert_nothing_published(&self) {
+        if let published @ 1.. = self.ledger().all_published().len() {
+            panic!(
+                "expected nothing published, found {published}\n{}\n",
+                self.all_published()
+            );
+        }
+    }
+
+    /// So many events of this type were published.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_not_published`](Self::assert_not_published).
+    #[track_caller]
+    pub fn assert_published_count<E: Event>(&self, events: usize) {
+        self.assert_published_count_to(E::TOPIC, events);
+    }
+
+    /// So many messages were published to a topic.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_not_published`](Self::assert_not_published).
+    #[track_caller]
+    pub fn assert_published_count_to(&self, topic: &str, messages: usize) {
+        let found = self.published(topic).len();
+        if found != messages {
+            self.fail_published(topic, &format!("expected {messages}, found {found}"));
+        }
+    }
+
+    /// A route consumes this queue.
+    ///
+    /// # Panics
+    ///
+    /// Where none does: with the routes and their queues.
+    #[track_caller]
+    pub fn assert_consuming(&self, queue: &str) {
+        let routes: Vec<&str> = self.running().routes().collect();
+        let queue_of = |route: &&str| self.running().queue(route).unwrap_or_default();
+        if !routes.iter().any(|route| queue_of(route) == queue) {
+            let routes = routes
+                .iter()
+                .map(|route| format!("route `{route}`: queue `{}`", queue_of(route)));
+            panic!(
+                "expected a route that consumes queue `{queue}`, found:{}\n",
+                listed(&routes.collect::<Vec<_>>())
+            );
+        }
+    }
+
+    /// A route hears the topic of this event: [`publish_event`](Self::publish_event) comes to somebody.
+    ///
+    /// # Panics
+    ///
+    /// Where none does: with the routes.
+    #[track_caller]
+    pub fn assert_consuming_event<E: Event>(&self) {
+        self.heard(E::TOPIC);
+    }
+
+    #[track_caller]
+    pub(super) fn heard(&self, topic: &str) {
+        if self.memory().listeners(topic).is_empty() {
+            let routes: Vec<_> = self.running().routes().map(|r| format!("`{r}`")).collect();
+            panic!(
+                "no route hears the topic `{topic}`; a route hears the topic that has its name: {}",
+                routes.join(", ")
+            );
+        }
+    }
+
+    #[track_caller]
+    fn decoded<T: DeserializeOwned>(&self, topic: &str) -> Vec<T> {
+        let decode = |message: &Message| serde_json::from_slice(message.payload());
+        match self.published(topic).iter().map(decode).collect() {
+            Ok(values) => values,
+            Err(error) => self.fail_published(
+                topic,
+                &format!(
+                    "a message does not decode as `{}`: {error}",
+                    std::any::type_name::<T>()
+                ),
+            ),
+        }
+    }
+
+    #[track_caller]
+    fn fail_published(&self, topic: &str, found: &str) -> ! {
+        panic!(
+            "published to topic `{topic}`: {found}\n{}\n",
+            self.all_published()
+        );
+    }
+
+    fn all_published(&self) -> String {
+        let line = |(topic, message): &(String, Message)| {
+            let body = String::from_utf8_lossy(message.payload());
+            let cut = if body.chars().nth(SHOWN).is_some() {
+                "…"
+            } else {
+                ""
+            };
+            let body: String = body.chars().take(SHOWN).collect();
+            format!("topic `{topic}`, {}: {body}{cut}", message.id())
+        };
+        match self.ledger().all_published().as_slice() {
+            [] => "the service published nothing".to_owned(),
+            published => {
+                let lines: Vec<_> = published.iter().map(line).collect();
+                format!("the service published:{}", listed(&lines))
+            }
+        }
+    }
+}
