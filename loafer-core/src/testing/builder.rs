@@ -76,7 +76,7 @@ impl TestBuilder {
         self
     }
 
-    /// The same after the service's own `setup`. What the test set before is there for it to see; what it sets later replaces it.
+    /// The same after the service's own `setup`. What the test set before is there for it to see; what the test sets later, a fake of the same type, replaces what it set.
     ///
     /// # Panics
     ///

@@ -91,8 +91,8 @@ impl TestRoute {
         self.expect("failed", deliveries, self.stats.failed)
     }
 
-    /// A message is among the dead letters, and its reason contains this: the rejection's, or that of any of its attempts; `undecodable`, `timeout` and
-    /// the other kinds of the dead-letter header do as well.
+    /// A message is among the dead letters, and its reason contains this: the rejection's, or that of any of its attempts. Where it
+    /// has the dead-letter header, that one's `kind` does as well: `rejected`, `undecodable`, `timeout`.
     ///
     /// # Panics
     ///

@@ -43,12 +43,14 @@ impl<R: Into<String>> From<(R, Value)> for Given {
 /// use serde_json::json;
 ///
 /// #[derive(Clone, Default)]
-/// struct Names(Arc<Mutex<Vec<String>>>);
+/// struct Names {
+///     known: Arc<Mutex<Vec<String>>>,
+/// }
 ///
 /// async fn friend_created(name: String, names: State<Names>) -> bool {
-///     let mut names = names.0.lock().unwrap();
-///     if !names.contains(&name) { // without this line: "delivered twice in a row"
-///         names.push(name);
+///     let mut known = names.known.lock().unwrap();
+///     if !known.contains(&name) { // without this line: "not idempotent: message 1 of 2 … came twice in a row"
+///         known.push(name);
 ///     }
 ///     true
 /// }
@@ -60,7 +62,7 @@ impl<R: Into<String>> From<(R, Value)> for Given {
 ///     async |names: &Names| testing::app().state(names.clone())
 /// #       .route(Route::new("friend-created").handler(Json, friend_created)),
 ///     [("friend-created", json!("ana")), ("friend-created", json!("bea"))],
-///     async |names: &Names| names.0.lock().unwrap().clone(),
+///     async |names: &Names| names.known.lock().unwrap().clone(),
 /// )
 /// .await;
 /// # }
