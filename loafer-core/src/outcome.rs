@@ -64,6 +64,8 @@ pub(crate) enum Rare {
     Retry(Duration),
     Reject(Cow<'static, str>),
     Failed(FailureKind, BoxError),
+    /// No handler of the route takes it; its event type, where it has one.
+    Unmatched(Option<Box<str>>),
 }
 
 impl Verdict {
@@ -85,6 +87,9 @@ impl Verdict {
             Said::Nack => repeat(&|| Said::Nack),
             Said::Rare(rare) => match *rare {
                 Rare::Retry(after) => repeat(&|| Said::Rare(Box::new(Rare::Retry(after)))),
+                Rare::Unmatched(event_type) => {
+                    repeat(&|| Said::Rare(Box::new(Rare::Unmatched(event_type.clone()))))
+                }
                 Rare::Reject(reason) => {
                     repeat(&|| Said::Rare(Box::new(Rare::Reject(reason.clone()))))
                 }
@@ -94,6 +99,14 @@ impl Verdict {
                 }
             },
         }
+    }
+
+    /// No handler of the route takes a message of this event type.
+    #[cold]
+    pub(crate) fn unmatched(event_type: Option<&str>) -> Self {
+        Self(Said::Rare(Box::new(Rare::Unmatched(
+            event_type.map(Into::into),
+        ))))
     }
 
     /// Whether the message is done.
@@ -121,6 +134,9 @@ impl fmt::Debug for Verdict {
             Said::Rare(rare) => match &**rare {
                 Rare::Retry(after) => f.debug_struct("Retry").field("after", after).finish(),
                 Rare::Reject(reason) => f.debug_struct("Reject").field("reason", reason).finish(),
+                Rare::Unmatched(event_type) => {
+                    f.debug_tuple("Unmatched").field(event_type).finish()
+                }
                 Rare::Failed(kind, error) => {
                     f.debug_tuple("Failed").field(kind).field(error).finish()
                 }

@@ -4,6 +4,7 @@ use std::{any::TypeId, borrow::Cow, fmt, future::Future, sync::Arc};
 
 use crate::{
     App, BatchHandler, Broker, Envelope, Failure, Handler, IntoOutcome, Missing, RouteOptions,
+    Selector,
     dynamic::{DynBroker, Maker},
     handler::{OnError, Ready, on_error},
     memory::Memory,
@@ -30,6 +31,8 @@ pub struct Route {
     pub(crate) place: (&'static str, u32),
     pub(crate) broker: BrokerKind,
     pub(crate) options: RouteOptions,
+    /// Which messages its handler takes; none: every one.
+    pub(crate) on: Option<Selector>,
     /// Whether its handler takes batches.
     pub(crate) batches: bool,
     on_error: Option<OnError>,
@@ -48,6 +51,7 @@ impl Route {
             place: (caller.file(), caller.line()),
             broker: BrokerKind::of::<Memory>(),
             options: RouteOptions::new(),
+            on: None,
             batches: false,
             on_error: None,
             ready: None,
@@ -106,6 +110,24 @@ impl Route {
         self.ready = Some(Arc::new(move |app| {
             handler.clone().ready(translator.clone(), app)
         }));
+        self
+    }
+
+    /// The same for these messages only: other routes of this name take the others, each with a handler of its own.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), loafer_core::Error> {
+    /// use loafer_core::{Json, Manager, Route};
+    ///
+    /// let placed = Route::new("orders").on("order.placed".parse()?).handler(Json, async |id: u64| id > 0);
+    /// let others = Route::new("orders").handler(Json, async |_: serde_json::Value| true);
+    /// let manager = Manager::builder().route(placed).route(others).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on(mut self, messages: Selector) -> Self {
+        self.on = Some(messages);
         self
     }
 

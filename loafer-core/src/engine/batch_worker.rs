@@ -23,7 +23,11 @@ use super::{
     judging::{Failed, Judged},
     slots::Key,
 };
-use crate::{FailureKind, Message, Verdict, handler::BatchPlace, outcome::Said};
+use crate::{
+    FailureKind, Message, Verdict,
+    handler::{BatchPlace, Own},
+    outcome::Said,
+};
 
 /// Runs one call at a time, for as many messages as the route's `batch` allows.
 pub(super) struct BatchWorker {
@@ -133,10 +137,15 @@ impl BatchWorker {
             Poll::Pending => {
                 let slots: Vec<_> = self.jobs.iter().map(|job| job.slot).collect();
                 self.hold(slots, cx);
-                self.timeout.arm_timeout(self.route.policy.timeout);
+                self.timeout.arm_timeout(self.own().timeout);
                 self.stage = Stage::Running;
             }
         }
+    }
+
+    /// What is the own of the handler: a route of batches has one.
+    fn own(&self) -> &Own {
+        self.route.handlers.own(0)
     }
 
     /// Tells the board what it is at while it waits.
@@ -159,8 +168,8 @@ impl BatchWorker {
             return Poll::Ready(());
         } else if self.cancelled.swap(false, Ordering::Acquire) {
             Answer::Forget
-        } else if self.timeout.is_over(self.route.policy.timeout, cx) {
-            let late = Verdict::failed(FailureKind::Timeout, self.route.too_late());
+        } else if self.timeout.is_over(self.own().timeout, cx) {
+            let late = Verdict::failed(FailureKind::Timeout, Route::too_late(self.own().timeout));
             Answer::Said(self.place.answer_for(late))
         } else {
             self.stage = Stage::Running;
@@ -217,13 +226,15 @@ impl BatchWorker {
             }
             let judged = match verdict.0 {
                 Said::Ack => Judged::Settle(Fate::Ack),
-                said => self.route.judge_unacked(&job.message, said, &self.span),
+                said => self
+                    .route
+                    .judge_unacked(&job.message, said, &self.span, self.own()),
             };
             match judged {
                 Judged::Settle(fate) => self.settle(job, fate, &mut fences),
                 Judged::Ask(failed) => {
                     self.hold(vec![job.slot], cx);
-                    self.timeout.arm_timeout(self.route.policy.timeout);
+                    self.timeout.arm_timeout(self.own().timeout);
                     self.stage = Stage::Failing(job, failed, said, fences);
                     return;
                 }
@@ -259,7 +270,7 @@ impl BatchWorker {
             failed.answered(verdict, &job.message, &self.route)
         } else if self.cancelled.swap(false, Ordering::Acquire) {
             Fate::Forget
-        } else if self.timeout.is_over(self.route.policy.timeout, cx) {
+        } else if self.timeout.is_over(self.own().timeout, cx) {
             failed.unanswered(&job.message, &self.route)
         } else {
             self.stage = Stage::Failing(job, failed, said, fences);

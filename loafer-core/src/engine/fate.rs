@@ -42,6 +42,8 @@ impl From<Verdict> for Fate {
                 Rare::Retry(after) => RareFate::Retry(after),
                 Rare::Reject(reason) => RareFate::Reject(reason.into_owned()),
                 Rare::Failed(kind, error) => RareFate::Failed(kind, error.to_string()),
+                // Only the choice among handlers says so, never a handler.
+                Rare::Unmatched(_) => return Self::Nack,
             })),
         }
     }

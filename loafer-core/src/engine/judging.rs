@@ -1,14 +1,17 @@
 //! From what was said of a message to its fate, by way of the route's `on_error` where it failed.
 
-use std::task::{Context, Poll};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tracing::Span;
 
 use super::{Fate, RareFate, Route};
 use crate::{
-    BoxError, Failure, FailureKind, Message, Verdict,
+    BoxError, Failure, FailureKind, Message, Metadata, Unmatched, Verdict,
     dynamic::BoxFuture,
-    handler::{Undecoded, caught},
+    handler::{Own, Undecoded, caught},
     outcome::{Rare, Said},
 };
 
@@ -29,7 +32,13 @@ pub(super) struct Failed {
 impl Route {
     /// What is to become of a message of which this was said, and which is not acked by it.
     #[cold]
-    pub(super) fn judge_unacked(&self, message: &Message, said: Said, span: &Span) -> Judged {
+    pub(super) fn judge_unacked(
+        &self,
+        message: &Message,
+        said: Said,
+        span: &Span,
+        own: &Own,
+    ) -> Judged {
         Judged::Settle(match said {
             Said::Ack => Fate::Ack,
             Said::Nack => {
@@ -37,7 +46,8 @@ impl Route {
                 Fate::Nack
             }
             Said::Rare(rare) => match *rare {
-                Rare::Failed(kind, error) => return self.fail(message, kind, error, span),
+                Rare::Failed(kind, error) => return self.fail(message, kind, error, span, own),
+                Rare::Unmatched(event_type) => self.unmatched(message, event_type.as_deref()),
                 Rare::Retry(after) => {
                     self.declined(
                         message,
@@ -60,16 +70,17 @@ impl Route {
         kind: FailureKind,
         error: BoxError,
         span: &Span,
+        own: &Own,
     ) -> Judged {
         let error = match kind {
             FailureKind::Undecodable => Box::new(Undecoded::new(error, message)),
             _ => error,
         };
-        let failure =
-            Failure::new(kind, error, message.clone()).with_metadata(self.metadata_of(message));
+        let failure = Failure::new(kind, error, message.clone())
+            .with_metadata(Metadata::of(message, &own.names));
         let reason = failure.reason();
         span.in_scope(|| self.failed(&failure));
-        match &self.ready.on_error {
+        match &own.on_error {
             Some(on_error) => Judged::Ask(Box::new(Failed {
                 kind,
                 reason,
@@ -79,9 +90,35 @@ impl Route {
         }
     }
 
+    /// No handler takes it.
+    fn unmatched(&self, message: &Message, event_type: Option<&str>) -> Fate {
+        let what = match event_type {
+            Some(event_type) => {
+                format!("no handler of the route takes the event type `{event_type}`")
+            }
+            None => "no handler of the route takes it, and it has no event type".to_owned(),
+        };
+        match self.policy.unmatched {
+            Unmatched::Ignore => {
+                tracing::debug!(route = %self.policy.route, message_id = %message.id(), "acked unhandled: {what}");
+                Fate::Ack
+            }
+            Unmatched::Reject => {
+                self.declined(message, &what);
+                Fate::Rare(Box::new(RareFate::Reject(what)))
+            }
+            Unmatched::Retry => {
+                let remedy =
+                    "give it a handler, or set the route's `unmatched` to \"reject\" or \"ignore\"";
+                self.declined(message, &format!("{what}: {remedy}"));
+                Fate::Nack
+            }
+        }
+    }
+
     /// What is said where a handler took too long.
-    pub(super) fn too_late(&self) -> BoxError {
-        let after = humantime::format_duration(self.policy.timeout.unwrap_or_default());
+    pub(super) fn too_late(timeout: Option<Duration>) -> BoxError {
+        let after = humantime::format_duration(timeout.unwrap_or_default());
         format!("the handler took longer than the route's `timeout` of {after}").into()
     }
 }

@@ -19,10 +19,9 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    Capabilities, Failure, Message, Metadata, Policy, Report,
+    Capabilities, Failure, Message, Policy, Report,
     app::Journal,
-    extract::RouteName,
-    handler::{Make, Ready},
+    handler::{Handlers, Make},
 };
 
 /// How much of a body is logged where bodies are logged.
@@ -31,7 +30,6 @@ const LOGGED_BODY: usize = 2048;
 /// One route at work.
 pub(crate) struct Route {
     pub(crate) policy: Policy,
-    pub(crate) names: Arc<RouteName>,
     pub(crate) stats: Stats,
     /// Whether its last receive went through.
     receives: AtomicBool,
@@ -41,7 +39,7 @@ pub(crate) struct Route {
     pub(super) once: bool,
     /// Bodies may be logged: development.
     log_bodies: bool,
-    pub(super) ready: Ready,
+    pub(super) handlers: Handlers,
     pub(super) handled: Handled,
     pub(super) board: Board,
     reporters: Vec<Arc<dyn Report>>,
@@ -53,8 +51,7 @@ pub(crate) struct Route {
 /// What a route at work is made of.
 pub(crate) struct Parts {
     pub(crate) policy: Policy,
-    pub(crate) names: Arc<RouteName>,
-    pub(crate) ready: Ready,
+    pub(crate) handlers: Handlers,
     pub(crate) once: bool,
     pub(crate) log_bodies: bool,
     pub(crate) reporters: Vec<Arc<dyn Report>>,
@@ -75,8 +72,7 @@ impl Route {
     pub(crate) fn new(parts: Parts, capabilities: &Capabilities) -> Self {
         let Parts {
             policy,
-            names,
-            ready,
+            handlers,
             once,
             log_bodies,
             reporters,
@@ -86,16 +82,15 @@ impl Route {
         if capabilities.ordered && policy.group_by.is_some() {
             tracing::warn!(route = %policy.route, queue = %policy.queue, "`group_by` is left unread: the queue keeps its own groups in order");
         }
-        let limits = limits(&policy, capabilities, ready.takes_batches());
+        let limits = limits(&policy, capabilities, handlers.take_batches());
         Self {
             policy,
-            names,
             stats: Stats::default(),
             receives: AtomicBool::new(true),
             settles: AtomicBool::new(true),
             once,
             log_bodies,
-            ready,
+            handlers,
             handled: Handled::default(),
             board: Board::new(limits),
             reporters,
@@ -159,12 +154,12 @@ impl Route {
         match call {
             Call::Nobody => {}
             Call::Wake(waker) => waker.wake(),
-            Call::Hire(number, cancelled) => match &self.ready.make {
+            Call::Hire(number, cancelled) => match &self.handlers.make {
                 Make::Place(make) => {
                     tokio::spawn(Worker::new(self.clone(), make, number, cancelled));
                 }
                 Make::Batches(make) => {
-                    let place = make(&self.names);
+                    let place = make(&self.handlers.own(0).names);
                     tokio::spawn(BatchWorker::new(self.clone(), place, number, cancelled));
                 }
             },
@@ -221,10 +216,6 @@ impl Route {
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(line);
         }
-    }
-
-    pub(super) fn metadata_of(&self, message: &Message) -> Metadata {
-        Metadata::of(message, &self.names)
     }
 
     /// The body, where bodies are logged.

@@ -88,7 +88,7 @@ impl<P: Provider> Shared<P> {
             route: self.route.policy.route.clone(),
             queue: self.route.policy.queue.clone(),
             topic: message.topic().map(str::to_owned),
-            handler: self.route.names.handler.to_owned(),
+            handler: self.route.handlers.whose(message).names.handler.to_owned(),
             attempts: message.attempt(),
             first_failed_at: (message.attempt() <= 1).then(|| now.clone()),
             failed_at: now,

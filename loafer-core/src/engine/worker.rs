@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     FailureKind, Message, Verdict,
-    handler::{MakePlace, Place},
+    handler::{MakePlace, Own, Place},
     outcome::Said,
 };
 
@@ -71,7 +71,7 @@ impl Worker {
         cancelled: Arc<AtomicBool>,
     ) -> Self {
         // Layers are the user's code.
-        let place = catch_unwind(AssertUnwindSafe(|| make(&route.names)));
+        let place = catch_unwind(AssertUnwindSafe(|| make(&route.handlers.own(0).names)));
         let place = place.unwrap_or_else(|_| Box::new(Unmade));
         Self {
             route,
@@ -93,7 +93,7 @@ impl Worker {
         while let Some(job) = self.chunk.pop_front() {
             let Poll::Ready(verdict) = self.start(&job.message, cx) else {
                 self.hand_back(job.slot, cx);
-                self.timeout.arm_timeout(self.route.policy.timeout);
+                self.timeout.arm_timeout(self.own().timeout);
                 self.stage = Stage::Running(job);
                 return;
             };
@@ -101,7 +101,7 @@ impl Worker {
                 Judged::Settle(fate) => self.outcomes.push(job.done(fate)),
                 Judged::Ask(failed) => {
                     self.hand_back(job.slot, cx);
-                    self.timeout.arm_timeout(self.route.policy.timeout);
+                    self.timeout.arm_timeout(self.own().timeout);
                     self.stage = Stage::Failing(job, failed);
                     return;
                 }
@@ -142,19 +142,26 @@ impl Worker {
         self.place.poll(cx)
     }
 
+    /// What is the own of the handler that runs, or ran last.
+    fn own(&self) -> &Own {
+        self.route.handlers.own(self.place.which())
+    }
+
     /// What is to become of a message of which this was said.
     #[inline]
     fn judge(&mut self, message: &Message, verdict: Verdict) -> Judged {
         match verdict.0 {
             Said::Ack => Judged::Settle(Fate::Ack),
-            said => self.route.judge_unacked(message, said, &self.span),
+            said => self
+                .route
+                .judge_unacked(message, said, &self.span, self.own()),
         }
     }
 
     /// A call is over: to the settler, or to `on_error`.
     fn conclude(&mut self, job: Job, judged: Judged) -> Poll<()> {
         if matches!(judged, Judged::Ask(_)) {
-            self.timeout.arm_timeout(self.route.policy.timeout);
+            self.timeout.arm_timeout(self.own().timeout);
         }
         match judged {
             Judged::Settle(fate) => {
@@ -178,10 +185,15 @@ impl Worker {
                 "cancelled: its lease was lost, or the time to drain is over",
             );
             Judged::Settle(Fate::Forget)
-        } else if self.timeout.is_over(self.route.policy.timeout, cx) {
-            let error = self.route.too_late();
-            self.route
-                .fail(&job.message, FailureKind::Timeout, error, &self.span)
+        } else if self.timeout.is_over(self.own().timeout, cx) {
+            let error = Route::too_late(self.own().timeout);
+            self.route.fail(
+                &job.message,
+                FailureKind::Timeout,
+                error,
+                &self.span,
+                self.own(),
+            )
         } else {
             self.stage = Stage::Running(job);
             return Poll::Pending;
@@ -212,7 +224,7 @@ impl Worker {
             failed.answered(verdict, &job.message, &self.route)
         } else if self.cancelled.swap(false, Ordering::Acquire) {
             Fate::Forget
-        } else if self.timeout.is_over(self.route.policy.timeout, cx) {
+        } else if self.timeout.is_over(self.own().timeout, cx) {
             failed.unanswered(&job.message, &self.route)
         } else {
             self.stage = Stage::Failing(job, failed);

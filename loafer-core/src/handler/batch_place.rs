@@ -30,14 +30,13 @@ pub(crate) trait BatchPlace: Send {
 
 pub(crate) type MakeBatchPlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn BatchPlace> + Send + Sync>;
 
-pub(super) fn asynchronous<T, N, F, Fut>(translator: T, needs: N, call: F) -> MakeBatchPlace
+pub(super) fn asynchronous<T, N, F, Fut>(shared: Arc<(T, N)>, call: F) -> MakeBatchPlace
 where
     T: Envelope,
     N: Send + Sync + 'static,
     F: Fn(Arc<Env<T, N>>, Arc<BatchCall>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Option<Vec<Verdict>>> + Send + 'static,
 {
-    let shared = Arc::new((translator, needs));
     Arc::new(move |names| {
         let env = Arc::new(Env::new(shared.clone(), names.clone()));
         let call = call.clone();
@@ -48,13 +47,12 @@ where
     })
 }
 
-pub(super) fn blocking<T, N, F>(translator: T, needs: N, call: F) -> MakeBatchPlace
+pub(super) fn blocking<T, N, F>(shared: Arc<(T, N)>, call: F) -> MakeBatchPlace
 where
     T: Envelope,
     N: Send + Sync + 'static,
     F: Fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>> + Clone + Send + Sync + 'static,
 {
-    let shared = Arc::new((translator, needs));
     Arc::new(move |names| {
         let env = Arc::new(Env::new(shared.clone(), names.clone()));
         let call = call.clone();

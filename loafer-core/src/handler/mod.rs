@@ -3,6 +3,7 @@
 mod batch_call;
 mod batch_function;
 mod batch_place;
+mod choice;
 mod failure;
 mod function;
 pub(crate) mod layered;
@@ -25,6 +26,7 @@ pub use self::{
 };
 pub(crate) use self::{
     batch_place::BatchPlace,
+    choice::{Handler as RouteHandler, Handlers, Own},
     failure::Undecoded,
     layered::LayerFn,
     place::{Make, MakePlace, Place, caught},

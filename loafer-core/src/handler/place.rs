@@ -17,7 +17,10 @@ use super::{
     batch_place::{self, MakeBatchPlace},
     layered,
 };
-use crate::{Envelope, Failure, FailureKind, IntoOutcome, Message, Verdict, extract::RouteName};
+use crate::{
+    Envelope, Failure, FailureKind, IntoOutcome, Message, TranslateError, Verdict,
+    extract::RouteName,
+};
 
 /// Where one worker runs the calls of a handler, one after the other.
 ///
@@ -31,9 +34,17 @@ pub(crate) trait Place: Send {
 
     /// Drops the call that was started; false where it can't be dropped, and goes on.
     fn cancel(&mut self) -> bool;
+
+    /// Which of the route's handlers it runs.
+    fn which(&self) -> usize {
+        0
+    }
 }
 
 pub(crate) type MakePlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn Place> + Send + Sync>;
+
+/// Opens a message's envelope, for whoever must see what is in it before the handler does.
+pub(super) type Opener = Arc<dyn Fn(&Message) -> Result<Message, TranslateError> + Send + Sync>;
 
 /// Makes places, of the one kind or the other.
 #[derive(Clone)]
@@ -49,6 +60,7 @@ pub(crate) enum Make {
 pub struct Ready {
     pub(crate) make: Make,
     pub(crate) on_error: Option<OnError>,
+    pub(super) opener: Opener,
 }
 
 impl fmt::Debug for Ready {
@@ -70,6 +82,7 @@ impl Ready {
         Fut: Future<Output = Result<Verdict, Verdict>> + Send + 'static,
     {
         let shared = Arc::new((translator, needs));
+        let opener = opener(&shared);
         let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
             let env = Arc::new(Env::new(shared.clone(), names.clone()));
             Box::new(FuturePlace {
@@ -81,6 +94,7 @@ impl Ready {
         Self {
             make: Make::Place(Arc::new(make)),
             on_error: None,
+            opener,
         }
     }
 
@@ -93,6 +107,7 @@ impl Ready {
         F: Fn(&Env<T, N>, &Message) -> Result<Verdict, Verdict> + Clone + Send + Sync + 'static,
     {
         let shared = Arc::new((translator, needs));
+        let opener = opener(&shared);
         let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
             let env = Arc::new(Env::new(shared.clone(), names.clone()));
             Box::new(BlockingPlace {
@@ -104,6 +119,7 @@ impl Ready {
         Self {
             make: Make::Place(Arc::new(make)),
             on_error: None,
+            opener,
         }
     }
 
@@ -116,8 +132,10 @@ impl Ready {
         F: Fn(Arc<Env<T, N>>, Arc<BatchCall>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Option<Vec<Verdict>>> + Send + 'static,
     {
+        let shared = Arc::new((translator, needs));
         Self {
-            make: Make::Batches(batch_place::asynchronous(translator, needs, call)),
+            opener: opener(&shared),
+            make: Make::Batches(batch_place::asynchronous(shared, call)),
             on_error: None,
         }
     }
@@ -130,8 +148,10 @@ impl Ready {
         N: Send + Sync + 'static,
         F: Fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>> + Clone + Send + Sync + 'static,
     {
+        let shared = Arc::new((translator, needs));
         Self {
-            make: Make::Batches(batch_place::blocking(translator, needs, call)),
+            opener: opener(&shared),
+            make: Make::Batches(batch_place::blocking(shared, call)),
             on_error: None,
         }
     }
@@ -160,11 +180,11 @@ impl Ready {
         }
         self
     }
+}
 
-    /// Whether one call handles many messages.
-    pub(crate) fn takes_batches(&self) -> bool {
-        matches!(self.make, Make::Batches(_))
-    }
+fn opener<T: Envelope, N: Send + Sync + 'static>(shared: &Arc<(T, N)>) -> Opener {
+    let shared = shared.clone();
+    Arc::new(move |raw| Ok(shared.0.open(raw)?.into_owned()))
 }
 
 struct FuturePlace<T, N, F, Fut> {

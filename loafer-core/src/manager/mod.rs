@@ -4,7 +4,7 @@ mod plan;
 mod run;
 mod running;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
@@ -43,12 +43,19 @@ pub struct Manager {
 
 /// One route, planned.
 struct Plan {
-    route: Route,
+    /// One at least.
+    handlers: Vec<PlannedHandler>,
     policy: Policy,
-    names: Arc<RouteName>,
     kind: BrokerKind,
     broker: Arc<dyn DynBroker>,
     provider: Box<dyn DynProvider>,
+}
+
+/// One handler of a route, planned.
+struct PlannedHandler {
+    route: Route,
+    names: Arc<RouteName>,
+    timeout: Option<Duration>,
 }
 
 /// Puts a [`Manager`] together.
@@ -62,7 +69,7 @@ pub struct ManagerBuilder {
     once: bool,
 }
 
-/// What is to be said of one route: a row of the command `routes`.
+/// What is to be said of one handler of a route: a row of the command `routes`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RouteSummary {
@@ -78,6 +85,8 @@ pub struct RouteSummary {
     pub concurrency: usize,
     /// Messages a handler's call, at most, where it takes batches.
     pub batch: Option<usize>,
+    /// Which messages the handler takes; none: every one, or what no other takes.
+    pub on: Option<String>,
     /// The handler's path.
     pub handler: &'static str,
     /// The handler's file and line.
@@ -158,19 +167,25 @@ impl Manager {
         ManagerBuilder::default()
     }
 
-    /// Its routes, sorted by name.
+    /// Its routes, sorted by name; one that has several handlers once for each.
     pub fn routes(&self) -> Vec<RouteSummary> {
-        let summary = |plan: &Plan| RouteSummary {
+        let summary = |plan: &Plan, route: &Route| RouteSummary {
             route: plan.policy.route.clone(),
             queue: plan.policy.queue.clone(),
             provider: plan.kind.name(),
-            translator: plan.route.translator,
+            translator: route.translator,
             concurrency: plan.policy.concurrency,
-            batch: plan.route.batches.then(|| plan.policy.messages_a_call()),
-            handler: plan.route.handler,
-            place: plan.route.place,
+            batch: route.batches.then(|| plan.policy.messages_a_call()),
+            on: route.on.as_ref().map(ToString::to_string),
+            handler: route.handler,
+            place: route.place,
         };
-        self.plans.iter().map(summary).collect()
+        let of_route = |plan: &Plan| {
+            let handlers = plan.handlers.iter();
+            let summaries = handlers.map(|handler| summary(plan, &handler.route));
+            summaries.collect::<Vec<_>>()
+        };
+        self.plans.iter().flat_map(of_route).collect()
     }
 
     /// Connects every source and says what it finds; the first is the route's name.
@@ -184,14 +199,12 @@ impl Manager {
                     text: error.to_string(),
                 }],
             };
-            let missing = plan.route.ready(&self.app).and_then(Result::err);
-            let missing = missing.map(|missing| {
-                Finding::problem(format!("handler `{}`: {missing}", plan.route.handler))
+            let missing = plan.handlers.iter().filter_map(|handler| {
+                let missing = handler.route.ready(&self.app)?.err()?;
+                let handler = handler.route.handler;
+                Some(Finding::problem(format!("handler `{handler}`: {missing}")))
             });
-            (
-                plan.policy.route.clone(),
-                missing.into_iter().chain(found).collect(),
-            )
+            (plan.policy.route.clone(), missing.chain(found).collect())
         }))
         .await
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
-use super::{Manager, ManagerBuilder, Plan};
+use super::{Manager, ManagerBuilder, Plan, PlannedHandler};
 use crate::{
     App, Config, Error, Policy, Route, RouteOptions, Source, config::unknown, extract::RouteName,
 };
@@ -21,11 +21,11 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
     } = builder;
     let mut faults = faults(&routes, &app, &only);
     let mut plans = Vec::new();
-    for route in routes {
-        if !only.is_empty() && !only.iter().any(|name| name == route.name()) {
+    for routes in by_name(routes) {
+        if !only.is_empty() && !only.iter().any(|name| name == routes[0].name()) {
             continue;
         }
-        match plan_route(route, &app, &config) {
+        match plan_route(routes, &app, &config) {
             Ok(plan) => plans.push(plan),
             Err(fault) => faults.push(fault),
         }
@@ -43,21 +43,40 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
     })
 }
 
-fn plan_route(route: Route, app: &App, config: &Config) -> Result<Plan, String> {
-    let name = route.name().to_owned();
-    let options = [app.options.get(&name), config.routes.get(&name)];
-    let options = options.into_iter().flatten().cloned();
-    let options = options.fold(route.options.clone(), |weaker, stronger| {
-        weaker.overridden_by(stronger)
-    });
-    if let Some(fault) = options.fault() {
-        return Err(format!("route `{name}`: {fault}"));
+/// The handlers of each route.
+fn by_name(routes: Vec<Route>) -> Vec<Vec<Route>> {
+    let mut by_name: BTreeMap<String, Vec<Route>> = BTreeMap::new();
+    for route in routes {
+        by_name
+            .entry(route.name().to_owned())
+            .or_default()
+            .push(route);
     }
-    if let Some(fault) = batch_fault(&route, &options, app) {
-        return Err(format!("route `{name}`: {fault}"));
+    by_name.into_values().collect()
+}
+
+fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, String> {
+    let name = routes[0].name().to_owned();
+    let at_route = |fault: String| format!("route `{name}`: {fault}");
+    let stronger = [app.options.get(&name), config.routes.get(&name)];
+    let stronger = stronger.into_iter().flatten().cloned();
+    let stronger = stronger.fold(RouteOptions::new(), RouteOptions::overridden_by);
+    let mut options = shared_options(&routes)
+        .map_err(at_route)?
+        .overridden_by(stronger.clone());
+    let timeouts: Vec<_> = routes
+        .iter()
+        .map(|route| stronger.timeout.or(route.options.timeout))
+        .collect();
+    options.timeout = timeouts.iter().copied().flatten().max();
+    if let Some(fault) = options.fault() {
+        return Err(at_route(fault.to_owned()));
+    }
+    if let Some(fault) = batch_fault(&routes, &options, app) {
+        return Err(at_route(fault));
     }
     let policy = Policy::resolve(&name, options, config.drain.or(app.drain).unwrap_or(DRAIN));
-    let kind = app.provider.unwrap_or(route.broker);
+    let kind = app.provider.unwrap_or(routes[0].broker);
     let broker = app.broker_of(kind);
     let source = Source {
         visibility_timeout: policy.visibility_timeout,
@@ -66,30 +85,68 @@ fn plan_route(route: Route, app: &App, config: &Config) -> Result<Plan, String> 
     };
     let provider = broker
         .provider(&source)
-        .map_err(|error| format!("route `{name}`: {error}"))?;
-    let names = RouteName {
-        route: name.as_str().into(),
-        queue: policy.queue.as_str().into(),
-        handler: route.handler,
-    };
+        .map_err(|error| at_route(error.to_string()))?;
+    let (route, queue): (Arc<str>, Arc<str>) = (name.as_str().into(), policy.queue.as_str().into());
+    let handlers = routes.into_iter().zip(timeouts).map(|(from, timeout)| {
+        let names = RouteName {
+            route: route.clone(),
+            queue: queue.clone(),
+            handler: from.handler,
+        };
+        PlannedHandler {
+            names: Arc::new(names),
+            timeout,
+            route: from,
+        }
+    });
     Ok(Plan {
+        handlers: handlers.collect(),
         policy,
-        names: Arc::new(names),
         kind,
         broker,
         provider,
-        route,
     })
 }
 
+/// The options that the handlers of a route have in common: what one sets holds for all, what two set must agree.
+fn shared_options(routes: &[Route]) -> Result<RouteOptions, String> {
+    let mut shared = RouteOptions::new();
+    for route in routes {
+        let own = RouteOptions {
+            timeout: None,
+            ..route.options.clone()
+        };
+        shared = shared.joined(own).map_err(|key| {
+            format!(
+                "its handlers set `{key}` to different values, {}: a route has one; set it at one of them",
+                places(routes)
+            )
+        })?;
+    }
+    Ok(shared)
+}
+
+/// The handlers, and where they stand.
+fn places<'r>(routes: impl IntoIterator<Item = &'r Route>) -> String {
+    let places = routes
+        .into_iter()
+        .map(|route| format!("`{}` ({}:{})", route.handler, route.place.0, route.place.1));
+    places.collect::<Vec<_>>().join(" and ")
+}
+
 /// What does not go together with batches, or is for batches only.
-fn batch_fault(route: &Route, options: &RouteOptions, app: &App) -> Option<String> {
-    if route.batches {
+fn batch_fault(routes: &[Route], options: &RouteOptions, app: &App) -> Option<String> {
+    if let Some(route) = routes.iter().find(|route| route.batches) {
+        let handler = route.handler;
+        if routes.len() > 1 || route.on.is_some() {
+            return Some(format!(
+                "its handler `{handler}` takes batches, so it takes every message: give it a route of its own, without `on`"
+            ));
+        }
         // A layer sees one request a call, and answers it with one verdict.
         return (!app.layers_of(route.name()).is_empty()).then(|| {
             format!(
-                "layers go around one message at a time, and its handler `{}` takes batches: give the layers to the other routes, as `app.layer_for(ROUTE, layer)`, or let the handler take single messages",
-                route.handler
+                "layers go around one message at a time, and its handler `{handler}` takes batches: give the layers to the other routes, as `app.layer_for(ROUTE, layer)`, or let the handler take single messages"
             )
         });
     }
@@ -100,7 +157,7 @@ fn batch_fault(route: &Route, options: &RouteOptions, app: &App) -> Option<Strin
     };
     Some(format!(
         "`{key}` is set, and its handler `{}` takes one message at a time: leave `{key}` out, or take a `Batch<T>` of messages as the first argument",
-        route.handler
+        routes[0].handler
     ))
 }
 
@@ -120,16 +177,7 @@ fn faults(routes: &[Route], app: &App, only: &[String]) -> Vec<String> {
     }
     let names: Vec<&str> = by_name.keys().copied().collect();
     for (name, same) in &by_name {
-        if let [_, _, ..] = same.as_slice() {
-            let handlers = same
-                .iter()
-                .map(|route| format!("`{}` ({}:{})", route.handler, route.place.0, route.place.1));
-            let handlers = handlers.collect::<Vec<_>>().join(" and ");
-            faults.push(format!(
-                "route `{name}` has {} handlers, {handlers}: give each a route of its own",
-                same.len()
-            ));
-        }
+        faults.extend(handlers_fault(name, same));
     }
     for name in only.iter().map(String::as_str).chain(app.named_routes()) {
         if !names.contains(&name) {
@@ -137,6 +185,41 @@ fn faults(routes: &[Route], app: &App, only: &[String]) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Why these can't share a route, if they can't.
+fn handlers_fault(name: &str, routes: &[&Route]) -> Option<String> {
+    let same = |of: &dyn Fn(&Route) -> bool| -> Vec<&Route> {
+        routes.iter().copied().filter(|route| of(route)).collect()
+    };
+    if let Some(other) = routes
+        .iter()
+        .find(|route| route.broker.id != routes[0].broker.id)
+    {
+        let both = places([routes[0], other]);
+        return Some(format!(
+            "route `{name}` has handlers on two providers, {both}: a route has one; give each a route of its own"
+        ));
+    }
+    let greedy = same(&|route| route.on.is_none());
+    if greedy.len() > 1 {
+        return Some(format!(
+            "route `{name}` has {} handlers that take every message, {}: say which messages each takes, as `on = \"order.*\"`, or give each a route of its own",
+            greedy.len(),
+            places(greedy)
+        ));
+    }
+    routes.iter().find_map(|route| {
+        let on = route.on.as_ref()?;
+        let rivals = same(&|other| other.on.as_ref() == Some(on));
+        (rivals.len() > 1).then(|| {
+            format!(
+                "route `{name}` has {} handlers for `{on}`, {}: let each take other messages, or give each a route of its own",
+                rivals.len(),
+                places(rivals)
+            )
+        })
+    })
 }
 
 /// All reasons in one error, each once.

@@ -19,7 +19,7 @@ use crate::{
     app::Hook,
     clock::after,
     engine::{Closing, Parts, Route},
-    handler::Ready,
+    handler::{Handlers, RouteHandler},
     publisher::DynPublisher,
     report::Report,
 };
@@ -59,7 +59,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let mut routes = Vec::new();
     let mut work = JoinSet::new();
     let mut publishers: Vec<(&'static str, Arc<dyn DynPublisher>)> = Vec::new();
-    for (plan, ready) in plans.into_iter().zip(handlers) {
+    for (plan, handlers) in plans.into_iter().zip(handlers) {
         let publisher = match publishers
             .iter()
             .find(|(name, _)| *name == plan.kind.name())
@@ -73,8 +73,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         };
         let parts = Parts {
             policy: plan.policy,
-            names: plan.names,
-            ready: ready.layered(&app.layers_of(plan.route.name())),
+            handlers,
             once,
             log_bodies: config.log_bodies.unwrap_or(false),
             reporters: app.reporters.clone(),
@@ -142,22 +141,34 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
 }
 
 /// Every handler finds what it needs, or all that is missing is said at once.
-fn ready(plans: &[Plan], app: &crate::App) -> Result<Vec<Ready>, Error> {
+fn ready(plans: &[Plan], app: &crate::App) -> Result<Vec<Handlers>, Error> {
     let mut faults = Vec::new();
-    let mut handlers = Vec::new();
+    let mut of_routes = Vec::new();
     for plan in plans {
-        let (route, handler) = (plan.route.name(), plan.route.handler);
-        match plan.route.ready(app) {
-            Some(Ok(ready)) => handlers.push(ready),
-            Some(Err(missing)) => {
-                faults.push(format!("handler `{handler}` of route `{route}`: {missing}"))
+        let mut handlers = Vec::new();
+        for planned in &plan.handlers {
+            let (route, handler) = (planned.route.name(), planned.route.handler);
+            match planned.route.ready(app) {
+                Some(Ok(ready)) => handlers.push(RouteHandler {
+                    ready: ready.layered(&app.layers_of(route)),
+                    names: planned.names.clone(),
+                    timeout: planned.timeout,
+                    on: planned.route.on.clone(),
+                }),
+                Some(Err(missing)) => {
+                    faults.push(format!("handler `{handler}` of route `{route}`: {missing}"))
+                }
+                None => faults.push(format!(
+                    "route `{route}` has no handler: give it one with `Route::handler`"
+                )),
             }
-            None => faults.push(format!(
-                "route `{route}` has no handler: give it one with `Route::handler`"
-            )),
+        }
+        // With a fault none of them is used.
+        if faults.is_empty() {
+            of_routes.push(Handlers::new(handlers));
         }
     }
-    combined(faults).map_or(Ok(handlers), Err)
+    combined(faults).map_or(Ok(of_routes), Err)
 }
 
 async fn open_all(plans: &[Plan], mode: Open) -> Result<(), Error> {

@@ -187,6 +187,32 @@ impl RouteOptions {
         }
     }
 
+    /// These options and those; else the key that both set, to different values.
+    pub(crate) fn joined(self, other: Self) -> Result<Self, &'static str> {
+        macro_rules! agree {
+            ($($key:ident),*) => {
+                $(if self.$key.is_some() && other.$key.is_some() && self.$key != other.$key {
+                    return Err(stringify!($key));
+                })*
+            };
+        }
+        agree!(
+            queue,
+            concurrency,
+            prefetch,
+            visibility_timeout,
+            timeout,
+            backoff,
+            max_attempts,
+            undecodable,
+            unmatched,
+            group_by,
+            batch,
+            linger
+        );
+        Ok(self.overridden_by(other))
+    }
+
     /// What is wrong with them, if anything.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         if self.concurrency == Some(0) {

@@ -1,0 +1,170 @@
+//! Several handlers on one route: which of them takes a message.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{
+    OnError, Ready,
+    place::{Make, Opener, Place, caught},
+    undecodable,
+};
+use crate::{Message, Selector, Verdict, extract::RouteName, select::event_type};
+
+/// The handlers of one route, ready for it.
+pub(crate) struct Handlers {
+    pub(crate) make: Make,
+    /// What is each one's own.
+    each: Vec<Own>,
+    /// None where one takes every message.
+    choice: Option<Arc<Choice>>,
+}
+
+/// One handler of a route.
+pub(crate) struct Handler {
+    pub(crate) ready: Ready,
+    pub(crate) names: Arc<RouteName>,
+    pub(crate) timeout: Option<Duration>,
+    /// None: it takes what no other does.
+    pub(crate) on: Option<Selector>,
+}
+
+/// What of a handler is its own, beside its call.
+pub(crate) struct Own {
+    pub(crate) on_error: Option<OnError>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) names: Arc<RouteName>,
+}
+
+impl Handlers {
+    /// The handlers of a route, of which there is one at least.
+    pub(crate) fn new(mut handlers: Vec<Handler>) -> Self {
+        // Whoever says more of its messages is asked first, whoever says nothing last.
+        handlers
+            .sort_by_key(|handler| std::cmp::Reverse(handler.on.as_ref().map(Selector::weight)));
+        let choice = handlers.iter().any(|handler| handler.on.is_some());
+        let choice = choice.then(|| Arc::new(Choice::of(&handlers)));
+        let make = match &choice {
+            Some(choice) => switch(&handlers, choice),
+            None => handlers[0].ready.make.clone(),
+        };
+        let each = handlers.into_iter().map(|handler| Own {
+            on_error: handler.ready.on_error,
+            timeout: handler.timeout,
+            names: handler.names,
+        });
+        Self {
+            make,
+            each: each.collect(),
+            choice,
+        }
+    }
+
+    /// What is the own of the handler that a place runs.
+    pub(crate) fn own(&self, which: usize) -> &Own {
+        &self.each[which]
+    }
+
+    /// Whose message this is; the first one's where nobody takes it.
+    pub(crate) fn whose(&self, message: &Message) -> &Own {
+        let chosen = self.choice.as_ref().map(|choice| choice.choose(message));
+        self.own(chosen.and_then(Result::ok).unwrap_or_default())
+    }
+
+    /// Whether one call handles many messages.
+    pub(crate) fn take_batches(&self) -> bool {
+        matches!(self.make, Make::Batches(_))
+    }
+}
+
+/// What the handlers of a route take.
+struct Choice(Vec<(Opener, Option<Selector>)>);
+
+impl Choice {
+    fn of(handlers: &[Handler]) -> Self {
+        let each = handlers
+            .iter()
+            .map(|handler| (handler.ready.opener.clone(), handler.on.clone()));
+        Self(each.collect())
+    }
+
+    /// Which handler takes the message, its envelope opened by that handler's own translator.
+    fn choose(&self, raw: &Message) -> Result<usize, Verdict> {
+        let (mut fault, mut seen) = (None, None);
+        for (which, (open, on)) in self.0.iter().enumerate() {
+            let Some(on) = on else { return Ok(which) };
+            match open(raw) {
+                Ok(message) if on.takes(&message) => return Ok(which),
+                Ok(message) => seen = Some(message),
+                Err(error) => fault = Some(error),
+            }
+        }
+        // An envelope that nobody can open is broken; one that somebody could is somebody else's.
+        match (fault, seen) {
+            (Some(error), None) => Err(undecodable(error)),
+            (_, seen) => Err(Verdict::unmatched(seen.as_ref().and_then(event_type))),
+        }
+    }
+}
+
+/// Makes places that choose.
+fn switch(handlers: &[Handler], choice: &Arc<Choice>) -> Make {
+    let each: Vec<_> = handlers
+        .iter()
+        .filter_map(|handler| match &handler.ready.make {
+            Make::Place(make) => Some((make.clone(), handler.names.clone())),
+            // A plan that has batches among several is refused.
+            Make::Batches(_) => None,
+        })
+        .collect();
+    let choice = choice.clone();
+    Make::Place(Arc::new(move |_| {
+        let places = each.iter().map(|(make, names)| make(names));
+        Box::new(Switch {
+            places: places.collect(),
+            choice: choice.clone(),
+            which: 0,
+        })
+    }))
+}
+
+/// A place for each handler; one of them runs at a time.
+struct Switch {
+    places: Vec<Box<dyn Place>>,
+    choice: Arc<Choice>,
+    /// The one that was started last.
+    which: usize,
+}
+
+impl Place for Switch {
+    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        // Translators are the user's code.
+        let mut chosen = Ok(0);
+        let nobody = caught(|| {
+            chosen = self.choice.choose(&message);
+            match &mut chosen {
+                Ok(_) => Poll::Pending,
+                Err(verdict) => Poll::Ready(std::mem::replace(verdict, Verdict::NACK)),
+            }
+        });
+        self.which = chosen.unwrap_or_default();
+        match nobody {
+            Poll::Ready(verdict) => Poll::Ready(verdict),
+            Poll::Pending => self.places[self.which].start(message, cx),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        self.places[self.which].poll(cx)
+    }
+
+    fn cancel(&mut self) -> bool {
+        self.places[self.which].cancel()
+    }
+
+    fn which(&self) -> usize {
+        self.which
+    }
+}
