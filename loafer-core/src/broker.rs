@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Error, Provider, Publisher, Topic};
+use crate::{DeadLetterQueue, Error, Provider, Publisher, Topic, memory::MemoryDeadLetters};
 
 /// A broker, as `#[handler(provider = Sqs)]` names it.
 ///
@@ -31,6 +31,19 @@ pub trait Broker: Default + Send + Sync + 'static {
     /// Its publisher.
     fn publisher(&self) -> Self::Publisher;
 
+    /// The dead letters of one source, where this broker keeps them so that they can be worked with. Connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not.
+    fn dead_letters(&self, source: &Source) -> Result<impl DeadLetterQueue, Error> {
+        Err::<MemoryDeadLetters, _>(Error::Config(format!(
+            "route `{}`: dead letters on the broker `{}` can't be worked with yet",
+            source.route,
+            Self::NAME
+        )))
+    }
+
     /// How a queue is written where a topic is asked for: `sqs:QUEUE`.
     fn queue_topic(&self, queue: &str) -> Topic {
         Topic::from(format!("{}:{queue}", Self::NAME))
@@ -47,15 +60,22 @@ pub struct Source {
     pub queue: String,
     /// The lease; none: the queue's own.
     pub visibility_timeout: Option<Duration>,
+    /// The topic of the route's name, as the broker calls it.
+    pub topic: String,
+    /// The route's translator, as `Json` or `Sns`; empty where that is not known.
+    pub translator: String,
     /// The app's name, where it has one.
     pub app: Option<String>,
 }
 
 impl Source {
-    /// A source with the queue's own lease.
+    /// A source with the queue's own lease, and a topic that is named as the route is.
     pub fn new(route: impl Into<String>, queue: impl Into<String>) -> Self {
+        let route = route.into();
         Self {
-            route: route.into(),
+            topic: route.clone(),
+            translator: String::new(),
+            route,
             queue: queue.into(),
             visibility_timeout: None,
             app: None,

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{
     Broker, Capabilities, Error, Finding, Open, Policy, Provider, Source, Topic, engine,
-    publisher::DynPublisher,
+    letters::DynLetters, publisher::DynPublisher,
 };
 
 /// A future on the heap.
@@ -16,6 +16,7 @@ pub(crate) type Maker = fn() -> Arc<dyn DynBroker>;
 /// A broker whose type is not known.
 pub(crate) trait DynBroker: Send + Sync {
     fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error>;
+    fn dead_letters(&self, source: &Source) -> Result<Box<dyn DynLetters>, Error>;
     fn publisher(&self) -> Arc<dyn DynPublisher>;
     fn queue_topic(&self, queue: &str) -> Topic;
 }
@@ -23,6 +24,10 @@ pub(crate) trait DynBroker: Send + Sync {
 impl<B: Broker> DynBroker for B {
     fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error> {
         Ok(Box::new(Broker::provider(self, source)?))
+    }
+
+    fn dead_letters(&self, source: &Source) -> Result<Box<dyn DynLetters>, Error> {
+        Ok(Box::new(Broker::dead_letters(self, source)?))
     }
 
     fn publisher(&self) -> Arc<dyn DynPublisher> {

@@ -13,6 +13,7 @@
 //! | `select` | which messages of a route a handler takes |
 //! | `config` | `loafer.toml` and the environment |
 //! | `route`, `registry`, `app`, `manager` | what is put together, and what runs it |
+//! | `letters` | what may be done with dead letters |
 //! | `engine` | the way of a message: receiver, workers, settler, lease keeper |
 //! | [`memory`] | the broker in memory |
 //! | [`testing`] | services in memory, for tests |
@@ -28,6 +29,7 @@ mod engine;
 mod error;
 mod extract;
 mod handler;
+mod letters;
 #[doc(hidden)]
 mod macro_support;
 mod manager;
@@ -56,14 +58,16 @@ pub use self::{
         Context, Extension, FromApp, FromContext, Metadata, Missing, Rejection, Shareable, State,
     },
     handler::{BatchHandler, Failure, Handler, HandlerService, Request},
+    letters::{DeadLetters, Letter, LetterSummary, Listed, Selected, Sent},
     manager::{Ended, Manager, ManagerBuilder, RouteSummary, Running},
     memory::Memory,
     message::{CORRELATION_ID, Headers, Message, MessageId},
     outcome::{BoxError, FailureKind, IntoOutcome, Outcome, Verdict},
     policy::{Backoff, GroupBy, Policy, RouteOptions, Undecodable, Unmatched},
     provider::{
-        Capabilities, DeadLetter, Delivery, Finding, Level, Open, Provider, Renewed, Settle,
-        Settled, Settlement,
+        AboutLetters, Bulk, Capabilities, DeadLetter, DeadLetterQueue, Delivery, Destination,
+        Finding, Level, Open, Origin, Progress, Provider, Renewed, Settle, Settled, Settlement,
+        Watch,
     },
     publisher::{Outgoing, Publisher, Topic},
     report::Report,

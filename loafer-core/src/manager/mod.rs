@@ -1,5 +1,6 @@
 //! The manager: plans the routes of a program, and runs each isolated from the others.
 
+mod check;
 mod plan;
 mod run;
 mod running;
@@ -9,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 
 use crate::{
-    App, BrokerKind, Config, Error, Finding, Level, Open, Policy, Route,
+    App, BrokerKind, Config, DeadLetters, Error, Finding, Level, Open, Policy, Route, Source,
     dynamic::{DynBroker, DynProvider},
     extract::RouteName,
     registry::registered,
@@ -48,6 +49,7 @@ struct Plan {
     policy: Policy,
     kind: BrokerKind,
     broker: Arc<dyn DynBroker>,
+    source: Source,
     provider: Box<dyn DynProvider>,
 }
 
@@ -193,7 +195,12 @@ impl Manager {
         // All at once: a broker that can't be reached takes its time for each.
         join_all(self.plans.iter().map(async |plan| {
             let found = match run::open(plan, self.open).await {
-                Ok(()) => plan.provider.check(&plan.policy).await,
+                Ok(()) => {
+                    let mut found = plan.provider.check(&plan.policy).await;
+                    let capabilities = plan.provider.capabilities();
+                    found.extend(check::judge(&plan.policy, &capabilities));
+                    found
+                }
                 Err(error) => vec![Finding {
                     level: Level::Problem,
                     text: error.to_string(),
@@ -228,19 +235,31 @@ impl Manager {
         route: &str,
         message: crate::Message,
     ) -> Result<crate::MessageId, Error> {
-        let plan = self.plans.iter().find(|plan| plan.policy.route == route);
-        let Some(plan) = plan else {
-            return Err(running::no_route(
-                route,
-                self.plans.iter().map(|plan| &*plan.policy.route),
-            ));
-        };
+        let plan = self.plan(route)?;
         running::publish(
             &*plan.broker.publisher(),
             plan.broker.queue_topic(&plan.policy.queue),
             message,
         )
         .await
+    }
+}
+
+impl Manager {
+    /// The dead letters of a route, found.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such route, its broker can't be reached, or its queue has no dead-letter queue: with what to do.
+    pub async fn dead_letters(&self, route: &str) -> Result<DeadLetters, Error> {
+        let plan = self.plan(route)?;
+        DeadLetters::open(plan.broker.dead_letters(&plan.source)?).await
+    }
+
+    fn plan(&self, route: &str) -> Result<&Plan, Error> {
+        let plan = self.plans.iter().find(|plan| plan.policy.route == route);
+        let known = self.plans.iter().map(|plan| &*plan.policy.route);
+        plan.ok_or_else(|| running::no_route(route, known))
     }
 }
 

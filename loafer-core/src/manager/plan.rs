@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use super::{Manager, ManagerBuilder, Plan, PlannedHandler};
 use crate::{
-    App, Config, Error, Policy, Route, RouteOptions, Source, config::unknown, extract::RouteName,
+    App, Config, Error, Policy, Route, RouteOptions, Source,
+    config::{form, unknown},
+    extract::RouteName,
 };
 
 /// How long running handlers get at shutdown, where nothing else is said: Kubernetes kills after 30 s.
@@ -80,6 +82,8 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
     let broker = app.broker_of(kind);
     let source = Source {
         visibility_timeout: policy.visibility_timeout,
+        topic: topic(&name, config),
+        translator: route.translator.to_owned(),
         app: config.app.clone(),
         ..Source::new(&name, &policy.queue)
     };
@@ -104,6 +108,7 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
         policy,
         kind,
         broker,
+        source,
         provider,
     })
 }
@@ -159,6 +164,14 @@ fn batch_fault(routes: &[Route], options: &RouteOptions, app: &App) -> Option<St
         "`{key}` is set, and its handler `{}` takes one message at a time: leave `{key}` out, or take a `Batch<T>` of messages as the first argument",
         routes[0].handler
     ))
+}
+
+/// What the configuration calls the topic of a route's name.
+fn topic(route: &str, config: &Config) -> String {
+    let form = form(route);
+    let named = |wanted: &str| config.topic_names().find(|(topic, _)| topic == wanted);
+    let named = named(route).or_else(|| named(&form));
+    named.map_or_else(|| route.to_owned(), |(_, name)| name)
 }
 
 /// What is wrong with the routes as a whole.

@@ -3,6 +3,7 @@
 //! Nothing leaves the process and nothing outlives it. Under tokio's paused clock it is deterministic, and no test waits.
 
 mod broker;
+mod dead_letters;
 mod provider;
 mod publisher;
 mod queue;
@@ -12,9 +13,10 @@ mod state;
 use std::{sync::Arc, time::Duration};
 
 use self::{broker::Exchange, queue::QueueOptions};
-use crate::{Broker, Error, Message, Source};
+use crate::{Broker, DeadLetterQueue, Error, Message, Source};
 
 pub use self::{
+    dead_letters::MemoryDeadLetters,
     provider::{MemoryProvider, MemoryReceipt},
     publisher::MemoryPublisher,
 };
@@ -135,6 +137,14 @@ impl Broker for Memory {
         let mut options = self.options.clone();
         options.lease = source.visibility_timeout.unwrap_or(options.lease);
         Ok(MemoryProvider::new(&self.exchange, options, source))
+    }
+
+    fn dead_letters(&self, source: &Source) -> Result<impl DeadLetterQueue, Error> {
+        Ok(MemoryDeadLetters::new(
+            self.exchange.clone(),
+            self.options.clone(),
+            source,
+        ))
     }
 
     fn publisher(&self) -> MemoryPublisher {

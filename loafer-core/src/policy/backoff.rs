@@ -161,6 +161,15 @@ impl Backoff {
         self
     }
 
+    /// The longest delay there can be.
+    pub(crate) fn longest(&self) -> Duration {
+        if self.factor > 1.0 {
+            self.max
+        } else {
+            self.initial.min(self.max)
+        }
+    }
+
     /// The delay after this attempt failed; the first is 1.
     pub fn delay(&self, attempt: u32) -> Duration {
         let grown = self.initial.as_secs_f64()

@@ -1,6 +1,7 @@
 //! Where messages come from: the contract of a provider.
 
 mod capabilities;
+mod dead_letters;
 mod settlement;
 
 use std::{fmt, future::Future, time::Duration};
@@ -9,6 +10,7 @@ use crate::{Error, Message, Policy};
 
 pub use self::{
     capabilities::Capabilities,
+    dead_letters::{AboutLetters, Bulk, DeadLetterQueue, Destination, Origin, Progress, Watch},
     settlement::{DeadLetter, Renewed, Settle, Settled, Settlement},
 };
 

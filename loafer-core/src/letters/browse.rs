@@ -1,0 +1,78 @@
+//! Looking at letters: each is leased for a moment and given back.
+
+use std::ops::ControlFlow;
+
+use super::{BATCH, Held, Letter};
+use crate::{DeadLetterQueue, Error, MessageId, Progress, Watch};
+
+/// Letters that were looked at.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Listed {
+    /// The letters, in the order they came.
+    pub letters: Vec<Letter>,
+    /// The ids that were asked for and not found.
+    pub missing: Vec<MessageId>,
+    /// Whether it was stopped before it had seen all it was asked for.
+    pub stopped: bool,
+    /// Why letters could not be given back: they come back at the end of their leases.
+    pub not_given_back: Option<Error>,
+}
+
+pub(super) async fn browse<Q: DeadLetterQueue>(
+    queue: &Q,
+    max: usize,
+    ids: Option<&[MessageId]>,
+    watch: Watch<'_>,
+) -> Result<Listed, Error> {
+    let mut held = Held::of(queue);
+    let seen = look(queue, max, ids, watch, &mut held).await;
+    let given_back = held.give_back().await;
+    let mut listed = seen?;
+    listed.not_given_back = given_back.err();
+    Ok(listed)
+}
+
+async fn look<Q: DeadLetterQueue>(
+    queue: &Q,
+    max: usize,
+    ids: Option<&[MessageId]>,
+    watch: Watch<'_>,
+    held: &mut Held<'_, Q>,
+) -> Result<Listed, Error> {
+    let mut listed = Listed {
+        missing: ids.unwrap_or_default().to_vec(),
+        ..Listed::default()
+    };
+    let mut leased = Vec::new();
+    while listed.letters.len() < max && !(ids.is_some() && listed.missing.is_empty()) {
+        if watch(Progress::new(held.leases.len() as u64, None)) == ControlFlow::Break(()) {
+            listed.stopped = true;
+            break;
+        }
+        let ask = BATCH.min(max - listed.letters.len());
+        let answer = queue.lease(ask, &mut leased).await;
+        let mut new = false;
+        for delivery in leased.drain(..) {
+            if !held.keep(&delivery) {
+                continue;
+            }
+            new = true;
+            let wanted = ids.is_none_or(|_| {
+                let before = listed.missing.len();
+                listed.missing.retain(|id| id != delivery.message.id());
+                listed.missing.len() < before
+            });
+            if wanted {
+                let origin = queue.origin(&delivery.message);
+                listed.letters.push(Letter::new(delivery.message, origin));
+            }
+        }
+        answer?;
+        // Nothing more, or the first leases are over and it begins anew.
+        if !new {
+            break;
+        }
+    }
+    Ok(listed)
+}
