@@ -110,6 +110,7 @@ mod tests {
         Attributes {
             lease: Some(LEASE),
             redrive: Some(redrive),
+            ..Attributes::default()
         }
     }
 
@@ -134,6 +135,7 @@ mod tests {
         let none = Attributes {
             lease: Some(LEASE),
             redrive: None,
+            ..Attributes::default()
         };
         let good = redriven(10);
         for (attributes, timeout, remedy) in [

@@ -5,10 +5,10 @@ use std::{fmt, sync::Arc, time::Duration};
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sqs::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use loafer_core::{Broker, Error, Source};
+use loafer_core::{Broker, DeadLetterQueue, Error, Source};
 use tokio::{sync::OnceCell, time::timeout};
 
-use crate::{SqsProvider, SqsPublisher, error::Place, seconds};
+use crate::{SqsDeadLetters, SqsProvider, SqsPublisher, error::Place, seconds};
 
 /// How long one attempt of a call may take which does not poll.
 pub(crate) const ATTEMPT: Duration = Duration::from_secs(5);
@@ -114,6 +114,10 @@ impl Broker for Sqs {
             &source.route,
             lease.transpose()?,
         ))
+    }
+
+    fn dead_letters(&self, source: &Source) -> Result<impl DeadLetterQueue, Error> {
+        Ok(SqsDeadLetters::new(Arc::clone(&self.shared), source))
     }
 
     fn publisher(&self) -> SqsPublisher {

@@ -89,6 +89,13 @@ impl Place {
         &self.region
     }
 
+    /// What tells `aws` to look there: ` --region us-east-1`, and the endpoint where it is not the region's own.
+    pub(crate) fn options(&self) -> String {
+        let endpoint = self.endpoint.as_ref();
+        let endpoint = endpoint.map(|endpoint| format!(" --endpoint-url {endpoint}"));
+        format!(" --region {}{}", self.region, endpoint.unwrap_or_default())
+    }
+
     /// Where calls go.
     fn endpoint(&self) -> String {
         self.endpoint

@@ -6,6 +6,8 @@
 //! | `config` | [`Sqs`], the broker: one AWS configuration, and the clients made of it |
 //! | `queue` | a queue, found by name or URL, with its attributes; made where it may be |
 //! | `provider` | [`SqsProvider`]: receive, settle, renew |
+//! | `letters` | [`SqsDeadLetters`]: a dead-letter queue to look into, to try again from, to purge |
+//! | `remedy` | the `aws` command lines that mend things |
 //! | `publisher` | [`SqsPublisher`]: SNS topics, and queues as `sqs:NAME` |
 //! | `message` | an SDK message as a message of Loafer |
 //! | `parcel` | a message of Loafer as SQS and SNS take it: attributes, sizes, batches |
@@ -22,11 +24,13 @@
 mod check;
 mod config;
 mod error;
+mod letters;
 mod message;
 mod parcel;
 mod provider;
 mod publisher;
 mod queue;
+mod remedy;
 mod seconds;
 mod sns;
 
@@ -35,6 +39,7 @@ pub use aws_config;
 pub use self::{
     config::Sqs,
     error::ServiceError,
+    letters::{LetterReceipt, SqsDeadLetters},
     provider::{Receipt, SqsProvider},
     publisher::SqsPublisher,
     sns::Sns,

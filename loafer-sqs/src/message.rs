@@ -39,7 +39,7 @@ pub(crate) const ASKED: [Name; 7] = [
 pub(crate) const TRACE: &str = "AWSTraceHeader";
 
 /// The header in which SQS says which queue it moved a message from.
-const SOURCE: &str = "DeadLetterQueueSourceArn";
+pub(crate) const SOURCE: &str = "DeadLetterQueueSourceArn";
 
 /// The headers that are SQS's own, never the sender's.
 pub(crate) const OF_SQS: [&str; 4] = [TRACE, SOURCE, "MessageDeduplicationId", "SequenceNumber"];
@@ -87,7 +87,7 @@ pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message) -> (Message, String
 }
 
 /// The value of an attribute, as a header has it.
-fn text(value: MessageAttributeValue) -> Option<String> {
+pub(crate) fn text(value: MessageAttributeValue) -> Option<String> {
     value
         .string_value
         .or_else(|| value.binary_value.map(base64::encode))

@@ -10,12 +10,7 @@ use aws_sdk_sqs::{
 use loafer_core::Error;
 use serde_json::Value;
 
-use crate::error::Call;
-
-/// After how many receives a queue made by us gives a message to its dead letters. Ten, since a release costs one too.
-const MAX_RECEIVES: u32 = 10;
-/// How long a dead-letter queue made by us keeps its messages: 14 days, the most there is.
-const KEPT: &str = "1209600";
+use crate::{error::Call, remedy};
 
 /// What a queue says of itself.
 #[derive(Debug, Default)]
@@ -24,6 +19,14 @@ pub(crate) struct Attributes {
     pub(crate) lease: Option<Duration>,
     /// Its `RedrivePolicy`.
     pub(crate) redrive: Option<Redrive>,
+    /// Its ARN.
+    pub(crate) arn: Option<String>,
+    /// Its `MessageRetentionPeriod`.
+    pub(crate) retention: Option<Duration>,
+    /// How many messages it holds, about: visible, delayed and in flight.
+    pub(crate) messages: u64,
+    /// Its `Policy`: who may do what with it.
+    pub(crate) policy: Option<String>,
 }
 
 /// Where SQS puts what was received too often.
@@ -38,6 +41,11 @@ pub(crate) struct Redrive {
 /// FIFO queues and topics, and no others, end so (SQS API: `CreateQueue`).
 pub(crate) fn is_fifo(name: &str) -> bool {
     name.ends_with(".fifo")
+}
+
+/// The name in a queue's URL or ARN; a name is its own.
+pub(crate) fn name(queue: &str) -> &str {
+    queue.rsplit(['/', ':']).next().unwrap_or(queue)
 }
 
 /// Whether a queue is named by its URL.
@@ -110,11 +118,18 @@ pub(crate) fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 }
 
 fn read(attributes: &HashMap<Name, String>) -> Attributes {
-    let lease = attributes
-        .get(&Name::VisibilityTimeout)
-        .and_then(|seconds| seconds.parse().ok());
+    let number = |name: &Name| -> Option<u64> { attributes.get(name)?.parse().ok() };
+    let counts = [
+        Name::ApproximateNumberOfMessages,
+        Name::ApproximateNumberOfMessagesDelayed,
+        Name::ApproximateNumberOfMessagesNotVisible,
+    ];
     Attributes {
-        lease: lease.map(Duration::from_secs),
+        lease: number(&Name::VisibilityTimeout).map(Duration::from_secs),
+        arn: attributes.get(&Name::QueueArn).cloned(),
+        retention: number(&Name::MessageRetentionPeriod).map(Duration::from_secs),
+        messages: counts.iter().filter_map(number).sum(),
+        policy: attributes.get(&Name::Policy).cloned(),
         redrive: attributes
             .get(&Name::RedrivePolicy)
             .and_then(|policy| redrive(policy)),
@@ -154,7 +169,7 @@ pub(crate) async fn create(
             make(
                 client,
                 &letters,
-                [(Name::MessageRetentionPeriod, KEPT.into())],
+                [(Name::MessageRetentionPeriod, remedy::KEPT.to_string())],
                 call,
             )
             .await?
@@ -173,8 +188,7 @@ pub(crate) async fn create(
         .unwrap_or_default()
         .remove(&Name::QueueArn)
         .ok_or_else(|| call.unanswered())?;
-    let redrive = serde_json::json!({"deadLetterTargetArn": arn, "maxReceiveCount": MAX_RECEIVES})
-        .to_string();
+    let redrive = remedy::redrive(&arn).to_string();
     let lease = lease.map(|lease| (Name::VisibilityTimeout, lease.to_string()));
     make(
         client,

@@ -6,7 +6,7 @@ use loafer_core::{Error, Renewed, Settled};
 use crate::error::Call;
 
 /// What became of an entry that was not simply done.
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The lease is not ours any more.
     Lost,
     /// It can be tried again.
@@ -59,7 +59,7 @@ impl Unanswered {
 }
 
 /// The faults of one call, by place: those it names, and those it leaves out.
-pub(super) fn faults<'i>(
+pub(crate) fn faults<'i>(
     entries: usize,
     done: impl Iterator<Item = &'i str>,
     failed: &[BatchResultErrorEntry],

@@ -1,6 +1,6 @@
 //! The provider of one queue.
 
-mod batch;
+pub(crate) mod batch;
 mod dead_letter;
 mod receipt;
 mod receive;

@@ -156,12 +156,36 @@ impl Queue {
         provider
     }
 
+    pub async fn attribute(&self, url: &str, name: Name) -> Option<String> {
+        let told = self.client.get_queue_attributes().queue_url(url);
+        let told = told.attribute_names(Name::All).send().await.unwrap();
+        told.attributes.unwrap_or_default().remove(&name)
+    }
+
+    pub async fn set(&self, name: Name, value: &str) {
+        let set = self.client.set_queue_attributes().queue_url(&self.url);
+        set.attributes(name, value).send().await.unwrap();
+    }
+
+    /// How many messages stand in its dead-letter queue, visible or not.
+    pub async fn depth_of_letters(&self) -> u32 {
+        let name = match self.url.strip_suffix(".fifo") {
+            Some(name) => format!("{name}-dlq.fifo"),
+            None => format!("{}-dlq", self.url),
+        };
+        self.depth_at(&name).await
+    }
+
     /// How many messages stand in it, visible or not.
     pub async fn depth(&self) -> u32 {
+        self.depth_at(&self.url).await
+    }
+
+    async fn depth_at(&self, url: &str) -> u32 {
         let told = self
             .client
             .get_queue_attributes()
-            .queue_url(&self.url)
+            .queue_url(url)
             .attribute_names(Name::All)
             .send();
         let told = told.await.unwrap().attributes.unwrap();
