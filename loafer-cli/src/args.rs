@@ -8,7 +8,7 @@ use clap::{
     error::{Error, ErrorKind},
 };
 
-use crate::Program;
+use crate::{Program, letters::Letters};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -18,10 +18,12 @@ Examples:
   one route, a minute to drain         SERVICE run --only friend-created --drain 1m
   is everything in place?              SERVICE check
   put a message on a route's queue     SERVICE publish friend-created --file friend.json
+  what was given up, and try it again  SERVICE dead-letters friend-created list
+                                       SERVICE dead-letters friend-created retry --all
 
 Exit codes:
   0  done; or stopped with everything finished and settled
-  1  could not start, had to cut something off, or `check` found a problem; the reason is on stderr
+  1  could not start, had to cut something off, `check` found a problem, or a dead letter is not where it should be; the reason is on stderr
   2  the command line is wrong
 
 Environment:
@@ -86,7 +88,11 @@ pub(crate) enum Command {
     /// List the routes: queue, provider, translator, concurrency, handler
     Routes,
     /// Connect, and verify queues, dead letters, leases and permissions; exit 1 if there is a problem
-    Check,
+    Check {
+        /// First make what is missing: queues, their dead-letter queues, topics, subscriptions. Never touches what is there
+        #[arg(long)]
+        create: bool,
+    },
     /// Put a message on a route's queue, and print the id it was given
     Publish {
         /// The route
@@ -94,6 +100,14 @@ pub(crate) enum Command {
         /// Where the payload is, byte for byte [default: stdin]
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
+    },
+    /// List, show, retry, move or purge the dead letters of a route
+    #[command(name = "dead-letters")]
+    DeadLetters {
+        /// The route
+        route: String,
+        #[command(subcommand)]
+        action: Letters,
     },
 }
 
@@ -124,8 +138,9 @@ impl Command {
         match self {
             Self::Run(_) => "can't start",
             Self::Routes => "can't list its routes",
-            Self::Check => "can't be checked",
+            Self::Check { .. } => "can't be checked",
             Self::Publish { .. } => "can't publish",
+            Self::DeadLetters { .. } => "can't work with its dead letters",
         }
     }
 }
@@ -175,6 +190,7 @@ mod tests {
     use loafer_core::{BrokerKind, Memory};
 
     use super::*;
+    use crate::letters::Chosen;
 
     fn parsed(line: &str) -> Result<Args, Error> {
         let program = Program {
@@ -268,6 +284,34 @@ mod tests {
     }
 
     #[test]
+    fn letters_are_chosen_by_id_or_all_of_them() {
+        let action = |line: &str| match parsed(line).expect("parses").into_command() {
+            Command::DeadLetters { route, action } => (route, action),
+            other => panic!("{other:?}"),
+        };
+        let chosen = |ids: &[&str], all| Chosen {
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            all,
+        };
+        let (route, retry) = action("dead-letters orders retry 1 2");
+        assert_eq!(route, "orders");
+        assert_eq!(retry, Letters::Retry(chosen(&["1", "2"], false)));
+        let moved = Letters::Move {
+            chosen: chosen(&[], true),
+            to: "parked".into(),
+        };
+        let line = "dead-letters orders move --all --to parked --provider memory";
+        assert_eq!(action(line).1, moved);
+        for wrong in ["retry", "retry 1 --all", "move 1", "show", "list 1"] {
+            assert_eq!(
+                refused(&format!("dead-letters orders {wrong}")).0,
+                2,
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
     fn help_and_version_are_no_failures() {
         let (code, text) = refused("--version");
         assert_eq!((code, text.as_str()), (0, "friends 1.2.3\n"));
@@ -278,6 +322,7 @@ mod tests {
             "routes",
             "check",
             "publish",
+            "dead-letters",
             "--provider",
             "Exit codes",
             "RUST_LOG",

@@ -7,13 +7,13 @@ use std::{
     process::ExitCode,
 };
 
-use loafer_core::{App, BoxError, ManagerBuilder};
+use loafer_core::{App, BoxError, ManagerBuilder, Open};
 use tokio::runtime;
 
 use crate::{
     Program,
     args::{self, Command, Global},
-    check, logging, panics,
+    check, letters, logging, panics,
     prepare::{self, Prepare},
     publish, routes,
     run::{self, Service},
@@ -89,12 +89,20 @@ where
             }
         }
         Command::Routes => routes::list(&prepare.offline(routes, setup).await?),
-        Command::Check => {
+        Command::Check { create } => {
+            let mode = if create { Open::Create } else { Open::Existing };
+            let routes = routes.open(mode);
             check::check(&prepare.manager(routes, &Default::default(), setup).await?).await
         }
         Command::Publish { route, file } => {
             let manager = prepare.manager(routes, &Default::default(), setup).await?;
             publish::publish(program, &manager, &route, file.as_deref()).await
+        }
+        Command::DeadLetters { route, action } => {
+            let manager = prepare.manager(routes, &Default::default(), setup).await?;
+            // From here on a signal ends the work between two steps, with nothing left half done.
+            let mut signals = Signals::listen()?;
+            letters::letters(program, &manager, &route, action, &mut signals).await
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The command line of a service: `run`, `routes`, `check` and `publish`, around the [manager](loafer_core::Manager).
+//! The command line of a service: `run`, `routes`, `check`, `publish` and `dead-letters`, around the [manager](loafer_core::Manager).
 //!
 //! `loafer::main!` calls [`run`]; a program that makes its routes in code calls [`run_with`].
 //!
@@ -7,7 +7,7 @@
 //! | `args` | what the command line says, and its help |
 //! | `command` | from there to the command: runtime, what failed, exit code |
 //! | `prepare` | configuration, `setup` and routes, made one manager |
-//! | `run`, `routes`, `check`, `publish` | the commands |
+//! | `run`, `routes`, `check`, `publish`, `letters` | the commands |
 //! | `signals`, `stdin` | what a running service hears |
 //! | `logging`, `text`, `panics` | what it says on stderr |
 //! | `sentry` | failures sent to Sentry, with the feature `sentry` |
@@ -15,6 +15,7 @@
 mod args;
 mod check;
 mod command;
+mod letters;
 mod logging;
 mod panics;
 mod prepare;

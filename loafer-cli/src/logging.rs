@@ -69,6 +69,11 @@ pub(crate) fn fatal(text: &str) {
     _ = writeln!(io::stderr(), "error: {text}");
 }
 
+/// What whoever asked must know beside the answer, as `note: …`. Never filtered away.
+pub(crate) fn note(kind: &str, text: &str) {
+    _ = writeln!(io::stderr(), "{kind}: {text}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,7 +39,7 @@ pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
 }
 
 /// Columns aligned at the left, two spaces apart; nothing follows the last.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         rows.iter()
             .map(|row| row[column].chars().count())

@@ -41,6 +41,11 @@ impl Signals {
         Ok(Self { seen })
     }
 
+    /// The name of one that came, if any did.
+    pub(crate) fn came(&mut self) -> Option<&'static str> {
+        self.seen.try_recv().ok()
+    }
+
     /// The name of the next one.
     pub(crate) async fn next(&mut self) -> &'static str {
         match self.seen.recv().await {

@@ -65,6 +65,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         publishing_in_memory_is_refused_with_what_to_do_instead,
     ),
     (
+        "dead_letters_in_memory_are_refused",
+        dead_letters_in_memory_are_refused,
+    ),
+    (
         "a_setup_that_panics_is_told_with_its_place",
         a_setup_that_panics_is_told_with_its_place,
     ),
@@ -392,6 +396,17 @@ fn publishing_in_memory_is_refused_with_what_to_do_instead() {
         "{log}"
     );
     assert!(log.contains("| echo --provider memory"), "{log}");
+}
+
+fn dead_letters_in_memory_are_refused() {
+    let done = output(&mut echo(&["dead-letters", "echo", "list"]), "");
+    assert_eq!(done.status.code(), Some(1));
+    let log = text(&done.stderr);
+    let refused = "error: echo can't work with its dead letters: route `echo` is in memory";
+    assert!(log.starts_with(refused), "{log}");
+    let done = output(&mut echo(&["dead-letters", "ecko", "list"]), "");
+    let log = text(&done.stderr);
+    assert!(log.contains("did you mean `echo`?"), "{log}");
 }
 
 fn what_is_wrong_is_told_before_anything_starts() {

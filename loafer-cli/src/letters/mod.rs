@@ -1,0 +1,233 @@
+//! The command `dead-letters`: list, show, try again, move, purge.
+
+mod action;
+mod print;
+mod progress;
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _},
+    ops::ControlFlow,
+    process::ExitCode,
+};
+
+use loafer_core::{
+    BoxError, DeadLetters, Destination, Listed, Manager, MessageId, Progress, Selected, Sent,
+};
+
+pub(crate) use self::action::{Chosen, Letters};
+use self::progress::Line;
+use crate::{Program, logging::note, prepare::MEMORY, routes, signals::Signals};
+
+pub(crate) async fn letters(
+    program: Program<'_>,
+    manager: &Manager,
+    route: &str,
+    action: Letters,
+    signals: &mut Signals,
+) -> Result<ExitCode, BoxError> {
+    let mut known = manager.routes().into_iter();
+    if known.any(|known| known.route == route && known.provider == MEMORY) {
+        return Err(format!(
+            "route `{route}` is in memory, where dead letters end with their process; run `{} dead-letters` on the broker that keeps them",
+            program.name
+        )
+        .into());
+    }
+    let letters = manager.dead_letters(route).await?;
+    for warning in &letters.about().warnings {
+        note("warning", warning);
+    }
+    let mut desk = Desk {
+        letters,
+        program,
+        route,
+        signals,
+    };
+    match action {
+        Letters::List { max, json } => desk.list(max, json).await,
+        Letters::Show { ids, json } => desk.show(&ids, json).await,
+        Letters::Retry(chosen) => desk.send(chosen, Destination::Source).await,
+        Letters::Move { chosen, to } => desk.send(chosen, Destination::Queue(to)).await,
+        Letters::Purge { yes } => desk.purge(yes).await,
+    }
+}
+
+struct Desk<'d> {
+    letters: DeadLetters,
+    program: Program<'d>,
+    route: &'d str,
+    signals: &'d mut Signals,
+}
+
+impl Desk<'_> {
+    async fn list(&mut self, max: usize, json: bool) -> Result<ExitCode, BoxError> {
+        self.remark();
+        let (signals, mut line) = (&mut *self.signals, Line::new("looked at"));
+        let mut watch = |progress| go_on(signals, &mut line, progress);
+        let listed = self.letters.list(max, &mut watch).await?;
+        drop(line);
+        let text = if json {
+            print::lines(&listed.letters)?
+        } else {
+            print::table(&listed.letters)
+        };
+        routes::print(&text)?;
+        let (about, found) = (self.letters.about(), listed.letters.len());
+        let of = match about.count {
+            Some(count) if count > found as u64 => format!(" of about {count}"),
+            _ => String::new(),
+        };
+        note("note", &format!("{found}{of} in `{}`", about.queue));
+        Ok(ended(&listed))
+    }
+
+    async fn show(&mut self, ids: &[String], json: bool) -> Result<ExitCode, BoxError> {
+        self.remark();
+        let (ids, signals) = (message_ids(ids), &mut *self.signals);
+        let mut line = Line::new("looked at");
+        let mut watch = |progress| go_on(signals, &mut line, progress);
+        let listed = self.letters.find(&ids, &mut watch).await?;
+        drop(line);
+        for letter in &listed.letters {
+            routes::print(&if json {
+                print::object(letter)?
+            } else {
+                print::safe(print::whole(letter), io::stdout().is_terminal())
+            })?;
+        }
+        self.tell_missing(&listed.missing);
+        let code = ended(&listed);
+        Ok(if listed.missing.is_empty() {
+            code
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
+    async fn send(&mut self, chosen: Chosen, to: Destination) -> Result<ExitCode, BoxError> {
+        let which = match chosen.all {
+            true => Selected::All,
+            false => Selected::Ids(message_ids(&chosen.ids)),
+        };
+        let (signals, mut line) = (&mut *self.signals, Line::new("sent"));
+        let mut watch = |progress| go_on(signals, &mut line, progress);
+        let sent = self.letters.send(&which, &to, &mut watch).await?;
+        drop(line);
+        Ok(self.tell(&sent, &to))
+    }
+
+    /// Says what became of letters: each that is not where it should be, with the reason.
+    fn tell(&self, sent: &Sent, to: &Destination) -> ExitCode {
+        for text in &sent.notes {
+            note("note", text);
+        }
+        for (queue, count) in &sent.left {
+            note(
+                "note",
+                &format!(
+                    "{count} left: from `{queue}`, which this route does not consume; `move` brings them there"
+                ),
+            );
+        }
+        for (id, error) in &sent.failed {
+            note("error", &format!("{id}: {}", crate::command::reason(error)));
+        }
+        self.tell_missing(&sent.missing);
+        if sent.stopped {
+            note("note", "stopped: what is left stays where it is");
+        }
+        let to = match to {
+            Destination::Source => "tried again".to_owned(),
+            Destination::Queue(queue) => format!("moved to `{queue}`"),
+        };
+        note("note", &format!("{} {to}", sent.sent));
+        match sent.failed.is_empty() && sent.missing.is_empty() && !sent.stopped {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        }
+    }
+
+    async fn purge(&mut self, yes: bool) -> Result<ExitCode, BoxError> {
+        let about = self.letters.about();
+        let count = about
+            .count
+            .map_or_else(|| "its".to_owned(), |count| format!("about {count}"));
+        let what = format!("{count} dead letters in `{}`", about.queue);
+        if !yes {
+            if !io::stdin().is_terminal() {
+                return Err(format!(
+                    "{what} would be gone for good: say `{} dead-letters {} purge --yes`",
+                    self.program.name, self.route
+                )
+                .into());
+            }
+            note(
+                "note",
+                &format!("{what} will be gone for good. Write `yes` to go on:"),
+            );
+            // The read can't be cancelled: it is left behind.
+            let answer = tokio::task::spawn_blocking(|| {
+                let mut answer = String::new();
+                io::stdin().lock().read_line(&mut answer).map(|_| answer)
+            });
+            let answer = tokio::select! {
+                answer = answer => answer??,
+                _ = self.signals.next() => String::new(),
+            };
+            if answer.trim() != "yes" {
+                return Err("nothing was purged".into());
+            }
+        }
+        self.letters.purge().await?;
+        note("note", &format!("{what}: purged"));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn remark(&self) {
+        for remark in &self.letters.about().remarks {
+            note("note", remark);
+        }
+    }
+
+    fn tell_missing(&self, missing: &[MessageId]) {
+        for id in missing {
+            let queue = &self.letters.about().queue;
+            note(
+                "error",
+                &format!("{id}: not found in `{queue}`, or on lease to somebody else"),
+            );
+        }
+    }
+}
+
+/// Shows how far it is; stops at the first signal.
+fn go_on(signals: &mut Signals, line: &mut Line, progress: Progress) -> ControlFlow<()> {
+    line.show(progress);
+    match signals.came() {
+        Some(_) => ControlFlow::Break(()),
+        None => ControlFlow::Continue(()),
+    }
+}
+
+fn ended(listed: &Listed) -> ExitCode {
+    if let Some(error) = &listed.not_given_back {
+        note(
+            "error",
+            &format!("letters stay on lease for a while: {error}"),
+        );
+    }
+    if listed.stopped {
+        note(
+            "note",
+            "stopped before all were seen; what was looked at is given back",
+        );
+    }
+    match listed.stopped || listed.not_given_back.is_some() {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn message_ids(ids: &[String]) -> Vec<MessageId> {
+    ids.iter().map(|id| MessageId::from(id.as_str())).collect()
+}
