@@ -110,8 +110,7 @@ impl Broker for Sqs {
             .map(|lease| seconds::lease(&source.route, lease));
         Ok(SqsProvider::new(
             Arc::clone(&self.shared),
-            &source.queue,
-            &source.route,
+            source,
             lease.transpose()?,
         ))
     }

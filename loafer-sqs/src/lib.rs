@@ -12,6 +12,7 @@
 //! | `message` | an SDK message as a message of Loafer |
 //! | `parcel` | a message of Loafer as SQS and SNS take it: attributes, sizes, batches |
 //! | `sns` | [`Sns`], the translator |
+//! | `topic` | the SNS topic that feeds a queue: seen, made, subscribed |
 //! | `check` | what the command `check` says of a queue |
 //! | `error` | SDK errors, made short: [`ServiceError`] |
 //! | `seconds` | durations as SQS takes them |
@@ -33,6 +34,7 @@ mod queue;
 mod remedy;
 mod seconds;
 mod sns;
+mod topic;
 
 pub use aws_config;
 

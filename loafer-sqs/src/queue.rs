@@ -151,28 +151,24 @@ fn redrive(policy: &str) -> Option<Redrive> {
     })
 }
 
-/// The URL of a queue, which is made with its dead-letter queue if it is not there. What is there is not touched.
+/// The URL of a queue, which is made with its dead-letter queue if it is not there; `made` is told what was. What is there is not touched.
 pub(crate) async fn create(
     client: &Client,
     queue: &str,
     lease: Option<i32>,
     call: Call<'_>,
+    made: &mut Vec<String>,
 ) -> Result<String, Error> {
-    if let found @ (Ok(_) | Err(Error::Refused { .. } | Error::Unreachable { .. })) =
-        url(client, queue, None, call).await
-    {
-        return found;
+    match url(client, queue, None, call).await {
+        Err(Error::UnknownQueue { .. }) => {}
+        found => return found,
     }
     let letters = dead_letter_name(queue);
     let letters_url = match url(client, &letters, None, call).await {
         Err(Error::UnknownQueue { .. }) => {
-            make(
-                client,
-                &letters,
-                [(Name::MessageRetentionPeriod, remedy::KEPT.to_string())],
-                call,
-            )
-            .await?
+            let url = make_letters(client, &letters, call).await?;
+            made.push(format!("made the dead-letter queue `{letters}`"));
+            url
         }
         found => found?,
     };
@@ -190,13 +186,20 @@ pub(crate) async fn create(
         .ok_or_else(|| call.unanswered())?;
     let redrive = remedy::redrive(&arn).to_string();
     let lease = lease.map(|lease| (Name::VisibilityTimeout, lease.to_string()));
-    make(
-        client,
-        queue,
-        [(Name::RedrivePolicy, redrive)].into_iter().chain(lease),
-        call,
-    )
-    .await
+    let attributes = [(Name::RedrivePolicy, redrive)].into_iter().chain(lease);
+    let url = make(client, queue, attributes, call).await?;
+    made.push(format!("made queue `{queue}`"));
+    Ok(url)
+}
+
+/// Makes a dead-letter queue, which keeps its messages for as long as there is.
+pub(crate) async fn make_letters(
+    client: &Client,
+    name: &str,
+    call: Call<'_>,
+) -> Result<String, Error> {
+    let kept = (Name::MessageRetentionPeriod, remedy::KEPT.to_string());
+    make(client, name, [kept], call).await
 }
 
 async fn make(

@@ -71,7 +71,7 @@ impl Found {
             }
             let receipts: Vec<_> = sent.iter().map(|(_, copy)| &copy.letter.receipt).collect();
             for (at, cause) in self.delete_for_good(&receipts).await {
-                answers[sent[at].0] = Err(self.is_in_both(&url, cause));
+                answers[sent[at].0] = Err(self.is_in_both(&url, &cause));
             }
         }
     }
@@ -124,7 +124,7 @@ impl Found {
             .collect()
     }
 
-    fn is_in_both(&self, url: &str, cause: String) -> Error {
+    fn is_in_both(&self, url: &str, cause: &str) -> Error {
         let (to, letters) = (queue::name(url), &self.letters.name);
         self.call("delete", &self.clients.place).refused(
             format!("its copy is in `{to}`, and it is still in `{letters}`: {cause}"),

@@ -1,7 +1,9 @@
 //! The provider of one queue.
 
 pub(crate) mod batch;
+mod create;
 mod dead_letter;
+mod look;
 mod receipt;
 mod receive;
 mod settle;
@@ -9,19 +11,18 @@ mod visibility;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use futures_util::future::join;
 use loafer_core::{
     Capabilities, Delivery, Error, Finding, Open, Policy, Provider, Renewed, Settle, Settled,
+    Source,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::{batch::Fault, dead_letter::DeadLetters, receive::AttemptIds, visibility::Change};
+use self::{dead_letter::DeadLetters, receive::AttemptIds};
 use crate::{
-    check,
     config::{Clients, Shared},
     error::{Call, Place},
     queue::{self, Attributes},
@@ -55,6 +56,10 @@ pub struct SqsProvider {
     route: String,
     /// The route's `visibility_timeout`, in seconds.
     lease: Option<i32>,
+    /// The topic that feeds the queue, by name or ARN, where the route's translator opens SNS envelopes.
+    topic: Option<String>,
+    /// What was made for it and not told yet.
+    made: Mutex<Vec<String>>,
     /// Set by the first `open` that succeeds.
     opened: OnceLock<Opened>,
     /// Of receives on a FIFO queue whose answers were lost.
@@ -78,12 +83,15 @@ pub(crate) struct Opened {
 }
 
 impl SqsProvider {
-    pub(crate) fn new(shared: Arc<Shared>, queue: &str, route: &str, lease: Option<i32>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, source: &Source, lease: Option<i32>) -> Self {
+        let translator = source.translator.split('<').next().unwrap_or_default();
         Self {
             shared,
-            queue: queue.to_owned(),
-            route: route.to_owned(),
+            queue: source.queue.clone(),
+            route: source.route.clone(),
             lease,
+            topic: (translator.trim() == "Sns").then(|| source.topic.clone()),
+            made: Mutex::default(),
             opened: OnceLock::new(),
             attempts: AttemptIds::default(),
         }
@@ -96,6 +104,11 @@ impl SqsProvider {
             route: Some(&self.route),
             place,
         }
+    }
+
+    /// What was made and not told yet.
+    fn made(&self) -> MutexGuard<'_, Vec<String>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What `open` found out.
@@ -115,15 +128,23 @@ impl SqsProvider {
         mode: Open,
     ) -> Result<(Opened, Option<Attributes>), Error> {
         let clients = clients.for_url(&self.queue);
-        let call = self.call("opening", &clients.place);
-        let url = match mode {
-            Open::Create if !queue::is_url(&self.queue) => {
-                queue::create(&clients.sqs, &self.queue, self.lease, call).await?
-            }
-            _ => queue::url(&clients.sqs, &self.queue, None, call).await?,
+        let place = Arc::clone(&clients.place);
+        let call = self.call("opening", &place);
+        let create = mode == Open::Create && !queue::is_url(&self.queue);
+        let mut made = Vec::new();
+        let url = if create {
+            let url = queue::create(&clients.sqs, &self.queue, self.lease, call, &mut made).await;
+            self.made().extend_from_slice(&made);
+            url?
+        } else {
+            queue::url(&clients.sqs, &self.queue, None, call).await?
         };
         let attributes = queue::attributes(&clients.sqs, &url, call).await?;
-        Ok((self.describe(clients, url, attributes.as_ref()), attributes))
+        let opened = self.describe(clients, url, attributes.as_ref());
+        if let Some(attributes) = attributes.as_ref().filter(|_| create) {
+            self.complete(&opened, attributes, !made.is_empty()).await?;
+        }
+        Ok((opened, attributes))
     }
 
     fn describe(&self, clients: Clients, url: String, attributes: Option<&Attributes>) -> Opened {
@@ -151,47 +172,6 @@ impl SqsProvider {
     }
 }
 
-impl SqsProvider {
-    /// What `check` says; looks anew, so that it works without `open` and says what is so now.
-    async fn look(&self, policy: &Policy) -> Result<Vec<Finding>, Error> {
-        let (opened, attributes) = self
-            .find(self.shared.clients(&self.queue).await?, Open::Existing)
-            .await?;
-        let mut findings = check::judge(&policy.into(), attributes.as_ref(), opened.lease);
-        if let Err(error) = opened
-            .dead_letters
-            .url(&opened, self.call("finding", &opened.clients.place))
-            .await
-        {
-            findings.push(Finding::problem(format!("its dead-letter queue: {error}")));
-        }
-        // A handle that is none changes nothing, but tells whether we may.
-        let none = Receipt::new("loafer-check".to_owned(), Instant::now());
-        let change = Change {
-            place: 0,
-            receipt: &none,
-            seconds: 0,
-        };
-        let (deleted, changed) = join(
-            self.delete(&opened, &[(0, &none)]),
-            self.change(&opened, "renewal", &[change]),
-        )
-        .await;
-        findings.extend(
-            deleted
-                .into_iter()
-                .chain(changed)
-                .filter_map(|(_, fault)| match fault {
-                    Fault::Failed(error @ Error::Refused { .. }) => {
-                        Some(Finding::problem(error.to_string()))
-                    }
-                    _ => None,
-                }),
-        );
-        Ok(findings)
-    }
-}
-
 impl fmt::Debug for SqsProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqsProvider")
@@ -207,7 +187,8 @@ impl Provider for SqsProvider {
     /// Finds the queue and reads its attributes; does without where it may not read them. Takes 9 s at most.
     ///
     /// [`Open::Create`] makes a missing queue and, if that is missing too, `NAME-dlq` as its dead-letter queue, with max
-    /// receives 10. A queue named by URL is not made.
+    /// receives 10; for the translator `Sns` also the topic of the route's name, the subscription, and, for a queue just
+    /// made, the policy that lets the topic send. What is there is not touched; what is named by URL or ARN is not made.
     ///
     /// # Errors
     ///
