@@ -7,7 +7,8 @@ mod support;
 use std::time::Duration;
 
 use loafer_core::{
-    Broker, Ended, Error, Level, Manager, Message, Metadata, Open, Route, RouteOptions, Source,
+    Broker, Ended, Error, Json, Level, Manager, Message, Metadata, Open, Route, RouteOptions,
+    Source,
 };
 use loafer_sqs::{Sns, Sqs, SqsProvider, SqsPublisher};
 use tokio::sync::mpsc;
@@ -85,7 +86,7 @@ async fn checked(queue: &support::Queue, options: RouteOptions) -> Vec<(Level, S
     let route = Route::new("checked")
         .provider::<Local>()
         .options(options.queue(&queue.name))
-        .handler(Sns::new(), async |_: u32| true);
+        .handler(Json, async |_: u32| true);
     let manager = Manager::builder()
         .route(route)
         .open(Open::Existing)

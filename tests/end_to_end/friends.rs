@@ -134,13 +134,16 @@ async fn a_published_file_arrives_as_it_is() {
 #[tokio::test]
 async fn check_tells_a_sound_queue_from_one_that_is_not_there() {
     let aws = aws!("check_tells_a_sound_queue_from_one_that_is_not_there");
-    let queue = aws.queue(&unique("checked"), 30 * SECOND, 10).await;
-    let api = FriendsApi::answering(&[]).await;
-    let checked = async |queue: &str| {
-        let mut command = friend_created(&aws, &["check", "--provider", "sqs"], &api);
+    let (name, api) = (unique("checked"), FriendsApi::answering(&[]).await);
+    let check = async |queue: &str, more: &[&str]| {
+        let line = [&["check", "--provider", "sqs"], more].concat();
+        let mut command = friend_created(&aws, &line, &api);
+        command.env("LOAFER_TOPICS__FRIEND_CREATED__NAME", &name);
         run(command.env("LOAFER_ROUTES__FRIEND_CREATED__QUEUE", queue)).await
     };
-    let sound = checked(&queue.name).await;
+    let checked = async |queue: &str| check(queue, &[]).await;
+    check(&name, &["--create"]).await;
+    let sound = checked(&name).await;
     assert_eq!(sound.code, Some(0), "{}{}", sound.stdout, sound.stderr);
     assert!(
         sound.stdout.contains("0 problems, 0 warnings"),

@@ -14,6 +14,7 @@ macro_rules! aws {
 
 mod bodies;
 mod friends;
+mod letters;
 mod outcomes;
 mod shutdown;
 #[path = "../support/mod.rs"]

@@ -153,6 +153,26 @@ async fn depth(sqs: &aws_sdk_sqs::Client, url: &str) -> (usize, usize) {
     )
 }
 
+async fn send_all(sqs: &aws_sdk_sqs::Client, url: &str, bodies: impl IntoIterator<Item = String>) {
+    let bodies: Vec<String> = bodies.into_iter().collect();
+    for ten in bodies.chunks(10) {
+        let entries = ten.iter().enumerate().map(|(number, body)| {
+            Entry::builder()
+                .id(number.to_string())
+                .message_body(body)
+                .build()
+                .unwrap()
+        });
+        let batch = sqs.send_message_batch().queue_url(url);
+        let sent = batch
+            .set_entries(Some(entries.collect()))
+            .send()
+            .await
+            .unwrap();
+        assert!(sent.failed.is_empty(), "{:?}", sent.failed);
+    }
+}
+
 impl Queue {
     pub async fn send(&self, body: impl Into<String>) {
         let sent = self
@@ -164,23 +184,7 @@ impl Queue {
     }
 
     pub async fn send_all(&self, bodies: impl IntoIterator<Item = String>) {
-        let bodies: Vec<String> = bodies.into_iter().collect();
-        for ten in bodies.chunks(10) {
-            let entries = ten.iter().enumerate().map(|(number, body)| {
-                Entry::builder()
-                    .id(number.to_string())
-                    .message_body(body)
-                    .build()
-                    .unwrap()
-            });
-            let batch = self.sqs.send_message_batch().queue_url(&self.url);
-            let sent = batch
-                .set_entries(Some(entries.collect()))
-                .send()
-                .await
-                .unwrap();
-            assert!(sent.failed.is_empty(), "{:?}", sent.failed);
-        }
+        send_all(&self.sqs, &self.url, bodies).await;
     }
 
     /// Messages to be received now, and messages on lease.
@@ -233,6 +237,24 @@ impl Letters {
     pub async fn depth(&self) -> usize {
         let (waiting, leased) = depth(&self.sqs, &self.url).await;
         waiting + leased
+    }
+
+    /// Letters that nobody has on lease, and letters on lease.
+    pub async fn counts(&self) -> (usize, usize) {
+        depth(&self.sqs, &self.url).await
+    }
+
+    /// Puts so many there.
+    pub async fn fill(&self, count: usize) {
+        send_all(&self.sqs, &self.url, (0..count).map(|n| n.to_string())).await;
+    }
+
+    /// Waits until somebody has some on lease.
+    pub async fn leased(&self) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.counts().await.1 == 0 {
+            assert!(Instant::now() < deadline, "nothing is leased");
+        }
     }
 
     /// Waits for so many dead letters; their bodies.

@@ -6,7 +6,7 @@ use loafer_core::Error;
 use super::{Opened, SqsProvider};
 use crate::{
     queue::{self, Attributes},
-    topic::{Seen, with_leave},
+    topic::{Seen, Topic, with_leave},
 };
 
 impl SqsProvider {
@@ -24,6 +24,14 @@ impl SqsProvider {
         let Some(topic) = self.topic(opened, attributes) else {
             return Ok(());
         };
+        if let Err(error) = self.feed_by(&topic, opened, new).await {
+            // The queue can be consumed without; `check` tells what is missing.
+            tracing::warn!(queue = self.queue, %error, "not fed by its topic");
+        }
+        Ok(())
+    }
+
+    async fn feed_by(&self, topic: &Topic<'_>, opened: &Opened, new: bool) -> Result<(), Error> {
         let named_by_arn = self.topic.as_deref() == Some(&*topic.arn);
         if !topic.fits() {
             return Ok(());

@@ -35,7 +35,7 @@ impl SqsProvider {
         let letters = redrive.map(|redrive| queue::name(&redrive.target));
         findings.push(check::untried(letters));
         if let Some(attributes) = attributes {
-            findings.extend(self.feed(&opened, attributes).await?);
+            findings.extend(self.feed(&opened, attributes).await);
         }
         Ok(findings)
     }
@@ -87,20 +87,20 @@ impl SqsProvider {
         .collect()
     }
 
-    /// The topic, for a route that opens its envelopes.
-    async fn feed(&self, opened: &Opened, attributes: &Attributes) -> Result<Vec<Finding>, Error> {
+    /// The topic, for a route that opens its envelopes. What can't be seen of it costs no other finding.
+    async fn feed(&self, opened: &Opened, attributes: &Attributes) -> Vec<Finding> {
         let Some(topic) = self.topic(opened, attributes) else {
-            return Ok(Vec::new());
+            return Vec::new();
         };
+        let (place, url) = (&*opened.clients.place, &*opened.url);
         let policy = attributes.policy.as_deref();
-        check::topic(
-            &topic,
-            &self.route,
-            &opened.clients.place,
-            &opened.url,
-            policy,
-        )
-        .await
+        let found = check::topic(&topic, &self.route, place, url, policy).await;
+        found.unwrap_or_else(|error| {
+            let name = topic.name();
+            vec![Finding::warning(format!(
+                "the SNS topic `{name}` was not checked: {error}"
+            ))]
+        })
     }
 
     pub(super) fn topic<'t>(
