@@ -51,8 +51,8 @@ mod tests {
     use super::*;
     use crate::{Backoff, GroupBy, RouteOptions};
 
-    fn told(options: RouteOptions, capabilities: Capabilities) -> Vec<String> {
-        let findings = judge(&Policy::new("orders", options), &capabilities);
+    fn told(options: RouteOptions, capabilities: &Capabilities) -> Vec<String> {
+        let findings = judge(&Policy::new("orders", options), capabilities);
         findings.into_iter().map(|finding| finding.text).collect()
     }
 
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn few_deliveries_are_told_where_a_release_costs_one() {
-        let told = |capabilities| told(RouteOptions::new(), capabilities);
+        let told = |capabilities: Capabilities| told(RouteOptions::new(), &capabilities);
         assert!(told(counting(9))[0].contains("after 9 deliveries"));
         assert!(told(counting(10)).is_empty());
         let free = Capabilities {
@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn attempts_that_the_queue_does_not_grant_are_told() {
         let options = || RouteOptions::new().max_attempts(11);
-        assert!(told(options(), counting(10))[0].contains("`max_attempts = 11` is never reached"));
-        assert!(told(options(), counting(11)).is_empty());
+        assert!(told(options(), &counting(10))[0].contains("`max_attempts = 11` is never reached"));
+        assert!(told(options(), &counting(11)).is_empty());
     }
 
     #[test]
@@ -95,13 +95,13 @@ mod tests {
                 .group_by(GroupBy::GROUP)
                 .backoff(backoff)
         };
-        let [unread, held] = &told(options(), ordered())[..] else {
+        let [unread, held] = &told(options(), &ordered())[..] else {
             panic!("two findings")
         };
         assert!(unread.contains("`group_by` is left unread"), "{unread}");
         assert!(held.contains("up to 900s"), "{held}");
-        assert!(told(options(), Capabilities::default()).is_empty());
+        assert!(told(options(), &Capabilities::default()).is_empty());
         let short = Backoff::new(Duration::from_secs(1)).with_max(Duration::from_secs(60));
-        assert!(told(RouteOptions::new().backoff(short), ordered()).is_empty());
+        assert!(told(RouteOptions::new().backoff(short), &ordered()).is_empty());
     }
 }
