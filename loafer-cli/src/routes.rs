@@ -7,12 +7,13 @@ use std::{
 
 use loafer_core::{BoxError, Manager};
 
-const HEAD: [&str; 7] = [
+const HEAD: [&str; 8] = [
     "ROUTE",
     "QUEUE",
     "PROVIDER",
     "TRANSLATOR",
     "CONCURRENCY",
+    "TAKES",
     "HANDLER",
     "DECLARED AT",
 ];
@@ -29,6 +30,7 @@ pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
                 Some(batch) => format!("{} x {batch}", route.concurrency),
                 None => route.concurrency.to_string(),
             },
+            route.on.unwrap_or_else(|| "*".to_owned()),
             route.handler.to_owned(),
             format!("{file}:{line}"),
         ]

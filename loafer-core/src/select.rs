@@ -38,6 +38,25 @@ enum Of {
 }
 
 impl Selector {
+    /// Those whose event type fits this pattern. A pattern with an empty word fits nothing.
+    pub fn event_type(pattern: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            of: Of::EventType,
+            pattern: pattern.into(),
+        }
+    }
+
+    /// Those that have this header, with a value that fits this pattern.
+    pub fn header(
+        name: impl Into<Cow<'static, str>>,
+        pattern: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            of: Of::Header(name.into()),
+            pattern: pattern.into(),
+        }
+    }
+
     /// Whether a handler takes this message, its envelope opened.
     pub fn takes(&self, message: &Message) -> bool {
         let name = match &self.of {
@@ -60,21 +79,19 @@ impl FromStr for Selector {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let (of, pattern) = match text.strip_prefix("header:") {
+        let selector = match text.strip_prefix("header:") {
             Some(rest) => match rest.split_once('=') {
-                Some((name, pattern)) => (Of::Header(name.to_owned().into()), pattern),
-                None => return Err(unreadable(text)),
+                Some((name, pattern)) if !name.is_empty() => {
+                    Self::header(name.to_owned(), pattern.to_owned())
+                }
+                _ => return Err(unreadable(text)),
             },
-            None => (Of::EventType, text),
+            None => Self::event_type(text.to_owned()),
         };
-        let named = !matches!(&of, Of::Header(name) if name.is_empty());
-        if !named || pattern.split('.').any(str::is_empty) {
+        if selector.pattern.split('.').any(str::is_empty) {
             return Err(unreadable(text));
         }
-        Ok(Self {
-            of,
-            pattern: pattern.to_owned().into(),
-        })
+        Ok(selector)
     }
 }
 

@@ -354,7 +354,7 @@ fn the_table_is_all_there_is_on_stdout() {
     assert!(done.stderr.is_empty());
     assert_eq!(table.lines().count(), 3, "{table}");
     assert!(
-        table.starts_with("ROUTE  QUEUE  PROVIDER  TRANSLATOR  CONCURRENCY  HANDLER"),
+        table.starts_with("ROUTE  QUEUE  PROVIDER  TRANSLATOR  CONCURRENCY  TAKES  HANDLER"),
         "{table}"
     );
     assert!(

@@ -83,7 +83,7 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
     let source = Source {
         visibility_timeout: policy.visibility_timeout,
         topic: topic(&name, config),
-        translator: route.translator.to_owned(),
+        translator: shared_translator(&routes).to_owned(),
         app: config.app.clone(),
         ..Source::new(&name, &policy.queue)
     };
@@ -129,6 +129,13 @@ fn shared_options(routes: &[Route]) -> Result<RouteOptions, String> {
         })?;
     }
     Ok(shared)
+}
+
+/// The translator that all handlers of a route have; nothing where they differ.
+fn shared_translator(routes: &[Route]) -> &'static str {
+    let first = routes[0].translator;
+    let same = routes.iter().all(|route| route.translator == first);
+    if same { first } else { "" }
 }
 
 /// The handlers, and where they stand.

@@ -15,6 +15,8 @@ pub(super) struct Handler {
     /// None: the default provider.
     pub(super) provider: Option<Type>,
     pub(super) options: Options,
+    /// Which messages of the route it takes; none: every one.
+    pub(super) on: Option<On>,
     pub(super) on_error: Option<Path>,
     pub(super) call: Call,
 }
@@ -30,6 +32,8 @@ pub(super) struct Options {
     pub(super) backoff: Option<Backoff>,
     pub(super) max_attempts: Option<u32>,
     pub(super) undecodable: Option<Undecodable>,
+    pub(super) unmatched: Option<Unmatched>,
+    pub(super) group_by: Option<GroupBy>,
     pub(super) batch: Option<usize>,
     pub(super) linger: Option<Duration>,
 }
@@ -47,6 +51,26 @@ pub(super) struct Backoff {
 pub(super) enum Undecodable {
     Retry,
     Reject,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Unmatched {
+    Retry,
+    Reject,
+    Ignore,
+}
+
+/// Which messages a handler takes: a pattern of their event type, or of a header.
+#[derive(Debug, PartialEq)]
+pub(super) enum On {
+    EventType(String),
+    Header(String, String),
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum GroupBy {
+    Group,
+    Header(String),
 }
 
 /// How the user's function is called.

@@ -29,6 +29,7 @@ pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handl
         translator: keys.translator,
         provider: keys.provider,
         options: keys.options,
+        on: keys.on,
         on_error: keys.on_error,
         call: call?,
     })

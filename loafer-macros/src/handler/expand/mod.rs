@@ -26,6 +26,7 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
         .translator
         .as_ref()
         .map_or_else(|| "Json".to_owned(), call::short_name);
+    let on = handler.on.as_ref().map(options::on);
     let of_batches = call.message.batch.as_ref().map(|_| quote!(.of_batches()));
     quote! {
         #(#cfgs)*
@@ -37,6 +38,7 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
                     route: || ::loafer::Route::new(#route)
                         #provider
                         #options
+                        #on
                         .declared(
                             ::core::concat!(::core::module_path!(), "::", #name),
                             (::core::file!(), ::core::line!()),

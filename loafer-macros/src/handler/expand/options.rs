@@ -5,7 +5,7 @@ use std::time::Duration;
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
-use crate::handler::model::{Backoff, Options, Undecodable};
+use crate::handler::model::{Backoff, GroupBy, On, Options, Undecodable, Unmatched};
 
 /// `.options(…)`, where there are any.
 pub(super) fn options(options: &Options) -> Option<TokenStream> {
@@ -41,6 +41,15 @@ pub(super) fn options(options: &Options) -> Option<TokenStream> {
             .map(undecodable)
             .map(|fate| quote!(.undecodable(#fate))),
         options
+            .unmatched
+            .map(unmatched)
+            .map(|fate| quote!(.unmatched(#fate))),
+        options
+            .group_by
+            .as_ref()
+            .map(group_by)
+            .map(|by| quote!(.group_by(#by))),
+        options
             .batch
             .map(whole)
             .map(|number| quote!(.batch(#number))),
@@ -51,6 +60,14 @@ pub(super) fn options(options: &Options) -> Option<TokenStream> {
     ];
     let set: Vec<_> = set.into_iter().flatten().collect();
     (!set.is_empty()).then(|| quote!(.options(::loafer::RouteOptions::new() #(#set)*)))
+}
+
+/// `.on(…)`: which messages the handler takes.
+pub(super) fn on(on: &On) -> TokenStream {
+    match on {
+        On::EventType(pattern) => quote!(.on(::loafer::Selector::event_type(#pattern))),
+        On::Header(name, pattern) => quote!(.on(::loafer::Selector::header(#name, #pattern))),
+    }
 }
 
 fn backoff(backoff: &Backoff) -> TokenStream {
@@ -65,6 +82,21 @@ fn duration(duration: Duration) -> TokenStream {
     let seconds = Literal::u64_unsuffixed(duration.as_secs());
     let nanoseconds = Literal::u32_unsuffixed(duration.subsec_nanos());
     quote!(::core::time::Duration::new(#seconds, #nanoseconds))
+}
+
+fn unmatched(unmatched: Unmatched) -> TokenStream {
+    match unmatched {
+        Unmatched::Retry => quote!(::loafer::Unmatched::Retry),
+        Unmatched::Reject => quote!(::loafer::Unmatched::Reject),
+        Unmatched::Ignore => quote!(::loafer::Unmatched::Ignore),
+    }
+}
+
+fn group_by(group_by: &GroupBy) -> TokenStream {
+    match group_by {
+        GroupBy::Group => quote!(::loafer::GroupBy::GROUP),
+        GroupBy::Header(name) => quote!(::loafer::GroupBy::header(#name)),
+    }
 }
 
 fn undecodable(undecodable: Undecodable) -> TokenStream {

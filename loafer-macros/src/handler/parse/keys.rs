@@ -6,7 +6,7 @@ use syn::{LitStr, Path, Type};
 use super::entries::{Entry, entries};
 use crate::{
     errors::Errors,
-    handler::model::{Backoff, Options, Undecodable},
+    handler::model::{Backoff, GroupBy, On, Options, Undecodable, Unmatched},
 };
 
 const KNOWN: &[&str] = &[
@@ -21,6 +21,9 @@ const KNOWN: &[&str] = &[
     "backoff",
     "max_attempts",
     "undecodable",
+    "on",
+    "unmatched",
+    "group_by",
     "batch",
     "linger",
     "on_error",
@@ -34,6 +37,7 @@ pub(in crate::handler) struct Keys {
     pub(in crate::handler) translator: Option<Type>,
     pub(in crate::handler) provider: Option<Type>,
     pub(in crate::handler) options: Options,
+    pub(in crate::handler) on: Option<On>,
     pub(in crate::handler) on_error: Option<Path>,
     /// Those of the keys that are for batch handlers, as they were written.
     pub(in crate::handler) of_batches: Vec<Ident>,
@@ -81,8 +85,18 @@ impl Keys {
                     ("retry", Undecodable::Retry),
                     ("reject", Undecodable::Reject),
                 ];
-                options.undecodable = entry.word(words, errors);
+                options.undecodable = entry.word(&words, errors);
             }
+            "unmatched" => {
+                let words = [
+                    ("retry", Unmatched::Retry),
+                    ("reject", Unmatched::Reject),
+                    ("ignore", Unmatched::Ignore),
+                ];
+                options.unmatched = entry.word(&words, errors);
+            }
+            "group_by" => options.group_by = group_by(entry, errors),
+            "on" => self.on = on(entry, errors),
             "batch" => {
                 self.of_batches.push(entry.key.clone());
                 options.batch = entry.whole(1, 10, errors);
@@ -118,6 +132,47 @@ fn route(entry: &Entry, errors: &mut Errors) -> Option<LitStr> {
         );
     }
     (!spaced).then_some(route)
+}
+
+/// Reads what makes a group.
+fn group_by(entry: &Entry, errors: &mut Errors) -> Option<GroupBy> {
+    let text = entry.text("header:tenant", errors)?;
+    let by = text.value();
+    match by.strip_prefix("header:") {
+        None if by == "group" => Some(GroupBy::Group),
+        Some(name) if !name.is_empty() => Some(GroupBy::Header(name.to_owned())),
+        _ => {
+            errors.at(
+                &text,
+                "`group_by` is \"group\", the group a message was sent with, or \"header:NAME\"",
+            );
+            None
+        }
+    }
+}
+
+/// Reads which messages a handler takes.
+fn on(entry: &Entry, errors: &mut Errors) -> Option<On> {
+    let text = entry.text("order.placed", errors)?;
+    let selector = text.value();
+    let on = match selector.strip_prefix("header:") {
+        None => Some(On::EventType(selector.clone())),
+        Some(rest) => rest
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+            .map(|(name, pattern)| On::Header(name.to_owned(), pattern.to_owned())),
+    };
+    let on = on.filter(|on| {
+        let (On::EventType(pattern) | On::Header(_, pattern)) = on;
+        !pattern.split('.').any(str::is_empty)
+    });
+    if on.is_none() {
+        errors.at(
+            &text,
+            "`on` is an event type, as \"order.placed\", a pattern of one, as \"order.*\", or \"header:NAME=PATTERN\"",
+        );
+    }
+    on
 }
 
 #[cfg(test)]
@@ -166,6 +221,9 @@ mod tests {
             Some(Duration::from_secs(1))
         );
         assert_eq!(options.undecodable, Some(Undecodable::Reject));
+        assert_eq!(options.unmatched, Some(Unmatched::Ignore));
+        assert_eq!(options.group_by, Some(GroupBy::Header("tenant".to_owned())));
+        assert_eq!(keys.on, Some(On::EventType("order.*".to_owned())));
         assert_eq!(
             (options.batch, options.linger),
             (Some(25), Some(Duration::from_millis(200)))

@@ -40,8 +40,9 @@ impl Entry {
     }
 
     /// One of these words.
-    pub(super) fn word<T: Copy>(&self, words: [(&str, T); 2], errors: &mut Errors) -> Option<T> {
-        let expected = format!("{:?} or {:?}", words[0].0, words[1].0);
+    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)], errors: &mut Errors) -> Option<T> {
+        let quoted: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let expected = quoted.join(" or ");
         let text: LitStr = self.read(&expected, errors)?;
         let known = words.iter().find(|(word, _)| *word == text.value());
         if known.is_none() {
