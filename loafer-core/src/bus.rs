@@ -9,8 +9,8 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    App, Context, Error, FromApp, FromContext, Message, MessageId, Missing, Outgoing, Publisher,
-    Rejection, Topic, config::form, publisher::DynPublisher,
+    App, Context, DeduplicationId, Error, FromApp, FromContext, GroupId, Message, MessageId,
+    Missing, Outgoing, Publisher, Rejection, Topic, config::form, publisher::DynPublisher,
 };
 
 /// A type whose values are published, and where to.
@@ -26,11 +26,43 @@ use crate::{
 ///     const TOPIC: &'static str = "friend-created";
 /// }
 /// ```
+///
+/// Where the topic keeps groups in order, the event knows its group:
+///
+/// ```
+/// # use serde::Serialize;
+/// use loafer_core::{DeduplicationId, Event, GroupId};
+///
+/// #[derive(Serialize)]
+/// struct Paid { customer: String, payment: u64 }
+///
+/// impl Event for Paid {
+///     const TOPIC: &'static str = "paid.fifo";
+///
+///     fn group(&self) -> Option<GroupId> {
+///         Some(self.customer.as_str().into())
+///     }
+///
+///     fn deduplication_id(&self) -> Option<DeduplicationId> {
+///         Some(self.payment.to_string().into())
+///     }
+/// }
+/// ```
 pub trait Event: Serialize {
     /// The topic its values go to.
     const TOPIC: &'static str;
     /// Which form of the event this is.
     const VERSION: u32 = 1;
+
+    /// The group this value belongs to; unless implemented, none.
+    fn group(&self) -> Option<GroupId> {
+        None
+    }
+
+    /// What duplicates of this value are told by; unless implemented, the id of each message: no two are duplicates.
+    fn deduplication_id(&self) -> Option<DeduplicationId> {
+        None
+    }
 }
 
 /// Publishes on the broker of the service: an extractor.
@@ -43,12 +75,24 @@ pub trait Event: Serialize {
 ///     Ok(true)
 /// }
 /// ```
+///
+/// What a handler publishes carries on the headers `traceparent`, `tracestate` and `correlation-id` (else the id of the message, which
+/// then is the first of its conversation) of the message being handled, and its id as `causation-id`. What the handler sets itself
+/// stays; where the broker has no room for them they are left out.
 #[derive(Clone, Default)]
 pub struct Bus {
+    line: Arc<Line>,
+    /// What is being handled.
+    handled: Option<Message>,
+}
+
+/// What all buses of one app have in common.
+#[derive(Default)]
+struct Line {
     /// Set once the routes are open: handlers are made ready before.
-    publisher: Arc<OnceLock<Arc<dyn DynPublisher>>>,
+    publisher: OnceLock<Arc<dyn DynPublisher>>,
     /// What the configuration calls topics here, by their names or by how the environment writes these.
-    names: Arc<OnceLock<HashMap<String, String>>>,
+    names: OnceLock<HashMap<String, String>>,
 }
 
 impl Bus {
@@ -61,16 +105,16 @@ impl Bus {
 
     pub(crate) fn connect(&self, publisher: Arc<dyn DynPublisher>) {
         // Connected twice only by somebody who starts one app twice; the first stays.
-        _ = self.publisher.set(publisher);
+        _ = self.line.publisher.set(publisher);
     }
 
     pub(crate) fn rename(&self, names: impl Iterator<Item = (String, String)>) {
-        _ = self.names.set(names.collect());
+        _ = self.line.names.set(names.collect());
     }
 
     /// What the configuration calls this topic.
     fn named(&self, topic: Topic) -> Topic {
-        let Some(names) = self.names.get().filter(|names| !names.is_empty()) else {
+        let Some(names) = self.line.names.get().filter(|names| !names.is_empty()) else {
             return topic;
         };
         let exact = names.get(topic.as_str());
@@ -80,13 +124,23 @@ impl Bus {
         }
     }
 
+    /// The same bus on behalf of this message: what it publishes carries its trace and correlation on. The bus a handler is given is so
+    /// already, but for that of a batch.
+    #[must_use]
+    pub fn following(&self, message: &Message) -> Self {
+        Self {
+            line: Arc::clone(&self.line),
+            handled: Some(message.clone()),
+        }
+    }
+
     /// Publishes an event, as JSON, to its topic; returns once the broker confirmed it, with the id it gave.
     ///
     /// # Errors
     ///
     /// Where the event does not encode, or the broker did not confirm it: it may or may not have been published.
     pub async fn publish<E: Event>(&self, event: &E) -> Result<MessageId, Error> {
-        self.publish_to(E::TOPIC, event).await
+        self.send(E::TOPIC, Outgoing::event(event)?).await
     }
 
     /// Publishes a value, as JSON, to a topic.
@@ -100,11 +154,8 @@ impl Bus {
         value: &T,
     ) -> Result<MessageId, Error> {
         let topic = topic.into();
-        let payload = serde_json::to_vec(value).map_err(|error| Error::Encode {
-            topic: topic.to_string(),
-            source: error.into(),
-        })?;
-        self.send(topic, Message::new(payload)).await
+        let message = encoded(topic.as_str(), value)?;
+        self.send(topic, message).await
     }
 
     /// Publishes a message as it is: payload, headers, group, delay.
@@ -117,28 +168,114 @@ impl Bus {
         topic: impl Into<Topic>,
         message: impl Into<Outgoing>,
     ) -> Result<MessageId, Error> {
-        let topic = self.named(topic.into());
-        let Some(publisher) = self.publisher.get() else {
-            return Err(Error::Start(format!(
-                "nothing can be published to `{topic}` yet: the app has not started; publish from a handler or `on_start`"
-            )));
+        let topic = topic.into();
+        let answers = self.send_batch(&topic, vec![message.into()]).await;
+        answers
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Err(unanswered(&topic)))
+    }
+
+    /// Publishes many messages in as few calls as the broker allows; answers for each, in order. Of a group, where the broker keeps
+    /// groups, none is published after one that was not.
+    ///
+    /// ```
+    /// # use loafer_core::{Bus, Error, Message};
+    /// # async fn example(bus: Bus) -> Result<(), Error> {
+    /// let reminders = (1..=25).map(|number| Message::new(number.to_string()));
+    /// bus.send_all("reminder-wanted", reminders).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Each answer as that of [`publish`](Self::publish).
+    pub async fn send_all<O: Into<Outgoing>>(
+        &self,
+        topic: impl Into<Topic>,
+        messages: impl IntoIterator<Item = O>,
+    ) -> Vec<Result<MessageId, Error>> {
+        let batch = messages.into_iter().map(Into::into).collect();
+        self.send_batch(&topic.into(), batch).await
+    }
+
+    async fn send_batch(
+        &self,
+        topic: &Topic,
+        mut batch: Vec<Outgoing>,
+    ) -> Vec<Result<MessageId, Error>> {
+        let topic = self.named(topic.clone());
+        let Some(publisher) = self.line.publisher.get() else {
+            return batch.iter().map(|_| Err(too_early(&topic))).collect();
         };
-        let answers = publisher.publish(&topic, &[message.into()]).await;
-        answers.into_iter().next().unwrap_or_else(|| {
-            Err(Error::Unreachable {
-                what: "publish",
-                queue: topic.to_string(),
-                cause: "no answer".to_owned(),
-                source: None,
-            })
-        })
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        if let Some(handled) = &self.handled {
+            batch = batch
+                .into_iter()
+                .map(|outgoing| outgoing.carry(handled))
+                .collect();
+        }
+        let mut answers = publisher.publish(&topic, &batch).await;
+        answers.resize_with(batch.len(), || Err(unanswered(&topic)));
+        answers
+    }
+}
+
+impl Outgoing {
+    /// An event, as JSON, in its group and with its deduplication id; to be sent to its topic.
+    ///
+    /// ```
+    /// # use loafer_core::{Bus, Error, Event, Outgoing};
+    /// # async fn example<Paid: Event>(bus: Bus, payments: Vec<Paid>) -> Result<(), Error> {
+    /// let batch = payments.iter().map(Outgoing::event).collect::<Result<Vec<_>, _>>()?;
+    /// let answers = bus.send_all(Paid::TOPIC, batch).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Where the event does not encode.
+    pub fn event<E: Event>(event: &E) -> Result<Self, Error> {
+        let mut outgoing = Self::new(encoded(E::TOPIC, event)?);
+        if let Some(group) = event.group() {
+            outgoing = outgoing.group(group);
+        }
+        outgoing.deduplication_id = event.deduplication_id();
+        Ok(outgoing)
+    }
+}
+
+fn encoded<T: Serialize + ?Sized>(topic: &str, value: &T) -> Result<Message, Error> {
+    let payload = serde_json::to_vec(value).map_err(|error| Error::Encode {
+        topic: topic.to_owned(),
+        source: error.into(),
+    })?;
+    Ok(Message::new(payload))
+}
+
+fn too_early(topic: &Topic) -> Error {
+    Error::Start(format!(
+        "nothing can be published to `{topic}` yet: the app has not started; publish from a handler or `on_start`"
+    ))
+}
+
+fn unanswered(topic: &Topic) -> Error {
+    Error::Unreachable {
+        what: "publish",
+        queue: topic.to_string(),
+        cause: "no answer".to_owned(),
+        source: None,
     }
 }
 
 impl fmt::Debug for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bus")
-            .field("connected", &self.publisher.get().is_some())
+            .field("connected", &self.line.publisher.get().is_some())
             .finish()
     }
 }
@@ -150,8 +287,8 @@ impl FromContext for Bus {
         Ok(app.bus())
     }
 
-    fn from_context(needs: &Self, _: &Context<'_>) -> Result<Self, Rejection> {
-        Ok(needs.clone())
+    fn from_context(needs: &Self, context: &Context<'_>) -> Result<Self, Rejection> {
+        Ok(needs.following(context.message()))
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `batch` | several messages as one argument, and what is said of each |
 //! | `handler` | handlers made ready, the places their calls run in, layers |
 //! | `provider`, `publisher`, `broker` | the contracts of a broker crate |
+//! | `bus`, `outgoing`, `carried` | how a handler publishes, and what goes along |
 //! | `policy` | options and policy of a route |
 //! | `select` | which messages of a route a handler takes |
 //! | `config` | `loafer.toml` and the environment |
@@ -22,6 +23,7 @@ mod app;
 mod batch;
 mod broker;
 mod bus;
+mod carried;
 mod clock;
 mod config;
 mod dynamic;
@@ -36,6 +38,7 @@ mod manager;
 pub mod memory;
 mod message;
 mod outcome;
+mod outgoing;
 mod policy;
 mod provider;
 mod publisher;
@@ -61,15 +64,16 @@ pub use self::{
     letters::{DeadLetters, Letter, LetterSummary, Listed, Selected, Sent},
     manager::{Ended, Manager, ManagerBuilder, RouteSummary, Running},
     memory::Memory,
-    message::{CORRELATION_ID, Headers, Message, MessageId},
+    message::{CAUSATION_ID, CORRELATION_ID, Headers, Message, MessageId, TRACEPARENT, TRACESTATE},
     outcome::{BoxError, FailureKind, IntoOutcome, Outcome, Verdict},
+    outgoing::{DeduplicationId, GroupId, Outgoing},
     policy::{Backoff, GroupBy, Policy, RouteOptions, Undecodable, Unmatched},
     provider::{
         AboutLetters, Bulk, Capabilities, DeadLetter, DeadLetterQueue, Delivery, Destination,
         Finding, Level, Open, Origin, Progress, Provider, Renewed, Settle, Settled, Settlement,
         Watch,
     },
-    publisher::{Outgoing, Publisher, Topic},
+    publisher::{Publisher, Topic},
     report::Report,
     route::{BrokerKind, Route},
     select::{EVENT_TYPE, Selector},

@@ -1,12 +1,13 @@
 //! Where messages go: the contract of a publisher.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc};
 
-use crate::{Error, Message, MessageId, dynamic::BoxFuture};
+use crate::{Error, MessageId, Outgoing, dynamic::BoxFuture};
 
 /// Publishes messages to one broker.
 pub trait Publisher: Send + Sync + 'static {
-    /// Publishes many messages; pushes one answer a message, in order. `Ok` means that the broker confirmed it.
+    /// Publishes many messages; pushes one answer a message, in order. `Ok` means that the broker confirmed it. The messages of a group
+    /// stay in order where the broker keeps groups: after one that failed none of its group is published.
     ///
     /// # Cancellation
     ///
@@ -50,27 +51,6 @@ impl fmt::Display for Topic {
 impl fmt::Debug for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", &*self.0)
-    }
-}
-
-/// A message on its way out.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// Payload, headers and group. Its id is offered to the broker, which may give another.
-    pub message: Message,
-    /// How long it stays invisible; the broker may limit it (SQS: 15 minutes; SNS: not at all).
-    pub delay: Option<Duration>,
-    /// What the broker tells duplicates by (SQS and SNS FIFO).
-    pub deduplication_id: Option<Arc<str>>,
-}
-
-impl From<Message> for Outgoing {
-    fn from(message: Message) -> Self {
-        Self {
-            message,
-            delay: None,
-            deduplication_id: None,
-        }
     }
 }
 

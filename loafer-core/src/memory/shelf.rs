@@ -2,13 +2,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::Arc,
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use crate::{Message, MessageId, clock::after};
+use crate::{DeduplicationId, Message, MessageId, clock::after};
 
 /// For how long a deduplication id is remembered (SQS FIFO: five minutes).
 const DEDUPLICATED: Duration = Duration::from_secs(300);
@@ -87,7 +86,7 @@ impl Shelf {
     }
 
     /// Whether a message sent with this id is to be left out, since another one came with it; remembers it.
-    pub(super) fn is_duplicate(&mut self, id: &Arc<str>) -> bool {
+    pub(super) fn is_duplicate(&mut self, id: &DeduplicationId) -> bool {
         match self {
             Self::Standard(_) => false,
             Self::Fifo(fifo) => fifo.is_duplicate(id),
@@ -109,7 +108,7 @@ pub(super) struct Fifo {
     round: u64,
     from: u64,
     /// The deduplication ids of the last minutes, and how long they count.
-    seen: HashMap<Arc<str>, Instant>,
+    seen: HashMap<DeduplicationId, Instant>,
 }
 
 impl Fifo {
@@ -159,7 +158,7 @@ impl Fifo {
         }
     }
 
-    fn is_duplicate(&mut self, id: &Arc<str>) -> bool {
+    fn is_duplicate(&mut self, id: &DeduplicationId) -> bool {
         let now = Instant::now();
         self.seen.retain(|_, until| *until > now);
         if self.seen.contains_key(id) {

@@ -9,10 +9,18 @@ use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 use bytes::Bytes;
 
 use self::extensions::Extensions;
+use crate::GroupId;
+
 pub use self::{headers::Headers, id::MessageId};
 
 /// The header that ties a message to the one it answers or follows.
 pub const CORRELATION_ID: &str = "correlation-id";
+/// The header with the id of the message whose handling published this one.
+pub const CAUSATION_ID: &str = "causation-id";
+/// The header with the span that a message belongs to (W3C Trace Context).
+pub const TRACEPARENT: &str = "traceparent";
+/// The header with what tracing systems add to [`TRACEPARENT`] (W3C Trace Context).
+pub const TRACESTATE: &str = "tracestate";
 
 /// One message, as its broker delivered it or as an [`Envelope`](crate::Envelope) opened it.
 ///
@@ -116,8 +124,8 @@ impl Message {
 
     /// The same message in a group: the messages of one group are handled one at a time, in order, where the broker keeps groups.
     #[must_use]
-    pub fn with_group(mut self, group: impl Into<Arc<str>>) -> Self {
-        self.extra_mut().group = Some(group.into());
+    pub fn with_group(mut self, group: impl Into<GroupId>) -> Self {
+        self.extra_mut().group = Some(group.into().into_shared());
         self
     }
 
