@@ -208,14 +208,12 @@ impl Call<'_> {
                 let cause = short(" (sign in again; check the machine's clock)");
                 self.refused(cause, Some(answer))
             }
-            code if server_failed || code.contains("Throttl") || code == "OverLimit" => {
-                Error::Unreachable {
-                    what: self.what,
-                    queue: self.queue.to_owned(),
-                    cause: short(""),
-                    source: Some(Box::new(answer)),
-                }
-            }
+            code if server_failed || is_throttling(code) => Error::Unreachable {
+                what: self.what,
+                queue: self.queue.to_owned(),
+                cause: short(""),
+                source: Some(Box::new(answer)),
+            },
             _ => {
                 let cause = short("");
                 self.refused(cause, Some(answer))
@@ -282,7 +280,8 @@ impl Call<'_> {
         };
         let (what, queue, cause) = (self.what, self.queue.to_owned(), format!("{code}{message}"));
         let source: Option<BoxError> = Some(Box::new(answer));
-        match our_fault {
+        // Too much at once is called a fault of ours, and is over soon.
+        match our_fault && !is_throttling(code) {
             true => Error::Refused {
                 what,
                 queue,
@@ -307,6 +306,10 @@ impl Call<'_> {
     pub(crate) fn unsendable(&self, error: &BuildError) -> Error {
         self.refused(error.to_string(), None)
     }
+}
+
+fn is_throttling(code: &str) -> bool {
+    code.contains("Throttl") || code.ends_with("OverLimit")
 }
 
 /// The same error for the next message of a batch; its source stays with the first.

@@ -1,6 +1,6 @@
 //! A message of Loafer as SQS and SNS take it: body, attributes, size; and how many share a call.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, iter, ops::Range};
 
 use loafer_core::{DeadLetter, Message, Outgoing};
 use serde::Deserialize;
@@ -14,13 +14,18 @@ pub(crate) const ATTRIBUTES: usize = 10;
 pub(crate) const ENTRIES: usize = 10;
 /// How large a message, or all of a call together, can be on SQS (SQS quotas).
 pub(crate) const SQS_BYTES: usize = 1024 * 1024;
-/// The same on SNS (SNS API: `PublishBatch`).
+/// The same on an SNS topic that does not say otherwise (SNS API: `PublishBatch`).
 pub(crate) const SNS_BYTES: usize = 256 * 1024;
+/// The attribute which says that the body only points to the payload, and how large that is (AWS's extended clients for SQS and SNS).
+pub(crate) const PAYLOAD_SIZE: &str = "ExtendedPayloadSize";
 
 /// What is sent, borrowed from the message until the call is made.
 pub(crate) struct Parcel<'m> {
-    pub(crate) body: &'m str,
-    pub(crate) attributes: Vec<(&'m str, Cow<'m, str>)>,
+    pub(crate) body: Cow<'m, str>,
+    /// The headers.
+    pub(crate) headers: Vec<(&'m str, Cow<'m, str>)>,
+    /// The size of the payload, where the body only points to it; in bytes.
+    offloaded: Option<String>,
     /// X-Ray's trace, which has a place of its own on SQS.
     pub(crate) trace: Option<&'m str>,
     pub(crate) group: Option<Cow<'m, str>>,
@@ -41,34 +46,94 @@ impl<'m> Parcel<'m> {
         if body.is_empty() {
             return Err("the payload is empty: SQS and SNS refuse empty messages".to_owned());
         }
-        let attributes: Vec<_> = senders_headers(message).collect();
-        if attributes.len() > ATTRIBUTES {
-            let count = attributes.len();
-            return Err(format!(
-                "{count} headers: SQS and SNS carry {ATTRIBUTES}; move some into the payload"
-            ));
-        }
-        if let Some((name, _)) = attributes.iter().find(|(_, value)| value.is_empty()) {
+        let headers: Vec<_> = senders_headers(message).collect();
+        if let Some((name, _)) = headers.iter().find(|(_, value)| value.is_empty()) {
             return Err(format!(
                 "the header `{name}` is empty: SQS and SNS refuse empty attributes"
             ));
         }
         if fifo && message.group().is_none() {
-            return Err("a FIFO queue or topic needs the message's group: set it with `Message::with_group`".to_owned());
+            return Err("a FIFO queue or topic needs the message's group: set it with `Outgoing::group`, or give the event one with `Event::group`".to_owned());
+        }
+        let group = message.group().map(Cow::Borrowed);
+        if let Some(group) = &group {
+            check_id(group, "group")?;
         }
         let deduplication_id = fifo.then(|| match &outgoing.deduplication_id {
-            Some(id) => Cow::Borrowed(&**id),
+            Some(id) => Cow::Borrowed(id.as_str()),
             None => Cow::Owned(message.id().to_string()),
         });
-        let group = message.group().map(Cow::Borrowed);
-        Ok(Self {
-            body,
-            attributes,
+        if let Some(id) = &deduplication_id {
+            check_id(id, "deduplication id")?;
+        }
+        let mut parcel = Self {
+            body: Cow::Borrowed(body),
+            headers,
+            offloaded: None,
             trace: message.headers().get(TRACE),
             group,
             deduplication_id,
             delay: None,
-        })
+        };
+        parcel.leave_out(&outgoing.optional, |parcel| !parcel.has_too_many());
+        parcel.check_count()?;
+        Ok(parcel)
+    }
+
+    fn has_too_many(&self) -> bool {
+        self.attributes().count() > ATTRIBUTES
+    }
+
+    fn check_count(&self) -> Result<(), String> {
+        if !self.has_too_many() {
+            return Ok(());
+        }
+        let (count, most) = (
+            self.headers.len(),
+            match self.offloaded {
+                Some(_) => format!("{}, where the payload is on S3", ATTRIBUTES - 1),
+                None => ATTRIBUTES.to_string(),
+            },
+        );
+        Err(format!(
+            "{count} headers: SQS and SNS carry {most}; move some into the payload"
+        ))
+    }
+
+    /// Leaves out optional headers, from the last on, until it fits.
+    pub(crate) fn leave_out(&mut self, optional: &[&str], fits: impl Fn(&Self) -> bool) {
+        for name in optional.iter().rev() {
+            if fits(self) {
+                return;
+            }
+            self.headers.retain(|(header, _)| header != name);
+        }
+    }
+
+    /// Puts in place of its payload, of this many bytes, what points to it.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no attribute left to say so.
+    pub(crate) fn offload(&mut self, pointer: String, optional: &[&str]) -> Result<(), String> {
+        self.offloaded = Some(self.body.len().to_string());
+        self.body = Cow::Owned(pointer);
+        self.leave_out(optional, |parcel| !parcel.has_too_many());
+        self.check_count()
+    }
+
+    /// Name, type and value of each attribute.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &'static str, &str)> {
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, "String", &**value));
+        let size = self.offloaded.as_deref();
+        headers.chain(
+            iter::once(size)
+                .flatten()
+                .map(|size| (PAYLOAD_SIZE, "Number", size)),
+        )
     }
 
     /// The dead letter of a message, within the limits of SQS: at most ten attributes, the others folded into the
@@ -106,8 +171,9 @@ impl<'m> Parcel<'m> {
         let deduplication_id = fifo.then(|| Cow::Owned(message.id().to_string()));
         let trace = message.headers().get(TRACE);
         let mut parcel = Self {
-            body: body(message).ok()?,
-            attributes,
+            body: Cow::Borrowed(body(message).ok()?),
+            headers: attributes,
+            offloaded: None,
             trace,
             group,
             deduplication_id,
@@ -118,7 +184,7 @@ impl<'m> Parcel<'m> {
                 reason: None,
                 ..envelope.clone()
             };
-            if let Some((_, value)) = parcel.attributes.last_mut() {
+            if let Some((_, value)) = parcel.headers.last_mut() {
                 *value = Cow::Owned(header(&silent, &others));
             }
         }
@@ -128,11 +194,26 @@ impl<'m> Parcel<'m> {
     /// The size by which SQS and SNS measure: body, and name, type and value of each attribute.
     pub(crate) fn bytes(&self) -> usize {
         let attributes = self
-            .attributes
-            .iter()
-            .map(|(name, value)| name.len() + "String".len() + value.len());
+            .attributes()
+            .map(|(name, kind, value)| name.len() + kind.len() + value.len());
         self.body.len() + attributes.sum::<usize>()
     }
+}
+
+/// Whether SQS and SNS take this as a group or deduplication id: 1 to 128 letters, digits and punctuation marks (SQS API:
+/// `SendMessage`, `MessageGroupId` and `MessageDeduplicationId`; SNS API: `Publish`).
+fn check_id(id: &str, what: &str) -> Result<(), String> {
+    let cause = match id.len() {
+        0 => "is empty".to_owned(),
+        length @ 129.. => format!("has {length} bytes"),
+        _ if !id.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            "has a blank or a letter that is not ASCII".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(format!(
+        "the message's {what} {cause}: SQS and SNS take 1 to 128 letters, digits and punctuation marks of ASCII; use a hash of it, say"
+    ))
 }
 
 fn body(message: &Message) -> Result<&str, String> {

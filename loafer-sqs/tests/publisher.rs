@@ -127,10 +127,7 @@ async fn large_messages_are_parted_into_calls_on_elasticmq() {
 async fn each_message_has_its_own_answer() {
     let server = server!("LOAFER_TEST_FAUXQS", "each_message_has_its_own_answer");
     let queue = server.queue("answers", Some(Duration::from_secs(30))).await;
-    let delayed = |delay| Outgoing {
-        delay: Some(Duration::from_secs(delay)),
-        ..Message::new("x").into()
-    };
+    let delayed = |delay| Outgoing::new(Message::new("x")).delay(Duration::from_secs(delay));
     let batch = [
         Message::new("").into(),
         delayed(901),

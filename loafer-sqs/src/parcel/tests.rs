@@ -31,17 +31,17 @@ fn dead(message: &Message) -> Parcel<'_> {
 fn nine_headers_stand_beside_the_envelope() {
     let message = with_headers(9, "{}".into());
     let parcel = dead(&message);
-    assert_eq!(parcel.attributes.len(), 10);
-    assert_eq!(folded(&parcel.attributes[9].1), None);
+    assert_eq!(parcel.headers.len(), 10);
+    assert_eq!(folded(&parcel.headers[9].1), None);
 }
 
 #[test]
 fn ten_headers_fold_into_the_envelope_and_come_out_again() {
     let message = with_headers(10, "{}".into()).with_header(TRACE, "Root=1");
     let parcel = dead(&message);
-    assert_eq!(parcel.attributes.len(), 1);
+    assert_eq!(parcel.headers.len(), 1);
     assert_eq!(parcel.trace, Some("Root=1"));
-    let header = &parcel.attributes[0].1;
+    let header = &parcel.headers[0].1;
     assert_eq!(folded(header).unwrap().len(), 10);
     let read =
         DeadLetter::of(&Message::new("").with_header(DeadLetter::HEADER, header.as_ref())).unwrap();
@@ -52,8 +52,8 @@ fn ten_headers_fold_into_the_envelope_and_come_out_again() {
 fn an_older_envelope_is_replaced_and_not_counted() {
     let message = with_headers(9, "{}".into()).with_header(DeadLetter::HEADER, "old");
     let parcel = dead(&message);
-    assert_eq!(parcel.attributes.len(), 10);
-    assert!(parcel.attributes[9].1.starts_with('{'));
+    assert_eq!(parcel.headers.len(), 10);
+    assert!(parcel.headers[9].1.starts_with('{'));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn the_reason_goes_where_it_makes_the_message_too_large() {
     let message = Message::new("x".repeat(SQS_BYTES - spare));
     let parcel = dead(&message);
     assert!(parcel.bytes() <= SQS_BYTES);
-    assert!(!parcel.attributes[0].1.contains("reason"));
+    assert!(!parcel.headers[0].1.contains("reason"));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn what_sqs_cannot_carry_is_said() {
     assert!(error(Message::new(vec![0xFF]), false).contains("UTF-8"));
     assert!(error(with_headers(11, "{}".into()), false).contains("11 headers"));
     assert!(error(Message::new("{}").with_header("h", ""), false).contains("`h`"));
-    assert!(error(Message::new("{}"), true).contains("with_group"));
+    assert!(error(Message::new("{}"), true).contains("Outgoing::group"));
     assert_eq!(
         error(
             with_headers(10, "{}".into()).with_header("SequenceNumber", "1"),

@@ -1,9 +1,11 @@
-//! Many messages in few calls, with an answer for each.
+//! Many messages in few calls, with an answer for each; what a call leaves out is tried again alone.
 
-use std::{future::Future, ops::Range, pin::Pin};
+use std::{collections::HashSet, future::Future, pin::Pin, time::Duration};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::{StreamExt, stream};
 use loafer_core::{Error, MessageId};
+use tokio::time::sleep;
 
 use crate::{
     error::Call,
@@ -12,47 +14,125 @@ use crate::{
 
 /// How many calls of one publication are in flight at once.
 const AT_ONCE: usize = 8;
+/// How often a message is tried again which failed inside a call that did not.
+const AGAIN: usize = 4;
+/// The pause before the first of these, doubled from one to the next, with as much again by chance.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What became of each message, in order.
 pub(super) type Answers = Vec<Result<MessageId, Error>>;
 
-/// One call, not yet made.
-pub(super) type Sending<'c> = Pin<Box<dyn Future<Output = Answers> + Send + 'c>>;
+/// What a call said of each of its entries.
+pub(super) type Said = Vec<Result<MessageId, Fault>>;
 
-/// Makes the calls that `sending` prepares for ten parcels and `limit` bytes each: several at once, or on FIFO
-/// (`ordered`) one after the other, with none after one that failed.
+/// One call, not yet made.
+pub(super) type Sending<'c> = Pin<Box<dyn Future<Output = Said> + Send + 'c>>;
+
+/// Why an entry was not sent.
+pub(super) struct Fault {
+    pub(super) error: Error,
+    /// Whether it is worth another try: the call was answered, and this entry failed by no fault of ours. A call that failed as a whole
+    /// was tried again by the SDK.
+    pub(super) again: bool,
+}
+
+impl Fault {
+    /// For good.
+    pub(super) fn last(error: Error) -> Self {
+        Self {
+            error,
+            again: false,
+        }
+    }
+
+    /// Of one entry inside an answered call.
+    pub(super) fn of_entry(error: Error) -> Self {
+        let again = matches!(error, Error::Unreachable { .. });
+        Self { error, again }
+    }
+}
+
+/// Sends parcels in calls of ten and `limit` bytes, which `sending` prepares, several at once.
+///
+/// On FIFO (`ordered`) a call has one message of a group: SQS takes or leaves each entry for itself, so that a later one of the group could
+/// overtake one that failed. The next goes once the one before it is in; after one that failed for good none of its group is sent.
 pub(super) async fn in_calls<'c>(
     parcels: &'c [Parcel<'_>],
     limit: usize,
     ordered: bool,
     call: Call<'_>,
-    sending: impl Fn(Range<usize>) -> Sending<'c>,
+    sending: impl Fn(Vec<&'c Parcel<'c>>) -> Sending<'c>,
 ) -> Answers {
-    let sizes: Vec<_> = parcels.iter().map(Parcel::bytes).collect();
-    let calls: Vec<_> = parcel::calls(&sizes, limit)
-        .into_iter()
-        .map(sending)
-        .collect();
-    let mut answers = Vec::with_capacity(parcels.len());
-    let mut sent = stream::iter(calls).buffered(if ordered { 1 } else { AT_ONCE });
-    while let Some(some) = sent.next().await {
-        let stop = ordered && some.iter().any(Result::is_err);
-        answers.extend(some);
-        if stop {
-            break;
+    let mut answers: Vec<_> = parcels.iter().map(|_| None).collect();
+    let mut pending: Vec<_> = (0..parcels.len()).collect();
+    let mut tries = vec![0; parcels.len()];
+    let pauses: Vec<_> = pauses().collect();
+    while !pending.is_empty() {
+        let mut groups = HashSet::new();
+        let wave: Vec<_> = pending
+            .iter()
+            .copied()
+            .filter(|place| !ordered || groups.insert(parcels[*place].group.as_deref()))
+            .collect();
+        let sizes: Vec<_> = wave.iter().map(|place| parcels[*place].bytes()).collect();
+        let calls = parcel::calls(&sizes, limit).into_iter().map(|some| {
+            let places = wave[some].to_vec();
+            let sending = sending(places.iter().map(|place| &parcels[*place]).collect());
+            async move { (places, sending.await) }
+        });
+        // Collected first: the compiler can't tell that a lazy one is `Send`.
+        let calls: Vec<_> = calls.collect();
+        let mut sent = stream::iter(calls).buffer_unordered(AT_ONCE);
+
+        let (mut pause, mut over) = (None, HashSet::new());
+        while let Some((places, said)) = sent.next().await {
+            for (place, said) in places.into_iter().zip(said) {
+                match said {
+                    Ok(id) => answers[place] = Some(Ok(id)),
+                    Err(fault) if fault.again && tries[place] < pauses.len() => {
+                        pause = pause.max(Some(pauses[tries[place]]));
+                        tries[place] += 1;
+                    }
+                    Err(fault) => {
+                        over.insert(parcels[place].group.as_deref());
+                        answers[place] = Some(Err(fault.error));
+                    }
+                }
+            }
+        }
+        drop(sent);
+        pending.retain(|place| answers[*place].is_none());
+        for place in pending.iter().copied().filter(|_| ordered) {
+            if over.contains(&parcels[place].group.as_deref()) {
+                answers[place] = Some(Err(unsent(call)));
+            }
+        }
+        pending.retain(|place| answers[*place].is_none());
+        if let Some(pause) = pause {
+            sleep(pause).await;
         }
     }
-    let unsent = |_| {
-        let cause = "not sent, since one before it was not".to_owned();
-        Err(Error::Unreachable {
-            what: call.what,
-            queue: call.queue.to_owned(),
-            cause,
-            source: None,
-        })
-    };
-    answers.extend((answers.len()..parcels.len()).map(unsent));
-    answers
+    let answered = answers.into_iter();
+    answered
+        .map(|answer| answer.unwrap_or_else(|| Err(call.unanswered())))
+        .collect()
+}
+
+fn unsent(call: Call<'_>) -> Error {
+    Error::Unreachable {
+        what: call.what,
+        queue: call.queue.to_owned(),
+        cause: "not sent, since one before it in its group was not".to_owned(),
+        source: None,
+    }
+}
+
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(PAUSE)
+        .with_max_times(AGAIN)
+        .with_jitter()
+        .build()
 }
 
 /// The answers of one call, from its entries' ids and outcomes; what it leaves out has failed.
@@ -60,7 +140,7 @@ pub(super) fn by_entry<'i>(
     entries: usize,
     outcomes: impl Iterator<Item = (&'i str, Result<MessageId, Error>)>,
     call: Call<'_>,
-) -> Answers {
+) -> Said {
     let mut answers: Vec<_> = (0..entries).map(|_| None).collect();
     for (id, outcome) in outcomes {
         if let Some(answer) = id
@@ -68,11 +148,11 @@ pub(super) fn by_entry<'i>(
             .ok()
             .and_then(|place: usize| answers.get_mut(place))
         {
-            *answer = Some(outcome);
+            *answer = Some(outcome.map_err(Fault::of_entry));
         }
     }
     answers
         .into_iter()
-        .map(|answer| answer.unwrap_or_else(|| Err(call.unanswered())))
+        .map(|answer| answer.unwrap_or_else(|| Err(Fault::of_entry(call.unanswered()))))
         .collect()
 }

@@ -17,7 +17,7 @@ pub(crate) use self::queue::send;
 use crate::{
     config::{Clients, Shared},
     error::{Call, Place, again},
-    parcel::{Parcel, SNS_BYTES, SQS_BYTES},
+    parcel::{Parcel, SQS_BYTES},
     queue::{is_fifo, url},
     seconds,
 };
@@ -52,6 +52,8 @@ enum Target {
         client: aws_sdk_sns::Client,
         place: Arc<Place>,
         arn: Arc<str>,
+        /// How large a message can be there.
+        limit: usize,
     },
 }
 
@@ -94,7 +96,13 @@ async fn find(topic: &str, clients: &Clients) -> Result<Target, Error> {
         None => {
             let (client, place) = (clients.sns.clone(), Arc::clone(&clients.sns_place));
             let arn = topic::arn(&client, topic, publishing(topic, &place)).await?;
-            Ok(Target::Topic { client, place, arn })
+            let limit = topic::limit(&client, &arn).await;
+            Ok(Target::Topic {
+                client,
+                place,
+                arn,
+                limit,
+            })
         }
     }
 }
@@ -119,7 +127,7 @@ impl Target {
     fn parcel<'m>(&self, outgoing: &'m Outgoing) -> Result<Parcel<'m>, String> {
         let (name, limit) = match self {
             Self::Queue { url, .. } => (url, SQS_BYTES),
-            Self::Topic { arn, .. } => (arn, SNS_BYTES),
+            Self::Topic { arn, limit, .. } => (arn, *limit),
         };
         let fifo = is_fifo(name);
         let mut parcel = Parcel::of(outgoing, fifo)?;
@@ -136,6 +144,7 @@ impl Target {
             }
             (Some(delay), _) => Some(seconds::up(delay) as i32),
         };
+        parcel.leave_out(&outgoing.optional, |parcel| parcel.bytes() <= limit);
         let bytes = parcel.bytes();
         if bytes > limit {
             return Err(format!(
@@ -148,7 +157,9 @@ impl Target {
     async fn send(&self, parcels: &[Parcel<'_>], call: Call<'_>) -> Vec<Result<MessageId, Error>> {
         match self {
             Self::Queue { client, url, .. } => send(client, url, parcels, call).await,
-            Self::Topic { client, arn, .. } => topic::publish(client, arn, parcels, call).await,
+            Self::Topic {
+                client, arn, limit, ..
+            } => topic::publish(client, arn, *limit, parcels, call).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Sending to a queue.
 
-use std::{collections::HashMap, ops::Range};
+use std::collections::HashMap;
 
 use aws_sdk_sqs::{
     Client,
@@ -12,7 +12,7 @@ use aws_sdk_sqs::{
 };
 use loafer_core::MessageId;
 
-use super::calls::{Answers, Sending, by_entry, in_calls};
+use super::calls::{Answers, Fault, Said, Sending, by_entry, in_calls};
 use crate::{
     error::Call,
     parcel::{Parcel, SQS_BYTES},
@@ -26,13 +26,11 @@ pub(crate) async fn send(
     parcels: &[Parcel<'_>],
     call: Call<'_>,
 ) -> Answers {
-    let sending = |some: Range<usize>| -> Sending<'_> {
-        Box::pin(send_ten(client, url, &parcels[some], call))
-    };
+    let sending = |some| -> Sending<'_> { Box::pin(send_ten(client, url, some, call)) };
     in_calls(parcels, SQS_BYTES, is_fifo(url), call, sending).await
 }
 
-async fn send_ten(client: &Client, url: &str, parcels: &[Parcel<'_>], call: Call<'_>) -> Answers {
+async fn send_ten(client: &Client, url: &str, parcels: Vec<&Parcel<'_>>, call: Call<'_>) -> Said {
     let entries = parcels
         .iter()
         .enumerate()
@@ -41,10 +39,8 @@ async fn send_ten(client: &Client, url: &str, parcels: &[Parcel<'_>], call: Call
     let entries = match entries {
         Ok(entries) => entries,
         Err(error) => {
-            return parcels
-                .iter()
-                .map(|_| Err(call.unsendable(&error)))
-                .collect();
+            let fault = |_| Err(Fault::last(call.unsendable(&error)));
+            return parcels.iter().map(fault).collect();
         }
     };
     let batch = client
@@ -65,25 +61,24 @@ async fn send_ten(client: &Client, url: &str, parcels: &[Parcel<'_>], call: Call
             });
             by_entry(parcels.len(), sent.chain(failed), call)
         }
-        Err(error) => parcels.iter().map(|_| Err(call.failed(&error))).collect(),
+        Err(error) => {
+            let fault = |_| Err(Fault::last(call.failed(&error)));
+            parcels.iter().map(fault).collect()
+        }
     }
 }
 
 fn entry(id: usize, parcel: &Parcel<'_>) -> Result<Entry, BuildError> {
-    let text = |value: &str| {
-        MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(value)
-            .build()
-    };
-    let attributes = parcel
-        .attributes
-        .iter()
-        .map(|(name, value)| Ok(((*name).to_owned(), text(value)?)));
+    let attributes = parcel.attributes().map(|(name, kind, value)| {
+        let value = MessageAttributeValue::builder()
+            .data_type(kind)
+            .string_value(value);
+        Ok((name.to_owned(), value.build()?))
+    });
     let attributes = attributes.collect::<Result<HashMap<_, _>, BuildError>>()?;
     let mut entry = Entry::builder()
         .id(id.to_string())
-        .message_body(parcel.body)
+        .message_body(&*parcel.body)
         .set_message_attributes((!attributes.is_empty()).then_some(attributes))
         .set_message_group_id(parcel.group.as_deref().map(str::to_owned))
         .set_message_deduplication_id(parcel.deduplication_id.as_deref().map(str::to_owned))

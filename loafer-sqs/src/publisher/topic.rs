@@ -1,6 +1,6 @@
 //! Publishing to an SNS topic.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use aws_sdk_sns::{
     Client,
@@ -9,7 +9,7 @@ use aws_sdk_sns::{
 };
 use loafer_core::{Error, MessageId};
 
-use super::calls::{Answers, Sending, by_entry, in_calls};
+use super::calls::{Answers, Fault, Said, Sending, by_entry, in_calls};
 use crate::{
     error::Call,
     parcel::{Parcel, SNS_BYTES},
@@ -53,25 +53,35 @@ fn unknown(topic: &str, call: Call<'_>) -> Error {
     call.refused(cause, None)
 }
 
-/// Publishes parcels to a topic; answers for each, in order.
+/// How large a message can be on a topic, and all of a call together: its attribute `MaximumMessageSize`, 1 KiB to 1 MiB (SNS API:
+/// `SetTopicAttributes`, `PublishBatch`); the default of 256 KiB where it can't be read.
+pub(super) async fn limit(client: &Client, arn: &str) -> usize {
+    let asked = client.get_topic_attributes().topic_arn(arn);
+    let told = Box::pin(asked.send()).await.ok();
+    let limit = told
+        .as_ref()
+        .and_then(|told| told.attributes()?.get("MaximumMessageSize")?.parse().ok());
+    limit.unwrap_or(SNS_BYTES)
+}
+
+/// Publishes parcels to a topic, `limit` bytes a call; answers for each, in order.
 pub(super) async fn publish(
     client: &Client,
     arn: &str,
+    limit: usize,
     parcels: &[Parcel<'_>],
     call: Call<'_>,
 ) -> Answers {
-    let sending = |some: Range<usize>| -> Sending<'_> {
-        Box::pin(publish_ten(client, arn, &parcels[some], call))
-    };
-    in_calls(parcels, SNS_BYTES, is_fifo(arn), call, sending).await
+    let sending = |some| -> Sending<'_> { Box::pin(publish_ten(client, arn, some, call)) };
+    in_calls(parcels, limit, is_fifo(arn), call, sending).await
 }
 
 async fn publish_ten(
     client: &Client,
     arn: &str,
-    parcels: &[Parcel<'_>],
+    parcels: Vec<&Parcel<'_>>,
     call: Call<'_>,
-) -> Answers {
+) -> Said {
     let entries = parcels
         .iter()
         .enumerate()
@@ -80,10 +90,8 @@ async fn publish_ten(
     let entries = match entries {
         Ok(entries) => entries,
         Err(error) => {
-            return parcels
-                .iter()
-                .map(|_| Err(call.unsendable(&error)))
-                .collect();
+            let fault = |_| Err(Fault::last(call.unsendable(&error)));
+            return parcels.iter().map(fault).collect();
         }
     };
     let batch = client
@@ -110,27 +118,27 @@ async fn publish_ten(
                 .is_some_and(|error| error.is_not_found_exception()) =>
         {
             let topic = arn.rsplit(':').next().unwrap_or(arn);
-            parcels.iter().map(|_| Err(unknown(topic, call))).collect()
+            let fault = |_| Err(Fault::last(unknown(topic, call)));
+            parcels.iter().map(fault).collect()
         }
-        Err(error) => parcels.iter().map(|_| Err(call.failed(&error))).collect(),
+        Err(error) => {
+            let fault = |_| Err(Fault::last(call.failed(&error)));
+            parcels.iter().map(fault).collect()
+        }
     }
 }
 
 fn entry(id: usize, parcel: &Parcel<'_>) -> Result<Entry, BuildError> {
-    let text = |value: &str| {
-        MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(value)
-            .build()
-    };
-    let attributes = parcel
-        .attributes
-        .iter()
-        .map(|(name, value)| Ok(((*name).to_owned(), text(value)?)));
+    let attributes = parcel.attributes().map(|(name, kind, value)| {
+        let value = MessageAttributeValue::builder()
+            .data_type(kind)
+            .string_value(value);
+        Ok((name.to_owned(), value.build()?))
+    });
     let attributes = attributes.collect::<Result<HashMap<_, _>, BuildError>>()?;
     Entry::builder()
         .id(id.to_string())
-        .message(parcel.body)
+        .message(&*parcel.body)
         .set_message_attributes((!attributes.is_empty()).then_some(attributes))
         .set_message_group_id(parcel.group.as_deref().map(str::to_owned))
         .set_message_deduplication_id(parcel.deduplication_id.as_deref().map(str::to_owned))

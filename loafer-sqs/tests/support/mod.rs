@@ -6,6 +6,8 @@
     reason = "each test binary uses a part of it"
 )]
 
+pub mod fake;
+
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{

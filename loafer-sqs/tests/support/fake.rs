@@ -1,0 +1,175 @@
+//! A server that takes and refuses messages as a test says.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use axum::{Router, extract::State as Shared, http::HeaderMap, routing::post};
+use loafer_sqs::Sqs;
+use serde_json::{Value, json};
+
+/// SQS and SNS, as far as publishing goes.
+pub struct Fake {
+    pub endpoint: String,
+    state: Arc<Mutex<State>>,
+}
+
+/// What it was told, and what it was sent.
+#[derive(Default)]
+pub struct State {
+    /// How often a body fails before it is taken.
+    pub failing: HashMap<String, usize>,
+    /// Whether that is called a fault of the sender.
+    pub sender_fault: bool,
+    /// The attribute `MaximumMessageSize` of every topic.
+    pub topic_limit: Option<usize>,
+    /// The bodies of each call.
+    pub calls: Vec<Vec<String>>,
+    /// What was taken, in order: body, and what was sent along.
+    pub taken: Vec<(String, HashMap<String, String>)>,
+}
+
+impl State {
+    /// What was taken, by its body.
+    pub fn bodies(&self) -> Vec<&str> {
+        self.taken.iter().map(|(body, _)| body.as_str()).collect()
+    }
+
+    /// Takes or refuses the entries of a call.
+    fn take(&mut self, entries: Vec<(String, HashMap<String, String>)>) -> Vec<bool> {
+        self.calls
+            .push(entries.iter().map(|(body, _)| body.clone()).collect());
+        let taken = entries.into_iter().map(|(body, fields)| {
+            match self.failing.get_mut(&body).filter(|left| **left > 0) {
+                Some(left) => {
+                    *left -= 1;
+                    false
+                }
+                None => {
+                    self.taken.push((body, fields));
+                    true
+                }
+            }
+        });
+        taken.collect()
+    }
+}
+
+impl Fake {
+    pub async fn start(state: State) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(state));
+        let app = Router::new()
+            .route("/", post(answer))
+            .with_state(Arc::clone(&state));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { endpoint, state }
+    }
+
+    pub fn sqs(&self) -> Sqs {
+        Sqs::with_config(super::config(&self.endpoint))
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+async fn answer(
+    Shared(state): Shared<Arc<Mutex<State>>>,
+    headers: HeaderMap,
+    body: String,
+) -> String {
+    let mut state = state.lock().unwrap();
+    let target = headers.get("x-amz-target");
+    match target.map(|target| target.to_str().unwrap()) {
+        Some("AmazonSQS.GetQueueUrl") => {
+            let asked: Value = serde_json::from_str(&body).unwrap();
+            let name = asked["QueueName"].as_str().unwrap();
+            json!({ "QueueUrl": format!("http://queues/0/{name}") }).to_string()
+        }
+        Some("AmazonSQS.SendMessageBatch") => send_batch(&mut state, &body),
+        Some(other) => panic!("{other}"),
+        None => sns(&mut state, &body),
+    }
+}
+
+fn send_batch(state: &mut State, body: &str) -> String {
+    let asked: Value = serde_json::from_str(body).unwrap();
+    let entries = asked["Entries"].as_array().unwrap();
+    let taken = state.take(
+        entries
+            .iter()
+            .map(|entry| {
+                let fields = entry
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+                (
+                    entry["MessageBody"].as_str().unwrap().to_owned(),
+                    fields.collect(),
+                )
+            })
+            .collect(),
+    );
+    let (mut successful, mut failed) = (Vec::new(), Vec::new());
+    for (entry, taken) in entries.iter().zip(taken) {
+        match taken {
+            true => successful.push(json!({ "Id": entry["Id"], "MessageId": entry["MessageBody"], "MD5OfMessageBody": "" })),
+            false => failed.push(json!({
+                "Id": entry["Id"], "SenderFault": state.sender_fault, "Code": "InternalError", "Message": "try later",
+            })),
+        }
+    }
+    json!({ "Successful": successful, "Failed": failed }).to_string()
+}
+
+/// SNS asks in forms and is answered in XML.
+fn sns(state: &mut State, body: &str) -> String {
+    let form: HashMap<String, String> = form_urlencoded::parse(body.as_bytes())
+        .into_owned()
+        .collect();
+    let answer = match &*form["Action"] {
+        "GetTopicAttributes" => state.topic_limit.map_or_else(String::new, |limit| {
+            format!("<Attributes><entry><key>MaximumMessageSize</key><value>{limit}</value></entry></Attributes>")
+        }),
+        "PublishBatch" => publish_batch(state, &form),
+        other => panic!("{other}"),
+    };
+    let action = &form["Action"];
+    format!(
+        r#"<{action}Response xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><{action}Result>{answer}</{action}Result></{action}Response>"#
+    )
+}
+
+fn publish_batch(state: &mut State, form: &HashMap<String, String>) -> String {
+    let entry = |place: usize| format!("PublishBatchRequestEntries.member.{place}.");
+    let entries: Vec<_> = (1..)
+        .map_while(|place| {
+            let body = form.get(&format!("{}Message", entry(place)))?.clone();
+            let fields = form.iter().filter_map(|(name, value)| {
+                Some((name.strip_prefix(&entry(place))?.to_owned(), value.clone()))
+            });
+            Some((body, fields.collect()))
+        })
+        .collect();
+    let (mut successful, mut failed) = (String::new(), String::new());
+    for (place, taken) in state.take(entries).into_iter().enumerate() {
+        match taken {
+            true => {
+                successful +=
+                    &format!("<member><Id>{place}</Id><MessageId>{place}</MessageId></member>")
+            }
+            false => {
+                let fault = state.sender_fault;
+                failed += &format!(
+                    "<member><Id>{place}</Id><Code>InternalError</Code><SenderFault>{fault}</SenderFault></member>"
+                );
+            }
+        }
+    }
+    format!("<Successful>{successful}</Successful><Failed>{failed}</Failed>")
+}
