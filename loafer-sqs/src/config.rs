@@ -8,7 +8,12 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use loafer_core::{Broker, DeadLetterQueue, Error, Source};
 use tokio::{sync::OnceCell, time::timeout};
 
-use crate::{SqsDeadLetters, SqsProvider, SqsPublisher, error::Place, seconds};
+use crate::{
+    SqsDeadLetters, SqsProvider, SqsPublisher,
+    error::Place,
+    payloads::{S3Payloads, Store},
+    seconds,
+};
 
 /// How long one attempt of a call may take which does not poll.
 pub(crate) const ATTEMPT: Duration = Duration::from_secs(5);
@@ -39,6 +44,8 @@ pub struct Sqs {
 pub(crate) struct Shared {
     /// What the user gave; none: the SDK's own sources.
     given: Option<SdkConfig>,
+    /// Where large payloads are kept; none: nowhere.
+    payloads: Option<S3Payloads>,
     /// Made at the first call, once.
     clients: OnceCell<Clients>,
 }
@@ -52,6 +59,8 @@ pub(crate) struct Clients {
     pub(crate) sqs: aws_sdk_sqs::Client,
     /// For topics.
     pub(crate) sns: aws_sdk_sns::Client,
+    /// For large payloads.
+    pub(crate) payloads: Option<Store>,
     /// Where those of SQS look, for messages.
     pub(crate) place: Arc<Place>,
     /// Where that of SNS looks.
@@ -77,6 +86,19 @@ impl Sqs {
         Self {
             shared: Arc::new(Shared {
                 given: Some(config),
+                ..Shared::default()
+            }),
+        }
+    }
+
+    /// The same, with payloads that are too large for a message on S3.
+    #[cfg(feature = "s3")]
+    #[must_use]
+    pub fn with_large_payloads(self, payloads: S3Payloads) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                given: self.shared.given.clone(),
+                payloads: Some(payloads),
                 clients: OnceCell::new(),
             }),
         }
@@ -140,17 +162,18 @@ impl Shared {
                         .map_err(|_| no_region(queue))?,
                 };
                 let region = config.region().ok_or_else(|| no_region(queue))?;
-                Ok(Clients::new(&config, region))
+                Ok(Clients::new(&config, region, self.payloads.as_ref()))
             })
             .await
     }
 }
 
 impl Clients {
-    fn new(config: &SdkConfig, region: &Region) -> Self {
+    fn new(config: &SdkConfig, region: &Region, payloads: Option<&S3Payloads>) -> Self {
         let place = |service| Arc::new(Place::new(service, region.as_ref(), config.endpoint_url()));
         let timeouts = timeouts(config.timeout_config());
         let http = config.http_client().unwrap_or_else(https);
+        let payloads = payloads.map(|payloads| Store::new(payloads, config, region, http.clone()));
         let sqs = aws_sdk_sqs::config::Builder::from(config).http_client(http.clone());
         let receive = sqs.clone().retry_config(RetryConfig::disabled()).build();
         let sqs = sqs.timeout_config(timeouts.clone()).build();
@@ -162,6 +185,7 @@ impl Clients {
             receive: aws_sdk_sqs::Client::from_conf(receive),
             sqs: aws_sdk_sqs::Client::from_conf(sqs),
             sns: aws_sdk_sns::Client::from_conf(sns),
+            payloads,
             place: place("sqs"),
             sns_place: place("sns"),
         }
@@ -180,6 +204,7 @@ impl Clients {
             receive: elsewhere(&self.receive),
             sqs: elsewhere(&self.sqs),
             sns: self.sns.clone(),
+            payloads: self.payloads.clone(),
             place: Arc::new(self.place.in_region(region)),
             sns_place: Arc::clone(&self.sns_place),
         }

@@ -96,6 +96,12 @@ impl Place {
         format!(" --region {}{}", self.region, endpoint.unwrap_or_default())
     }
 
+    /// Whether the endpoint is not the region's own.
+    #[cfg(feature = "s3")]
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
     /// Where calls go.
     fn endpoint(&self) -> String {
         self.endpoint
@@ -300,6 +306,16 @@ impl Call<'_> {
     /// The answer was a success and said nothing of this entry.
     pub(crate) fn unanswered(&self) -> Error {
         self.unreachable("the answer leaves an entry out")
+    }
+
+    /// Nothing of a group goes after one of it that did not.
+    pub(crate) fn unsent(&self) -> Error {
+        Error::Unreachable {
+            what: self.what,
+            queue: self.queue.to_owned(),
+            cause: "not sent, since one before it in its group was not".to_owned(),
+            source: None,
+        }
     }
 
     /// A request could not be made.

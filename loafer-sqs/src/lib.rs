@@ -11,6 +11,7 @@
 //! | `publisher` | [`SqsPublisher`]: SNS topics, and queues as `sqs:NAME` |
 //! | `message` | an SDK message as a message of Loafer |
 //! | `parcel` | a message of Loafer as SQS and SNS take it: attributes, sizes, batches |
+//! | `payloads` | payloads too large for a message, on S3 |
 //! | `sns` | [`Sns`], the translator |
 //! | `topic` | the SNS topic that feeds a queue: seen, made, subscribed |
 //! | `check` | what the command `check` says of a queue |
@@ -28,6 +29,7 @@ mod error;
 mod letters;
 mod message;
 mod parcel;
+mod payloads;
 mod provider;
 mod publisher;
 mod queue;
@@ -37,6 +39,9 @@ mod sns;
 mod topic;
 
 pub use aws_config;
+
+#[cfg(feature = "s3")]
+pub use self::payloads::{Cleanup, S3Payloads};
 
 pub use self::{
     config::Sqs,

@@ -127,7 +127,7 @@ impl<'m> Parcel<'m> {
         let headers = self
             .headers
             .iter()
-            .map(|(name, value)| (*name, "String", &**value));
+            .map(|(name, value)| (*name, kind(name, value), &**value));
         let size = self.offloaded.as_deref();
         headers.chain(
             iter::once(size)
@@ -197,6 +197,14 @@ impl<'m> Parcel<'m> {
             .attributes()
             .map(|(name, kind, value)| name.len() + kind.len() + value.len());
         self.body.len() + attributes.sum::<usize>()
+    }
+}
+
+/// A dead letter whose payload is on S3 says so as its message did.
+fn kind(name: &str, value: &str) -> &'static str {
+    match name == PAYLOAD_SIZE && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => "Number",
+        false => "String",
     }
 }
 

@@ -130,6 +130,19 @@ async fn after_what_failed_for_good_none_of_its_group_is_sent() {
 }
 
 #[tokio::test]
+async fn after_what_cannot_be_sent_none_of_its_group_is() {
+    let fake = Fake::start(State::default()).await;
+    let mut batch = in_groups();
+    batch[3] = Outgoing::new(Message::new("")).group("odd");
+    let answers = published(&fake, "sqs:orders.fifo", batch).await;
+    assert!(
+        matches!(answers[3], Err(Error::Refused { .. })),
+        "{answers:?}"
+    );
+    assert_eq!(fake.state().bodies(), ["0", "1", "2", "4", "6", "8", "10"]);
+}
+
+#[tokio::test]
 async fn a_fifo_message_is_tried_again_with_the_same_deduplication_id() {
     let fake = Fake::start(failing(&[("x", 1)])).await;
     let own = Outgoing::new(Message::new("x")).group("g");

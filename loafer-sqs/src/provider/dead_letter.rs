@@ -128,11 +128,16 @@ impl SqsProvider {
     ) -> Vec<(usize, Settled)> {
         let fifo = queue::is_fifo(url);
         let (mut answers, mut parcels, mut of) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, entry, envelope) in dead {
+        // A payload on S3 stays there: the copy points to it, too.
+        let messages: Vec<_> = dead
+            .iter()
+            .map(|(_, entry, _)| entry.receipt.as_received(&entry.message))
+            .collect();
+        for ((place, entry, envelope), message) in dead.iter().zip(&messages) {
             if entry.receipt.is_copied() {
                 continue;
             }
-            match Parcel::dead_letter(&entry.message, envelope, fifo) {
+            match Parcel::dead_letter(message, envelope, fifo) {
                 Some(parcel) => {
                     parcels.push(parcel);
                     of.push((*place, *entry));

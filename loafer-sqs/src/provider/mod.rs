@@ -4,6 +4,7 @@ pub(crate) mod batch;
 mod create;
 mod dead_letter;
 mod look;
+mod payload;
 mod receipt;
 mod receive;
 mod settle;

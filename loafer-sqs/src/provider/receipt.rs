@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
+use loafer_core::Message;
 use tokio::time::Instant;
 
-use crate::seconds;
+use crate::{payloads::Offloaded, seconds};
 
 /// What settles one delivery: its receipt handle, and when it came.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ struct Lease {
     received: Instant,
     /// Whether its dead letter is confirmed, so that a second try only deletes.
     copied: AtomicBool,
+    /// What the message was before its payload was fetched from elsewhere.
+    offloaded: Option<Arc<Offloaded>>,
 }
 
 impl Receipt {
@@ -32,7 +35,30 @@ impl Receipt {
             handle,
             received,
             copied: AtomicBool::new(false),
+            offloaded: None,
         }))
+    }
+
+    /// The same, of a message whose payload was elsewhere.
+    pub(super) fn of_offloaded(&self, offloaded: Arc<Offloaded>) -> Self {
+        Self(Arc::new(Lease {
+            handle: self.0.handle.clone(),
+            received: self.0.received,
+            copied: AtomicBool::new(self.is_copied()),
+            offloaded: Some(offloaded),
+        }))
+    }
+
+    pub(super) fn offloaded(&self) -> Option<&Offloaded> {
+        self.0.offloaded.as_deref()
+    }
+
+    /// The message as SQS had it: its pointer where it has a payload by now.
+    pub(super) fn as_received(&self, message: &Message) -> Message {
+        match self.offloaded() {
+            Some(offloaded) => offloaded.message.clone(),
+            None => message.clone(),
+        }
     }
 
     pub(super) fn handle(&self) -> &str {

@@ -58,13 +58,19 @@ impl SqsProvider {
             .unwrap_or_default();
 
         let received = Instant::now();
-        into.extend(messages.into_iter().map(|message| {
+        let deliveries = messages.into_iter().map(|message| {
             let (message, handle) = message::from_sdk(message);
             Delivery {
                 receipt: Receipt::new(handle, received),
                 message,
             }
-        }));
+        });
+        if opened.clients.payloads.is_some() {
+            let deliveries = deliveries.collect();
+            into.extend(Box::pin(self.with_payloads(opened, deliveries)).await);
+        } else {
+            into.extend(deliveries);
+        }
         Ok(())
     }
 }

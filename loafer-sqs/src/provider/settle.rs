@@ -49,6 +49,9 @@ impl SqsProvider {
             self.dead_letter(opened, &dead),
         )
         .await;
+        let failed: Vec<_> = deleted.iter().map(|(place, _)| *place).collect();
+        let gone = acks.iter().filter(|(place, _)| !failed.contains(place));
+        Box::pin(self.clean_up(opened, gone.map(|(_, receipt)| *receipt))).await;
         for (place, fault) in deleted.into_iter().chain(retried).chain(released) {
             answers[first + place] = fault.into();
         }

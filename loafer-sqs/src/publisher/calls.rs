@@ -104,7 +104,7 @@ pub(super) async fn in_calls<'c>(
         pending.retain(|place| answers[*place].is_none());
         for place in pending.iter().copied().filter(|_| ordered) {
             if over.contains(&parcels[place].group.as_deref()) {
-                answers[place] = Some(Err(unsent(call)));
+                answers[place] = Some(Err(call.unsent()));
             }
         }
         pending.retain(|place| answers[*place].is_none());
@@ -116,15 +116,6 @@ pub(super) async fn in_calls<'c>(
     answered
         .map(|answer| answer.unwrap_or_else(|| Err(call.unanswered())))
         .collect()
-}
-
-fn unsent(call: Call<'_>) -> Error {
-    Error::Unreachable {
-        what: call.what,
-        queue: call.queue.to_owned(),
-        cause: "not sent, since one before it in its group was not".to_owned(),
-        source: None,
-    }
 }
 
 fn pauses() -> impl Iterator<Item = Duration> {

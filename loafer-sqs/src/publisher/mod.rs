@@ -5,12 +5,13 @@ mod queue;
 mod topic;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use loafer_core::{Error, MessageId, Outgoing, Publisher, Topic};
 
 pub(crate) use self::queue::send;
@@ -18,12 +19,21 @@ use crate::{
     config::{Clients, Shared},
     error::{Call, Place, again},
     parcel::{Parcel, SQS_BYTES},
+    payloads::{For, Store},
     queue::{is_fifo, url},
     seconds,
 };
 
 /// The longest delay of a message (SQS API: `SendMessage`, 15 minutes).
 const DELAY: Duration = Duration::from_secs(900);
+
+/// How many payloads of one publication are put elsewhere at once.
+const AT_ONCE: usize = 8;
+
+#[cfg(feature = "s3")]
+const TOO_LARGE: &str = "keep large payloads on S3: `Sqs::with_large_payloads`";
+#[cfg(not(feature = "s3"))]
+const TOO_LARGE: &str = "send a reference instead, or keep large payloads on S3: the feature `s3` (of loafer: `sqs-s3`)";
 
 /// Publishes to SNS topics and SQS queues.
 ///
@@ -123,13 +133,58 @@ impl Target {
         }
     }
 
-    /// The message as it is sent there, or why it can't be.
+    fn is_fifo(&self) -> bool {
+        match self {
+            Self::Queue { url, .. } => is_fifo(url),
+            Self::Topic { arn, .. } => is_fifo(arn),
+        }
+    }
+
+    /// How large a message can be there.
+    fn limit(&self) -> usize {
+        match self {
+            Self::Queue { .. } => SQS_BYTES,
+            Self::Topic { limit, .. } => *limit,
+        }
+    }
+
+    /// The message as it is sent there; its payload is put where it belongs, if that is elsewhere.
+    async fn prepare<'m>(
+        &self,
+        outgoing: &'m Outgoing,
+        payloads: Option<&Store>,
+        call: Call<'_>,
+    ) -> Result<Parcel<'m>, Error> {
+        let refused = |cause| call.refused(cause, None);
+        let limit = self.limit();
+        let mut parcel = self.parcel(outgoing).map_err(refused)?;
+        let most = payloads.map_or(limit, |store| store.threshold().min(limit));
+        if let Some(store) = payloads.filter(|_| parcel.bytes() > most) {
+            let (payload, of) = (outgoing.message.payload(), self.kept_for());
+            let pointer = store.put(payload.clone(), of).await?;
+            parcel
+                .offload(pointer.to_body(), &outgoing.optional)
+                .map_err(refused)?;
+        }
+        parcel.leave_out(&outgoing.optional, |parcel| parcel.bytes() <= limit);
+        match parcel.bytes() {
+            bytes if bytes > limit => Err(refused(format!(
+                "{bytes} bytes with its headers: {limit} is the most; {TOO_LARGE}"
+            ))),
+            _ => Ok(parcel),
+        }
+    }
+
+    fn kept_for(&self) -> For {
+        match self {
+            Self::Queue { .. } => For::Queue,
+            Self::Topic { .. } => For::Topic,
+        }
+    }
+
+    /// The message as it is sent there, whatever its size, or why it can't be.
     fn parcel<'m>(&self, outgoing: &'m Outgoing) -> Result<Parcel<'m>, String> {
-        let (name, limit) = match self {
-            Self::Queue { url, .. } => (url, SQS_BYTES),
-            Self::Topic { arn, limit, .. } => (arn, *limit),
-        };
-        let fifo = is_fifo(name);
+        let fifo = self.is_fifo();
         let mut parcel = Parcel::of(outgoing, fifo)?;
         parcel.delay = match (outgoing.delay, self) {
             (None, _) => None,
@@ -144,13 +199,6 @@ impl Target {
             }
             (Some(delay), _) => Some(seconds::up(delay) as i32),
         };
-        parcel.leave_out(&outgoing.optional, |parcel| parcel.bytes() <= limit);
-        let bytes = parcel.bytes();
-        if bytes > limit {
-            return Err(format!(
-                "{bytes} bytes with its headers: {limit} is the most; send a reference instead"
-            ));
-        }
         Ok(parcel)
     }
 
@@ -176,17 +224,30 @@ impl Publisher for SqsPublisher {
             Err(error) => return answers.extend(batch.iter().map(|_| Err(again(&error)))),
         };
         let call = publishing(topic.as_str(), target.place());
-        let parcels: Vec<_> = batch
+        let payloads = match self.shared.clients(topic.as_str()).await {
+            Ok(clients) => clients.payloads.as_ref(),
+            Err(error) => return answers.extend(batch.iter().map(|_| Err(again(&error)))),
+        };
+        let preparing: Vec<_> = batch
             .iter()
-            .map(|outgoing| target.parcel(outgoing))
+            .map(|outgoing| Box::pin(target.prepare(outgoing, payloads, call)))
             .collect();
+        let mut prepared = stream::iter(preparing).buffered(AT_ONCE).enumerate();
         let (mut sendable, mut faults) = (Vec::with_capacity(batch.len()), Vec::new());
-        for (place, parcel) in parcels.into_iter().enumerate() {
+        // The groups of which one can't be sent: what follows it would overtake it.
+        let mut overtaken = HashSet::new();
+        while let Some((place, parcel)) = prepared.next().await {
+            let group = batch[place].message.group();
             match parcel {
+                _ if overtaken.contains(&group) => faults.push((place, call.unsent())),
                 Ok(parcel) => sendable.push(parcel),
-                Err(cause) => faults.push((place, call.refused(cause, None))),
+                Err(error) => {
+                    faults.push((place, error));
+                    overtaken.extend(target.is_fifo().then_some(group));
+                }
             }
         }
+        drop(prepared);
         let sent = target.send(&sendable, call).await;
         if sent
             .iter()

@@ -73,12 +73,16 @@ impl Server {
 
     /// A queue of its own with a dead-letter queue, opened.
     pub async fn queue(&self, name: &str, lease: Option<Duration>) -> Queue {
+        self.queue_of(self.sqs(), name, lease).await
+    }
+
+    /// The same by an `Sqs` that the test has set up.
+    pub async fn queue_of(&self, sqs: Sqs, name: &str, lease: Option<Duration>) -> Queue {
         let suffix = MessageId::new().to_string();
         let name = match name.strip_suffix(".fifo") {
             Some(name) => format!("{name}-{suffix}.fifo"),
             None => format!("{name}-{suffix}"),
         };
-        let sqs = self.sqs();
         let mut source = Source::new("test-route", &name);
         source.visibility_timeout = lease;
         let provider = sqs.provider(&source).unwrap();

@@ -1,0 +1,27 @@
+//! Payloads too large for a message: kept on S3 and pointed to, as the extended clients of AWS for SQS and SNS do.
+
+mod pointer;
+#[cfg(feature = "s3")]
+mod settings;
+#[cfg(feature = "s3")]
+mod store;
+#[cfg(not(feature = "s3"))]
+mod without;
+
+#[cfg(feature = "s3")]
+pub use self::settings::{Cleanup, S3Payloads};
+#[cfg(feature = "s3")]
+pub(crate) use self::store::Store;
+#[cfg(not(feature = "s3"))]
+pub(crate) use self::without::{S3Payloads, Store};
+
+pub(crate) use self::pointer::{Offloaded, Pointer};
+
+/// For whom a payload is kept.
+#[derive(Clone, Copy)]
+pub(crate) enum For {
+    /// The one who receives it from a queue.
+    Queue,
+    /// Everybody who hears a topic.
+    Topic,
+}

@@ -1,0 +1,143 @@
+//! The bucket: put, get, delete.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_config::{Region, SdkConfig, timeout::TimeoutConfig};
+use aws_sdk_s3::{Client, primitives::ByteStream};
+use aws_sdk_sqs::config::SharedHttpClient;
+use loafer_core::{Bytes, Error, MessageId};
+
+use super::{Cleanup, For, Offloaded, Pointer, S3Payloads};
+use crate::error::{Call, Place};
+
+/// How long one attempt of a call may take: payloads are large.
+const ATTEMPT: Duration = Duration::from_secs(60);
+
+/// What marks the keys of payloads that are for one queue alone.
+const OF_QUEUE: &str = "loafer-queue/";
+const OF_TOPIC: &str = "loafer-topic/";
+
+/// The bucket and its client; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Store {
+    client: Client,
+    settings: Arc<S3Payloads>,
+    place: Arc<Place>,
+}
+
+impl Store {
+    pub(crate) fn new(
+        settings: &S3Payloads,
+        config: &SdkConfig,
+        region: &Region,
+        http: SharedHttpClient,
+    ) -> Self {
+        let place = Place::new("s3", region.as_ref(), config.endpoint_url());
+        let set = config.timeout_config();
+        let mut timeouts = set.map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
+        if set.is_none_or(|set| set.operation_attempt_timeout().is_none()) {
+            timeouts = timeouts.operation_attempt_timeout(ATTEMPT);
+        }
+        let s3 = aws_sdk_s3::config::Builder::from(config)
+            .http_client(http)
+            .timeout_config(timeouts.build())
+            // Other servers rarely have a name for each bucket.
+            .force_path_style(place.is_elsewhere());
+        Self {
+            client: Client::from_conf(s3.build()),
+            settings: Arc::new(settings.clone()),
+            place: Arc::new(place),
+        }
+    }
+
+    /// How large a message may be to go as it is, where less than the queue or topic takes.
+    pub(crate) fn threshold(&self) -> usize {
+        self.settings.threshold.unwrap_or(usize::MAX)
+    }
+
+    /// Keeps a payload; gives what points to it, once S3 has confirmed.
+    pub(crate) async fn put(&self, payload: Bytes, of: For) -> Result<Pointer, Error> {
+        let mark = match of {
+            For::Queue => OF_QUEUE,
+            For::Topic => OF_TOPIC,
+        };
+        // A name of its own, whatever the message is called: two queues may get the same one, and each deletes its own.
+        let key = format!("{}{mark}{}", self.settings.prefix, MessageId::new());
+        let pointer = Pointer {
+            bucket: self.settings.bucket.clone(),
+            key,
+        };
+        let put = self
+            .client
+            .put_object()
+            .bucket(&pointer.bucket)
+            .key(&pointer.key)
+            .body(ByteStream::from(payload));
+        match Box::pin(put.send()).await {
+            Ok(_) => Ok(pointer),
+            Err(error) => Err(self.call("storing", &pointer.to_string()).failed(&error)),
+        }
+    }
+
+    /// Fetches a payload.
+    pub(crate) async fn get(&self, pointer: &Pointer) -> Result<Bytes, Error> {
+        let (name, bucket) = (pointer.to_string(), &pointer.bucket);
+        let call = self.call("fetching", &name);
+        let S3Payloads {
+            bucket: own,
+            others,
+            ..
+        } = &*self.settings;
+        if bucket != own && !others.contains(bucket) {
+            let cause = format!(
+                "payloads are not fetched from there: allow it by `S3Payloads::accept(\"{bucket}\")`"
+            );
+            return Err(call.refused(cause, None));
+        }
+        let get = self.client.get_object().bucket(bucket).key(&pointer.key);
+        let answer = Box::pin(get.send())
+            .await
+            .map_err(|error| call.failed(&error))?;
+        let payload = answer.body.collect().await;
+        payload
+            .map(|payload| payload.into_bytes())
+            .map_err(|error| call.unreachable(&error.to_string()))
+    }
+
+    /// Deletes the payload of a message that is deleted, where it is nobody else's.
+    pub(crate) async fn clean_up(&self, offloaded: &Offloaded) {
+        let pointer = &offloaded.pointer;
+        let ours = match self.settings.cleanup {
+            Cleanup::Never => false,
+            Cleanup::OfQueues => !offloaded.is_shared() && self.is_of_queue(pointer),
+            Cleanup::All => true,
+        };
+        if !ours {
+            return;
+        }
+        let delete = self
+            .client
+            .delete_object()
+            .bucket(&pointer.bucket)
+            .key(&pointer.key);
+        if let Err(error) = Box::pin(delete.send()).await {
+            let error = self.call("deleting", &pointer.to_string()).failed(&error);
+            tracing::warn!(%error, "the payload of an acked message stays on S3");
+        }
+    }
+
+    fn is_of_queue(&self, pointer: &Pointer) -> bool {
+        let mark = pointer.key.rsplit_once('/').map(|(before, _)| before);
+        pointer.bucket == self.settings.bucket
+            && mark.is_some_and(|mark| mark.ends_with(OF_QUEUE.trim_end_matches('/')))
+    }
+
+    fn call<'a>(&'a self, what: &'static str, object: &'a str) -> Call<'a> {
+        Call {
+            what,
+            queue: object,
+            route: None,
+            place: &self.place,
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! Payloads on S3, from the publisher through queue or topic to the provider.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use std::time::Duration;
+
+use aws_sdk_sqs::types::MessageAttributeValue;
+use loafer_core::{
+    Broker, Delivery, Message, MessageId, Outgoing, Provider, Settled, Settlement, Source,
+};
+use loafer_sqs::{Cleanup, Receipt, S3Payloads, Sqs, SqsProvider};
+use support::{Queue, Server};
+
+const LEASE: Option<Duration> = Some(Duration::from_secs(30));
+const MIB: usize = 1024 * 1024;
+
+struct Bucket {
+    name: String,
+    client: aws_sdk_s3::Client,
+}
+
+impl Bucket {
+    async fn of(server: &Server) -> Self {
+        let config = aws_sdk_s3::config::Builder::from(&support::config(&server.endpoint));
+        let client = aws_sdk_s3::Client::from_conf(config.force_path_style(true).build());
+        let name = format!("payloads-{}", MessageId::new());
+        client.create_bucket().bucket(&name).send().await.unwrap();
+        Self { name, client }
+    }
+
+    fn payloads(&self) -> S3Payloads {
+        S3Payloads::new(&self.name)
+    }
+
+    async fn put(&self, key: &str, payload: &str) {
+        let body = payload.as_bytes().to_vec().into();
+        let put = self.client.put_object().bucket(&self.name).key(key);
+        put.body(body).send().await.unwrap();
+    }
+
+    async fn keys(&self) -> Vec<String> {
+        let listed = self.client.list_objects_v2().bucket(&self.name).send();
+        let objects = listed.await.unwrap().contents.unwrap_or_default();
+        objects
+            .into_iter()
+            .map(|object| object.key.unwrap())
+            .collect()
+    }
+
+    /// A message that another program sent, in this form.
+    async fn send(&self, queue: &Queue, class: &str, size: &str, key: &str) {
+        let body = format!(
+            r#"["{class}",{{"s3BucketName":"{}","s3Key":"{key}"}}]"#,
+            self.name
+        );
+        let number = MessageAttributeValue::builder()
+            .data_type("Number")
+            .string_value("7");
+        let sent = queue
+            .client
+            .send_message()
+            .queue_url(&queue.url)
+            .message_body(body);
+        let group = queue.name.ends_with(".fifo").then_some("g".to_owned());
+        sent.message_attributes(size, number.build().unwrap())
+            .set_message_deduplication_id(group.as_ref().map(|_| key.to_owned()))
+            .set_message_group_id(group)
+            .send()
+            .await
+            .unwrap();
+    }
+}
+
+fn large() -> Outgoing {
+    Message::new("é".repeat(MIB))
+        .with_header("tenant", "acme")
+        .into()
+}
+
+async fn queue(server: &Server, name: &str, payloads: S3Payloads) -> Queue {
+    let sqs = server.sqs().with_large_payloads(payloads);
+    server.queue_of(sqs, name, LEASE).await
+}
+
+fn is_whole(delivery: &Delivery<Receipt>) {
+    let message = &delivery.message;
+    assert_eq!(message.payload().len(), 2 * MIB);
+    let headers: Vec<_> = message.headers().iter().collect();
+    assert_eq!(headers, [("tenant", "acme")]);
+}
+
+#[tokio::test]
+async fn a_payload_too_large_for_a_queue_goes_by_s3_and_is_deleted_after_its_message() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "a_payload_too_large_for_a_queue_goes_by_s3"
+    );
+    let bucket = Bucket::of(&server).await;
+    let queue = queue(&server, "large", bucket.payloads().prefix("orders/")).await;
+    queue
+        .send(vec![large(), Message::new("small").into()])
+        .await;
+    let keys = bucket.keys().await;
+    assert!(
+        matches!(&keys[..], [key] if key.starts_with("orders/")),
+        "{keys:?}"
+    );
+
+    let deliveries = queue.receive(2).await;
+    let (large, small): (Vec<_>, Vec<_>) = deliveries
+        .into_iter()
+        .partition(|delivery| delivery.message.payload().len() > 5);
+    is_whole(&large[0]);
+    queue.settle(&small, Settlement::Ack).await;
+    assert_eq!(bucket.keys().await.len(), 1);
+    queue.settle(&large, Settlement::Release).await;
+    assert_eq!(bucket.keys().await.len(), 1, "its message comes again");
+    let again = queue.receive(1).await;
+    is_whole(&again[0]);
+    assert!(matches!(
+        queue.settle(&again, Settlement::Ack).await[..],
+        [Settled::Done]
+    ));
+    assert_eq!(queue.depth().await, 0);
+    assert!(bucket.keys().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_stands_in_the_queue_is_what_the_clients_of_aws_read() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "what_stands_in_the_queue_is_what_the_clients_of_aws_read"
+    );
+    let bucket = Bucket::of(&server).await;
+    let queue = queue(&server, "pointer", bucket.payloads().threshold(100)).await;
+    queue
+        .send(vec![
+            Message::new("é".repeat(60)).into(),
+            Message::new("x".repeat(100)).into(),
+        ])
+        .await;
+    let received = queue
+        .client
+        .receive_message()
+        .queue_url(&queue.url)
+        .max_number_of_messages(10);
+    let messages = received
+        .message_attribute_names("All")
+        .send()
+        .await
+        .unwrap()
+        .messages
+        .unwrap();
+    let pointed = messages
+        .iter()
+        .find_map(|message| Some((message.body()?, message.message_attributes()?)));
+    let (body, attributes) = pointed.unwrap();
+    let size = &attributes["ExtendedPayloadSize"];
+    assert_eq!(
+        (size.data_type(), size.string_value()),
+        ("Number", Some("120"))
+    );
+    let key = &bucket.keys().await[0];
+    let name = &bucket.name;
+    assert_eq!(
+        body,
+        format!(
+            r#"["software.amazon.payloadoffloading.PayloadS3Pointer",{{"s3BucketName":"{name}","s3Key":"{key}"}}]"#
+        )
+    );
+    assert_eq!(messages.len(), 2);
+}
+
+#[tokio::test]
+async fn pointers_of_other_programs_are_read_and_their_objects_kept() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "pointers_of_other_programs_are_read_and_their_objects_kept"
+    );
+    let bucket = Bucket::of(&server).await;
+    for (cleanup, left) in [(Cleanup::OfQueues, 2), (Cleanup::All, 0)] {
+        let queue = queue(&server, "others", bucket.payloads().cleanup(cleanup)).await;
+        bucket.put("new", "payload").await;
+        bucket.put("old", "payload").await;
+        bucket
+            .send(
+                &queue,
+                "software.amazon.payloadoffloading.PayloadS3Pointer",
+                "ExtendedPayloadSize",
+                "new",
+            )
+            .await;
+        bucket
+            .send(
+                &queue,
+                "com.amazon.sqs.javamessaging.MessageS3Pointer",
+                "SQSLargePayloadSize",
+                "old",
+            )
+            .await;
+        let deliveries = queue.receive(2).await;
+        for delivery in &deliveries {
+            assert_eq!(&delivery.message.payload()[..], b"payload");
+            assert!(delivery.message.headers().is_empty());
+        }
+        queue.settle(&deliveries, Settlement::Ack).await;
+        assert_eq!(bucket.keys().await.len(), left);
+    }
+}
+
+/// Two queues hear one topic: one object.
+async fn of_a_topic(server: &Server, raw: bool) {
+    use loafer_core::{Envelope, Text, Translator};
+
+    let bucket = Bucket::of(server).await;
+    let sns = server.sns();
+    let made = sns
+        .create_topic()
+        .name(format!("t-{}", MessageId::new()))
+        .send()
+        .await;
+    let arn = made.unwrap().topic_arn.unwrap();
+    let queues = [
+        queue(server, "first", bucket.payloads()).await,
+        queue(server, "second", bucket.payloads()).await,
+    ];
+    for queue in &queues {
+        sns.subscribe()
+            .topic_arn(&arn)
+            .protocol("sqs")
+            .endpoint(format!("arn:aws:sqs:us-east-1:000000000000:{}", queue.name))
+            .attributes("RawMessageDelivery", raw.to_string())
+            .send()
+            .await
+            .unwrap();
+    }
+    support::publish(&queues[0].publisher, &arn, vec![large()]).await;
+    for queue in &queues {
+        let deliveries = queue.receive(1).await;
+        let sns = loafer_sqs::Sns::<Text>::default();
+        let message = sns.open(&deliveries[0].message).unwrap();
+        let text: &str = sns.translate(&message).unwrap();
+        assert_eq!(text.len(), 2 * MIB);
+        assert_eq!(message.headers().get("tenant"), Some("acme"));
+        assert_eq!(message.headers().get("ExtendedPayloadSize"), None);
+        queue.settle(&deliveries, Settlement::Ack).await;
+        assert_eq!(bucket.keys().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_of_a_topic_reaches_every_queue_in_envelopes() {
+    of_a_topic(
+        &server!(
+            "LOAFER_TEST_FAUXQS",
+            "a_payload_of_a_topic_reaches_every_queue_in_envelopes"
+        ),
+        false,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_payload_of_a_topic_reaches_every_queue_raw() {
+    of_a_topic(
+        &server!(
+            "LOAFER_TEST_FAUXQS",
+            "a_payload_of_a_topic_reaches_every_queue_raw"
+        ),
+        true,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_missing_payload_keeps_its_message_and_holds_up_no_other() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "a_missing_payload_keeps_its_message_and_holds_up_no_other"
+    );
+    let bucket = Bucket::of(&server).await;
+    let queue = queue(&server, "missing", bucket.payloads()).await;
+    let class = "software.amazon.payloadoffloading.PayloadS3Pointer";
+    bucket
+        .send(&queue, class, "ExtendedPayloadSize", "missing")
+        .await;
+    queue.send(vec![Message::new("here").into()]).await;
+    let deliveries = queue.receive(1).await;
+    assert_eq!(&deliveries[0].message.payload()[..], b"here");
+    queue.settle(&deliveries, Settlement::Ack).await;
+    assert_eq!(queue.depth().await, 1);
+}
+
+#[tokio::test]
+async fn nothing_of_a_group_overtakes_a_missing_payload() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "nothing_of_a_group_overtakes_a_missing_payload"
+    );
+    let bucket = Bucket::of(&server).await;
+    let queue = queue(&server, "missing.fifo", bucket.payloads()).await;
+    let class = "software.amazon.payloadoffloading.PayloadS3Pointer";
+    bucket
+        .send(&queue, class, "ExtendedPayloadSize", "missing")
+        .await;
+    let in_group = |text: &'static str, group| Outgoing::new(Message::new(text)).group(group);
+    queue
+        .send(vec![in_group("behind", "g"), in_group("beside", "h")])
+        .await;
+    let deliveries = queue.receive(1).await;
+    assert_eq!(&deliveries[0].message.payload()[..], b"beside");
+    let mut more = Vec::new();
+    queue
+        .provider
+        .receive(10, Duration::ZERO, &mut more)
+        .await
+        .unwrap();
+    assert!(more.is_empty(), "{more:?}");
+}
+
+async fn another(sqs: &Sqs, queue: &Queue) -> SqsProvider {
+    let provider = sqs.provider(&Source::new("other", &queue.name)).unwrap();
+    provider.open(loafer_core::Open::Existing).await.unwrap();
+    provider
+}
+
+#[tokio::test]
+async fn a_bucket_that_was_not_named_is_not_read() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "a_bucket_that_was_not_named_is_not_read"
+    );
+    let (bucket, foreign) = (Bucket::of(&server).await, Bucket::of(&server).await);
+    let queue = queue(&server, "foreign", bucket.payloads()).await;
+    foreign.put("key", "payload").await;
+    let class = "software.amazon.payloadoffloading.PayloadS3Pointer";
+    foreign
+        .send(&queue, class, "ExtendedPayloadSize", "key")
+        .await;
+    let mut none = Vec::new();
+    queue
+        .provider
+        .receive(10, Duration::ZERO, &mut none)
+        .await
+        .unwrap();
+    assert!(none.is_empty(), "{none:?}");
+
+    foreign
+        .send(&queue, class, "ExtendedPayloadSize", "key")
+        .await;
+    let accepting = server
+        .sqs()
+        .with_large_payloads(bucket.payloads().accept(&foreign.name));
+    let deliveries = support::receive(&another(&accepting, &queue).await, 1).await;
+    assert_eq!(&deliveries[0].message.payload()[..], b"payload");
+}
+
+#[tokio::test]
+async fn a_dead_letter_points_to_its_payload() {
+    let server = server!("LOAFER_TEST_FAUXQS", "a_dead_letter_points_to_its_payload");
+    let bucket = Bucket::of(&server).await;
+    let queue = queue(&server, "dead", bucket.payloads()).await;
+    queue.send(vec![large()]).await;
+    let deliveries = queue.receive(1).await;
+    let reject = Settlement::DeadLetter(support::envelope("r"));
+    assert!(matches!(
+        queue.settle(&deliveries, reject).await[..],
+        [Settled::Done]
+    ));
+    assert_eq!(queue.depth().await, 0);
+    let letters = support::receive(&queue.dead_letters().await, 1).await;
+    assert_eq!(letters[0].message.payload().len(), 2 * MIB);
+    assert!(loafer_core::DeadLetter::of(&letters[0].message).is_some());
+}
+
+#[tokio::test]
+async fn where_s3_takes_no_payload_its_message_is_not_published() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "where_s3_takes_no_payload_its_message_is_not_published"
+    );
+    let queue = queue(&server, "nowhere", S3Payloads::new("no-such-bucket")).await;
+    let bus = loafer_core::Bus::new(
+        server
+            .sqs()
+            .with_large_payloads(S3Payloads::new("no-such-bucket"))
+            .publisher(),
+    );
+    let answers = bus
+        .send_all(
+            format!("sqs:{}", queue.name),
+            [large(), Message::new("small").into()],
+        )
+        .await;
+    let told = answers[0].as_ref().unwrap_err().to_string();
+    assert!(told.contains("storing of `no-such-bucket/"), "{told}");
+    assert!(answers[1].is_ok());
+    assert_eq!(queue.depth().await, 1);
+}
