@@ -125,7 +125,7 @@ impl Broker for Sqs {
     /// # Errors
     ///
     /// A `visibility_timeout` of less than a second or more than 12 hours (SQS API: `ReceiveMessage`, 0 to 43,200 s).
-    /// One with a fraction of a second is rounded up.
+    /// One with a fraction of a second is rounded up; opening says so.
     fn provider(&self, source: &Source) -> Result<SqsProvider, Error> {
         let lease = source
             .visibility_timeout

@@ -160,6 +160,9 @@ impl Call<'_> {
         match error {
             SdkError::TimeoutError(_) => self.unreachable("no answer in time"),
             SdkError::ServiceError(answer) => {
+                if error.code().is_none() {
+                    return self.no_aws(answer.raw().status().as_u16());
+                }
                 let answered = ServiceError {
                     code: error.code().map(str::to_owned),
                     status: Some(answer.raw().status().as_u16()),
@@ -167,10 +170,7 @@ impl Call<'_> {
                 };
                 self.answered(answered, error.message())
             }
-            SdkError::ResponseError(answer) => {
-                let status = answer.raw().status().as_u16();
-                self.unreachable(&format!("HTTP {status} and no answer of AWS"))
-            }
+            SdkError::ResponseError(answer) => self.no_aws(answer.raw().status().as_u16()),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
                 self.unreachable("no connection in time")
             }
@@ -246,6 +246,20 @@ impl Call<'_> {
     /// Nobody answered, or nothing that made sense.
     pub(crate) fn unreachable(&self, cause: &str) -> Error {
         let cause = format!("{} at {}", cause, self.place.endpoint());
+        Error::Unreachable {
+            what: self.what,
+            queue: self.queue.to_owned(),
+            cause,
+            source: None,
+        }
+    }
+
+    /// Somebody answered who is not AWS, nor speaks as AWS does.
+    fn no_aws(&self, status: u16) -> Error {
+        let endpoint = self.place.endpoint();
+        let cause = format!(
+            "HTTP {status} and no answer of AWS at {endpoint}: check AWS_ENDPOINT_URL, and proxies on the way"
+        );
         Error::Unreachable {
             what: self.what,
             queue: self.queue.to_owned(),

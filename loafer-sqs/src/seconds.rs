@@ -8,6 +8,8 @@ use loafer_core::Error;
 pub(crate) const CEILING: Duration = Duration::from_secs(43_200);
 /// What the way to SQS and back may have taken from the twelve hours.
 const MARGIN: Duration = Duration::from_secs(5);
+/// How long a message is ours at most: so much less that SQS never ends a lease which we think we hold.
+pub(crate) const OURS: Duration = CEILING.saturating_sub(MARGIN);
 
 /// Whole seconds, rounded up: a delay is never shorter than asked for.
 pub(crate) fn up(duration: Duration) -> u64 {
@@ -36,7 +38,7 @@ pub(crate) fn visibility(asked: Duration, age: Duration) -> i32 {
 
 /// How many whole seconds of the twelve hours are left to a message received `age` ago.
 pub(crate) fn left(age: Duration) -> u64 {
-    (CEILING - MARGIN).saturating_sub(age).as_secs()
+    OURS.saturating_sub(age).as_secs()
 }
 
 /// At most 43,200, so that it always fits.

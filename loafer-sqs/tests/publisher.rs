@@ -6,7 +6,9 @@ mod support;
 
 use std::time::Duration;
 
-use loafer_core::{Broker, Envelope, Error, Message, Outgoing, Publisher, Text, Topic, Translator};
+use loafer_core::{
+    Broker, Bus, Envelope, Error, Message, Outgoing, Publisher, Settlement, Text, Topic, Translator,
+};
 use loafer_sqs::Sns;
 
 async fn subscribed(server: &support::Server, raw: bool) -> (support::Queue, String) {
@@ -103,6 +105,58 @@ async fn an_unknown_topic_is_told_with_the_way_out() {
             "{error}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_fifo_topic_keeps_groups_in_order_and_drops_duplicates() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "a_fifo_topic_keeps_groups_in_order_and_drops_duplicates"
+    );
+    let queue = server
+        .queue("heard.fifo", Some(Duration::from_secs(30)))
+        .await;
+    let sns = server.sns();
+    let topic = format!("t-{}", queue.name);
+    let made = sns
+        .create_topic()
+        .name(&topic)
+        .attributes("FifoTopic", "true");
+    let arn = made.send().await.unwrap().topic_arn.unwrap();
+    sns.subscribe()
+        .topic_arn(&arn)
+        .protocol("sqs")
+        .endpoint(format!("arn:aws:sqs:us-east-1:000000000000:{}", queue.name))
+        .send()
+        .await
+        .unwrap();
+    let message = |n: usize| {
+        let message = Outgoing::new(Message::new(format!("\"{n}\"")));
+        message
+            .group(format!("g{}", n % 3))
+            .deduplication_id(format!("id-{n}"))
+    };
+    let bus = Bus::new(server.sqs().publisher());
+    for _ in 0..2 {
+        let answers = bus.send_all(&*topic, (0..12).map(message)).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    }
+
+    let mut groups = [Vec::new(), Vec::new(), Vec::new()];
+    for _ in 0..12 {
+        let delivery = queue.receive(1).await;
+        let opened = Sns::<Text>::default();
+        let opened = opened.open(&delivery[0].message).unwrap().into_owned();
+        let n: usize = std::str::from_utf8(opened.payload())
+            .unwrap()
+            .trim_matches('"')
+            .parse()
+            .unwrap();
+        groups[n % 3].push(n);
+        queue.settle(&delivery, Settlement::Ack).await;
+    }
+    assert_eq!(groups, [[0, 3, 6, 9], [1, 4, 7, 10], [2, 5, 8, 11]]);
+    assert_eq!(queue.depth().await, 0, "duplicates");
 }
 
 async fn large_messages_are_parted_into_calls(server: support::Server) {

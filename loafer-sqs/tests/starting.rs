@@ -77,6 +77,28 @@ async fn nothing_at_the_endpoint_is_told() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_not_aws_is_told_with_its_status() {
+    use axum::{Router, http::StatusCode};
+
+    for (status, body) in [
+        (StatusCode::OK, "<html>welcome</html>"),
+        (StatusCode::NOT_FOUND, "<html>not found</html>"),
+        (StatusCode::FORBIDDEN, ""),
+        (StatusCode::BAD_GATEWAY, "<html>bad gateway</html>"),
+    ] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(move || async move { (status, body) });
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let error = opening(&Sqs::with_config(support::config(&endpoint)), "orders").await;
+        let told = error.to_string();
+        for part in [status.as_str(), &*endpoint, "AWS_ENDPOINT_URL", "`orders`"] {
+            assert!(told.contains(part), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_that_never_answers_is_told() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

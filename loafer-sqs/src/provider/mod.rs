@@ -61,6 +61,8 @@ pub struct SqsProvider {
     topic: Option<String>,
     /// What was made for it and not told yet.
     made: Mutex<Vec<String>>,
+    /// Whether that is more than was asked for.
+    rounded: bool,
     /// Set by the first `open` that succeeds.
     opened: OnceLock<Opened>,
     /// Of receives on a FIFO queue whose answers were lost.
@@ -93,6 +95,9 @@ impl SqsProvider {
             lease,
             topic: (translator.trim() == "Sns").then(|| source.topic.clone()),
             made: Mutex::default(),
+            rounded: source
+                .visibility_timeout
+                .is_some_and(|asked| asked.subsec_nanos() > 0),
             opened: OnceLock::new(),
             attempts: AttemptIds::default(),
         }
@@ -205,6 +210,12 @@ impl Provider for SqsProvider {
                     .unreachable("no answer in time"));
             }
         };
+        if self.rounded {
+            tracing::warn!(
+                route = self.route, queue = self.queue, lease = ?found.lease,
+                "SQS counts visibility timeouts in whole seconds: `visibility_timeout` was rounded up"
+            );
+        }
         // Opened twice, it stays as it was found first.
         self.opened.get_or_init(|| found);
         Ok(())
@@ -257,7 +268,7 @@ impl Provider for SqsProvider {
             receive_grace: Duration::from_millis(500),
             linger: Duration::from_secs(1),
             lease: Some(opened.map_or(LEASE, |opened| opened.lease)),
-            lease_ceiling: Some(seconds::CEILING),
+            lease_ceiling: Some(seconds::OURS),
             max_delay: Some(seconds::CEILING),
             ordered: opened.is_some_and(|opened| opened.fifo),
             release_costs_attempt: true,
