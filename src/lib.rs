@@ -18,7 +18,7 @@ pub mod sqs {
 pub mod prelude {
     pub use loafer_core::{
         App, Batch, BatchOutcome, Bus, Bytes, Event, Extension, Failure, FailureKind, Headers,
-        Json, Memory, Message, Metadata, Outcome, State, Text,
+        Json, Memory, Message, Metadata, Outcome, Outgoing, State, Text,
     };
     pub use loafer_macros::{Event, FromContext, handler};
     #[cfg(feature = "sqs")]

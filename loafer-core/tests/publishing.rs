@@ -14,7 +14,10 @@ use loafer_core::{
 
 /// Keeps what it is given, and how it was called.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<(String, Vec<Outgoing>)>>>);
+struct Kept(Arc<Mutex<Vec<Call>>>);
+
+/// Topic and batch.
+type Call = (String, Vec<Outgoing>);
 
 impl Publisher for Kept {
     async fn publish(

@@ -6,72 +6,14 @@ mod support;
 
 use std::time::Duration;
 
-use aws_sdk_sqs::types::MessageAttributeValue;
 use loafer_core::{
     Broker, Delivery, Message, MessageId, Outgoing, Provider, Settled, Settlement, Source,
 };
 use loafer_sqs::{Cleanup, Receipt, S3Payloads, Sqs, SqsProvider};
-use support::{Queue, Server};
+use support::{Queue, Server, bucket::Bucket};
 
 const LEASE: Option<Duration> = Some(Duration::from_secs(30));
 const MIB: usize = 1024 * 1024;
-
-struct Bucket {
-    name: String,
-    client: aws_sdk_s3::Client,
-}
-
-impl Bucket {
-    async fn of(server: &Server) -> Self {
-        let config = aws_sdk_s3::config::Builder::from(&support::config(&server.endpoint));
-        let client = aws_sdk_s3::Client::from_conf(config.force_path_style(true).build());
-        let name = format!("payloads-{}", MessageId::new());
-        client.create_bucket().bucket(&name).send().await.unwrap();
-        Self { name, client }
-    }
-
-    fn payloads(&self) -> S3Payloads {
-        S3Payloads::new(&self.name)
-    }
-
-    async fn put(&self, key: &str, payload: &str) {
-        let body = payload.as_bytes().to_vec().into();
-        let put = self.client.put_object().bucket(&self.name).key(key);
-        put.body(body).send().await.unwrap();
-    }
-
-    async fn keys(&self) -> Vec<String> {
-        let listed = self.client.list_objects_v2().bucket(&self.name).send();
-        let objects = listed.await.unwrap().contents.unwrap_or_default();
-        objects
-            .into_iter()
-            .map(|object| object.key.unwrap())
-            .collect()
-    }
-
-    /// A message that another program sent, in this form.
-    async fn send(&self, queue: &Queue, class: &str, size: &str, key: &str) {
-        let body = format!(
-            r#"["{class}",{{"s3BucketName":"{}","s3Key":"{key}"}}]"#,
-            self.name
-        );
-        let number = MessageAttributeValue::builder()
-            .data_type("Number")
-            .string_value("7");
-        let sent = queue
-            .client
-            .send_message()
-            .queue_url(&queue.url)
-            .message_body(body);
-        let group = queue.name.ends_with(".fifo").then_some("g".to_owned());
-        sent.message_attributes(size, number.build().unwrap())
-            .set_message_deduplication_id(group.as_ref().map(|_| key.to_owned()))
-            .set_message_group_id(group)
-            .send()
-            .await
-            .unwrap();
-    }
-}
 
 fn large() -> Outgoing {
     Message::new("é".repeat(MIB))
@@ -287,10 +229,14 @@ async fn a_missing_payload_keeps_its_message_and_holds_up_no_other() {
         .send(&queue, class, "ExtendedPayloadSize", "missing")
         .await;
     queue.send(vec![Message::new("here").into()]).await;
+    let (log, _listening) = support::log::Log::start();
     let deliveries = queue.receive(1).await;
     assert_eq!(&deliveries[0].message.payload()[..], b"here");
     queue.settle(&deliveries, Settlement::Ack).await;
     assert_eq!(queue.depth().await, 1);
+    let told = log.lines("can't be had");
+    let names = [&*bucket.name, "key=\"missing\"", "NoSuchKey", &queue.name];
+    assert!(names.iter().all(|name| told[0].contains(name)), "{told:?}");
 }
 
 #[tokio::test]

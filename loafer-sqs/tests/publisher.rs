@@ -7,7 +7,8 @@ mod support;
 use std::time::Duration;
 
 use loafer_core::{
-    Broker, Bus, Envelope, Error, Message, Outgoing, Publisher, Settlement, Text, Topic, Translator,
+    Broker, Bus, Envelope, Error, Message, Outgoing, Provider, Publisher, Settlement, Text, Topic,
+    Translator,
 };
 use loafer_sqs::Sns;
 
@@ -203,4 +204,69 @@ async fn each_message_has_its_own_answer() {
     assert!(answers[2].is_ok());
     refused(3, "UTF-8");
     assert_eq!(&queue.receive(1).await[0].message.payload()[..], b"sent");
+}
+
+/// fauxqs drops the groups of standard queues; ElasticMQ, as AWS, does not.
+#[tokio::test]
+async fn groups_of_a_fair_queue_are_told_and_keep_no_order() {
+    let server = server!(
+        "LOAFER_TEST_ELASTICMQ",
+        "groups_of_a_fair_queue_are_told_and_keep_no_order"
+    );
+    let queue = server.queue("fair", Some(Duration::from_secs(30))).await;
+    let of_tenant = |n: u32| Outgoing::new(Message::new(n.to_string())).group("acme");
+    queue.send((0..3).map(of_tenant).collect()).await;
+    // All at once: the first holds up none.
+    let deliveries = queue.receive(3).await;
+    assert!(
+        deliveries
+            .iter()
+            .all(|delivery| delivery.message.group() == Some("acme"))
+    );
+    assert!(!queue.provider.capabilities().ordered);
+    let fifo = server.queue("fair.fifo", None).await;
+    assert!(fifo.provider.capabilities().ordered);
+}
+
+/// By the provider that was opened before, and by the publisher that has sent to it before.
+async fn a_queue_that_was_deleted_and_made_again_is_found_again(server: support::Server) {
+    let queue = server.queue("again", Some(Duration::from_secs(30))).await;
+    queue.send(vec![Message::new("before").into()]).await;
+    let (client, url) = (&queue.client, &queue.url);
+    client.delete_queue().queue_url(url).send().await.unwrap();
+    let mut none = Vec::new();
+    let error = queue.provider.receive(1, Duration::ZERO, &mut none).await;
+    assert!(
+        matches!(error, Err(Error::UnknownQueue { .. })),
+        "{error:?}"
+    );
+    let bus = Bus::new(server.sqs().publisher());
+    let topic = format!("sqs:{}", queue.name);
+    assert!(bus.send(&*topic, Message::new("lost")).await.is_err());
+
+    let made = client.create_queue().queue_name(&queue.name).send().await;
+    made.unwrap();
+    queue.send(vec![Message::new("after").into()]).await;
+    bus.send(&*topic, Message::new("after")).await.unwrap();
+    for delivery in queue.receive(2).await {
+        assert_eq!(&delivery.message.payload()[..], b"after");
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_was_deleted_and_made_again_is_found_again_on_fauxqs() {
+    a_queue_that_was_deleted_and_made_again_is_found_again(server!(
+        "LOAFER_TEST_FAUXQS",
+        "a_queue_that_was_deleted_and_made_again_is_found_again_on_fauxqs"
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn a_queue_that_was_deleted_and_made_again_is_found_again_on_elasticmq() {
+    a_queue_that_was_deleted_and_made_again_is_found_again(server!(
+        "LOAFER_TEST_ELASTICMQ",
+        "a_queue_that_was_deleted_and_made_again_is_found_again_on_elasticmq"
+    ))
+    .await;
 }

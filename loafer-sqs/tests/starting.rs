@@ -58,6 +58,25 @@ async fn an_unknown_queue_is_told_by_elasticmq() {
 }
 
 #[tokio::test]
+async fn a_lease_that_is_rounded_up_is_told_once() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "a_lease_that_is_rounded_up_is_told_once"
+    );
+    let (log, _listening) = support::log::Log::start();
+    for (lease, lines) in [(30_000, 0), (29_500, 1)] {
+        let lease = Duration::from_millis(lease);
+        let queue = server.queue("rounded", Some(lease)).await;
+        let told = log.lines("was rounded up");
+        assert_eq!(told.len(), lines, "{told:?}");
+        assert!(
+            told.iter()
+                .all(|line| line.contains(&queue.name) && line.contains("30s"))
+        );
+    }
+}
+
+#[tokio::test]
 async fn nothing_at_the_endpoint_is_told() {
     // Bound and not listening for long: nothing else can take the port before the call.
     let port = std::net::TcpListener::bind("127.0.0.1:0")

@@ -97,12 +97,3 @@ fn a_call_without_answer_names_the_endpoint() {
         "receive of `orders` failed: no answer in time at https://sqs.eu-west-1.amazonaws.com"
     );
 }
-
-#[test]
-fn a_url_loses_its_password() {
-    assert_eq!(
-        without_password("http://a:b@host:1/p@q"),
-        "http://host:1/p@q"
-    );
-    assert_eq!(without_password("http://host:1"), "http://host:1");
-}

@@ -38,12 +38,16 @@ const TOO_LARGE: &str = "send a reference instead, or keep large payloads on S3:
 /// Publishes to SNS topics and SQS queues.
 ///
 /// A [`Topic`] is an SNS topic, by bare name (`friend-created`, found among the topics of account and region, once) or
-/// by ARN; or a queue, as `sqs:NAME` or `sqs:URL`. A publication takes as few calls as ten messages and 1 MiB (SNS:
-/// 256 KiB) a call allow; on FIFO one call after the other, so that the order stays, and none after one that failed.
+/// by ARN; or a queue, as `sqs:NAME` or `sqs:URL`. A publication takes as few calls as ten messages and 1 MiB a call allow
+/// (SNS: the topic's `MaximumMessageSize`, 256 KiB unless set or where it can't be read; SNS API: `SetTopicAttributes`). An
+/// entry that fails inside an answered call, by no fault of ours, is tried again alone, up to four times.
 ///
 /// Headers travel as `String` attributes, ten at most. FIFO topics and queues need the message's group; their
-/// deduplication id is the message's own id unless one is given. A delay is of queues only: up to 15 minutes, and none on
-/// FIFO. Answers carry the id that SQS or SNS gave.
+/// deduplication id is the message's own id unless one is given, whether or not the queue has content-based deduplication
+/// (SQS API: an explicit id overrides it), so that a message tried again is the same one. On FIFO a message is sent once
+/// the one before it in its group is in, and none after one that failed: a call has one message of a group. On standard
+/// queues the group makes for fairness, not for order. A delay is of queues only: up to 15 minutes, and none on FIFO.
+/// Answers carry the id that SQS or SNS gave.
 pub struct SqsPublisher {
     shared: Arc<Shared>,
     /// Topics and queues already found: ARNs and URLs do not change.

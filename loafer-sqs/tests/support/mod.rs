@@ -6,7 +6,9 @@
     reason = "each test binary uses a part of it"
 )]
 
+pub mod bucket;
 pub mod fake;
+pub mod log;
 
 use std::{sync::Arc, time::Duration};
 
