@@ -50,10 +50,11 @@ impl MemoryProvider {
 
     /// Leases what is visible; what was received too often goes to the dead letters, as SQS moves it: without a word of ours.
     fn take(&self, max: usize, into: &mut Vec<Delivery<MemoryReceipt>>) -> bool {
+        let before = into.len();
         self.queue.receive(max, self.options.lease, into, |dead| {
             self.dead_letters.send(dead, None)
         });
-        !into.is_empty()
+        into.len() > before
     }
 
     /// Gives a message back that is to come later, as if it had not been received yet.
@@ -112,8 +113,7 @@ impl Provider for MemoryProvider {
         let ends = batch.iter().map(|entry| {
             let end = match &entry.settlement {
                 Settlement::Ack => End::Gone,
-                Settlement::Retry { after: None } => End::Visible,
-                Settlement::Retry { after: Some(after) } => End::After(*after),
+                Settlement::Retry { after } => after.map_or(End::Lapse, End::After),
                 Settlement::Release => End::Untried,
                 Settlement::DeadLetter(letter) => {
                     self.dead_letter(&entry.message, letter);

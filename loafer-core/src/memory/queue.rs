@@ -146,7 +146,8 @@ impl Queue {
         let until = after(lease);
         let mut dead = Vec::new();
         state.ready.begin();
-        while into.len() < max
+        let full = into.len().saturating_add(max);
+        while into.len() < full
             && let Some(message) = state.ready.next()
         {
             if message.attempt() >= most {
@@ -195,19 +196,22 @@ impl Queue {
         state.surface_expired(now);
         let mut visible = false;
         for (receipt, end) in receipts {
-            let Some(message) = state.take(receipt) else {
+            let message = match end {
+                End::Lapse => state
+                    .leased_mut(receipt)
+                    .map(|leased| leased.message.clone()),
+                _ => state.take(receipt),
+            };
+            let Some(message) = message else {
                 answer(Answer::Lost);
                 continue;
             };
             match end {
+                End::Lapse => {}
                 End::Gone => {
                     state.ready.gone(&message);
                     // What it kept back may go out.
                     visible |= self.fifo;
-                }
-                End::Visible => {
-                    state.ready.put_back(message, true);
-                    visible = true;
                 }
                 // A release does not count: the broker in memory knows that nobody tried.
                 End::Untried => {
@@ -254,19 +258,13 @@ impl Queue {
         let now = Instant::now();
         state.surface_expired(now);
         for receipt in receipts {
-            let leased = state
-                .leased
-                .get_mut(receipt.index as usize)
-                .and_then(Option::as_mut);
-            answer(
-                match leased.filter(|leased| leased.serial == receipt.serial) {
-                    Some(leased) => {
-                        leased.until = after(by);
-                        Answer::Done
-                    }
-                    None => Answer::Lost,
-                },
-            );
+            answer(match state.leased_mut(receipt) {
+                Some(leased) => {
+                    leased.until = after(by);
+                    Answer::Done
+                }
+                None => Answer::Lost,
+            });
         }
     }
 }
@@ -274,7 +272,8 @@ impl Queue {
 /// How a lease ends.
 pub(super) enum End {
     Gone,
-    Visible,
+    /// By itself, when its time is over.
+    Lapse,
     Untried,
     UntriedAfter(Duration),
     After(Duration),

@@ -85,6 +85,12 @@ impl State {
         }
     }
 
+    /// What this receipt holds, while its lease lasts.
+    pub(super) fn leased_mut(&mut self, receipt: &MemoryReceipt) -> Option<&mut Leased> {
+        let leased = self.leased.get_mut(receipt.index as usize)?.as_mut();
+        leased.filter(|leased| leased.serial == receipt.serial)
+    }
+
     pub(super) fn take(&mut self, receipt: &MemoryReceipt) -> Option<Message> {
         let place = self.leased.get_mut(receipt.index as usize)?;
         if place.as_ref()?.serial != receipt.serial {
