@@ -97,6 +97,7 @@
 
 mod broker;
 mod builder;
+pub mod conformance;
 mod faults;
 mod idempotence;
 mod ledger;
