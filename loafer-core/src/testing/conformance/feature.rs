@@ -38,6 +38,8 @@ pub enum Feature {
     Binary,
     /// Bodies of none.
     Empty,
+    /// Characters beyond U+FFFF, as emoji are.
+    Emoji,
     /// The test can make it unreachable for a while, and what it holds outlasts that. See [`Subject::outage`](super::Subject::outage).
     Outages,
 }
@@ -62,6 +64,7 @@ impl Feature {
             Self::Mebibyte => "1 MiB",
             Self::Binary => "binary bodies",
             Self::Empty => "empty bodies",
+            Self::Emoji => "emoji",
             Self::Outages => "outages",
         }
     }

@@ -44,18 +44,20 @@ pub async fn run_only<S: Subject>(subject: S, case: &str) -> Report {
 async fn run_some<S: Subject>(subject: S, wanted: impl Fn(&Case) -> bool) -> Report {
     let declaration = Arc::new(subject.declares());
     let subject = Arc::new(subject);
-    let verdicts = stream::iter(CASES.iter().filter(|case| wanted(case)))
-        .map(|case| {
+    let mut verdicts: Vec<_> = stream::iter(CASES.iter().filter(|case| wanted(case)).enumerate())
+        .map(|(at, case)| {
             let (subject, declaration) = (subject.clone(), declaration.clone());
             async move {
                 let began = Instant::now();
                 let verdict = judge(subject, declaration, case).await;
-                (case, verdict, began.elapsed())
+                (at, (case, verdict, began.elapsed()))
             }
         })
-        .buffered(declaration.at_once)
+        .buffer_unordered(declaration.at_once)
         .collect()
         .await;
+    verdicts.sort_by_key(|(at, _)| *at);
+    let verdicts = verdicts.into_iter().map(|(_, verdict)| verdict).collect();
     Report::new(Declaration::clone(&declaration), verdicts)
 }
 

@@ -12,8 +12,8 @@ use crate::{App, Manager, Message, MessageId, Route};
 
 /// The lease of cases that wait for its end: renewals come at its thirds, and servers of tests share their machine.
 pub(super) const SHORT: Duration = Duration::from_secs(3);
-/// The lease of cases in which it should never end.
-pub(super) const LONG: Duration = Duration::from_secs(60);
+/// The lease of cases in which it should not end; shorter than anybody's patience, since a receive that a shutdown drops may take what it was given.
+pub(super) const LONG: Duration = Duration::from_secs(20);
 /// What stands for never.
 const NEVER: u32 = 1_000;
 /// What running handlers of a case get at shutdown.

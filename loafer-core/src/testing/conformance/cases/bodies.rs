@@ -54,6 +54,12 @@ pub(super) async fn an_empty_body_arrives<S: Subject>(stage: Stage<S>) -> Checke
     round_trip(&stage, Message::new("")).await
 }
 
+/// Characters that take two units in UTF-16.
+pub(super) async fn an_emoji_arrives_whole<S: Subject>(stage: Stage<S>) -> Checked {
+    let message = Message::new("\"𝄞 🎼\"").with_header("mood", "🙂");
+    round_trip(&stage, message).await
+}
+
 /// As many as are declared, with a long one among them.
 pub(super) async fn as_many_headers_arrive_as_may<S: Subject>(stage: Stage<S>) -> Checked {
     let headers = 0..stage.declaration().headers;

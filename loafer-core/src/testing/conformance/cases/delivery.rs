@@ -19,9 +19,9 @@ const MESSAGES: usize = 100;
 pub(super) async fn what_is_published_arrives_whole<S: Subject>(stage: Stage<S>) -> Checked {
     let queue = stage.queue().await?;
     let message = |number: usize| {
-        Message::new(format!("{{\"number\": {number}, \"text\": \"añ→𝄞 \\n\"}}"))
+        Message::new(format!("{{\"number\": {number}, \"text\": \"añ→漢 \\n\"}}"))
             .with_header("number", number.to_string())
-            .with_header("text", "añ→𝄞, with spaces")
+            .with_header("text", "añ→漢, with spaces")
             .with_header(CORRELATION_ID, format!("c-{number}"))
     };
     let sent: Vec<_> = (0..MESSAGES).map(message).collect();

@@ -91,9 +91,11 @@ pub(super) async fn groups_stay_in_order<S: Subject>(stage: Stage<S>) -> Checked
     let handler = {
         let ledger = ledger.clone();
         move |message: Message| {
-            let times = ledger.note(&message);
+            let ledger = ledger.clone();
             async move {
-                sleep(Duration::from_millis(times as u64 % 7)).await;
+                let takes = number(&message) * 5 % 7;
+                sleep(Duration::from_millis(takes as u64)).await;
+                ledger.note(&message);
                 true
             }
         }

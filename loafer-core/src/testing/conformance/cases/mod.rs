@@ -85,6 +85,7 @@ cases! {
     bodies::a_body_of_1_mib_arrives_whole None, [Mebibyte];
     bodies::a_binary_body_arrives_whole None, [Binary];
     bodies::an_empty_body_arrives None, [Empty];
+    bodies::an_emoji_arrives_whole None, [Emoji];
     bodies::as_many_headers_arrive_as_may None, [];
     outages::an_outage_loses_nothing Some("Reconnect"), [Outages];
 }

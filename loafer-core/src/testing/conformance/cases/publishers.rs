@@ -2,14 +2,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use futures_util::future::join;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::{
     Broker, Message, Outgoing, Publisher, Settlement,
@@ -30,36 +29,31 @@ pub(super) async fn what_a_closed_publisher_confirmed_arrives<S: Subject>(
     const BATCH: usize = 10;
     let (queue, count) = (stage.queue().await?, stage.count(10_000));
     let publisher = stage.subject.broker().publisher();
-    let (sent, confirmed) = (AtomicUsize::new(0), Arc::<Mutex<Vec<usize>>>::default());
+    let (sent, confirmed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let task = async |task: usize| -> Checked {
         let own: Vec<_> = (task..count).step_by(TASKS).collect();
         for numbers in own.chunks(BATCH) {
             let messages = numbered(numbers.iter().copied());
             let answers = publish(&publisher, &queue.made, messages).await?;
-            let well = numbers
-                .iter()
-                .zip(answers)
-                .filter(|(_, answer)| answer.is_ok());
+            let answered = numbers.iter().zip(answers);
+            let well = answered.filter(|(_, answer)| answer.is_ok());
             confirmed
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .extend(well.map(|(number, _)| *number));
-            sent.fetch_add(numbers.len(), Ordering::Relaxed);
+            let before = sent.fetch_add(numbers.len(), Ordering::SeqCst);
+            if (before..before + numbers.len()).contains(&(count / 2)) {
+                publisher.close().await;
+            }
             tokio::task::yield_now().await;
         }
         Ok(())
     };
-    let close = async {
-        while sent.load(Ordering::Relaxed) < count / 2 {
-            sleep(Duration::from_millis(1)).await;
-        }
-        publisher.close().await;
-    };
-    let tasks = all((0..TASKS).map(task));
-    let (published, ()) = join(tasks, close).await;
-    published?;
+    all((0..TASKS).map(task)).await?;
 
-    let confirmed = std::mem::take(&mut *confirmed.lock().unwrap_or_else(PoisonError::into_inner));
+    let confirmed = confirmed
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     ensure!(
         confirmed.len() >= count / 2,
         "{} of {count} messages were confirmed, though half were sent before the publisher closed",

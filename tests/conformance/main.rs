@@ -1,0 +1,54 @@
+//! The conformance suite on real servers, and what the README says of it.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod line;
+mod sqs;
+
+use loafer::{
+    Memory,
+    testing::conformance::{self, Matrix, Subject},
+};
+use sqs::{OnSqs, Server};
+
+const README: &str = include_str!("../../README.md");
+
+/// Runs all cases where the server is there; prints the matrix, and fails where a case does.
+async fn conforms(server: Server) {
+    let Some(subject) = OnSqs::at(server) else {
+        return;
+    };
+    let report = conformance::run(subject).await;
+    report.assert_passed();
+    println!("{}", Matrix::from_iter([&report]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqs_conforms_on_fauxqs() {
+    conforms(Server::Fauxqs).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqs_conforms_on_elasticmq() {
+    conforms(Server::ElasticMq).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_conforms() {
+    conformance::run(Memory::new()).await.assert_passed();
+}
+
+/// What the brokers declare is what the runs above prove, so the README shows just that.
+#[test]
+fn the_readme_shows_the_matrix() {
+    let declared = [
+        Memory::new().declares(),
+        sqs::declares(Server::Fauxqs),
+        sqs::declares(Server::ElasticMq),
+    ];
+    let matrix = Matrix::declared(&declared).to_string();
+    assert!(
+        README.contains(&matrix),
+        "the README's section \"Conformance\" should be:\n\n{matrix}"
+    );
+}
