@@ -163,7 +163,7 @@ async fn what_is_declared_missing_is_not_run_and_says_why() {
         ),
         ("groups_stay_in_order", "it would take too long"),
         (
-            "a_body_of_1_mib_arrives_whole",
+            "a_mebibyte_arrives_whole",
             "a message has at most 307200 bytes",
         ),
     ] {

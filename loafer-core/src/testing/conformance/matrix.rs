@@ -32,15 +32,15 @@ impl Matrix {
             .push((name.to_owned(), cases().iter().map(verdict).collect()));
     }
 
-    /// The reasons, each once, by the brokers they hold for.
-    fn reasons(&self) -> Vec<(&str, &str)> {
-        let mut reasons = Vec::new();
+    /// The reasons, each once, and the brokers it holds for.
+    fn reasons(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
         for (name, verdicts) in &self.columns {
-            for verdict in verdicts {
-                if let Some(Verdict::NotApplicable(reason)) = verdict
-                    && !reasons.contains(&(name.as_str(), reason.as_str()))
-                {
-                    reasons.push((name, reason));
+            for reason in verdicts.iter().flatten().filter_map(Verdict::reason) {
+                match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                    Some((_, names)) if names.contains(&name.as_str()) => {}
+                    Some((_, names)) => names.push(name),
+                    None => reasons.push((reason, vec![name])),
                 }
             }
         }
@@ -58,13 +58,13 @@ impl fmt::Display for Matrix {
         writeln!(f, "\n|---|{}", "---|".repeat(self.columns.len()))?;
         for (row, case) in cases().iter().enumerate() {
             write!(f, "| {} |", case.name.replace('_', " "))?;
-            for (name, verdicts) in &self.columns {
+            for (_, verdicts) in &self.columns {
                 match &verdicts[row] {
                     None => write!(f, " |")?,
                     Some(Verdict::Passed) => write!(f, " ✓ |")?,
                     Some(Verdict::Failed(_)) => write!(f, " **failed** |")?,
                     Some(Verdict::NotApplicable(reason)) => {
-                        let at = reasons.iter().position(|known| *known == (name, reason));
+                        let at = reasons.iter().position(|(known, _)| known == reason);
                         write!(f, " – ({}) |", at.unwrap_or_default() + 1)?;
                     }
                 }
@@ -74,8 +74,8 @@ impl fmt::Display for Matrix {
         if !reasons.is_empty() {
             writeln!(f)?;
         }
-        for (at, (name, reason)) in reasons.iter().enumerate() {
-            writeln!(f, "{}. {name}: {reason}", at + 1)?;
+        for (at, (reason, names)) in reasons.iter().enumerate() {
+            writeln!(f, "{}. {}: {reason}", at + 1, names.join(", "))?;
         }
         Ok(())
     }

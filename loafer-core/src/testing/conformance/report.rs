@@ -15,6 +15,16 @@ pub enum Verdict {
     NotApplicable(String),
 }
 
+impl Verdict {
+    /// Why the case does not apply, where it does not.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::NotApplicable(reason) => Some(reason),
+            Self::Passed | Self::Failed(_) => None,
+        }
+    }
+}
+
 /// How a broker did: a verdict a case. Prints as a list; several make a [`Matrix`].
 #[derive(Clone, Debug)]
 #[must_use = "a report of failures fails nothing by itself"]

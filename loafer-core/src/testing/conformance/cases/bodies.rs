@@ -36,11 +36,11 @@ fn text(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|at| b' ' + (at * at % 89) as u8).collect()
 }
 
-pub(super) async fn a_body_of_256_kib_arrives_whole<S: Subject>(stage: Stage<S>) -> Checked {
+pub(super) async fn a_quarter_of_a_mebibyte_arrives_whole<S: Subject>(stage: Stage<S>) -> Checked {
     round_trip(&stage, Message::new(text(256 * 1024))).await
 }
 
-pub(super) async fn a_body_of_1_mib_arrives_whole<S: Subject>(stage: Stage<S>) -> Checked {
+pub(super) async fn a_mebibyte_arrives_whole<S: Subject>(stage: Stage<S>) -> Checked {
     round_trip(&stage, Message::new(text(1024 * 1024))).await
 }
 

@@ -81,8 +81,8 @@ cases! {
     bounds::what_is_held_is_bounded None, [];
     bounds::a_receive_brings_no_more_than_was_asked_for None, [];
     bounds::a_receive_waits_for_the_first_message None, [];
-    bodies::a_body_of_256_kib_arrives_whole None, [QuarterMebibyte];
-    bodies::a_body_of_1_mib_arrives_whole None, [Mebibyte];
+    bodies::a_quarter_of_a_mebibyte_arrives_whole None, [QuarterMebibyte];
+    bodies::a_mebibyte_arrives_whole None, [Mebibyte];
     bodies::a_binary_body_arrives_whole None, [Binary];
     bodies::an_empty_body_arrives None, [Empty];
     bodies::an_emoji_arrives_whole None, [Emoji];

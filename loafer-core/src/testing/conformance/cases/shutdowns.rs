@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use crate::{
     Ended, Message, RouteOptions, Settlement,
@@ -48,6 +51,13 @@ pub(super) async fn a_shutdown_finishes_and_acks_what_runs<S: Subject>(stage: St
     let program = queue.start(options, gated(&ledger, &gate)).await?;
     ledger.reaches(MESSAGES, stage.patience()).await?;
     program.running().shutdown();
+    // Time enough to be cut off in.
+    sleep(Duration::from_millis(300)).await;
+    let held = program.running().held();
+    ensure!(
+        held == MESSAGES,
+        "{held} of {MESSAGES} handlers were left to finish"
+    );
     gate.send_replace(true);
     let (ended, acked) = (program.ended().await?, program.stats().acked);
     ensure!(
@@ -80,6 +90,9 @@ pub(super) async fn a_shutdown_releases_what_has_not_started<S: Subject>(
         .await?;
     ledger.reaches(RUNNING, stage.patience()).await?;
     program.running().shutdown();
+    let rest = (MESSAGES - RUNNING) as u64;
+    let released = program.until("the rest released", |stats| stats.released >= rest);
+    released.await?;
     gate.send_replace(true);
     let ended = program.ended().await?;
     let (stats, stopped) = (program.stats(), Instant::now());
