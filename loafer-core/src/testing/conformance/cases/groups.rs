@@ -207,13 +207,17 @@ pub(super) async fn what_is_sent_twice_is_told_by_its_deduplication_id<S: Subjec
         ..Outgoing::from(of("a", number))
     };
     queue.publish([sent(1, "first")]).await?;
-    queue.publish([sent(1, "first"), sent(1, "second")]).await?;
+    queue.publish([sent(2, "first"), sent(3, "second")]).await?;
     let mut bodies = Vec::new();
     for _ in 0..2 {
         let one = queue.receive_one(&provider).await?;
         bodies.push(one.message.payload().clone());
         done(&provider, [&one], &Settlement::Ack).await?;
     }
+    ensure!(
+        bodies == ["1", "3"],
+        "of three messages, the second with the id of the first, {bodies:?} arrived"
+    );
     queue.nothing_for(&provider, Duration::from_secs(2)).await
 }
 
