@@ -76,8 +76,8 @@ async fn receive<P: Provider>(
         if let Ok(answer) = timeout(grace, call.as_mut()).await {
             return answer;
         }
-        // While handlers finish, waiting on costs nothing.
-        if grace.is_zero() || shared.board().held() == 0 {
+        // While handlers finish, waiting on costs nothing; what waits to be released is wanted elsewhere.
+        if grace.is_zero() || shared.board().held() == 0 || shared.board().has_unstarted() {
             return Ok(());
         }
     }

@@ -189,7 +189,7 @@ impl Board {
         state.running -= outcomes.len() + chunk.len();
         state.take_back(outcomes);
         if state.phase >= Phase::Draining {
-            state.done.extend(chunk.drain(..).map(Job::released));
+            state.set_aside(chunk.drain(..));
         }
         while let Some(job) = chunk.pop_back() {
             state.ready.push_front(job);

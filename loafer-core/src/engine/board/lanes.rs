@@ -223,7 +223,7 @@ impl State {
     pub(super) fn clear_lanes(&mut self) {
         if let Some(lanes) = &mut self.lanes {
             let waiting: Vec<_> = lanes.clear().collect();
-            self.release(waiting);
+            self.set_aside(waiting);
         }
     }
 

@@ -108,6 +108,8 @@ struct State {
     phase: Phase,
     /// Leased, not started, free to start.
     ready: VecDeque<Job>,
+    /// Not started before the route drained: released once no receive is in flight that would bring them back.
+    unstarted: Vec<Job>,
     /// Leased and behind another message of their group; none where messages have no groups.
     lanes: Option<Lanes>,
     /// Handled, not settled.
@@ -151,6 +153,7 @@ impl Board {
         let state = State {
             phase: Phase::Open,
             ready: VecDeque::with_capacity(limits.places.min(1024)),
+            unstarted: Vec::new(),
             lanes: limits.grouping.clone().map(Lanes::new),
             done: Vec::with_capacity(limits.settle_batch),
             lingering: None,
@@ -198,7 +201,7 @@ impl Board {
         state.phase = phase;
         if phase >= Phase::Draining {
             let unstarted = mem::take(&mut state.ready);
-            state.done.extend(unstarted.into_iter().map(Job::released));
+            state.set_aside(unstarted);
             state.clear_lanes();
         }
         if phase == Phase::Cancelled {
@@ -234,6 +237,11 @@ impl Board {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Whether something waits to be released until no receive is in flight.
+    pub(super) fn has_unstarted(&self) -> bool {
+        !self.lock().unstarted.is_empty()
     }
 
     /// Waits until the route receives no more.
@@ -284,6 +292,15 @@ impl Board {
 }
 
 impl State {
+    /// What will not be started goes back, but not into the hands of a receive in flight, which would cost it another attempt.
+    fn set_aside(&mut self, jobs: impl IntoIterator<Item = Job>) {
+        self.unstarted.extend(jobs);
+        if self.receiving == 0 || self.phase == Phase::Cancelled {
+            let released = self.unstarted.drain(..).map(Job::released);
+            self.done.extend(released);
+        }
+    }
+
     /// Whom to wake when the route closes, or has come further on its way to the end.
     fn everybody(&mut self) -> Vec<Waker> {
         self.idle.clear();

@@ -57,7 +57,7 @@ impl Board {
         };
         state.done.extend(settled);
         if state.phase >= Phase::Draining {
-            state.done.extend(jobs.drain(..).map(Job::released));
+            state.set_aside(jobs.drain(..));
         } else {
             state.admit(jobs);
             if self.limits.lingers && !state.ready.is_empty() {

@@ -202,6 +202,7 @@ mod tests {
             route = "friend-created", translator = Sns, provider = Sqs, queue = "friends", concurrency = 5, prefetch = 0,
             visibility_timeout = "60s", timeout = "1m 30s", backoff = "1s", max_attempts = 3, undecodable = "reject",
             batch = 25, linger = "200ms", on_error = crate::give_up,
+            on = "order.*", unmatched = "ignore", group_by = "header:tenant",
         });
         assert_eq!(
             keys.route.map(|route| route.value()),

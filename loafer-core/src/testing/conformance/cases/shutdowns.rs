@@ -100,6 +100,12 @@ pub(super) async fn a_shutdown_releases_what_has_not_started<S: Subject>(
         ended == Ended::Clean && stats.acked == RUNNING as u64,
         "{RUNNING} were running, and it ended {ended:?}: {stats:?}"
     );
+    // A receive in flight must not bring back what was just released: each round costs an attempt where releases do.
+    ensure!(
+        stats.released == rest,
+        "{rest} were to be released, and {} were",
+        stats.released
+    );
     let provider = queue.provider().await?;
     let rest = queue.receive(&provider, MESSAGES - RUNNING).await?;
     let waited = stopped.elapsed();
