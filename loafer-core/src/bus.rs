@@ -11,7 +11,11 @@ use serde::Serialize;
 use crate::{
     App, Context, DeduplicationId, Error, FromApp, FromContext, GroupId, Message, MessageId,
     Missing, Outgoing, Publisher, Rejection, Topic, config::form, publisher::DynPublisher,
+    select::EVENT_TYPE,
 };
+
+/// The header that says which form of an event a message is, where that is not the first.
+pub const EVENT_VERSION: &str = "event-version";
 
 /// A type whose values are published, and where to.
 ///
@@ -48,6 +52,11 @@ use crate::{
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no event",
+    label = "no event",
+    note = "derive it, as `#[derive(Serialize, Event)] #[event(topic = \"friend-created\")]`; or name the topic: `publish = \"…\"` of a handler, `Bus::publish_to`"
+)]
 pub trait Event: Serialize {
     /// The topic its values go to.
     const TOPIC: &'static str;
@@ -240,7 +249,12 @@ impl Outgoing {
     ///
     /// Where the event does not encode.
     pub fn event<E: Event>(event: &E) -> Result<Self, Error> {
-        let mut outgoing = Self::new(encoded(E::TOPIC, event)?);
+        let mut outgoing = Self::new(encoded(E::TOPIC, event)?).header(EVENT_TYPE, E::TOPIC);
+        outgoing.optional.push(EVENT_TYPE);
+        if E::VERSION > 1 {
+            outgoing = outgoing.header(EVENT_VERSION, E::VERSION.to_string());
+            outgoing.optional.push(EVENT_VERSION);
+        }
         if let Some(group) = event.group() {
             outgoing = outgoing.group(group);
         }

@@ -44,6 +44,8 @@ mod provider;
 mod publisher;
 mod registry;
 mod report;
+#[doc(hidden)]
+mod returned;
 mod route;
 mod select;
 pub mod testing;
@@ -53,7 +55,7 @@ pub use self::{
     app::App,
     batch::{Batch, BatchItem, BatchOutcome, IntoBatchOutcome},
     broker::{Broker, Source},
-    bus::{Bus, Event},
+    bus::{Bus, EVENT_VERSION, Event},
     config::{Config, parse_duration},
     engine::RouteStats,
     error::Error,
@@ -89,5 +91,6 @@ pub mod __private {
         handler::{BatchCall, Env, Opened, Ready, refused, undecodable},
         macro_support::*,
         registry::Registration,
+        returned::*,
     };
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::Ident;
 use syn::{Attribute, LitStr, Path, Type};
 
 /// A handler that can be registered.
@@ -80,8 +80,18 @@ pub(super) struct Call {
     pub(super) asynchronous: bool,
     pub(super) message: Message,
     pub(super) extractors: Vec<Type>,
-    /// Where the return type stands: a wrong one is told there.
-    pub(super) returns: Span,
+    /// A wrong one is told there.
+    pub(super) returns: Type,
+    /// Where what it returns is published; none: it returns an outcome.
+    pub(super) publish: Option<Publish>,
+}
+
+/// Where what a handler returns is published.
+pub(super) struct Publish {
+    /// None: each event's own.
+    pub(super) topic: Option<LitStr>,
+    /// How many events it returns in a tuple.
+    pub(super) tuple: Option<usize>,
 }
 
 /// What is called.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod block;
+mod publish;
 mod signature;
 
 use super::{
@@ -12,7 +13,7 @@ use crate::errors::Errors;
 
 /// The model, or what is in its way. All of it is told: no check waits for another.
 pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handler> {
-    let call = match item.kind {
+    let mut call = match item.kind {
         ItemKind::Function(signature) => function(&signature, errors),
         ItemKind::Impl(block) => block::method(&block, errors),
     };
@@ -22,6 +23,9 @@ pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handl
         for key in &keys.of_batches {
             errors.at(key, arguments::for_batches(key, &call.message));
         }
+    }
+    if let (Some(call), Some(publish)) = (&mut call, &keys.publish) {
+        call.publish = publish::check(publish, call, errors);
     }
     Some(Handler {
         cfgs: item.cfgs,

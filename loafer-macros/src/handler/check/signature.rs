@@ -1,6 +1,6 @@
 //! A function's signature: what it is besides its arguments.
 
-use syn::{Generics, ReturnType, Safety, Signature, Type, spanned::Spanned};
+use syn::{Generics, ReturnType, Safety, Signature, Type};
 
 use super::arguments;
 use crate::{
@@ -37,7 +37,8 @@ pub(super) fn check(signature: &Signature, receiver: bool, errors: &mut Errors) 
         asynchronous: signature.asyncness.is_some(),
         message,
         extractors,
-        returns: returns?.span(),
+        returns: returns?.clone(),
+        publish: None,
     })
 }
 

@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Index, Type, ext::IdentExt, parse_quote, spanned::Spanned};
 
+use super::returned;
 use crate::handler::model::{Call, Callee, Handler};
 
 /// `fn __ready`. Names of its own begin with `__`: the user's function may be called `message` or `ready`.
@@ -82,9 +83,11 @@ impl Call {
             .instance()
             .map(named)
             .map(|named| quote!(#named.instance(__app)?,));
+        let bus = self.publish.as_ref().map(|_| parse_quote!(::loafer::Bus));
         let extractors = self
             .extractors
             .iter()
+            .chain(&bus)
             .map(named)
             .map(|named| quote!(#named.needs(__app)?,));
         quote!((#instance #(#extractors)*))
@@ -108,22 +111,21 @@ impl Call {
         } else {
             (None, decoded)
         };
-        let context = (self.message.batch.is_none() && !self.extractors.is_empty())
-            .then(|| quote!(let __context = __env.context(&__opened, #raw);));
+        let bus = returned::bus(self);
+        let context = (self.message.batch.is_none() && !self.extractors.is_empty()
+            || bus.is_some())
+        .then(|| quote!(let __context = __env.context(&__opened, #raw);));
         let extracted = self.extracted();
         let callee = &self.callee;
         let instance = self.callee.instance().map(|_| quote!(&__env.needs().0,));
-        // One span for both: only so is the complaint about its type told here.
-        let said = Ident::new("__said", self.returns);
-        let outcome = match self.message.batch {
-            Some(_) => {
-                quote_spanned!(self.returns=> ::loafer::__private::batch_outcome(#said, #raw))
-            }
-            None => quote_spanned!(self.returns=> ::loafer::__private::outcome(#said)),
-        };
+        // The bus is there still when the call is over.
+        let before = bus.map(|bus| quote!(let __bus = { #context #bus __bus };));
+        let said = Ident::new("__said", self.returns.span());
+        let outcome = returned::returned(self, &raw);
         quote! {
             let __opened = #open;
             #kept
+            #before
             let __call = {
                 #context
                 #callee(#instance #message, #(#extracted),*)
@@ -161,7 +163,7 @@ impl Call {
 }
 
 impl Callee {
-    fn instance(&self) -> Option<&Type> {
+    pub(super) fn instance(&self) -> Option<&Type> {
         match self {
             Self::Function(_) => None,
             Self::Method(of) => Some(of),

@@ -4,6 +4,7 @@
 
 mod call;
 mod options;
+mod returned;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

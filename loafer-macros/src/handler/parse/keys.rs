@@ -21,6 +21,7 @@ const KNOWN: &[&str] = &[
     "backoff",
     "max_attempts",
     "undecodable",
+    "publish",
     "on",
     "unmatched",
     "group_by",
@@ -38,6 +39,7 @@ pub(in crate::handler) struct Keys {
     pub(in crate::handler) provider: Option<Type>,
     pub(in crate::handler) options: Options,
     pub(in crate::handler) on: Option<On>,
+    pub(in crate::handler) publish: Option<PublishKey>,
     pub(in crate::handler) on_error: Option<Path>,
     /// Those of the keys that are for batch handlers, as they were written.
     pub(in crate::handler) of_batches: Vec<Ident>,
@@ -97,6 +99,7 @@ impl Keys {
             }
             "group_by" => options.group_by = group_by(entry, errors),
             "on" => self.on = on(entry, errors),
+            "publish" => self.publish = PublishKey::parse(entry, errors),
             "batch" => {
                 self.of_batches.push(entry.key.clone());
                 options.batch = entry.whole(1, 10, errors);
@@ -132,6 +135,21 @@ fn route(entry: &Entry, errors: &mut Errors) -> Option<LitStr> {
         );
     }
     (!spaced).then_some(route)
+}
+
+/// `publish`, with a topic or without.
+pub(in crate::handler) struct PublishKey {
+    pub(in crate::handler) topic: Option<LitStr>,
+}
+
+impl PublishKey {
+    fn parse(entry: &Entry, errors: &mut Errors) -> Option<Self> {
+        let topic = match entry.value.is_empty() {
+            true => None,
+            false => Some(entry.text("friend-created", errors)?),
+        };
+        Some(Self { topic })
+    }
 }
 
 /// Reads what makes a group.

@@ -8,5 +8,5 @@ mod value;
 
 pub(super) use self::{
     item::{Block, Item, ItemKind},
-    keys::Keys,
+    keys::{Keys, PublishKey},
 };
