@@ -34,6 +34,8 @@ struct Script {
     ordered: bool,
     /// What settlements of a payload are answered, before it is `Done`.
     answers: VecDeque<(u64, Answer)>,
+    /// How long a settlement call takes, and then happens.
+    settlements_take: Duration,
     /// The payloads of each settlement call.
     settled: Vec<Vec<u64>>,
     /// What the handler was called with.
@@ -182,6 +184,8 @@ impl Provider for Scripted {
     }
 
     async fn settle(&self, batch: &[Settle<u64>], answers: &mut Vec<Settled>) {
+        let time = self.0.lock().unwrap().settlements_take;
+        sleep(time).await;
         let mut script = self.0.lock().unwrap();
         script
             .settled
@@ -376,4 +380,23 @@ async fn a_batch_all_of_whose_leases_are_lost_is_cancelled() {
     assert_eq!(broker.acked(), []);
     assert!(broker.0.lock().unwrap().handled.is_empty());
     assert_eq!(running.stats("r").unwrap().lost, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ack_without_an_answer_is_not_tried_beyond_its_lease() {
+    let broker = Scripted::default()
+        .then(Duration::ZERO, [1])
+        .then(Duration::from_secs(100), [2]);
+    broker.0.lock().unwrap().settlements_take = Duration::from_secs(60);
+    let running = broker.start(RouteOptions::new(), |_| Duration::ZERO).await;
+    sleep(Duration::from_secs(90)).await;
+    assert_eq!(broker.acked(), []);
+    assert_eq!(running.stats("r").unwrap().lost, 1);
+    assert_eq!(running.held(), 0);
+    assert!(!running.is_ready());
+
+    broker.0.lock().unwrap().settlements_take = Duration::from_secs(10);
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(running.stats("r").unwrap().acked, 1);
+    assert!(running.is_ready());
 }

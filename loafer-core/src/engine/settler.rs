@@ -98,11 +98,20 @@ impl<'s, P: Provider> Settler<'s, P> {
             drop(self.shared.renewing.lock().await);
         }
         self.answers.clear();
-        self.shared
-            .provider
-            .settle(&self.batch, &mut self.answers)
-            .await;
-        self.conclude();
+        let (shared, ends) = (self.shared, &self.ends);
+        let end_of_lease = async {
+            let left = match ends.iter().min() {
+                Some(end) if *end != Moment::NEVER => end.since(shared.slots().now()),
+                _ => std::future::pending().await,
+            };
+            sleep(left).await;
+        };
+        tokio::select! {
+            biased;
+            () = shared.provider.settle(&self.batch, &mut self.answers) => self.conclude(),
+            // A provider has tries of its own: after the lease they could meet what is somebody else's.
+            () = end_of_lease => shared.cut_short(),
+        }
     }
 
     /// From what was said to what is sent. What needs no call is over here.
@@ -362,6 +371,15 @@ impl<P: Provider> Shared<P> {
     fn unanswered(&self, message: &Message) {
         let (route, message_id) = (&self.route.policy.route, message.id());
         tracing::error!(%route, %message_id, "the provider gave no answer for this settlement: trying again");
+    }
+
+    /// The first lease of a batch ended before there was an answer: what lives is tried again.
+    #[cold]
+    fn cut_short(&self) {
+        let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
+        if self.route.settled_well(false) {
+            tracing::error!(%route, %queue, "settling had no answer while the lease lasted: trying again what is still ours");
+        }
     }
 
     fn settled_well(&self) {
