@@ -1,7 +1,7 @@
 //! The fauxqs server: SQS and SNS in one Node process, from npm.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ net.Server.prototype.listen = function (options, ...rest) {
   return listen.call(this, open ? { ...options, host: "127.0.0.1" } : options, ...rest);
 };
 const { startFauxqs } = await import("fauxqs");
-await startFauxqs({ port: Number(process.env.PORT), logger: false });
+const { PORT, DATA } = process.env;
+await startFauxqs({ port: Number(PORT), dataDir: DATA || undefined, logger: false });
 "#;
 
 pub(crate) fn stamp() -> String {
@@ -35,7 +36,6 @@ pub(crate) fn install(home: &Path) -> Result<()> {
     debian::need("npm", "npm")?;
     // With a manifest of its own npm does not look for one in the folders above.
     write(home, "package.json", "{ \"private\": true }\n")?;
-    write(home, "launch.mjs", LAUNCH)?;
     let (fauxqs, node) = (format!("fauxqs@{VERSION}"), format!("node@{NODE}"));
     let mut npm = leash::command("npm");
     npm.current_dir(home)
@@ -58,12 +58,29 @@ pub(crate) fn install(home: &Path) -> Result<()> {
 }
 
 /// In memory, without a data folder: nobody restarts it, and it is ten times as fast.
-pub(crate) fn command(home: &Path, port: u16) -> Command {
-    let mut command = leash::command(home.join("node_modules/.bin/node"));
+pub(crate) fn command(home: &Path, port: u16) -> Result<Command> {
+    let [node, script] = launcher(home)?;
+    let mut command = leash::command(node);
     command
-        .arg(home.join("launch.mjs"))
-        .env("PORT", port.to_string());
-    command
+        .arg(script)
+        .env("PORT", port.to_string())
+        .env_remove("DATA");
+    Ok(command)
+}
+
+/// A shell's command for tests that start it themselves: on `PORT`, with its data in `DATA`.
+pub(crate) fn shell_command(home: &Path) -> Result<String> {
+    let quoted = launcher(home)?.map(|path| format!("'{}'", path.display()));
+    Ok(quoted.join(" "))
+}
+
+/// Node and its script; this is written here, or a change of ours would wait for the next installation.
+fn launcher(home: &Path) -> Result<[PathBuf; 2]> {
+    let script = home.join("launch.mjs");
+    if !fs::read_to_string(&script).is_ok_and(|found| found == LAUNCH) {
+        write(home, "launch.mjs", LAUNCH)?;
+    }
+    Ok([home.join("node_modules/.bin/node"), script])
 }
 
 fn write(home: &Path, name: &str, text: &str) -> Result<()> {

@@ -74,10 +74,19 @@ impl Server {
     /// What starts it from `home` on `port`, with its files in `run`.
     fn command(self, home: &Path, run: &Path, port: u16) -> Result<Command> {
         match self {
-            Self::Fauxqs => Ok(fauxqs::command(home, port)),
+            Self::Fauxqs => fauxqs::command(home, port),
             Self::Elasticmq => elasticmq::command(home, run, port),
         }
     }
+}
+
+/// The variable with the command of a fauxqs, for tests that start, kill and restart their own.
+pub(crate) const FAUXQS_COMMAND: &str = "LOAFER_TEST_FAUXQS_COMMAND";
+
+/// Installs fauxqs; the command for [`FAUXQS_COMMAND`].
+pub(crate) fn fauxqs_command() -> Result<String> {
+    install::all(&[Server::Fauxqs])?;
+    fauxqs::shell_command(&folder::servers().join(Server::Fauxqs.name()))
 }
 
 /// Installs and starts servers, and returns when all of them answer.
@@ -98,6 +107,9 @@ pub(crate) fn serve(servers: &[Server], endpoint: Option<Server>) -> Result<Exit
     let mut running = start(servers)?;
     for (variable, url) in running.variables() {
         println!("export {variable}={url}");
+    }
+    if servers.contains(&Server::Fauxqs) {
+        println!("export {FAUXQS_COMMAND}=\"{}\"", fauxqs_command()?);
     }
     if let Some(url) = running.url(endpoint) {
         println!("export AWS_ENDPOINT_URL={url}");

@@ -21,6 +21,9 @@ pub(crate) fn run(servers: &[Server], further: &[String]) -> Result<ExitCode> {
     let mut tally = Tally::default();
     let mut cargo = cargo_test(further);
     cargo.envs(running.variables());
+    if servers.contains(&Server::Fauxqs) {
+        cargo.env(servers::FAUXQS_COMMAND, servers::fauxqs_command()?);
+    }
     let status = leash::lines(cargo, None, |line| {
         if tally.see(line) {
             // Who closes our output still wants the exit status.
@@ -57,6 +60,7 @@ fn cargo_test(further: &[String]) -> Command {
         // A server left out is left out, whatever this shell has exported.
         cargo.env_remove(server.variable());
     }
+    cargo.env_remove(servers::FAUXQS_COMMAND);
     cargo
 }
 
