@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::{
-    config::{Credentials, SharedCredentialsProvider},
+    config::{Credentials, SharedCredentialsProvider, retry::RetryConfig},
     types::{QueueAttributeName as Name, SendMessageBatchRequestEntry as Entry},
 };
 use loafer::MessageId;
@@ -43,19 +43,7 @@ pub fn server(test: &str) -> Option<Aws> {
         eprintln!("skipped: {test}: set LOAFER_TEST_FAUXQS, or run cargo xtask test");
         return None;
     };
-    let credentials = Credentials::new("test", "test", None, None, "test");
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(&endpoint)
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Some(Aws {
-        endpoint,
-        sqs: aws_sdk_sqs::Client::new(&config),
-        sns: aws_sdk_sns::Client::new(&config),
-    })
+    Some(Aws::at(endpoint))
 }
 
 /// A name that nobody else has.
@@ -64,6 +52,31 @@ pub fn unique(name: &str) -> String {
 }
 
 impl Aws {
+    pub fn at(endpoint: String) -> Self {
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&endpoint)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        Self {
+            endpoint,
+            sqs: aws_sdk_sqs::Client::new(&config),
+            sns: aws_sdk_sns::Client::new(&config),
+        }
+    }
+
+    /// An address of the same server whose client tries nothing twice.
+    pub fn once_at(endpoint: String) -> Self {
+        let mut aws = Self::at(endpoint);
+        let config = aws.sqs.config().to_builder();
+        let config = config.retry_config(RetryConfig::disabled()).build();
+        aws.sqs = aws_sdk_sqs::Client::from_conf(config);
+        aws
+    }
+
     /// Tells a program where it is.
     pub fn tell<'c>(&self, program: &'c mut Command) -> &'c mut Command {
         program.env("AWS_ENDPOINT_URL", &self.endpoint).envs([
@@ -174,6 +187,28 @@ async fn send_all(sqs: &aws_sdk_sqs::Client, url: &str, bodies: impl IntoIterato
 }
 
 impl Queue {
+    /// The same queue, met by way of `aws`.
+    pub fn by(&self, aws: &Aws) -> Self {
+        Self {
+            name: self.name.clone(),
+            letters: Letters {
+                url: self.letters.url.clone(),
+                sqs: aws.sqs.clone(),
+            },
+            url: self.url.clone(),
+            arn: self.arn.clone(),
+            sqs: aws.sqs.clone(),
+        }
+    }
+
+    pub fn client(&self) -> &aws_sdk_sqs::Client {
+        &self.sqs
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub async fn send(&self, body: impl Into<String>) {
         let sent = self
             .sqs

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench;
 use crate::servers::{self, Server};
+use crate::soak::{self, Soak};
 use crate::test;
 
 /// The tasks of this workspace
@@ -35,6 +36,8 @@ enum Task {
         #[arg(long, value_name = "NAME")]
         endpoint: Option<Server>,
     },
+    /// Kills consumers and servers and cuts connections while messages flow, for long; then says what was lost
+    Soak(Soak),
     /// Runs a bench of this workspace
     Bench {
         #[command(subcommand)]
@@ -70,6 +73,7 @@ impl Cli {
         match self.task {
             Task::Test { without, cargo } => test::run(&without.rest(), &cargo),
             Task::Servers { without, endpoint } => servers::serve(&without.rest(), endpoint),
+            Task::Soak(soak) => soak::run(&soak),
             Task::Bench { bench } => match bench {
                 Bench::Memory { gate } => bench::memory::run(gate),
                 Bench::Sqs { gate } => bench::sqs::run(gate),

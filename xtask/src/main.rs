@@ -1,9 +1,10 @@
-//! The tasks of this workspace: `cargo xtask test`, `servers`, `bench`.
+//! The tasks of this workspace: `cargo xtask test`, `soak`, `servers`, `bench`.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `cli` | the command line |
 //! | `test` | the whole test run: servers up, `cargo test`, one summary line |
+//! | `soak` | the fault test, for long |
 //! | `servers` | real brokers as local processes: install, start, stop |
 //! | `bench` | benches, and the counts that gate |
 //! | `leash` | child processes which can't outlive this one |
@@ -15,6 +16,7 @@ mod cli;
 mod debian;
 mod leash;
 mod servers;
+mod soak;
 mod test;
 mod workspace;
 
