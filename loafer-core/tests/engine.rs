@@ -32,6 +32,8 @@ struct Script {
     refused: Vec<u64>,
     /// Whether it keeps order, all messages being of one group.
     ordered: bool,
+    /// 30 s, unless a test says otherwise.
+    lease: Option<Duration>,
     /// What settlements of a payload are answered, before it is `Done`.
     answers: VecDeque<(u64, Answer)>,
     /// How long a settlement call takes, and then happens.
@@ -233,14 +235,15 @@ impl Provider for Scripted {
     }
 
     fn capabilities(&self) -> Capabilities {
+        let script = self.0.lock().unwrap();
         Capabilities {
             receive_batch: 10,
             settle_batch: 10,
             receivers: 2,
             settlers: 2,
             linger: Duration::from_secs(1),
-            lease: Some(Duration::from_secs(30)),
-            ordered: self.0.lock().unwrap().ordered,
+            lease: script.lease.or(Some(Duration::from_secs(30))),
+            ordered: script.ordered,
             ..Capabilities::default()
         }
     }
@@ -399,4 +402,27 @@ async fn an_ack_without_an_answer_is_not_tried_beyond_its_lease() {
     sleep(Duration::from_secs(30)).await;
     assert_eq!(running.stats("r").unwrap().acked, 1);
     assert!(running.is_ready());
+}
+
+#[tokio::test]
+async fn what_came_while_the_program_was_stopped_is_neither_started_nor_settled() {
+    let broker = Scripted::default().then(Duration::from_millis(100), [0]);
+    broker.0.lock().unwrap().lease = Some(Duration::from_secs(2));
+    let running = broker
+        .start(RouteOptions::new(), Duration::from_millis)
+        .await;
+    tokio::task::yield_now().await;
+    // The one thread of this runtime, as SIGSTOP takes all of a program.
+    std::thread::sleep(Duration::from_millis(2100));
+    let lost = async {
+        while running.stats("r").unwrap().lost == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), lost)
+        .await
+        .unwrap();
+    assert_eq!(running.stats("r").unwrap().received, 1);
+    assert_eq!(broker.0.lock().unwrap().handled, [0; 0]);
+    assert_eq!(broker.acked(), []);
 }

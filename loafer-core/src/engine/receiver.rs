@@ -13,18 +13,23 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{sleep, timeout};
 
 use super::{Done, Fate, Job, RouteStats, Shared, slots::Moment};
-use crate::{Delivery, Error, Provider};
+use crate::{Delivery, Error, Provider, clock::after};
 
 /// How long `--once` waits for messages.
 const ONCE: Duration = Duration::from_secs(1);
+
+/// How often a receive in flight is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// Not looked at for longer than this, the program was stopped, or its threads were taken: the answer may have waited as long.
+const UNSEEN: Duration = Duration::from_millis(1500);
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut deliveries = Vec::with_capacity(shared.board().limits.ask);
     let mut jobs = VecDeque::with_capacity(shared.board().limits.ask);
     let mut pauses = pauses();
     while let Some(max) = shared.board().permit().await {
-        let answer = receive(&shared, max, &mut deliveries).await;
-        let settled = shared.take_in(&mut deliveries, &mut jobs);
+        let (answer, unseen) = receive(&shared, max, &mut deliveries).await;
+        let settled = shared.take_in(&mut deliveries, &mut jobs, unseen);
         shared.route.received(&mut jobs, settled);
         match answer {
             Ok(()) => {
@@ -55,30 +60,49 @@ async fn receive<P: Provider>(
     shared: &Shared<P>,
     max: usize,
     into: &mut Vec<Delivery<P::Receipt>>,
-) -> Result<(), Error> {
+) -> (Result<(), Error>, Duration) {
     let longest = shared.capabilities.wait;
     let wait = if shared.route.once {
         longest.min(ONCE)
     } else {
         longest
     };
+    let grace = shared.capabilities.receive_grace;
+    // A broker without grace is in this process: what stops it stops both.
+    let mut look = (!grace.is_zero()).then(|| Box::pin(sleep(LOOK)));
+    // By the system's clock, which goes on while the program is stopped.
+    let mut looked = std::time::Instant::now();
+    let mut unseen = Duration::ZERO;
     let mut call = pin!(shared.provider.receive(max, wait, into));
-    let answer = poll_fn(|cx| match call.as_mut().poll(cx) {
-        Poll::Ready(answer) => Poll::Ready(Some(answer)),
-        Poll::Pending => shared.board().poll_closed(cx).map(|()| None),
+    let answer = poll_fn(|cx| {
+        unseen = looked.elapsed();
+        looked = std::time::Instant::now();
+        if let Poll::Ready(answer) = call.as_mut().poll(cx) {
+            return Poll::Ready(Some(answer));
+        }
+        if let Some(look) = &mut look {
+            while look.as_mut().poll(cx).is_ready() {
+                look.as_mut().reset(after(LOOK));
+            }
+        }
+        shared.board().poll_closed(cx).map(|()| None)
     })
     .await;
     if let Some(answer) = answer {
-        return answer;
+        let unseen = if look.is_some() && unseen > UNSEEN {
+            unseen
+        } else {
+            Duration::ZERO
+        };
+        return (answer, unseen);
     }
-    let grace = shared.capabilities.receive_grace;
     loop {
         if let Ok(answer) = timeout(grace, call.as_mut()).await {
-            return answer;
+            return (answer, Duration::ZERO);
         }
         // While handlers finish, waiting on costs nothing; what waits to be released is wanted elsewhere.
         if grace.is_zero() || shared.board().held() == 0 || shared.board().has_unstarted() {
-            return Ok(());
+            return (Ok(()), Duration::ZERO);
         }
     }
 }
@@ -94,11 +118,12 @@ async fn until_closed<P: Provider>(shared: &Shared<P>, wait: impl Future<Output 
 }
 
 impl<P: Provider> Shared<P> {
-    /// Gives each delivery a slot. Gives back what was handled before: it goes to the settler, not to a worker.
+    /// Gives each delivery a slot. Gives back what was handled before: it goes to the settler, not to a worker. What came may be as old as `unseen`.
     fn take_in(
         &self,
         deliveries: &mut Vec<Delivery<P::Receipt>>,
         jobs: &mut VecDeque<Job>,
+        unseen: Duration,
     ) -> Vec<Done> {
         let mut known = Vec::new();
         if deliveries.is_empty() {
@@ -112,12 +137,16 @@ impl<P: Provider> Shared<P> {
         {
             let mut slots = self.slots();
             let now = slots.now();
+            let received = now.minus(unseen);
             let leased_until = self
                 .capabilities
                 .lease
-                .map_or(Moment::NEVER, |lease| now.plus(lease - margin(lease)));
+                .map_or(Moment::NEVER, |lease| received.plus(lease - margin(lease)));
+            if leased_until <= now {
+                self.came_too_late(deliveries, unseen);
+            }
             for Delivery { receipt, message } in deliveries.drain(..) {
-                let slot = slots.insert(receipt, now, leased_until);
+                let slot = slots.insert(receipt, received, leased_until);
                 if handled_before && self.route.handled.contains(message.id()) {
                     known.push(Done {
                         slot,
@@ -137,6 +166,18 @@ impl<P: Provider> Shared<P> {
             tracing::info!(route = %self.route.policy.route, messages = known.len(), "acked on redelivery: handled before");
         }
         known
+    }
+
+    /// The leases may be over already: nothing is started, and nothing sent.
+    #[cold]
+    fn came_too_late(&self, deliveries: &mut Vec<Delivery<P::Receipt>>, unseen: Duration) {
+        let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
+        tracing::warn!(%route, %queue, messages = deliveries.len(), stopped = ?unseen, "the program was stopped while messages were on their way: their leases may be over, they come again");
+        self.route.stats.add(&RouteStats {
+            lost: deliveries.len() as u64,
+            ..RouteStats::default()
+        });
+        deliveries.clear();
     }
 
     /// One line a streak.

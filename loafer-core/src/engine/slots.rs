@@ -16,6 +16,11 @@ impl Moment {
         Self(self.0.saturating_add(by.as_nanos() as u64))
     }
 
+    /// Earlier than this, but not before the route began.
+    pub(super) fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(by.as_nanos() as u64))
+    }
+
     /// How long from `earlier` until here; nothing where it is later.
     pub(super) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
