@@ -1,52 +1,38 @@
-//! The SQS bench: a full queue, consumed by Loafer and by a hand-written loop over the same counting proxy, in one run.
+//! The SQS bench: full queues, consumed by Loafer, by a hand-written loop and by a peer, each a process of its own, in interleaved rounds.
 //!
 //! ```text
-//! LOAFER_BENCH_ENDPOINT=http://127.0.0.1:4566 sqs [--runs N] [--latency MS] [--handler MS] [--calls]
+//! LOAFER_BENCH_ENDPOINT=http://127.0.0.1:4566 sqs [--peer NAME PROGRAM] [--rounds N] [--latency MS] [--concurrency N] [--handler MS] [--calls] [--long]
 //! ```
 //!
 //! | option | what it does |
 //! |---|---|
-//! | `--runs` | how often each loop runs, interleaved; the numbers are medians |
+//! | `--peer` | one contestant more |
+//! | `--rounds` | how often each contestant runs, interleaved; the numbers are medians |
 //! | `--latency` | what the proxy adds to every call: SQS itself takes about 10 ms |
-//! | `--handler` | how long a handler waits |
+//! | `--concurrency` | handlers at once |
+//! | `--handler` | how long a handler waits: one deep queue, and nothing else is measured |
 //! | `--calls` | prints the calls over time |
+//! | `--long` | Loafer alone, with handlers of five minutes on a lease of 30 s |
 
-use std::{
-    env,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{env, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use aws_sdk_sqs::Client;
+use futures_util::future::try_join_all;
 use loafer_benches::sqs::{
-    Seen, calls, loafer,
-    meter::Run,
-    proxy::Proxy,
-    queue, raw,
-    report::{self, Numbers},
+    bench::Bench,
+    calls,
+    deep::{self, ACTIONS, Case},
+    drain, held, idle, long, report,
 };
-use tokio::time::timeout;
 
 /// Where SQS is.
 const ENDPOINT: &str = "LOAFER_BENCH_ENDPOINT";
-/// Messages of one run of one loop.
-const MESSAGES: usize = 10_000;
+/// How long handlers wait in milliseconds, and how many messages that is worth.
+const HANDLERS: [(u64, usize); 3] = [(0, 10_000), (10, 10_000), (100, 5_000)];
 /// Messages that nobody measures, before: a server of a JIT compiler is slow at first.
-const WARMING: usize = 2_000;
-/// Handlers at once.
-const CONCURRENCY: [usize; 2] = [50, 1];
-/// The longest one run of one loop may take.
-const LIMIT: Duration = Duration::from_mins(2);
-
-#[derive(Clone, Copy, Debug)]
-enum Loop {
-    Loafer,
-    Raw,
-}
+const WARMING: usize = 5_000;
+/// The contestant under test.
+const LOAFER: &str = "loafer";
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -56,119 +42,151 @@ async fn main() -> Result<()> {
             "{ENDPOINT} does not say where SQS is: run `cargo xtask bench sqs`, which starts one"
         )
     })?;
-    let bench = Bench {
-        client: Client::new(&queue::config(&endpoint).await),
-        proxy: Proxy::start(&endpoint, options.latency)?,
-        queues: AtomicUsize::new(0),
-        options,
-    };
-    for which in [Loop::Loafer, Loop::Raw] {
-        bench.run(which, CONCURRENCY[0], WARMING).await?;
+    let beside = |name| Ok::<_, std::io::Error>(env::current_exe()?.with_file_name(name));
+    let mut programs = vec![(LOAFER, beside("sqs-loafer")?), (report::RAW, beside("sqs-raw")?)];
+    programs.extend(options.peer.clone());
+    let bench = Bench::new(&endpoint, options.latency, programs).await?;
+    if options.long {
+        return show_long(&bench).await;
     }
+    let case = |handler, messages| Case {
+        concurrency: options.concurrency,
+        handler: Duration::from_millis(handler),
+        messages,
+    };
+    let warming = case(0, WARMING);
+    for contestant in &bench.contestants {
+        let warmed = deep::run(&bench, contestant, warming).await;
+        warmed.with_context(|| format!("{}, {warming:?}", contestant.name))?;
+    }
+    match options.handler {
+        Some(handler) => deeply(&bench, &options, &[case(handler, WARMING)]).await,
+        None => {
+            deeply(&bench, &options, &HANDLERS.map(|(handler, messages)| case(handler, messages))).await?;
+            show_drains(&bench, options.rounds).await?;
+            show_held(&bench, options.concurrency).await?;
+            show_idle(&bench).await
+        }
+    }
+}
 
-    let mut numbers = CONCURRENCY.map(|_| (Vec::new(), Vec::new()));
-    for run in 0..options.runs {
-        for (concurrency, (ours, theirs)) in CONCURRENCY.into_iter().zip(&mut numbers) {
-            let mut order = [Loop::Loafer, Loop::Raw];
-            order.rotate_left(run % 2);
-            for which in order {
-                let run = bench.run(which, concurrency, MESSAGES).await?;
-                bench.show(which, concurrency, &run);
-                let numbers = Numbers::of(&run, MESSAGES);
-                match which {
-                    Loop::Loafer => ours.push(numbers),
-                    Loop::Raw => theirs.push(numbers),
+/// Deep queues: every case and contestant in every round, in another order each round.
+async fn deeply(bench: &Bench, options: &Options, cases: &[Case]) -> Result<()> {
+    let nothing = || bench.contestants.iter().map(|contestant| (contestant.name, Vec::new()));
+    let mut runs: Vec<Vec<_>> = cases.iter().map(|_| nothing().collect()).collect();
+    for round in 0..options.rounds {
+        for (case, runs) in cases.iter().zip(&mut runs) {
+            for turn in 0..bench.contestants.len() {
+                let which = (round + turn) % bench.contestants.len();
+                let contestant = &bench.contestants[which];
+                let run = deep::run(bench, contestant, *case).await;
+                let (run, calls) = run.with_context(|| format!("{}, {case:?}", contestant.name))?;
+                if options.calls {
+                    println!("{}, {case:?}", contestant.name);
+                    calls::timeline(&calls, &ACTIONS);
                 }
+                runs[which].1.push(run);
             }
         }
     }
-    println!("{MESSAGES} messages a loop; medians of {}", options.runs);
-    for (concurrency, (ours, theirs)) in CONCURRENCY.into_iter().zip(&numbers) {
-        report::print(
-            concurrency,
-            &Numbers::median(ours),
-            &Numbers::median(theirs),
-        );
+    println!("medians of {} rounds", options.rounds);
+    for (case, runs) in cases.iter().zip(&runs) {
+        report::deep(*case, runs);
     }
     Ok(())
 }
 
-struct Bench {
-    /// Past the proxy.
-    client: Client,
-    proxy: Proxy,
-    /// Queues made so far: each has its own name.
-    queues: AtomicUsize,
-    options: Options,
-}
-
-impl Bench {
-    /// Fills a queue, has it consumed, and removes it.
-    async fn run(&self, which: Loop, concurrency: usize, messages: usize) -> Result<Run> {
-        let name = format!(
-            "loafer-bench-{}-{}",
-            std::process::id(),
-            self.queues.fetch_add(1, Ordering::Relaxed)
-        );
-        let url = queue::filled(&self.client, &name, messages).await?;
-        // Connections of its own: none is warm.
-        let config = queue::config(&self.proxy.url()).await;
-        let seen = Arc::new(Seen::new(messages, self.options.handler));
-        let consumed = timeout(LIMIT, async {
-            match which {
-                Loop::Loafer => {
-                    loafer::consume(&self.proxy, config, &name, concurrency, &seen).await
-                }
-                Loop::Raw => raw::consume(&self.proxy, &config, &name, concurrency, &seen).await,
-            }
-        });
-        let run = consumed
-            .await
-            .with_context(|| {
-                format!("{which:?} did not handle {messages} messages within {LIMIT:?}")
-            })?
-            .with_context(|| format!("{which:?} at concurrency {concurrency}"))?;
-        self.client.delete_queue().queue_url(url).send().await?;
-        Ok(run)
-    }
-
-    fn show(&self, which: Loop, concurrency: usize, run: &Run) {
-        if self.options.calls {
-            println!("{which:?} at concurrency {concurrency}: {:?}", run.took);
-            calls::timeline(&run.calls, run.started, &report::ACTIONS);
+async fn show_drains(bench: &Bench, rounds: usize) -> Result<()> {
+    let nothing = |contestant: &_| (name(contestant), Vec::new());
+    let mut drains: Vec<_> = bench.contestants.iter().map(nothing).collect();
+    for _ in 0..rounds {
+        for (contestant, (_, drains)) in bench.contestants.iter().zip(&mut drains) {
+            let drain = drain::run(bench, contestant).await;
+            drains.push(drain.with_context(|| format!("{}, drain", contestant.name))?);
         }
     }
+    report::drain(&drains);
+    Ok(())
+}
+
+async fn show_held(bench: &Bench, concurrency: usize) -> Result<()> {
+    let mut all = Vec::new();
+    for concurrency in [concurrency, held::MESSAGES] {
+        for contestant in &bench.contestants {
+            let held = held::run(bench, contestant, concurrency).await;
+            let held = held.with_context(|| format!("{}, held", contestant.name))?;
+            all.push((contestant.name, concurrency, held));
+        }
+    }
+    report::held(&all);
+    Ok(())
+}
+
+/// All at once: nobody is in anybody's way, and it takes a minute.
+async fn show_idle(bench: &Bench) -> Result<()> {
+    let all = bench.contestants.iter().map(async |contestant| {
+        let idle = idle::run(bench, contestant).await;
+        Ok::<_, anyhow::Error>((
+            contestant.name,
+            idle.with_context(|| format!("{}, idle", contestant.name))?,
+        ))
+    });
+    report::idle(&try_join_all(all).await?);
+    Ok(())
+}
+
+async fn show_long(bench: &Bench) -> Result<()> {
+    println!("handlers of five minutes on a lease of 30 s, which takes five minutes");
+    let renewals = long::run(bench, &bench.contestants[0]).await?;
+    println!("each handled once");
+    println!("RESULT bench=sqs part=long loop={LOAFER} renewals_per_msg_and_lease={renewals:.3}");
+    Ok(())
+}
+
+fn name(contestant: &loafer_benches::sqs::bench::Contestant) -> &'static str {
+    contestant.name
 }
 
 /// The command line.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Options {
-    runs: usize,
+    peer: Option<(&'static str, PathBuf)>,
+    rounds: usize,
     latency: Duration,
-    handler: Duration,
+    concurrency: usize,
+    handler: Option<u64>,
     /// Whether the calls over time are printed.
     calls: bool,
+    long: bool,
 }
 
 impl Options {
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
         let mut options = Self {
-            runs: 1,
+            peer: None,
+            rounds: 5,
             latency: Duration::ZERO,
-            handler: Duration::ZERO,
+            concurrency: 50,
+            handler: None,
             calls: false,
+            long: false,
         };
         while let Some(name) = arguments.next() {
-            let mut number = || {
-                let number = arguments.next().and_then(|number| number.parse().ok());
-                number.with_context(|| format!("{name} wants a number"))
+            let mut next = || {
+                let value = arguments.next();
+                value.with_context(|| format!("{name} wants a value"))
             };
             match name.as_str() {
-                "--runs" => options.runs = usize::try_from(number()?)?.max(1),
-                "--latency" => options.latency = Duration::from_millis(number()?),
-                "--handler" => options.handler = Duration::from_millis(number()?),
+                "--peer" => options.peer = Some((next()?.leak(), next()?.into())),
+                "--rounds" => options.rounds = next()?.parse::<usize>()?.max(1),
+                "--latency" => options.latency = Duration::from_millis(next()?.parse()?),
+                "--concurrency" => options.concurrency = next()?.parse()?,
+                "--handler" => options.handler = Some(next()?.parse()?),
                 "--calls" => options.calls = true,
-                other => bail!("`{other}`? sqs [--runs N] [--latency MS] [--handler MS] [--calls]"),
+                "--long" => options.long = true,
+                other => bail!(
+                    "`{other}`? sqs [--peer NAME PROGRAM] [--rounds N] [--latency MS] [--concurrency N] [--handler MS] [--calls] [--long]"
+                ),
             }
         }
         Ok(options)

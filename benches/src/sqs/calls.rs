@@ -1,13 +1,23 @@
 //! The API calls a proxy saw.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-/// Every call so far. Cheap to clone.
+/// Every call since they were last taken. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Calls(Arc<Mutex<Vec<Call>>>);
+pub struct Calls(Arc<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    calls: Mutex<Vec<Call>>,
+    /// Receipt handles in calls that delete.
+    deleted: AtomicUsize,
+}
 
 /// One call.
 #[derive(Clone, Debug)]
@@ -28,18 +38,29 @@ impl Calls {
         self.lock().push(call);
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
+    /// Notes down how many messages a call deletes.
+    pub(super) fn add_deleted(&self, messages: usize) {
+        self.0.deleted.fetch_add(messages, Ordering::Release);
     }
 
-    /// Those after the first `count`.
-    pub(super) fn since(&self, count: usize) -> Vec<Call> {
-        self.lock().split_off(count)
+    /// How many messages were deleted.
+    pub fn deleted(&self) -> usize {
+        self.0.deleted.load(Ordering::Acquire)
+    }
+
+    /// How many calls there were of that action.
+    pub fn count(&self, action: &str) -> usize {
+        count(&self.lock(), action)
+    }
+
+    /// All of them, in their order; the next ones count from nothing.
+    pub fn take(&self) -> Vec<Call> {
+        self.0.deleted.store(0, Ordering::Release);
+        std::mem::take(&mut *self.lock())
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Call>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,7 +71,10 @@ pub fn count(calls: &[Call], action: &str) -> usize {
 }
 
 /// The calls over time, for people: a line for each tenth of a second with calls.
-pub fn timeline(calls: &[Call], started: Instant, actions: &[&str]) {
+pub fn timeline(calls: &[Call], actions: &[&str]) {
+    let Some(started) = calls.first().map(|call| call.at) else {
+        return;
+    };
     let slice = |call: &Call| call.at.saturating_duration_since(started).as_millis() / 100;
     for same in calls.chunk_by(|a, b| slice(a) == slice(b)) {
         let at = Duration::from_millis(u64::try_from(slice(&same[0]) * 100).unwrap_or(u64::MAX));

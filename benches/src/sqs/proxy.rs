@@ -1,10 +1,8 @@
-//! The proxy between the loops and SQS: passes every byte on as it is, and counts requests by their action.
+//! The proxy between a contestant and SQS: passes every byte on as it is, and counts requests by their action.
 
 use std::{
-    fs, io,
+    io,
     net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs},
-    path::{Path, PathBuf},
-    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -15,20 +13,16 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{calls::Calls, cpu};
+use super::{calls::Calls, requests::{Request, Requests}};
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
-/// The longest head of a request.
-const HEAD: usize = 64 * 1024;
 
 /// A proxy on a thread of its own, to the end of the process.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     calls: Calls,
-    /// The `stat` file of its thread.
-    stat: Option<PathBuf>,
 }
 
 impl Proxy {
@@ -49,28 +43,15 @@ impl Proxy {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (ready, started) = mpsc::channel();
         let far = Far {
             upstream,
             latency,
             calls: calls.clone(),
         };
-        let work = move || {
-            // `PID/task/TID`, where there is a /proc.
-            let thread = fs::read_link("/proc/thread-self").ok();
-            let stat = thread.map(|thread| Path::new("/proc").join(thread).join("stat"));
-            ready.send(stat).ok();
-            runtime.block_on(serve(listener, far))
-        };
         thread::Builder::new()
             .name("proxy".to_owned())
-            .spawn(work)?;
-        let stat = started.recv().context("the proxy did not start")?;
-        Ok(Self {
-            address,
-            calls,
-            stat,
-        })
+            .spawn(move || runtime.block_on(serve(listener, far)))?;
+        Ok(Self { address, calls })
     }
 
     /// Where it is.
@@ -81,12 +62,6 @@ impl Proxy {
     /// What it saw.
     pub fn calls(&self) -> &Calls {
         &self.calls
-    }
-
-    /// The CPU time of the process without this proxy.
-    pub(super) fn cpu_of_others(&self) -> Option<Duration> {
-        let own = cpu::time(self.stat.as_deref()?)?;
-        Some(cpu::time(Path::new("/proc/self/stat"))?.saturating_sub(own))
     }
 }
 
@@ -105,7 +80,7 @@ async fn serve(listener: TcpListener, far: Far) -> io::Result<()> {
         let (client, _) = listener.accept().await?;
         let far = far.clone();
         tokio::spawn(async move {
-            // A connection that breaks is seen by the loop, as it would be without us.
+            // A connection that breaks is seen by the contestant, as it would be without us.
             if let Err(error) = pass(client, &far).await
                 && error.kind() == io::ErrorKind::InvalidData
             {
@@ -130,9 +105,12 @@ async fn pass(mut client: TcpStream, far: &Far) -> io::Result<()> {
                 length => &buffer[..length],
             };
             let mut begins = false;
-            requests.read(bytes, |action| {
-                far.calls.add(action);
-                begins = true;
+            requests.read(bytes, |request| match request {
+                Request::Head(action) => {
+                    far.calls.add(action);
+                    begins = true;
+                }
+                Request::Deletes(messages) => far.calls.add_deleted(messages),
             })?;
             if begins && !far.latency.is_zero() {
                 tokio::time::sleep(far.latency).await;
@@ -143,103 +121,5 @@ async fn pass(mut client: TcpStream, far: &Far) -> io::Result<()> {
     tokio::select! {
         ended = requests => ended,
         ended = tokio::io::copy(&mut from_server, &mut to_client) => ended.map(drop),
-    }
-}
-
-/// Reads along with the requests of one connection.
-#[derive(Debug, Default)]
-struct Requests {
-    /// Of a request whose head is not complete.
-    head: Vec<u8>,
-    /// What is still to come of a body.
-    body: usize,
-}
-
-impl Requests {
-    /// Tells the action of every request whose head is complete with these bytes.
-    fn read(&mut self, mut bytes: &[u8], mut seen: impl FnMut(&str)) -> io::Result<()> {
-        while !bytes.is_empty() {
-            if self.body > 0 {
-                let skipped = self.body.min(bytes.len());
-                self.body -= skipped;
-                bytes = &bytes[skipped..];
-                continue;
-            }
-            let known = self.head.len();
-            self.head.extend_from_slice(bytes);
-            // The end may have begun in what came before.
-            let from = known.saturating_sub(3);
-            let end = self.head[from..]
-                .windows(4)
-                .position(|four| four == b"\r\n\r\n");
-            let Some(end) = end.map(|end| from + end + 4) else {
-                return if self.head.len() > HEAD {
-                    Err(invalid("its head has no end"))
-                } else {
-                    Ok(())
-                };
-            };
-            let (action, body) = read_head(&self.head[..end])?;
-            seen(action);
-            self.body = body;
-            self.head.clear();
-            bytes = &bytes[end - known..];
-        }
-        Ok(())
-    }
-}
-
-/// The action of a request, and the length of its body.
-fn read_head(head: &[u8]) -> io::Result<(&str, usize)> {
-    let head = str::from_utf8(head).map_err(|_| invalid("its head is no text"))?;
-    let (mut action, mut length) = ("none", 0);
-    for (name, value) in head.lines().filter_map(|line| line.split_once(':')) {
-        let value = value.trim();
-        if name.eq_ignore_ascii_case("x-amz-target") {
-            action = value.rsplit('.').next().unwrap_or(value);
-        } else if name.eq_ignore_ascii_case("content-length") {
-            length = value
-                .parse()
-                .map_err(|_| invalid("its content-length is no number"))?;
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            return Err(invalid("its body has no content-length"));
-        }
-    }
-    Ok((action, length))
-}
-
-fn invalid(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TWO: &[u8] = b"POST / HTTP/1.1\r\nX-Amz-Target: AmazonSQS.ReceiveMessage\r\nContent-Length: 5\r\n\r\n\r\n\r\nx\
-        POST / HTTP/1.1\r\ncontent-length: 0\r\nx-amz-target: AmazonSQS.DeleteMessageBatch\r\n\r\n";
-
-    #[test]
-    fn requests_are_counted_however_their_bytes_come() {
-        for size in 1..=TWO.len() {
-            let (mut requests, mut seen) = (Requests::default(), Vec::new());
-            for bytes in TWO.chunks(size) {
-                requests
-                    .read(bytes, |action| seen.push(action.to_owned()))
-                    .unwrap();
-            }
-            assert_eq!(
-                seen,
-                ["ReceiveMessage", "DeleteMessageBatch"],
-                "in chunks of {size}"
-            );
-            assert!(requests.head.is_empty() && requests.body == 0);
-        }
-    }
-
-    #[test]
-    fn a_body_of_unknown_length_is_refused() {
-        let head = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
-        assert!(Requests::default().read(head, |_| ()).is_err());
     }
 }

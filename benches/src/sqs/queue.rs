@@ -1,40 +1,102 @@
-//! A fresh queue, full of messages.
+//! The queues of the bench: made, filled, looked at, removed, past every proxy.
 
 use anyhow::{Context, Result, ensure};
 use aws_config::SdkConfig;
-use aws_sdk_sqs::{Client, types::SendMessageBatchRequestEntry as Entry};
+use aws_sdk_sqs::{
+    Client,
+    types::{QueueAttributeName as Name, SendMessageBatchRequestEntry as Entry},
+};
 use loafer_sqs::Sqs;
 use tokio::task::JoinSet;
 
-use super::Event;
+use super::task::Event;
 
 /// Senders at once.
 const SENDERS: usize = 4;
 /// Messages a call (SQS API: `SendMessageBatch`).
 const BATCH: usize = 10;
+/// The size of a body, in bytes.
+const BODY: usize = 200;
 
-/// A configuration for the SQS at this address, with connections of its own.
+/// A queue of its own for one run of one contestant.
+#[derive(Debug)]
+pub struct Queue {
+    client: Client,
+    /// Its name.
+    pub name: String,
+    url: String,
+}
+
+/// What a queue holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// Messages anybody can receive.
+    pub visible: usize,
+    /// Messages somebody has leased.
+    pub leased: usize,
+}
+
+/// A configuration for the SQS at this address.
 pub async fn config(endpoint: &str) -> SdkConfig {
     Sqs::loader().endpoint_url(endpoint).load().await
 }
 
-/// A queue of this name with this many messages; gives its URL.
-///
-/// # Errors
-///
-/// A call that failed, a message that was not taken.
-pub async fn filled(client: &Client, name: &str, messages: usize) -> Result<String> {
-    let made = client.create_queue().queue_name(name).send().await;
-    let made = made.with_context(|| format!("can't make the queue {name}"))?;
-    let url = made.queue_url.context("a queue without address")?;
-    let mut senders = JoinSet::new();
-    for sender in 0..SENDERS {
-        senders.spawn(send(client.clone(), url.clone(), sender, messages));
+impl Queue {
+    /// A queue of this name with this many messages.
+    ///
+    /// # Errors
+    ///
+    /// A call that failed, a message that was not taken.
+    pub async fn filled(client: &Client, name: String, messages: usize) -> Result<Self> {
+        let made = client.create_queue().queue_name(&name).send().await;
+        let made = made.with_context(|| format!("can't make the queue {name}"))?;
+        let url = made.queue_url.context("a queue without address")?;
+        let mut senders = JoinSet::new();
+        for sender in 0..SENDERS {
+            senders.spawn(send(client.clone(), url.clone(), sender, messages));
+        }
+        while let Some(sent) = senders.join_next().await {
+            sent?.with_context(|| format!("can't fill the queue {name}"))?;
+        }
+        Ok(Self {
+            client: client.clone(),
+            name,
+            url,
+        })
     }
-    while let Some(sent) = senders.join_next().await {
-        sent?.with_context(|| format!("can't fill the queue {name}"))?;
+
+    /// What it holds.
+    ///
+    /// # Errors
+    ///
+    /// A call that failed.
+    pub async fn depth(&self) -> Result<Depth> {
+        let asked = [
+            Name::ApproximateNumberOfMessages,
+            Name::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let asking = self.client.get_queue_attributes().queue_url(&self.url);
+        let told = asking.set_attribute_names(Some(asked.clone().into())).send().await?;
+        let attributes = told.attributes.unwrap_or_default();
+        let [visible, leased] = asked.map(|name| {
+            let value = attributes.get(&name).and_then(|value| value.parse().ok());
+            value.with_context(|| format!("no {name} of the queue {}", self.name))
+        });
+        Ok(Depth {
+            visible: visible?,
+            leased: leased?,
+        })
     }
-    Ok(url)
+
+    /// Removes it with what it holds.
+    ///
+    /// # Errors
+    ///
+    /// A call that failed.
+    pub async fn remove(self) -> Result<()> {
+        self.client.delete_queue().queue_url(self.url).send().await?;
+        Ok(())
+    }
 }
 
 /// Sends every fourth batch.
@@ -43,11 +105,34 @@ async fn send(client: Client, url: String, sender: usize, messages: usize) -> Re
         let mut entries = Vec::with_capacity(BATCH);
         for number in first..messages.min(first + BATCH) {
             let entry = Entry::builder().id(number.to_string());
-            entries.push(entry.message_body(Event::body(number)?).build()?);
+            entries.push(entry.message_body(body(number)?).build()?);
         }
         let sending = client.send_message_batch().queue_url(&url);
         let sent = sending.set_entries(Some(entries)).send().await?;
         ensure!(sent.failed().is_empty(), "refused: {:?}", sent.failed());
     }
     Ok(())
+}
+
+/// The body of the message with this number.
+fn body(number: usize) -> Result<String> {
+    let mut event = Event {
+        number,
+        text: String::new(),
+    };
+    let empty = serde_json::to_string(&event)?.len();
+    event.text = "x".repeat(BODY.saturating_sub(empty));
+    Ok(serde_json::to_string(&event)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_body_has_the_same_size() {
+        for number in [0, 7, 9_999] {
+            assert_eq!(body(number).unwrap().len(), BODY);
+        }
+    }
 }

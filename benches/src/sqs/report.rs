@@ -1,100 +1,142 @@
-//! What was measured: a table for people, and the RESULT lines.
+//! What was measured: tables for people, and the RESULT lines.
 
-use super::{calls, meter::Run};
+use super::{
+    deep::{Case, Run},
+    drain::Drain,
+    held::{Held, MESSAGES},
+    idle::Idle,
+};
 
-/// The calls that are told one by one.
-pub const ACTIONS: [&str; 3] = [
-    "ReceiveMessage",
-    "DeleteMessageBatch",
-    "ChangeMessageVisibilityBatch",
+/// The contestant that the others are compared with.
+pub const RAW: &str = "raw";
+
+/// What a run is judged by, and where the decimal point stands in the table.
+const COLUMNS: [Column; 8] = [
+    Column("msgs/s", "msgs_per_s", 0, |run| run.rate),
+    Column("CPU s/1000", "cpu_s_per_1000", 4, |run| run.cpu),
+    Column("calls/1000", "calls_per_1000", 1, |run| run.calls[0]),
+    Column("receives", "receives_per_1000", 1, |run| run.calls[1]),
+    Column("deletes", "deletes_per_1000", 1, |run| run.calls[2]),
+    Column("renewals", "renewals_per_1000", 1, |run| run.calls[3]),
+    Column("others", "others_per_1000", 1, |run| run.calls[4]),
+    Column("peak MiB", "peak_mib", 1, |run| run.peak),
 ];
 
-/// The numbers of one loop, in the order of `KEYS`; NaN where there is none.
-#[derive(Clone, Copy, Debug)]
-pub struct Numbers([f64; 7]);
+/// Heading, key, decimals, value.
+struct Column(&'static str, &'static str, usize, fn(&Run) -> f64);
 
-/// What the numbers are, for people, and where the decimal point stands.
-const HEADINGS: [(&str, usize); 7] = [
-    ("calls/msg", 4),
-    ("receives", 4),
-    ("deletes", 4),
-    ("renewals", 4),
-    ("others", 4),
-    ("msgs/s", 0),
-    ("CPU s/1000", 4),
-];
-/// The same, for programs.
-const KEYS: [&str; 7] = [
-    "calls_per_msg",
-    "receives_per_msg",
-    "deletes_per_msg",
-    "renewals_per_msg",
-    "others_per_msg",
-    "msgs_per_s",
-    "cpu_s_per_1000",
-];
+/// Median, least and most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Spread {
+    median: f64,
+    least: f64,
+    most: f64,
+}
 
-impl Numbers {
-    /// Those of one run.
-    pub fn of(run: &Run, messages: usize) -> Self {
-        let messages = messages as f64;
-        let counts = ACTIONS.map(|action| calls::count(&run.calls, action));
-        let others = run.calls.len() - counts.iter().sum::<usize>();
-        let [receives, deletes, changes] = counts.map(|count| count as f64 / messages);
-        Self([
-            run.calls.len() as f64 / messages,
-            receives,
-            deletes,
-            changes,
-            others as f64 / messages,
-            messages / run.took.as_secs_f64(),
-            run.cpu
-                .map_or(f64::NAN, |cpu| cpu.as_secs_f64() * 1000.0 / messages),
-        ])
+impl Spread {
+    fn of(numbers: impl Iterator<Item = f64>) -> Self {
+        let mut numbers: Vec<_> = numbers.collect();
+        numbers.sort_by(f64::total_cmp);
+        let at = |place: usize| numbers.get(place).copied().unwrap_or(f64::NAN);
+        Self {
+            median: at(numbers.len() / 2),
+            least: at(0),
+            most: at(numbers.len().saturating_sub(1)),
+        }
     }
 
-    /// Each number's median.
-    pub fn median(runs: &[Self]) -> Self {
-        let mut medians = [f64::NAN; 7];
-        for (place, median) in medians.iter_mut().enumerate() {
-            let mut numbers: Vec<_> = runs.iter().map(|run| run.0[place]).collect();
-            numbers.sort_by(f64::total_cmp);
-            if let Some(middle) = numbers.get(numbers.len() / 2) {
-                *median = *middle;
-            }
-        }
-        Self(medians)
+    fn of_all<T>(all: &[T], number: fn(&T) -> f64) -> Self {
+        Self::of(all.iter().map(number))
     }
 }
 
-/// Prints both loops at one concurrency.
-pub fn print(concurrency: usize, loafer: &Numbers, raw: &Numbers) {
-    print!("\nconcurrency {concurrency:<6}");
-    HEADINGS.iter().for_each(|(name, _)| print!(" {name:>11}"));
-    println!();
-    for (name, numbers) in [("loafer", loafer), ("raw", raw)] {
-        print!("{name:<18}");
-        for ((_, decimals), number) in HEADINGS.iter().zip(numbers.0) {
-            print!(" {number:>11.decimals$}");
+/// Every contestant's runs of one case.
+pub fn deep(case: Case, all: &[(&str, Vec<Run>)]) {
+    let handler = case.handler.as_millis();
+    println!(
+        "\n{} messages, handlers of {handler} ms, {} at once",
+        case.messages, case.concurrency
+    );
+    print!("{:<12}", "");
+    COLUMNS.iter().for_each(|column| print!(" {:>10}", column.0));
+    println!("   least to most msgs/s, CPU s/1000");
+    for (name, runs) in all {
+        print!("{name:<12}");
+        for Column(_, _, decimals, value) in COLUMNS {
+            print!(" {:>10.decimals$}", Spread::of_all(runs, value).median);
+        }
+        let (rate, cpu) = (Spread::of_all(runs, |run| run.rate), Spread::of_all(runs, |run| run.cpu));
+        println!(
+            "   {:.0} to {:.0}, {:.4} to {:.4}",
+            rate.least, rate.most, cpu.least, cpu.most
+        );
+    }
+    let raw = all.iter().find(|(name, _)| *name == RAW);
+    for (name, runs) in all {
+        print!(
+            "RESULT bench=sqs part=deep loop={name} handler_ms={handler} concurrency={}",
+            case.concurrency
+        );
+        for Column(_, key, decimals, value) in COLUMNS {
+            print!(" {key}={:.decimals$}", Spread::of_all(runs, value).median);
+        }
+        if let Some((_, raw)) = raw {
+            let ratio = |value: fn(&Run) -> f64| {
+                Spread::of_all(runs, value).median / Spread::of_all(raw, value).median
+            };
+            print!(" rate_ratio={:.3} cpu_ratio={:.3}", ratio(|run| run.rate), ratio(|run| run.cpu));
         }
         println!();
     }
-    print!("{:<18}", "ratio");
-    for (ours, theirs) in loafer.0.iter().zip(raw.0) {
-        let ratio = if theirs == 0.0 {
-            f64::NAN
-        } else {
-            ours / theirs
-        };
-        print!(" {ratio:>11.2}");
+}
+
+/// Every contestant's ends under load.
+pub fn drain(all: &[(&str, Vec<Drain>)]) {
+    println!("\nend under load       drain s   least   most   repeated   stranded");
+    for (name, drains) in all {
+        let seconds = Spread::of_all(drains, |drain| drain.seconds);
+        let most = |number: fn(&Drain) -> usize| drains.iter().map(number).max().unwrap_or(0);
+        println!(
+            "{name:<18} {:>9.3} {:>7.3} {:>6.3} {:>10} {:>10}",
+            seconds.median,
+            seconds.least,
+            seconds.most,
+            most(|drain| drain.repeated),
+            most(|drain| drain.stranded)
+        );
     }
-    println!();
-    for (name, numbers) in [("loafer", loafer), ("raw", raw)] {
-        print!("RESULT bench=sqs loop={name} concurrency={concurrency}");
-        for ((key, (_, decimals)), number) in KEYS.iter().zip(HEADINGS).zip(numbers.0) {
-            print!(" {key}={number:.decimals$}");
-        }
-        println!();
+    for (name, drains) in all {
+        let seconds = Spread::of_all(drains, |drain| drain.seconds).median;
+        println!("RESULT bench=sqs part=drain loop={name} drain_s={seconds:.3}");
+    }
+}
+
+/// What every contestant does with an empty queue.
+pub fn idle(all: &[(&str, Idle)]) {
+    println!("\nempty queue     calls an hour   CPU s an hour   end s");
+    for (name, idle) in all {
+        println!("{name:<14} {:>14} {:>15.2} {:>7.3}", idle.calls, idle.cpu, idle.stop);
+    }
+    for (name, idle) in all {
+        println!(
+            "RESULT bench=sqs part=idle loop={name} calls_per_hour={} stop_s={:.3}",
+            idle.calls, idle.stop
+        );
+    }
+}
+
+/// What every contestant holds of a deep queue, at each concurrency.
+pub fn held(all: &[(&str, usize, Held)]) {
+    println!("\n{MESSAGES} messages whose handlers do not return");
+    println!("                concurrency    held   peak MiB");
+    for (name, concurrency, held) in all {
+        println!("{name:<14} {concurrency:>12} {:>7} {:>10.1}", held.messages, held.peak);
+    }
+    for (name, concurrency, held) in all {
+        println!(
+            "RESULT bench=sqs part=held loop={name} concurrency={concurrency} held={} peak_mib={:.1}",
+            held.messages, held.peak
+        );
     }
 }
 
@@ -104,7 +146,13 @@ mod tests {
 
     #[test]
     fn a_median_is_in_the_middle() {
-        let runs = [3.0, 1.0, 2.0].map(|number| Numbers([number; 7]));
-        assert_eq!(Numbers::median(&runs).0, [2.0; 7]);
+        let spread = Spread::of([3.0, 1.0, 5.0, 2.0, 4.0].into_iter());
+        let expected = Spread {
+            median: 3.0,
+            least: 1.0,
+            most: 5.0,
+        };
+        assert_eq!(spread, expected);
+        assert!(Spread::of(std::iter::empty()).median.is_nan());
     }
 }

@@ -1,0 +1,90 @@
+//! The task of a contestant: a program that consumes one queue, told by its environment, and says at its end what came.
+//!
+//! The same file in every contestant, whatever workspace it is built in.
+
+use std::{
+    env,
+    str::FromStr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The queue's name.
+pub const QUEUE: &str = "LOAFER_BENCH_QUEUE";
+/// Handlers at once.
+pub const CONCURRENCY: &str = "LOAFER_BENCH_CONCURRENCY";
+/// How long a handler waits, in milliseconds.
+pub const HANDLER: &str = "LOAFER_BENCH_HANDLER_MS";
+/// How many messages the queue holds.
+pub const MESSAGES: &str = "LOAFER_BENCH_MESSAGES";
+
+/// What the body of a message decodes to, in every contestant.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Event {
+    /// Tells the messages of a queue apart.
+    pub number: usize,
+    /// Fills the body up.
+    pub text: String,
+}
+
+/// The task of this process.
+#[derive(Debug)]
+pub struct Task {
+    /// The queue's name.
+    pub queue: String,
+    /// Handlers at once.
+    pub concurrency: usize,
+    wait: Duration,
+    once: Vec<AtomicBool>,
+    handled: AtomicU64,
+}
+
+impl Task {
+    /// The task in the environment of this process.
+    ///
+    /// # Panics
+    ///
+    /// A variable that is missing or no number: somebody has started the program by hand.
+    pub fn get() -> &'static Self {
+        static TASK: OnceLock<Task> = OnceLock::new();
+        TASK.get_or_init(|| Self {
+            queue: read(QUEUE),
+            concurrency: read(CONCURRENCY),
+            wait: Duration::from_millis(read(HANDLER)),
+            once: (0..read(MESSAGES)).map(|_| AtomicBool::new(false)).collect(),
+            handled: AtomicU64::new(0),
+        })
+    }
+
+    /// The handler of every contestant: waits, and notes the message.
+    pub async fn handle(&self, event: &Event) -> bool {
+        if !self.wait.is_zero() {
+            tokio::time::sleep(self.wait).await;
+        }
+        self.handled.fetch_add(1, Ordering::Relaxed);
+        match self.once.get(event.number) {
+            Some(seen) => {
+                seen.store(true, Ordering::Relaxed);
+                !event.text.is_empty()
+            }
+            None => false,
+        }
+    }
+
+    /// Says what came, last of all: how often the handler ran, and for how many messages.
+    pub fn tell(&self) {
+        let different = self.once.iter().filter(|seen| seen.load(Ordering::Relaxed));
+        let handled = self.handled.load(Ordering::Relaxed);
+        println!("LEDGER {handled} {}", different.count());
+    }
+}
+
+fn read<T: FromStr>(variable: &str) -> T {
+    let value = env::var(variable).ok().and_then(|value| value.parse().ok());
+    value.unwrap_or_else(|| panic!("{variable} is not set to a value that fits: `cargo xtask bench sqs` starts this program"))
+}
