@@ -60,12 +60,8 @@ enum Bench {
         #[arg(long)]
         gate: bool,
     },
-    /// Throughput and API calls against a local SQS
-    Sqs {
-        /// Fails where API calls a message exceed their limit
-        #[arg(long)]
-        gate: bool,
-    },
+    /// Throughput, CPU time, API calls and memory against a local SQS, beside a hand-written loop and a peer
+    Sqs(bench::sqs::Options),
 }
 
 impl Cli {
@@ -76,7 +72,7 @@ impl Cli {
             Task::Soak(soak) => soak::run(&soak),
             Task::Bench { bench } => match bench {
                 Bench::Memory { gate } => bench::memory::run(gate),
-                Bench::Sqs { gate } => bench::sqs::run(gate),
+                Bench::Sqs(options) => bench::sqs::run(&options),
             },
         }
     }

@@ -42,7 +42,11 @@ const ASKED: [Name; 7] = [
 async fn main() -> Result<()> {
     let task = Task::get();
     let client = Client::new(&Sqs::loader().load().await);
-    let found = client.get_queue_url().queue_name(&task.queue).send().await?;
+    let found = client
+        .get_queue_url()
+        .queue_name(&task.queue)
+        .send()
+        .await?;
     let url: Arc<str> = found.queue_url.context("a queue without address")?.into();
 
     let (handled, receipts) = mpsc::channel(task.concurrency.max(BATCH));
@@ -116,11 +120,7 @@ impl Receiver {
 }
 
 /// Deletes until nobody handles any more, any number of batches at once.
-async fn delete(
-    client: Client,
-    url: Arc<str>,
-    mut receipts: mpsc::Receiver<String>,
-) -> Result<()> {
+async fn delete(client: Client, url: Arc<str>, mut receipts: mpsc::Receiver<String>) -> Result<()> {
     let mut calls = JoinSet::new();
     loop {
         let batch = next_batch(&mut receipts).await;

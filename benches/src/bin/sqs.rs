@@ -43,7 +43,10 @@ async fn main() -> Result<()> {
         )
     })?;
     let beside = |name| Ok::<_, std::io::Error>(env::current_exe()?.with_file_name(name));
-    let mut programs = vec![(LOAFER, beside("sqs-loafer")?), (report::RAW, beside("sqs-raw")?)];
+    let mut programs = vec![
+        (LOAFER, beside("sqs-loafer")?),
+        (report::RAW, beside("sqs-raw")?),
+    ];
     programs.extend(options.peer.clone());
     let bench = Bench::new(&endpoint, options.latency, programs).await?;
     if options.long {
@@ -62,7 +65,12 @@ async fn main() -> Result<()> {
     match options.handler {
         Some(handler) => deeply(&bench, &options, &[case(handler, WARMING)]).await,
         None => {
-            deeply(&bench, &options, &HANDLERS.map(|(handler, messages)| case(handler, messages))).await?;
+            deeply(
+                &bench,
+                &options,
+                &HANDLERS.map(|(handler, messages)| case(handler, messages)),
+            )
+            .await?;
             show_drains(&bench, options.rounds).await?;
             show_held(&bench, options.concurrency).await?;
             show_idle(&bench).await
@@ -72,7 +80,12 @@ async fn main() -> Result<()> {
 
 /// Deep queues: every case and contestant in every round, in another order each round.
 async fn deeply(bench: &Bench, options: &Options, cases: &[Case]) -> Result<()> {
-    let nothing = || bench.contestants.iter().map(|contestant| (contestant.name, Vec::new()));
+    let nothing = || {
+        bench
+            .contestants
+            .iter()
+            .map(|contestant| (contestant.name, Vec::new()))
+    };
     let mut runs: Vec<Vec<_>> = cases.iter().map(|_| nothing().collect()).collect();
     for round in 0..options.rounds {
         for (case, runs) in cases.iter().zip(&mut runs) {

@@ -68,20 +68,30 @@ pub async fn run(bench: &Bench, contestant: &Contestant, case: Case) -> Result<(
         .await?;
     let cpu = program.cpu()?;
     program
-        .until(LIMIT, "every message is deleted", || calls.deleted() >= case.messages)
+        .until(LIMIT, "every message is deleted", || {
+            calls.deleted() >= case.messages
+        })
         .await?;
     tokio::time::sleep(SETTLED).await;
     let cpu = program.cpu()?.saturating_sub(cpu);
     let peak = program.peak()?;
     // Taken before the long polls that follow.
     let mut calls = calls.take();
-    let last = calls.iter().rposition(|call| call.action.starts_with("Delete"));
+    let last = calls
+        .iter()
+        .rposition(|call| call.action.starts_with("Delete"));
     calls.truncate(last.map_or(0, |last| last + 1));
 
     let (_, ledger) = program.stop(END).await?;
     ledger.check(case.messages)?;
     let left = queue.depth().await?;
-    ensure!(left == Depth { visible: 0, leased: 0 }, "it left messages: {left:?}");
+    ensure!(
+        left == Depth {
+            visible: 0,
+            leased: 0
+        },
+        "it left messages: {left:?}"
+    );
     queue.remove().await?;
     let run = Run::of(&calls, case.messages, cpu, peak).context("it made no calls")?;
     Ok((run, calls))

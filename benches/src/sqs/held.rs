@@ -51,12 +51,26 @@ pub async fn run(bench: &Bench, contestant: &Contestant, concurrency: usize) -> 
 
 async fn steady(program: &Program, queue: &Queue) -> Result<Held> {
     let begin = Instant::now();
-    let (mut before, mut same) = (Depth { visible: 0, leased: 0 }, 0);
+    let (mut before, mut same) = (
+        Depth {
+            visible: 0,
+            leased: 0,
+        },
+        0,
+    );
     while same < SAME {
-        ensure!(begin.elapsed() < LIMIT, "it holds {} messages and goes on", before.leased);
+        ensure!(
+            begin.elapsed() < LIMIT,
+            "it holds {} messages and goes on",
+            before.leased
+        );
         tokio::time::sleep(LOOK).await;
         let now = queue.depth().await?;
-        same = if now == before && now.leased > 0 { same + 1 } else { 0 };
+        same = if now == before && now.leased > 0 {
+            same + 1
+        } else {
+            0
+        };
         before = now;
     }
     Ok(Held {

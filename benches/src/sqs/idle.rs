@@ -42,11 +42,15 @@ pub async fn run(bench: &Bench, contestant: &Contestant) -> Result<Idle> {
         handler: Duration::ZERO,
     })?;
     program
-        .until(LIMIT, "its first receive", || calls.count("ReceiveMessage") > 0)
+        .until(LIMIT, "its first receive", || {
+            calls.count("ReceiveMessage") > 0
+        })
         .await?;
     let (started, cpu) = (Instant::now(), program.cpu()?);
     let enough = || started.elapsed() >= WINDOW;
-    program.until(2 * WINDOW, "the end of the window", enough).await?;
+    program
+        .until(2 * WINDOW, "the end of the window", enough)
+        .await?;
     let count = calls.count("ReceiveMessage");
     let cpu = program.cpu()?.saturating_sub(cpu);
     let (stop, _) = program.stop(LIMIT).await?;

@@ -33,9 +33,12 @@ pub async fn run(bench: &Bench, contestant: &Contestant) -> Result<f64> {
         handler: HANDLER,
     })?;
     program
-        .until(LIMIT, "every message is deleted", || calls.deleted() >= MESSAGES)
+        .until(LIMIT, "every message is deleted", || {
+            calls.deleted() >= MESSAGES
+        })
         .await?;
-    let renewals = calls.count("ChangeMessageVisibilityBatch") + calls.count("ChangeMessageVisibility");
+    let renewals =
+        calls.count("ChangeMessageVisibilityBatch") + calls.count("ChangeMessageVisibility");
     let (_, ledger) = program.stop(LIMIT).await?;
     ledger.check(MESSAGES)?;
     queue.remove().await?;

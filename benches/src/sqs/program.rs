@@ -52,7 +52,9 @@ impl Program {
     /// No such program, or no such file can be made.
     pub fn start(program: &Path, endpoint: &str, orders: Orders<'_>) -> Result<Self> {
         let name = program.file_name().unwrap_or_default();
-        let log = std::env::current_exe()?.with_file_name(name).with_extension("log");
+        let log = std::env::current_exe()?
+            .with_file_name(name)
+            .with_extension("log");
         let child = Command::new(program)
             .env("AWS_ENDPOINT_URL", endpoint)
             .env(task::QUEUE, orders.queue)
@@ -81,7 +83,10 @@ impl Program {
         let deadline = Instant::now() + limit;
         while !so() {
             if let Some(status) = self.child.try_wait()? {
-                bail!("it ended with {status} before {what}: see {}", self.log.display());
+                bail!(
+                    "it ended with {status} before {what}: see {}",
+                    self.log.display()
+                );
             }
             ensure!(
                 Instant::now() < deadline,
@@ -104,7 +109,10 @@ impl Program {
         for thread in threads {
             // A thread that has just ended has no file any more.
             if let Ok(stat) = fs::read_to_string(thread?.path().join("schedstat")) {
-                let nanos = stat.split_whitespace().next().and_then(|word| word.parse().ok());
+                let nanos = stat
+                    .split_whitespace()
+                    .next()
+                    .and_then(|word| word.parse().ok());
                 all += Duration::from_nanos(nanos.context("no CPU time in schedstat")?);
             }
         }
@@ -122,7 +130,9 @@ impl Program {
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        Path::new("/proc").join(self.child.id().to_string()).join(name)
+        Path::new("/proc")
+            .join(self.child.id().to_string())
+            .join(name)
     }
 
     /// Sends SIGTERM; gives how long it took to end, and what it said.
@@ -133,16 +143,26 @@ impl Program {
     pub async fn stop(mut self, limit: Duration) -> Result<(Duration, Ledger)> {
         let stopped = Instant::now();
         let kill = format!("kill -TERM {}", self.child.id());
-        ensure!(Command::new("sh").args(["-c", &kill]).status()?.success(), "`{kill}` failed");
+        ensure!(
+            Command::new("sh").args(["-c", &kill]).status()?.success(),
+            "`{kill}` failed"
+        );
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
-            ensure!(stopped.elapsed() < limit, "it did not end within {limit:?} of SIGTERM");
+            ensure!(
+                stopped.elapsed() < limit,
+                "it did not end within {limit:?} of SIGTERM"
+            );
             tokio::time::sleep(LOOK).await;
         };
         let took = stopped.elapsed();
-        ensure!(status.success(), "it ended with {status}: see {}", self.log.display());
+        ensure!(
+            status.success(),
+            "it ended with {status}: see {}",
+            self.log.display()
+        );
         let said = self.child.stdout.take().context("no stdout")?;
         for line in BufReader::new(said).lines() {
             if let Some(ledger) = Ledger::parse(&line?) {
@@ -186,7 +206,9 @@ impl Ledger {
 
 /// `VmHWM:     12345 kB`, in MiB.
 fn peak(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib / 1024.0)
 }
@@ -197,7 +219,10 @@ mod tests {
 
     #[test]
     fn the_peak_is_read_in_mebibytes() {
-        assert_eq!(peak("Name:\tx\nVmHWM:\t   20480 kB\nVmRSS:\t 1 kB\n"), Some(20.0));
+        assert_eq!(
+            peak("Name:\tx\nVmHWM:\t   20480 kB\nVmRSS:\t 1 kB\n"),
+            Some(20.0)
+        );
         assert_eq!(peak("Name:\tx\n"), None);
     }
 

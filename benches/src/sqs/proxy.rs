@@ -13,7 +13,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{calls::Calls, requests::{Request, Requests}};
+use super::{
+    calls::Calls,
+    requests::{Request, Requests},
+};
 
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;

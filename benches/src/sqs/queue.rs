@@ -76,7 +76,10 @@ impl Queue {
             Name::ApproximateNumberOfMessagesNotVisible,
         ];
         let asking = self.client.get_queue_attributes().queue_url(&self.url);
-        let told = asking.set_attribute_names(Some(asked.clone().into())).send().await?;
+        let told = asking
+            .set_attribute_names(Some(asked.clone().into()))
+            .send()
+            .await?;
         let attributes = told.attributes.unwrap_or_default();
         let [visible, leased] = asked.map(|name| {
             let value = attributes.get(&name).and_then(|value| value.parse().ok());
@@ -94,7 +97,11 @@ impl Queue {
     ///
     /// A call that failed.
     pub async fn remove(self) -> Result<()> {
-        self.client.delete_queue().queue_url(self.url).send().await?;
+        self.client
+            .delete_queue()
+            .queue_url(self.url)
+            .send()
+            .await?;
         Ok(())
     }
 }

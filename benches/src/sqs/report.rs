@@ -58,14 +58,19 @@ pub fn deep(case: Case, all: &[(&str, Vec<Run>)]) {
         case.messages, case.concurrency
     );
     print!("{:<12}", "");
-    COLUMNS.iter().for_each(|column| print!(" {:>10}", column.0));
+    COLUMNS
+        .iter()
+        .for_each(|column| print!(" {:>10}", column.0));
     println!("   least to most msgs/s, CPU s/1000");
     for (name, runs) in all {
         print!("{name:<12}");
         for Column(_, _, decimals, value) in COLUMNS {
             print!(" {:>10.decimals$}", Spread::of_all(runs, value).median);
         }
-        let (rate, cpu) = (Spread::of_all(runs, |run| run.rate), Spread::of_all(runs, |run| run.cpu));
+        let (rate, cpu) = (
+            Spread::of_all(runs, |run| run.rate),
+            Spread::of_all(runs, |run| run.cpu),
+        );
         println!(
             "   {:.0} to {:.0}, {:.4} to {:.4}",
             rate.least, rate.most, cpu.least, cpu.most
@@ -84,7 +89,11 @@ pub fn deep(case: Case, all: &[(&str, Vec<Run>)]) {
             let ratio = |value: fn(&Run) -> f64| {
                 Spread::of_all(runs, value).median / Spread::of_all(raw, value).median
             };
-            print!(" rate_ratio={:.3} cpu_ratio={:.3}", ratio(|run| run.rate), ratio(|run| run.cpu));
+            print!(
+                " rate_ratio={:.3} cpu_ratio={:.3}",
+                ratio(|run| run.rate),
+                ratio(|run| run.cpu)
+            );
         }
         println!();
     }
@@ -115,7 +124,10 @@ pub fn drain(all: &[(&str, Vec<Drain>)]) {
 pub fn idle(all: &[(&str, Idle)]) {
     println!("\nempty queue     calls an hour   CPU s an hour   end s");
     for (name, idle) in all {
-        println!("{name:<14} {:>14} {:>15.2} {:>7.3}", idle.calls, idle.cpu, idle.stop);
+        println!(
+            "{name:<14} {:>14} {:>15.2} {:>7.3}",
+            idle.calls, idle.cpu, idle.stop
+        );
     }
     for (name, idle) in all {
         println!(
@@ -130,7 +142,10 @@ pub fn held(all: &[(&str, usize, Held)]) {
     println!("\n{MESSAGES} messages whose handlers do not return");
     println!("                concurrency    held   peak MiB");
     for (name, concurrency, held) in all {
-        println!("{name:<14} {concurrency:>12} {:>7} {:>10.1}", held.messages, held.peak);
+        println!(
+            "{name:<14} {concurrency:>12} {:>7} {:>10.1}",
+            held.messages, held.peak
+        );
     }
     for (name, concurrency, held) in all {
         println!(

@@ -56,7 +56,9 @@ impl Task {
             queue: read(QUEUE),
             concurrency: read(CONCURRENCY),
             wait: Duration::from_millis(read(HANDLER)),
-            once: (0..read(MESSAGES)).map(|_| AtomicBool::new(false)).collect(),
+            once: (0..read(MESSAGES))
+                .map(|_| AtomicBool::new(false))
+                .collect(),
             handled: AtomicU64::new(0),
         })
     }

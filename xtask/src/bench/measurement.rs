@@ -20,6 +20,11 @@ impl Measurement {
         self.get("loop") == Some(name)
     }
 
+    /// Whether it is of that part of its bench.
+    pub(crate) fn is_part(&self, part: &str) -> bool {
+        self.get("part") == Some(part)
+    }
+
     /// The number under `key`, which must be there.
     pub(crate) fn number(&self, key: &str) -> Result<f64> {
         let value = self
@@ -56,6 +61,7 @@ mod tests {
             panic!("not read")
         };
         assert!(measurement.is_of("loafer"));
+        assert!(!measurement.is_part("idle"));
         assert_eq!(measurement.number("calls_per_msg").ok(), Some(0.2));
         assert!(Measurement::parse("loop=loafer").is_none());
     }

@@ -27,8 +27,7 @@ const LIMITS: [(u32, f64); 2] = [(10, 750.0), (100, 600.0)];
 pub(crate) fn run(judged: bool) -> Result<ExitCode> {
     // Before the build: who has no valgrind shall not wait for it.
     debian::need("valgrind", "valgrind")?;
-    super::build("allocations", &[])?;
-    super::build("memory", &[])?;
+    super::build(&["allocations", "memory"], &[])?;
     super::measure("memory", super::binary("memory"))?;
     let measurements = super::measure("allocations", super::binary("allocations"))?;
     let mut gate = Gate::default();

@@ -1,4 +1,4 @@
-//! The benches, and the counts that gate. Times are printed, never judged: they are the machine's.
+//! The benches, and what gates: counts, and ratios to a hand-written loop in the same run. Times are printed, never judged: they are the machine's.
 //!
 //! # The protocol of the bench binaries
 //!
@@ -10,20 +10,21 @@
 //! | `allocations` | `allocations` | `loop` (`loafer`…), `allocs_per_msg`; it has `batch`, `concurrency`, `allocs_per_batch`, too |
 //! | `memory` | `memory` | none: it has `loop`, `batch`, `concurrency`, `msgs_per_s` and the `ratio` to the hand-written loop |
 //! | `memory` | `memory callgrind LOOP BATCH COUNT`, under valgrind | none: it handles COUNT messages, one at a time, and ends |
-//! | `sqs` | `sqs`, endpoint in `LOAFER_BENCH_ENDPOINT` | `loop`, `calls_per_msg`; it has `concurrency`, `receives_per_msg`, `deletes_per_msg`, `renewals_per_msg`, `others_per_msg`, `msgs_per_s`, `cpu_s_per_1000`, too |
+//! | `sqs` | `sqs`, endpoint in `LOAFER_BENCH_ENDPOINT`, with the programs `sqs-loafer` and `sqs-raw` beside it | see `sqs` |
 //!
 //! `LOOP` is `loafer`, its variants `loafer-extractors` and `loafer-heap`, `raw-static` and `raw-heap` (hand-written loops), or `decode` (the
 //! payloads' decoding alone). The messages of `loafer` and `raw-static` share one body; those of the `-heap` loops own theirs, which are freed.
 //!
 //! ```text
 //! RESULT bench=memory loop=loafer batch=100 concurrency=1 allocs_per_msg=0.000 allocs_per_batch=0.000
-//! RESULT bench=sqs loop=loafer concurrency=50 msgs_per_s=3400 calls_per_msg=0.20
+//! RESULT bench=sqs part=idle loop=loafer calls_per_hour=180 stop_s=0.505
 //! ```
 
 mod callgrind;
 mod gate;
 mod measurement;
 pub(crate) mod memory;
+mod peer;
 pub(crate) mod sqs;
 
 use std::ffi::OsString;
@@ -38,9 +39,12 @@ use measurement::Measurement;
 /// The loop under test, in every bench.
 const LOAFER: &str = "loafer";
 
-/// Builds the release binary of a bench, with the features it requires.
-fn build(name: &str, features: &[&str]) -> Result<()> {
-    let mut arguments = vec!["build", "--release", "-p", "loafer-benches", "--bin", name];
+/// Builds release binaries of the benches, with the features they require.
+fn build(names: &[&str], features: &[&str]) -> Result<()> {
+    let mut arguments = vec!["build", "--release", "-p", "loafer-benches"];
+    for name in names {
+        arguments.extend(["--bin", name]);
+    }
     for feature in features {
         arguments.extend(["--features", feature]);
     }
