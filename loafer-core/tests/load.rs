@@ -34,8 +34,9 @@ struct Deep(Arc<Mutex<Counts>>);
 #[derive(Default)]
 struct Counts {
     messages: u64,
-    /// The most messages that a receive brings.
+    /// The most messages that a receive brings, and how long it takes.
     batch: usize,
+    pace: Duration,
     sent: u64,
     receives: usize,
     /// Received, and no settlement asked for yet.
@@ -52,6 +53,7 @@ impl Deep {
         Self(Arc::new(Mutex::new(Counts {
             messages,
             batch: BATCH,
+            pace: ROUND_TRIP,
             ..Counts::default()
         })))
     }
@@ -135,12 +137,13 @@ impl Provider for Deep {
         wait: Duration,
         into: &mut Vec<Delivery<u64>>,
     ) -> Result<(), Error> {
-        let empty = {
+        let takes = {
             let mut counts = self.counts();
             counts.receives += 1;
-            counts.sent == counts.messages
+            let is_empty = counts.sent == counts.messages;
+            if is_empty { wait } else { counts.pace }
         };
-        sleep(if empty { wait } else { ROUND_TRIP }).await;
+        sleep(takes).await;
         let mut counts = self.counts();
         let end = counts
             .messages
@@ -213,16 +216,17 @@ async fn of_a_deep_queue_no_more_is_held_than_concurrency_and_prefetch() {
 
 #[tokio::test(start_paused = true)]
 async fn handlers_of_ten_leases_run_once_and_share_their_renewals() {
-    for (messages, batch) in [(10, 10), (50, 10), (10, 1)] {
+    let second = Duration::from_secs(1);
+    for (messages, batch, pace) in [(10, 10, ROUND_TRIP), (50, 10, second), (10, 1, second)] {
         let queue = Deep::of(messages);
-        queue.counts().batch = batch;
+        (queue.counts().batch, queue.counts().pace) = (batch, pace);
         let options = RouteOptions::new().concurrency(messages as usize);
         let _running = queue.start(options, |_| 10 * LEASE).await;
         queue.until_acked(11 * LEASE).await;
         let each = queue.counts().renewals as f64 / messages as f64 / 10.0;
         assert!(
             each > 0.0 && each <= 0.2,
-            "{each} renewals for each message and lease, of {messages} received by the {batch}"
+            "{each} renewals for each message and lease, of {messages} received by the {batch} in {pace:?}"
         );
     }
 }

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{Shared, receiver::margin, slots::Key};
+use super::{
+    Shared,
+    receiver::margin,
+    slots::{Key, Moment, Slot},
+};
 use crate::{Provider, Renewed};
 
 /// How many batches are renewed at once.
@@ -15,6 +19,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: Duration) {
         shared: &shared,
         lease,
         due: Vec::new(),
+        early: Vec::new(),
         receipts: Vec::new(),
         answers: Vec::new(),
         failing: false,
@@ -32,6 +37,8 @@ struct Keeper<'s, P: Provider> {
     lease: Duration,
     /// The slots to renew, and for how long.
     due: Vec<(Key, Duration)>,
+    /// Slots that are due next, and what is left of them: they fill up a call that is made anyway.
+    early: Vec<(Duration, Key)>,
     receipts: Vec<P::Receipt>,
     answers: Vec<Renewed>,
     /// One line a streak.
@@ -53,16 +60,12 @@ impl<P: Provider> Keeper<'_, P> {
             if now >= slot.leased_until {
                 slot.lost = true;
                 ran_out.push(number);
-            } else if slot.leased_until.since(now) <= self.lease / 3 {
-                let left = self
-                    .shared
-                    .capabilities
-                    .lease_ceiling
-                    .map(|most| most.saturating_sub(now.since(slot.received_at)));
-                let by = left.map_or(self.lease, |left| left.min(self.lease));
-                // A renewal that would not outlast the lease is left out: the ceiling is near.
-                if by > slot.leased_until.since(now) {
+            } else if let Some(by) = self.renewal(slot, now) {
+                let left = slot.leased_until.since(now);
+                if left <= self.lease / 3 {
                     self.due.push((number, by));
+                } else if left <= self.lease * 2 / 3 && by == self.lease {
+                    self.early.push((left, number));
                 }
             }
         }
@@ -72,7 +75,26 @@ impl<P: Provider> Keeper<'_, P> {
         }
     }
 
+    /// How long a lease can be made from now on; none where that would not outlast it: the ceiling is near.
+    fn renewal(&self, slot: &Slot<P::Receipt>, now: Moment) -> Option<Duration> {
+        let ceiling = self.shared.capabilities.lease_ceiling;
+        let left = ceiling.map(|most| most.saturating_sub(now.since(slot.received_at)));
+        let by = left.map_or(self.lease, |left| left.min(self.lease));
+        (by > slot.leased_until.since(now)).then_some(by)
+    }
+
+    /// Leases that began at different times end up in the same calls.
+    fn fill_up(&mut self) {
+        let batch = self.shared.capabilities.settle_batch.max(1);
+        let room = self.due.len().next_multiple_of(batch) - self.due.len();
+        self.early.sort_unstable_by_key(|(left, _)| *left);
+        let early = self.early.drain(..).take(room);
+        self.due
+            .extend(early.map(|(_, number)| (number, self.lease)));
+    }
+
     async fn renew(&mut self) {
+        self.fill_up();
         // The provider makes as many calls of it as it must, at once where it can.
         let batch = CALLS * self.shared.capabilities.settle_batch.max(1);
         // Leases that share a length share a call.
