@@ -55,7 +55,13 @@ impl Program {
         let log = std::env::current_exe()?
             .with_file_name(name)
             .with_extension("log");
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        // Loafer takes them for its configuration.
+        let ours = std::env::vars_os().map(|(name, _)| name);
+        for name in ours.filter(|name| name.to_string_lossy().starts_with("LOAFER_")) {
+            command.env_remove(name);
+        }
+        let child = command
             .env("AWS_ENDPOINT_URL", endpoint)
             .env(task::QUEUE, orders.queue)
             .env(task::MESSAGES, orders.messages.to_string())

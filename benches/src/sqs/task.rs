@@ -15,13 +15,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 /// The queue's name.
-pub const QUEUE: &str = "LOAFER_BENCH_QUEUE";
+pub const QUEUE: &str = "SQS_BENCH_QUEUE";
 /// Handlers at once.
-pub const CONCURRENCY: &str = "LOAFER_BENCH_CONCURRENCY";
+pub const CONCURRENCY: &str = "SQS_BENCH_CONCURRENCY";
 /// How long a handler waits, in milliseconds.
-pub const HANDLER: &str = "LOAFER_BENCH_HANDLER_MS";
+pub const HANDLER: &str = "SQS_BENCH_HANDLER_MS";
 /// How many messages the queue holds.
-pub const MESSAGES: &str = "LOAFER_BENCH_MESSAGES";
+pub const MESSAGES: &str = "SQS_BENCH_MESSAGES";
 
 /// What the body of a message decodes to, in every contestant.
 #[derive(Debug, Deserialize, Serialize)]
