@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+};
 use aws_sdk_sqs::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use loafer_core::{Broker, DeadLetterQueue, Error, Source};
@@ -174,7 +177,11 @@ impl Clients {
         let timeouts = timeouts(config.timeout_config());
         let http = config.http_client().unwrap_or_else(https);
         let payloads = payloads.map(|payloads| Store::new(payloads, config, region, http.clone()));
-        let sqs = aws_sdk_sqs::config::Builder::from(config).http_client(http.clone());
+        let mut sqs = aws_sdk_sqs::config::Builder::from(config).http_client(http.clone());
+        if config.stalled_stream_protection().is_none() {
+            // Every call here has a time of its own: watching its bytes, too, is CPU time for nothing.
+            sqs = sqs.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        }
         let receive = sqs.clone().retry_config(RetryConfig::disabled()).build();
         let sqs = sqs.timeout_config(timeouts.clone()).build();
         let sns = aws_sdk_sns::config::Builder::from(config)
