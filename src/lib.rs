@@ -6,7 +6,9 @@ pub use loafer_core::*;
 pub use loafer_macros::{Event, FromContext, handler, main};
 
 #[cfg(feature = "sqs")]
-pub use loafer_sqs::{Sns, Sqs};
+pub use loafer_sqs::{
+    EventBridge, S3Bucket, S3Event, S3Notification, S3Object, S3Record, Sns, Sqs,
+};
 
 /// Amazon SQS and SNS, all of it: also the provider, and the crate `aws_config` whose types [`Sqs::loader`] and [`Sqs::with_config`] speak.
 #[cfg(feature = "sqs")]
@@ -16,13 +18,17 @@ pub mod sqs {
 
 /// What a service's files begin with: `use loafer::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "messagepack")]
+    pub use loafer_core::MessagePack;
+    #[cfg(feature = "protobuf")]
+    pub use loafer_core::Protobuf;
     pub use loafer_core::{
-        App, Batch, BatchOutcome, Bus, Bytes, Event, Extension, Failure, FailureKind, Headers,
-        Json, Memory, Message, Metadata, Outcome, Outgoing, State, Text,
+        App, Base64, Batch, BatchOutcome, Bus, Bytes, Cloudevents, Event, Extension, Failure,
+        FailureKind, Headers, Json, Memory, Message, Metadata, Outcome, Outgoing, State, Text,
     };
     pub use loafer_macros::{Event, FromContext, handler};
     #[cfg(feature = "sqs")]
-    pub use loafer_sqs::{Sns, Sqs};
+    pub use loafer_sqs::{EventBridge, S3Event, Sns, Sqs};
     pub use serde_json::json;
 }
 

@@ -79,8 +79,13 @@ pub use self::{
     report::Report,
     route::{BrokerKind, Route},
     select::{EVENT_TYPE, Selector},
-    translate::{Bytes, Envelope, Json, Text, TranslateError, Translator},
+    translate::{Base64, Bytes, Cloudevents, Envelope, Json, Text, TranslateError, Translator},
 };
+
+#[cfg(feature = "messagepack")]
+pub use self::translate::MessagePack;
+#[cfg(feature = "protobuf")]
+pub use self::translate::Protobuf;
 
 /// What the macros' expansions name. Not for people.
 #[doc(hidden)]

@@ -1,5 +1,5 @@
-//! Amazon SQS and SNS for Loafer: [`Sqs`] leases messages from queues and publishes to topics and queues, [`Sns`] opens
-//! the envelopes in which topics deliver.
+//! Amazon SQS and SNS for Loafer: [`Sqs`] leases messages from queues and publishes to topics and queues, [`Sns`] and
+//! [`EventBridge`] open the envelopes in which those deliver.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -12,7 +12,8 @@
 //! | `message` | an SDK message as a message of Loafer |
 //! | `parcel` | a message of Loafer as SQS and SNS take it: attributes, sizes, batches |
 //! | `payloads` | payloads too large for a message, on S3 |
-//! | `sns` | [`Sns`], the translator |
+//! | `sns`, `eventbridge`, `s3_event` | the translators [`Sns`], [`EventBridge`], [`S3Event`] |
+//! | `fields` | fields of AWS's own JSON |
 //! | `topic` | the SNS topic that feeds a queue: seen, made, subscribed |
 //! | `check` | what the command `check` says of a queue |
 //! | `error` | SDK errors, made short: [`ServiceError`] |
@@ -26,6 +27,8 @@
 mod check;
 mod config;
 mod error;
+mod eventbridge;
+mod fields;
 mod letters;
 mod message;
 mod parcel;
@@ -34,6 +37,7 @@ mod provider;
 mod publisher;
 mod queue;
 mod remedy;
+mod s3_event;
 mod seconds;
 mod sns;
 mod topic;
@@ -46,8 +50,10 @@ pub use self::payloads::{Cleanup, S3Payloads};
 pub use self::{
     config::Sqs,
     error::ServiceError,
+    eventbridge::EventBridge,
     letters::{LetterReceipt, SqsDeadLetters},
     provider::{Receipt, SqsProvider},
     publisher::SqsPublisher,
+    s3_event::{S3Bucket, S3Event, S3Notification, S3Object, S3Record},
     sns::Sns,
 };

@@ -1,12 +1,13 @@
 //! The envelope in which SNS delivers to SQS.
 
-use std::{borrow::Cow, collections::BTreeMap, time::SystemTime};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use aws_smithy_types::date_time::{DateTime, Format};
 use loafer_core::{Bytes, Envelope, Json, Message, TranslateError, Translator};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::fields::{text, time};
 
 /// Opens the envelope in which SNS delivers, then decodes what was published by `T`.
 ///
@@ -88,11 +89,7 @@ impl<T: Envelope> Envelope for Sns<T> {
             return self.payload.open(raw);
         };
         let opened = notification.open(raw)?;
-        let inner = match self.payload.open(&opened)? {
-            Cow::Owned(inner) => Some(inner),
-            Cow::Borrowed(_) => None,
-        };
-        Ok(Cow::Owned(inner.unwrap_or(opened)))
+        self.payload.open_inner(opened).map(Cow::Owned)
     }
 }
 
@@ -171,18 +168,6 @@ fn payload(body: &Bytes, message: &RawValue) -> Result<Bytes, TranslateError> {
             "the `Message` of the SNS envelope is no text",
         )),
     }
-}
-
-/// A field that should be text.
-fn text(json: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(json?.get()).ok()
-}
-
-fn time(text: &str) -> Option<SystemTime> {
-    DateTime::from_str(text, Format::DateTime)
-        .ok()?
-        .try_into()
-        .ok()
 }
 
 #[cfg(test)]

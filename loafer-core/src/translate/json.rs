@@ -1,12 +1,12 @@
 //! JSON payloads.
 
-use std::{borrow::Cow, fmt::Write as _};
-
 use serde::Deserialize;
 use serde_json::error::Category;
-use serde_path_to_error::{Path, Segment};
 
-use super::{Envelope, TranslateError, Translator};
+use super::{
+    Envelope, TranslateError, Translator,
+    explain::{expected, place},
+};
 use crate::Message;
 
 /// JSON, decoded by serde: gives any `T: Deserialize`, which may borrow from the payload.
@@ -15,11 +15,7 @@ use crate::Message;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
-impl Envelope for Json {
-    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
-        Ok(Cow::Borrowed(raw))
-    }
-}
+impl Envelope for Json {}
 
 #[diagnostic::do_not_recommend]
 impl<'m, T: Deserialize<'m>> Translator<'m, T> for Json {
@@ -51,12 +47,7 @@ fn explain<'m, T: Deserialize<'m>>(payload: &'m [u8], error: &serde_json::Error)
         Category::Data => {
             let mut json = serde_json::Deserializer::from_slice(payload);
             let path = serde_path_to_error::deserialize::<_, T>(&mut json).err();
-            let path = path.map(|error| shown(error.path())).unwrap_or_default();
-            let at = if path.is_empty() {
-                String::new()
-            } else {
-                format!(" at `{path}`")
-            };
+            let at = path.map(|error| place(error.path())).unwrap_or_default();
             let expected = expected(&error.to_string());
             let (line, column) = (error.line(), error.column());
             return TranslateError::new(format!(
@@ -69,56 +60,6 @@ fn explain<'m, T: Deserialize<'m>>(payload: &'m [u8], error: &serde_json::Error)
         error.line(),
         error.column()
     ))
-}
-
-/// The path of field names. A key that does not look like a field's name may be data (a map's key): it is left out.
-fn shown(path: &Path) -> String {
-    let mut text = String::new();
-    for segment in path {
-        let dot = if text.is_empty() { "" } else { "." };
-        match segment {
-            Segment::Seq { index } => _ = write!(text, "[{index}]"),
-            Segment::Map { key } if is_a_name(key) => _ = write!(text, "{dot}{key}"),
-            Segment::Enum { variant } if is_a_name(variant) => _ = write!(text, "{dot}{variant}"),
-            _ => _ = write!(text, "{dot}…"),
-        }
-    }
-    text
-}
-
-fn is_a_name(key: &str) -> bool {
-    key.len() <= 64
-        && key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && key
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
-}
-
-/// What serde says of the *type*; what it says of the value is left out.
-fn expected(message: &str) -> String {
-    let message = message
-        .rsplit_once(" at line ")
-        .map_or(message, |(message, _)| message);
-    if let Some(field) = message
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.strip_suffix('`'))
-    {
-        return format!(": the field `{field}` is missing");
-    }
-    let of_serde = [
-        "invalid type: ",
-        "invalid value: ",
-        "invalid length ",
-        "unknown variant ",
-        "unknown field ",
-    ];
-    if !of_serde.iter().any(|start| message.starts_with(start)) {
-        return String::new();
-    }
-    message
-        .rsplit_once(", expected ")
-        .map(|(_, expected)| format!(": expected {expected}"))
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,14 +1,27 @@
 //! From a raw message to what a handler takes: envelopes and translators.
 
+mod base64;
+mod cloudevents;
 mod error;
+mod explain;
 mod json;
+#[cfg(feature = "messagepack")]
+mod message_pack;
+#[cfg(feature = "protobuf")]
+mod protobuf;
 mod raw;
 
 use std::borrow::Cow;
 
 use crate::Message;
 
+#[cfg(feature = "messagepack")]
+pub use self::message_pack::MessagePack;
+#[cfg(feature = "protobuf")]
+pub use self::protobuf::Protobuf;
 pub use self::{
+    base64::Base64,
+    cloudevents::Cloudevents,
     error::TranslateError,
     json::Json,
     raw::{Bytes, Text},
@@ -16,7 +29,8 @@ pub use self::{
 
 /// Opens the envelope: payload, headers and topic as the sender meant them.
 ///
-/// Borrowed where there is none. `translator = Sns` names a type that is both this and a [`Translator`].
+/// Borrowed where there is none: so a translator that only decodes says `impl Envelope for Mine {}`. `translator = Sns` names a type that is both this
+/// and a [`Translator`].
 ///
 /// ```
 /// use std::borrow::Cow;
@@ -46,10 +60,45 @@ pub trait Envelope: Default + Send + Sync + 'static {
     /// # Errors
     ///
     /// Where the envelope is not what it should be. The text must not quote the payload.
-    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError>;
+    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        Ok(Cow::Borrowed(raw))
+    }
+
+    /// The same of a message that an envelope around this one opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    fn open_inner(&self, opened: Message) -> Result<Message, TranslateError> {
+        let inner = match self.open(&opened)? {
+            Cow::Owned(inner) => Some(inner),
+            Cow::Borrowed(_) => None,
+        };
+        Ok(inner.unwrap_or(opened))
+    }
 }
 
 /// Decodes an opened message; `T` may borrow from it.
+///
+/// ```
+/// use loafer_core::{Envelope, Message, TranslateError, Translator};
+///
+/// /// Tables in CSV: gives their lines.
+/// #[derive(Default)]
+/// struct Csv;
+///
+/// impl Envelope for Csv {}
+///
+/// impl<'m> Translator<'m, Vec<Vec<&'m str>>> for Csv {
+///     fn translate(&self, message: &'m Message) -> Result<Vec<Vec<&'m str>>, TranslateError> {
+///         let text = std::str::from_utf8(message.payload()).map_err(|_| TranslateError::new("the table is not UTF-8"))?;
+///         Ok(text.lines().map(|line| line.split(',').collect()).collect())
+///     }
+/// }
+///
+/// assert_eq!(Csv.translate(&Message::new("ana,3\nbob,5"))?, [["ana", "3"], ["bob", "5"]]);
+/// # Ok::<(), TranslateError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{T}` cannot be decoded by the translator `{Self}`",
     label = "cannot be decoded",

@@ -1,7 +1,5 @@
 //! Payloads as they are: text and bytes.
 
-use std::borrow::Cow;
-
 /// The payload as it is. `translator = Bytes` gives `Bytes`, `Vec<u8>` or `&[u8]`.
 ///
 /// The `bytes` crate's own type, so that the translator and what it gives have one name.
@@ -14,11 +12,7 @@ use crate::Message;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Text;
 
-impl Envelope for Text {
-    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
-        Ok(Cow::Borrowed(raw))
-    }
-}
+impl Envelope for Text {}
 
 impl<'m> Translator<'m, &'m str> for Text {
     fn translate(&self, message: &'m Message) -> Result<&'m str, TranslateError> {
@@ -43,11 +37,7 @@ impl<'m> Translator<'m, Message> for Text {
     }
 }
 
-impl Envelope for Bytes {
-    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
-        Ok(Cow::Borrowed(raw))
-    }
-}
+impl Envelope for Bytes {}
 
 impl<'m> Translator<'m, &'m [u8]> for Bytes {
     fn translate(&self, message: &'m Message) -> Result<&'m [u8], TranslateError> {

@@ -1,0 +1,127 @@
+//! Binary payloads on brokers that carry text.
+
+use std::borrow::Cow;
+
+use ::base64::{
+    DecodeError, Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+
+use super::{Envelope, Json, TranslateError, Translator};
+use crate::Message;
+
+/// Payloads in base64, as binary ones travel over SQS; what was encoded is decoded by `T`: `Base64<Protobuf>`.
+///
+/// Both alphabets of RFC 4648 are taken, with or without padding, and line breaks are skipped.
+///
+/// ```
+/// use loafer_core::{Base64, Bytes, Envelope, Message, Translator};
+///
+/// let base64 = Base64::of(Bytes::new());
+/// let message = base64.open_inner(Message::new("AAEC"))?;
+/// let bytes: &[u8] = base64.translate(&message)?;
+/// assert_eq!(bytes, [0, 1, 2]);
+/// # Ok::<(), loafer_core::TranslateError>(())
+/// ```
+///
+/// # Errors
+///
+/// A payload that is no base64, told by the place of its first wrong byte.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Base64<T = Json> {
+    payload: T,
+}
+
+impl Base64 {
+    /// For payloads in JSON.
+    pub const fn new() -> Self {
+        Self { payload: Json }
+    }
+}
+
+impl<T> Base64<T> {
+    /// For payloads that this translator decodes.
+    pub const fn of(payload: T) -> Self {
+        Self { payload }
+    }
+}
+
+impl<T: Envelope> Envelope for Base64<T> {
+    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        let payload = decode(raw.payload()).map_err(|error| {
+            TranslateError::new(match error {
+                DecodeError::InvalidByte(at, _)
+                | DecodeError::InvalidLastSymbol { offset: at, .. } => {
+                    format!("the payload is no base64: wrong byte at {at}")
+                }
+                _ => "the payload is no base64: its end is missing".to_owned(),
+            })
+        })?;
+        let opened = raw.clone().with_payload(payload);
+        self.payload.open_inner(opened).map(Cow::Owned)
+    }
+}
+
+impl<'m, X, T: Translator<'m, X>> Translator<'m, X> for Base64<T> {
+    fn translate(&self, message: &'m Message) -> Result<X, TranslateError> {
+        self.payload.translate(message)
+    }
+}
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// The bytes behind base64.
+pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let engine = match memchr::memchr2(b'-', b'_', text) {
+        Some(_) => &URL_SAFE,
+        None => &STANDARD,
+    };
+    engine.decode(text).or_else(|error| {
+        let bare: Vec<u8> = text
+            .iter()
+            .copied()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        match bare.len() == text.len() {
+            true => Err(error),
+            // The place is told of the text as it came.
+            false => engine.decode(bare).map_err(|_| error),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Bytes;
+
+    fn open(payload: &'static str) -> Result<Bytes, String> {
+        Base64::of(Bytes::new())
+            .open(&Message::new(payload))
+            .map(|message| message.payload().clone())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn both_alphabets_with_and_without_padding_are_taken() {
+        for text in ["+/8=", "+/8", "-_8=", "-_8", " +/8=\n", "+/\r\n8="] {
+            assert_eq!(open(text).unwrap(), [0xfb, 0xff][..], "{text:?}");
+        }
+        assert_eq!(open("").unwrap(), ""[..]);
+    }
+
+    #[test]
+    fn no_base64_is_told_by_its_place() {
+        assert_eq!(
+            open("AAA!").unwrap_err(),
+            "the payload is no base64: wrong byte at 3"
+        );
+        assert_eq!(
+            open("AAAAA").unwrap_err(),
+            "the payload is no base64: its end is missing"
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! The binary mode: attributes in headers, data as payload.
+
+use crate::{Headers, Message};
+
+/// What the bindings put before an attribute's name: HTTP and NATS, Kafka, AMQP and its other spelling.
+const PREFIXES: [&str; 4] = ["ce-", "ce_", "cloudEvents:", "cloudEvents_"];
+
+/// Whether the headers are those of an event.
+pub(super) fn is_one(headers: &Headers) -> bool {
+    headers.iter().any(|(name, _)| {
+        attribute(name).is_some_and(|name| name.eq_ignore_ascii_case("specversion"))
+    })
+}
+
+/// The event with each attribute as header `ce-NAME`.
+pub(super) fn open(raw: &Message) -> Message {
+    let mut headers = raw.headers().clone();
+    for (header, value) in raw.headers().iter() {
+        let Some(name) = attribute(header) else {
+            continue;
+        };
+        let name = format!("ce-{}", name.to_ascii_lowercase());
+        if name != header {
+            headers.remove(header);
+            headers.insert(name, value);
+        }
+    }
+    raw.clone().with_headers(headers)
+}
+
+/// The name of the attribute that a header holds.
+fn attribute(header: &str) -> Option<&str> {
+    PREFIXES.iter().find_map(|prefix| {
+        let (start, name) = header.split_at_checked(prefix.len())?;
+        (start.eq_ignore_ascii_case(prefix) && !name.is_empty()).then_some(name)
+    })
+}

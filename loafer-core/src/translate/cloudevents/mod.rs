@@ -1,0 +1,161 @@
+//! CloudEvents, in both of their modes.
+
+mod binary;
+mod structured;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime},
+};
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{Envelope, Json, TranslateError, Translator};
+use crate::{CORRELATION_ID, Headers, Message};
+
+/// Opens CloudEvents 1.0, then decodes their data by `T`.
+///
+/// Each message says itself in which mode it is. Structured: the content type is `application/cloudevents+json`, or the payload is a JSON object with a
+/// `specversion`. Binary: there are headers `ce-specversion`, `ce-id`, …, also written `ce_id`, `cloudEvents:id` or `cloudEvents_id`.
+///
+/// | CloudEvent | message |
+/// |---|---|
+/// | `data`, `data_base64`, or the payload as it is | payload |
+/// | every attribute, extensions too | header `ce-NAME`, in either mode |
+/// | `datacontenttype` | header `content-type` |
+/// | `type` | topic |
+/// | `time` | time of sending |
+/// | `correlationid`, `traceparent`, `tracestate` | also headers `correlation-id`, `traceparent`, `tracestate`, where there are none |
+///
+/// The id stays the broker's. `data` that is no JSON by its `datacontenttype` is the text itself. What is no CloudEvent is taken as it is.
+///
+/// ```
+/// use loafer_core::{Cloudevents, Envelope, Message, Translator};
+///
+/// let cloudevents = Cloudevents::new();
+/// let raw = Message::new(r#"{"specversion": "1.0", "id": "1", "source": "/orders", "type": "order.placed", "data": {"count": 3}}"#);
+/// let message = cloudevents.open_inner(raw)?;
+/// assert_eq!((message.topic(), message.headers().get("ce-source")), (Some("order.placed"), Some("/orders")));
+/// let order: serde_json::Value = cloudevents.translate(&message)?;
+/// assert_eq!(order["count"], 3);
+/// # Ok::<(), loafer_core::TranslateError>(())
+/// ```
+///
+/// # Errors
+///
+/// Another version or format, a batch, an attribute that is missing or no scalar, data that is not as it should be; never quoting any.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cloudevents<T = Json> {
+    payload: T,
+}
+
+impl Cloudevents {
+    /// For data in JSON.
+    pub const fn new() -> Self {
+        Self { payload: Json }
+    }
+}
+
+impl<T> Cloudevents<T> {
+    /// For data that this translator decodes.
+    pub const fn of(payload: T) -> Self {
+        Self { payload }
+    }
+}
+
+impl<T: Envelope> Envelope for Cloudevents<T> {
+    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        match event(raw)? {
+            Some(opened) => self.payload.open_inner(finish(opened)?).map(Cow::Owned),
+            None => self.payload.open(raw),
+        }
+    }
+}
+
+impl<'m, X, T: Translator<'m, X>> Translator<'m, X> for Cloudevents<T> {
+    fn translate(&self, message: &'m Message) -> Result<X, TranslateError> {
+        self.payload.translate(message)
+    }
+}
+
+/// The event with its attributes as headers `ce-…`, or nothing where the message is none.
+fn event(raw: &Message) -> Result<Option<Message>, TranslateError> {
+    let kind = content_type(raw.headers()).map(|(_, value)| media_type(value));
+    match kind.as_deref() {
+        Some("application/cloudevents+json" | "application/cloudevents") => {
+            structured::open(raw).map(Some)
+        }
+        Some(kind) if kind.starts_with("application/cloudevents-batch") => Err(batch()),
+        Some(kind) if kind.starts_with("application/cloudevents") => Err(TranslateError::new(
+            "the CloudEvent is in another format than JSON: publish it in the structured mode of JSON, or in the binary mode",
+        )),
+        _ if binary::is_one(raw.headers()) => Ok(Some(binary::open(raw))),
+        _ => structured::recognise(raw),
+    }
+}
+
+fn batch() -> TranslateError {
+    TranslateError::new(
+        "the payload is a batch of CloudEvents: publish one event a message, each is acked by itself",
+    )
+}
+
+/// Checks what every event must have, and sets what a message knows by other names than headers.
+fn finish(mut event: Message) -> Result<Message, TranslateError> {
+    let headers = event.headers();
+    if headers.get("ce-specversion") != Some("1.0") {
+        return Err(TranslateError::new(
+            "the CloudEvent's `specversion` is not 1.0",
+        ));
+    }
+    let required = ["ce-id", "ce-source", "ce-type"];
+    if let Some(missing) = required
+        .into_iter()
+        .find(|name| headers.get(name).is_none_or(str::is_empty))
+    {
+        return Err(TranslateError::new(format!(
+            "the CloudEvent has no `{}`",
+            &missing["ce-".len()..]
+        )));
+    }
+    let sent_at = headers.get("ce-time").and_then(time);
+    let topic = headers.get("ce-type").map(str::to_owned);
+    let known = [
+        ("ce-correlationid", CORRELATION_ID),
+        ("ce-traceparent", "traceparent"),
+        ("ce-tracestate", "tracestate"),
+    ];
+    for (attribute, header) in known {
+        let value = event.headers().get(attribute).map(str::to_owned);
+        if let Some(value) = value.filter(|_| event.headers().get(header).is_none()) {
+            event = event.with_header(header, value);
+        }
+    }
+    if let Some(topic) = topic {
+        event = event.with_topic(topic);
+    }
+    if let Some(sent_at) = sent_at {
+        event = event.with_sent_at(sent_at);
+    }
+    Ok(event)
+}
+
+/// Name and value of the header that says what the payload is, however it is spelt.
+fn content_type(headers: &Headers) -> Option<(&str, &str)> {
+    headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+}
+
+/// A content type without its parameters.
+fn media_type(content_type: &str) -> String {
+    let end = content_type.find(';').unwrap_or(content_type.len());
+    content_type[..end].trim().to_ascii_lowercase()
+}
+
+fn time(text: &str) -> Option<SystemTime> {
+    let since = OffsetDateTime::parse(text, &Rfc3339).ok()? - OffsetDateTime::UNIX_EPOCH;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::try_from(since).ok()?)
+}

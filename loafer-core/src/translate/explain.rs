@@ -1,0 +1,112 @@
+//! What may be said of a value that does not fit: the type's side of serde's messages, never the value's.
+
+use std::fmt::Write as _;
+
+use serde_path_to_error::{Path, Segment};
+
+/// ` at` and the path of field names, or nothing. A key that does not look like a field's name may be data (a map's key): it is left out.
+/// So are those with many digits, as ids have them.
+pub(super) fn place(path: &Path) -> String {
+    let mut text = String::new();
+    for segment in path {
+        let dot = if text.is_empty() { "" } else { "." };
+        match segment {
+            Segment::Seq { index } => _ = write!(text, "[{index}]"),
+            Segment::Map { key } if is_a_name(key) => _ = write!(text, "{dot}{key}"),
+            Segment::Enum { variant } if is_a_name(variant) => _ = write!(text, "{dot}{variant}"),
+            _ => _ = write!(text, "{dot}…"),
+        }
+    }
+    match text.is_empty() {
+        true => text,
+        false => format!(" at `{text}`"),
+    }
+}
+
+fn is_a_name(key: &str) -> bool {
+    let digits = key.bytes().filter(u8::is_ascii_digit).count();
+    key.len() <= 64
+        && digits <= 3
+        && key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && key
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
+}
+
+/// What serde says of the *type*; what it says of the value is left out.
+pub(super) fn expected(message: &str) -> String {
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message, |(message, _)| message);
+    if let Some(field) = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        return format!(": the field `{field}` is missing");
+    }
+    let of_serde = [
+        "invalid type: ",
+        "invalid value: ",
+        "invalid length ",
+        "unknown variant ",
+        "unknown field ",
+    ];
+    // These end without an `expected`: one that is there stands in the value.
+    let without_one = [", there are no variants", ", there are no fields"];
+    if !of_serde.iter().any(|start| message.starts_with(start))
+        || without_one.iter().any(|end| message.ends_with(end))
+    {
+        return String::new();
+    }
+    message
+        .rsplit_once(", expected ")
+        .map(|(_, expected)| format!(": expected {expected}"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_types_side_is_told() {
+        assert_eq!(
+            expected("invalid type: string \"secret\", expected u32 at line 1 column 9"),
+            ": expected u32"
+        );
+        assert_eq!(
+            expected("missing field `id` at line 1 column 2"),
+            ": the field `id` is missing"
+        );
+        assert_eq!(expected("no such customer: secret, expected another"), "");
+    }
+
+    #[test]
+    fn keys_that_may_be_data_are_no_names() {
+        for name in ["id", "_type", "content-type", "sha256"] {
+            assert!(is_a_name(name), "{name}");
+        }
+        for key in [
+            "",
+            "two words",
+            "7",
+            "ana@example.org",
+            "customer-20731",
+            "a1b2c3d4-0000",
+        ] {
+            assert!(!is_a_name(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_speaks_like_serde_is_not_told() {
+        assert_eq!(
+            expected("unknown variant `x, expected secret`, there are no variants"),
+            ""
+        );
+        assert_eq!(
+            expected("unknown field `x, expected secret`, there are no fields"),
+            ""
+        );
+    }
+}
