@@ -1,11 +1,13 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench;
+use crate::fuzz;
 use crate::servers::{self, Server};
 use crate::soak::{self, Soak};
 use crate::test;
@@ -38,6 +40,12 @@ enum Task {
     },
     /// Kills consumers and servers and cuts connections while messages flow, for long; then says what was lost
     Soak(Soak),
+    /// Fuzzes the translators, in a build of its own
+    Fuzz {
+        /// Arguments of the fuzzer: targets, `--minutes N` each, `--seed S`, `--input FILE`; all targets for a minute each without any
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Runs a bench of this workspace
     Bench {
         #[command(subcommand)]
@@ -70,6 +78,7 @@ impl Cli {
             Task::Test { without, cargo } => test::run(&without.rest(), &cargo),
             Task::Servers { without, endpoint } => servers::serve(&without.rest(), endpoint),
             Task::Soak(soak) => soak::run(&soak),
+            Task::Fuzz { arguments } => fuzz::run(&arguments),
             Task::Bench { bench } => match bench {
                 Bench::Memory { gate } => bench::memory::run(gate),
                 Bench::Sqs(options) => bench::sqs::run(&options),

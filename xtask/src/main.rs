@@ -1,4 +1,4 @@
-//! The tasks of this workspace: `cargo xtask test`, `soak`, `servers`, `bench`.
+//! The tasks of this workspace: `cargo xtask test`, `soak`, `servers`, `fuzz`, `bench`.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | `test` | the whole test run: servers up, `cargo test`, one summary line |
 //! | `soak` | the fault test, for long |
 //! | `servers` | real brokers as local processes: install, start, stop |
+//! | `fuzz` | the fuzz targets, and what is left of a target that died |
 //! | `bench` | benches, and the counts that gate |
 //! | `leash` | child processes which can't outlive this one |
 //! | `debian` | programs of the system, installed where that is possible |
@@ -14,6 +15,7 @@
 mod bench;
 mod cli;
 mod debian;
+mod fuzz;
 mod leash;
 mod servers;
 mod soak;
