@@ -24,7 +24,7 @@ struct Order {
     #[prost(sint32, repeated, tag = "4")]
     counts: Vec<i32>,
     #[prost(message, optional, boxed, tag = "5")]
-    part_of: Option<Box<Order>>,
+    part_of: Option<Box<Self>>,
     #[prost(btree_map = "string, fixed64", tag = "6")]
     prices: BTreeMap<String, u64>,
     #[prost(bool, optional, tag = "7")]

@@ -15,7 +15,7 @@ struct Order {
     #[prost(sint32, repeated, tag = "4")]
     counts: Vec<i32>,
     #[prost(message, optional, boxed, tag = "5")]
-    part_of: Option<Box<Order>>,
+    part_of: Option<Box<Self>>,
 }
 
 fn order() -> impl Strategy<Value = Order> {
