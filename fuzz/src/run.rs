@@ -52,7 +52,8 @@ pub struct Runs {
 impl Fuzz {
     /// A run of this length, with a seed of its own, that keeps its files in the target folder of cargo.
     pub fn lasting(time: Duration) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = here.parent().unwrap_or(here);
         let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
         Self {
             time,
