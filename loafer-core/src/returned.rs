@@ -155,6 +155,10 @@ impl<T> Value<T> for One<T> {
 /// # Errors
 ///
 /// Where it does not encode.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "called with what a handler returned"
+)]
 pub fn addressed<E: Event>(event: E) -> Addressed {
     Ok((E::TOPIC.into(), Outgoing::event(&event)?))
 }

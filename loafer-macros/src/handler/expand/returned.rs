@@ -25,10 +25,10 @@ fn published(call: &Call, publish: &Publish) -> TokenStream {
     let value = quote_spanned!(span=> ::loafer::__private::returned(::loafer::__private::Returned(#said).result())?);
     let one = Ident::new("__one", span);
     let address = match &publish.topic {
-        Some(topic) => quote_spanned!(span=> ::loafer::__private::One(#one).to(#topic)),
-        None => quote_spanned!(span=> ::loafer::__private::addressed(#one)),
+        Some(topic) => quote_spanned!(span=> |#one| ::loafer::__private::One(#one).to(#topic)),
+        None => quote_spanned!(span=> ::loafer::__private::addressed),
     };
-    let each = |several: TokenStream| quote_spanned!(span=> ::loafer::__private::Several(#several).each(|#one| #address));
+    let each = |several: TokenStream| quote_spanned!(span=> ::loafer::__private::Several(#several).each(#address));
     let messages = match publish.tuple {
         None => each(quote!(__value)),
         Some(elements) => {
