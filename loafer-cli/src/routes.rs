@@ -30,7 +30,7 @@ pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
                 Some(batch) => format!("{} x {batch}", route.concurrency),
                 None => route.concurrency.to_string(),
             },
-            route.on.unwrap_or_else(|| "*".to_owned()),
+            route.on.unwrap_or_else(|| "all".to_owned()),
             route.handler.to_owned(),
             format!("{file}:{line}"),
         ]

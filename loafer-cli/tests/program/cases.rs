@@ -358,7 +358,7 @@ fn the_table_is_all_there_is_on_stdout() {
         "{table}"
     );
     assert!(
-        table.contains("memory    Json        10           program::service::echo"),
+        table.contains("memory    Json        10           all    program::service::echo"),
         "{table}"
     );
 
