@@ -100,10 +100,11 @@ async fn receive<P: Provider>(
         if let Ok(answer) = timeout(grace, call.as_mut()).await {
             return (answer, Duration::ZERO);
         }
-        // While handlers finish, waiting on costs nothing; what waits to be released is wanted elsewhere.
-        if grace.is_zero() || shared.board().held() == 0 || shared.board().has_unstarted() {
+        // While handlers finish, waiting on costs nothing.
+        if grace.is_zero() || shared.board().held() == 0 {
             return (Ok(()), Duration::ZERO);
         }
+        shared.board().bait(grace);
     }
 }
 

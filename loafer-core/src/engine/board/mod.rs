@@ -12,6 +12,7 @@ use std::{
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -84,7 +85,7 @@ pub(super) struct Limits {
     /// Settlements a call.
     pub(super) settle_batch: usize,
     /// How long a settlement may wait for others.
-    pub(super) linger: std::time::Duration,
+    pub(super) linger: Duration,
     /// Whether a batch that is not full waits for more.
     pub(super) lingers: bool,
     /// What keeps messages apart that must not run at once.
@@ -110,6 +111,8 @@ struct State {
     ready: VecDeque<Job>,
     /// Not started before the route drained: released once no receive is in flight that would bring them back.
     unstarted: Vec<Job>,
+    /// When some of them were released for the receives in flight to come back with.
+    baited: Option<Instant>,
     /// Leased and behind another message of their group; none where messages have no groups.
     lanes: Option<Lanes>,
     /// Handled, not settled.
@@ -154,6 +157,7 @@ impl Board {
             phase: Phase::Open,
             ready: VecDeque::with_capacity(limits.places.min(1024)),
             unstarted: Vec::new(),
+            baited: None,
             lanes: limits.grouping.clone().map(Lanes::new),
             done: Vec::with_capacity(limits.settle_batch),
             lingering: None,
@@ -239,9 +243,23 @@ impl Board {
         .await;
     }
 
-    /// Whether something waits to be released until no receive is in flight.
-    pub(super) fn has_unstarted(&self) -> bool {
-        !self.lock().unstarted.is_empty()
+    /// Ends the receives in flight that did not come back in time: a long poll that is dropped may take what is released next, and keep it to the end of its
+    /// lease. One message for each brings them back. Where it did not, others consume the queue too, and the rest is for them.
+    pub(super) fn bait(&self, patience: Duration) {
+        let mut state = self.lock();
+        let at = match state.baited {
+            None => state.unstarted.len().saturating_sub(state.receiving),
+            Some(since) if since.elapsed() >= patience => 0,
+            Some(_) => return,
+        };
+        if state.unstarted.is_empty() {
+            return;
+        }
+        state.baited = Some(Instant::now());
+        state.release_from(at);
+        let settler = state.settler_for(&self.limits, true);
+        drop(state);
+        settler.into_iter().for_each(Waker::wake);
     }
 
     /// Waits until the route receives no more.
@@ -296,9 +314,14 @@ impl State {
     fn set_aside(&mut self, jobs: impl IntoIterator<Item = Job>) {
         self.unstarted.extend(jobs);
         if self.receiving == 0 || self.phase == Phase::Cancelled {
-            let released = self.unstarted.drain(..).map(Job::released);
-            self.done.extend(released);
+            self.release_from(0);
         }
+    }
+
+    /// Releases what was set aside, from there on.
+    fn release_from(&mut self, at: usize) {
+        let released = self.unstarted.drain(at..).map(Job::released);
+        self.done.extend(released);
     }
 
     /// Whom to wake when the route closes, or has come further on its way to the end.
