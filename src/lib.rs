@@ -1,4 +1,18 @@
+// Of two definitions of a link the first holds: what is a file for readers of the repository is a module here.
+//! [guides]: crate::guides
+//! [guides/first-service.md]: crate::guides::first_service
+//! [guides/testing.md]: crate::guides::testing
+//! [guides/publishing.md]: crate::guides::publishing
+//! [guides/failures.md]: crate::guides::failures
+//! [guides/deploying.md]: crate::guides::deploying
+//! [guides/from-python-loafer.md]: crate::guides::from_python_loafer
+//! [guides/from-watermill.md]: crate::guides::from_watermill
+//! [guides/from-ruststream.md]: crate::guides::from_ruststream
+//! [guides/from-sqs-consumer.md]: crate::guides::from_sqs_consumer
+//!
 #![doc = include_str!("../README.md")]
+
+pub mod guides;
 
 /// A program whose routes are made in code instead of by [`macro@main`]: its name, its brokers, and its command line.
 pub use loafer_cli::{Program, run_with};
