@@ -31,15 +31,25 @@ pub fn main(input: TokenStream) -> TokenStream {
 
 /// Makes a type an event: its values are published to the topic it names.
 ///
-/// ```ignore
-/// #[derive(Serialize, Deserialize, Event)]
-/// #[event(topic = "friend-created", version = 1)]
-/// struct FriendCreated { id: String }
+/// ```
+/// use loafer::{Error, prelude::*};
+/// use serde::Serialize;
 ///
-/// bus.publish(&FriendCreated { id: "1".to_owned() }).await?;
+/// #[derive(Serialize, Event)]
+/// #[event(topic = "friend-created", version = 1)]
+/// struct FriendCreated {
+///     id: u64,
+/// }
+///
+/// #[handler(route = "friend-wanted")]
+/// async fn friend_wanted(id: u64, bus: Bus) -> Result<bool, Error> {
+///     bus.publish(&FriendCreated { id }).await?;
+///     Ok(true)
+/// }
+/// # fn main() {}
 /// ```
 ///
-/// `version` is 1 unless set. The type must also be `Serialize`.
+/// `version` is 1 unless set; from 2 on it is published as the header `event-version`. The topic is published as the header `event-type`. The type must also be `Serialize`.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(input: TokenStream) -> TokenStream {
     event::expand(input.into()).into()
@@ -47,12 +57,24 @@ pub fn event(input: TokenStream) -> TokenStream {
 
 /// Makes a struct of extractors an extractor.
 ///
-/// ```ignore
+/// ```
+/// use loafer::prelude::*;
+///
+/// struct Prices {
+///     cents: u64,
+/// }
+///
 /// #[derive(FromContext)]
-/// struct Common { pool: State<Pool>, metadata: Metadata }
+/// struct Common {
+///     prices: State<Prices>,
+///     metadata: Metadata,
+/// }
 ///
 /// #[handler(route = "order-placed")]
-/// async fn order_placed(order: Order, common: Common) -> bool { … }
+/// async fn order_placed(count: u64, common: Common) -> bool {
+///     count * common.prices.cents > 0 || common.metadata.attempt() > 3
+/// }
+/// # fn main() {}
 /// ```
 ///
 /// Each field is made by its type; the first that refuses the message is the whole struct's refusal.
