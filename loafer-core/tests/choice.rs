@@ -5,11 +5,11 @@
     reason = "outside of a test function, a helper panics as one"
 )]
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use loafer_core::{
-    DeadLetter, EVENT_TYPE, Error, Failure, Json, Manager, Message, Metadata, Route, RouteOptions,
-    Text, Unmatched, testing,
+    DeadLetter, EVENT_TYPE, Envelope, Error, Failure, Json, Manager, Message, Metadata, Route,
+    RouteOptions, Text, TranslateError, Translator, Unmatched, testing,
 };
 use tokio::time::sleep;
 
@@ -93,6 +93,49 @@ async fn a_message_that_its_handler_can_not_decode_goes_to_no_other() {
         .await;
     app.settled().await;
     assert_eq!(app.route("orders").failed(), 3);
+}
+
+/// Panics on some bodies.
+#[derive(Clone, Default)]
+struct Fragile;
+
+impl Envelope for Fragile {
+    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        assert_ne!(&raw.payload()[..], b"fatal", "out of bounds");
+        Ok(Cow::Borrowed(raw))
+    }
+}
+
+impl<'m> Translator<'m, String> for Fragile {
+    fn translate(&self, message: &'m Message) -> Result<String, TranslateError> {
+        Text.translate(message)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_translator_that_panics_costs_its_message_only_and_asks_no_handler() {
+    let options = RouteOptions::new().max_attempts(2);
+    let acking = async |_: Failure| true;
+    let app = testing::app()
+        .route(
+            on("a")
+                .options(options)
+                .handler(Fragile, async |_: String| true)
+                .on_error(acking),
+        )
+        .route(on("b").handler(Fragile, async |_: String| true))
+        .start()
+        .await;
+    app.publish_message("orders", event("a", "fatal")).await;
+    app.publish_message("orders", event("a", "fine")).await;
+    app.settled().await;
+    let orders = app.route("orders");
+    assert_eq!(
+        (orders.acked(), orders.failed(), orders.dead_lettered()),
+        (1, 2, 1)
+    );
+    let letter = DeadLetter::of(&orders.dead_letters()[0]).unwrap();
+    assert_eq!((&*letter.kind, &*letter.handler), ("panic", "none"));
 }
 
 #[tokio::test(start_paused = true)]

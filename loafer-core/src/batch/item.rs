@@ -17,8 +17,8 @@ use crate::{Message, Metadata};
 pub struct BatchItem<T> {
     value: T,
     metadata: Metadata,
-    /// Where it stands in its batch, and its outcome among the outcomes.
-    place: usize,
+    /// Where it stood in its call, and its outcome among the outcomes; none until a batch has it.
+    place: Option<usize>,
 }
 
 impl<T> BatchItem<T> {
@@ -27,12 +27,13 @@ impl<T> BatchItem<T> {
         Self {
             value,
             metadata,
-            place: 0,
+            place: None,
         }
     }
 
-    pub(super) fn at(mut self, place: usize) -> Self {
-        self.place = place;
+    /// Where it stands, unless a batch had it before.
+    pub(super) fn or_at(mut self, place: usize) -> Self {
+        self.place.get_or_insert(place);
         self
     }
 
@@ -43,7 +44,7 @@ impl<T> BatchItem<T> {
 
     /// Where it stood in its batch: 0 is the first.
     pub fn place(&self) -> usize {
-        self.place
+        self.place.unwrap_or_default()
     }
 
     /// The value alone.

@@ -3,10 +3,7 @@
 mod item;
 mod outcome;
 
-use std::{
-    ops::{Deref, DerefMut},
-    slice, vec,
-};
+use std::{ops::Deref, slice, vec};
 
 pub use self::{
     item::BatchItem,
@@ -42,18 +39,23 @@ impl<T> Batch<T> {
         self.items.iter().map(|item| &**item)
     }
 
+    /// The items, each to be changed where it stands: their order is that of their outcomes.
+    pub fn iter_mut(&mut self) -> slice::IterMut<'_, BatchItem<T>> {
+        self.items.iter_mut()
+    }
+
     /// The values by themselves.
     pub fn into_values(self) -> impl ExactSizeIterator<Item = T> {
         self.items.into_iter().map(BatchItem::into_value)
     }
 }
 
-/// Each item's place is where it stands now.
+/// Made by hand, each item's place is where it stands; items of a call keep the place they had there.
 impl<T> FromIterator<BatchItem<T>> for Batch<T> {
     fn from_iter<I: IntoIterator<Item = BatchItem<T>>>(items: I) -> Self {
         let items = items.into_iter().enumerate();
         Self {
-            items: items.map(|(place, item)| item.at(place)).collect(),
+            items: items.map(|(place, item)| item.or_at(place)).collect(),
         }
     }
 }
@@ -85,18 +87,21 @@ impl<T> Deref for Batch<T> {
     }
 }
 
-impl<T> DerefMut for Batch<T> {
-    fn deref_mut(&mut self) -> &mut [BatchItem<T>] {
-        &mut self.items
-    }
-}
-
 impl<T> IntoIterator for Batch<T> {
     type Item = BatchItem<T>;
     type IntoIter = vec::IntoIter<BatchItem<T>>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.items.into_iter()
+    }
+}
+
+impl<'b, T> IntoIterator for &'b mut Batch<T> {
+    type Item = &'b mut BatchItem<T>;
+    type IntoIter = slice::IterMut<'b, BatchItem<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
     }
 }
 

@@ -72,11 +72,15 @@ async fn receive<P: Provider>(
     let mut look = (!grace.is_zero()).then(|| Box::pin(sleep(LOOK)));
     // By the system's clock, which goes on while the program is stopped.
     let mut looked = std::time::Instant::now();
-    let mut unseen = Duration::ZERO;
+    // When nobody had looked for too long, and when somebody did again: the answer may be read a few polls later.
+    let mut stopped: Option<(std::time::Instant, std::time::Instant)> = None;
     let mut call = pin!(shared.provider.receive(max, wait, into));
     let answer = poll_fn(|cx| {
-        unseen = looked.elapsed();
-        looked = std::time::Instant::now();
+        let now = std::time::Instant::now();
+        if now - looked > UNSEEN {
+            stopped = Some((looked, now));
+        }
+        looked = now;
         if let Poll::Ready(answer) = call.as_mut().poll(cx) {
             return Poll::Ready(Some(answer));
         }
@@ -89,11 +93,9 @@ async fn receive<P: Provider>(
     })
     .await;
     if let Some(answer) = answer {
-        let unseen = if look.is_some() && unseen > UNSEEN {
-            unseen
-        } else {
-            Duration::ZERO
-        };
+        let unseen = stopped
+            .filter(|(_, again)| look.is_some() && again.elapsed() < UNSEEN)
+            .map_or(Duration::ZERO, |(since, _)| since.elapsed());
         return (answer, unseen);
     }
     loop {

@@ -247,9 +247,9 @@ fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits
             .max(capabilities.prefetch)
             .max(two_batches)
             .max(handled.min(10 * batch));
-        // A receive may bring one group only: places for as many groups as there are handlers, so that none waits for another.
+        // A receive may bring one group only: places for as many groups as there are handlers, so that few wait for another.
         let groups = policy.concurrency.saturating_mul(batch - 1);
-        if capabilities.ordered {
+        if capabilities.ordered || policy.group_by.is_some() {
             least.max(groups)
         } else {
             least

@@ -21,7 +21,7 @@ pub struct RouteStats {
     pub retried: u64,
     /// Messages whose dead-letter copy was confirmed.
     pub rejected: u64,
-    /// Deliveries given back unhandled at shutdown.
+    /// Deliveries given back unhandled: at shutdown, and behind a failed message of an ordered group.
     pub released: u64,
     /// Deliveries whose lease was lost before they were settled.
     pub lost: u64,

@@ -3,11 +3,15 @@
 use std::{
     borrow::Cow,
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Env, undecodable};
-use crate::{Batch, BatchItem, Envelope, IntoBatchOutcome, Message, Metadata, Translator, Verdict};
+use super::{Env, place::panicked, undecodable};
+use crate::{
+    Batch, BatchItem, Envelope, IntoBatchOutcome, Message, Metadata, TranslateError, Translator,
+    Verdict,
+};
 
 /// The messages of one call.
 ///
@@ -47,9 +51,9 @@ impl BatchCall {
     pub fn open<'m, T: Envelope, N>(&'m self, env: &Env<T, N>) -> Vec<Opened<'m>> {
         let mut opened = Vec::with_capacity(self.messages.len());
         for (place, message) in self.messages.iter().enumerate() {
-            match env.translator().open(message) {
+            match guarded(|| env.translator().open(message)) {
                 Ok(message) => opened.push(Opened { place, message }),
-                Err(error) => self.undecoded().push((place, undecodable(error))),
+                Err(verdict) => self.undecoded().push((place, verdict)),
             }
         }
         opened
@@ -62,11 +66,11 @@ impl BatchCall {
     {
         let mut items = Vec::with_capacity(opened.len());
         for Opened { place, message } in opened {
-            match env.translator().translate(message) {
+            match guarded(|| env.translator().translate(message)) {
                 Ok(value) => {
                     items.push(BatchItem::new(value, Metadata::of(message, env.names())));
                 }
-                Err(error) => self.undecoded().push((*place, undecodable(error))),
+                Err(verdict) => self.undecoded().push((*place, verdict)),
             }
         }
         (!items.is_empty()).then(|| items.into_iter().collect())
@@ -99,5 +103,13 @@ impl BatchCall {
     pub(super) fn all(&self, verdict: Verdict) -> Vec<Verdict> {
         let decoded = self.messages.len() - self.undecoded().len();
         self.with_undecoded(verdict.repeated(decoded))
+    }
+}
+
+/// A translator is the user's code: where it panics, its message fails alone.
+fn guarded<T>(translate: impl FnOnce() -> Result<T, TranslateError>) -> Result<T, Verdict> {
+    match catch_unwind(AssertUnwindSafe(translate)) {
+        Ok(translated) => translated.map_err(undecodable),
+        Err(panic) => Err(panicked(&*panic)),
     }
 }

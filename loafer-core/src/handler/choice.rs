@@ -8,15 +8,14 @@ use std::{
 
 use super::{
     OnError, Ready,
-    place::{Make, Opener, Place, caught},
-    undecodable,
+    place::{Make, Opener, Place},
 };
 use crate::{Message, Selector, Verdict, extract::RouteName, select::event_type};
 
 /// The handlers of one route, ready for it.
 pub(crate) struct Handlers {
     pub(crate) make: Make,
-    /// What is each one's own.
+    /// What is each one's own; the last is for what no handler takes.
     each: Vec<Own>,
     /// None where one takes every message.
     choice: Option<Arc<Choice>>,
@@ -38,6 +37,21 @@ pub(crate) struct Own {
     pub(crate) names: Arc<RouteName>,
 }
 
+impl Own {
+    /// Of a message that no handler takes: none is asked about it.
+    fn of_nobody(names: &RouteName) -> Self {
+        Self {
+            on_error: None,
+            timeout: None,
+            names: Arc::new(RouteName {
+                route: names.route.clone(),
+                queue: names.queue.clone(),
+                handler: "none",
+            }),
+        }
+    }
+}
+
 impl Handlers {
     /// The handlers of a route, of which there is one at least.
     pub(crate) fn new(mut handlers: Vec<Handler>) -> Self {
@@ -50,6 +64,7 @@ impl Handlers {
             Some(choice) => switch(&handlers, choice),
             None => handlers[0].ready.make.clone(),
         };
+        let nobody = Own::of_nobody(&handlers[0].names);
         let each = handlers.into_iter().map(|handler| Own {
             on_error: handler.ready.on_error,
             timeout: handler.timeout,
@@ -57,7 +72,7 @@ impl Handlers {
         });
         Self {
             make,
-            each: each.collect(),
+            each: each.chain([nobody]).collect(),
             choice,
         }
     }
@@ -67,10 +82,13 @@ impl Handlers {
         &self.each[which]
     }
 
-    /// Whose message this is; the first one's where nobody takes it.
+    /// Whose message this is.
     pub(crate) fn whose(&self, message: &Message) -> &Own {
-        let chosen = self.choice.as_ref().map(|choice| choice.choose(message));
-        self.own(chosen.and_then(Result::ok).unwrap_or_default())
+        let nobody = self.each.len() - 1;
+        self.own(match &self.choice {
+            None => 0,
+            Some(choice) => choice.choose(message).unwrap_or(nobody),
+        })
     }
 
     /// Whether one call handles many messages.
@@ -98,12 +116,12 @@ impl Choice {
             match open(raw) {
                 Ok(message) if on.takes(&message) => return Ok(which),
                 Ok(message) => seen = Some(message),
-                Err(error) => fault = Some(error),
+                Err(verdict) => fault = fault.or(Some(verdict)),
             }
         }
         // An envelope that nobody can open is broken; one that somebody could is somebody else's.
         match (fault, seen) {
-            (Some(error), None) => Err(undecodable(error)),
+            (Some(verdict), None) => Err(verdict),
             (_, seen) => Err(Verdict::unmatched(seen.as_ref().and_then(event_type))),
         }
     }
@@ -134,34 +152,35 @@ fn switch(handlers: &[Handler], choice: &Arc<Choice>) -> Make {
 struct Switch {
     places: Vec<Box<dyn Place>>,
     choice: Arc<Choice>,
-    /// The one that was started last.
+    /// The one that was started last; one beyond them where nobody took the message.
     which: usize,
 }
 
 impl Place for Switch {
     fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        // Translators are the user's code.
-        let mut chosen = Ok(0);
-        let nobody = caught(|| {
-            chosen = self.choice.choose(&message);
-            match &mut chosen {
-                Ok(_) => Poll::Pending,
-                Err(verdict) => Poll::Ready(std::mem::replace(verdict, Verdict::NACK)),
+        match self.choice.choose(&message) {
+            Ok(which) => {
+                self.which = which;
+                self.places[which].start(message, cx)
             }
-        });
-        self.which = chosen.unwrap_or_default();
-        match nobody {
-            Poll::Ready(verdict) => Poll::Ready(verdict),
-            Poll::Pending => self.places[self.which].start(message, cx),
+            Err(verdict) => {
+                self.which = self.places.len();
+                Poll::Ready(verdict)
+            }
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        self.places[self.which].poll(cx)
+        match self.places.get_mut(self.which) {
+            Some(place) => place.poll(cx),
+            None => Poll::Ready(Verdict::NACK),
+        }
     }
 
     fn cancel(&mut self) -> bool {
-        self.places[self.which].cancel()
+        self.places
+            .get_mut(self.which)
+            .is_none_or(|place| place.cancel())
     }
 
     fn which(&self) -> usize {

@@ -15,12 +15,9 @@ use tokio::task::JoinHandle;
 use super::{
     BatchCall, Env, LayerFn, OnError,
     batch_place::{self, MakeBatchPlace},
-    layered,
+    layered, undecodable,
 };
-use crate::{
-    Envelope, Failure, FailureKind, IntoOutcome, Message, TranslateError, Verdict,
-    extract::RouteName,
-};
+use crate::{Envelope, Failure, FailureKind, IntoOutcome, Message, Verdict, extract::RouteName};
 
 /// Where one worker runs the calls of a handler, one after the other.
 ///
@@ -44,7 +41,7 @@ pub(crate) trait Place: Send {
 pub(crate) type MakePlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn Place> + Send + Sync>;
 
 /// Opens a message's envelope, for whoever must see what is in it before the handler does.
-pub(super) type Opener = Arc<dyn Fn(&Message) -> Result<Message, TranslateError> + Send + Sync>;
+pub(super) type Opener = Arc<dyn Fn(&Message) -> Result<Message, Verdict> + Send + Sync>;
 
 /// Makes places, of the one kind or the other.
 #[derive(Clone)]
@@ -184,7 +181,12 @@ impl Ready {
 
 fn opener<T: Envelope, N: Send + Sync + 'static>(shared: &Arc<(T, N)>) -> Opener {
     let shared = shared.clone();
-    Arc::new(move |raw| Ok(shared.0.open(raw)?.into_owned()))
+    Arc::new(move |raw| {
+        // Translators are the user's code, and this runs where a panic would take the whole route.
+        let opened = catch_unwind(AssertUnwindSafe(|| shared.0.open(raw)));
+        let opened = opened.map_err(|panic| panicked(&*panic))?;
+        Ok(opened.map_err(undecodable)?.into_owned())
+    })
 }
 
 struct FuturePlace<T, N, F, Fut> {

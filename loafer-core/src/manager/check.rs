@@ -31,6 +31,19 @@ pub(super) fn judge(policy: &Policy, capabilities: &Capabilities) -> Vec<Finding
     if !capabilities.ordered {
         return findings;
     }
+    if let Some(most) = capabilities
+        .max_receives
+        .filter(|_| capabilities.release_costs_attempt)
+        && policy
+            .max_attempts
+            .is_none_or(|attempts| attempts > most / 2)
+    {
+        findings.push(Finding::warning(format!(
+            "what waits behind a failed message of its group is delivered again with it, so a message that always fails takes its followers to the dead \
+             letters after {most} deliveries, unhandled: set `max_attempts` under [routes.{route}] to {} or less, so that it goes there alone",
+            (most / 2).max(1)
+        )));
+    }
     if policy.group_by.is_some() {
         findings.push(Finding::warning(format!(
             "`group_by` is left unread: queue `{queue}` keeps its own groups in order; take it out of [routes.{route}]"
@@ -81,6 +94,17 @@ mod tests {
         let options = || RouteOptions::new().max_attempts(11);
         assert!(told(options(), &counting(10))[0].contains("`max_attempts = 11` is never reached"));
         assert!(told(options(), &counting(11)).is_empty());
+    }
+
+    #[test]
+    fn a_poisonous_message_that_takes_its_followers_along_is_told() {
+        let ordered = || Capabilities {
+            ordered: true,
+            ..counting(100)
+        };
+        assert!(told(RouteOptions::new(), &ordered())[0].contains("set `max_attempts`"));
+        assert!(told(RouteOptions::new().max_attempts(50), &ordered()).is_empty());
+        assert!(told(RouteOptions::new(), &counting(100)).is_empty());
     }
 
     #[test]

@@ -157,7 +157,7 @@ impl ManagerBuilder {
     ///
     /// # Errors
     ///
-    /// No handlers, two handlers on one route, a layer or option for a route that is not there, options that can't be. All reasons at once.
+    /// No handlers, two handlers for the same messages of one route, a layer or option for a route that is not there, options that can't be. All reasons at once.
     pub fn build(self) -> Result<Manager, Error> {
         plan::plan(self)
     }

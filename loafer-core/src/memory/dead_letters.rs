@@ -57,10 +57,9 @@ impl DeadLetterQueue for MemoryDeadLetters {
         max: usize,
         into: &mut Vec<Delivery<MemoryReceipt>>,
     ) -> Result<(), Error> {
-        let most = into.len() + max;
         let mut worn = Vec::new();
         self.letters
-            .receive(most, self.options.lease, into, |dead| worn = dead);
+            .receive(max, self.options.lease, into, |dead| worn = dead);
         // Looked at too often: a dead letter has no further to go.
         self.letters.send(worn, None);
         Ok(())

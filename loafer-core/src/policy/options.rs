@@ -49,6 +49,7 @@ pub enum Undecodable {
 /// What becomes of a message that no handler of its route takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Unmatched {
     /// It is retried, until the broker's redrive takes it to the dead letters.
     #[default]

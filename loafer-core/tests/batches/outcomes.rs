@@ -182,3 +182,17 @@ async fn a_false_of_one_message_leaves_that_one() {
     );
     assert_eq!(seen.batches()[1..], [[3], [3]]);
 }
+
+#[test]
+fn an_item_keeps_its_place_in_whatever_it_is_collected_into() {
+    let batch: Batch<u32> = [1, 20, 3].into_iter().collect();
+    let mut outcome = BatchOutcome::all(&batch, false);
+    let large: Batch<u32> = batch.into_iter().filter(|number| **number > 10).collect();
+    outcome.set(&large[0], true);
+    let acked: Vec<_> = outcome
+        .verdicts()
+        .iter()
+        .map(|verdict| verdict.is_ack())
+        .collect();
+    assert_eq!(acked, [false, true, false]);
+}

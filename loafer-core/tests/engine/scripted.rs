@@ -176,6 +176,8 @@ impl Provider for Scripted {
             return Ok(());
         };
         sleep_until(at).await;
+        // An answer is read in several polls.
+        tokio::task::yield_now().await;
         let delivery = |number: u64| Delivery {
             receipt: number,
             message: Message::with_id(number.to_string(), number.to_string()).with_group("g"),

@@ -123,7 +123,7 @@ struct State {
     running: usize,
     /// Held by settlers whose first try is not over: they make room for a receive already.
     settling: usize,
-    /// Leased and not yet free: `ready`, running, `done` and settling.
+    /// Leased and not yet free: `ready`, in lanes, set aside, running, `done` and settling.
     held: usize,
     /// Places promised to receives in flight.
     reserved: usize,
