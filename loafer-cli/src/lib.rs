@@ -9,12 +9,13 @@
 //! | `prepare` | configuration, `setup` and routes, made one manager |
 //! | `run`, `routes`, `check`, `publish`, `letters` | the commands |
 //! | `signals`, `stdin` | what a running service hears |
-//! | `logging`, `text`, `panics` | what it says on stderr |
+//! | `logging`, `text`, `fields`, `panics` | what it says on stderr |
 //! | `sentry` | failures sent to Sentry, with the feature `sentry` |
 
 mod args;
 mod check;
 mod command;
+mod fields;
 mod letters;
 mod logging;
 mod panics;

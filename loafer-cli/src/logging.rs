@@ -7,7 +7,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::{args::LogFormat, text::Text};
+use crate::{args::LogFormat, fields::Fields, text::Text};
 
 /// Where `RUST_LOG` says nothing: clients are quiet until something is wrong. That this is no machine of AWS is not: what is missing then, we say.
 const DEFAULT: &str =
@@ -28,6 +28,7 @@ pub(crate) fn init(format: LogFormat) {
             let ansi = colours(io::stderr().is_terminal());
             lines
                 .with_ansi(ansi)
+                .fmt_fields(Fields)
                 .event_format(Text { target: debugging })
                 .boxed()
         }

@@ -105,6 +105,7 @@ mod tests {
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
             .with_writer(lines.clone())
+            .fmt_fields(crate::fields::Fields)
             .event_format(Text { target })
             .finish();
         tracing::subscriber::with_default(subscriber, log);
@@ -122,6 +123,34 @@ mod tests {
             span.in_scope(|| tracing::info!(amount = 3, body = None::<String>, "paid"));
         });
         assert_eq!(line, " INFO paid amount=3 route=\"r\" message_id=7\n");
+    }
+
+    #[derive(Debug)]
+    struct NotWritten(io::Error);
+
+    impl fmt::Display for NotWritten {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("not \x1b[1mwritten")
+        }
+    }
+
+    impl std::error::Error for NotWritten {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes_and_steers_no_terminal() {
+        let line = logged(false, || {
+            let error = NotWritten(io::Error::other("the disk is full"));
+            let error: &(dyn std::error::Error + 'static) = &error;
+            tracing::error!(error, "failed");
+        });
+        assert_eq!(
+            line,
+            "ERROR failed error=not \\u{1b}[1mwritten: the disk is full\n"
+        );
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! The fields of log lines for people.
+
+use std::{
+    borrow::Cow,
+    error::Error,
+    fmt::{self, Debug, Write as _},
+};
+
+use tracing::field::{Field, Visit};
+use tracing_subscriber::{
+    field::RecordFields,
+    fmt::{FormatFields, format::Writer},
+};
+
+/// As long as the fields of a message's span, about.
+const LENGTH: usize = 128;
+
+/// `name=value`, blank-separated; the text of an event as it is.
+///
+/// Every message has a span, and its fields are written whether anybody logs or not. So they are put together in one place of the right size, and looked
+/// through at once for what could steer a terminal; the library's own way, a letter at a time, takes more than the handling of the message.
+pub(crate) struct Fields;
+
+impl<'w> FormatFields<'w> for Fields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut line = Line(String::with_capacity(LENGTH));
+        fields.record(&mut line);
+        writer.write_str(&harmless(&line.0))
+    }
+}
+
+/// A line without the control characters with which somebody's text could steer a terminal.
+fn harmless(line: &str) -> Cow<'_, str> {
+    if line.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(line);
+    }
+    let mut clean = String::with_capacity(line.len());
+    for letter in line.chars() {
+        if letter.is_control() && !matches!(letter, '\n' | '\t') {
+            clean.extend(letter.escape_unicode());
+        } else {
+            clean.push(letter);
+        }
+    }
+    Cow::Owned(clean)
+}
+
+struct Line(String);
+
+impl Line {
+    fn name(&mut self, field: &Field) {
+        if !self.0.is_empty() {
+            self.0.push(' ');
+        }
+        let name = field.name();
+        if name != "message" {
+            self.0.push_str(name.strip_prefix("r#").unwrap_or(name));
+            self.0.push('=');
+        }
+    }
+}
+
+// Writing to a string never fails.
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.name(field);
+        _ = write!(self.0, "{value:?}");
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.name(field);
+        _ = if field.name() == "message" {
+            self.0.write_str(value)
+        } else {
+            write!(self.0, "{value:?}")
+        };
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.name(field);
+        _ = write!(self.0, "{value}");
+        let mut cause = value.source();
+        while let Some(error) = cause {
+            _ = write!(self.0, ": {error}");
+            cause = error.source();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobodys_text_steers_a_terminal() {
+        assert_eq!(harmless("ana ~ 7"), "ana ~ 7");
+        assert_eq!(harmless("é\tü\nñ"), "é\tü\nñ");
+        assert_eq!(
+            harmless("\u{1b}[2J\u{7}\u{9b}é"),
+            "\\u{1b}[2J\\u{7}\\u{9b}é"
+        );
+    }
+}
