@@ -104,6 +104,7 @@ async fn what_is_there_is_told_and_not_touched(server: Server) {
 async fn on_fifo_group_by_is_left_unread(server: Server) {
     let name = format!("{}.fifo", unique("ordered"));
     let options = RouteOptions::new().group_by(GroupBy::GROUP);
+    let options = options.max_attempts(5);
     let findings = checked(&server, plain(&name).options(options), Open::Create).await;
     let warnings = texts(&findings, Level::Warning);
     assert_eq!(warnings.len(), 1, "{findings:?}");

@@ -15,6 +15,7 @@ mod settlement;
 mod settler;
 mod slots;
 mod stats;
+mod unsettled;
 mod worker;
 
 use std::{

@@ -76,11 +76,13 @@ async fn receive<P: Provider>(
     let mut stopped: Option<(std::time::Instant, std::time::Instant)> = None;
     let mut call = pin!(shared.provider.receive(max, wait, into));
     let answer = poll_fn(|cx| {
-        let now = std::time::Instant::now();
-        if now - looked > UNSEEN {
-            stopped = Some((looked, now));
+        if look.is_some() {
+            let now = std::time::Instant::now();
+            if now - looked > UNSEEN {
+                stopped = Some((looked, now));
+            }
+            looked = now;
         }
-        looked = now;
         if let Poll::Ready(answer) = call.as_mut().poll(cx) {
             return Poll::Ready(Some(answer));
         }

@@ -1,6 +1,12 @@
 //! A settler: turns what was said of messages into batched settlements.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::sleep;
@@ -98,19 +104,18 @@ impl<'s, P: Provider> Settler<'s, P> {
             drop(self.shared.renewing.lock().await);
         }
         self.answers.clear();
-        let (shared, ends) = (self.shared, &self.ends);
-        let end_of_lease = async {
-            let left = match ends.iter().min() {
-                Some(end) if *end != Moment::NEVER => end.since(shared.slots().now()),
-                _ => std::future::pending().await,
-            };
-            sleep(left).await;
-        };
-        tokio::select! {
-            biased;
-            () = shared.provider.settle(&self.batch, &mut self.answers) => self.conclude(),
+        let answered = {
+            let settling = self.shared.provider.settle(&self.batch, &mut self.answers);
+            let mut settling = pin!(settling);
+            // A broker in this process answers at once: no timer is made for it.
+            let at_once = poll_fn(|cx| Poll::Ready(settling.as_mut().poll(cx).is_ready())).await;
             // A provider has tries of its own: after the lease they could meet what is somebody else's.
-            () = end_of_lease => shared.cut_short(),
+            at_once || self.shared.within(&self.ends, settling).await
+        };
+        if answered {
+            self.conclude();
+        } else {
+            self.shared.cut_short();
         }
     }
 
@@ -320,71 +325,5 @@ fn count(counts: &mut RouteStats, settlement: &Settlement) {
         Settlement::Retry { .. } => counts.retried += 1,
         Settlement::DeadLetter(_) => counts.rejected += 1,
         Settlement::Release => counts.released += 1,
-    }
-}
-
-impl<P: Provider> Shared<P> {
-    /// The lease ran out before anything was sent.
-    #[cold]
-    fn settled_too_late(&self, message: &Message, handled: bool) {
-        if handled {
-            self.route.handled.remember(message.id().clone());
-        }
-        self.route.declined(
-            message,
-            "its lease ran out before it was settled: nothing was sent, it comes again",
-        );
-    }
-
-    /// The lease was not ours any more. A message that was handled is remembered, and acked when it comes again.
-    #[cold]
-    fn lost(&self, message: &Message, settlement: &Settlement) {
-        if matches!(settlement, Settlement::Ack) {
-            self.route.handled.remember(message.id().clone());
-        }
-        tracing::warn!(
-            route = %self.route.policy.route,
-            queue = %self.route.policy.queue,
-            message_id = %message.id(),
-            attempt = message.attempt(),
-            ?settlement,
-            "the message could not be settled: it comes again at the end of its lease"
-        );
-    }
-
-    #[cold]
-    fn settle_failed(&self, message: &Message, settlement: &Settlement, error: &crate::Error) {
-        let (route, queue, message_id) = (
-            &self.route.policy.route,
-            &self.route.policy.queue,
-            message.id(),
-        );
-        if self.route.settled_well(false) {
-            tracing::error!(%route, %queue, %message_id, ?settlement, %error, "settling failed: trying again");
-        } else {
-            tracing::debug!(%route, %queue, %message_id, ?settlement, %error, "settling failed again");
-        }
-    }
-
-    /// The provider broke its word: one answer an entry.
-    #[cold]
-    fn unanswered(&self, message: &Message) {
-        let (route, message_id) = (&self.route.policy.route, message.id());
-        tracing::error!(%route, %message_id, "the provider gave no answer for this settlement: trying again");
-    }
-
-    /// The first lease of a batch ended before there was an answer: what lives is tried again.
-    #[cold]
-    fn cut_short(&self) {
-        let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-        if self.route.settled_well(false) {
-            tracing::error!(%route, %queue, "settling had no answer while the lease lasted: trying again what is still ours");
-        }
-    }
-
-    fn settled_well(&self) {
-        if self.route.settled_well(true) {
-            tracing::info!(route = %self.route.policy.route, queue = %self.route.policy.queue, "settling again");
-        }
     }
 }
