@@ -33,7 +33,7 @@ async fn borrowing(batch: Batch<Friend<'_>>) -> Result<BatchOutcome, BoxError> {
 
 #[handler(route = "text", translator = Text)]
 async fn text(mut batch: Batch<&str>) -> Outcome {
-    batch.reverse();
+    batch.iter_mut().for_each(|text| **text = text.trim());
     tokio::task::yield_now().await;
     Outcome::Ack
 }
