@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
-use std::ops::ControlFlow;
+use std::{
+    ops::ControlFlow,
+    time::{Duration, SystemTime},
+};
 
 use loafer_core::{
     App, DeadLetter, DeadLetters, Destination, Json, Manager, Memory, Message, MessageId, Progress,
@@ -151,6 +154,23 @@ async fn what_fails_again_meanwhile_is_not_tried_again_in_the_same_run() {
         .unwrap();
     assert_eq!(sent.sent, 10);
     assert_eq!(bodies(&memory.dead_letters("orders")), ["back"]);
+}
+
+#[tokio::test]
+async fn what_is_sent_after_the_run_began_is_left() {
+    let memory = Memory::new();
+    let later = SystemTime::now() + Duration::from_secs(3600);
+    memory.send("orders-dlq", [rejected("1"), rejected("2")]);
+    memory.send("orders-dlq", [rejected("late").with_sent_at(later)]);
+    let letters = letters(&memory).await;
+    let sent = letters
+        .send(&Selected::All, &Destination::Source, &mut on)
+        .await
+        .unwrap();
+    assert_eq!(sent.sent, 2);
+    assert!(sent.notes[0].starts_with("1 left"), "{sent:?}");
+    assert!(sent.error.is_none(), "{sent:?}");
+    assert_eq!(bodies(&memory.dead_letters("orders")), ["late"]);
 }
 
 #[tokio::test]

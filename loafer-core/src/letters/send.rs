@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     ops::ControlFlow,
+    time::SystemTime,
 };
 
 use super::{BATCH, Held, Letter};
@@ -33,6 +34,10 @@ pub struct Sent {
     pub left: BTreeMap<String, u64>,
     /// Whether it was stopped before the end.
     pub stopped: bool,
+    /// Why it broke off before the end: what is left stays where it is.
+    pub error: Option<Error>,
+    /// Why letters could not be given back: they come back at the end of their leases.
+    pub not_given_back: Option<Error>,
     /// What whoever asked should know, as that the broker could not move them by itself.
     pub notes: Vec<String>,
 }
@@ -50,6 +55,8 @@ pub(super) async fn send<Q: DeadLetterQueue>(
         sent: Sent::default(),
         held: Held::of(queue),
         done: HashSet::new(),
+        began: SystemTime::now(),
+        late: 0,
     };
     let (wanted, of) = match which {
         Selected::Ids(ids) => {
@@ -73,14 +80,21 @@ pub(super) async fn send<Q: DeadLetterQueue>(
     } else {
         sending.work(wanted, of, watch).await
     };
-    let Sending { mut sent, held, .. } = sending;
-    if let Err(error) = held.give_back().await {
-        sent.notes
-            .push(format!("letters stay on lease for a while: {error}"));
+    let Sending {
+        mut sent,
+        held,
+        late,
+        ..
+    } = sending;
+    if late > 0 {
+        sent.notes.push(format!(
+            "{late} left: sent there, or failed again, after this began; run it once more for them"
+        ));
     }
+    sent.not_given_back = held.give_back().await.err();
     match worked {
-        // What was sent is more than nothing: it is told, and the error with it.
-        Err(error) if sent.sent > 0 => sent.notes.push(error.to_string()),
+        // What was done is told, and the error with it.
+        Err(error) if sent.sent > 0 || !sent.failed.is_empty() => sent.error = Some(error),
         worked => worked?,
     }
     Ok(sent)
@@ -94,6 +108,10 @@ struct Sending<'q, Q: DeadLetterQueue> {
     held: Held<'q, Q>,
     /// What is: one that fails again meanwhile is not sent again.
     done: HashSet<String>,
+    /// What was sent later is left when all are asked for: else a queue that fills as fast as it is emptied has no end.
+    began: SystemTime,
+    /// How many were left for that.
+    late: u64,
 }
 
 impl<Q: DeadLetterQueue> Sending<'_, Q> {
@@ -106,16 +124,28 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
                 break;
             }
             let answer = self.queue.lease(BATCH, &mut leased).await;
+            let came = leased.len();
             // What came before is held: it could not be sent, or is not to be.
             leased.retain(|delivery| self.held.keep(delivery));
+            let (known, late) = (came > leased.len(), self.late);
             let letters: Vec<_> = leased
                 .iter()
                 .filter_map(|delivery| self.chosen(wanted, delivery))
                 .collect();
-            let goes_on = self.send(&letters).await && !leased.is_empty();
+            let goes_on = self.send(&letters).await;
+            let all_late = self.late - late == leased.len() as u64;
             leased.clear();
             answer?;
-            if !goes_on {
+            // The first leases are over, and it begins anew.
+            if known && all_late {
+                self.sent.error = Some(Error::Config(
+                    "letters that were left came a second time, and others behind them may not have been seen: run it again, or \
+                     name letters by their ids"
+                        .to_owned(),
+                ));
+                break;
+            }
+            if !goes_on || came == 0 {
                 break;
             }
         }
@@ -135,7 +165,10 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
             self.sent.missing.len() < before
         } else {
             let from = message.headers().get(DeadLetter::RETRIED_FROM);
-            !from.is_some_and(|from| self.done.contains(from))
+            let again = from.is_some_and(|from| self.done.contains(from));
+            let is_late = again || message.sent_at().is_some_and(|sent| sent > self.began);
+            self.late += u64::from(is_late);
+            !is_late
         };
         if !is_wanted {
             return None;
@@ -189,3 +222,6 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
         some
     }
 }
+
+#[cfg(test)]
+mod tests;
