@@ -11,12 +11,12 @@ use std::{
 };
 
 use loafer_core::{
-    BoxError, DeadLetters, Destination, Listed, Manager, MessageId, Progress, Selected, Sent,
+    BoxError, DeadLetters, Destination, Error, Listed, Manager, MessageId, Progress, Selected, Sent,
 };
 
 pub(crate) use self::action::{Chosen, Letters};
 use self::progress::Line;
-use crate::{Program, logging::note, prepare::MEMORY, routes, signals::Signals};
+use crate::{Program, logging, prepare::MEMORY, routes, signals::Signals};
 
 pub(crate) async fn letters(
     program: Program<'_>,
@@ -71,7 +71,7 @@ impl Desk<'_> {
         } else {
             print::table(&listed.letters)
         };
-        routes::print(&text)?;
+        routes::print(&print::safe(text, io::stdout().is_terminal()))?;
         let (about, found) = (self.letters.about(), listed.letters.len());
         let of = match about.count {
             Some(count) if count > found as u64 => format!(" of about {count}"),
@@ -89,11 +89,11 @@ impl Desk<'_> {
         let listed = self.letters.find(&ids, &mut watch).await?;
         drop(line);
         for letter in &listed.letters {
-            routes::print(&if json {
-                print::object(letter)?
-            } else {
-                print::safe(print::whole(letter), io::stdout().is_terminal())
-            })?;
+            let text = match json {
+                true => print::object(letter)?,
+                false => print::whole(letter),
+            };
+            routes::print(&print::safe(text, io::stdout().is_terminal()))?;
         }
         self.tell_missing(&listed.missing);
         let code = ended(&listed);
@@ -133,6 +133,11 @@ impl Desk<'_> {
             note("error", &format!("{id}: {}", crate::command::reason(error)));
         }
         self.tell_missing(&sent.missing);
+        if let Some(error) = &sent.error {
+            let reason = crate::command::reason(error);
+            note("error", &format!("broke off before the end: {reason}"));
+        }
+        tell_not_given_back(sent.not_given_back.as_ref());
         if sent.stopped {
             note("note", "stopped: what is left stays where it is");
         }
@@ -141,7 +146,7 @@ impl Desk<'_> {
             Destination::Queue(queue) => format!("moved to `{queue}`"),
         };
         note("note", &format!("{} {to}", sent.sent));
-        match sent.failed.is_empty() && sent.missing.is_empty() && !sent.stopped {
+        match is_whole(sent) {
             true => ExitCode::SUCCESS,
             false => ExitCode::FAILURE,
         }
@@ -153,6 +158,9 @@ impl Desk<'_> {
             .count
             .map_or_else(|| "its".to_owned(), |count| format!("about {count}"));
         let what = format!("{count} dead letters in `{}`", about.queue);
+        for warning in self.letters.purge_warnings().await {
+            note("warning", &warning);
+        }
         if !yes {
             if !io::stdin().is_terminal() {
                 return Err(format!(
@@ -210,12 +218,7 @@ fn go_on(signals: &mut Signals, line: &mut Line, progress: Progress) -> ControlF
 }
 
 fn ended(listed: &Listed) -> ExitCode {
-    if let Some(error) = &listed.not_given_back {
-        note(
-            "error",
-            &format!("letters stay on lease for a while: {error}"),
-        );
-    }
+    tell_not_given_back(listed.not_given_back.as_ref());
     if listed.stopped {
         note(
             "note",
@@ -228,6 +231,44 @@ fn ended(listed: &Listed) -> ExitCode {
     }
 }
 
+fn tell_not_given_back(error: Option<&Error>) {
+    if let Some(error) = error {
+        let reason = crate::command::reason(error);
+        note(
+            "error",
+            &format!("letters stay on lease for a while: {reason}"),
+        );
+    }
+}
+
+/// Whether all that was asked for was done.
+fn is_whole(sent: &Sent) -> bool {
+    let wrong = sent.error.is_some() || sent.not_given_back.is_some() || sent.stopped;
+    !wrong && sent.failed.is_empty() && sent.missing.is_empty()
+}
+
+/// Names of queues, reasons and ids may come from whoever wrote the letter.
+fn note(kind: &str, text: &str) {
+    logging::note(kind, &print::line(text));
+}
+
 fn message_ids(ids: &[String]) -> Vec<MessageId> {
     ids.iter().map(|id| MessageId::from(id.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_breaks_off_or_stays_on_lease_is_no_success() {
+        assert!(is_whole(&Sent::default()));
+        let error = || Some(Error::Config("lost".to_owned()));
+        let mut broken = Sent::default();
+        (broken.sent, broken.error) = (3, error());
+        assert!(!is_whole(&broken));
+        let mut on_lease = Sent::default();
+        on_lease.not_given_back = error();
+        assert!(!is_whole(&on_lease));
+    }
 }

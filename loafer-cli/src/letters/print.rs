@@ -26,17 +26,20 @@ fn row(letter: &LetterSummary) -> [String; 6] {
     let none = || "-".to_owned();
     let sent = || Some(format!("sent {}", letter.sent_at.as_ref()?));
     let reason = letter.reason.as_deref().unwrap_or("-");
-    // One line a letter, and nothing that moves the cursor.
-    let reason = reason.chars().take(REASON);
-    let reason = reason.map(|letter| if letter.is_control() { ' ' } else { letter });
     [
         letter.id.clone(),
         letter.failed_at.clone().or_else(sent).unwrap_or_else(none),
         letter.kind.clone(),
         letter.attempts.map_or_else(none, |count| count.to_string()),
         letter.bytes.to_string(),
-        reason.collect(),
+        reason.chars().take(REASON).collect(),
     ]
+    .map(|cell| line(&cell))
+}
+
+/// On one line, with nothing that moves the cursor: whoever can send to the queue wrote it.
+pub(super) fn line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// An object a letter, each on a line of its own; without bodies.
@@ -131,6 +134,10 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
+    use loafer_core::{App, Json, Manager, Memory, Message, Route};
+
     use super::*;
 
     #[test]
@@ -138,6 +145,29 @@ mod tests {
         let text = || "a\u{1b}[2J\n\tb".to_owned();
         assert_eq!(safe(text(), true), "a\u{FFFD}[2J\n\tb");
         assert_eq!(safe(text(), false), text());
+    }
+
+    #[tokio::test]
+    async fn a_row_is_one_line_whoever_wrote_it() {
+        let raw = "a\u{1b}[2J\nb\u{9b}2J";
+        let envelope = serde_json::json!({
+            "event_id": "1", "route": "orders", "queue": "orders", "handler": "h", "attempts": 2,
+            "failed_at": raw, "kind": raw, "reason": raw,
+        });
+        let envelope: DeadLetter = serde_json::from_value(envelope).expect("an envelope");
+        let memory = Memory::new();
+        let message = Message::new("x").with_header(DeadLetter::HEADER, envelope.to_header());
+        memory.send("orders-dlq", [message]);
+        let route = Route::new("orders").handler(Json, async |_: u64| true);
+        let app = App::new().broker(memory);
+        let manager = Manager::builder().app(app).route(route).build();
+        let manager = manager.expect("a manager");
+        let letters = manager.dead_letters("orders").await.expect("its letters");
+        let mut on = |_| ControlFlow::Continue(());
+        let listed = letters.list(1, &mut on).await.expect("a list");
+        let row = row(&listed.letters[0].summary());
+        assert_eq!(row[1..3], ["a [2J b 2J", "a [2J b 2J"]);
+        assert!(!row.concat().contains(char::is_control), "{row:?}");
     }
 
     #[test]

@@ -103,6 +103,11 @@ impl DeadLetters {
         self.queue.send(which, to, self.about.count, watch).await
     }
 
+    /// What is to be known before [`purge`](Self::purge), as that other queues have their dead letters there: a sentence each.
+    pub async fn purge_warnings(&self) -> Vec<String> {
+        self.queue.purge_warnings().await
+    }
+
     /// Throws all of them away.
     ///
     /// # Errors
@@ -140,6 +145,8 @@ pub(crate) trait DynLetters: Send + Sync {
         watch: Watch<'a>,
     ) -> BoxFuture<'a, Result<Sent, Error>>;
 
+    fn purge_warnings(&self) -> BoxFuture<'_, Vec<String>>;
+
     fn purge(&self) -> BoxFuture<'_, Result<(), Error>>;
 }
 
@@ -165,6 +172,10 @@ impl<Q: DeadLetterQueue> DynLetters for Q {
         watch: Watch<'a>,
     ) -> BoxFuture<'a, Result<Sent, Error>> {
         Box::pin(send::send(self, which, to, count, watch))
+    }
+
+    fn purge_warnings(&self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(DeadLetterQueue::purge_warnings(self))
     }
 
     fn purge(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -66,6 +66,11 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
         std::future::ready(Ok(Bulk::default()))
     }
 
+    /// What is to be known before all letters are thrown away, as whose else they are: a sentence each.
+    fn purge_warnings(&self) -> impl Future<Output = Vec<String>> + Send {
+        std::future::ready(Vec::new())
+    }
+
     /// Throws all letters away.
     ///
     /// # Errors
