@@ -15,6 +15,7 @@ use crate::{
     SqsDeadLetters, SqsProvider, SqsPublisher,
     error::Place,
     payloads::{S3Payloads, Store},
+    queue::is_arn,
     seconds,
 };
 
@@ -198,9 +199,9 @@ impl Clients {
         }
     }
 
-    /// These clients for a queue which its URL places in another region.
-    pub(crate) fn for_url(&self, url: &str) -> Self {
-        let Some(region) = region_of(url).filter(|region| *region != self.place.region()) else {
+    /// These clients for a queue which its URL or ARN places in another region.
+    pub(crate) fn for_url(&self, queue: &str) -> Self {
+        let Some(region) = region_of(queue).filter(|region| *region != self.place.region()) else {
             return self.clone();
         };
         let elsewhere = |client: &aws_sdk_sqs::Client| {
@@ -225,9 +226,13 @@ fn https() -> SharedHttpClient {
         .build_https()
 }
 
-/// The region in `https://sqs.REGION.amazonaws.com/…`; none where the host is another.
-fn region_of(url: &str) -> Option<&str> {
-    let host = url.split_once("://")?.1.split('/').next()?;
+/// The region in `https://sqs.REGION.amazonaws.com/…` or `arn:aws:sqs:REGION:…`; none where the host is another.
+fn region_of(queue: &str) -> Option<&str> {
+    if is_arn(queue) {
+        let region = queue.split(':').nth(3);
+        return region.filter(|region| !region.is_empty());
+    }
+    let host = queue.split_once("://")?.1.split('/').next()?;
     let (region, rest) = host.strip_prefix("sqs.")?.split_once('.')?;
     rest.starts_with("amazonaws.com").then_some(region)
 }
@@ -260,7 +265,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_url_tells_its_region() {
+    fn a_queues_address_tells_its_region() {
+        assert_eq!(
+            region_of("arn:aws-cn:sqs:cn-north-1:1:q"),
+            Some("cn-north-1")
+        );
+        assert_eq!(region_of("eu-west-1"), None);
         assert_eq!(
             region_of("https://sqs.eu-west-1.amazonaws.com/1/q"),
             Some("eu-west-1")

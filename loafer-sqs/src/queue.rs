@@ -53,6 +53,11 @@ pub(crate) fn is_url(queue: &str) -> bool {
     queue.starts_with("https://") || queue.starts_with("http://")
 }
 
+/// Whether a queue is named by its ARN.
+pub(crate) fn is_arn(queue: &str) -> bool {
+    queue.starts_with("arn:")
+}
+
 /// The URL of a queue; a URL is its own.
 pub(crate) async fn url(
     client: &Client,

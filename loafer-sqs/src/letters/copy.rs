@@ -1,6 +1,6 @@
 //! Letters sent away: a confirmed copy elsewhere, then the letter is deleted.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use aws_sdk_sqs::{
     error::BuildError,
@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
 };
 use loafer_core::{DeadLetter, Delivery, Destination, Error, Message};
 
-use super::{Found, LetterReceipt};
+use super::{Found, LetterReceipt, Target};
 use crate::{
     config::Clients,
     error::{Call, again},
@@ -37,7 +37,7 @@ impl Found {
         letters: &[Delivery<LetterReceipt>],
         answers: &mut Vec<Result<(), Error>>,
     ) {
-        let (clients, url) = match self.destination(to).await {
+        let Target { clients, url, .. } = match self.target(to).await {
             Ok(found) => found,
             Err(error) => {
                 return answers.extend(letters.iter().map(|_| Err(again(&error))));
@@ -74,32 +74,6 @@ impl Found {
                 answers[sent[at].0] = Err(self.is_in_both(&url, &cause));
             }
         }
-    }
-
-    /// Where letters go, with the clients that reach it.
-    pub(super) async fn destination(&self, to: &Destination) -> Result<(Clients, Arc<str>), Error> {
-        let queue = match to {
-            Destination::Source => {
-                return Ok((self.clients.clone(), self.source.url.as_str().into()));
-            }
-            Destination::Queue(queue) => queue,
-        };
-        let clients = self.clients.for_url(queue);
-        let call = Call {
-            what: "finding",
-            queue,
-            route: None,
-            place: &clients.place,
-        };
-        let url = match queue.starts_with("arn:") {
-            true => queue::url_of_arn(&clients.sqs, queue, call).await?,
-            false => queue::url(&clients.sqs, queue, None, call).await?,
-        };
-        if url == self.letters.url {
-            let cause = "it is the dead-letter queue itself: name another";
-            return Err(call.refused(cause.to_owned(), None));
-        }
-        Ok((clients, url.into()))
     }
 
     /// Deletes letters whose copies are confirmed, trying what fails once more; gives what failed then, by place.
@@ -248,6 +222,8 @@ fn attributes(message: &Message, was: &Attributes) -> Result<Attributes, BuildEr
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::letters::Lease;
 

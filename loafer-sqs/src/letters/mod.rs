@@ -2,12 +2,13 @@
 
 mod copy;
 mod lease;
+mod target;
 mod task;
 
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use aws_sdk_sqs::types::MessageAttributeValue;
@@ -16,6 +17,7 @@ use loafer_core::{
     Source, Watch,
 };
 
+use self::target::Target;
 use crate::{
     config::{Clients, Shared},
     error::{Call, Place},
@@ -62,6 +64,8 @@ struct Found {
     clients: Clients,
     source: Queue,
     letters: Queue,
+    /// The queue letters were sent to last: it is found once for all of them.
+    target: Mutex<Option<(String, Target)>>,
 }
 
 struct Queue {
@@ -118,6 +122,7 @@ impl SqsDeadLetters {
             clients,
             source,
             letters,
+            target: Mutex::default(),
         };
         Ok((found, attributes))
     }
@@ -225,6 +230,16 @@ impl DeadLetterQueue for SqsDeadLetters {
 
     async fn move_all(&self, to: &Destination, watch: Watch<'_>) -> Result<Bulk, Error> {
         self.found()?.move_all(to, watch).await
+    }
+
+    async fn purge_warnings(&self) -> Vec<String> {
+        // SQS API: `PurgeQueue`.
+        let meanwhile = "letters that arrive within a minute of the purge may go, too".to_owned();
+        let shared = match self.found() {
+            Ok(found) => found.shared().await,
+            Err(_) => None,
+        };
+        shared.into_iter().chain([meanwhile]).collect()
     }
 
     async fn purge(&self) -> Result<(), Error> {

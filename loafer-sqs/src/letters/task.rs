@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use aws_sdk_sqs::{
-    error::{ProvideErrorMetadata as _, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     operation::start_message_move_task::StartMessageMoveTaskError,
     types::ListMessageMoveTasksResultEntry as Task,
 };
@@ -32,7 +32,7 @@ impl Found {
         // To the source without its name: then SQS leaves alone what it did not move here itself, which is what has an envelope.
         let arn = match to {
             Destination::Source => None,
-            Destination::Queue(queue) => match self.arn_of(to).await? {
+            Destination::Queue(queue) => match self.target(to).await?.arn {
                 None => return Ok(one_by_one(&format!("the ARN of `{queue}` can't be read"))),
                 arn => arn,
             },
@@ -49,16 +49,17 @@ impl Found {
         };
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut stopped = false;
+        let (mut stopped, mut uncancelled) = (false, None);
+        let mut ours = Ours::new(handle);
         loop {
             look.tick().await;
-            let task = self.task(call).await?;
+            let task = self.task(&mut ours, call).await?;
             let moved = task.approximate_number_of_messages_moved.max(0) as u64;
             let of = task.approximate_number_of_messages_to_move;
             let progress = Progress::new(moved, of.map(|of| of.max(0) as u64));
             stopped |= watch(progress) == ControlFlow::Break(());
             match task.status.as_deref().unwrap_or_default() {
-                "RUNNING" if stopped => self.cancel(handle.clone()).await,
+                "RUNNING" if stopped => uncancelled = self.cancel(&ours, call).await?,
                 "RUNNING" | "CANCELLING" => {}
                 "FAILED" => {
                     let reason = task.failure_reason.unwrap_or_default();
@@ -72,7 +73,7 @@ impl Found {
                     return Ok(Bulk {
                         moved,
                         stopped,
-                        note: None,
+                        note: uncancelled,
                     });
                 }
             }
@@ -91,20 +92,22 @@ impl Found {
         self.give_back(&leases).await?;
         let by_sqs = some.iter().all(|letter| {
             let headers = letter.message.headers();
-            headers.get(SOURCE).is_some() && headers.get(DeadLetter::HEADER).is_none()
+            headers.get(SOURCE) == Some(&*self.source.arn)
+                && headers.get(DeadLetter::HEADER).is_none()
         });
-        Ok((!by_sqs).then(|| "not all letters were put there by SQS".to_owned()))
+        Ok((!by_sqs).then(|| "not all letters were put there by SQS, from this queue".to_owned()))
     }
 
     /// Whether other queues have their dead letters there.
-    async fn shared(&self) -> Option<String> {
+    pub(super) async fn shared(&self) -> Option<String> {
         let list = self.clients.sqs.list_dead_letter_source_queues();
-        let list = list.queue_url(&self.letters.url).max_results(2);
+        let list = list.queue_url(&self.letters.url);
         match Box::pin(list.send()).await {
             Ok(sources) if sources.queue_urls.len() <= 1 => None,
-            Ok(_) => Some(format!(
-                "`{}` takes the dead letters of other queues, too",
-                self.letters.name
+            Ok(sources) => Some(format!(
+                "`{}` takes the dead letters of other queues, too{}",
+                self.letters.name,
+                self.others(&sources.queue_urls)
             )),
             Err(error) if is_denied(&error) => Some(
                 "whose dead letters these are can't be seen: allow sqs:ListDeadLetterSourceQueues"
@@ -114,36 +117,94 @@ impl Found {
         }
     }
 
-    /// The ARN of another queue; none where it can't be had.
-    async fn arn_of(&self, to: &Destination) -> Result<Option<String>, Error> {
-        let (clients, url) = self.destination(to).await?;
-        let call = Call {
-            what: "finding",
-            queue: queue::name(&url),
-            route: None,
-            place: &clients.place,
-        };
-        let attributes = queue::attributes(&clients.sqs, &url, call).await?;
-        Ok(attributes.and_then(|attributes| attributes.arn))
+    /// The first of the queues that are not the source, as `: a, b`.
+    fn others(&self, urls: &[String]) -> String {
+        let names = urls.iter().map(|url| queue::name(url));
+        let others = names.filter(|name| *name != self.source.name).take(5);
+        let others: Vec<_> = others.map(|name| format!("`{name}`")).collect();
+        match others.is_empty() {
+            true => String::new(),
+            false => format!(": {}", others.join(", ")),
+        }
     }
 
-    /// The latest move.
-    async fn task(&self, call: Call<'_>) -> Result<Task, Error> {
+    /// The move that we began.
+    async fn task(&self, ours: &mut Ours, call: Call<'_>) -> Result<Task, Error> {
         let list = self.clients.sqs.list_message_move_tasks();
         let list = list.source_arn(&self.letters.arn).max_results(10);
-        let tasks = Box::pin(list.send())
-            .await
-            .map_err(|error| call.failed(&error))?;
-        let latest = tasks.results.unwrap_or_default().into_iter();
-        latest
-            .max_by_key(|task| task.started_timestamp)
-            .ok_or_else(|| call.unanswered())
+        let tasks = match Box::pin(list.send()).await {
+            Ok(tasks) => tasks.results.unwrap_or_default(),
+            Err(error) => {
+                let allow = allow(&error, "sqs:ListMessageMoveTasks");
+                let error = call.failed(&error);
+                return Err(call.refused(format!("{UNSEEN}: {error}{allow}"), None));
+            }
+        };
+        let none = || call.refused(format!("{UNSEEN}: it is not among the moves"), None);
+        ours.of(tasks).ok_or_else(none)
     }
 
-    /// What can't be cancelled goes on, and is seen to.
-    async fn cancel(&self, handle: Option<String>) {
+    /// Gives why it could not be: it may be over just now, or is tried again at the next look.
+    ///
+    /// # Errors
+    ///
+    /// Where it may not be cancelled at all.
+    async fn cancel(&self, ours: &Ours, call: Call<'_>) -> Result<Option<String>, Error> {
         let cancel = self.clients.sqs.cancel_message_move_task();
-        _ = Box::pin(cancel.set_task_handle(handle).send()).await;
+        let cancel = cancel.set_task_handle(ours.handle.clone());
+        let Err(error) = Box::pin(cancel.send()).await else {
+            return Ok(None);
+        };
+        let allow = allow(&error, "sqs:CancelMessageMoveTask");
+        let denied = is_denied(&error);
+        let error = call.failed(&error);
+        let told = format!("SQS was not stopped moving letters: {error}{allow}");
+        match denied {
+            true => Err(call.refused(format!("{told}; it goes on"), None)),
+            false => Ok(Some(told)),
+        }
+    }
+}
+
+/// So that it does not read as if nothing were moved.
+const UNSEEN: &str =
+    "SQS began to move them and goes on by itself, but how far it is can't be seen";
+
+fn allow<E: ProvideErrorMetadata>(error: &SdkError<E>, action: &str) -> String {
+    match is_denied(error) {
+        true => format!("; allow {action}"),
+        false => String::new(),
+    }
+}
+
+/// The move that we began, among others from the same queue.
+struct Ours {
+    handle: Option<String>,
+    /// When it began, by SQS's clock: once it is over, SQS tells its handle no more (SQS API: `ListMessageMoveTasks`).
+    began: Option<i64>,
+}
+
+impl Ours {
+    fn new(handle: Option<String>) -> Self {
+        Self {
+            handle,
+            began: None,
+        }
+    }
+
+    fn of(&mut self, mut tasks: Vec<Task>) -> Option<Task> {
+        // The latest first: only one runs at a time.
+        tasks.sort_by_key(|task| std::cmp::Reverse(task.started_timestamp));
+        let by_handle = |task: &Task| task.task_handle.is_some() && task.task_handle == self.handle;
+        let by_time = |task: &Task| match self.began {
+            Some(began) => task.started_timestamp == began,
+            None => task.task_handle.is_none(),
+        };
+        let place = tasks.iter().position(by_handle);
+        let place = place.or_else(|| tasks.iter().position(by_time))?;
+        let ours = tasks.swap_remove(place);
+        self.began = Some(ours.started_timestamp);
+        Some(ours)
     }
 }
 
@@ -174,5 +235,35 @@ fn refused(error: &SdkError<StartMessageMoveTaskError>, call: Call<'_>) -> Resul
             "the server does not move letters by itself ({code})"
         )),
         _ => Err(call.failed(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(handle: Option<&str>, began: i64, status: &str) -> Task {
+        let task = Task::builder().set_task_handle(handle.map(str::to_owned));
+        task.started_timestamp(began).status(status).build()
+    }
+
+    #[test]
+    fn a_move_is_known_by_its_handle_and_then_by_its_beginning() {
+        let mut ours = Ours::new(Some("ours".to_owned()));
+        let running = vec![task(Some("ours"), 2, "RUNNING"), task(None, 1, "FAILED")];
+        assert_eq!(ours.of(running).unwrap().started_timestamp, 2);
+        // Somebody began another since, and it is over, too.
+        let over = vec![task(None, 3, "COMPLETED"), task(None, 2, "CANCELLED")];
+        let told = ours.of(over).unwrap();
+        assert_eq!(told.status(), Some("CANCELLED"));
+    }
+
+    #[test]
+    fn a_move_that_is_over_at_once_is_the_latest_that_does_not_run() {
+        let mut ours = Ours::new(Some("ours".to_owned()));
+        let theirs = task(Some("theirs"), 3, "RUNNING");
+        let all = vec![task(None, 1, "FAILED"), theirs, task(None, 2, "COMPLETED")];
+        assert_eq!(ours.of(all).unwrap().status(), Some("COMPLETED"));
+        assert!(ours.of(Vec::new()).is_none());
     }
 }
