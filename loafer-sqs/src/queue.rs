@@ -99,6 +99,12 @@ pub(crate) async fn url_of_arn(
     .await
 }
 
+/// Whether the dead-letter queue that would be made for a queue, by its ARN, is there to be seen.
+pub(crate) async fn has_letters(client: &Client, arn: &str, call: Call<'_>) -> bool {
+    let found = url_of_arn(client, &dead_letter_name(arn), call).await;
+    found.is_ok()
+}
+
 /// The attributes of a queue; none of them where we may not read them.
 pub(crate) async fn attributes(
     client: &Client,

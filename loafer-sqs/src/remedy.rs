@@ -22,32 +22,27 @@ pub(crate) fn set(place: &Place, url: &str, name: &str, value: impl fmt::Display
     )
 }
 
-/// Makes a dead-letter queue for a queue, and sets it as its target.
-pub(crate) fn make_dead_letters(place: &Place, url: &str, arn: &str) -> String {
+/// Sets a dead-letter queue for a queue, and makes it first unless it `exists`.
+pub(crate) fn make_dead_letters(place: &Place, url: &str, arn: &str, exists: bool) -> String {
     let name = queue::dead_letter_name(queue::name(url));
-    let mut attributes = json!({ "MessageRetentionPeriod": KEPT.to_string() });
-    if queue::is_fifo(&name) {
-        attributes["FifoQueue"] = Value::from("true");
-    }
     let target = format!("{}{name}", arn.strip_suffix(queue::name(arn)).unwrap_or(""));
-    format!(
-        "aws sqs create-queue{} --queue-name {name} --attributes {} && {}",
-        place.options(),
-        quoted(&attributes.to_string()),
-        set(place, url, "RedrivePolicy", redrive(&target))
-    )
+    let set = set(place, url, "RedrivePolicy", redrive(&target));
+    match exists {
+        true => set,
+        false => format!("{} && {set}", make_letters(place, &name)),
+    }
 }
 
-/// Makes a queue.
-pub(crate) fn make_queue(place: &Place, name: &str) -> String {
-    let fifo = if queue::is_fifo(name) {
-        " --attributes FifoQueue=true"
-    } else {
-        ""
-    };
+/// Makes a dead-letter queue.
+pub(crate) fn make_letters(place: &Place, name: &str) -> String {
+    let mut attributes = json!({ "MessageRetentionPeriod": KEPT.to_string() });
+    if queue::is_fifo(name) {
+        attributes["FifoQueue"] = Value::from("true");
+    }
     format!(
-        "aws sqs create-queue{} --queue-name {name}{fifo}",
-        place.options()
+        "aws sqs create-queue{} --queue-name {name} --attributes {}",
+        place.options(),
+        quoted(&attributes.to_string())
     )
 }
 
@@ -68,18 +63,16 @@ mod tests {
     #[test]
     fn a_missing_dead_letter_queue_is_made_as_its_queue_is() {
         let place = Place::new("sqs", "eu-west-1", None);
-        let line = make_dead_letters(
-            &place,
-            "https://sqs.eu-west-1.amazonaws.com/1/orders.fifo",
-            "arn:aws:sqs:eu-west-1:1:orders.fifo",
-        );
-        assert_eq!(
-            line,
-            "aws sqs create-queue --region eu-west-1 --queue-name orders-dlq.fifo \
-             --attributes '{\"FifoQueue\":\"true\",\"MessageRetentionPeriod\":\"1209600\"}' && \
-             aws sqs set-queue-attributes --region eu-west-1 --queue-url 'https://sqs.eu-west-1.amazonaws.com/1/orders.fifo' \
-             --attributes '{\"RedrivePolicy\":\"{\\\"deadLetterTargetArn\\\":\\\"arn:aws:sqs:eu-west-1:1:orders-dlq.fifo\\\",\\\"maxReceiveCount\\\":10}\"}'"
-        );
+        let line = |exists| {
+            let url = "https://sqs.eu-west-1.amazonaws.com/1/orders.fifo";
+            make_dead_letters(&place, url, "arn:aws:sqs:eu-west-1:1:orders.fifo", exists)
+        };
+        let make = "aws sqs create-queue --region eu-west-1 --queue-name orders-dlq.fifo \
+             --attributes '{\"FifoQueue\":\"true\",\"MessageRetentionPeriod\":\"1209600\"}'";
+        let set = "aws sqs set-queue-attributes --region eu-west-1 --queue-url 'https://sqs.eu-west-1.amazonaws.com/1/orders.fifo' \
+             --attributes '{\"RedrivePolicy\":\"{\\\"deadLetterTargetArn\\\":\\\"arn:aws:sqs:eu-west-1:1:orders-dlq.fifo\\\",\\\"maxReceiveCount\\\":10}\"}'";
+        assert_eq!(line(false), format!("{make} && {set}"));
+        assert_eq!(line(true), set);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use loafer_core::Error;
 pub(crate) use self::policy::{Leave, leave, with_leave};
 use crate::{
     error::{Call, Place},
-    queue::{is_denied, is_fifo},
+    queue::{is_arn, is_denied, is_fifo},
     remedy::quoted,
 };
 
@@ -38,7 +38,7 @@ impl<'t> Topic<'t> {
         topic: &str,
         queue_arn: &'t str,
     ) -> Option<Self> {
-        let arn = if topic.starts_with("arn:") {
+        let arn = if is_arn(topic) {
             topic.to_owned()
         } else {
             // arn:aws:sqs:REGION:ACCOUNT:NAME
@@ -101,8 +101,11 @@ impl<'t> Topic<'t> {
                 }
                 Err(error) => return Err(self.call("listing subscriptions").failed(&error)),
             };
-            let ours = |endpoint: Option<&str>| endpoint == Some(self.queue_arn);
-            if page.subscriptions().iter().any(|one| ours(one.endpoint())) {
+            // Instead of an ARN it may say that it waits to be confirmed.
+            let mut ours = page.subscriptions().iter().filter(|one| {
+                one.endpoint() == Some(self.queue_arn) && one.subscription_arn().is_some_and(is_arn)
+            });
+            if ours.next().is_some() {
                 return Ok(Seen::Yes);
             }
             from = page.next_token;

@@ -63,7 +63,7 @@ async fn a_dead_letter_queue_that_is_gone_is_a_problem_and_is_made(server: Serve
     let problems = texts(&findings, Level::Problem);
     let gone = format!("the dead-letter queue `{}-dlq` does not exist", queue.name);
     assert!(problems[0].starts_with(&gone), "{findings:?}");
-    let line = format!("--queue-name {}-dlq,", queue.name);
+    let line = format!("--queue-name {}-dlq --attributes", queue.name);
     assert!(problems[0].contains(&line), "{findings:?}");
 
     let made = checked(&server, plain(&queue.name), Open::Create).await;
@@ -99,6 +99,24 @@ async fn what_is_there_is_told_and_not_touched(server: Server) {
     );
     let after = queue.attribute(&queue.url, Name::RedrivePolicy).await;
     assert_eq!(after.as_deref(), Some(&*few));
+}
+
+async fn of_dead_letters_only_the_missing_half_is_told(server: Server) {
+    let queue = server.queue("half", None).await;
+    // A queue without dead letters.
+    let name = format!("{}-dlq", queue.name);
+    let set = format!("/{name}' --attributes '{{\"RedrivePolicy\"");
+    let warning = async || {
+        let findings = checked(&server, plain(&name), Open::Existing).await;
+        let warnings = texts(&findings, Level::Warning);
+        assert!(warnings[0].contains(&set), "{findings:?}");
+        warnings[0].to_owned()
+    };
+    assert!(warning().await.contains("create-queue"));
+    let make = queue.client.create_queue();
+    let make = make.queue_name(format!("{name}-dlq"));
+    make.send().await.unwrap();
+    assert!(!warning().await.contains("create-queue"));
 }
 
 async fn on_fifo_group_by_is_left_unread(server: Server) {
@@ -142,6 +160,7 @@ cases! {
     what_is_missing_is_made_once
     a_dead_letter_queue_that_is_gone_is_a_problem_and_is_made
     what_is_there_is_told_and_not_touched
+    of_dead_letters_only_the_missing_half_is_told
     on_fifo_group_by_is_left_unread
 }
 
@@ -188,7 +207,7 @@ async fn a_topic_that_is_not_heard_is_told_with_the_lines_that_mend_it() {
     let findings = checked(&server, of_topic(&queue.name), Open::Existing).await;
     let warnings = texts(&findings, Level::Warning);
     let make = format!(
-        "aws sns create-topic --region us-east-1 --endpoint-url {}",
+        "aws sns create-topic --region us-east-1 --endpoint-url '{}'",
         server.endpoint
     );
     assert!(warnings[0].contains(&make), "{findings:?}");
@@ -197,13 +216,15 @@ async fn a_topic_that_is_not_heard_is_told_with_the_lines_that_mend_it() {
         queue.name
     );
     assert!(warnings[0].contains(&subscribe), "{findings:?}");
+    let policy = format!("/{}' --attributes '{{\"Policy\":", queue.name);
+    assert!(warnings[0].contains(&policy), "{findings:?}");
 
     // The queue is there: it is subscribed, and its policy is told, not set.
     let findings = checked(&server, of_topic(&queue.name), Open::Create).await;
     let problems = texts(&findings, Level::Problem);
     assert!(problems[0].contains("does not let it send"), "{findings:?}");
     let line = format!(
-        "set-queue-attributes --region us-east-1 --endpoint-url {}",
+        "set-queue-attributes --region us-east-1 --endpoint-url '{}'",
         server.endpoint
     );
     assert!(problems[0].contains(&line), "{findings:?}");

@@ -24,9 +24,9 @@ pub(super) fn judge(queue: &str, looked: &Looked<'_>, source: &Attributes) -> Ve
     let Some(redrive) = &source.redrive else {
         let arn = source.arn.as_deref().unwrap_or_default();
         return vec![Finding::warning(format!(
-            "queue `{queue}` has no dead-letter queue: a message that always fails comes again until it is too old; make `{}`: {}",
+            "queue `{queue}` has no dead-letter queue: a message that always fails comes again until it is too old; set `{}`: {}",
             dead_letter_name(name(url)),
-            remedy::make_dead_letters(place, url, arn)
+            remedy::make_dead_letters(place, url, arn, looked.proposed)
         ))];
     };
     let letters = name(&redrive.target);
@@ -34,7 +34,12 @@ pub(super) fn judge(queue: &str, looked: &Looked<'_>, source: &Attributes) -> Ve
     if is_fifo(letters) != is_fifo(url) {
         findings.push(Finding::problem(format!(
             "dead letters of `{queue}` go to `{letters}`: both must be FIFO, or neither; set another: {}",
-            remedy::make_dead_letters(place, url, source.arn.as_deref().unwrap_or_default())
+            remedy::make_dead_letters(
+                place,
+                url,
+                source.arn.as_deref().unwrap_or_default(),
+                looked.proposed
+            )
         )));
     }
     let attributes = match &looked.letters {
@@ -49,8 +54,8 @@ pub(super) fn judge(queue: &str, looked: &Looked<'_>, source: &Attributes) -> Ve
         Some(Letters::Fault(Error::UnknownQueue { .. })) => {
             findings.push(Finding::problem(format!(
                 "the dead-letter queue `{letters}` does not exist: what is received too often stays in `{queue}`, and \
-                 `Outcome::Reject` retries; make it: {}, or run `check --create`",
-                remedy::make_queue(place, letters)
+                 `Outcome::Reject` retries; run `check --create`, or make it: {}",
+                remedy::make_letters(place, letters)
             )));
             return findings;
         }
@@ -165,6 +170,7 @@ mod tests {
             attributes: Some(source),
             lease: Duration::from_secs(30),
             letters,
+            proposed: false,
         };
         judge("orders", &looked, source)
     }
@@ -206,8 +212,9 @@ mod tests {
         let findings = told(&redriven("gone-dlq", 10), Some(unknown));
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].level, Level::Problem);
-        let line = "aws sqs create-queue --region eu-west-1 --queue-name gone-dlq,";
-        assert!(findings[0].text.contains(line), "{findings:?}");
+        let line = "aws sqs create-queue --region eu-west-1 --queue-name gone-dlq \
+                    --attributes '{\"MessageRetentionPeriod\":\"1209600\"}'";
+        assert!(findings[0].text.ends_with(line), "{findings:?}");
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(crate) struct Looked<'l> {
     pub(crate) lease: Duration,
     /// The target of its redrive policy; none where it has none.
     pub(crate) letters: Option<Letters>,
+    /// Whether the dead-letter queue that would be proposed is there.
+    pub(crate) proposed: bool,
 }
 
 /// Judges what a queue says of itself against a route's policy.
@@ -120,6 +122,7 @@ mod tests {
             attributes: None,
             lease: Duration::from_secs(30),
             letters: None,
+            proposed: false,
         };
         let findings = judge(&asked, &looked);
         assert_eq!(findings.len(), 3);

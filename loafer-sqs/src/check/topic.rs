@@ -22,9 +22,18 @@ pub(crate) async fn findings(
             "the queue is FIFO, and only a FIFO topic can feed it: set `name = \"{name}.fifo\"` under [topics.{route}] in loafer.toml"
         ))]);
     }
+    let line = || {
+        let policy = with_leave(policy, topic.queue_arn, &topic.arn);
+        remedy::set(place, url, "Policy", policy)
+    };
+    // A subscription alone brings nothing.
     let missing = |what: String, lines: String| {
+        let and = match leave(policy, &topic.arn) {
+            Leave::Given => String::new(),
+            Leave::Unclear | Leave::Missing => format!(" && {}", line()),
+        };
         Ok(vec![Finding::warning(format!(
-            "{what}: only messages sent to the queue itself come; {lines}, or run `check --create`"
+            "{what}: only messages sent to the queue itself come; run `check --create`, or: {lines}{and}"
         ))])
     };
     match topic.exists().await? {
@@ -43,10 +52,6 @@ pub(crate) async fn findings(
         }
         Seen::Denied(action) => return Ok(vec![denied(name, &topic.arn, action)]),
     }
-    let line = || {
-        let policy = with_leave(policy, topic.queue_arn, &topic.arn);
-        remedy::set(place, url, "Policy", policy)
-    };
     Ok(vec![match leave(policy, &topic.arn) {
         Leave::Given => Finding::good(format!(
             "subscribed to the SNS topic `{name}`, which may send"

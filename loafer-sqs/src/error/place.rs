@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::remedy::quoted;
+
 /// Where the clients look: region, and endpoint where it is not the region's own.
 #[derive(Clone)]
 pub(crate) struct Place {
@@ -36,7 +38,7 @@ impl Place {
     /// What tells `aws` to look there: ` --region us-east-1`, and the endpoint where it is not the region's own.
     pub(crate) fn options(&self) -> String {
         let endpoint = self.endpoint.as_ref();
-        let endpoint = endpoint.map(|endpoint| format!(" --endpoint-url {endpoint}"));
+        let endpoint = endpoint.map(|endpoint| format!(" --endpoint-url {}", quoted(endpoint)));
         format!(" --region {}{}", self.region, endpoint.unwrap_or_default())
     }
 

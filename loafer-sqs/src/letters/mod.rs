@@ -105,10 +105,11 @@ impl SqsDeadLetters {
         let url = queue::url(&clients.sqs, &self.queue, None, call).await?;
         let (source, redrive) = described(&clients, url, call).await?;
         let Some(Redrive { target, .. }) = redrive.redrive else {
+            let exists = queue::has_letters(&clients.sqs, &source.arn, call).await;
             return Err(Error::Config(format!(
                 "queue `{}` has no dead-letter queue; set one: {}",
                 source.name,
-                remedy::make_dead_letters(&place, &source.url, &source.arn)
+                remedy::make_dead_letters(&place, &source.url, &source.arn, exists)
             )));
         };
         let url = queue::url_of_arn(&clients.sqs, &target, call).await?;

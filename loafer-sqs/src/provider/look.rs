@@ -28,6 +28,7 @@ impl SqsProvider {
                 Some(redrive) => Some(self.letters(&opened, &redrive.target).await),
                 None => None,
             },
+            proposed: self.has_other_letters(&opened, attributes).await,
         };
         findings.extend(check::judge(&policy.into(), &looked));
         let on = attributes.and_then(|attributes| attributes.arn.as_deref());
@@ -54,6 +55,20 @@ impl SqsProvider {
             },
             Err(error) => Letters::Fault(error),
         }
+    }
+
+    /// Whether a dead-letter queue stands ready where none is set, or none that fits.
+    async fn has_other_letters(&self, opened: &Opened, attributes: Option<&Attributes>) -> bool {
+        let Some((attributes, arn)) = attributes.and_then(|of| Some((of, of.arn.as_deref()?)))
+        else {
+            return false;
+        };
+        let set = attributes.redrive.as_ref();
+        if set.is_some_and(|set| queue::is_fifo(&set.target) == queue::is_fifo(arn)) {
+            return false;
+        }
+        let call = self.call("finding", &opened.clients.place);
+        queue::has_letters(&opened.clients.sqs, arn, call).await
     }
 
     /// A handle that is none changes nothing, but tells whether we may.

@@ -19,7 +19,12 @@ pub(crate) fn leave(policy: Option<&str>, topic_arn: &str) -> Leave {
     let Ok(policy) = serde_json::from_str::<Value>(policy) else {
         return Leave::Unclear;
     };
-    let judged = many(&policy["Statement"]).map(|statement| judge(statement, topic_arn));
+    let statements = many(&policy["Statement"]);
+    // A refusal goes before any leave.
+    if statements.clone().any(|statement| may_refuse(statement)) {
+        return Leave::Unclear;
+    }
+    let judged = statements.map(|statement| judge(statement, topic_arn));
     judged.fold(Leave::Missing, |best, next| match (best, next) {
         (Leave::Given, _) | (_, Leave::Given) => Leave::Given,
         (Leave::Unclear, _) | (_, Leave::Unclear) => Leave::Unclear,
@@ -45,32 +50,55 @@ pub(crate) fn with_leave(policy: Option<&str>, queue_arn: &str, topic_arn: &str)
     policy
 }
 
-fn judge(statement: &Value, topic_arn: &str) -> Leave {
+/// Whether a statement is about what SNS sends.
+fn is_about(statement: &Value) -> bool {
     let sends = |action: &str| matches(&action.to_lowercase(), "sqs:sendmessage");
     let principal = &statement["Principal"];
-    let of_sns = [principal, &principal["AWS"], &principal["Service"]];
-    let of_sns = of_sns.into_iter().flat_map(texts);
-    if statement["Effect"] != "Allow"
-        || !texts(&statement["Action"]).any(sends)
-        || !of_sns
-            .clone()
-            .any(|who| who == "*" || who == "sns.amazonaws.com")
-    {
+    let who = [principal, &principal["AWS"], &principal["Service"]];
+    let mut who = who.into_iter().flat_map(texts);
+    texts(&statement["Action"]).any(sends)
+        && who.any(|who| who == "*" || who == "sns.amazonaws.com")
+}
+
+fn may_refuse(statement: &Value) -> bool {
+    let inverted = ["NotAction", "NotPrincipal"];
+    let inverted = inverted.iter().any(|key| !statement[key].is_null());
+    // The usual one against plain HTTP: SNS speaks TLS.
+    let plain = &statement["Condition"]["Bool"]["aws:SecureTransport"];
+    let plain = *plain == "false" || *plain == false;
+    statement["Effect"] == "Deny" && (inverted || is_about(statement)) && !plain
+}
+
+fn judge(statement: &Value, topic_arn: &str) -> Leave {
+    if statement["Effect"] != "Allow" || !is_about(statement) {
         return Leave::Missing;
     }
     let Some(conditions) = statement["Condition"].as_object() else {
         return Leave::Given;
     };
-    let mut named = conditions.values().filter_map(Value::as_object).flatten();
-    let source = named.find(|(key, _)| key.eq_ignore_ascii_case("aws:SourceArn"));
-    match (source, conditions.len()) {
-        (Some((_, topics)), 1) if texts(topics).any(|topic| matches(topic, topic_arn)) => {
-            Leave::Given
+    let tests = conditions.iter().flat_map(|(test, keys)| {
+        let keys = keys.as_object().into_iter().flatten();
+        keys.map(move |(key, values)| (test.as_str(), key, values))
+    });
+    // All of them must hold.
+    let mut leave = Leave::Given;
+    for (test, key, values) in tests {
+        let is_source = key.eq_ignore_ascii_case("aws:SourceArn");
+        let fits = |arn: &str| match test {
+            "StringEquals" => arn == topic_arn,
+            _ => matches(arn, topic_arn),
+        };
+        match test {
+            "ArnEquals" | "ArnLike" | "StringEquals" | "StringLike" if is_source => {
+                // For other topics only.
+                if !texts(values).any(fits) {
+                    return Leave::Missing;
+                }
+            }
+            _ => leave = Leave::Unclear,
         }
-        // For other topics only.
-        (Some(_), 1) => Leave::Missing,
-        _ => Leave::Unclear,
     }
+    leave
 }
 
 /// One or several, as AWS writes both.
@@ -132,6 +160,31 @@ mod tests {
         assert_eq!(like("arn:aws:sns:*:2:*"), Leave::Missing);
         let account = json!({ "StringEquals": { "aws:SourceAccount": "1" } });
         assert_eq!(of(account), Leave::Unclear);
+        let literally = json!({ "StringEquals": { "aws:SourceArn": "arn:aws:sns:*" } });
+        assert_eq!(of(literally), Leave::Missing);
+        let not = json!({ "ArnNotEquals": { "aws:SourceArn": TOPIC } });
+        assert_eq!(of(not), Leave::Unclear);
+        let both = json!({ "ArnLike": { "aws:SourceArn": TOPIC, "aws:PrincipalOrgID": "o-1" } });
+        assert_eq!(of(both), Leave::Unclear);
+    }
+
+    #[test]
+    fn what_may_be_refused_is_unclear() {
+        let denied = |deny: Value| {
+            let mut policy = with_leave(None, QUEUE, TOPIC);
+            let statements = policy["Statement"].as_array_mut().unwrap();
+            statements.push(deny);
+            leave(Some(&policy.to_string()), TOPIC)
+        };
+        let all = json!({ "Effect": "Deny", "Principal": "*", "Action": "sqs:*" });
+        assert_eq!(denied(all.clone()), Leave::Unclear);
+        let others = json!({ "Effect": "Deny", "NotPrincipal": { "AWS": "1" }, "Action": "sqs:*" });
+        assert_eq!(denied(others), Leave::Unclear);
+        let purge = json!({ "Effect": "Deny", "Principal": "*", "Action": "sqs:PurgeQueue" });
+        assert_eq!(denied(purge), Leave::Given);
+        let mut plain = all;
+        plain["Condition"] = json!({ "Bool": { "aws:SecureTransport": "false" } });
+        assert_eq!(denied(plain), Leave::Given);
     }
 
     #[test]
