@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod elsewhere;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{ops::ControlFlow, time::Duration};
 
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName as Name};
+use elsewhere::letters_are_not_sent_where_they_are_or_to_a_queue_of_the_same_name;
 use loafer_core::{
     App, DeadLetter, DeadLetters, Destination, Json, Letter, Manager, Message, MessageId, Outgoing,
     Progress, Provider as _, Route, RouteOptions, Selected, Settlement,
@@ -221,41 +224,6 @@ async fn what_can_not_be_sent_stays_where_it_is(server: Server) {
     assert_eq!(failed, &id);
     assert!(error.to_string().contains("-nowhere"), "{error}");
     assert_eq!(listed(&letters, 1).await[0].message.id(), &id);
-}
-
-async fn letters_are_not_sent_where_they_are_or_to_a_queue_of_the_same_name(server: Server) {
-    let queue = server.queue("same", Some(Duration::from_secs(30))).await;
-    reject(&queue, vec![Message::new("x").into()]).await;
-    let letters = letters(&server, &queue).await;
-    let own = format!("{}-dlq", queue.url);
-    let arn = queue.attribute(&own, Name::QueueArn).await.unwrap();
-    // The same queue by another name of its host.
-    let (_, path) = own.split_once("://").unwrap().1.split_once('/').unwrap();
-    let other = queue.attribute(&queue.url, Name::QueueArn).await.unwrap();
-    let (head, account_and_name) = other.split_at(other.match_indices(':').nth(3).unwrap().0);
-    let region = head.rsplit_once(':').unwrap().0;
-    let elsewhere = format!("{region}:mars-north-1{account_and_name}");
-    let itself = "it is the dead-letter queue itself";
-    // ElasticMQ knows no regions.
-    let not_that = ["does not exist in mars-north-1", "was found in its place"];
-    for (to, why) in [
-        (arn, [itself; 2]),
-        (format!("http://localhost/{path}"), [itself; 2]),
-        (elsewhere, not_that),
-    ] {
-        let to = Destination::Queue(to);
-        let sent = letters.send(&Selected::All, &to, &mut on).await;
-        let error = match sent {
-            Ok(mut sent) => sent.failed.remove(0).1,
-            Err(error) => error,
-        };
-        let error = error.to_string();
-        let told = why.iter().any(|why| error.contains(why));
-        assert!(told, "{to:?}: {error}");
-    }
-    let to = Destination::Queue(other);
-    let sent = letters.send(&Selected::All, &to, &mut on).await.unwrap();
-    assert_eq!((sent.sent, sent.failed.len()), (1, 0), "{sent:?}");
 }
 
 async fn what_came_from_another_queue_is_not_tried_again_here(server: Server) {
