@@ -21,7 +21,7 @@ pub(crate) fn leave(policy: Option<&str>, topic_arn: &str) -> Leave {
     };
     let statements = many(&policy["Statement"]);
     // A refusal goes before any leave.
-    if statements.clone().any(|statement| may_refuse(statement)) {
+    if statements.clone().any(may_refuse) {
         return Leave::Unclear;
     }
     let judged = statements.map(|statement| judge(statement, topic_arn));
