@@ -217,6 +217,20 @@ impl Clients {
             sns_place: Arc::clone(&self.sns_place),
         }
     }
+
+    /// The client for a topic, by name or ARN, and where it looks: an ARN may name another region.
+    pub(crate) fn sns_for(&self, topic: &str) -> (aws_sdk_sns::Client, Arc<Place>) {
+        let Some(region) = region_of_arn(topic).filter(|region| *region != self.sns_place.region())
+        else {
+            return (self.sns.clone(), Arc::clone(&self.sns_place));
+        };
+        let config = self.sns.config().to_builder();
+        let there = config.region(Region::new(region.to_owned())).build();
+        (
+            aws_sdk_sns::Client::from_conf(there),
+            Arc::new(self.sns_place.in_region(region)),
+        )
+    }
 }
 
 /// TLS by rustls with ring: the SDK's default would bring a C library that needs cmake.
@@ -235,6 +249,12 @@ fn region_of(queue: &str) -> Option<&str> {
     let host = queue.split_once("://")?.1.split('/').next()?;
     let (region, rest) = host.strip_prefix("sqs.")?.split_once('.')?;
     rest.starts_with("amazonaws.com").then_some(region)
+}
+
+/// The region in `arn:aws:sns:REGION:ACCOUNT:TOPIC`; none in a bare name.
+fn region_of_arn(topic: &str) -> Option<&str> {
+    let region = topic.strip_prefix("arn:")?.split(':').nth(2)?;
+    (!region.is_empty()).then_some(region)
 }
 
 /// The user's timeouts, ours where none is set.
@@ -284,6 +304,26 @@ mod tests {
             region_of("http://sqs.us-east-1.localhost.localstack.cloud:4566/0/q"),
             None
         );
+    }
+
+    #[test]
+    fn a_topic_is_called_in_the_region_of_its_arn() {
+        let region = Region::new("eu-west-1");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(region.clone())
+            .build();
+        let clients = Clients::new(&config, &region, None);
+        for (topic, expected) in [
+            ("orders", "eu-west-1"),
+            ("arn:aws:sns:eu-west-1:1:orders", "eu-west-1"),
+            ("arn:aws-cn:sns:cn-north-1:1:orders", "cn-north-1"),
+            ("arn:aws:sns:::orders", "eu-west-1"),
+        ] {
+            let (client, place) = clients.sns_for(topic);
+            let called = client.config().region().map(AsRef::as_ref);
+            assert_eq!((called, place.region()), (Some(expected), expected));
+        }
     }
 
     #[test]

@@ -110,16 +110,20 @@ impl<'m> Parcel<'m> {
         }
     }
 
-    /// Puts in place of its payload, of this many bytes, what points to it.
+    /// Says how large its payload is, which goes elsewhere next: [`Self::point`].
     ///
     /// # Errors
     ///
     /// Where there is no attribute left to say so.
-    pub(crate) fn offload(&mut self, pointer: String, optional: &[&str]) -> Result<(), String> {
+    pub(crate) fn offload(&mut self, optional: &[&str]) -> Result<(), String> {
         self.offloaded = Some(self.body.len().to_string());
-        self.body = Cow::Owned(pointer);
         self.leave_out(optional, |parcel| !parcel.has_too_many());
         self.check_count()
+    }
+
+    /// Puts in place of its payload what points to it.
+    pub(crate) fn point(&mut self, pointer: String) {
+        self.body = Cow::Owned(pointer);
     }
 
     /// Name, type and value of each attribute.

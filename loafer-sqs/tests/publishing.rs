@@ -7,6 +7,7 @@ mod support;
 use loafer_core::{
     Broker, Bus, Error, Message, MessageId, Outgoing, Publisher, TRACEPARENT, TRACESTATE, Topic,
 };
+use loafer_sqs::S3Payloads;
 use support::fake::{Fake, State};
 
 async fn published(
@@ -207,6 +208,43 @@ async fn a_topic_takes_what_it_says_and_else_256_kib() {
             "{topic_limit:?}, {size}: {answers:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_limit_that_could_not_be_read_is_asked_for_again() {
+    let fake = Fake::start(State {
+        topic_limit: Some(1024 * 1024),
+        unreadable: true,
+        ..State::default()
+    })
+    .await;
+    let publisher = fake.sqs().publisher();
+    for readable in [false, true] {
+        fake.state().unreadable = !readable;
+        let large = [Message::new("x".repeat(512 * 1024)).into()];
+        let mut answers = Vec::new();
+        let topic = Topic::from("arn:aws:sns:us-east-1:1:orders");
+        publisher.publish(&topic, &large, &mut answers).await;
+        assert_eq!(answers[0].is_ok(), readable, "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_too_many_headers_is_refused_before_its_payload_is_stored() {
+    let fake = Fake::start(State::default()).await;
+    let payloads = S3Payloads::new("payloads").threshold(0);
+    let publisher = fake.sqs().with_large_payloads(payloads).publisher();
+    let full = (0..10).fold(Message::new("x"), |message, n| {
+        message.with_header(format!("h{n}"), "v")
+    });
+    let mut answers = Vec::new();
+    let topic = Topic::from("sqs:orders");
+    publisher
+        .publish(&topic, &[full.into()], &mut answers)
+        .await;
+    // To store it would fail: there is no S3.
+    let told = answers[0].as_ref().unwrap_err().to_string();
+    assert!(told.contains("10 headers"), "{told}");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ pub(crate) use self::queue::send;
 use crate::{
     config::{Clients, Shared},
     error::{Call, Place, again},
-    parcel::{Parcel, SQS_BYTES},
+    parcel::{Parcel, SNS_BYTES, SQS_BYTES},
     payloads::{For, Store},
     queue::{is_fifo, url},
     seconds,
@@ -84,8 +84,10 @@ impl SqsPublisher {
             return Ok(target.clone());
         }
         let clients = self.shared.clients(topic.as_str()).await?;
-        let target = find(topic.as_str(), clients).await?;
-        self.found().insert(topic.clone(), target.clone());
+        let (target, sure) = find(topic.as_str(), clients).await?;
+        if sure {
+            self.found().insert(topic.clone(), target.clone());
+        }
         Ok(target)
     }
 
@@ -94,29 +96,32 @@ impl SqsPublisher {
     }
 }
 
-async fn find(topic: &str, clients: &Clients) -> Result<Target, Error> {
+/// Where a topic leads, and whether that is so from now on.
+async fn find(topic: &str, clients: &Clients) -> Result<(Target, bool), Error> {
     match topic.strip_prefix("sqs:") {
         Some(queue) => {
             let clients = clients.for_url(queue);
             let url = url(&clients.sqs, queue, None, publishing(queue, &clients.place))
                 .await?
                 .into();
-            Ok(Target::Queue {
+            let target = Target::Queue {
                 client: clients.sqs,
                 place: clients.place,
                 url,
-            })
+            };
+            Ok((target, true))
         }
         None => {
-            let (client, place) = (clients.sns.clone(), Arc::clone(&clients.sns_place));
+            let (client, place) = clients.sns_for(topic);
             let arn = topic::arn(&client, topic, publishing(topic, &place)).await?;
-            let limit = topic::limit(&client, &arn).await;
-            Ok(Target::Topic {
+            let told = topic::limit(&client, &arn).await;
+            let target = Target::Topic {
                 client,
                 place,
                 arn,
-                limit,
-            })
+                limit: told.unwrap_or(SNS_BYTES),
+            };
+            Ok((target, told.is_some()))
         }
     }
 }
@@ -165,10 +170,10 @@ impl Target {
         let most = payloads.map_or(limit, |store| store.threshold().min(limit));
         if let Some(store) = payloads.filter(|_| parcel.bytes() > most) {
             let (payload, of) = (outgoing.message.payload(), self.kept_for());
+            // First: what is refused leaves no object behind.
+            parcel.offload(&outgoing.optional).map_err(refused)?;
             let pointer = store.put(payload.clone(), of).await?;
-            parcel
-                .offload(pointer.to_body(), &outgoing.optional)
-                .map_err(refused)?;
+            parcel.point(pointer.to_body());
         }
         parcel.leave_out(&outgoing.optional, |parcel| parcel.bytes() <= limit);
         match parcel.bytes() {

@@ -54,14 +54,19 @@ fn unknown(topic: &str, call: Call<'_>) -> Error {
 }
 
 /// How large a message can be on a topic, and all of a call together: its attribute `MaximumMessageSize`, 1 KiB to 1 MiB (SNS API:
-/// `SetTopicAttributes`, `PublishBatch`); the default of 256 KiB where it can't be read.
-pub(super) async fn limit(client: &Client, arn: &str) -> usize {
+/// `SetTopicAttributes`, `PublishBatch`); the default of 256 KiB where it is not set or may not be read. None where asking failed: to be
+/// asked again.
+pub(super) async fn limit(client: &Client, arn: &str) -> Option<usize> {
     let asked = client.get_topic_attributes().topic_arn(arn);
-    let told = Box::pin(asked.send()).await.ok();
-    let limit = told
-        .as_ref()
-        .and_then(|told| told.attributes()?.get("MaximumMessageSize")?.parse().ok());
-    limit.unwrap_or(SNS_BYTES)
+    match Box::pin(asked.send()).await {
+        Ok(told) => {
+            let set = told
+                .attributes()
+                .and_then(|all| all.get("MaximumMessageSize"));
+            Some(set.and_then(|set| set.parse().ok()).unwrap_or(SNS_BYTES))
+        }
+        Err(error) => is_denied(&error).then_some(SNS_BYTES),
+    }
 }
 
 /// Publishes parcels to a topic, `limit` bytes a call; answers for each, in order.

@@ -5,7 +5,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use axum::{Router, extract::State as Shared, http::HeaderMap, routing::post};
+use axum::{
+    Router,
+    extract::State as Shared,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use loafer_sqs::Sqs;
 use serde_json::{Value, json};
 
@@ -24,6 +29,8 @@ pub struct State {
     pub sender_fault: bool,
     /// The attribute `MaximumMessageSize` of every topic.
     pub topic_limit: Option<usize>,
+    /// Whether attributes of topics can't be had now.
+    pub unreadable: bool,
     /// The bodies of each call.
     pub calls: Vec<Vec<String>>,
     /// What was taken, in order: body, and what was sent along.
@@ -81,10 +88,14 @@ async fn answer(
     Shared(state): Shared<Arc<Mutex<State>>>,
     headers: HeaderMap,
     body: String,
-) -> String {
+) -> Result<String, (StatusCode, &'static str)> {
     let mut state = state.lock().unwrap();
     let target = headers.get("x-amz-target");
-    match target.map(|target| target.to_str().unwrap()) {
+    if state.unreadable && body.contains("Action=GetTopicAttributes") {
+        // One that the SDK does not try again.
+        return Err((StatusCode::BAD_REQUEST, "not now"));
+    }
+    Ok(match target.map(|target| target.to_str().unwrap()) {
         Some("AmazonSQS.GetQueueUrl") => {
             let asked: Value = serde_json::from_str(&body).unwrap();
             let name = asked["QueueName"].as_str().unwrap();
@@ -93,7 +104,7 @@ async fn answer(
         Some("AmazonSQS.SendMessageBatch") => send_batch(&mut state, &body),
         Some(other) => panic!("{other}"),
         None => sns(&mut state, &body),
-    }
+    })
 }
 
 fn send_batch(state: &mut State, body: &str) -> String {
