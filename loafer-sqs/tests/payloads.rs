@@ -56,8 +56,10 @@ async fn a_payload_too_large_for_a_queue_goes_by_s3_and_is_deleted_after_its_mes
         .partition(|delivery| delivery.message.payload().len() > 5);
     is_whole(&large[0]);
     queue.settle(&small, Settlement::Ack).await;
+    queue.provider.close().await;
     assert_eq!(bucket.keys().await.len(), 1);
     queue.settle(&large, Settlement::Release).await;
+    queue.provider.close().await;
     assert_eq!(bucket.keys().await.len(), 1, "its message comes again");
     let again = queue.receive(1).await;
     is_whole(&again[0]);
@@ -66,6 +68,7 @@ async fn a_payload_too_large_for_a_queue_goes_by_s3_and_is_deleted_after_its_mes
         [Settled::Done]
     ));
     assert_eq!(queue.depth().await, 0);
+    queue.provider.close().await;
     assert!(bucket.keys().await.is_empty());
 }
 
@@ -148,6 +151,7 @@ async fn pointers_of_other_programs_are_read_and_their_objects_kept() {
             assert!(delivery.message.headers().is_empty());
         }
         queue.settle(&deliveries, Settlement::Ack).await;
+        queue.provider.close().await;
         assert_eq!(bucket.keys().await.len(), left);
     }
 }
@@ -188,6 +192,7 @@ async fn of_a_topic(server: &Server, raw: bool) {
         assert_eq!(message.headers().get("tenant"), Some("acme"));
         assert_eq!(message.headers().get("ExtendedPayloadSize"), None);
         queue.settle(&deliveries, Settlement::Ack).await;
+        queue.provider.close().await;
         assert_eq!(bucket.keys().await.len(), 1);
     }
 }

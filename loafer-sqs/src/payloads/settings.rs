@@ -1,5 +1,8 @@
 //! Where large payloads are kept, from which size on, and for how long.
 
+/// How large a payload may be that is fetched, unless told otherwise.
+const LARGEST: u64 = 256 * 1024 * 1024;
+
 /// Payloads too large for a message, kept on S3: [`Sqs::with_large_payloads`](crate::Sqs::with_large_payloads).
 ///
 /// What is published and too large (with its headers) goes to the bucket, and a pointer to the queue or topic; what is received with a
@@ -21,6 +24,8 @@ pub struct S3Payloads {
     pub(super) bucket: String,
     pub(super) prefix: String,
     pub(super) threshold: Option<usize>,
+    /// In bytes; no larger object is fetched.
+    pub(super) largest: u64,
     pub(super) cleanup: Cleanup,
     /// Other buckets from which payloads are fetched.
     pub(super) others: Vec<String>,
@@ -46,6 +51,7 @@ impl S3Payloads {
             bucket: bucket.into(),
             prefix: String::new(),
             threshold: None,
+            largest: LARGEST,
             cleanup: Cleanup::default(),
             others: Vec::new(),
         }
@@ -63,6 +69,14 @@ impl S3Payloads {
     #[must_use]
     pub fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = Some(bytes);
+        self
+    }
+
+    /// The same, fetching payloads of up to this many bytes; else 256 MiB. A larger one is refused before it is read: whoever may send a
+    /// message says what the service holds in memory, up to ten at once for each receive.
+    #[must_use]
+    pub fn largest(mut self, bytes: u64) -> Self {
+        self.largest = bytes;
         self
     }
 

@@ -86,6 +86,7 @@ impl Store {
         let S3Payloads {
             bucket: own,
             others,
+            largest,
             ..
         } = &*self.settings;
         if bucket != own && !others.contains(bucket) {
@@ -98,31 +99,38 @@ impl Store {
         let answer = Box::pin(get.send())
             .await
             .map_err(|error| call.failed(&error))?;
+        let bytes = answer.content_length().unwrap_or_default();
+        if u64::try_from(bytes).is_ok_and(|bytes| bytes > *largest) {
+            let cause = format!(
+                "it has {bytes} bytes, and no more than {largest} are fetched: allow them by `S3Payloads::largest({bytes})`"
+            );
+            return Err(call.refused(cause, None));
+        }
         let payload = answer.body.collect().await;
         payload
             .map(|payload| payload.into_bytes())
             .map_err(|error| call.unreachable(&error.to_string()))
     }
 
-    /// Deletes the payload of a message that is deleted, where it is nobody else's.
-    pub(crate) async fn clean_up(&self, offloaded: &Offloaded) {
-        let pointer = &offloaded.pointer;
-        let ours = match self.settings.cleanup {
+    /// Whether the payload of a message that is deleted is to be deleted: where it is nobody else's.
+    pub(crate) fn cleans_up(&self, offloaded: &Offloaded) -> bool {
+        match self.settings.cleanup {
             Cleanup::Never => false,
-            Cleanup::OfQueues => !offloaded.is_shared() && self.is_of_queue(pointer),
+            Cleanup::OfQueues => !offloaded.is_shared() && self.is_of_queue(&offloaded.pointer),
             Cleanup::All => true,
-        };
-        if !ours {
-            return;
         }
+    }
+
+    /// Deletes a payload.
+    pub(crate) async fn delete(&self, pointer: &Pointer) -> Result<(), Error> {
         let delete = self
             .client
             .delete_object()
             .bucket(&pointer.bucket)
             .key(&pointer.key);
-        if let Err(error) = Box::pin(delete.send()).await {
-            let error = self.call("deleting", &pointer.to_string()).failed(&error);
-            tracing::warn!(%error, "the payload of an acked message stays on S3");
+        match Box::pin(delete.send()).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.call("deleting", &pointer.to_string()).failed(&error)),
         }
     }
 

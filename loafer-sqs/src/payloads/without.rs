@@ -33,7 +33,11 @@ impl Store {
         match *self {}
     }
 
-    pub(crate) async fn clean_up(&self, _: &Offloaded) {
+    pub(crate) fn cleans_up(&self, _: &Offloaded) -> bool {
+        match *self {}
+    }
+
+    pub(crate) async fn delete(&self, _: &Pointer) -> Result<(), Error> {
         match *self {}
     }
 }

@@ -1,6 +1,7 @@
 //! The provider of one queue.
 
 pub(crate) mod batch;
+mod clean_up;
 mod create;
 mod dead_letter;
 mod look;
@@ -22,7 +23,7 @@ use loafer_core::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::{dead_letter::DeadLetters, receive::AttemptIds};
+use self::{clean_up::CleanUps, dead_letter::DeadLetters, receive::AttemptIds};
 use crate::{
     config::{Clients, Shared},
     error::{Call, Place},
@@ -36,6 +37,10 @@ pub use self::receipt::Receipt;
 const OPEN: Duration = Duration::from_secs(9);
 /// How long `check` may take for one queue.
 const CHECK: Duration = Duration::from_secs(20);
+/// What is left to a receive in flight at the end.
+const GRACE: Duration = Duration::from_millis(500);
+/// The same where payloads are fetched.
+const GRACE_OF_PAYLOADS: Duration = Duration::from_secs(2);
 /// The lease where the queue's own can't be read or is none: SQS's default.
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -67,6 +72,8 @@ pub struct SqsProvider {
     opened: OnceLock<Opened>,
     /// Of receives on a FIFO queue whose answers were lost.
     attempts: AttemptIds,
+    /// Of payloads on S3.
+    clean_ups: CleanUps,
 }
 
 /// What `open` found out.
@@ -100,6 +107,7 @@ impl SqsProvider {
                 .is_some_and(|asked| asked.subsec_nanos() > 0),
             opened: OnceLock::new(),
             attempts: AttemptIds::default(),
+            clean_ups: CleanUps::default(),
         }
     }
 
@@ -265,7 +273,10 @@ impl Provider for SqsProvider {
             receivers: 8,
             settlers: 8,
             wait: Duration::from_secs(20),
-            receive_grace: Duration::from_millis(500),
+            receive_grace: opened.map_or(GRACE, |opened| match opened.clients.payloads {
+                Some(_) => GRACE_OF_PAYLOADS,
+                None => GRACE,
+            }),
             linger: Duration::from_secs(1),
             lease: Some(opened.map_or(LEASE, |opened| opened.lease)),
             lease_ceiling: Some(seconds::OURS),
@@ -274,5 +285,10 @@ impl Provider for SqsProvider {
             release_costs_attempt: true,
             max_receives: opened.and_then(|opened| opened.max_receives),
         }
+    }
+
+    /// Waits for payloads on S3 that are being deleted, 5 s at most.
+    async fn close(&self) {
+        self.clean_ups.finish().await;
     }
 }

@@ -1,20 +1,24 @@
-//! Payloads that are on S3: fetched before their messages are delivered, deleted after their messages are.
+//! Payloads that are on S3: fetched before their messages are delivered.
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use loafer_core::{Delivery, Message};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{Opened, Receipt, SqsProvider};
+use super::{Opened, Receipt, SqsProvider, batch::Fault, visibility::Change};
 use crate::payloads::{Offloaded, Store};
 
 /// How long the payloads of one receive may take, while the other messages of it wait; less where the lease is short.
-const FETCH: Duration = Duration::from_secs(10);
+const FETCH: Duration = Duration::from_secs(5);
+/// Leases that waited longer for payloads than this are renewed, for whoever gets them dates them by then; less where the lease is short.
+const LATE: Duration = Duration::from_millis(500);
+/// How long that may take: what the framework allows for the way of an answer.
+const RENEWAL: Duration = Duration::from_secs(1);
 
 impl SqsProvider {
-    /// The deliveries with their payloads. One of which the payload can't be fetched is left to the end of its lease, and on FIFO what
-    /// follows it in its group with it: so nothing is lost, and nothing overtakes it.
+    /// The deliveries with their payloads, and with all of their lease. One of which the payload can't be fetched is left to the end of
+    /// its lease, and on FIFO what follows it in its group with it: so nothing is lost, and nothing overtakes it.
     pub(super) async fn with_payloads(
         &self,
         opened: &Opened,
@@ -23,29 +27,74 @@ impl SqsProvider {
         let Some(store) = &opened.clients.payloads else {
             return deliveries;
         };
-        let within = FETCH.min(opened.lease / 3);
+        let begin = Instant::now();
+        let within = FETCH.min(opened.lease / 6);
         let fetched = deliveries
             .iter()
             .map(|delivery| self.fetch(store, &delivery.message, within));
         let fetched = join_all(fetched).await;
-        let mut missing: Vec<Message> = Vec::new();
-        let mut whole = Vec::with_capacity(deliveries.len());
-        for (mut delivery, fetched) in deliveries.into_iter().zip(fetched) {
-            let group = delivery.message.group();
-            if opened.fifo && missing.iter().any(|before| before.group() == group) {
-                continue;
+        let fetched = deliveries.into_iter().zip(fetched);
+        let fetched = fetched.map(|(mut delivery, fetched)| match fetched {
+            Fetched::Here => Ok(delivery),
+            Fetched::Whole(message, offloaded) => {
+                delivery.receipt = delivery.receipt.of_offloaded(offloaded);
+                delivery.message = message;
+                Ok(delivery)
             }
-            match fetched {
-                Fetched::Here => whole.push(delivery),
-                Fetched::Whole(message, offloaded) => {
-                    delivery.receipt = delivery.receipt.of_offloaded(offloaded);
-                    delivery.message = message;
-                    whole.push(delivery);
-                }
-                Fetched::Missing => missing.push(delivery.message),
-            }
+            Fetched::Missing => Err(delivery.message),
+        });
+        let whole = unbroken(opened.fifo, fetched);
+        if begin.elapsed() < LATE.min(opened.lease / 20) {
+            return whole;
         }
-        whole
+        self.renewed(opened, whole).await
+    }
+
+    /// Those of which the lease could be renewed; the others come again, as what follows them in their group does.
+    async fn renewed(
+        &self,
+        opened: &Opened,
+        deliveries: Vec<Delivery<Receipt>>,
+    ) -> Vec<Delivery<Receipt>> {
+        let change = |(place, delivery)| {
+            let Delivery { receipt, .. }: &Delivery<Receipt> = delivery;
+            Change {
+                place,
+                receipt,
+                seconds: receipt.visibility(opened.lease),
+            }
+        };
+        let changes: Vec<_> = deliveries.iter().enumerate().map(change).collect();
+        let within = RENEWAL.min(opened.lease / 10);
+        let renewal = timeout(within, self.change(opened, "renewal", &changes));
+        let (lost, cause) = match renewal.await {
+            Ok(faults) => {
+                let cause = faults.first().map(|(_, fault)| match fault {
+                    Fault::Lost => "the lease is over".to_owned(),
+                    Fault::Failed(error) => error.to_string(),
+                });
+                (faults.iter().map(|(place, _)| *place).collect(), cause)
+            }
+            Err(_) => (
+                (0..deliveries.len()).collect::<Vec<_>>(),
+                Some(format!("no answer within {within:?}")),
+            ),
+        };
+        if let Some(cause) = cause {
+            tracing::warn!(
+                route = self.route,
+                queue = self.queue,
+                messages = lost.len(),
+                cause,
+                "payloads on S3 took long, and the leases of their receive can't be renewed: its messages come again"
+            );
+        }
+        let deliveries = deliveries.into_iter().enumerate();
+        let deliveries = deliveries.map(|(place, delivery)| match lost.contains(&place) {
+            true => Err(delivery.message),
+            false => Ok(delivery),
+        });
+        unbroken(opened.fifo, deliveries)
     }
 
     async fn fetch(&self, store: &Store, message: &Message, within: Duration) -> Fetched {
@@ -67,18 +116,6 @@ impl SqsProvider {
         );
         Fetched::Missing
     }
-
-    /// Deletes the payloads of messages whose deletion is confirmed.
-    pub(super) async fn clean_up(&self, opened: &Opened, acked: impl Iterator<Item = &Receipt>) {
-        if let Some(store) = &opened.clients.payloads {
-            join_all(
-                acked
-                    .filter_map(Receipt::offloaded)
-                    .map(|offloaded| store.clean_up(offloaded)),
-            )
-            .await;
-        }
-    }
 }
 
 /// What became of the payload of a message.
@@ -89,4 +126,27 @@ enum Fetched {
     Whole(Message, Arc<Offloaded>),
     /// It can't be had.
     Missing,
+}
+
+/// The deliveries without those that are left to their leases; on FIFO without what follows these in their groups.
+fn unbroken(
+    fifo: bool,
+    deliveries: impl Iterator<Item = Result<Delivery<Receipt>, Message>>,
+) -> Vec<Delivery<Receipt>> {
+    let mut left: Vec<Message> = Vec::new();
+    let mut unbroken = Vec::new();
+    for delivery in deliveries {
+        let group = match &delivery {
+            Ok(delivery) => delivery.message.group(),
+            Err(message) => message.group(),
+        };
+        if fifo && left.iter().any(|before| before.group() == group) {
+            continue;
+        }
+        match delivery {
+            Ok(delivery) => unbroken.push(delivery),
+            Err(message) => left.push(message),
+        }
+    }
+    unbroken
 }

@@ -49,8 +49,8 @@ impl Receipt {
         }))
     }
 
-    pub(super) fn offloaded(&self) -> Option<&Offloaded> {
-        self.0.offloaded.as_deref()
+    pub(super) fn offloaded(&self) -> Option<&Arc<Offloaded>> {
+        self.0.offloaded.as_ref()
     }
 
     /// The message as SQS had it: its pointer where it has a payload by now.

@@ -51,7 +51,7 @@ impl SqsProvider {
         .await;
         let failed: Vec<_> = deleted.iter().map(|(place, _)| *place).collect();
         let gone = acks.iter().filter(|(place, _)| !failed.contains(place));
-        Box::pin(self.clean_up(opened, gone.map(|(_, receipt)| *receipt))).await;
+        self.clean_up(opened, gone.map(|(_, receipt)| *receipt));
         for (place, fault) in deleted.into_iter().chain(retried).chain(released) {
             answers[first + place] = fault.into();
         }

@@ -1,0 +1,85 @@
+//! Payloads on S3 whose messages are deleted: deleted after them, on tasks of their own. An ack never waits for S3.
+
+use std::{
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Semaphore,
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{Opened, Receipt, SqsProvider};
+use crate::payloads::{Offloaded, Store};
+
+/// How long the deletion of an object may take, and all that are left at the end.
+const WITHIN: Duration = Duration::from_secs(5);
+/// How many objects of a route are deleted at once.
+const AT_ONCE: usize = 64;
+
+/// Deletions under way.
+pub(super) struct CleanUps {
+    tasks: Mutex<JoinSet<()>>,
+    /// One for each that is at S3.
+    at_s3: Arc<Semaphore>,
+}
+
+impl Default for CleanUps {
+    fn default() -> Self {
+        Self {
+            tasks: Mutex::default(),
+            at_s3: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+}
+
+impl CleanUps {
+    fn start(&self, store: &Store, offloaded: &Arc<Offloaded>) {
+        let (store, offloaded) = (store.clone(), Arc::clone(offloaded));
+        let at_s3 = Arc::clone(&self.at_s3);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            let pointer = &offloaded.pointer;
+            let delete = async {
+                let _at_s3 = at_s3.acquire().await;
+                store.delete(pointer).await
+            };
+            let cause = match timeout(WITHIN, delete).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {WITHIN:?}"),
+            };
+            let (bucket, key) = (&pointer.bucket, &pointer.key);
+            tracing::warn!(
+                bucket,
+                key,
+                cause,
+                "the payload of an acked message stays on S3"
+            );
+        });
+    }
+
+    /// Waits for those under way; what takes longer than all may take is given up.
+    pub(super) async fn finish(&self) {
+        let mut tasks = mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let deadline = Instant::now() + WITHIN;
+        while let Ok(Some(_)) = timeout_at(deadline, tasks.join_next()).await {}
+    }
+}
+
+impl SqsProvider {
+    /// Begins to delete the payloads of messages whose deletion is confirmed.
+    pub(super) fn clean_up<'r>(&self, opened: &Opened, acked: impl Iterator<Item = &'r Receipt>) {
+        let Some(store) = &opened.clients.payloads else {
+            return;
+        };
+        acked
+            .filter_map(Receipt::offloaded)
+            .filter(|offloaded| store.cleans_up(offloaded))
+            .for_each(|offloaded| self.clean_ups.start(store, offloaded));
+    }
+}
