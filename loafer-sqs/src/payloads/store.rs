@@ -121,16 +121,19 @@ impl Store {
         }
     }
 
-    /// Deletes a payload.
-    pub(crate) async fn delete(&self, pointer: &Pointer) -> Result<(), Error> {
-        let delete = self
-            .client
-            .delete_object()
-            .bucket(&pointer.bucket)
-            .key(&pointer.key);
-        match Box::pin(delete.send()).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.call("deleting", &pointer.to_string()).failed(&error)),
+    /// The deletion of a payload, to be carried out.
+    pub(crate) fn deletion(
+        &self,
+        pointer: &Pointer,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (store, pointer) = (self.clone(), pointer.clone());
+        async move {
+            let delete = store.client.delete_object();
+            let delete = delete.bucket(&pointer.bucket).key(&pointer.key);
+            match Box::pin(delete.send()).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(store.call("deleting", &pointer.to_string()).failed(&error)),
+            }
         }
     }
 

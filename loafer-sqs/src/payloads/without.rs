@@ -1,5 +1,7 @@
 //! No S3: what takes the place of the bucket without the feature `s3`. There is no value of it.
 
+use std::future::Ready;
+
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::config::SharedHttpClient;
 use loafer_core::{Bytes, Error};
@@ -37,7 +39,7 @@ impl Store {
         match *self {}
     }
 
-    pub(crate) async fn delete(&self, _: &Pointer) -> Result<(), Error> {
+    pub(crate) fn deletion(&self, _: &Pointer) -> Ready<Result<(), Error>> {
         match *self {}
     }
 }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use loafer_core::Error;
 use tokio::{
     sync::Semaphore,
     task::JoinSet,
@@ -13,7 +14,7 @@ use tokio::{
 };
 
 use super::{Opened, Receipt, SqsProvider};
-use crate::payloads::{Offloaded, Store};
+use crate::payloads::Pointer;
 
 /// How long the deletion of an object may take, and all that are left at the end.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -37,26 +38,27 @@ impl Default for CleanUps {
 }
 
 impl CleanUps {
-    fn start(&self, store: &Store, offloaded: &Arc<Offloaded>) {
-        let (store, offloaded) = (store.clone(), Arc::clone(offloaded));
+    fn start(
+        &self,
+        pointer: Pointer,
+        deletion: impl Future<Output = Result<(), Error>> + Send + 'static,
+    ) {
         let at_s3 = Arc::clone(&self.at_s3);
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move {
-            let pointer = &offloaded.pointer;
-            let delete = async {
+            let deletion = async {
                 let _at_s3 = at_s3.acquire().await;
-                store.delete(pointer).await
+                deletion.await
             };
-            let cause = match timeout(WITHIN, delete).await {
+            let cause = match timeout(WITHIN, deletion).await {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => format!("no answer within {WITHIN:?}"),
             };
-            let (bucket, key) = (&pointer.bucket, &pointer.key);
             tracing::warn!(
-                bucket,
-                key,
+                bucket = pointer.bucket,
+                key = pointer.key,
                 cause,
                 "the payload of an acked message stays on S3"
             );
@@ -80,6 +82,10 @@ impl SqsProvider {
         acked
             .filter_map(Receipt::offloaded)
             .filter(|offloaded| store.cleans_up(offloaded))
-            .for_each(|offloaded| self.clean_ups.start(store, offloaded));
+            .map(|offloaded| &offloaded.pointer)
+            .for_each(|pointer| {
+                let deletion = store.deletion(pointer);
+                self.clean_ups.start(pointer.clone(), deletion);
+            });
     }
 }
