@@ -148,14 +148,17 @@ impl Cast {
         watch.spawn(async move {
             loop {
                 sleep(PROGRESS).await;
-                let ledger = theirs.read();
-                let count = |what: &str| ledger.matches(what).count();
+                let theirs = theirs.clone();
+                // It grows to many megabytes: proxies must not wait for it.
+                let read = tokio::task::spawn_blocking(move || {
+                    let ledger = theirs.read();
+                    [" true\n", " killed ", " server down\n"]
+                        .map(|what| ledger.matches(what).count())
+                });
+                let [handled, kills, server_kills] = read.await.unwrap();
                 println!(
-                    "{:4} s: {} handled, {} kills, {} server kills",
+                    "{:4} s: {handled} handled, {kills} kills, {server_kills} server kills",
                     begin.elapsed().as_secs(),
-                    count(" true\n"),
-                    count(" killed "),
-                    count(" server down\n")
                 );
             }
         });

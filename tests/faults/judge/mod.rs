@@ -98,6 +98,10 @@ impl Verdict {
                     if !before.iter().any(|line| may(&line.what)) {
                         self.fault(id, history, "was acked before anybody said true");
                     }
+                    let safe = |what: &What| is_true(what) || *what == What::Copied;
+                    if !before.iter().any(|line| safe(&line.what)) {
+                        self.fault(id, history, "was deleted before its dead letter was there");
+                    }
                     let others = |other: &&record::Line| {
                         other.what == What::Given && other.attempt > line.attempt
                     };

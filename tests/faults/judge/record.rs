@@ -24,6 +24,8 @@ pub(super) enum What {
     Said(u32, String),
     /// A handler of this process was dropped.
     Left(u32),
+    /// The server has its dead letter; of no attempt.
+    Copied,
     /// Its ack was sent.
     Deleting,
     /// Its ack was confirmed.
@@ -84,13 +86,18 @@ impl Record {
             "start" => What::Start(number(3)?),
             "said" => What::Said(number(3)?, (*words.get(4)?).to_owned()),
             "left" => What::Left(number(3)?),
+            "copied" => What::Copied,
             "deleting" => What::Deleting,
             "deleted" => What::Deleted,
             "refused" => What::Refused,
             "broken" => What::Broken,
             _ => return self.add_trouble(at, words),
         };
-        let (id, attempt) = (words.get(1)?.parse().ok()?, number(2)?.into());
+        let attempt = match what {
+            What::Copied => 0,
+            _ => number(2)?.into(),
+        };
+        let id = words.get(1)?.parse().ok()?;
         let line = Line { at, attempt, what };
         self.messages.entry(id).or_default().push(line);
         Some(())

@@ -75,9 +75,15 @@ fn dead_letters_are_those_of_the_plan() {
     fault(&of(false, &[1], ONCE), "dead letter, against the plan");
     fault(&of(true, &[], "1 given 1 1"), "was lost");
     fault(&of(true, &[1], ONCE), "handled, against the plan");
-    let rejected = "1 given 1 1; 2 start 1 1 7; 3 said 1 1 7 reject; 4 deleting 1 1";
+    let rejected = "1 given 1 1; 2 start 1 1 7; 3 said 1 1 7 reject; 4 copied 1; 5 deleting 1 1";
     let verdict = of(true, &[1], rejected);
     assert_eq!((verdict.rejected, verdict.faults), (1, Vec::new()));
+}
+
+#[test]
+fn a_delete_before_the_dead_letter_is_a_fault() {
+    let early = "1 given 1 1; 2 start 1 1 7; 3 said 1 1 7 reject; 4 deleting 1 1; 5 copied 1";
+    fault(&of(true, &[1], early), "before its dead letter was there");
 }
 
 #[test]

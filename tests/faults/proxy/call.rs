@@ -1,4 +1,4 @@
-//! What the ledger is told of a call: deliveries given, and acks asked for, confirmed, refused or broken off.
+//! What the ledger is told of a call: deliveries given, dead letters copied, and acks asked for, confirmed, refused or broken off.
 
 use std::{
     collections::HashMap,
@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::frame::Frame;
 use crate::ledger::Ledger;
 
+/// How the addresses of dead-letter queues end.
+const LETTERS: &str = "-dlq";
+
 /// Message and attempt of a delivery, by its receipt handle.
 #[derive(Debug, Default)]
 pub(super) struct Deliveries(Mutex<HashMap<String, (u64, u64)>>);
@@ -20,6 +23,8 @@ pub(super) struct Call<'l> {
     kind: Kind,
     /// Of the acks that have no answer yet: entry, message and attempt.
     acks: Vec<(String, (u64, u64))>,
+    /// Of the dead letters that have no answer yet: entry and message.
+    letters: Vec<(String, u64)>,
     /// Entries that the server does not get to see.
     refused: Vec<String>,
 }
@@ -29,6 +34,7 @@ enum Kind {
     Receive,
     Delete,
     Change,
+    Send,
     Other,
 }
 
@@ -39,9 +45,10 @@ impl<'l> Call<'l> {
             Some("ReceiveMessage") => Kind::Receive,
             Some("DeleteMessageBatch") => Kind::Delete,
             Some("ChangeMessageVisibilityBatch") => Kind::Change,
+            Some("SendMessageBatch") => Kind::Send,
             _ => Kind::Other,
         };
-        let mut acks = Vec::new();
+        let (mut acks, mut letters) = (Vec::new(), Vec::new());
         if kind == Kind::Delete {
             let known = deliveries.0.lock().unwrap_or_else(PoisonError::into_inner);
             let body = json(request);
@@ -52,10 +59,19 @@ impl<'l> Call<'l> {
                 acks.push((text(entry, "Id"), (id, attempt)));
             }
         }
+        if kind == Kind::Send {
+            let body = json(request);
+            let to_letters = text(&body, "QueueUrl").ends_with(LETTERS);
+            let entries = list(&body, "Entries").filter(|_| to_letters);
+            letters = entries
+                .map(|entry| (text(entry, "Id"), job(entry, "MessageBody")))
+                .collect();
+        }
         Self {
             ledger,
             kind,
             acks,
+            letters,
             refused: Vec::new(),
         }
     }
@@ -91,12 +107,22 @@ impl<'l> Call<'l> {
         if self.kind == Kind::Receive && answer.is_ok() {
             let mut known = deliveries.0.lock().unwrap_or_else(PoisonError::into_inner);
             for message in list(&json(answer), "Messages") {
-                let body: Value = serde_json::from_str(&text(message, "Body")).unwrap();
-                let id = body["id"].as_u64().unwrap();
+                let id = job(message, "Body");
                 let attempt = &message["Attributes"]["ApproximateReceiveCount"];
                 let attempt = attempt.as_str().unwrap().parse().unwrap();
                 self.ledger.write(&format!("given {id} {attempt}"));
                 known.insert(text(message, "ReceiptHandle"), (id, attempt));
+            }
+        }
+        if !self.letters.is_empty() && answer.is_ok() {
+            let body = json(answer);
+            let taken: Vec<_> = list(&body, "Successful")
+                .map(|taken| text(taken, "Id"))
+                .collect();
+            for (entry, id) in self.letters.drain(..) {
+                if taken.contains(&entry) {
+                    self.ledger.write(&format!("copied {id}"));
+                }
             }
         }
         if !self.refused.is_empty() && answer.is_ok() {
@@ -148,4 +174,10 @@ fn list<'v>(body: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
 
 fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
+}
+
+/// The number of the message whose body stands there.
+fn job(value: &Value, body: &str) -> u64 {
+    let job: Value = serde_json::from_str(&text(value, body)).unwrap();
+    job["id"].as_u64().unwrap()
 }
