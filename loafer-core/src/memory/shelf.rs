@@ -44,6 +44,7 @@ impl Shelf {
     }
 
     /// A message that was never received.
+    #[inline]
     pub(super) fn add(&mut self, message: Message) {
         match self {
             Self::Standard(ready) => ready.push_back(message),
@@ -112,11 +113,13 @@ pub(super) struct Fifo {
 }
 
 impl Fifo {
+    #[inline(never)]
     fn add(&mut self, message: Message) {
         self.last += 1;
         self.ready.insert(self.last, message);
     }
 
+    #[inline(never)]
     fn put_back(&mut self, message: Message) {
         self.let_group_go(&message);
         match self.places.remove(message.id()) {
@@ -125,6 +128,7 @@ impl Fifo {
         }
     }
 
+    #[inline(never)]
     fn next(&mut self) -> Option<Message> {
         let free = |message: &Message| {
             let held = message.group().and_then(|group| self.out.get(group));
@@ -143,6 +147,7 @@ impl Fifo {
         Some(message)
     }
 
+    #[inline(never)]
     fn gone(&mut self, message: &Message) {
         self.let_group_go(message);
         self.places.remove(message.id());

@@ -59,6 +59,7 @@ impl State {
         self.delayed.insert((until, self.serial), delayed);
     }
 
+    #[inline]
     pub(super) fn lease(&mut self, message: Message, until: Instant) -> Delivery<MemoryReceipt> {
         self.serial += 1;
         let serial = self.serial;
@@ -91,6 +92,7 @@ impl State {
         leased.filter(|leased| leased.serial == receipt.serial)
     }
 
+    #[inline]
     pub(super) fn take(&mut self, receipt: &MemoryReceipt) -> Option<Message> {
         let place = self.leased.get_mut(receipt.index as usize)?;
         if place.as_ref()?.serial != receipt.serial {
