@@ -13,7 +13,8 @@ use std::{
 use tower::{Layer, Service};
 
 use crate::{
-    BoxError, Broker, Bus, HandlerService, Request, RouteOptions, Running, Verdict,
+    BoxError, Broker, Bus, Error, HandlerService, Request, RouteOptions, Running, Settings,
+    Verdict,
     dynamic::DynBroker,
     handler::{LayerFn, layered},
     report::Report,
@@ -51,6 +52,8 @@ pub struct App {
     /// What was not acked, and why, for a test that fails.
     pub(crate) journal: Option<Journal>,
     pub(crate) drain: Option<Duration>,
+    /// What it is called, where the configuration does not say.
+    pub(crate) name: Option<String>,
     /// Takes the place of every route's own broker.
     pub(crate) provider: Option<BrokerKind>,
     /// What the bus publishes on, where a route is on it.
@@ -146,6 +149,14 @@ impl App {
         self
     }
 
+    /// The same under this name, where `loafer.toml` gives no `app`: it names what is made for this service on brokers that need it. The
+    /// generated main sets the package's.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// The same with this broker instead of every route's own: `--provider NAME`.
     #[must_use]
     pub fn provider(mut self, broker: BrokerKind) -> Self {
@@ -197,6 +208,16 @@ impl App {
     pub(crate) fn named_routes(&self) -> impl Iterator<Item = &str> {
         let of_layers = self.layers.iter().filter_map(|(of, _)| of.as_deref());
         of_layers.chain(self.options.keys().map(String::as_str))
+    }
+
+    /// Tells a broker what the configuration says of it. Only before anybody has it.
+    pub(crate) fn configure(&self, kind: BrokerKind, settings: &Settings) -> Result<(), Error> {
+        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        let broker = brokers.entry(kind.id).or_insert_with(|| kind.make());
+        match Arc::get_mut(broker) {
+            Some(broker) => broker.configure(settings),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn broker_of(&self, kind: BrokerKind) -> Arc<dyn DynBroker> {

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{DeadLetterQueue, Error, Provider, Publisher, Topic, memory::MemoryDeadLetters};
+use serde::de::DeserializeOwned;
+use toml::Table;
+
+use crate::{
+    DeadLetterQueue, Error, Provider, Publisher, Topic, Topology, memory::MemoryDeadLetters,
+};
 
 /// A broker, as `#[handler(provider = Sqs)]` names it.
 ///
@@ -20,6 +25,27 @@ pub trait Broker: Default + Send + Sync + 'static {
     type Publisher: Publisher;
     /// What the command line calls it: `--provider sqs`.
     const NAME: &'static str;
+
+    /// Whether its routes have a [`Topology`]: exchange, bindings and how their queues are made. Where not, a route that sets one can't start.
+    const TOPOLOGY: bool = false;
+
+    /// The queue of a route that names none; the app's name is as `loafer.toml` has it, else as the program is called.
+    fn queue_name(route: &str, app: Option<&str>) -> String {
+        _ = app;
+        route.to_owned()
+    }
+
+    /// Takes in what `loafer.toml` and the environment say of it, in the section of its name. They outrank what code said. Called before all else.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not know a key, or what it says can't be.
+    fn configure(&mut self, settings: &Settings) -> Result<(), Error> {
+        Err(Error::Config(format!(
+            "`[{0}]`: the broker `{0}` takes no settings from `loafer.toml`: leave the section out",
+            settings.broker
+        )))
+    }
 
     /// A provider for one route's source.
     ///
@@ -66,6 +92,38 @@ pub struct Source {
     pub translator: String,
     /// The app's name, where it has one.
     pub app: Option<String>,
+    /// Where the queue hangs, on a broker that has exchanges.
+    pub topology: Topology,
+}
+
+/// What `loafer.toml` and the environment say of a broker: the section of its name.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    broker: String,
+    table: Table,
+}
+
+impl Settings {
+    pub(crate) fn new(broker: &str, table: Table) -> Self {
+        Self {
+            broker: broker.to_owned(),
+            table,
+        }
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// Where they don't fit the type; the text names the section and never quotes a value, which may be a password.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        self.table
+            .clone()
+            .try_into()
+            .map_err(|error: toml::de::Error| {
+                Error::Config(format!("`[{}]`: {}", self.broker, error.message()))
+            })
+    }
 }
 
 impl Source {
@@ -79,6 +137,7 @@ impl Source {
             queue: queue.into(),
             visibility_timeout: None,
             app: None,
+            topology: Topology::default(),
         }
     }
 }

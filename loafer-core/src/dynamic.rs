@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{
-    Broker, Capabilities, Error, Finding, Open, Policy, Provider, Source, Topic, engine,
+    Broker, Capabilities, Error, Finding, Open, Policy, Provider, Settings, Source, Topic, engine,
     letters::DynLetters, publisher::DynPublisher,
 };
 
@@ -15,6 +15,7 @@ pub(crate) type Maker = fn() -> Arc<dyn DynBroker>;
 
 /// A broker whose type is not known.
 pub(crate) trait DynBroker: Send + Sync {
+    fn configure(&mut self, settings: &Settings) -> Result<(), Error>;
     fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error>;
     fn dead_letters(&self, source: &Source) -> Result<Box<dyn DynLetters>, Error>;
     fn publisher(&self) -> Arc<dyn DynPublisher>;
@@ -22,6 +23,10 @@ pub(crate) trait DynBroker: Send + Sync {
 }
 
 impl<B: Broker> DynBroker for B {
+    fn configure(&mut self, settings: &Settings) -> Result<(), Error> {
+        Broker::configure(self, settings)
+    }
+
     fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error> {
         Ok(Box::new(Broker::provider(self, source)?))
     }

@@ -54,7 +54,7 @@ mod translate;
 pub use self::{
     app::App,
     batch::{Batch, BatchItem, BatchOutcome, IntoBatchOutcome},
-    broker::{Broker, Source},
+    broker::{Broker, Settings, Source},
     bus::{Bus, EVENT_VERSION, Event},
     config::{Config, parse_duration},
     engine::RouteStats,
@@ -69,11 +69,14 @@ pub use self::{
     message::{CAUSATION_ID, CORRELATION_ID, Headers, Message, MessageId, TRACEPARENT, TRACESTATE},
     outcome::{BoxError, FailureKind, IntoOutcome, Outcome, Verdict},
     outgoing::{DeduplicationId, GroupId, Outgoing},
-    policy::{Backoff, GroupBy, Policy, RouteOptions, Undecodable, Unmatched},
+    policy::{
+        Argument, Backoff, Bindings, DeadLetterTarget, Declare, GroupBy, Policy, QueueType,
+        RouteOptions, Topology, Undecodable, Unmatched,
+    },
     provider::{
         AboutLetters, Bulk, Capabilities, DeadLetter, DeadLetterQueue, Delivery, Destination,
-        Finding, Level, Open, Origin, Progress, Provider, Renewed, Settle, Settled, Settlement,
-        Watch,
+        Finding, Level, Notice, Open, Origin, Progress, Provider, Renewed, Settle, Settled,
+        Settlement, Watch,
     },
     publisher::{Publisher, Topic},
     report::Report,

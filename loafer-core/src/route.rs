@@ -203,6 +203,10 @@ pub struct BrokerKind {
     pub(crate) id: TypeId,
     /// As the command line calls it.
     pub(crate) name: &'static str,
+    /// Whether its routes have a topology.
+    pub(crate) topology: bool,
+    /// The queue of a route that names none.
+    pub(crate) queue_name: fn(&str, Option<&str>) -> String,
     make: Maker,
 }
 
@@ -212,6 +216,8 @@ impl BrokerKind {
         Self {
             id: TypeId::of::<B>(),
             name: B::NAME,
+            topology: B::TOPOLOGY,
+            queue_name: B::queue_name,
             make: || Arc::new(B::default()),
         }
     }

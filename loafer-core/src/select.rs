@@ -120,7 +120,7 @@ pub(crate) fn event_type(message: &Message) -> Option<&str> {
 }
 
 /// Whether a name fits a pattern, word by word. The name is the sender's: it may have many words.
-fn hears(pattern: &str, name: &str) -> bool {
+pub(crate) fn hears(pattern: &str, name: &str) -> bool {
     let (mut wanted, mut said) = (pattern.split('.'), name.split('.'));
     // After the last `#`: what is wanted, and where in the name that was tried.
     let mut open: Option<(Split<'_, char>, Split<'_, char>)> = None;

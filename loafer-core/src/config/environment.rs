@@ -98,6 +98,9 @@ fn resolve(
                 part,
             ])
         }
+        [section] if !matches!(*section, "ROUTES" | "TOPICS") => {
+            Ok(vec![section.to_lowercase(), last.to_lowercase()])
+        }
         ["TOPICS", topic] => Ok(vec![
             "topics".into(),
             in_file(file, topic),
@@ -155,6 +158,12 @@ fn scalar(key: &str, value: &str) -> Result<Value, String> {
             .map_err(|_| format!("`{text}` is neither `true` nor `false`")),
         "timeout" | "visibility_timeout" | "drain" | "initial" | "max" | "backoff" | "linger" => {
             duration::parse(text).map(|_| Value::String(text.to_owned()))
+        }
+        "declare" if !matches!(text, "create" | "verify" | "off") => Err(format!(
+            "`{text}` is neither `create` nor `verify` nor `off`"
+        )),
+        "queue_type" if !matches!(text, "quorum" | "classic") => {
+            Err(format!("`{text}` is neither `quorum` nor `classic`"))
         }
         "undecodable" if !matches!(text, "retry" | "reject") => {
             Err(format!("`{text}` is neither `retry` nor `reject`"))

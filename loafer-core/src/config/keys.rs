@@ -1,26 +1,33 @@
 //! Which keys there are, and the nearest one to a wrong one.
 
+use std::collections::BTreeMap;
+
 use toml::{Table, Value};
 
 use crate::RouteOptions;
 
-pub(super) const TOP: &[&str] = &["app", "drain", "log_bodies", "routes", "topics"];
+pub(crate) const TOP: &[&str] = &["app", "drain", "log_bodies", "routes", "topics"];
 const TOPIC: &[&str] = &["name"];
 const BACKOFF: &[&str] = &["initial", "factor", "max", "jitter"];
 
 /// Every key is known, every route is the program's; else says which is not, and what it is nearest to.
 pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
-    known(table, TOP, "", "key")?;
+    // What a table of another name is for only the brokers of the program know; but a name that is nearly one of ours is a slip.
+    let ours = |name: &str, value: &Value| {
+        !value.is_table() || nearest(name, &["routes", "topics"]).is_some()
+    };
+    let ours = table.iter().filter(|(name, value)| ours(name, value));
+    known(ours.map(|(key, _)| key), TOP, "", "key")?;
     if let Some(Value::Table(of_routes)) = table.get("routes") {
-        known(of_routes, routes, "routes.", "route")?;
+        known(of_routes.keys(), routes, "routes.", "route")?;
         for (route, options) in of_routes {
             let Value::Table(options) = options else {
                 continue;
             };
             let at = format!("routes.{route}.");
-            known(options, RouteOptions::KEYS, &at, "key")?;
+            known(options.keys(), RouteOptions::KEYS, &at, "key")?;
             if let Some(Value::Table(backoff)) = options.get("backoff") {
-                known(backoff, BACKOFF, &format!("{at}backoff."), "key")?;
+                known(backoff.keys(), BACKOFF, &format!("{at}backoff."), "key")?;
             }
         }
     }
@@ -29,17 +36,38 @@ pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
             let Value::Table(options) = options else {
                 continue;
             };
-            known(options, TOPIC, &format!("topics.{topic}."), "key")?;
+            known(options.keys(), TOPIC, &format!("topics.{topic}."), "key")?;
         }
     }
     Ok(())
 }
 
-fn known(table: &Table, names: &[&str], at: &str, what: &str) -> Result<(), String> {
-    match table.keys().find(|key| !names.contains(&key.as_str())) {
+fn known<'k>(
+    mut keys: impl Iterator<Item = &'k String>,
+    names: &[&str],
+    at: &str,
+    what: &str,
+) -> Result<(), String> {
+    match keys.find(|key| !names.contains(&key.as_str())) {
         Some(key) => Err(unknown(key, names, at, what)),
         None => Ok(()),
     }
+}
+
+/// Takes the sections of brokers out of a table.
+pub(super) fn sections(table: &mut Table) -> BTreeMap<String, Table> {
+    let names: Vec<String> = table
+        .iter()
+        .filter(|(name, value)| value.is_table() && !TOP.contains(&name.as_str()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let sections = names
+        .into_iter()
+        .filter_map(|name| match table.remove(&name) {
+            Some(Value::Table(section)) => Some((name, section)),
+            _ => None,
+        });
+    sections.collect()
 }
 
 /// Says that a name is unknown, and which known one it is nearest to.

@@ -1,7 +1,7 @@
 //! Configuration: `loafer.toml`, and the environment that outranks it.
 
 mod environment;
-mod keys;
+pub(crate) mod keys;
 
 use std::{
     collections::BTreeMap,
@@ -35,8 +35,9 @@ const FILE: &str = "loafer.toml";
 /// # Ok(())
 /// # }
 /// ```
+// Unknown keys are found before, by `keys`; sections of brokers are left to these.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Config {
     /// Names what is made for this service.
     pub(crate) app: Option<String>,
@@ -46,6 +47,9 @@ pub struct Config {
     pub(crate) log_bodies: Option<bool>,
     pub(crate) routes: BTreeMap<String, RouteOptions>,
     pub(crate) topics: BTreeMap<String, TopicOptions>,
+    /// What is said of each broker, by its name; it reads that itself.
+    #[serde(skip)]
+    pub(crate) brokers: BTreeMap<String, Table>,
 }
 
 /// What can be set of a topic.
@@ -109,12 +113,14 @@ impl Config {
         // Deserialized once before the environment has its say, so that a wrong value is told with its place in the file.
         toml::from_str::<Self>(text).map_err(|error| fault(error.to_string()))?;
         environment::overlay(&mut table, environment, routes)?;
-        table.try_into().map_err(|error: toml::de::Error| {
+        let brokers = keys::sections(&mut table);
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| {
             Error::Config(format!(
                 "a variable `LOAFER_…` of the environment has a wrong value: {}",
                 error.message()
             ))
-        })
+        })?;
+        Ok(Self { brokers, ..config })
     }
 
     /// What the configuration calls topics, by what the program calls them, or by how the environment writes that.

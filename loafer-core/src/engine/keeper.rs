@@ -162,7 +162,7 @@ impl<P: Provider> Keeper<'_, P> {
 
 impl<P: Provider> Shared<P> {
     /// A lease is lost: what waits is dropped, what runs is cancelled, what is handled is not sent.
-    fn lose(&self, slot: Key) {
+    pub(super) fn lose(&self, slot: Key) {
         if let Some(message) = self.board().lose(slot) {
             self.slots().remove(slot);
             self.route.lost();

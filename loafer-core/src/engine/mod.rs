@@ -16,6 +16,7 @@ mod settler;
 mod slots;
 mod stats;
 mod unsettled;
+mod watcher;
 mod worker;
 
 use std::{
@@ -81,6 +82,7 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
         route: route.clone(),
     });
 
+    shared.provider.hold(shared.board().limits.places);
     let mut tasks = JoinSet::new();
     if shared.board().limits.is_joined() {
         tasks.spawn(settle_and_receive(shared.clone()));
@@ -95,6 +97,7 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     if let Some(lease) = lease {
         tasks.spawn(keeper::run(shared.clone(), lease));
     }
+    tasks.spawn(watcher::run(shared.clone()));
 
     tokio::select! {
         () = route.board.settled() => {}

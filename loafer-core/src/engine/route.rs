@@ -71,7 +71,7 @@ pub(crate) enum Closing {
 impl Route {
     pub(crate) fn new(parts: Parts, capabilities: &Capabilities) -> Self {
         let Parts {
-            policy,
+            mut policy,
             handlers,
             once,
             log_bodies,
@@ -79,6 +79,8 @@ impl Route {
             journal,
             quiet,
         } = parts;
+        policy.backoff = policy.backoff.or_else(|| capabilities.backoff.clone());
+        policy.max_attempts = policy.max_attempts.or(capabilities.max_attempts);
         if capabilities.ordered && policy.group_by.is_some() {
             tracing::warn!(route = %policy.route, queue = %policy.queue, "`group_by` is left unread: the queue keeps its own groups in order");
         }

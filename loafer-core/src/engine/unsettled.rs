@@ -8,11 +8,18 @@ use super::{Shared, slots::Moment};
 use crate::{Message, Provider, Settlement};
 
 impl<P: Provider> Shared<P> {
+    /// It was handled and could not be acked. By an id that is the sender's word another message could be taken for it, and lost.
+    fn remember(&self, message: &Message) {
+        if self.capabilities.own_ids {
+            self.route.handled.remember(message.id().clone());
+        }
+    }
+
     /// The lease ran out before anything was sent.
     #[cold]
     pub(super) fn settled_too_late(&self, message: &Message, handled: bool) {
         if handled {
-            self.route.handled.remember(message.id().clone());
+            self.remember(message);
         }
         self.route.declined(
             message,
@@ -24,7 +31,7 @@ impl<P: Provider> Shared<P> {
     #[cold]
     pub(super) fn lost(&self, message: &Message, settlement: &Settlement) {
         if matches!(settlement, Settlement::Ack) {
-            self.route.handled.remember(message.id().clone());
+            self.remember(message);
         }
         tracing::warn!(
             route = %self.route.policy.route,
@@ -32,7 +39,7 @@ impl<P: Provider> Shared<P> {
             message_id = %message.id(),
             attempt = message.attempt(),
             ?settlement,
-            "the message could not be settled: it comes again at the end of its lease"
+            "the message could not be settled: it comes again"
         );
     }
 

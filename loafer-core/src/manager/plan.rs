@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use super::{Manager, ManagerBuilder, Plan, PlannedHandler};
 use crate::{
-    App, Config, Error, Policy, Route, RouteOptions, Source,
-    config::{form, unknown},
+    App, BrokerKind, Config, Error, Policy, Route, RouteOptions, Settings, Source,
+    config::{form, keys, unknown},
     extract::RouteName,
 };
 
@@ -22,6 +22,7 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
         once,
     } = builder;
     let mut faults = faults(&routes, &app, &only);
+    faults.extend(configure(&routes, &app, &config));
     let mut plans = Vec::new();
     for routes in by_name(routes) {
         if !only.is_empty() && !only.iter().any(|name| name == routes[0].name()) {
@@ -77,14 +78,27 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
     if let Some(fault) = batch_fault(&routes, &options, app) {
         return Err(at_route(fault));
     }
+    let own = routes[0].broker;
+    let kind = app.provider.unwrap_or(own);
+    let topology = options.topology();
+    if let Some(key) = topology.first_key().filter(|_| !own.topology) {
+        return Err(at_route(format!(
+            "`{key}` is set, and its broker `{}` has no exchanges: leave it out",
+            own.name
+        )));
+    }
+    let app_name = config.app.clone().or_else(|| app.name.clone());
+    options
+        .queue
+        .get_or_insert_with(|| (own.queue_name)(&name, app_name.as_deref()));
     let policy = Policy::resolve(&name, options, config.drain.or(app.drain).unwrap_or(DRAIN));
-    let kind = app.provider.unwrap_or(routes[0].broker);
     let broker = app.broker_of(kind);
     let source = Source {
         visibility_timeout: policy.visibility_timeout,
         topic: topic(&name, config),
         translator: shared_translator(&routes).to_owned(),
-        app: config.app.clone(),
+        app: app_name,
+        topology,
         ..Source::new(&name, &policy.queue)
     };
     let provider = broker
@@ -111,6 +125,30 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
         source,
         provider,
     })
+}
+
+/// Tells the brokers of the routes what the configuration says of them; says what of it is wrong.
+fn configure(routes: &[Route], app: &App, config: &Config) -> Vec<String> {
+    let mut kinds: Vec<BrokerKind> = Vec::new();
+    let used = routes.iter().map(|route| route.broker);
+    for kind in used.chain(app.provider).chain(app.default_provider) {
+        if !kinds.iter().any(|known| known.name == kind.name) {
+            kinds.push(kind);
+        }
+    }
+    let told = config.brokers.iter().filter_map(|(name, table)| {
+        let Some(kind) = kinds.iter().find(|kind| kind.name == name) else {
+            let known: Vec<&str> = keys::TOP
+                .iter()
+                .copied()
+                .chain(kinds.iter().map(|kind| kind.name))
+                .collect();
+            return Some(unknown(name, &known, "", "key"));
+        };
+        let settings = Settings::new(name, table.clone());
+        Some(app.configure(*kind, &settings).err()?.to_string())
+    });
+    told.collect()
 }
 
 /// The options that the handlers of a route have in common: what one sets holds for all, what two set must agree.

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::queue::{Queue, QueueOptions};
-use crate::Outgoing;
+use crate::{Outgoing, select::hears};
 
 /// The queues and topics of one broker in memory.
 #[derive(Default)]
@@ -21,8 +21,24 @@ pub(super) struct Exchange {
 #[derive(Default)]
 struct State {
     queues: HashMap<String, Arc<Queue>>,
-    /// The queues that hear each topic.
+    /// The queues that hear each topic, or the topics that fit a pattern.
     topics: HashMap<String, Vec<Arc<Queue>>>,
+}
+
+impl State {
+    /// The queues that hear a topic, each once.
+    fn hearing(&self, topic: &str) -> Vec<Arc<Queue>> {
+        let mut queues = self.topics.get(topic).cloned().unwrap_or_default();
+        let patterns = self.topics.iter().filter(|(pattern, _)| {
+            pattern.contains(['*', '#']) && *pattern != topic && hears(pattern, topic)
+        });
+        for queue in patterns.flat_map(|(_, queues)| queues) {
+            if !queues.iter().any(|known| Arc::ptr_eq(known, queue)) {
+                queues.push(queue.clone());
+            }
+        }
+        queues
+    }
 }
 
 impl Exchange {
@@ -54,7 +70,7 @@ impl Exchange {
     /// A copy to every queue that hears the topic.
     pub(super) fn publish(&self, topic: &str, outgoing: &Outgoing) {
         let name = topic.rsplit(':').next().unwrap_or(topic);
-        let queues = self.state().topics.get(name).cloned().unwrap_or_default();
+        let queues = self.state().hearing(name);
         for queue in queues {
             queue.publish(outgoing, outgoing.message.clone().with_topic(name));
         }
@@ -62,9 +78,8 @@ impl Exchange {
 
     /// The queues that hear a topic.
     pub(super) fn listeners(&self, topic: &str) -> Vec<String> {
-        let state = self.state();
-        let queues = state.topics.get(topic).into_iter().flatten();
-        queues.map(|queue| queue.name.clone()).collect()
+        let queues = self.state().hearing(topic);
+        queues.iter().map(|queue| queue.name.clone()).collect()
     }
 
     /// Ends every lease.

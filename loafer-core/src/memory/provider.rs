@@ -10,8 +10,8 @@ use super::{
     queue::{Answer, End, Queue, QueueOptions},
 };
 use crate::{
-    Capabilities, DeadLetter, Delivery, Error, Finding, Message, Open, Policy, Provider, Renewed,
-    Settle, Settled, Settlement, Source,
+    Bindings, Capabilities, DeadLetter, Delivery, Error, Finding, Message, Open, Policy, Provider,
+    Renewed, Settle, Settled, Settlement, Source, Topology,
 };
 
 /// The longest delay of a retry, as SQS has it: nothing waits in memory for ever.
@@ -38,7 +38,18 @@ pub struct MemoryReceipt {
 impl MemoryProvider {
     pub(super) fn new(exchange: &Exchange, options: QueueOptions, source: &Source) -> Self {
         let queue = exchange.queue(&source.queue, &options);
-        exchange.subscribe(&source.route, &queue);
+        let Topology {
+            exchange: bound_to,
+            binding,
+            ..
+        } = &source.topology;
+        // Bound to no exchange, it hears no topic.
+        if bound_to.as_deref() != Some("") {
+            let route = Bindings::from(source.route.as_str());
+            for key in binding.as_ref().unwrap_or(&route).keys() {
+                exchange.subscribe(key, &queue);
+            }
+        }
         queue.consume();
         let dead_letters = exchange.queue(&dead_letter_queue(&source.queue), &options);
         Self {
@@ -156,6 +167,8 @@ impl Provider for MemoryProvider {
             ordered: self.queue.is_fifo(),
             release_costs_attempt: false,
             max_receives: self.queue.max_receives(),
+            own_ids: true,
+            ..Capabilities::default()
         }
     }
 }

@@ -4,6 +4,7 @@ mod backoff;
 pub(crate) mod duration;
 mod group_by;
 mod options;
+mod topology;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ pub use self::{
     backoff::Backoff,
     group_by::GroupBy,
     options::{RouteOptions, Undecodable, Unmatched},
+    topology::{Argument, Bindings, DeadLetterTarget, Declare, QueueType, Topology},
 };
 
 /// How many handlers of a route run at once, where nothing else is said.

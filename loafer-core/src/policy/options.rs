@@ -1,10 +1,13 @@
 //! What can be set of a route.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Backoff, GroupBy, backoff, duration};
+use super::{
+    Argument, Backoff, Bindings, DeadLetterTarget, Declare, GroupBy, QueueType, Topology, backoff,
+    duration,
+};
 
 /// What can be set of a route: by the attribute, in code, in `loafer.toml`, by the environment or on the command line.
 ///
@@ -33,6 +36,13 @@ pub struct RouteOptions {
     pub(crate) batch: Option<usize>,
     #[serde(default, deserialize_with = "duration::optional")]
     pub(crate) linger: Option<Duration>,
+    pub(crate) exchange: Option<String>,
+    pub(crate) binding: Option<Bindings>,
+    pub(crate) queue_type: Option<QueueType>,
+    #[serde(default)]
+    pub(crate) arguments: BTreeMap<String, Argument>,
+    pub(crate) declare: Option<Declare>,
+    pub(crate) dead_letter: Option<DeadLetterTarget>,
 }
 
 /// What becomes of a message that can't be decoded.
@@ -75,6 +85,12 @@ impl RouteOptions {
         "group_by",
         "batch",
         "linger",
+        "exchange",
+        "binding",
+        "queue_type",
+        "arguments",
+        "declare",
+        "dead_letter",
     ];
 
     /// Nothing set.
@@ -166,6 +182,60 @@ impl RouteOptions {
         self
     }
 
+    /// The exchange its queue is bound to, on a broker that has exchanges; empty: none. Else the broker's default.
+    #[must_use]
+    pub fn exchange(mut self, exchange: impl Into<String>) -> Self {
+        self.exchange = Some(exchange.into());
+        self
+    }
+
+    /// The routing keys its queue hears, as `"order.*"` or `["order.closed", "order.paid"]`; else the route's name.
+    #[must_use]
+    pub fn binding(mut self, keys: impl Into<Bindings>) -> Self {
+        self.binding = Some(keys.into());
+        self
+    }
+
+    /// What kind of queue it is, on a broker that has several; else a quorum queue.
+    #[must_use]
+    pub fn queue_type(mut self, queue_type: QueueType) -> Self {
+        self.queue_type = Some(queue_type);
+        self
+    }
+
+    /// One more argument its queue is declared with, as `("x-max-length", 10_000)`.
+    #[must_use]
+    pub fn argument(mut self, name: impl Into<String>, value: impl Into<Argument>) -> Self {
+        self.arguments.insert(name.into(), value.into());
+        self
+    }
+
+    /// What may be made on the broker when the route opens; else whatever is missing.
+    #[must_use]
+    pub fn declare(mut self, declare: Declare) -> Self {
+        self.declare = Some(declare);
+        self
+    }
+
+    /// Where its dead letters go; else a queue of their own.
+    #[must_use]
+    pub fn dead_letter(mut self, target: DeadLetterTarget) -> Self {
+        self.dead_letter = Some(target);
+        self
+    }
+
+    /// What of it says where the queue hangs.
+    pub(crate) fn topology(&self) -> Topology {
+        Topology {
+            exchange: self.exchange.clone(),
+            binding: self.binding.clone(),
+            queue_type: self.queue_type,
+            arguments: self.arguments.clone(),
+            declare: self.declare,
+            dead_letter: self.dead_letter.clone(),
+        }
+    }
+
     /// These options, where set in `stronger` those.
     #[must_use]
     pub(crate) fn overridden_by(self, stronger: Self) -> Self {
@@ -185,6 +255,16 @@ impl RouteOptions {
             group_by: stronger.group_by.or(self.group_by),
             batch: stronger.batch.or(self.batch),
             linger: stronger.linger.or(self.linger),
+            exchange: stronger.exchange.or(self.exchange),
+            binding: stronger.binding.or(self.binding),
+            queue_type: stronger.queue_type.or(self.queue_type),
+            arguments: {
+                let mut arguments = self.arguments;
+                arguments.extend(stronger.arguments);
+                arguments
+            },
+            declare: stronger.declare.or(self.declare),
+            dead_letter: stronger.dead_letter.or(self.dead_letter),
         }
     }
 
@@ -209,7 +289,12 @@ impl RouteOptions {
             unmatched,
             group_by,
             batch,
-            linger
+            linger,
+            exchange,
+            binding,
+            queue_type,
+            declare,
+            dead_letter
         );
         Ok(self.overridden_by(other))
     }
@@ -233,6 +318,15 @@ impl RouteOptions {
         if self.queue.as_deref() == Some("") {
             return Some(
                 "`queue` is empty: name the queue, or leave it out for the route's own name",
+            );
+        }
+        if self
+            .binding
+            .as_ref()
+            .is_some_and(|keys| keys.keys().is_empty())
+        {
+            return Some(
+                "`binding` is an empty list: name a routing key, or set `exchange = \"\"` to bind the queue to nothing",
             );
         }
         if let Some(fault) = self.backoff.as_ref().and_then(backoff::Parts::fault) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Backoff;
+
 /// What a broker can do, as its provider tells the framework.
 ///
 /// ```
@@ -10,7 +12,7 @@ use std::time::Duration;
 /// let capabilities = Capabilities { receive_batch: 10, settle_batch: 10, ..Capabilities::default() };
 /// assert_eq!(capabilities.receivers, 1);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Capabilities {
     /// The most messages one receive brings.
     pub receive_batch: usize,
@@ -40,10 +42,17 @@ pub struct Capabilities {
     pub release_costs_attempt: bool,
     /// After how many deliveries the broker itself gives a message to the dead letters.
     pub max_receives: Option<u32>,
+    /// Whether a message's id is its broker's own, the same on every delivery and no other message's. Else it is the sender's word, and
+    /// nothing is acked on account of it.
+    pub own_ids: bool,
+    /// The delay of a retry on a route that sets none; none: the end of the lease.
+    pub backoff: Option<Backoff>,
+    /// After how many attempts a message goes to the dead letters on a route that does not say; none: as the queue's own redrive says.
+    pub max_attempts: Option<u32>,
 }
 
 impl Default for Capabilities {
-    /// One of everything, no leases.
+    /// One of everything, no leases, ids that are the sender's word.
     fn default() -> Self {
         Self {
             receive_batch: 1,
@@ -60,6 +69,9 @@ impl Default for Capabilities {
             ordered: false,
             release_costs_attempt: false,
             max_receives: None,
+            own_ids: false,
+            backoff: None,
+            max_attempts: None,
         }
     }
 }

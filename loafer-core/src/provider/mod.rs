@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod dead_letters;
+mod notice;
 mod settlement;
 
 use std::{fmt, future::Future, time::Duration};
@@ -11,6 +12,7 @@ use crate::{Error, Message, Policy};
 pub use self::{
     capabilities::Capabilities,
     dead_letters::{AboutLetters, Bulk, DeadLetterQueue, Destination, Origin, Progress, Watch},
+    notice::Notice,
     settlement::{DeadLetter, Renewed, Settle, Settled, Settlement},
 };
 
@@ -73,6 +75,27 @@ pub trait Provider: Send + Sync + 'static {
 
     /// What the broker can do. Asked after `open`, once.
     fn capabilities(&self) -> Capabilities;
+
+    /// How many messages the route will hold at most, handlers and prefetch together. Told once, before the first receive: a broker that
+    /// pushes messages pushes no more than these.
+    fn hold(&self, messages: usize) {
+        _ = messages;
+    }
+
+    /// Waits for what the broker tells by itself; unless implemented, for ever.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: what was told and not read is told again.
+    fn notice(&self) -> impl Future<Output = Notice> + Send {
+        std::future::pending()
+    }
+
+    /// Whether a lease may still be ours, as far as is known without asking the broker.
+    fn holds(&self, lease: &Self::Receipt) -> bool {
+        _ = lease;
+        true
+    }
 
     /// Lets go of the source. Called after the last settlement.
     fn close(&self) -> impl Future<Output = ()> + Send {

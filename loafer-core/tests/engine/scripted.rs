@@ -245,6 +245,7 @@ impl Provider for Scripted {
             linger: Duration::from_secs(1),
             lease: script.lease.or(Some(Duration::from_secs(30))),
             ordered: script.ordered,
+            own_ids: true,
             ..Capabilities::default()
         }
     }

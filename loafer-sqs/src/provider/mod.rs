@@ -284,6 +284,8 @@ impl Provider for SqsProvider {
             ordered: opened.is_some_and(|opened| opened.fifo),
             release_costs_attempt: true,
             max_receives: opened.and_then(|opened| opened.max_receives),
+            own_ids: true,
+            ..Capabilities::default()
         }
     }
 
