@@ -19,10 +19,18 @@ pub use loafer_cli::{Program, run_with};
 pub use loafer_core::*;
 pub use loafer_macros::{Event, FromContext, handler, main};
 
+#[cfg(feature = "amqp")]
+pub use loafer_amqp::Amqp;
 #[cfg(feature = "sqs")]
 pub use loafer_sqs::{
     EventBridge, S3Bucket, S3Event, S3Notification, S3Object, S3Record, Sns, Sqs,
 };
+
+/// RabbitMQ, all of it: also the provider, and [`Routing`](loafer_amqp::Routing).
+#[cfg(feature = "amqp")]
+pub mod amqp {
+    pub use loafer_amqp::*;
+}
 
 /// Amazon SQS and SNS, all of it: also the provider, and the crate `aws_config` whose types [`Sqs::loader`] and [`Sqs::with_config`] speak.
 #[cfg(feature = "sqs")]
@@ -32,6 +40,8 @@ pub mod sqs {
 
 /// What a service's files begin with: `use loafer::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "amqp")]
+    pub use loafer_amqp::Amqp;
     #[cfg(feature = "messagepack")]
     pub use loafer_core::MessagePack;
     #[cfg(feature = "protobuf")]
@@ -58,7 +68,10 @@ pub mod __private {
     #[cfg(feature = "sqs")]
     pub type DefaultProvider = loafer_sqs::Sqs;
     /// The provider of a route that names none.
-    #[cfg(not(feature = "sqs"))]
+    #[cfg(all(feature = "amqp", not(feature = "sqs")))]
+    pub type DefaultProvider = loafer_amqp::Amqp;
+    /// The provider of a route that names none.
+    #[cfg(not(any(feature = "amqp", feature = "sqs")))]
     pub type DefaultProvider = Memory;
 
     /// The program of `loafer::main!`.
@@ -70,6 +83,8 @@ pub mod __private {
     {
         let brokers = [
             BrokerKind::of::<Memory>(),
+            #[cfg(feature = "amqp")]
+            BrokerKind::of::<loafer_amqp::Amqp>(),
             #[cfg(feature = "sqs")]
             BrokerKind::of::<loafer_sqs::Sqs>(),
         ];

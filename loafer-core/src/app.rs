@@ -211,11 +211,16 @@ impl App {
     }
 
     /// Tells a broker what the configuration says of it. Only before anybody has it.
-    pub(crate) fn configure(&self, kind: BrokerKind, settings: &Settings) -> Result<(), Error> {
+    pub(crate) fn configure(
+        &self,
+        kind: BrokerKind,
+        settings: Option<&Settings>,
+        name: Option<&str>,
+    ) -> Result<(), Error> {
         let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
         let broker = brokers.entry(kind.id).or_insert_with(|| kind.make());
         match Arc::get_mut(broker) {
-            Some(broker) => broker.configure(settings),
+            Some(broker) => broker.configure(settings, name),
             None => Ok(()),
         }
     }

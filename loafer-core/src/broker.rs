@@ -35,16 +35,21 @@ pub trait Broker: Default + Send + Sync + 'static {
         route.to_owned()
     }
 
-    /// Takes in what `loafer.toml` and the environment say of it, in the section of its name. They outrank what code said. Called before all else.
+    /// Takes in the name of the app, and what `loafer.toml` and the environment say in the section of its name: they outrank what code said.
+    /// Called once, before all else; not by the test kit, for which neither has a say.
     ///
     /// # Errors
     ///
     /// Where it does not know a key, or what it says can't be.
-    fn configure(&mut self, settings: &Settings) -> Result<(), Error> {
-        Err(Error::Config(format!(
-            "`[{0}]`: the broker `{0}` takes no settings from `loafer.toml`: leave the section out",
-            settings.broker
-        )))
+    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error> {
+        _ = app;
+        match settings {
+            Some(settings) => Err(Error::Config(format!(
+                "`[{0}]`: the broker `{0}` takes no settings from `loafer.toml`: leave the section out",
+                settings.broker
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// A provider for one route's source.

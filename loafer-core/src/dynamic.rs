@@ -15,7 +15,7 @@ pub(crate) type Maker = fn() -> Arc<dyn DynBroker>;
 
 /// A broker whose type is not known.
 pub(crate) trait DynBroker: Send + Sync {
-    fn configure(&mut self, settings: &Settings) -> Result<(), Error>;
+    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error>;
     fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error>;
     fn dead_letters(&self, source: &Source) -> Result<Box<dyn DynLetters>, Error>;
     fn publisher(&self) -> Arc<dyn DynPublisher>;
@@ -23,8 +23,8 @@ pub(crate) trait DynBroker: Send + Sync {
 }
 
 impl<B: Broker> DynBroker for B {
-    fn configure(&mut self, settings: &Settings) -> Result<(), Error> {
-        Broker::configure(self, settings)
+    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error> {
+        Broker::configure(self, settings, app)
     }
 
     fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error> {

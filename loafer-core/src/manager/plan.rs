@@ -87,7 +87,7 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
             own.name
         )));
     }
-    let app_name = config.app.clone().or_else(|| app.name.clone());
+    let app_name = app_name(app, config);
     options
         .queue
         .get_or_insert_with(|| (own.queue_name)(&name, app_name.as_deref()));
@@ -136,19 +136,32 @@ fn configure(routes: &[Route], app: &App, config: &Config) -> Vec<String> {
             kinds.push(kind);
         }
     }
-    let told = config.brokers.iter().filter_map(|(name, table)| {
-        let Some(kind) = kinds.iter().find(|kind| kind.name == name) else {
-            let known: Vec<&str> = keys::TOP
-                .iter()
-                .copied()
-                .chain(kinds.iter().map(|kind| kind.name))
-                .collect();
-            return Some(unknown(name, &known, "", "key"));
-        };
-        let settings = Settings::new(name, table.clone());
-        Some(app.configure(*kind, &settings).err()?.to_string())
-    });
-    told.collect()
+    let name = app_name(app, config);
+    let unread = config
+        .brokers
+        .keys()
+        .filter(|section| !kinds.iter().any(|kind| kind.name == **section))
+        .map(|section| {
+            let brokers = kinds.iter().map(|kind| kind.name);
+            let known: Vec<&str> = keys::TOP.iter().copied().chain(brokers).collect();
+            unknown(section, &known, "", "key")
+        });
+    // A broker that another one stands in for is not asked for, and need not be able to run.
+    let told = kinds
+        .iter()
+        .filter(|kind| app.provider.is_none_or(|instead| instead.name == kind.name))
+        .filter_map(|kind| {
+            let table = config.brokers.get(kind.name);
+            let settings = table.map(|table| Settings::new(kind.name, table.clone()));
+            let told = app.configure(*kind, settings.as_ref(), name.as_deref());
+            Some(told.err()?.to_string())
+        });
+    unread.chain(told).collect()
+}
+
+/// What the app is called.
+fn app_name(app: &App, config: &Config) -> Option<String> {
+    config.app.clone().or_else(|| app.name.clone())
 }
 
 /// The options that the handlers of a route have in common: what one sets holds for all, what two set must agree.

@@ -1,0 +1,256 @@
+//! The broker value: where RabbitMQ is, and what is said of every message.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use lapin::uri::AMQPUri;
+use loafer_core::{Broker, Error, Settings, Source};
+use serde::Deserialize;
+
+use crate::{AmqpProvider, AmqpPublisher, link::Link, names, outlet::Outlet};
+
+/// The exchange that events are published to, and that queues are bound to.
+const EXCHANGE: &str = "event";
+
+/// Where RabbitMQ is, where nothing else is said: this machine, its default port and user.
+const URL: &str = "amqp://guest:guest@127.0.0.1:5672/%2f";
+
+/// The variable of the environment that says where RabbitMQ is.
+const AMQP_URL: &str = "AMQP_URL";
+
+/// RabbitMQ: `provider = Amqp`.
+///
+/// A route's queue is declared when it opens, and again whenever the connection was lost: a durable quorum queue `<route>.<app>`, bound to the
+/// durable topic exchange `event` with the route's name as routing key, with a dead-letter queue beside it. Nothing that is there is changed.
+///
+/// Where the broker is says, from weakest to strongest: code ([`Amqp::new`]), `[amqp] url` in `loafer.toml`, `AMQP_URL`, `LOAFER_AMQP__URL`. Several
+/// addresses, separated by commas, are those of one cluster.
+///
+/// ```
+/// use loafer_amqp::Amqp;
+/// use loafer_core::Broker;
+///
+/// assert_eq!(Amqp::NAME, "amqp");
+/// assert_eq!(Amqp::queue_name("Sample Event", Some("billing")), "sample.event.billing");
+/// ```
+#[derive(Default)]
+pub struct Amqp {
+    options: Options,
+    shared: OnceLock<Arc<Shared>>,
+}
+
+/// What becomes of a published message that no queue took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Unroutable {
+    /// Publishing it is an error: an event that nobody's queue took is lost.
+    #[default]
+    Error,
+    /// Nothing: events may have no listeners.
+    Ignore,
+}
+
+type HeaderValue = Arc<dyn Fn() -> String + Send + Sync>;
+
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    urls: Vec<String>,
+    /// None: `event`.
+    exchange: Option<String>,
+    pub(crate) app_id: Option<String>,
+    pub(crate) unroutable: Unroutable,
+    /// What every published message carries.
+    pub(crate) headers: Vec<(String, HeaderValue)>,
+}
+
+/// The section `[amqp]` of `loafer.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Section {
+    url: Option<Urls>,
+    exchange: Option<String>,
+    app_id: Option<String>,
+    unroutable: Option<Unroutable>,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "an address, as \"amqp://user:password@host/vhost\", or a list of them"
+)]
+enum Urls {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// What the providers and the publisher of one [`Amqp`] have in common.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    /// Consumes. Apart from what publishes: the broker stops reading from connections that publish while it is short of memory, and acks would wait with them.
+    pub(crate) consuming: Link,
+    /// Publishes: events, retries, dead letters.
+    pub(crate) outlet: Outlet,
+}
+
+impl Amqp {
+    /// RabbitMQ at this address, as `amqp://user:password@host:5672/vhost` or `amqps://…`; the virtual host `/` is written `%2f`. What the
+    /// environment and `loafer.toml` say outranks it.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self::with_urls([url])
+    }
+
+    /// The same with the addresses of several nodes of one cluster: one that answers is taken.
+    pub fn with_urls(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let options = Options {
+            urls: urls.into_iter().map(Into::into).collect(),
+            ..Options::default()
+        };
+        Self {
+            options,
+            shared: OnceLock::new(),
+        }
+    }
+
+    /// The same with this exchange for events; else `event`.
+    #[must_use]
+    pub fn exchange(mut self, exchange: impl Into<String>) -> Self {
+        self.options.exchange = Some(exchange.into());
+        self
+    }
+
+    /// The same with this header on every message published, where the message has none of that name.
+    #[must_use]
+    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let value = value.into();
+        self.header_with(name, move || value.clone())
+    }
+
+    /// The same with the value asked for each message.
+    #[must_use]
+    pub fn header_with(
+        mut self,
+        name: impl Into<String>,
+        value: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        let name = name.into();
+        self.options.headers.retain(|(known, _)| *known != name);
+        self.options.headers.push((name, Arc::new(value)));
+        self
+    }
+
+    /// The same with this to be done about messages that no queue took; else it is an error.
+    #[must_use]
+    pub fn unroutable(mut self, unroutable: Unroutable) -> Self {
+        self.options.unroutable = unroutable;
+        self
+    }
+
+    fn shared(&self) -> Result<&Arc<Shared>, Error> {
+        if let Some(shared) = self.shared.get() {
+            return Ok(shared);
+        }
+        let addresses = self.options.addresses()?;
+        let shared = Shared {
+            consuming: Link::new("consuming", addresses.clone()),
+            outlet: Outlet::new(Link::new("publishing", addresses)),
+            options: self.options.clone(),
+        };
+        Ok(self.shared.get_or_init(|| Arc::new(shared)))
+    }
+}
+
+impl Options {
+    pub(crate) fn exchange(&self) -> &str {
+        self.exchange.as_deref().unwrap_or(EXCHANGE)
+    }
+
+    fn addresses(&self) -> Result<Vec<AMQPUri>, Error> {
+        let default = [URL.to_owned()];
+        let urls = if self.urls.is_empty() {
+            &default[..]
+        } else {
+            &self.urls
+        };
+        let urls = urls.iter().flat_map(|url| url.split(','));
+        urls.map(|url| {
+            // Never quoted: it may hold a password.
+            url.trim().parse().map_err(|cause| {
+                Error::Config(format!(
+                    "the address of RabbitMQ can't be read: {cause}; write it as \"amqp://user:password@host:5672/vhost\", the virtual host `/` as `%2f`"
+                ))
+            })
+        })
+        .collect()
+    }
+}
+
+/// Shows neither addresses nor headers: they may be secrets.
+impl fmt::Debug for Amqp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Amqp")
+            .field("exchange", &self.options.exchange())
+            .field("unroutable", &self.options.unroutable)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Broker for Amqp {
+    type Provider = AmqpProvider;
+    type Publisher = AmqpPublisher;
+    const NAME: &'static str = "amqp";
+    const TOPOLOGY: bool = true;
+
+    fn queue_name(route: &str, app: Option<&str>) -> String {
+        names::queue(route, app)
+    }
+
+    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error> {
+        let options = &mut self.options;
+        if let Some(settings) = settings {
+            let section: Section = settings.read()?;
+            match section.url {
+                Some(Urls::One(url)) => options.urls = vec![url],
+                Some(Urls::Many(urls)) => options.urls = urls,
+                None => {}
+            }
+            options.exchange = section.exchange.or(options.exchange.take());
+            options.app_id = section.app_id.or(options.app_id.take());
+            options.unroutable = section.unroutable.unwrap_or(options.unroutable);
+            for (name, value) in section.headers {
+                options.headers.retain(|(known, _)| *known != name);
+                options
+                    .headers
+                    .push((name, Arc::new(move || value.clone())));
+            }
+        }
+        if let Ok(url) = std::env::var(AMQP_URL)
+            && !url.trim().is_empty()
+        {
+            options.urls = vec![url];
+        }
+        options.app_id = options.app_id.take().or(app.map(str::to_owned));
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// An address that can't be read; a `visibility_timeout`, which RabbitMQ has none of; a queue without name where the app has none.
+    fn provider(&self, source: &Source) -> Result<AmqpProvider, Error> {
+        if source.visibility_timeout.is_some() {
+            return Err(Error::Config(
+                "`visibility_timeout` is set, and RabbitMQ has no such thing: a message is the consumer's until it is settled or its connection ends; leave it out"
+                    .to_owned(),
+            ));
+        }
+        AmqpProvider::new(Arc::clone(self.shared()?), source)
+    }
+
+    fn publisher(&self) -> AmqpPublisher {
+        AmqpPublisher::new(self.shared().cloned())
+    }
+}

@@ -1,0 +1,175 @@
+//! One connection to the broker, made again when it breaks.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use lapin::{Channel, Connection, ConnectionProperties, Event, uri::AMQPUri};
+use loafer_core::Error;
+use tokio::{
+    sync::{Mutex, watch},
+    time::timeout,
+};
+
+use crate::error::{self, cause, refused};
+
+/// How long connecting to one address may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long one answer of the broker may take.
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+
+/// Seconds between heartbeats, where the address does not say: after two without any the connection is given up.
+const HEARTBEAT: u16 = 10;
+
+/// One connection to the broker, made when it is first asked for and again when it broke. Who asks decides how often.
+pub(crate) struct Link {
+    /// What it is for, as the broker's own pages show it.
+    purpose: &'static str,
+    addresses: Vec<AMQPUri>,
+    /// Which address is tried first: the one that answered last.
+    first: AtomicUsize,
+    connection: Mutex<Option<Arc<Connection>>>,
+    /// Why the broker takes no messages, where it says so.
+    blocked: watch::Sender<Option<String>>,
+}
+
+impl Link {
+    pub(crate) fn new(purpose: &'static str, addresses: Vec<AMQPUri>) -> Self {
+        let first = fastrand::usize(..addresses.len().max(1));
+        Self {
+            purpose,
+            addresses,
+            first: AtomicUsize::new(first),
+            connection: Mutex::default(),
+            blocked: watch::Sender::new(None),
+        }
+    }
+
+    /// A new channel, on a connection that is made where there is none.
+    pub(crate) async fn channel(&self, what: &'static str, queue: &str) -> Result<Channel, Error> {
+        let connection = self.connection(what, queue).await?;
+        answered(what, queue, connection.create_channel()).await
+    }
+
+    async fn connection(&self, what: &'static str, queue: &str) -> Result<Arc<Connection>, Error> {
+        let mut known = self.connection.lock().await;
+        if let Some(connection) = known.as_ref().filter(|known| known.status().connected()) {
+            return Ok(connection.clone());
+        }
+        let connection = Arc::new(self.connect(what, queue).await?);
+        self.blocked.send_replace(None);
+        self.watch(&connection);
+        Ok(known.insert(connection).clone())
+    }
+
+    async fn connect(&self, what: &'static str, queue: &str) -> Result<Connection, Error> {
+        let first = self.first.load(Ordering::Relaxed);
+        let mut last = None;
+        for at in (0..self.addresses.len()).map(|step| (first + step) % self.addresses.len()) {
+            let mut address = self.addresses[at].clone();
+            let place = format!("{}:{}", address.authority.host, address.authority.port);
+            address.query.heartbeat.get_or_insert(HEARTBEAT);
+            let name = format!("loafer {} ({queue})", self.purpose);
+            let properties = ConnectionProperties::default().with_connection_name(name.into());
+            match timeout(CONNECT, Connection::connect_uri(address, properties)).await {
+                Ok(Ok(connection)) => {
+                    self.first.store(at, Ordering::Relaxed);
+                    return Ok(connection);
+                }
+                Ok(Err(error)) => last = Some(at_address(what, queue, &place, error)),
+                Err(_) => {
+                    last = Some(Error::Unreachable {
+                        what,
+                        queue: queue.to_owned(),
+                        cause: format!("RabbitMQ at {place} did not answer within {CONNECT:?}"),
+                        source: None,
+                    });
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| refused(what, queue, "no address of RabbitMQ is set")))
+    }
+
+    /// Notes when the broker takes no messages for a while.
+    fn watch(&self, connection: &Connection) {
+        let mut events = Box::pin(connection.events_listener());
+        let blocked = self.blocked.clone();
+        let purpose = self.purpose;
+        tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                match event {
+                    Event::ConnectionBlocked(reason) => {
+                        tracing::warn!(
+                            connection = purpose,
+                            reason,
+                            "RabbitMQ is short of memory or disk and takes no messages: publishing waits"
+                        );
+                        blocked.send_replace(Some(reason));
+                    }
+                    Event::ConnectionUnblocked => {
+                        tracing::info!(connection = purpose, "RabbitMQ takes messages again");
+                        blocked.send_replace(None);
+                    }
+                    Event::Error(_) => break,
+                    _ => {}
+                }
+            }
+            blocked.send_replace(None);
+        });
+    }
+
+    /// Why the broker takes no messages on it, where it says so.
+    pub(crate) fn blocked(&self) -> watch::Receiver<Option<String>> {
+        self.blocked.subscribe()
+    }
+
+    /// Ends the connection, after all that was written on it.
+    pub(crate) async fn close(&self) {
+        let connection = self.connection.lock().await.take();
+        if let Some(connection) = connection {
+            _ = timeout(ANSWER, connection.close(200, "OK".into())).await;
+        }
+    }
+}
+
+/// Waits for an answer, but not for ever.
+pub(crate) async fn answered<T>(
+    what: &'static str,
+    queue: &str,
+    call: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, Error> {
+    match timeout(ANSWER, call).await {
+        Ok(answer) => answer.map_err(|failed| error::unreachable(what, queue, failed)),
+        Err(_) => Err(Error::Timeout {
+            what,
+            queue: queue.to_owned(),
+            after: ANSWER,
+        }),
+    }
+}
+
+/// An address that could not be connected to, and what to look at.
+fn at_address(what: &'static str, queue: &str, place: &str, failed: lapin::Error) -> Error {
+    let said = cause(&failed);
+    let cause = match error::code(&failed) {
+        Some(error::ACCESS_REFUSED) => format!(
+            "RabbitMQ at {place} refused user, password or virtual host: set AMQP_URL, or `url` under [amqp] in loafer.toml, to amqp://user:password@host/vhost"
+        ),
+        Some(_) => format!("at {place} {said}"),
+        None => format!(
+            "RabbitMQ at {place} can't be reached: {said}; set AMQP_URL, or `url` under [amqp] in loafer.toml"
+        ),
+    };
+    Error::Unreachable {
+        what,
+        queue: queue.to_owned(),
+        cause,
+        source: Some(failed.into()),
+    }
+}

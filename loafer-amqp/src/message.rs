@@ -1,0 +1,231 @@
+//! A delivery as a message of Loafer, and a message as what is published.
+
+use std::time::{Duration, SystemTime};
+
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
+};
+use loafer_core::{CORRELATION_ID, Headers, Message, MessageId};
+
+/// The header by which a copy says which attempt it is for: publishing it again reset the broker's own count.
+pub(crate) const ATTEMPT: &str = "loafer-attempt";
+
+/// The header by which a copy says what the message was published to: its own way led through a queue of retries.
+pub(crate) const TOPIC: &str = "loafer-topic";
+
+/// The header that Pigeon and its like read the event's name from.
+pub(crate) const CATEGORY: &str = "category";
+
+/// The header that quorum queues count deliveries in.
+const DELIVERY_COUNT: &str = "x-delivery-count";
+
+/// Headers that stand for properties of AMQP.
+const CONTENT_TYPE: &str = "content-type";
+const REPLY_TO: &str = "reply-to";
+
+/// Persistent: written to disk.
+const PERSISTENT: u8 = 2;
+
+const JSON: &str = "application/json";
+
+/// From what the broker delivered.
+pub(crate) fn received(
+    routing_key: &str,
+    redelivered: bool,
+    properties: &BasicProperties,
+    payload: Vec<u8>,
+) -> Message {
+    let id = match properties.message_id() {
+        Some(id) if !id.as_str().is_empty() => MessageId::from(id.as_str()),
+        _ => MessageId::new(),
+    };
+    let given = properties.headers().as_ref();
+    let topic = given.and_then(|given| text_of(given, TOPIC));
+    let mut message = Message::with_id(id, payload)
+        .with_attempt(attempt(given, redelivered))
+        .with_topic(topic.as_deref().unwrap_or(routing_key));
+    let headers = headers(properties, given);
+    if !headers.is_empty() {
+        message = message.with_headers(headers);
+    }
+    if let Some(seconds) = properties.timestamp() {
+        let sent = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(*seconds));
+        message = sent.into_iter().fold(message, Message::with_sent_at);
+    }
+    message
+}
+
+/// Which delivery this is: what the last copy was for, and how often the broker has delivered that one before.
+fn attempt(headers: Option<&FieldTable>, redelivered: bool) -> u32 {
+    let number = |name: &str| headers.and_then(|headers| number_of(headers, name));
+    let base = number(ATTEMPT).unwrap_or(1).max(1);
+    // Classic queues do not count: that it came before is all they tell.
+    let before = number(DELIVERY_COUNT).unwrap_or(u32::from(redelivered));
+    base.saturating_add(before)
+}
+
+/// What the sender said of it; what brokers wrote on the way is left out.
+fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers {
+    let mut headers = Headers::new();
+    for (name, value) in given.into_iter().flatten() {
+        let name = name.as_str();
+        if name.starts_with("x-") || matches!(name, ATTEMPT | TOPIC) {
+            continue;
+        }
+        if let Some(text) = text(value) {
+            headers.insert(name.to_owned(), text);
+        }
+    }
+    let of_properties = [
+        (CONTENT_TYPE, properties.content_type()),
+        (CORRELATION_ID, properties.correlation_id()),
+        (REPLY_TO, properties.reply_to()),
+    ];
+    for (name, value) in of_properties {
+        if let Some(value) = value
+            && headers.get(name).is_none()
+        {
+            headers.insert(name, value.as_str());
+        }
+    }
+    headers
+}
+
+/// The properties of a copy: those the message came with, and what is said of the copy.
+pub(crate) fn copied(
+    original: &BasicProperties,
+    topic: Option<&str>,
+    said: impl IntoIterator<Item = (&'static str, AMQPValue)>,
+) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in original.headers().iter().flatten() {
+        // What the broker counted and wrote of the original is none of the copy's.
+        if !name.as_str().starts_with("x-") && name.as_str() != ATTEMPT {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    if let Some(topic) = topic {
+        headers.insert(TOPIC.into(), AMQPValue::LongString(topic.into()));
+    }
+    for (name, value) in said {
+        headers.insert(name.into(), value);
+    }
+    let mut copy = original
+        .clone()
+        .with_headers(headers)
+        .with_delivery_mode(PERSISTENT);
+    // It would end in the queue of retries, and come back too early.
+    copy = without_expiration(copy);
+    copy
+}
+
+fn without_expiration(properties: BasicProperties) -> BasicProperties {
+    match properties.expiration() {
+        None => properties,
+        Some(_) => {
+            let mut kept = BasicProperties::default();
+            macro_rules! keep {
+                ($($get:ident $with:ident),*) => {
+                    $(if let Some(value) = properties.$get() {
+                        kept = kept.$with(value.clone());
+                    })*
+                };
+            }
+            keep!(
+                content_type with_content_type,
+                content_encoding with_content_encoding,
+                headers with_headers,
+                delivery_mode with_delivery_mode,
+                priority with_priority,
+                correlation_id with_correlation_id,
+                reply_to with_reply_to,
+                message_id with_message_id,
+                timestamp with_timestamp,
+                kind with_type,
+                user_id with_user_id,
+                app_id with_app_id,
+                cluster_id with_cluster_id
+            );
+            kept
+        }
+    }
+}
+
+/// The properties of a message on its way out. What its headers say stands for itself.
+pub(crate) fn published(
+    message: &Message,
+    id: &MessageId,
+    category: &str,
+    app_id: Option<&str>,
+    common: impl IntoIterator<Item = (String, String)>,
+) -> BasicProperties {
+    let own = message.headers();
+    let mut headers = FieldTable::default();
+    let mut set = |name: &str, value: &str| {
+        headers.insert(name.into(), AMQPValue::LongString(value.into()));
+    };
+    for (name, value) in common {
+        set(&name, &value);
+    }
+    set(CATEGORY, category);
+    for (name, value) in own.iter() {
+        if !matches!(name, CONTENT_TYPE | CORRELATION_ID | REPLY_TO) {
+            set(name, value);
+        }
+    }
+    let id = id.to_string();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let mut properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type(own.get(CONTENT_TYPE).unwrap_or(JSON).into())
+        .with_message_id(id.as_str().into())
+        .with_correlation_id(own.get(CORRELATION_ID).unwrap_or(id.as_str()).into())
+        .with_timestamp(now.map_or(0, |now| now.as_secs()))
+        .with_headers(headers);
+    if let Some(reply_to) = own.get(REPLY_TO) {
+        properties = properties.with_reply_to(reply_to.into());
+    }
+    if let Some(app_id) = app_id {
+        properties = properties.with_app_id(app_id.into());
+    }
+    properties
+}
+
+fn number_of(headers: &FieldTable, name: &str) -> Option<u32> {
+    let whole = match headers.inner().get(name)? {
+        AMQPValue::ShortShortInt(number) => i64::from(*number),
+        AMQPValue::ShortShortUInt(number) => i64::from(*number),
+        AMQPValue::ShortInt(number) => i64::from(*number),
+        AMQPValue::ShortUInt(number) => i64::from(*number),
+        AMQPValue::LongInt(number) => i64::from(*number),
+        AMQPValue::LongUInt(number) => i64::from(*number),
+        AMQPValue::LongLongInt(number) => *number,
+        _ => return None,
+    };
+    u32::try_from(whole).ok()
+}
+
+fn text_of(headers: &FieldTable, name: &str) -> Option<String> {
+    text(headers.inner().get(name)?)
+}
+
+/// A header as text; none of lists, tables and bytes that are no text.
+fn text(value: &AMQPValue) -> Option<String> {
+    Some(match value {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.to_owned(),
+        AMQPValue::ShortString(text) => text.as_str().to_owned(),
+        AMQPValue::Boolean(truth) => truth.to_string(),
+        AMQPValue::ShortShortInt(number) => number.to_string(),
+        AMQPValue::ShortShortUInt(number) => number.to_string(),
+        AMQPValue::ShortInt(number) => number.to_string(),
+        AMQPValue::ShortUInt(number) => number.to_string(),
+        AMQPValue::LongInt(number) => number.to_string(),
+        AMQPValue::LongUInt(number) => number.to_string(),
+        AMQPValue::LongLongInt(number) => number.to_string(),
+        AMQPValue::Float(number) => number.to_string(),
+        AMQPValue::Double(number) => number.to_string(),
+        AMQPValue::Timestamp(seconds) => seconds.to_string(),
+        _ => return None,
+    })
+}

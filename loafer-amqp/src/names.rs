@@ -1,0 +1,43 @@
+//! What queues are called.
+
+use std::time::Duration;
+
+/// The queue of an event for an app: lower case, spaces to dots, so that two apps each have their own and two processes of one app share one.
+pub(crate) fn queue(event: &str, app: Option<&str>) -> String {
+    let name = match app {
+        Some(app) => format!("{event}.{app}"),
+        None => event.to_owned(),
+    };
+    name.to_lowercase().replace(' ', ".")
+}
+
+/// The queue of its dead letters.
+pub(crate) fn dead(queue: &str) -> String {
+    format!("{queue}.dead")
+}
+
+/// The queue in which its retries wait for so long.
+pub(crate) fn rung(queue: &str, delay: Duration) -> String {
+    format!("{queue}.retry.{}s", delay.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_the_event_and_the_app_in_lower_case_with_dots_for_spaces() {
+        assert_eq!(
+            queue("Sample Event", Some("Billing")),
+            "sample.event.billing"
+        );
+        assert_eq!(queue("#", Some("audit")), "#.audit");
+        assert_eq!(queue("order.closed", None), "order.closed");
+    }
+
+    #[test]
+    fn dead_letters_and_retries_are_beside_their_queue() {
+        assert_eq!(dead("a.b"), "a.b.dead");
+        assert_eq!(rung("a.b", Duration::from_secs(16)), "a.b.retry.16s");
+    }
+}

@@ -1,0 +1,134 @@
+//! Which deliveries of a channel are settled, and in how few frames the broker can be told.
+
+use std::collections::VecDeque;
+
+use lapin::BasicProperties;
+
+/// The deliveries of one channel, from the first that is not settled on. Tags count up from 1, one by one.
+#[derive(Debug, Default)]
+pub(super) struct Acks {
+    /// The tag of the first entry, less one.
+    before: u64,
+    entries: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// What a copy needs of the original. None: settled.
+    properties: Option<Box<BasicProperties>>,
+}
+
+/// One frame to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ack {
+    pub(super) tag: u64,
+    /// All deliveries up to this one.
+    pub(super) multiple: bool,
+}
+
+impl Acks {
+    /// The next delivery came.
+    pub(super) fn came(&mut self, tag: u64, properties: BasicProperties) {
+        debug_assert_eq!(tag, self.before + self.entries.len() as u64 + 1);
+        self.entries.push_back(Entry {
+            properties: Some(Box::new(properties)),
+        });
+    }
+
+    /// The properties a delivery came with; none once it is settled.
+    pub(super) fn properties(&self, tag: u64) -> Option<&BasicProperties> {
+        let at = usize::try_from(tag.checked_sub(self.before + 1)?).ok()?;
+        self.entries.get(at)?.properties.as_deref()
+    }
+
+    /// Takes deliveries as settled some other way, as given back.
+    pub(super) fn forget(&mut self, tag: u64) -> bool {
+        let settled = self.settle(tag);
+        self.advance();
+        settled
+    }
+
+    /// Takes these deliveries as settled, and says how to tell the broker: all that nothing unsettled stands before in one frame, the others alone.
+    pub(super) fn settled(&mut self, tags: &mut Vec<u64>, frames: &mut Vec<Ack>) {
+        tags.sort_unstable();
+        tags.retain(|tag| self.settle(*tag));
+        let front = self.advance();
+        let contiguous = tags.partition_point(|tag| *tag <= front);
+        match contiguous {
+            0 => {}
+            // The last of these, and no later one: a tag that was settled before is unknown to the broker.
+            _ => frames.push(Ack {
+                tag: tags[contiguous - 1],
+                multiple: contiguous > 1,
+            }),
+        }
+        let alone = tags[contiguous..].iter();
+        frames.extend(alone.map(|&tag| Ack {
+            tag,
+            multiple: false,
+        }));
+    }
+
+    fn settle(&mut self, tag: u64) -> bool {
+        let at = tag.checked_sub(self.before + 1);
+        let entry = at.and_then(|at| self.entries.get_mut(usize::try_from(at).ok()?));
+        entry.is_some_and(|entry| entry.properties.take().is_some())
+    }
+
+    /// Lets go of what is settled at the front; gives the last tag of it.
+    fn advance(&mut self) -> u64 {
+        while self
+            .entries
+            .front()
+            .is_some_and(|entry| entry.properties.is_none())
+        {
+            self.entries.pop_front();
+            self.before += 1;
+        }
+        self.before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn came(count: u64) -> Acks {
+        let mut acks = Acks::default();
+        (1..=count).for_each(|tag| acks.came(tag, BasicProperties::default()));
+        acks
+    }
+
+    fn frames(acks: &mut Acks, tags: &[u64]) -> Vec<(u64, bool)> {
+        let mut frames = Vec::new();
+        acks.settled(&mut tags.to_vec(), &mut frames);
+        frames.iter().map(|ack| (ack.tag, ack.multiple)).collect()
+    }
+
+    #[test]
+    fn what_nothing_unsettled_stands_before_is_one_frame() {
+        let mut acks = came(5);
+        assert_eq!(frames(&mut acks, &[3, 1, 2]), [(3, true)]);
+        assert_eq!(frames(&mut acks, &[5, 4]), [(5, true)]);
+        assert!(acks.entries.is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_an_earlier_one_is_settled_alone() {
+        let mut acks = came(5);
+        assert_eq!(frames(&mut acks, &[2, 4]), [(2, false), (4, false)]);
+        assert_eq!(frames(&mut acks, &[1]), [(1, false)]);
+        // 4 was settled before: a frame up to it would name a tag the broker knows no more.
+        assert_eq!(frames(&mut acks, &[3]), [(3, false)]);
+        assert_eq!(frames(&mut acks, &[5]), [(5, false)]);
+    }
+
+    #[test]
+    fn nothing_is_settled_twice() {
+        let mut acks = came(2);
+        assert_eq!(frames(&mut acks, &[1]), [(1, false)]);
+        assert_eq!(frames(&mut acks, &[1, 7]), []);
+        assert!(acks.forget(2));
+        assert!(!acks.forget(2));
+    }
+}

@@ -1,0 +1,290 @@
+//! One consumer on one channel, from its beginning to its loss.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{FutureExt, StreamExt};
+use lapin::{
+    Channel, Consumer,
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
+    types::FieldTable,
+};
+use loafer_core::{Delivery, Error};
+use tokio::{
+    sync::{Notify, watch},
+    task::AbortHandle,
+    time::timeout,
+};
+
+use super::{Receipt, acks::Acks};
+use crate::{
+    error::{self, cause},
+    link::{ANSWER, Link, answered},
+    message,
+    topology::{Plan, close},
+};
+
+/// How many deliveries are read in a row before others get their turn.
+const ROW: usize = 64;
+
+/// One consumer on one channel. Once its channel is gone it stays so: another one takes its place.
+pub(super) struct Consuming {
+    pub(super) epoch: u64,
+    queue: String,
+    pub(super) channel: Option<Channel>,
+    tag: String,
+    shared: std::sync::Arc<Arrivals>,
+    pump: Option<AbortHandle>,
+    canceled: AtomicBool,
+}
+
+/// What the broker pushed, and what is known of it.
+struct Arrivals {
+    buffer: Mutex<Buffer>,
+    arrived: Notify,
+    /// Why there is no more to come.
+    end: watch::Sender<Option<String>>,
+}
+
+#[derive(Default)]
+struct Buffer {
+    ready: VecDeque<Delivery<Receipt>>,
+    acks: Acks,
+}
+
+impl Arrivals {
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Consuming {
+    /// Opens a channel and begins to consume.
+    pub(super) async fn begin(
+        link: &Link,
+        plan: &Plan,
+        epoch: u64,
+        places: u16,
+    ) -> Result<Self, Error> {
+        let (what, queue) = ("consuming", plan.queue.as_str());
+        let channel = link.channel(what, queue).await?;
+        let qos = channel.basic_qos(places, BasicQosOptions::default());
+        answered(what, queue, qos).await?;
+        let consumed = channel.basic_consume(
+            queue.into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        let consumer = match timeout(ANSWER, consumed).await {
+            Ok(Ok(consumer)) => consumer,
+            Ok(Err(failed)) if error::code(&failed) == Some(error::NOT_FOUND) => {
+                return Err(Error::UnknownQueue {
+                    queue: queue.to_owned(),
+                    place: String::new(),
+                    remedy: plan.remedy(),
+                });
+            }
+            Ok(Err(failed)) => return Err(error::unreachable(what, queue, failed)),
+            Err(_) => {
+                return Err(Error::Timeout {
+                    what,
+                    queue: queue.to_owned(),
+                    after: ANSWER,
+                });
+            }
+        };
+        let tag = consumer.tag().to_string();
+        let shared = std::sync::Arc::new(Arrivals::default());
+        let pump = tokio::spawn(pump(consumer, epoch, shared.clone()));
+        Ok(Self {
+            epoch,
+            queue: queue.to_owned(),
+            channel: Some(channel),
+            tag,
+            shared,
+            pump: Some(pump.abort_handle()),
+            canceled: AtomicBool::new(false),
+        })
+    }
+
+    /// Nothing is consumed: the last try failed.
+    pub(super) fn none(queue: &str) -> Self {
+        let shared = Arrivals::default();
+        shared
+            .end
+            .send_replace(Some("it could not be begun".to_owned()));
+        Self {
+            epoch: 0,
+            queue: queue.to_owned(),
+            channel: None,
+            tag: String::new(),
+            shared: std::sync::Arc::new(shared),
+            pump: None,
+            canceled: AtomicBool::new(true),
+        }
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.shared.end.borrow().is_none()
+            && self
+                .channel
+                .as_ref()
+                .is_some_and(|channel| channel.status().connected())
+    }
+
+    /// Waits until its channel is gone.
+    pub(super) async fn ended(&self) {
+        // The sender is here: it can't be gone.
+        _ = self.shared.end.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Takes what was pushed, up to `max`; waits for the first.
+    pub(super) async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        into: &mut Vec<Delivery<Receipt>>,
+    ) -> Result<(), Error> {
+        let give_up = tokio::time::Instant::now() + wait;
+        loop {
+            let arrived = self.shared.arrived.notified();
+            {
+                let mut buffer = self.shared.buffer();
+                let count = buffer.ready.len().min(max);
+                into.extend(buffer.ready.drain(..count));
+                if count > 0 {
+                    return Ok(());
+                }
+            }
+            if let Some(cause) = self.shared.end.borrow().clone() {
+                return Err(Error::Unreachable {
+                    what: "consuming",
+                    queue: self.queue.clone(),
+                    cause,
+                    source: None,
+                });
+            }
+            if tokio::time::timeout_at(give_up, arrived).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does something with what is known of the deliveries.
+    pub(super) fn acks<T>(&self, with: impl FnOnce(&mut Acks) -> T) -> T {
+        with(&mut self.shared.buffer().acks)
+    }
+
+    /// Stops consuming; what was pushed and not taken goes back at once. Settling goes on.
+    pub(super) async fn cancel(&self) {
+        if self.canceled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let Some(channel) = &self.channel else {
+            return;
+        };
+        let canceled =
+            channel.basic_cancel(self.tag.as_str().into(), BasicCancelOptions::default());
+        if let Err(error) = answered("ending the consumer", &self.queue, canceled).await {
+            tracing::debug!(queue = self.queue, %error, "the consumer was not ended in time: its channel's end will");
+        }
+        let untaken: Vec<_> = self.shared.buffer().ready.drain(..).collect();
+        for delivery in untaken {
+            self.give_back(delivery.receipt.tag).await;
+        }
+    }
+
+    /// Gives a delivery back: the broker delivers it again, to whoever consumes.
+    pub(super) async fn give_back(&self, tag: u64) -> bool {
+        let Some(channel) = &self.channel else {
+            return false;
+        };
+        if !self.acks(|acks| acks.forget(tag)) {
+            return false;
+        }
+        let options = BasicNackOptions {
+            multiple: false,
+            requeue: true,
+        };
+        channel.basic_nack(tag, options).await.is_ok()
+    }
+
+    /// Ends the channel, once the broker has read all that was written on it.
+    pub(super) async fn close(&self) {
+        self.cancel().await;
+        if let Some(channel) = &self.channel {
+            _ = timeout(ANSWER, close(channel)).await;
+        }
+    }
+}
+
+impl Drop for Consuming {
+    fn drop(&mut self) {
+        self.pump.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Default for Arrivals {
+    fn default() -> Self {
+        Self {
+            buffer: Mutex::default(),
+            arrived: Notify::new(),
+            end: watch::Sender::new(None),
+        }
+    }
+}
+
+/// Reads what the broker pushes, until the channel is gone: that is noticed even while the route asks for nothing.
+async fn pump(mut consumer: Consumer, epoch: u64, shared: std::sync::Arc<Arrivals>) {
+    let mut row = Vec::with_capacity(ROW);
+    let end = loop {
+        let Some(first) = consumer.next().await else {
+            break "RabbitMQ ended the consumer: the queue was deleted, or its node left"
+                .to_owned();
+        };
+        row.push(first);
+        while row.len() < ROW
+            && let Some(Some(more)) = consumer.next().now_or_never()
+        {
+            row.push(more);
+        }
+        let mut failed = None;
+        {
+            let mut buffer = shared.buffer();
+            for delivered in row.drain(..) {
+                let delivered = match delivered {
+                    Ok(delivered) => delivered,
+                    Err(error) => {
+                        failed = Some(cause(&error));
+                        break;
+                    }
+                };
+                let message = message::received(
+                    delivered.routing_key.as_str(),
+                    delivered.redelivered,
+                    &delivered.properties,
+                    delivered.data,
+                );
+                let tag = delivered.delivery_tag;
+                buffer.acks.came(tag, delivered.properties);
+                buffer.ready.push_back(Delivery {
+                    receipt: Receipt { epoch, tag },
+                    message,
+                });
+            }
+        }
+        shared.arrived.notify_one();
+        if let Some(cause) = failed {
+            break cause;
+        }
+    };
+    shared.end.send_replace(Some(end));
+    shared.arrived.notify_one();
+}

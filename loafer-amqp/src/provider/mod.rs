@@ -1,0 +1,235 @@
+//! The provider of a route: deliveries pushed by the broker, settled together.
+
+mod acks;
+mod consuming;
+mod settle;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use loafer_core::{
+    Backoff, Capabilities, Delivery, Error, Finding, Notice, Open, Policy, Provider, Renewed,
+    Settle, Settled, Source,
+};
+use tokio::sync::Notify;
+
+use self::consuming::Consuming;
+use crate::{config::Shared, ladder, names, topology::Plan};
+
+/// Messages worth holding ahead of the handlers, where a route does not say: a delivery on the way is cheaper than a handler without work.
+const PREFETCH: usize = 100;
+
+/// Messages handed to the route at once.
+const BATCH: usize = 50;
+
+/// After how many attempts a message goes to the dead letters, where a route does not say.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// The first delay of a retry, where a route does not say; it doubles up to 15 minutes.
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// How long RabbitMQ lets a message go unsettled, unless its `consumer_timeout` was changed (RabbitMQ docs, "Delivery Acknowledgement Timeout").
+const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// The most messages RabbitMQ pushes ahead (`basic.qos` counts in 16 bits).
+const MOST_PUSHED: usize = u16::MAX as usize;
+
+/// Consumes one queue of RabbitMQ.
+pub struct AmqpProvider {
+    shared: Arc<Shared>,
+    plan: Plan,
+    /// Messages to be pushed ahead: as many as the route has places.
+    places: AtomicUsize,
+    /// What is consumed at the moment; none while the connection is lost.
+    current: Mutex<Option<Arc<Consuming>>>,
+    /// Held while it is begun.
+    beginning: tokio::sync::Mutex<()>,
+    epochs: AtomicU64,
+    /// The route ends: nothing is consumed any more.
+    over: AtomicBool,
+    /// Told when deliveries were lost with their channel.
+    lost: Notify,
+    /// The queues of the ladder that are known to be there.
+    rungs: Mutex<Vec<Duration>>,
+}
+
+/// What settles one delivery: its tag, and the channel it came on. A tag means nothing on another channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    epoch: u64,
+    tag: u64,
+}
+
+impl AmqpProvider {
+    pub(crate) fn new(shared: Arc<Shared>, source: &Source) -> Result<Self, Error> {
+        let plan = Plan::new(source, shared.options.exchange());
+        if source.app.is_none() && source.queue == names::queue(&source.route, None) {
+            return Err(Error::Config(format!(
+                "its queue would have no name of its own: set `app = \"…\"` at the top of loafer.toml, and the queue is `{}.<app>`; or name the queue",
+                source.queue
+            )));
+        }
+        Ok(Self {
+            shared,
+            plan,
+            places: AtomicUsize::new(PREFETCH),
+            current: Mutex::default(),
+            beginning: tokio::sync::Mutex::default(),
+            epochs: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            lost: Notify::new(),
+            rungs: Mutex::default(),
+        })
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Arc<Consuming>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is consumed now; none where its channel is gone.
+    fn live(&self) -> Option<Arc<Consuming>> {
+        self.current().as_ref().filter(|now| now.is_live()).cloned()
+    }
+
+    /// Begins to consume where nothing is consumed; after a loss everything is declared again first.
+    async fn consuming(&self) -> Result<Arc<Consuming>, Error> {
+        let _beginning = self.beginning.lock().await;
+        if let Some(live) = self.live() {
+            return Ok(live);
+        }
+        let again = self.current().take().is_some();
+        if again {
+            self.plan.establish(&self.shared.consuming, false).await?;
+            self.rungs().clear();
+        }
+        let epoch = self.epochs.fetch_add(1, Ordering::Relaxed) + 1;
+        let places = self.places.load(Ordering::Relaxed).clamp(1, MOST_PUSHED);
+        let begun =
+            Consuming::begin(&self.shared.consuming, &self.plan, epoch, places as u16).await;
+        let consuming = match begun {
+            Ok(consuming) => Arc::new(consuming),
+            Err(error) => {
+                // The queue may be gone: it is declared again before the next try.
+                self.current()
+                    .replace(Arc::new(Consuming::none(&self.plan.queue)));
+                return Err(error);
+            }
+        };
+        self.current().replace(consuming.clone());
+        Ok(consuming)
+    }
+
+    fn rungs(&self) -> MutexGuard<'_, Vec<Duration>> {
+        self.rungs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Provider for AmqpProvider {
+    type Receipt = Receipt;
+
+    /// Connects and declares: exchange, queue, bindings, the queue of the dead letters.
+    async fn open(&self, mode: Open) -> Result<(), Error> {
+        let create = mode == Open::Create;
+        self.plan.establish(&self.shared.consuming, create).await
+    }
+
+    async fn check(&self, policy: &Policy) -> Vec<Finding> {
+        crate::check::check(&self.shared, &self.plan, policy).await
+    }
+
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        into: &mut Vec<Delivery<Receipt>>,
+    ) -> Result<(), Error> {
+        if self.over.load(Ordering::Acquire) {
+            tokio::time::sleep(wait).await;
+            return Ok(());
+        }
+        let consuming = self.consuming().await?;
+        let answer = consuming.receive(max, wait, into).await;
+        if answer.is_err() {
+            self.lost.notify_one();
+        }
+        answer
+    }
+
+    async fn settle(&self, batch: &[Settle<Receipt>], answers: &mut Vec<Settled>) {
+        self.settle_all(batch, answers).await;
+    }
+
+    /// Nothing is asked of the broker: a delivery is ours while its channel lives.
+    async fn renew(&self, leases: &[Receipt], _: Duration, answers: &mut Vec<Renewed>) {
+        answers.extend(leases.iter().map(|lease| match self.holds(lease) {
+            true => Renewed::Done,
+            false => Renewed::Lost,
+        }));
+    }
+
+    fn hold(&self, messages: usize) {
+        self.places.store(messages, Ordering::Relaxed);
+    }
+
+    async fn notice(&self) -> Notice {
+        loop {
+            let current = self.current().clone();
+            match current {
+                Some(consuming) if consuming.is_live() => {
+                    tokio::select! {
+                        () = consuming.ended() => {}
+                        () = self.lost.notified() => {}
+                    }
+                    return Notice::LeasesLost;
+                }
+                _ => self.lost.notified().await,
+            }
+        }
+    }
+
+    fn holds(&self, lease: &Receipt) -> bool {
+        self.live().is_some_and(|live| live.epoch == lease.epoch)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            receive_batch: BATCH,
+            prefetch: PREFETCH,
+            settle_batch: BATCH,
+            receivers: 1,
+            settlers: 1,
+            // A receive that is dropped has taken nothing: what was pushed waits here.
+            receive_grace: Duration::ZERO,
+            linger: Duration::ZERO,
+            lease_ceiling: Some(CONSUMER_TIMEOUT),
+            max_delay: Some(ladder::LONGEST),
+            release_costs_attempt: true,
+            backoff: Some(Backoff::new(BACKOFF)),
+            max_attempts: Some(MAX_ATTEMPTS),
+            ..Capabilities::default()
+        }
+    }
+
+    /// Stops consuming before the channel is closed: acks on their way are taken in first.
+    async fn close(&self) {
+        self.over.store(true, Ordering::Release);
+        let current = self.current().take();
+        if let Some(consuming) = current {
+            consuming.close().await;
+        }
+    }
+}
+
+impl fmt::Debug for AmqpProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AmqpProvider")
+            .field("queue", &self.plan.queue)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,256 @@
+//! Settling: acks in few frames, retries and dead letters as copies that are confirmed first.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use lapin::{
+    BasicProperties,
+    options::BasicAckOptions,
+    types::{AMQPValue, ShortString},
+};
+use loafer_core::{DeadLetter, Declare, Error, Settle, Settled, Settlement};
+
+use super::{AmqpProvider, Receipt, acks::Ack, consuming::Consuming};
+use crate::{
+    error::refused,
+    ladder,
+    message::{ATTEMPT, copied},
+    outlet::{Parcel, Unsent},
+};
+
+/// Where the copy of a message goes.
+struct Copy {
+    /// Its place in the batch.
+    at: usize,
+    exchange: String,
+    routing_key: String,
+    properties: BasicProperties,
+    /// The rung it waits on; none: a dead letter.
+    rung: Option<Duration>,
+}
+
+impl AmqpProvider {
+    pub(super) async fn settle_all(&self, batch: &[Settle<Receipt>], answers: &mut Vec<Settled>) {
+        let Some(consuming) = self.live() else {
+            answers.extend(batch.iter().map(|_| Settled::Lost));
+            return;
+        };
+        if batch
+            .iter()
+            .all(|entry| matches!(entry.settlement, Settlement::Ack))
+        {
+            let tags = batch.iter().map(|entry| entry.receipt);
+            let live = |receipt: &Receipt| receipt.epoch == consuming.epoch;
+            let acked = self
+                .ack(&consuming, tags.filter(live).map(|receipt| receipt.tag))
+                .await;
+            answers.extend(
+                batch
+                    .iter()
+                    .map(|entry| match acked && live(&entry.receipt) {
+                        true => Settled::Done,
+                        false => Settled::Lost,
+                    }),
+            );
+            return;
+        }
+        self.settle_mixed(&consuming, batch, answers).await;
+    }
+
+    /// Tells the broker, in as few frames as can be, all handed over before the first is waited for.
+    async fn ack(&self, consuming: &Consuming, tags: impl Iterator<Item = u64>) -> bool {
+        let Some(channel) = &consuming.channel else {
+            return false;
+        };
+        let mut frames = Vec::new();
+        let mut tags: Vec<u64> = tags.collect();
+        consuming.acks(|acks| acks.settled(&mut tags, &mut frames));
+        let written = join_all(
+            frames
+                .into_iter()
+                .map(|Ack { tag, multiple }| channel.basic_ack(tag, BasicAckOptions { multiple })),
+        );
+        written.await.iter().all(Result::is_ok)
+    }
+
+    #[cold]
+    async fn settle_mixed(
+        &self,
+        consuming: &Consuming,
+        batch: &[Settle<Receipt>],
+        answers: &mut Vec<Settled>,
+    ) {
+        let mut said: Vec<Option<Settled>> = batch
+            .iter()
+            .map(|entry| (entry.receipt.epoch != consuming.epoch).then_some(Settled::Lost))
+            .collect();
+        let mut tags = Vec::new();
+        let mut copies = Vec::new();
+        for (at, entry) in batch.iter().enumerate() {
+            if said[at].is_some() {
+                continue;
+            }
+            match &entry.settlement {
+                Settlement::Ack => tags.push(entry.receipt.tag),
+                Settlement::Release => {
+                    // Not back into our own hands.
+                    consuming.cancel().await;
+                    let given_back = consuming.give_back(entry.receipt.tag).await;
+                    said[at] = Some(if given_back {
+                        Settled::Done
+                    } else {
+                        Settled::Lost
+                    });
+                }
+                Settlement::Retry { after } => {
+                    let rung = ladder::rung(after.unwrap_or_default());
+                    copies.push((at, Some(rung), None));
+                }
+                Settlement::DeadLetter(letter) => copies.push((at, None, Some(letter.clone()))),
+                _ => said[at] = Some(failed(self.unknown_settlement())),
+            }
+        }
+        let copies = copies
+            .into_iter()
+            .filter_map(|(at, rung, letter)| self.copy(consuming, &batch[at], at, rung, letter));
+        for (at, answer) in self.send_copies(batch, copies.collect()).await {
+            match answer {
+                None => tags.push(batch[at].receipt.tag),
+                Some(answer) => said[at] = Some(answer),
+            }
+        }
+        let acked = self.ack(consuming, tags.into_iter()).await;
+        answers.extend(
+            said.into_iter()
+                .map(|answer| answer.unwrap_or(if acked { Settled::Done } else { Settled::Lost })),
+        );
+    }
+
+    /// The copy of a message; none where it is settled already.
+    fn copy(
+        &self,
+        consuming: &Consuming,
+        entry: &Settle<Receipt>,
+        at: usize,
+        rung: Option<Duration>,
+        letter: Option<Arc<DeadLetter>>,
+    ) -> Option<Copy> {
+        let original = consuming.acks(|acks| acks.properties(entry.receipt.tag).cloned())?;
+        let message = &entry.message;
+        let mut said = Vec::new();
+        if let Some(letter) = letter {
+            said.push((
+                DeadLetter::HEADER,
+                AMQPValue::LongString(letter.to_header().into()),
+            ));
+        } else {
+            let next = i64::from(message.attempt()) + 1;
+            said.push((ATTEMPT, AMQPValue::LongLongInt(next)));
+        }
+        let mut properties = copied(&original, message.topic(), said);
+        if original.message_id().is_none() {
+            // So that its attempts are known as those of one message.
+            properties = properties.with_message_id(ShortString::from(message.id().to_string()));
+        }
+        let (exchange, routing_key) = match rung {
+            Some(rung) => (String::new(), crate::names::rung(&self.plan.queue, rung)),
+            None => {
+                let target = &self.plan.dead_letter;
+                (target.exchange.clone(), target.routing_key.clone())
+            }
+        };
+        Some(Copy {
+            at,
+            exchange,
+            routing_key,
+            properties,
+            rung,
+        })
+    }
+
+    /// Sends copies, and says of each its place in the batch and what is wrong, if anything.
+    async fn send_copies(
+        &self,
+        batch: &[Settle<Receipt>],
+        copies: Vec<Copy>,
+    ) -> Vec<(usize, Option<Settled>)> {
+        let mut answered = Vec::with_capacity(copies.len());
+        let mut ready = Vec::with_capacity(copies.len());
+        for copy in copies {
+            match self.ready(copy.rung).await {
+                Ok(()) => ready.push(copy),
+                Err(error) => answered.push((copy.at, Some(failed(error)))),
+            }
+        }
+        if ready.is_empty() {
+            return answered;
+        }
+        let parcels = ready.iter().map(|copy| Parcel {
+            exchange: &copy.exchange,
+            routing_key: &copy.routing_key,
+            properties: copy.properties.clone(),
+            payload: batch[copy.at].message.payload(),
+            mandatory: true,
+        });
+        let sent = self
+            .shared
+            .outlet
+            .send(&self.plan.queue, parcels.collect())
+            .await;
+        for (copy, sent) in ready.into_iter().zip(sent) {
+            answered.push((
+                copy.at,
+                sent.err().map(|unsent| self.not_copied(&copy, unsent)),
+            ));
+        }
+        answered
+    }
+
+    /// Makes sure of the queue in which a retry waits.
+    async fn ready(&self, rung: Option<Duration>) -> Result<(), Error> {
+        let Some(rung) = rung.filter(|rung| !self.rungs().contains(rung)) else {
+            return Ok(());
+        };
+        if self.plan.declare != Declare::Off {
+            self.plan.declare_rung(&self.shared.consuming, rung).await?;
+        }
+        self.rungs().push(rung);
+        Ok(())
+    }
+
+    #[cold]
+    fn not_copied(&self, copy: &Copy, unsent: Unsent) -> Settled {
+        let queue = &self.plan.queue;
+        let to = &copy.routing_key;
+        match (unsent, copy.rung) {
+            (Unsent::Unroutable, None) => Settled::NoDeadLetterTarget,
+            (Unsent::Unroutable, Some(_)) => {
+                // Declared again before the next try.
+                self.rungs().clear();
+                let cause = format!("its queue of retries `{to}` is gone");
+                failed(refused("retrying a message", queue, cause))
+            }
+            (Unsent::Refused(cause) | Unsent::Closed(_, cause) | Unsent::Unknown(cause), _) => {
+                failed(Error::Unreachable {
+                    what: "copying a message",
+                    queue: queue.clone(),
+                    cause: format!("its copy to `{to}` was not confirmed: {cause}"),
+                    source: None,
+                })
+            }
+        }
+    }
+
+    #[cold]
+    fn unknown_settlement(&self) -> Error {
+        refused(
+            "settling",
+            &self.plan.queue,
+            "this provider does not know the settlement",
+        )
+    }
+}
+
+fn failed(error: Error) -> Settled {
+    Settled::Failed(Arc::new(error))
+}

@@ -1,0 +1,323 @@
+//! Exchanges, queues and bindings: declared, or verified. Every declaration can be made again: what is there as it should be is left alone.
+
+use std::time::Duration;
+
+use lapin::{
+    Channel, ExchangeKind,
+    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable},
+};
+use loafer_core::{Argument, Bindings, DeadLetterTarget, Declare, Error, QueueType, Source};
+
+use crate::{
+    error::{self, cause, refused},
+    link::{Link, answered},
+    names,
+};
+
+/// After how many deliveries RabbitMQ itself gives a message up that nobody settles: one that kills its consumer. RabbitMQ 4's own default.
+const DELIVERY_LIMIT: i64 = 20;
+
+/// Where a route's queue hangs, every default filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) route: String,
+    pub(crate) queue: String,
+    /// Empty: bound to nothing.
+    pub(crate) exchange: String,
+    pub(crate) bindings: Vec<String>,
+    pub(crate) queue_type: QueueType,
+    arguments: Vec<(String, Argument)>,
+    pub(crate) declare: Declare,
+    pub(crate) dead_letter: DeadLetterTarget,
+    /// The queue of the dead letters, where it is ours.
+    pub(crate) dead: Option<String>,
+}
+
+impl Plan {
+    pub(crate) fn new(source: &Source, exchange: &str) -> Self {
+        let topology = &source.topology;
+        let bindings = topology.binding.clone();
+        let bindings = bindings.unwrap_or_else(|| Bindings::from(source.topic.as_str()));
+        let own = names::dead(&source.queue);
+        let dead = topology.dead_letter.is_none().then(|| own.clone());
+        Self {
+            route: source.route.clone(),
+            queue: source.queue.clone(),
+            exchange: topology
+                .exchange
+                .clone()
+                .unwrap_or_else(|| exchange.to_owned()),
+            bindings: bindings.keys().to_vec(),
+            queue_type: topology.queue_type.unwrap_or_default(),
+            arguments: topology.arguments.clone().into_iter().collect(),
+            declare: topology.declare.unwrap_or_default(),
+            dead_letter: topology
+                .dead_letter
+                .clone()
+                .unwrap_or_else(|| DeadLetterTarget::new("", own)),
+            dead,
+        }
+    }
+
+    /// Makes what is missing, or makes sure that it is there, as `declare` says. `create` makes it where the route itself would not.
+    pub(crate) async fn establish(&self, link: &Link, create: bool) -> Result<(), Error> {
+        match self.declare {
+            Declare::Verify | Declare::Off if create => self.create(link).await,
+            Declare::Off => Ok(()),
+            Declare::Verify => self.verify(link).await,
+            _ => self.create(link).await,
+        }
+    }
+
+    async fn create(&self, link: &Link) -> Result<(), Error> {
+        if !self.exchange.is_empty() {
+            declare_exchange(link, &self.exchange, &self.queue).await?;
+        }
+        // Before the queue, whose messages may die at once.
+        if let Some(dead) = &self.dead {
+            let arguments = table([("x-queue-type", QueueType::Quorum.as_str().into())]);
+            self.declare_queue(link, dead, arguments).await?;
+        }
+        self.declare_queue(link, &self.queue, self.queue_arguments())
+            .await?;
+        if self.exchange.is_empty() {
+            return Ok(());
+        }
+        for key in &self.bindings {
+            self.bind(link, key).await?;
+        }
+        Ok(())
+    }
+
+    async fn bind(&self, link: &Link, key: &str) -> Result<(), Error> {
+        let what = "binding";
+        let channel = link.channel(what, &self.queue).await?;
+        let bound = channel.queue_bind(
+            self.queue.as_str().into(),
+            self.exchange.as_str().into(),
+            key.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        answered(what, &self.queue, bound).await?;
+        close(&channel).await;
+        Ok(())
+    }
+
+    async fn verify(&self, link: &Link) -> Result<(), Error> {
+        let exchanges = [&self.exchange, &self.dead_letter.exchange];
+        for exchange in exchanges.into_iter().filter(|name| !name.is_empty()) {
+            exchange_exists(link, exchange, &self.queue, &self.remedy()).await?;
+        }
+        for queue in self.dead.iter().chain([&self.queue]) {
+            self.queue_exists(link, queue).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure of a queue without making it.
+    pub(crate) async fn queue_exists(&self, link: &Link, queue: &str) -> Result<u32, Error> {
+        count(link, queue)
+            .await?
+            .ok_or_else(|| Error::UnknownQueue {
+                queue: queue.to_owned(),
+                place: String::new(),
+                remedy: self.remedy(),
+            })
+    }
+
+    pub(crate) fn remedy(&self) -> String {
+        format!(
+            "`declare` of [routes.{}] forbids making it; set it to \"create\", run `check --create`, or make it by hand",
+            self.route
+        )
+    }
+
+    /// Makes the queue in which retries wait for this long.
+    pub(crate) async fn declare_rung(&self, link: &Link, delay: Duration) -> Result<String, Error> {
+        let name = names::rung(&self.queue, delay);
+        let arguments = table([
+            ("x-queue-type", QueueType::Quorum.as_str().into()),
+            (
+                "x-message-ttl",
+                i64::try_from(delay.as_millis()).unwrap_or(i64::MAX).into(),
+            ),
+            ("x-dead-letter-exchange", "".into()),
+            ("x-dead-letter-routing-key", self.queue.as_str().into()),
+            ("x-dead-letter-strategy", "at-least-once".into()),
+            ("x-overflow", "reject-publish".into()),
+        ]);
+        self.declare_queue(link, &name, arguments).await?;
+        Ok(name)
+    }
+
+    /// What the route's queue is declared with: what is set of it outranks what we would.
+    fn queue_arguments(&self) -> FieldTable {
+        let DeadLetterTarget {
+            exchange,
+            routing_key,
+            ..
+        } = &self.dead_letter;
+        let mut arguments = vec![
+            ("x-queue-type".to_owned(), self.queue_type.as_str().into()),
+            (
+                "x-dead-letter-exchange".to_owned(),
+                exchange.as_str().into(),
+            ),
+            (
+                "x-dead-letter-routing-key".to_owned(),
+                routing_key.as_str().into(),
+            ),
+        ];
+        if self.queue_type == QueueType::Quorum {
+            arguments.extend([
+                ("x-delivery-limit".to_owned(), DELIVERY_LIMIT.into()),
+                ("x-dead-letter-strategy".to_owned(), "at-least-once".into()),
+                ("x-overflow".to_owned(), "reject-publish".into()),
+            ]);
+        }
+        for (name, value) in &self.arguments {
+            arguments.retain(|(known, _)| known != name);
+            arguments.push((name.clone(), value.clone()));
+        }
+        table(arguments)
+    }
+
+    async fn declare_queue(
+        &self,
+        link: &Link,
+        name: &str,
+        arguments: FieldTable,
+    ) -> Result<(), Error> {
+        let what = "declaring";
+        let channel = link.channel(what, name).await?;
+        let options = QueueDeclareOptions {
+            durable: true,
+            ..QueueDeclareOptions::default()
+        };
+        match channel.queue_declare(name.into(), options, arguments).await {
+            Ok(_) => {
+                close(&channel).await;
+                Ok(())
+            }
+            Err(failed) if error::code(&failed) == Some(error::PRECONDITION_FAILED) => {
+                Err(refused(what, name, self.conflict(&failed)))
+            }
+            Err(failed) => Err(error::unreachable(what, name, failed)),
+        }
+    }
+
+    /// A queue that is there, but not as we would make it.
+    fn conflict(&self, failed: &lapin::Error) -> String {
+        format!(
+            "it is there, but not as this route would make it: {}. Nothing was changed. Under [routes.{}] of loafer.toml set `declare = \"verify\"` to use it as \
+             it is, or `queue_type` and `arguments` to what it was made with; or delete it once it is empty",
+            cause(failed),
+            self.route
+        )
+    }
+}
+
+/// Makes the topic exchange that events are published to.
+pub(crate) async fn declare_exchange(link: &Link, name: &str, queue: &str) -> Result<(), Error> {
+    let what = "declaring the exchange";
+    let channel = link.channel(what, queue).await?;
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let declared = channel
+        .exchange_declare(
+            name.into(),
+            ExchangeKind::Topic,
+            options,
+            FieldTable::default(),
+        )
+        .await;
+    match declared {
+        Ok(()) => {
+            close(&channel).await;
+            Ok(())
+        }
+        Err(failed) if error::code(&failed) == Some(error::PRECONDITION_FAILED) => {
+            // An exchange of another kind does as well: whoever made it knows why.
+            tracing::debug!(
+                exchange = name,
+                cause = cause(&failed),
+                "the exchange is there in another form: used as it is"
+            );
+            Ok(())
+        }
+        Err(failed) => Err(error::unreachable(what, name, failed)),
+    }
+}
+
+async fn exchange_exists(link: &Link, name: &str, queue: &str, remedy: &str) -> Result<(), Error> {
+    let what = "looking for the exchange";
+    let channel = link.channel(what, queue).await?;
+    let options = ExchangeDeclareOptions {
+        passive: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let found = channel
+        .exchange_declare(
+            name.into(),
+            ExchangeKind::Topic,
+            options,
+            FieldTable::default(),
+        )
+        .await;
+    match found {
+        Ok(()) => {
+            close(&channel).await;
+            Ok(())
+        }
+        Err(failed) if error::code(&failed) == Some(error::NOT_FOUND) => Err(refused(
+            "opening",
+            queue,
+            format!("the exchange `{name}` does not exist: {remedy}"),
+        )),
+        Err(failed) => Err(error::unreachable(what, name, failed)),
+    }
+}
+
+/// The messages of a queue that are ready; none where there is no such queue.
+pub(crate) async fn count(link: &Link, queue: &str) -> Result<Option<u32>, Error> {
+    let what = "looking for the queue";
+    let channel = link.channel(what, queue).await?;
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    match channel
+        .queue_declare(queue.into(), options, FieldTable::default())
+        .await
+    {
+        Ok(found) => {
+            close(&channel).await;
+            Ok(Some(found.message_count()))
+        }
+        Err(failed) if error::code(&failed) == Some(error::NOT_FOUND) => Ok(None),
+        Err(failed) => Err(error::unreachable(what, queue, failed)),
+    }
+}
+
+/// Lets a channel go that was opened for one call: a call that is refused takes its channel with it.
+pub(crate) async fn close(channel: &Channel) {
+    _ = channel.close(200, "OK".into()).await;
+}
+
+fn table<N: Into<String>>(arguments: impl IntoIterator<Item = (N, Argument)>) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        let value = match value {
+            Argument::Truth(truth) => AMQPValue::Boolean(truth),
+            Argument::Whole(number) => AMQPValue::LongLongInt(number),
+            Argument::Text(text) => AMQPValue::LongString(text.into()),
+            _ => continue,
+        };
+        table.insert(name.into().into(), value);
+    }
+    table
+}
