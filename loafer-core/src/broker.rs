@@ -89,6 +89,8 @@ pub struct Source {
     pub route: String,
     /// The queue, by name or by the broker's own address of it.
     pub queue: String,
+    /// Whether somebody gave the queue this name; else it is the broker's [`queue_name`](Broker::queue_name).
+    pub named: bool,
     /// The lease; none: the queue's own.
     pub visibility_timeout: Option<Duration>,
     /// The topic of the route's name, as the broker calls it.
@@ -140,6 +142,7 @@ impl Source {
             translator: String::new(),
             route,
             queue: queue.into(),
+            named: true,
             visibility_timeout: None,
             app: None,
             topology: Topology::default(),

@@ -8,18 +8,18 @@ use tokio::{
 
 /// A line to a server that can be cut.
 pub(crate) struct Line {
-    /// Where clients find the server.
-    pub(crate) endpoint: String,
+    /// Where clients find the server: host and port.
+    pub(crate) address: String,
     up: watch::Sender<bool>,
 }
 
 impl Line {
-    /// A line to the server that answers at this endpoint.
-    pub(crate) async fn to(endpoint: &str) -> Self {
+    /// A line to the server that answers there.
+    pub(crate) async fn to(address: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let behind = endpoint.trim_start_matches("http://").to_owned();
+        let behind = address.to_owned();
         let line = Self {
-            endpoint: format!("http://{}", listener.local_addr().unwrap()),
+            address: listener.local_addr().unwrap().to_string(),
             up: watch::Sender::new(true),
         };
         let up = line.up.clone();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod amqp;
 mod line;
 mod sqs;
 
@@ -9,13 +10,15 @@ use loafer::{
     Memory,
     testing::conformance::{self, Matrix, Subject},
 };
+
+use amqp::{OnAmqp, Version};
 use sqs::{OnSqs, Server};
 
 const README: &str = include_str!("../../README.md");
 
 /// Runs all cases where the server is there; prints the matrix, and fails where a case does.
-async fn conforms(server: Server) {
-    let Some(subject) = OnSqs::at(server) else {
+async fn conforms(subject: Option<impl Subject>) {
+    let Some(subject) = subject else {
         return;
     };
     let report = conformance::run(subject).await;
@@ -25,12 +28,22 @@ async fn conforms(server: Server) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sqs_conforms_on_fauxqs() {
-    conforms(Server::Fauxqs).await;
+    conforms(OnSqs::at(Server::Fauxqs)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sqs_conforms_on_elasticmq() {
-    conforms(Server::ElasticMq).await;
+    conforms(OnSqs::at(Server::ElasticMq)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn amqp_conforms_on_rabbitmq_3() {
+    conforms(OnAmqp::at(Version::V3)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn amqp_conforms_on_rabbitmq_4() {
+    conforms(OnAmqp::at(Version::V4)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,6 +58,8 @@ fn the_readme_shows_the_matrix() {
         Memory::new().declares(),
         sqs::declares(Server::Fauxqs),
         sqs::declares(Server::ElasticMq),
+        amqp::declares(Version::V3),
+        amqp::declares(Version::V4),
     ];
     let matrix = Matrix::declared(&declared).to_string();
     assert!(

@@ -188,8 +188,8 @@ impl Subject for OnSqs {
     }
 
     async fn outage(&self) -> Result<Outage<Sqs>, BoxError> {
-        let line = Line::to(&self.endpoint).await;
-        let broker = Sqs::with_config(config(&line.endpoint));
+        let line = Line::to(self.endpoint.trim_start_matches("http://")).await;
+        let broker = Sqs::with_config(config(&format!("http://{}", line.address)));
         let switch = line.switch();
         Ok(Outage::new(broker, move |up| {
             switch(up);

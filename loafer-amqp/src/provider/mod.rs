@@ -20,7 +20,7 @@ use loafer_core::{
 use tokio::sync::Notify;
 
 use self::consuming::Consuming;
-use crate::{config::Shared, ladder, names, topology::Plan};
+use crate::{config::Shared, ladder, topology::Plan};
 
 /// Messages worth holding ahead of the handlers, where a route does not say: a delivery on the way is cheaper than a handler without work.
 const PREFETCH: usize = 100;
@@ -69,7 +69,7 @@ pub struct Receipt {
 impl AmqpProvider {
     pub(crate) fn new(shared: Arc<Shared>, source: &Source) -> Result<Self, Error> {
         let plan = Plan::new(source, shared.options.exchange());
-        if source.app.is_none() && source.queue == names::queue(&source.route, None) {
+        if source.app.is_none() && !source.named {
             return Err(Error::Config(format!(
                 "its queue would have no name of its own: set `app = \"…\"` at the top of loafer.toml, and the queue is `{}.<app>`; or name the queue",
                 source.queue
@@ -200,6 +200,7 @@ impl Provider for AmqpProvider {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             receive_batch: BATCH,
+            pushed: true,
             prefetch: PREFETCH,
             settle_batch: BATCH,
             receivers: 1,

@@ -30,7 +30,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     while let Some(max) = shared.board().permit().await {
         let (answer, unseen) = receive(&shared, max, &mut deliveries).await;
         let settled = shared.take_in(&mut deliveries, &mut jobs, unseen);
-        shared.route.received(&mut jobs, settled);
+        shared.route.received(&mut jobs, settled, max);
         match answer {
             Ok(()) => {
                 if shared.route.received_well(true) {

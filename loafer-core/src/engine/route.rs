@@ -24,6 +24,9 @@ use crate::{
     handler::{Handlers, Make},
 };
 
+/// In how many receives a batch of places is filled, where a receive costs nothing.
+const HANDFULS: usize = 8;
+
 /// How much of a body is logged where bodies are logged.
 const LOGGED_BODY: usize = 2048;
 
@@ -145,9 +148,14 @@ impl Route {
         }
     }
 
-    /// A receive is over: puts what it brought where workers find it.
-    pub(super) fn received(self: &Arc<Self>, jobs: &mut VecDeque<Job>, settled: Vec<Done>) {
-        let call = self.board.received(jobs, settled, self.once);
+    /// A receive of so many is over: puts what it brought where workers find it.
+    pub(super) fn received(
+        self: &Arc<Self>,
+        jobs: &mut VecDeque<Job>,
+        settled: Vec<Done>,
+        asked: usize,
+    ) {
+        let call = self.board.received(jobs, settled, asked, self.once);
         self.answer(call);
     }
 
@@ -258,11 +266,18 @@ fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits
         }
     });
     let places = handled.saturating_add(prefetch);
+    // Never more than what is prefetched: a slow message that fills a handler must not keep the others from being fed.
+    let ask = batch.min(prefetch.max(1)).min(places);
     Limits {
         concurrency: policy.concurrency,
         places,
-        // Never more than what is prefetched: a slow message that fills a handler must not keep the others from being fed.
-        ask: batch.min(prefetch.max(1)).min(places),
+        ask,
+        // A receive that costs a call is to be a full one; what was pushed is taken in handfuls.
+        worth: if capabilities.pushed {
+            (ask / HANDFULS).max(1)
+        } else {
+            ask
+        },
         receivers: capabilities.receivers.max(1),
         settlers: capabilities.settlers.max(1),
         settle_batch: capabilities.settle_batch.max(1),

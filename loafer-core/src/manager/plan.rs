@@ -88,6 +88,7 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
         )));
     }
     let app_name = app_name(app, config);
+    let named = options.queue.is_some();
     options
         .queue
         .get_or_insert_with(|| (own.queue_name)(&name, app_name.as_deref()));
@@ -98,6 +99,7 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
         topic: topic(&name, config),
         translator: shared_translator(&routes).to_owned(),
         app: app_name,
+        named,
         topology,
         ..Source::new(&name, &policy.queue)
     };

@@ -225,7 +225,7 @@ impl RouteOptions {
     }
 
     /// What of it says where the queue hangs.
-    pub(crate) fn topology(&self) -> Topology {
+    pub fn topology(&self) -> Topology {
         Topology {
             exchange: self.exchange.clone(),
             binding: self.binding.clone(),

@@ -16,6 +16,8 @@ use crate::Backoff;
 pub struct Capabilities {
     /// The most messages one receive brings.
     pub receive_batch: usize,
+    /// Whether messages are pushed: a receive hands over what has come, and costs no call.
+    pub pushed: bool,
     /// How many messages are worth holding ahead of the handlers at least, where a route does not say: more than a batch only where a lease costs nothing.
     pub prefetch: usize,
     /// The most leases one call settles; 1 settles each at once.
@@ -56,6 +58,7 @@ impl Default for Capabilities {
     fn default() -> Self {
         Self {
             receive_batch: 1,
+            pushed: false,
             prefetch: 1,
             settle_batch: 1,
             receivers: 1,

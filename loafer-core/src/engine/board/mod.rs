@@ -76,8 +76,10 @@ pub(super) struct Limits {
     pub(super) concurrency: usize,
     /// Messages held at once.
     pub(super) places: usize,
-    /// Messages asked for at once.
+    /// Messages asked for at once, at most.
     pub(super) ask: usize,
+    /// How many places must be free for a receive to be worth its cost.
+    pub(super) worth: usize,
     /// Receives at once, at most.
     pub(super) receivers: usize,
     /// Settlement calls at once, at most.

@@ -23,7 +23,8 @@ impl Board {
                 return Poll::Pending;
             }
             unregister(&mut state.receivers, cx);
-            state.reserved += self.limits.ask;
+            let asked = state.room(&self.limits).min(self.limits.ask).max(1);
+            state.reserved += asked;
             state.receiving += 1;
             let next = if state.may_receive(&self.limits) {
                 state.receivers.pop()
@@ -32,27 +33,28 @@ impl Board {
             };
             drop(state);
             next.into_iter().for_each(|waker| waker.wake());
-            Poll::Ready(Some(self.limits.ask))
+            Poll::Ready(Some(asked))
         })
         .await
     }
 
-    /// A receive is over. What it brought is held from now on: messages for workers, and some to settle at once.
+    /// A receive of so many is over. What it brought is held from now on: messages for workers, and some to settle at once.
     pub(in crate::engine) fn received(
         &self,
         jobs: &mut VecDeque<Job>,
         settled: Vec<Done>,
+        asked: usize,
         last: bool,
     ) -> Call {
         let count = jobs.len() + settled.len();
         let mut guard = self.lock();
         let state = &mut *guard;
         state.receiving -= 1;
-        state.reserved -= self.limits.ask;
+        state.reserved -= asked;
         state.held += count;
         state.target = match count {
             0 => 1,
-            full if full >= self.limits.ask => (state.target + 1).min(self.limits.receivers),
+            full if full >= asked => (state.target + 1).min(self.limits.receivers),
             _ => state.target.saturating_sub(1).max(1),
         };
         state.done.extend(settled);
@@ -87,12 +89,20 @@ impl Board {
 }
 
 impl State {
-    /// A receive is due when a whole batch of places is free, or nothing is held.
+    /// A receive is due when enough places are free to be worth one, or nothing is held.
     pub(super) fn may_receive(&self, limits: &Limits) -> bool {
-        // What is being settled is handled: it makes room already, for the time of a call.
-        let taken = self.held - self.settling + self.reserved;
         self.phase == Phase::Open
             && self.receiving < self.target
-            && (taken == 0 || limits.places.saturating_sub(taken) >= limits.ask)
+            && (self.taken() == 0 || self.room(limits) >= limits.worth)
+    }
+
+    /// Places that are free.
+    fn room(&self, limits: &Limits) -> usize {
+        limits.places.saturating_sub(self.taken())
+    }
+
+    /// Places that are not. What is being settled is handled: it makes room already, for the time of a call.
+    fn taken(&self) -> usize {
+        self.held - self.settling + self.reserved
     }
 }

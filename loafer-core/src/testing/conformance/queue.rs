@@ -68,7 +68,9 @@ impl<S: Subject> Queue<S> {
     async fn provider_of(&self, queue: &str) -> Checked<ProviderOf<S>> {
         let mut source = Source::new(&self.wanted.name, queue);
         source.visibility_timeout = self.lease();
-        let provider = self.stage.subject.broker().provider(&source)?;
+        let subject = &self.stage.subject;
+        source.topology = subject.options(queue, RouteOptions::new()).topology();
+        let provider = subject.broker().provider(&source)?;
         provider.open(Open::Existing).await?;
         Ok(provider)
     }
@@ -79,7 +81,8 @@ impl<S: Subject> Queue<S> {
 
     /// A route on it, without a handler.
     pub(super) fn route(&self, options: RouteOptions) -> Route {
-        let mut options = options.queue(&self.made.queue);
+        let queue = &self.made.queue;
+        let mut options = self.stage.subject.options(queue, options.queue(queue));
         if let Some(lease) = self.lease() {
             options = options.visibility_timeout(lease);
         }

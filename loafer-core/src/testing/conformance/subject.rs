@@ -3,7 +3,7 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use super::Declaration;
-use crate::{BoxError, Broker, Topic};
+use crate::{BoxError, Broker, RouteOptions, Topic};
 
 /// The broker under test: what its crate's tests tell the cases.
 ///
@@ -24,6 +24,12 @@ pub trait Subject: Send + Sync + 'static {
     ///
     /// Fail the case that asked.
     fn queue(&self, wanted: &Wanted) -> impl Future<Output = Result<Made, BoxError>> + Send;
+
+    /// What routes on one of its queues set besides; unless implemented, nothing.
+    fn options(&self, queue: &str, options: RouteOptions) -> RouteOptions {
+        _ = queue;
+        options
+    }
 
     /// A value of it whose line to the server can be cut, where it does not declare [`Feature::Outages`](super::Feature::Outages) missing.
     ///
