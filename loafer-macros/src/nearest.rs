@@ -14,7 +14,10 @@ pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
         let (distance, nearest) = distances.min()?;
         (distance <= nearest.len() / 3).then_some(nearest)
     };
-    known.iter().copied().find(begins).or_else(slip)
+    let begun = known.iter().copied().filter(begins);
+    begun
+        .min_by_key(|known| damerau_levenshtein(name, known))
+        .or_else(slip)
 }
 
 /// "did you mean" and all that is known.
@@ -50,6 +53,9 @@ mod tests {
         );
         assert_eq!(nearest("max_attempt", KNOWN), Some("max_attempts"));
         assert_eq!(nearest("visibility", KNOWN), Some("visibility_timeout"));
+        let queues = ["queue", "queue_type"];
+        assert_eq!(nearest("queue_typ", &queues), Some("queue_type"));
+        assert_eq!(nearest("queu", &queues), Some("queue"));
         assert_eq!(nearest("maximum", &["initial", "max"]), Some("max"));
     }
 

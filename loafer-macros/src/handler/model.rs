@@ -36,6 +36,49 @@ pub(super) struct Options {
     pub(super) group_by: Option<GroupBy>,
     pub(super) batch: Option<usize>,
     pub(super) linger: Option<Duration>,
+    pub(super) topology: Topology,
+}
+
+/// Where the route's queue hangs, and how it is made.
+#[derive(Debug, Default)]
+pub(super) struct Topology {
+    /// An empty one binds the queue to nothing.
+    pub(super) exchange: Option<String>,
+    /// Not empty where it is set.
+    pub(super) binding: Option<Vec<String>>,
+    pub(super) queue_type: Option<QueueType>,
+    pub(super) arguments: Vec<(String, Argument)>,
+    pub(super) declare: Option<Declare>,
+    pub(super) dead_letter: Option<DeadLetter>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum QueueType {
+    Quorum,
+    Classic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Declare {
+    Create,
+    Verify,
+    Off,
+}
+
+/// The value of a queue's argument.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Argument {
+    Truth(bool),
+    Whole(i64),
+    Text(String),
+}
+
+/// Where dead letters go that have no queue of their own.
+#[derive(Debug, PartialEq)]
+pub(super) struct DeadLetter {
+    /// Empty: the broker's default exchange.
+    pub(super) exchange: String,
+    pub(super) routing_key: String,
 }
 
 /// The delay of a retry; what is not set is the core's to choose.

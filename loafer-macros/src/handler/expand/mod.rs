@@ -5,6 +5,7 @@
 mod call;
 mod options;
 mod returned;
+mod topology;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

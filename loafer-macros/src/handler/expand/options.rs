@@ -5,6 +5,7 @@ use std::time::Duration;
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
+use super::topology::topology;
 use crate::handler::model::{Backoff, GroupBy, On, Options, Undecodable, Unmatched};
 
 /// `.options(…)`, where there are any.
@@ -58,7 +59,8 @@ pub(super) fn options(options: &Options) -> Option<TokenStream> {
             .map(duration)
             .map(|linger| quote!(.linger(#linger))),
     ];
-    let set: Vec<_> = set.into_iter().flatten().collect();
+    let set = set.into_iter().flatten();
+    let set: Vec<_> = set.chain(topology(&options.topology)).collect();
     (!set.is_empty()).then(|| quote!(.options(::loafer::RouteOptions::new() #(#set)*)))
 }
 

@@ -1,6 +1,6 @@
 //! `backoff`, in its three spellings: `= "1s"`, `(initial = "1s", …)` and `= { initial = "1s", … }`.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use syn::LitStr;
 
 use super::{
@@ -15,7 +15,7 @@ const EXPECTED: &str = "a duration or a list, as `backoff = \"1s\"` or `backoff(
 
 impl Backoff {
     pub(super) fn parse(entry: &Entry, errors: &mut Errors) -> Option<Self> {
-        match list(&entry.value) {
+        match entry.list() {
             Some(list) => Self::listed(entry, list, errors),
             None => {
                 let text: LitStr = entry.read(EXPECTED, errors)?;
@@ -53,18 +53,5 @@ impl Backoff {
             max,
             jitter,
         })
-    }
-}
-
-/// What stands between the parentheses or braces.
-fn list(value: &TokenStream) -> Option<TokenStream> {
-    let mut tokens = value.clone().into_iter();
-    match (tokens.next()?, tokens.next()) {
-        (TokenTree::Group(group), None)
-            if matches!(group.delimiter(), Delimiter::Parenthesis | Delimiter::Brace) =>
-        {
-            Some(group.stream())
-        }
-        _ => None,
     }
 }

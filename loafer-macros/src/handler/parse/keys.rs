@@ -28,6 +28,12 @@ const KNOWN: &[&str] = &[
     "batch",
     "linger",
     "on_error",
+    "exchange",
+    "binding",
+    "queue_type",
+    "arguments",
+    "declare",
+    "dead_letter",
 ];
 
 /// What the attribute says.
@@ -108,10 +114,11 @@ impl Keys {
                 self.of_batches.push(entry.key.clone());
                 options.linger = entry.duration("200ms", errors);
             }
-            _ => {
+            "on_error" => {
                 self.on_error =
                     entry.read("the path of a function, as `on_error = give_up`", errors)
             }
+            _ => options.topology.set(entry, errors),
         }
     }
 }

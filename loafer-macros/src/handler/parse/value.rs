@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, str::FromStr, time::Duration};
 
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::{LitBool, LitFloat, LitInt, LitStr, parse::Parse};
 
 use super::entries::Entry;
@@ -17,7 +18,7 @@ impl Entry {
         value
     }
 
-    fn refuse(&self, expected: &str, errors: &mut Errors) {
+    pub(super) fn refuse(&self, expected: &str, errors: &mut Errors) {
         let what = format!("`{}` is {expected}", self.key);
         if self.value.is_empty() {
             errors.at(&self.key, what)
@@ -37,6 +38,19 @@ impl Entry {
             errors.at(&text, format!("`{}` is empty", self.key));
         }
         (!empty).then_some(text)
+    }
+
+    /// What stands between the parentheses or braces; none where there are none.
+    pub(super) fn list(&self) -> Option<TokenStream> {
+        let mut tokens = self.value.clone().into_iter();
+        match (tokens.next()?, tokens.next()) {
+            (TokenTree::Group(group), None)
+                if matches!(group.delimiter(), Delimiter::Parenthesis | Delimiter::Brace) =>
+            {
+                Some(group.stream())
+            }
+            _ => None,
+        }
     }
 
     /// One of these words.
