@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use toml::Table;
-
 use crate::{
-    DeadLetterQueue, Error, Provider, Publisher, Topic, Topology, memory::MemoryDeadLetters,
+    DeadLetterQueue, Error, Provider, Publisher, Settings, Topic, Topology,
+    memory::MemoryDeadLetters,
 };
 
 /// A broker, as `#[handler(provider = Sqs)]` names it.
@@ -46,7 +44,7 @@ pub trait Broker: Default + Send + Sync + 'static {
         match settings {
             Some(settings) => Err(Error::Config(format!(
                 "`[{0}]`: the broker `{0}` takes no settings from `loafer.toml`: leave the section out",
-                settings.broker
+                settings.broker()
             ))),
             None => Ok(()),
         }
@@ -101,36 +99,6 @@ pub struct Source {
     pub app: Option<String>,
     /// Where the queue hangs, on a broker that has exchanges.
     pub topology: Topology,
-}
-
-/// What `loafer.toml` and the environment say of a broker: the section of its name.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    broker: String,
-    table: Table,
-}
-
-impl Settings {
-    pub(crate) fn new(broker: &str, table: Table) -> Self {
-        Self {
-            broker: broker.to_owned(),
-            table,
-        }
-    }
-
-    /// Reads them.
-    ///
-    /// # Errors
-    ///
-    /// Where they don't fit the type; the text names the section and never quotes a value, which may be a password.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        self.table
-            .clone()
-            .try_into()
-            .map_err(|error: toml::de::Error| {
-                Error::Config(format!("`[{}]`: {}", self.broker, error.message()))
-            })
-    }
 }
 
 impl Source {

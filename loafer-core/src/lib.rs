@@ -54,9 +54,9 @@ mod translate;
 pub use self::{
     app::App,
     batch::{Batch, BatchItem, BatchOutcome, IntoBatchOutcome},
-    broker::{Broker, Settings, Source},
+    broker::{Broker, Source},
     bus::{Bus, EVENT_VERSION, Event},
-    config::{Config, parse_duration},
+    config::{Config, Settings, parse_duration},
     engine::RouteStats,
     error::Error,
     extract::{

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::keys::{TOP, nearest, unknown};
+use super::keys::{DEAD_LETTER, TOP, nearest, unknown};
 use crate::{Error, RouteOptions, policy::duration};
 
 const PREFIX: &str = "LOAFER_";
@@ -36,8 +36,19 @@ pub(super) fn overlay(
         let (last, parents) = keys
             .split_last()
             .ok_or_else(|| fault("names nothing".to_owned()))?;
+        let of_broker = parents
+            .first()
+            .is_some_and(|section| !TOP.contains(&section.as_str()));
+        let value = if of_broker {
+            // What it is only the broker knows, and it may be a password.
+            Value::String(value)
+        } else if parents.last().is_some_and(|of| of == "arguments") {
+            argument(value)
+        } else {
+            scalar(last, &value).map_err(fault)?
+        };
         let at = parents.iter().fold(&mut *table, |at, key| inner(at, key));
-        at.insert(last.clone(), scalar(last, &value).map_err(fault)?);
+        at.insert(last.clone(), value);
     }
     Ok(())
 }
@@ -83,7 +94,24 @@ fn resolve(
                 .first()
                 .map_or_else(|| "ROUTE".to_owned(), |route| form(route))
         )),
-        [] => Ok(vec![key(last, &TOP[..3], "key")?]),
+        [] => key(last, &TOP[..3], "key")
+            .map(|key| vec![key])
+            .map_err(|what| match last.split_once('_') {
+                Some((broker, rest)) if injected(&[last]).is_empty() => {
+                    format!("{what}; were it of a broker: LOAFER_{broker}__{rest}, with two `_`")
+                }
+                _ => what,
+            }),
+        ["ROUTES", _, "DEAD_LETTER" | "ARGUMENTS"] => part(parents, last, routes, file),
+        ["ROUTES", _] if matches!(last, "DEAD_LETTER" | "ARGUMENTS") => Err(format!(
+            "`{last}` has parts: write LOAFER_{}__{last}__{}",
+            parents.join("__"),
+            if last == "ARGUMENTS" {
+                "X_MAX_LENGTH"
+            } else {
+                "ROUTING_KEY"
+            }
+        )),
         ["ROUTES", route] => Ok(vec![
             "routes".into(),
             key(route, routes, "route")?,
@@ -98,14 +126,22 @@ fn resolve(
                 part,
             ])
         }
-        [section] if !matches!(*section, "ROUTES" | "TOPICS") => {
-            Ok(vec![section.to_lowercase(), last.to_lowercase()])
-        }
         ["TOPICS", topic] => Ok(vec![
             "topics".into(),
-            in_file(file, topic),
+            file.get("topics")
+                .and_then(Value::as_table)
+                .and_then(|topics| in_file(topics, topic))
+                .unwrap_or_else(|| (*topic).to_owned()),
             key(last, &["name"], "key")?,
         ]),
+        [section, inner @ ..] if is_broker(section) => {
+            let inner = inner.iter().chain([&last]);
+            let name = in_file(file, section).unwrap_or_else(|| section.to_lowercase());
+            Ok([name]
+                .into_iter()
+                .chain(inner.map(|key| key.to_lowercase()))
+                .collect())
+        }
         _ => Err(
             "is nested in a way no key is; write LOAFER_ROUTES__ROUTE__KEY, or LOAFER_KEY"
                 .to_owned(),
@@ -113,11 +149,35 @@ fn resolve(
     }
 }
 
-/// The topic of the file that is written like this in the environment; else as it is written, and the bus finds it by that.
-fn in_file(file: &Table, written: &str) -> String {
-    let topics = file.get("topics").and_then(Value::as_table);
-    let known = topics.and_then(|topics| topics.keys().find(|topic| form(topic) == written));
-    known.map_or(written, String::as_str).to_owned()
+/// From the levels of a part of a route's key to the keys of the file. Arguments are called as the broker calls them, with `-`.
+fn part(
+    parents: &[&str],
+    last: &str,
+    routes: &[&str],
+    file: &Table,
+) -> Result<Vec<String>, String> {
+    let route = key(parents[1], routes, "route")?;
+    let whole = key(parents[2], RouteOptions::KEYS, "key")?;
+    let part = match whole.as_str() {
+        "dead_letter" => key(last, DEAD_LETTER, "key")?,
+        _ => ["routes", &route, "arguments"]
+            .iter()
+            .try_fold(file, |at, key| at.get(*key)?.as_table())
+            .and_then(|arguments| in_file(arguments, last))
+            .unwrap_or_else(|| last.to_lowercase().replace('_', "-")),
+    };
+    Ok(vec!["routes".into(), route, whole, part])
+}
+
+/// Whether variables of this section are a broker's. A name that is nearly one of ours is a slip.
+fn is_broker(section: &str) -> bool {
+    let ours = TOP.iter().any(|name| form(name) == section);
+    !(section.is_empty() || ours || nearest(section, &["ROUTES", "TOPICS"]).is_some())
+}
+
+/// The name in this table of the file that is written like this in the environment. A topic that is not there stays as it is written: the bus finds it by that.
+fn in_file(table: &Table, written: &str) -> Option<String> {
+    table.keys().find(|name| form(name) == written).cloned()
 }
 
 /// How a name is written in the environment.
@@ -159,6 +219,12 @@ fn scalar(key: &str, value: &str) -> Result<Value, String> {
         "timeout" | "visibility_timeout" | "drain" | "initial" | "max" | "backoff" | "linger" => {
             duration::parse(text).map(|_| Value::String(text.to_owned()))
         }
+        // Several, as the file writes them.
+        "binding" if text.starts_with('[') => {
+            let list = format!("binding = {text}").parse::<Table>().ok();
+            list.and_then(|mut list| list.remove("binding"))
+                .ok_or_else(|| format!("`{text}` is no list of routing keys: write [\"a\", \"b\"]"))
+        }
         "declare" if !matches!(text, "create" | "verify" | "off") => Err(format!(
             "`{text}` is neither `create` nor `verify` nor `off`"
         )),
@@ -172,5 +238,14 @@ fn scalar(key: &str, value: &str) -> Result<Value, String> {
             "`{text}` is neither `retry` nor `reject` nor `ignore`"
         )),
         _ => Ok(Value::String(value.to_owned())),
+    }
+}
+
+/// What an argument of a queue is, by how it looks.
+fn argument(text: String) -> Value {
+    match (text.parse(), text.parse()) {
+        (Ok(number), _) => Value::Integer(number),
+        (_, Ok(truth)) => Value::Boolean(truth),
+        _ => Value::String(text),
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+use super::Settings;
 use crate::RouteOptions;
 
-pub(crate) const TOP: &[&str] = &["app", "drain", "log_bodies", "routes", "topics"];
+pub(super) const TOP: &[&str] = &["app", "drain", "log_bodies", "routes", "topics"];
 const TOPIC: &[&str] = &["name"];
+pub(super) const DEAD_LETTER: &[&str] = &["exchange", "routing_key"];
 const BACKOFF: &[&str] = &["initial", "factor", "max", "jitter"];
 
 /// Every key is known, every route is the program's; else says which is not, and what it is nearest to.
@@ -28,6 +30,10 @@ pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
             known(options.keys(), RouteOptions::KEYS, &at, "key")?;
             if let Some(Value::Table(backoff)) = options.get("backoff") {
                 known(backoff.keys(), BACKOFF, &format!("{at}backoff."), "key")?;
+            }
+            if let Some(Value::Table(target)) = options.get("dead_letter") {
+                let at = format!("{at}dead_letter.");
+                known(target.keys(), DEAD_LETTER, &at, "key")?;
             }
         }
     }
@@ -55,7 +61,7 @@ fn known<'k>(
 }
 
 /// Takes the sections of brokers out of a table.
-pub(super) fn sections(table: &mut Table) -> BTreeMap<String, Table> {
+pub(super) fn sections(table: &mut Table) -> BTreeMap<String, Settings> {
     let names: Vec<String> = table
         .iter()
         .filter(|(name, value)| value.is_table() && !TOP.contains(&name.as_str()))
@@ -64,7 +70,10 @@ pub(super) fn sections(table: &mut Table) -> BTreeMap<String, Table> {
     let sections = names
         .into_iter()
         .filter_map(|name| match table.remove(&name) {
-            Some(Value::Table(section)) => Some((name, section)),
+            Some(Value::Table(section)) => {
+                let settings = Settings::new(&name, section);
+                Some((name, settings))
+            }
             _ => None,
         });
     sections.collect()

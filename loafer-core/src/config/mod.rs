@@ -1,7 +1,8 @@
 //! Configuration: `loafer.toml`, and the environment that outranks it.
 
 mod environment;
-pub(crate) mod keys;
+mod keys;
+mod settings;
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +13,9 @@ use std::{
 use serde::Deserialize;
 use toml::Table;
 
-use crate::{Error, RouteOptions, policy::duration};
+use crate::{Error, RouteOptions, policy::duration, translate::explain::place};
 
+pub use self::settings::Settings;
 pub(crate) use self::{environment::form, keys::unknown};
 
 /// The file that is read where no other is named, in the working directory.
@@ -49,7 +51,7 @@ pub struct Config {
     pub(crate) topics: BTreeMap<String, TopicOptions>,
     /// What is said of each broker, by its name; it reads that itself.
     #[serde(skip)]
-    pub(crate) brokers: BTreeMap<String, Table>,
+    pub(crate) brokers: BTreeMap<String, Settings>,
 }
 
 /// What can be set of a topic.
@@ -108,16 +110,17 @@ impl Config {
         let fault = |what: String| Error::Config(format!("`{name}`: {what}"));
         let mut table: Table = text
             .parse()
-            .map_err(|error: toml::de::Error| fault(error.to_string()))?;
+            .map_err(|error: toml::de::Error| fault(syntax(text, &error)))?;
         keys::check(&table, routes).map_err(fault)?;
         // Deserialized once before the environment has its say, so that a wrong value is told with its place in the file.
         toml::from_str::<Self>(text).map_err(|error| fault(error.to_string()))?;
         environment::overlay(&mut table, environment, routes)?;
         let brokers = keys::sections(&mut table);
-        let config: Self = table.try_into().map_err(|error: toml::de::Error| {
+        let config: Self = serde_path_to_error::deserialize(table).map_err(|error| {
             Error::Config(format!(
-                "a variable `LOAFER_…` of the environment has a wrong value: {}",
-                error.message()
+                "a variable `LOAFER_…` of the environment has a wrong value{}: {}",
+                place(error.path()),
+                error.inner().message()
             ))
         })?;
         Ok(Self { brokers, ..config })
@@ -152,6 +155,15 @@ impl Config {
 /// Where it is none; the text says how one is written.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     duration::parse(text)
+}
+
+/// What is wrong with the file, and where. Its line is not shown: it may hold a broker's password.
+fn syntax(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}: {}", error.message())
 }
 
 fn drain<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {

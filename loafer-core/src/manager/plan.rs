@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
 use super::{Manager, ManagerBuilder, Plan, PlannedHandler};
 use crate::{
-    App, BrokerKind, Config, Error, Policy, Route, RouteOptions, Settings, Source,
-    config::{form, keys, unknown},
+    App, BrokerKind, Config, Error, Policy, Route, RouteOptions, Source,
+    config::{form, unknown},
     extract::RouteName,
 };
 
@@ -139,23 +139,28 @@ fn configure(routes: &[Route], app: &App, config: &Config) -> Vec<String> {
         }
     }
     let name = app_name(app, config);
-    let unread = config
-        .brokers
-        .keys()
-        .filter(|section| !kinds.iter().any(|kind| kind.name == **section))
-        .map(|section| {
+    // The environment writes `_` for `-`.
+    let called = |kind: &BrokerKind, section: &str| form(kind.name) == form(section);
+    let sections = || config.brokers.iter();
+    let unread = sections()
+        .filter(|(section, _)| !kinds.iter().any(|kind| called(kind, section)))
+        .map(|(section, _)| {
             let brokers = kinds.iter().map(|kind| kind.name);
-            let known: Vec<&str> = keys::TOP.iter().copied().chain(brokers).collect();
-            unknown(section, &known, "", "key")
+            let known: Vec<&str> = ["routes", "topics"].into_iter().chain(brokers).collect();
+            format!(
+                "{}; it stands in `loafer.toml` as `[{section}]`, or in the environment as `LOAFER_{}__…`",
+                unknown(section, &known, "", "section"),
+                form(section)
+            )
         });
     // A broker that another one stands in for is not asked for, and need not be able to run.
     let told = kinds
         .iter()
         .filter(|kind| app.provider.is_none_or(|instead| instead.name == kind.name))
         .filter_map(|kind| {
-            let table = config.brokers.get(kind.name);
-            let settings = table.map(|table| Settings::new(kind.name, table.clone()));
-            let told = app.configure(*kind, settings.as_ref(), name.as_deref());
+            let settings = sections().find(|(section, _)| called(kind, section));
+            let settings = settings.map(|(_, settings)| settings);
+            let told = app.configure(*kind, settings, name.as_deref());
             Some(told.err()?.to_string())
         });
     unread.chain(told).collect()

@@ -224,6 +224,19 @@ impl RouteOptions {
         self
     }
 
+    fn topology_fault(&self) -> Option<&'static str> {
+        let keys = self.binding.as_ref().map(Bindings::keys);
+        if keys.is_some_and(|keys| keys.is_empty() || keys.iter().any(String::is_empty)) {
+            return Some(
+                "`binding` names no routing key, or an empty one: name one, or set `exchange = \"\"` to bind the queue to nothing",
+            );
+        }
+        let target = self.dead_letter.as_ref()?;
+        target.routing_key.is_empty().then_some(
+            "`dead_letter.routing_key` is empty: name a routing key; without an exchange it is the name of a queue",
+        )
+    }
+
     /// What of it says where the queue hangs.
     pub fn topology(&self) -> Topology {
         Topology {
@@ -296,6 +309,10 @@ impl RouteOptions {
             declare,
             dead_letter
         );
+        let differs = |(name, value)| other.arguments.get(name).is_some_and(|own| own != value);
+        if self.arguments.iter().any(differs) {
+            return Err("arguments");
+        }
         Ok(self.overridden_by(other))
     }
 
@@ -320,14 +337,8 @@ impl RouteOptions {
                 "`queue` is empty: name the queue, or leave it out for the route's own name",
             );
         }
-        if self
-            .binding
-            .as_ref()
-            .is_some_and(|keys| keys.keys().is_empty())
-        {
-            return Some(
-                "`binding` is an empty list: name a routing key, or set `exchange = \"\"` to bind the queue to nothing",
-            );
+        if let Some(fault) = self.topology_fault() {
+            return Some(fault);
         }
         if let Some(fault) = self.backoff.as_ref().and_then(backoff::Parts::fault) {
             return Some(fault);

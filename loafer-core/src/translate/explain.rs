@@ -6,7 +6,7 @@ use serde_path_to_error::{Path, Segment};
 
 /// ` at` and the path of field names, or nothing. A key that does not look like a field's name may be data (a map's key): it is left out.
 /// So are those with many digits, as ids have them.
-pub(super) fn place(path: &Path) -> String {
+pub(crate) fn place(path: &Path) -> String {
     let mut text = String::new();
     for segment in path {
         let dot = if text.is_empty() { "" } else { "." };
@@ -34,7 +34,7 @@ fn is_a_name(key: &str) -> bool {
 }
 
 /// What serde says of the *type*; what it says of the value is left out.
-pub(super) fn expected(message: &str) -> String {
+pub(crate) fn expected(message: &str) -> String {
     let message = message
         .rsplit_once(" at line ")
         .map_or(message, |(message, _)| message);

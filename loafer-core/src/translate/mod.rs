@@ -3,7 +3,7 @@
 mod base64;
 mod cloudevents;
 mod error;
-mod explain;
+pub(crate) mod explain;
 mod json;
 #[cfg(feature = "messagepack")]
 mod message_pack;
