@@ -142,16 +142,21 @@ impl<P: Provider> Shared<P> {
         {
             let mut slots = self.slots();
             let now = slots.now();
-            let received = now.minus(unseen);
-            let leased_until = self
-                .capabilities
-                .lease
-                .map_or(Moment::NEVER, |lease| received.plus(lease - margin(lease)));
+            let received_at = now.minus(unseen);
+            let leased_until = self.capabilities.lease.map_or(Moment::NEVER, |lease| {
+                received_at.plus(lease - margin(lease))
+            });
             if leased_until <= now {
                 self.came_too_late(deliveries, unseen);
             }
+            // What the broker told before these had slots went by without them.
+            let received = deliveries.len();
+            deliveries.retain(|delivery| self.provider.holds(&delivery.receipt));
+            if deliveries.len() < received {
+                self.lost_on_the_way(received - deliveries.len());
+            }
             for Delivery { receipt, message } in deliveries.drain(..) {
-                let slot = slots.insert(receipt, received, leased_until);
+                let slot = slots.insert(receipt, received_at, leased_until);
                 if handled_before && self.route.handled.contains(message.id()) {
                     known.push(Done {
                         slot,
@@ -183,6 +188,16 @@ impl<P: Provider> Shared<P> {
             ..RouteStats::default()
         });
         deliveries.clear();
+    }
+
+    #[cold]
+    fn lost_on_the_way(&self, messages: usize) {
+        let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
+        tracing::info!(%route, %queue, messages, "the leases of messages ended while these were on their way: they are not started, they come again");
+        self.route.stats.add(&RouteStats {
+            lost: messages as u64,
+            ..RouteStats::default()
+        });
     }
 
     /// One line a streak.

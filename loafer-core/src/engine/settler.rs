@@ -136,7 +136,9 @@ impl<'s, P: Provider> Settler<'s, P> {
             let Some(lease) = slots.remove(slot) else {
                 continue;
             };
-            if lease.lost || now >= lease.leased_until {
+            // The watcher may not have heard yet that it is lost.
+            let lost = lease.lost || !shared.provider.holds(&lease.receipt);
+            if lost || now >= lease.leased_until {
                 let acked = matches!(fate, Fate::Ack);
                 shared.settled_too_late(&message, acked);
                 self.counts.lost += 1;
@@ -181,7 +183,8 @@ impl<'s, P: Provider> Settler<'s, P> {
     fn drop_stale(&mut self) {
         let now = self.shared.slots().now();
         let entries = self.ends.drain(..).zip(self.batch.drain(..));
-        let (stale, live): (Vec<_>, Vec<_>) = entries.partition(|(end, _)| now >= *end);
+        let (stale, live): (Vec<_>, Vec<_>) = entries
+            .partition(|(end, entry)| now >= *end || !self.shared.provider.holds(&entry.receipt));
         for (_, entry) in stale {
             self.counts.lost += 1;
             self.shared

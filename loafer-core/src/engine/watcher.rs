@@ -22,7 +22,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let ceiling = shared
         .capabilities
         .lease_ceiling
-        .filter(|_| shared.capabilities.lease.is_none());
+        .filter(|ceiling| shared.capabilities.lease.is_none() && !ceiling.is_zero());
     let mut warned = Vec::new();
     let mut lost = false;
     loop {

@@ -5,7 +5,11 @@
     reason = "outside of a test function, a helper panics as one"
 )]
 
+mod defaults;
+mod lost_leases;
 mod scripted;
+mod senders_ids;
+mod warnings;
 
 use std::time::Duration;
 

@@ -1,17 +1,20 @@
 //! A broker that does as it is told.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use loafer_core::{
-    App, Batch, Broker, Capabilities, Delivery, Error, Finding, Json, Manager, Message, MessageId,
-    Open, Outgoing, Policy, Provider, Publisher, Renewed, Route, RouteOptions, Running, Settle,
-    Settled, Settlement, Source, Topic,
+    App, Backoff, Batch, Broker, Capabilities, Delivery, Error, Finding, Json, Manager, Message,
+    MessageId, Notice, Open, Outgoing, Policy, Provider, Publisher, Renewed, Route, RouteOptions,
+    Running, Settle, Settled, Settlement, Source, Topic,
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
 
 /// What the broker does, and what it was told.
 #[derive(Clone, Default)]
@@ -39,6 +42,23 @@ pub(crate) struct Script {
     pub(crate) handled: Vec<u64>,
     /// What was acked, and when.
     pub(crate) acked: Vec<(String, Instant)>,
+    /// Leases last until the connection breaks.
+    pub(crate) leaseless: bool,
+    pub(crate) ceiling: Option<Duration>,
+    /// The ids that senders chose, by payload; none: the broker's own.
+    pub(crate) senders_ids: BTreeMap<u64, &'static str>,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) max_attempts: Option<u32>,
+    /// Payloads whose leases are over.
+    pub(crate) gone: Vec<u64>,
+    pub(crate) notice: Arc<Notify>,
+    /// How many receives there were, and how many messages it was told the route holds, after how many receives.
+    pub(crate) receives: u32,
+    pub(crate) holds: Vec<(usize, u32)>,
+    /// How often each payload was delivered.
+    pub(crate) delivered: BTreeMap<u64, u32>,
+    /// All that was not acked, as it was settled.
+    pub(crate) refusals: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -62,6 +82,13 @@ impl Scripted {
     pub(crate) fn answering(self, payload: u64, answer: Answer) -> Self {
         self.0.lock().unwrap().answers.push_back((payload, answer));
         self
+    }
+
+    /// The leases of these payloads end, and the broker says so.
+    pub(crate) fn lose(&self, payloads: impl IntoIterator<Item = u64>) {
+        let mut script = self.0.lock().unwrap();
+        script.gone = payloads.into_iter().collect();
+        script.notice.notify_one();
     }
 
     pub(crate) fn acked(&self) -> Vec<(String, Instant)> {
@@ -161,6 +188,7 @@ impl Provider for Scripted {
     ) -> Result<(), Error> {
         let next = {
             let mut script = self.0.lock().unwrap();
+            script.receives += 1;
             let fits = script
                 .deliveries
                 .front()
@@ -178,9 +206,19 @@ impl Provider for Scripted {
         sleep_until(at).await;
         // An answer is read in several polls.
         tokio::task::yield_now().await;
-        let delivery = |number: u64| Delivery {
-            receipt: number,
-            message: Message::with_id(number.to_string(), number.to_string()).with_group("g"),
+        let mut script = self.0.lock().unwrap();
+        let delivery = |number: u64| {
+            let attempt = script.delivered.entry(number).or_default();
+            *attempt += 1;
+            let attempt = *attempt;
+            let id = script.senders_ids.get(&number);
+            let id = id.map_or_else(|| number.to_string(), |id| (*id).to_owned());
+            Delivery {
+                receipt: number,
+                message: Message::with_id(id, number.to_string())
+                    .with_group("g")
+                    .with_attempt(attempt),
+            }
         };
         into.extend(numbers.into_iter().map(delivery));
         Ok(())
@@ -213,6 +251,8 @@ impl Provider for Scripted {
             if matches!(entry.settlement, Settlement::Ack) {
                 let payload = String::from_utf8_lossy(entry.message.payload()).into_owned();
                 script.acked.push((payload, Instant::now()));
+            } else {
+                script.refusals.push(format!("{:?}", entry.settlement));
             }
             answers.push(Settled::Done);
         }
@@ -243,10 +283,32 @@ impl Provider for Scripted {
             receivers: 2,
             settlers: 2,
             linger: Duration::from_secs(1),
-            lease: script.lease.or(Some(Duration::from_secs(30))),
+            lease: script
+                .lease
+                .or(Some(Duration::from_secs(30)))
+                .filter(|_| !script.leaseless),
+            lease_ceiling: script.ceiling,
             ordered: script.ordered,
-            own_ids: true,
+            own_ids: script.senders_ids.is_empty(),
+            backoff: script.backoff.clone(),
+            max_attempts: script.max_attempts,
             ..Capabilities::default()
         }
+    }
+
+    fn hold(&self, messages: usize) {
+        let mut script = self.0.lock().unwrap();
+        let receives = script.receives;
+        script.holds.push((messages, receives));
+    }
+
+    async fn notice(&self) -> Notice {
+        let notice = self.0.lock().unwrap().notice.clone();
+        notice.notified().await;
+        Notice::LeasesLost
+    }
+
+    fn holds(&self, lease: &u64) -> bool {
+        !self.0.lock().unwrap().gone.contains(lease)
     }
 }
