@@ -75,7 +75,12 @@ pub mod __private {
     pub type DefaultProvider = Memory;
 
     /// The program of `loafer::main!`.
-    pub fn run<F, Fut, E>(name: &'static str, version: &'static str, setup: F) -> ExitCode
+    pub fn run<F, Fut, E>(
+        name: &'static str,
+        package: &'static str,
+        version: &'static str,
+        setup: F,
+    ) -> ExitCode
     where
         F: FnOnce(App) -> Fut,
         Fut: Future<Output = Result<App, E>>,
@@ -91,6 +96,7 @@ pub mod __private {
         loafer_cli::run(
             loafer_cli::Program {
                 name,
+                package,
                 version,
                 brokers: &brokers,
             },

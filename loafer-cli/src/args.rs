@@ -195,6 +195,8 @@ mod tests {
     fn parsed(line: &str) -> Result<Args, Error> {
         let program = Program {
             name: "friends",
+            package: "friends",
+            package: "greeter",
             version: "1.2.3",
             brokers: &[BrokerKind::of::<Memory>()],
         };

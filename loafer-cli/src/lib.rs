@@ -41,6 +41,8 @@ pub use self::sentry::{InvalidDsn, Sentry};
 pub struct Program<'b> {
     /// Its name: in help, messages and reports.
     pub name: &'static str,
+    /// Its package: what the app is called, where neither `setup` nor `loafer.toml` names it.
+    pub package: &'static str,
     /// Its version.
     pub version: &'static str,
     /// What `--provider` can name. The last is the program's default: what its `Bus` publishes on, where a route is on it.
@@ -74,7 +76,7 @@ where
 ///
 /// fn main() -> ExitCode {
 ///     let route = Route::new("greetings").handler(Json, async |name: String| !name.is_empty());
-///     let program = Program { name: "greeter", version: "1.0.0", brokers: &[BrokerKind::of::<Memory>()] };
+///     let program = Program { name: "greeter", package: env!("CARGO_PKG_NAME"), version: "1.0.0", brokers: &[BrokerKind::of::<Memory>()] };
 ///     loafer_cli::run_with(program, Manager::builder().route(route), setup)
 /// }
 /// ```

@@ -117,10 +117,12 @@ impl<'p> Prepare<'p> {
     /// What `setup` is given.
     fn app(&self) -> App {
         let cell = self.running.clone();
-        let mut app = App::new().on_start(move |running| {
-            _ = cell.set(running);
-            ready(Ok::<_, Infallible>(()))
-        });
+        let mut app = App::new()
+            .name(self.program.package)
+            .on_start(move |running| {
+                _ = cell.set(running);
+                ready(Ok::<_, Infallible>(()))
+            });
         if let Some(default) = self.program.brokers.last() {
             app = app.default_provider(*default);
         }

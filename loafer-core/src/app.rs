@@ -149,8 +149,8 @@ impl App {
         self
     }
 
-    /// The same under this name, where `loafer.toml` gives no `app`: it names what is made for this service on brokers that need it. The
-    /// generated main sets the package's.
+    /// The same under this name, where `loafer.toml` gives no `app`: it names what is made for this service on brokers that need it, as
+    /// queues on RabbitMQ. The generated main sets the package's before `setup` is called.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());

@@ -10,6 +10,10 @@ use serde_json::Value;
 
 /// Every one of them, by name.
 pub(crate) const ALL: &[(&str, fn())] = &[
+    (
+        "queues_are_named_after_the_package_the_setup_or_the_file",
+        queues_are_named_after_the_package_the_setup_or_the_file,
+    ),
     ("two_signals_at_once_are_one", two_signals_at_once_are_one),
     (
         "lines_of_stdin_are_handled_and_their_end_ends_it",
@@ -345,6 +349,28 @@ fn a_second_signal_while_a_start_hook_runs_cuts_off_what_runs() {
     signal_again(&child, "TERM");
     wait_for(&mut log, "cutting off what still runs");
     assert_eq!(child.wait().expect("its end").code(), Some(1));
+}
+
+/// What is made for the service on brokers that name it after the app.
+fn queues_are_named_after_the_package_the_setup_or_the_file() {
+    let queue_of = |variables: &[(&str, &str)]| {
+        let mut routes = echo(&["routes"]);
+        routes
+            .env("ECHO_NAMED", "1")
+            .envs(variables.iter().copied());
+        let table = text(&output(&mut routes, "").stdout).to_owned();
+        let line = table.lines().find(|line| line.starts_with("named "));
+        let queue = line.and_then(|line| line.split_whitespace().nth(1));
+        queue.unwrap_or("none").to_owned()
+    };
+    assert_eq!(queue_of(&[]), "named-of-echo-package");
+    let renamed = ("ECHO_SETUP", "rename");
+    assert_eq!(queue_of(&[renamed]), "named-of-renamed");
+    assert_eq!(
+        queue_of(&[renamed, ("LOAFER_APP", "operated")]),
+        "named-of-operated"
+    );
+    assert_eq!(queue_of(&[("ECHO_SETUP", "fail")]), "named-of-echo-package");
 }
 
 fn the_table_is_all_there_is_on_stdout() {

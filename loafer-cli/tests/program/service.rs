@@ -4,8 +4,9 @@ use std::{future::pending, process::ExitCode, time::Duration};
 
 use loafer_cli::Program;
 use loafer_core::{
-    App, BrokerKind, Error, Json, Manager, Memory, Message, Metadata, Route, RouteOptions, Running,
-    Text,
+    App, Broker, BrokerKind, Error, Json, Manager, Memory, Message, Metadata, Route, RouteOptions,
+    Running, Source, Text,
+    memory::{MemoryProvider, MemoryPublisher},
 };
 use serde_json::Value;
 
@@ -39,6 +40,7 @@ async fn echo(value: Value, metadata: Metadata) -> anyhow::Result<bool> {
 async fn setup(app: App) -> anyhow::Result<App> {
     match std::env::var("ECHO_SETUP").as_deref() {
         Ok("fail") => Err(anyhow::anyhow!("connection refused").context("no database")),
+        Ok("rename") => Ok(app.name("renamed")),
         Ok("panic") => panic!("no DATABASE_URL"),
         Ok("slow") => {
             tokio::time::sleep(Duration::from_secs(60)).await;
@@ -59,6 +61,28 @@ async fn setup(app: App) -> anyhow::Result<App> {
     }
 }
 
+/// Memory that names its queues after the app.
+#[derive(Default)]
+struct Named(Memory);
+
+impl Broker for Named {
+    type Provider = MemoryProvider;
+    type Publisher = MemoryPublisher;
+    const NAME: &'static str = "named";
+
+    fn queue_name(route: &str, app: Option<&str>) -> String {
+        format!("{route}-of-{}", app.unwrap_or("nobody"))
+    }
+
+    fn provider(&self, source: &Source) -> Result<MemoryProvider, Error> {
+        self.0.provider(source)
+    }
+
+    fn publisher(&self) -> MemoryPublisher {
+        self.0.publisher()
+    }
+}
+
 pub(crate) fn run() -> ExitCode {
     let options = RouteOptions::new().visibility_timeout(Duration::from_millis(200));
     let routes = Manager::builder()
@@ -67,8 +91,15 @@ pub(crate) fn run() -> ExitCode {
             tracing::info!("{}", text.to_uppercase());
             true
         }));
+    let routes = if std::env::var_os("ECHO_NAMED").is_some() {
+        let named = Route::new("named").provider::<Named>();
+        routes.route(named.handler(Json, async |_: Value| true))
+    } else {
+        routes
+    };
     let program = Program {
         name: "echo",
+        package: "echo-package",
         version: env!("CARGO_PKG_VERSION"),
         brokers: &[BrokerKind::of::<Memory>()],
     };

@@ -82,6 +82,13 @@ impl Exchange {
         queues.iter().map(|queue| queue.name.clone()).collect()
     }
 
+    /// The topics and patterns that queues are bound to, sorted.
+    pub(super) fn heard(&self) -> Vec<String> {
+        let mut topics: Vec<String> = self.state().topics.keys().cloned().collect();
+        topics.sort_unstable();
+        topics
+    }
+
     /// Ends every lease.
     pub(super) fn expire(&self) {
         self.state().queues.values().for_each(|queue| {

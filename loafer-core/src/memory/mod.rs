@@ -84,6 +84,11 @@ impl Memory {
         self.exchange.listeners(topic)
     }
 
+    /// The topics and patterns that routes hear, sorted.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.exchange.heard()
+    }
+
     /// Ends every lease of a queue, as if its time were up; says how many there were.
     pub(crate) fn expire(&self, queue: &str) -> usize {
         self.exchange.queue(queue, &self.options).expire()

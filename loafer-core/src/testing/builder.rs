@@ -64,6 +64,13 @@ impl TestBuilder {
         self
     }
 
+    /// The same under this name, as [`App::name`] has it. A test has none of its own; where queues are named after the app, those of a test that
+    /// gives none are named after the route alone.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.app = self.app.name(name);
+        self
+    }
+
     /// The same with options for one route, which outrank its attribute.
     pub fn options(mut self, route: impl Into<String>, options: RouteOptions) -> Self {
         self.app = self.app.options(route, options);

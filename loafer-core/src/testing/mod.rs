@@ -56,7 +56,7 @@
 //! | `assertNothingDispatched()` | `assert_nothing_published()` |
 //! | `assertDispatchCount(event, n)` | `assert_published_count::<E>(n)` |
 //! | `assertPublished(routing, callback)` | `assert_published_to(topic, \|body: &T\| …)` |
-//! | `assertConsuming(queue)` | `assert_consuming(queue)` |
+//! | `assertConsuming(queue)` | `assert_consuming(queue)`; [`name("billing")`](TestBuilder::name) where queues are named after the app |
 //! | `assertConsumingEvent(event)` | `assert_consuming_event::<E>()` |
 //! | `dispatchConsumer(queue, body)` | `publish(route, &body)`, `publish_message(route, message)` |
 //! | `dispatchListener(event, body)` | `publish_event(&event)` |

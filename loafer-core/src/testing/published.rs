@@ -117,7 +117,8 @@ impl TestApp {
         }
     }
 
-    /// A route consumes this queue.
+    /// A route consumes the queue of this name: what the route's `queue` says, or else what its broker calls it, as `sample.event.billing` for the
+    /// route `sample.event` of the app `billing` on RabbitMQ.
     ///
     /// # Panics
     ///
@@ -137,11 +138,11 @@ impl TestApp {
         }
     }
 
-    /// A route hears the topic of this event: [`publish_event`](Self::publish_event) comes to somebody.
+    /// A route hears the topic of this event, by its name or by a binding: [`publish_event`](Self::publish_event) comes to somebody.
     ///
     /// # Panics
     ///
-    /// Where none does: with the routes.
+    /// Where none does: with what is heard.
     #[track_caller]
     pub fn assert_consuming_event<E: Event>(&self) {
         self.heard(E::TOPIC);
@@ -150,10 +151,11 @@ impl TestApp {
     #[track_caller]
     pub(super) fn heard(&self, topic: &str) {
         if self.memory().listeners(topic).is_empty() {
-            let routes: Vec<_> = self.running().routes().map(|r| format!("`{r}`")).collect();
+            let heard = self.memory().heard();
+            let heard: Vec<_> = heard.iter().map(|topic| format!("`{topic}`")).collect();
             panic!(
-                "no route hears the topic `{topic}`; a route hears the topic that has its name: {}",
-                routes.join(", ")
+                "no route hears the topic `{topic}`; a route hears the topic of its name, or what its `binding` says. Heard are: {}",
+                heard.join(", ")
             );
         }
     }

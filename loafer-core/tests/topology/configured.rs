@@ -270,3 +270,18 @@ fn the_name_of_the_app_names_queues_where_the_route_names_none() {
     let named = new().queue("mine");
     assert_eq!(queue(App::new().name("code"), file, named), "mine");
 }
+
+#[test]
+fn a_broker_is_told_the_name_of_the_app() {
+    let told = |app: App, file: &str| {
+        let broker = Exchanges::default();
+        let routes = vec![route("orders", RouteOptions::new())];
+        plan(app.broker(broker.clone()), file, &[], routes).unwrap();
+        let told = broker.app.lock().unwrap().clone();
+        told
+    };
+    assert_eq!(told(App::new(), ""), None);
+    let named = || App::new().name("code");
+    assert_eq!(told(named(), "").as_deref(), Some("code"));
+    assert_eq!(told(named(), "app = \"file\"").as_deref(), Some("file"));
+}

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use loafer_core::{
     App, Broker, Config, Error, Json, Manager, Memory, Route, RouteOptions, Settings, Source,
     memory::{MemoryProvider, MemoryPublisher},
+    testing::{self, TestBuilder},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,6 +15,7 @@ use serde_json::Value;
 pub(crate) struct Exchanges {
     pub(crate) memory: Memory,
     pub(crate) link: Arc<Mutex<Link>>,
+    pub(crate) app: Arc<Mutex<Option<String>>>,
     pub(crate) sources: Arc<Mutex<Vec<Source>>>,
 }
 
@@ -71,8 +73,11 @@ impl Broker for Exchanges {
         format!("{}.{route}", app.unwrap_or("nobody"))
     }
 
-    fn configure(&mut self, settings: &Settings) -> Result<(), Error> {
-        *self.link.lock().unwrap() = settings.read()?;
+    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error> {
+        if let Some(settings) = settings {
+            *self.link.lock().unwrap() = settings.read()?;
+        }
+        *self.app.lock().unwrap() = app.map(str::to_owned);
         Ok(())
     }
 
@@ -84,6 +89,12 @@ impl Broker for Exchanges {
     fn publisher(&self) -> MemoryPublisher {
         self.memory.publisher()
     }
+}
+
+/// A test's service of these routes: memory stands in for their broker.
+pub(crate) fn in_kit(routes: Vec<Route>) -> TestBuilder {
+    let kit = testing::app();
+    routes.into_iter().fold(kit, |all, one| all.route(one))
 }
 
 /// A route that acks all.

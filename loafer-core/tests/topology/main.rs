@@ -8,4 +8,5 @@
 mod configured;
 mod exchanges;
 mod in_memory;
+mod kit;
 mod sections;

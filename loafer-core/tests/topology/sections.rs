@@ -181,3 +181,10 @@ fn a_broker_that_takes_no_settings_says_so() {
     let memory = App::new().provider(loafer_core::BrokerKind::of::<Memory>());
     assert_eq!(of_memory(memory, |route| route), told);
 }
+
+#[test]
+fn the_section_of_a_broker_that_another_stands_in_for_is_left_unread() {
+    let memory = App::new().provider(loafer_core::BrokerKind::of::<Memory>());
+    let routes = vec![route("orders", RouteOptions::new())];
+    plan(memory, "[ex-changes]\nport = \"many\"", &[], routes).unwrap();
+}

@@ -19,10 +19,11 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     }
     let run = match &setup {
         Some(setup) => {
-            quote_spanned!(setup.span()=> ::loafer::__private::run(__NAME, __VERSION, #setup))
+            quote_spanned!(setup.span()=> ::loafer::__private::run(__NAME, __PACKAGE, __VERSION, #setup))
         }
         None => quote!(::loafer::__private::run(
             __NAME,
+            __PACKAGE,
             __VERSION,
             ::loafer::__private::no_setup
         )),
@@ -35,9 +36,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         #(#uses)*
 
         fn main() -> ::std::process::ExitCode {
+            const __PACKAGE: &::core::primitive::str = ::core::env!("CARGO_PKG_NAME");
             const __NAME: &::core::primitive::str = match ::core::option_env!("CARGO_BIN_NAME") {
                 ::core::option::Option::Some(name) => name,
-                ::core::option::Option::None => ::core::env!("CARGO_PKG_NAME"),
+                ::core::option::Option::None => __PACKAGE,
             };
             const __VERSION: &::core::primitive::str = ::core::env!("CARGO_PKG_VERSION");
             #run
