@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -39,16 +39,17 @@ pub(super) struct Consuming {
     queue: String,
     pub(super) channel: Option<Channel>,
     tag: String,
-    shared: std::sync::Arc<Arrivals>,
+    shared: Arc<Arrivals>,
     pump: Option<AbortHandle>,
-    canceled: AtomicBool,
 }
 
 /// What the broker pushed, and what is known of it.
 struct Arrivals {
     buffer: Mutex<Buffer>,
     arrived: Notify,
-    /// Why there is no more to come.
+    /// The consumer was ended from here: what it brought can still be settled.
+    canceled: AtomicBool,
+    /// Why there is no more to come, where its channel is gone.
     end: watch::Sender<Option<String>>,
 }
 
@@ -101,7 +102,7 @@ impl Consuming {
             }
         };
         let tag = consumer.tag().to_string();
-        let shared = std::sync::Arc::new(Arrivals::default());
+        let shared = Arc::new(Arrivals::default());
         let pump = tokio::spawn(pump(consumer, epoch, shared.clone()));
         Ok(Self {
             epoch,
@@ -110,7 +111,6 @@ impl Consuming {
             tag,
             shared,
             pump: Some(pump.abort_handle()),
-            canceled: AtomicBool::new(false),
         })
     }
 
@@ -125,9 +125,8 @@ impl Consuming {
             queue: queue.to_owned(),
             channel: None,
             tag: String::new(),
-            shared: std::sync::Arc::new(shared),
+            shared: Arc::new(shared),
             pump: None,
-            canceled: AtomicBool::new(true),
         }
     }
 
@@ -184,7 +183,7 @@ impl Consuming {
 
     /// Stops consuming; what was pushed and not taken goes back at once. Settling goes on.
     pub(super) async fn cancel(&self) {
-        if self.canceled.swap(true, Ordering::AcqRel) {
+        if self.shared.canceled.swap(true, Ordering::AcqRel) {
             return;
         }
         let Some(channel) = &self.channel else {
@@ -236,16 +235,20 @@ impl Default for Arrivals {
         Self {
             buffer: Mutex::default(),
             arrived: Notify::new(),
+            canceled: AtomicBool::new(false),
             end: watch::Sender::new(None),
         }
     }
 }
 
 /// Reads what the broker pushes, until the channel is gone: that is noticed even while the route asks for nothing.
-async fn pump(mut consumer: Consumer, epoch: u64, shared: std::sync::Arc<Arrivals>) {
+async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrivals>) {
     let mut row = Vec::with_capacity(ROW);
     let end = loop {
         let Some(first) = consumer.next().await else {
+            if shared.canceled.load(Ordering::Acquire) {
+                return;
+            }
             break "RabbitMQ ended the consumer: the queue was deleted, or its node left"
                 .to_owned();
         };

@@ -8,7 +8,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -51,8 +51,6 @@ pub struct AmqpProvider {
     /// Held while it is begun.
     beginning: tokio::sync::Mutex<()>,
     epochs: AtomicU64,
-    /// The route ends: nothing is consumed any more.
-    over: AtomicBool,
     /// Told when deliveries were lost with their channel.
     lost: Notify,
     /// The queues of the ladder that are known to be there.
@@ -82,7 +80,6 @@ impl AmqpProvider {
             current: Mutex::default(),
             beginning: tokio::sync::Mutex::default(),
             epochs: AtomicU64::new(0),
-            over: AtomicBool::new(false),
             lost: Notify::new(),
             rungs: Mutex::default(),
         })
@@ -149,10 +146,6 @@ impl Provider for AmqpProvider {
         wait: Duration,
         into: &mut Vec<Delivery<Receipt>>,
     ) -> Result<(), Error> {
-        if self.over.load(Ordering::Acquire) {
-            tokio::time::sleep(wait).await;
-            return Ok(());
-        }
         let consuming = self.consuming().await?;
         let answer = consuming.receive(max, wait, into).await;
         if answer.is_err() {
@@ -219,7 +212,6 @@ impl Provider for AmqpProvider {
 
     /// Stops consuming before the channel is closed: acks on their way are taken in first.
     async fn close(&self) {
-        self.over.store(true, Ordering::Release);
         let current = self.current().take();
         if let Some(consuming) = current {
             consuming.close().await;

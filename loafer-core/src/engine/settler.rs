@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    mem,
     pin::pin,
     sync::Arc,
     task::Poll,
@@ -27,8 +28,28 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
                 .poll_batch(&mut settler.taken, linger.as_mut(), cx)
         })
         .await;
-        settler.settle().await;
+        settler.begin().await;
+        if settler.batch.is_empty() {
+            continue;
+        }
+        if shared.capabilities.lease.is_some() {
+            settler.finish().await;
+        } else {
+            // No lease ends the trying, so it goes on beside what is settled meanwhile.
+            let rest = (mem::take(&mut settler.batch), mem::take(&mut settler.ends));
+            tokio::spawn(go_on(shared.clone(), rest));
+        }
     }
+}
+
+/// Settles what was left over.
+async fn go_on<P: Provider>(
+    shared: Arc<Shared<P>>,
+    (batch, ends): (Vec<Settle<P::Receipt>>, Vec<Moment>),
+) {
+    let mut settler = Settler::new(&shared);
+    (settler.batch, settler.ends, settler.acks_only) = (batch, ends, false);
+    settler.finish().await;
 }
 
 /// Buffers used again for every batch.
@@ -64,38 +85,43 @@ impl<'s, P: Provider> Settler<'s, P> {
         }
     }
 
-    async fn settle(&mut self) {
-        let mut held = self.taken.len();
-        let mut stalled = false;
-        let mut pauses = None;
+    /// Settles what was taken, but for what fails at the first try.
+    async fn begin(&mut self) {
+        let held = self.taken.len();
         self.prepare();
         self.tell_lanes();
-        loop {
-            if !self.batch.is_empty() {
-                self.try_once().await;
-                self.tell_lanes();
-            }
-            self.shared
-                .route
-                .stats
-                .add(&std::mem::take(&mut self.counts));
-            self.shared.route.freed(held - self.batch.len(), stalled);
-            held = self.batch.len();
-            if held == 0 {
-                return;
-            }
-            if !std::mem::replace(&mut stalled, true) {
-                self.shared.board().stalled(held);
-            }
-            match pauses.get_or_insert_with(self::pauses).next() {
+        if !self.batch.is_empty() {
+            self.try_once().await;
+            self.tell_lanes();
+        }
+        self.free(held, false);
+    }
+
+    /// Tries the rest again, until it is settled or its leases are over.
+    async fn finish(&mut self) {
+        let mut pauses = pauses(self.shared.capabilities.lease.is_some());
+        self.shared.board().stalled(self.batch.len());
+        while !self.batch.is_empty() {
+            let held = self.batch.len();
+            match pauses.next() {
                 Some(pause) => {
                     sleep(pause).await;
                     self.drop_stale();
+                    if !self.batch.is_empty() {
+                        self.try_once().await;
+                    }
                 }
                 None => self.give_up(),
             }
             self.tell_lanes();
+            self.free(held, true);
         }
+    }
+
+    /// Gives back the places of what is settled, of so many that were held.
+    fn free(&mut self, held: usize, stalled: bool) {
+        self.shared.route.stats.add(&mem::take(&mut self.counts));
+        self.shared.route.freed(held - self.batch.len(), stalled);
     }
 
     async fn try_once(&mut self) {
@@ -313,13 +339,17 @@ fn judge<R>(judged: &mut Vec<(Message, bool)>, fenced: bool, entry: &Settle<R>, 
     }
 }
 
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
+/// The pauses between tries; without an end where a lease has none.
+fn pauses(leases: bool) -> impl Iterator<Item = Duration> {
+    let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
         .with_max_delay(Duration::from_secs(10))
-        .with_max_times(TRIES - 1)
-        .with_jitter()
-        .build()
+        .with_jitter();
+    if leases {
+        pauses.with_max_times(TRIES - 1).build()
+    } else {
+        pauses.without_max_times().build()
+    }
 }
 
 fn count(counts: &mut RouteStats, settlement: &Settlement) {
