@@ -196,7 +196,6 @@ mod tests {
         let program = Program {
             name: "friends",
             package: "friends",
-            package: "greeter",
             version: "1.2.3",
             brokers: &[BrokerKind::of::<Memory>()],
         };

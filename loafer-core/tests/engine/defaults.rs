@@ -21,8 +21,7 @@ async fn refusals(options: RouteOptions) -> Vec<String> {
     let route = route.handler(Json, async |_: u64| false);
     let _running = broker.start_route(route).await;
     sleep(Duration::from_secs(20)).await;
-    let refusals = broker.0.lock().unwrap().refusals.clone();
-    refusals
+    broker.0.lock().unwrap().refusals.clone()
 }
 
 fn every(seconds: u64) -> Backoff {

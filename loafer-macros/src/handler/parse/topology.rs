@@ -123,20 +123,20 @@ mod tests {
     use super::*;
     use crate::handler::parse::Keys;
 
-    fn read(attribute: TokenStream) -> (Topology, Vec<String>) {
+    fn read(attribute: &TokenStream) -> (Topology, Vec<String>) {
         let mut errors = Errors::default();
         let keys = Keys::parse(quote!(route = "#", #attribute), &mut errors);
         (keys.options.topology, errors.texts())
     }
 
-    fn parsed(attribute: TokenStream) -> Topology {
+    fn parsed(attribute: &TokenStream) -> Topology {
         let (topology, errors) = read(attribute);
         assert_eq!(errors, Vec::<String>::new());
         topology
     }
 
     /// The one thing that is wrong.
-    fn error_of(attribute: TokenStream) -> String {
+    fn error_of(attribute: &TokenStream) -> String {
         let (_, errors) = read(attribute);
         assert_eq!(errors.len(), 1, "{errors:?}");
         errors[0].clone()
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let topology = parsed(quote! {
+        let topology = parsed(&quote! {
             exchange = "event", binding = ["order.*", "#"], queue_type = "classic", declare = "verify",
             arguments("x-max-length" = 10_000, "x-single-active-consumer" = true, "x-overflow" = "reject-publish", "x-low" = -1),
             dead_letter(exchange = "amq.direct", routing_key = "dead")
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn lists_may_stand_in_braces_and_one_binding_without_brackets() {
-        let topology = parsed(quote! {
+        let topology = parsed(&quote! {
             exchange = "", binding = "order.*", arguments = { "x-max-length" = 1 }, dead_letter = { routing_key = "dead" }
         });
         assert_eq!(topology.exchange.as_deref(), Some(""));
@@ -192,7 +192,7 @@ mod tests {
             (quote!(= ["a", ""]), "a routing key of `binding` is empty"),
             (quote!(= ["a", "b", "a"]), "\"a\" is in `binding` twice"),
         ] {
-            let error = error_of(quote!(binding #binding));
+            let error = error_of(&quote!(binding #binding));
             assert!(error.starts_with(told), "{error}");
         }
     }
@@ -215,7 +215,7 @@ mod tests {
             (quote!(("x" = 9_223_372_036_854_775_808)), value),
             (quote!(("x" = 1, "x" = 2)), "\"x\" is set twice"),
         ] {
-            let error = error_of(quote!(arguments #arguments));
+            let error = error_of(&quote!(arguments #arguments));
             assert!(error.starts_with(told), "{error}");
         }
     }
@@ -239,7 +239,7 @@ mod tests {
                 "`exchange` is a string",
             ),
         ] {
-            let error = error_of(quote!(dead_letter #target));
+            let error = error_of(&quote!(dead_letter #target));
             assert!(error.starts_with(told), "{error}");
         }
     }
