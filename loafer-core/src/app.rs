@@ -16,7 +16,7 @@ use crate::{
     BoxError, Broker, Bus, Error, HandlerService, Request, RouteOptions, Running, Settings,
     Verdict,
     dynamic::DynBroker,
-    handler::{LayerFn, layered},
+    handler::{Around, LayerFn, layered},
     report::Report,
     route::BrokerKind,
 };
@@ -45,6 +45,8 @@ pub struct App {
     state: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     /// With the route each is for; none: all routes.
     layers: Vec<(Option<String>, LayerFn)>,
+    /// Around every call, closest to the handler: the test kit's.
+    pub(crate) around: Option<Around>,
     pub(crate) options: BTreeMap<String, RouteOptions>,
     pub(crate) on_start: Vec<Hook>,
     pub(crate) on_stop: Vec<Hook>,

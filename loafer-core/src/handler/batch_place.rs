@@ -30,6 +30,10 @@ pub(crate) trait BatchPlace: Send {
 
 pub(crate) type MakeBatchPlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn BatchPlace> + Send + Sync>;
 
+/// What the test kit puts around a batch handler's place.
+pub(crate) type BatchLayerFn =
+    Arc<dyn Fn(Box<dyn BatchPlace>, &Arc<RouteName>) -> Box<dyn BatchPlace> + Send + Sync>;
+
 pub(super) fn asynchronous<T, N, F, Fut>(shared: Arc<(T, N)>, call: F) -> MakeBatchPlace
 where
     T: Envelope,

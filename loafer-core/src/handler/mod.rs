@@ -25,12 +25,19 @@ pub use self::{
     place::Ready,
 };
 pub(crate) use self::{
-    batch_place::BatchPlace,
+    batch_place::{BatchLayerFn, BatchPlace},
     choice::{Handler as RouteHandler, Handlers, Own},
     failure::Undecoded,
     layered::LayerFn,
     place::{Make, MakePlace, Place, caught},
 };
+
+/// What the test kit puts around every call, that of a batch too, where an app's layers do not go.
+#[derive(Clone)]
+pub(crate) struct Around {
+    pub(crate) calls: LayerFn,
+    pub(crate) batches: BatchLayerFn,
+}
 
 /// What asynchronous and plain handlers share for one worker: translator, what the extractors need, and the route's names.
 #[doc(hidden)]

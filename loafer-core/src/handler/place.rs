@@ -13,7 +13,7 @@ use std::{
 use tokio::task::JoinHandle;
 
 use super::{
-    BatchCall, Env, LayerFn, OnError,
+    Around, BatchCall, Env, LayerFn, OnError,
     batch_place::{self, MakeBatchPlace},
     layered, undecodable,
 };
@@ -176,6 +176,22 @@ impl Ready {
             }));
         }
         self
+    }
+}
+
+impl Ready {
+    /// The same inside this, which is closest to the handler.
+    pub(crate) fn around(mut self, around: Option<&Around>) -> Self {
+        let Some(Around { calls, batches }) = around.cloned() else {
+            return self;
+        };
+        match self.make {
+            Make::Place(_) => self.layered(&[calls]),
+            Make::Batches(inner) => {
+                self.make = Make::Batches(Arc::new(move |names| batches(inner(names), names)));
+                self
+            }
+        }
     }
 }
 

@@ -150,7 +150,9 @@ fn ready(plans: &[Plan], app: &crate::App) -> Result<Vec<Handlers>, Error> {
             let (route, handler) = (planned.route.name(), planned.route.handler);
             match planned.route.ready(app) {
                 Some(Ok(ready)) => handlers.push(RouteHandler {
-                    ready: ready.layered(&app.layers_of(route)),
+                    ready: ready
+                        .around(app.around.as_ref())
+                        .layered(&app.layers_of(route)),
                     names: planned.names.clone(),
                     timeout: planned.timeout,
                     on: planned.route.on.clone(),

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, panic::Location};
 
-use super::{Given, difference::difference, steps::Steps};
+use super::{Given, difference::difference, steps};
 use crate::{
     Memory,
     testing::{
@@ -236,5 +236,6 @@ where
     // One of them is lost with a process that dies.
     builder.max_receives += 1;
     builder.app.on_stop.clear();
-    builder.layer(Steps { plan }).start().await
+    builder.app.around = Some(steps::around(&plan));
+    builder.start().await
 }

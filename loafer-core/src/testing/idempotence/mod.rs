@@ -88,6 +88,7 @@ impl<R: Into<String>> From<(R, Value)> for Given {
 ///   handler runs through them in one go, and what goes wrong between them is not found.
 /// - Plain functions, and what a handler spawns, are not cut in the middle: they go on.
 /// - What is not in `found` is not compared: published messages neither, unless they change it.
+/// - Batch handlers get batches of one message, or of the two that come at once: the messages come one after the other.
 /// - `on_stop` hooks are left out: a process that dies runs none.
 ///
 /// On a paused clock it takes no time; each cut handles all messages once more. It works on a clock that runs, too: on a real database.

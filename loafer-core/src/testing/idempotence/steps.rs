@@ -1,8 +1,9 @@
-//! The layer under which a handler goes step by step, and its process may die at one.
+//! What makes a handler go step by step, so that its process may die at one: a layer, and the like of one around batches.
 
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -10,20 +11,39 @@ use tokio::task::coop;
 use tower::{Layer, Service};
 
 use crate::{
-    HandlerService, MessageId, Request,
+    HandlerService, Message, MessageId, Request, Verdict,
+    extract::RouteName,
+    handler::{Around, BatchPlace, layered},
     testing::plan::{Cut, Plan},
 };
 
 /// More than tokio gives a task before it is to wait for its turn.
 const BUDGET: usize = 1024;
 
-/// Makes handlers go step by step.
-#[derive(Clone)]
-pub(super) struct Steps {
-    pub(super) plan: Plan,
+/// Makes all handlers go step by step.
+pub(super) fn around(plan: &Plan) -> Around {
+    let of_batches = plan.clone();
+    Around {
+        calls: layered::erased(Steps { plan: plan.clone() }),
+        batches: Arc::new(move |inner, names| {
+            Box::new(SteppingBatches {
+                inner,
+                plan: of_batches.clone(),
+                names: names.clone(),
+                waiting: Vec::new(),
+                first: None,
+            })
+        }),
+    }
 }
 
-pub(super) struct SteppingService {
+/// Makes handlers of single messages go step by step.
+#[derive(Clone)]
+struct Steps {
+    plan: Plan,
+}
+
+struct SteppingService {
     inner: HandlerService,
     plan: Plan,
 }
@@ -31,7 +51,7 @@ pub(super) struct SteppingService {
 type Call = <HandlerService as Service<Request>>::Future;
 
 /// A handler's call, step by step.
-pub(super) struct Stepping {
+struct Stepping {
     call: Call,
     plan: Plan,
     route: String,
@@ -82,6 +102,52 @@ impl Future for Stepping {
             self.plan.dies_of(Cut::Wait(1), &self.route, &self.id);
         }
         said
+    }
+}
+
+/// The place of a batch handler, step by step.
+struct SteppingBatches {
+    inner: Box<dyn BatchPlace>,
+    plan: Plan,
+    names: Arc<RouteName>,
+    /// A call that has not begun.
+    waiting: Vec<Message>,
+    /// Who is named where the process dies of the call.
+    first: Option<MessageId>,
+}
+
+impl BatchPlace for SteppingBatches {
+    fn start(&mut self, messages: Vec<Message>, cx: &mut Context<'_>) -> Poll<Vec<Verdict>> {
+        self.first = messages.first().map(|message| message.id().clone());
+        self.waiting = messages;
+        self.poll(cx)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Verdict>> {
+        if self.plan.is_dead() {
+            return Poll::Pending;
+        }
+        ready!(leave_one_step(cx));
+        let said = match std::mem::take(&mut self.waiting) {
+            begun if begun.is_empty() => self.inner.poll(cx),
+            messages => self.inner.start(messages, cx),
+        };
+        if let (true, Some(id)) = (said.is_pending(), &self.first) {
+            self.plan.dies_of(Cut::Wait(1), &self.names.route, id);
+        }
+        said
+    }
+
+    fn answer_for(&mut self, verdict: Verdict) -> Vec<Verdict> {
+        match self.waiting.len() {
+            0 => self.inner.answer_for(verdict),
+            messages => verdict.repeated(messages),
+        }
+    }
+
+    fn cancel(&mut self) -> bool {
+        self.waiting.clear();
+        self.inner.cancel()
     }
 }
 
