@@ -326,13 +326,43 @@ fn each_key_of_a_backoff_is_weighed_alone() {
         of_max.contains("initial: 1s, factor: 2.0, max: 9s, jitter: false"),
         "{of_max}"
     );
-    let of_file = weighed("[routes.r]\nbackoff = \"4s\"", &[]).unwrap();
+    let of_file = weighed("[routes.r]\nbackoff = \"2500ms\"", &[]).unwrap();
     assert!(
-        of_file.contains("initial: 4s, factor: 2.0, max: 3s, jitter: false"),
+        of_file.contains("initial: 2.5s, factor: 2.0, max: 3s, jitter: false"),
         "{of_file}"
+    );
+    // What the code says of `max` holds on: it is no silent cap.
+    let capped = weighed("[routes.r]\nbackoff = \"4s\"", &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        capped.contains("`backoff.max` is below `backoff.initial`"),
+        "{capped}"
     );
     let shrinks = weighed("[routes.r.backoff]\nfactor = 0.5", &[])
         .unwrap_err()
         .to_string();
     assert!(shrinks.contains("`backoff.factor` is below 1"), "{shrinks}");
+}
+
+#[test]
+fn a_first_delay_beyond_fifteen_minutes_is_kept_where_no_longest_is_set() {
+    let policy = |file: &str| {
+        let config = Config::parse(file, [], &["r"])?;
+        let backoff = Backoff::new(Duration::from_secs(1)).with_jitter(false);
+        let route = Route::new("r").options(RouteOptions::new().backoff(backoff));
+        let route = route.handler(Json, async |_: Value| true);
+        let manager = Manager::builder().config(config).route(route).build();
+        manager.map(|manager| format!("{manager:?}"))
+    };
+    let of_file = policy("[routes.r]\nbackoff = \"1h\"").unwrap();
+    assert!(
+        of_file.contains("initial: 3600s, factor: 2.0, max: 3600s"),
+        "{of_file}"
+    );
+    let refused = policy("[routes.r]\nbackoff = { initial = \"1h\", max = \"15m\" }");
+    let told = refused.unwrap_err().to_string();
+    assert!(told.contains("route `r`: `backoff.max` is below"), "{told}");
+    let of_code = Backoff::new(Duration::from_secs(3600)).with_jitter(false);
+    assert_eq!(of_code.delay(9), Duration::from_secs(3600));
 }

@@ -19,12 +19,17 @@ use super::duration;
 /// assert_eq!(backoff.delay(1), Duration::from_secs(1));
 /// assert_eq!(backoff.delay(4), Duration::from_secs(8));
 /// assert_eq!(backoff.delay(40), Duration::from_secs(15 * 60));
+///
+/// let rare = Backoff::new(Duration::from_secs(3600)).with_jitter(false);
+/// assert_eq!(rare.delay(1), Duration::from_secs(3600));
+/// assert_eq!(rare.delay(2), Duration::from_secs(3600));
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Backoff {
     initial: Duration,
     factor: f64,
-    max: Duration,
+    /// None: 15 minutes, or `initial` where that is longer.
+    max: Option<Duration>,
     jitter: bool,
 }
 
@@ -57,8 +62,14 @@ impl Parts {
         let shrinks = self
             .factor
             .is_some_and(|factor| !factor.is_finite() || factor < 1.0);
-        shrinks.then_some(
-            "`backoff.factor` is below 1, or no number: 1 keeps the delay as it is, 2 doubles it",
+        if shrinks {
+            return Some(
+                "`backoff.factor` is below 1, or no number: 1 keeps the delay as it is, 2 doubles it",
+            );
+        }
+        // Each may come from another place: the attribute, the file, the environment.
+        (self.max.is_some() && self.max < self.initial).then_some(
+            "`backoff.max` is below `backoff.initial`: no delay would be as long as `initial` says; set both in one place, or leave `max` out everywhere: then it is 15 minutes, or `initial` where that is longer",
         )
     }
 
@@ -66,7 +77,7 @@ impl Parts {
         Some(Backoff {
             initial: self.initial?,
             factor: self.factor.unwrap_or_else(default_factor),
-            max: self.max.unwrap_or_else(default_max),
+            max: self.max,
             jitter: self.jitter.unwrap_or_else(default_jitter),
         })
     }
@@ -84,7 +95,7 @@ impl From<Backoff> for Parts {
         Self {
             initial: Some(initial),
             factor: Some(factor),
-            max: Some(max),
+            max,
             jitter: Some(jitter),
         }
     }
@@ -121,21 +132,20 @@ fn default_factor() -> f64 {
     2.0
 }
 
-fn default_max() -> Duration {
-    Duration::from_secs(15 * 60)
-}
+/// The longest delay, where nothing else is said and the first is no longer.
+const MAX: Duration = Duration::from_secs(15 * 60);
 
 fn default_jitter() -> bool {
     true
 }
 
 impl Backoff {
-    /// A backoff that starts here, doubles with every attempt up to 15 minutes, with jitter.
+    /// A backoff that starts here, doubles with every attempt up to 15 minutes, with jitter. One that starts with more stays there.
     pub fn new(initial: Duration) -> Self {
         Self {
             initial,
             factor: default_factor(),
-            max: default_max(),
+            max: None,
             jitter: default_jitter(),
         }
     }
@@ -147,10 +157,10 @@ impl Backoff {
         self
     }
 
-    /// The same with another longest delay.
+    /// The same with another longest delay. One below the first is an error when the program starts.
     #[must_use]
     pub fn with_max(mut self, max: Duration) -> Self {
-        self.max = max;
+        self.max = Some(max);
         self
     }
 
@@ -161,12 +171,17 @@ impl Backoff {
         self
     }
 
+    /// How far delays grow.
+    fn max(&self) -> Duration {
+        self.max.unwrap_or_else(|| MAX.max(self.initial))
+    }
+
     /// The longest delay there can be.
     pub(crate) fn longest(&self) -> Duration {
         if self.factor > 1.0 {
-            self.max
+            self.max()
         } else {
-            self.initial.min(self.max)
+            self.initial.min(self.max())
         }
     }
 
@@ -177,12 +192,23 @@ impl Backoff {
                 .factor
                 .max(1.0)
                 .powi(attempt.saturating_sub(1).min(1_000) as i32);
-        let delay = grown.min(self.max.as_secs_f64());
+        let delay = grown.min(self.max().as_secs_f64());
         let delay = if self.jitter {
             delay * fastrand::f64()
         } else {
             delay
         };
-        Duration::try_from_secs_f64(delay).unwrap_or(self.max)
+        Duration::try_from_secs_f64(delay).unwrap_or_else(|_| self.max())
+    }
+}
+
+impl fmt::Debug for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backoff")
+            .field("initial", &self.initial)
+            .field("factor", &self.factor)
+            .field("max", &self.max())
+            .field("jitter", &self.jitter)
+            .finish()
     }
 }

@@ -33,11 +33,15 @@ impl Backoff {
     fn listed(entry: &Entry, list: TokenStream, errors: &mut Errors) -> Option<Self> {
         let (mut initial, mut factor, mut max, mut jitter, mut starts) =
             (None, None, None, None, false);
+        let mut max_value = None;
         for entry in entries(list, KNOWN, errors) {
             match entry.key.to_string().as_str() {
                 "initial" => (starts, initial) = (true, entry.duration("1s", errors)),
                 "factor" => factor = entry.factor(errors),
-                "max" => max = entry.duration("15m", errors),
+                "max" => {
+                    max = entry.duration("15m", errors);
+                    max_value = Some(entry.value);
+                }
                 _ => jitter = entry.truth(errors),
             }
         }
@@ -45,6 +49,14 @@ impl Backoff {
             errors.at(
                 &entry.key,
                 "`backoff` lacks its first delay: add `initial = \"1s\"`",
+            );
+        }
+        if let (Some(initial), Some(max)) = (initial, max)
+            && max < initial
+        {
+            errors.at(
+                &max_value,
+                "`max` is below `initial`: no delay would be as long as that; raise it, or leave it out for 15 minutes, or `initial` where that is longer",
             );
         }
         Some(Self {
