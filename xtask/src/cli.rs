@@ -34,7 +34,7 @@ enum Task {
     Servers {
         #[command(flatten)]
         without: Without,
-        /// The server AWS_ENDPOINT_URL names; the first one started, unless told otherwise
+        /// The SQS that AWS_ENDPOINT_URL names; the first one started, unless told otherwise
         #[arg(long, value_name = "NAME")]
         endpoint: Option<Server>,
     },
@@ -126,7 +126,8 @@ mod tests {
         else {
             panic!("the line is not understood");
         };
-        assert_eq!(without.rest(), [Server::Fauxqs]);
+        let rest = [Server::Fauxqs, Server::Rabbitmq, Server::Rabbitmq4];
+        assert_eq!(without.rest(), rest);
         assert_eq!(cargo, ["-p", "xtask", "--", "--nocapture"]);
     }
 }

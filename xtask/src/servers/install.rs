@@ -5,36 +5,39 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Server, elasticmq, folder};
+use super::{Server, folder};
 
 /// The file which says that an installation is complete, and of what.
 const STAMP: &str = "installed";
 
-/// Installs what is missing. All servers are tried before any failure is told: one run shows all that is to be done.
-pub(crate) fn all(servers: &[Server]) -> Result<()> {
+/// Installs what is missing, and gives the servers that are there now. All are tried before any failure is told: one run shows all that is to be done.
+pub(crate) fn all(servers: &[Server]) -> Result<Vec<Server>> {
     let _lock = folder::lock()?;
-    let mut failures = Vec::new();
+    let (mut there, mut failures) = (Vec::new(), Vec::new());
     for &server in servers {
-        if let Err(error) = one(server) {
-            let name = server.name();
-            failures.push(format!(
+        let name = server.name();
+        match one(server) {
+            Ok(()) => there.push(server),
+            Err(error) if server.is_optional() => {
+                eprintln!("xtask: {name} is left out, and its tests skip: {error:#}");
+            }
+            Err(error) => failures.push(format!(
                 "{name} can't be installed: {error:#}\n  (to run without it, knowingly: --without {name})"
-            ));
+            )),
         }
     }
     if !failures.is_empty() {
         bail!("{}", failures.join("\nxtask: "));
     }
-    Ok(())
+    Ok(there)
 }
 
 fn one(server: Server) -> Result<()> {
-    if server == Server::Elasticmq {
-        // The one program which is needed to run it, installed or not.
-        elasticmq::need_java()?;
-    }
-    let (name, stamp) = (server.name(), server.stamp());
-    let home = folder::servers().join(name);
+    server.need()?;
+    let Some(stamp) = server.stamp() else {
+        return Ok(());
+    };
+    let (name, home) = (server.name(), server.home());
     let stamp_file = home.join(STAMP);
     if fs::read_to_string(&stamp_file).is_ok_and(|found| found == stamp) {
         return Ok(());

@@ -6,19 +6,23 @@
 mod elasticmq;
 mod fauxqs;
 mod folder;
+mod health;
 mod install;
 mod port;
+mod rabbitmq;
+mod rabbitmq4;
 mod running;
+mod server;
 
-use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
-use clap::ValueEnum;
+use anyhow::{Result, bail};
 
+use port::Ports;
 pub(crate) use running::Running;
+pub(crate) use server::Server;
 
 /// What the AWS SDKs want besides an endpoint; the servers take any.
 pub(crate) const CREDENTIALS: [(&str, &str); 3] = [
@@ -27,91 +31,39 @@ pub(crate) const CREDENTIALS: [(&str, &str); 3] = [
     ("AWS_SECRET_ACCESS_KEY", "test"),
 ];
 
-/// A server this crate can install and start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Server {
-    /// SQS and SNS, fast
-    Fauxqs,
-    /// SQS, strict
-    Elasticmq,
-}
-
-impl Server {
-    pub(crate) const ALL: [Self; 2] = [Self::Fauxqs, Self::Elasticmq];
-
-    /// The name on the command line, of its folder and of its log.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Fauxqs => "fauxqs",
-            Self::Elasticmq => "elasticmq",
-        }
-    }
-
-    /// The variable which tells the tests where it is; without it they skip.
-    pub(crate) fn variable(self) -> &'static str {
-        match self {
-            Self::Fauxqs => "LOAFER_TEST_FAUXQS",
-            Self::Elasticmq => "LOAFER_TEST_ELASTICMQ",
-        }
-    }
-
-    /// What is installed, to the version: another stamp is another installation.
-    fn stamp(self) -> String {
-        match self {
-            Self::Fauxqs => fauxqs::stamp(),
-            Self::Elasticmq => elasticmq::stamp(),
-        }
-    }
-
-    /// Installs into the empty folder `home`.
-    fn install(self, home: &Path) -> Result<()> {
-        match self {
-            Self::Fauxqs => fauxqs::install(home),
-            Self::Elasticmq => elasticmq::install(home),
-        }
-    }
-
-    /// What starts it from `home` on `port`, with its files in `run`.
-    fn command(self, home: &Path, run: &Path, port: u16) -> Result<Command> {
-        match self {
-            Self::Fauxqs => fauxqs::command(home, port),
-            Self::Elasticmq => elasticmq::command(home, run, port),
-        }
-    }
-}
-
 /// The variable with the command of a fauxqs, for tests that start, kill and restart their own.
 pub(crate) const FAUXQS_COMMAND: &str = "LOAFER_TEST_FAUXQS_COMMAND";
 
 /// Installs fauxqs; the command for [`FAUXQS_COMMAND`].
 pub(crate) fn fauxqs_command() -> Result<String> {
     install::all(&[Server::Fauxqs])?;
-    fauxqs::shell_command(&folder::servers().join(Server::Fauxqs.name()))
+    fauxqs::shell_command(&Server::Fauxqs.home())
 }
 
-/// Installs and starts servers, and returns when all of them answer.
+/// Installs and starts servers, and returns when all of them answer. One that is optional may be missing then.
 pub(crate) fn start(servers: &[Server]) -> Result<Running> {
-    install::all(servers)?;
-    Running::start(servers)
+    Running::start(&install::all(servers)?)
 }
 
 /// Starts servers, prints what a shell is to export, and stays until it is killed or a server ends.
 pub(crate) fn serve(servers: &[Server], endpoint: Option<Server>) -> Result<ExitCode> {
-    let endpoint = endpoint
-        .or(servers.first().copied())
-        .ok_or_else(|| anyhow!("every server is left out: there is nothing to start"))?;
-    if !servers.contains(&endpoint) {
-        let name = endpoint.name();
-        bail!("--endpoint {name} and --without {name} exclude each other: drop one");
+    if servers.is_empty() {
+        bail!("every server is left out: there is nothing to start");
     }
+    let mut sqs = servers.iter().copied().filter(|server| server.is_sqs());
+    let endpoint = match endpoint {
+        None => sqs.next(),
+        Some(endpoint) if sqs.any(|server| server == endpoint) => Some(endpoint),
+        Some(endpoint) => {
+            let name = endpoint.name();
+            bail!("--endpoint {name} names no SQS that is to start: drop it, or --without {name}")
+        }
+    };
     let mut running = start(servers)?;
-    for (variable, url) in running.variables() {
-        println!("export {variable}={url}");
+    for (variable, value) in running.variables()? {
+        println!("export {variable}=\"{value}\"");
     }
-    if servers.contains(&Server::Fauxqs) {
-        println!("export {FAUXQS_COMMAND}=\"{}\"", fauxqs_command()?);
-    }
-    if let Some(url) = running.url(endpoint) {
+    if let Some(url) = endpoint.and_then(|endpoint| running.url(endpoint)) {
         println!("export AWS_ENDPOINT_URL={url}");
     }
     for (variable, value) in CREDENTIALS {

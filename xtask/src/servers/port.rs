@@ -13,14 +13,30 @@ const RANGE: std::ops::Range<u16> = 20_000..32_000;
 /// Tries before the search is given up.
 const TRIES: u8 = 100;
 
-/// A port nobody listens on right now. Starting at random keeps concurrent runs apart.
-pub(crate) fn free() -> Result<u16> {
+/// The ports of one server: the one its clients know first, then those it needs beside it.
+pub(crate) type Ports = [u16; 4];
+
+/// Ports nobody listens on right now.
+pub(crate) fn free() -> Result<Ports> {
+    let mut ports = Ports::default();
+    // Held until all are found, so that no two are the same.
+    let mut held = Vec::new();
+    for port in &mut ports {
+        let listener = any()?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+/// Starting at random keeps concurrent runs apart.
+fn any() -> Result<TcpListener> {
     let size = u64::from(RANGE.end - RANGE.start);
     for _ in 0..TRIES {
         let offset = RandomState::new().build_hasher().finish() % size;
         let port = RANGE.start + u16::try_from(offset)?;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(listener);
         }
     }
     bail!("none of {TRIES} ports tried in {RANGE:?} is free on 127.0.0.1: stop what listens there")
@@ -31,9 +47,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_free_port_can_be_bound_and_is_not_ephemeral() {
-        let port = free().unwrap_or_default();
-        assert!(RANGE.contains(&port));
-        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
+    fn free_ports_can_be_bound_together_and_are_not_ephemeral() {
+        let bound = free().unwrap_or_default().map(|port| {
+            assert!(RANGE.contains(&port));
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+        });
+        assert_eq!(bound, [true; 4]);
     }
 }

@@ -1,16 +1,14 @@
 //! The running servers, from their start to their end.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::folder::{self, Folder};
-use super::{Server, port};
+use super::folder::Folder;
+use super::{Ports, Server, port};
 use crate::leash::Leashed;
 
 /// Until a server must answer: a JVM on a machine which is also building takes its time.
@@ -19,11 +17,11 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// Between two looks at a server which is starting.
 const TICK: Duration = Duration::from_millis(50);
 
-/// For one look, connection and answer.
-const LOOK: Duration = Duration::from_secs(2);
-
 /// Starts of one server, should others take its port first.
 const STARTS: u8 = 3;
+
+/// What a server says that found its port taken, in any case.
+const TAKEN: [&str; 2] = ["address already in use", "eaddrinuse"];
 
 /// How many of its last lines show what is wrong with a server.
 const TAIL: usize = 20;
@@ -38,7 +36,7 @@ pub(crate) struct Running {
 #[derive(Debug)]
 struct Process {
     server: Server,
-    port: u16,
+    ports: Ports,
     log: PathBuf,
     leashed: Leashed,
 }
@@ -75,10 +73,13 @@ impl Running {
     }
 
     /// The variables which tell the tests where the servers are.
-    pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, String)> {
-        self.servers
-            .iter()
-            .map(|process| (process.server.variable(), process.url()))
+    pub(crate) fn variables(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut all = Vec::new();
+        for process in &self.servers {
+            let values = process.server.values(&process.ports)?;
+            all.extend(process.server.variables().iter().copied().zip(values));
+        }
+        Ok(all)
     }
 
     pub(crate) fn url(&self, server: Server) -> Option<String> {
@@ -109,8 +110,7 @@ impl Running {
 
 impl Process {
     fn spawn(server: Server, folder: &Folder) -> Result<Self> {
-        let port = port::free()?;
-        let home = folder::servers().join(server.name());
+        let ports = port::free()?;
         let run = folder.path().join(server.name());
         fs::create_dir_all(&run)
             .with_context(|| format!("can't make the folder {}", run.display()))?;
@@ -118,12 +118,12 @@ impl Process {
         let file = File::create(&log).with_context(|| format!("can't make {}", log.display()))?;
         let errors = file.try_clone().context("can't copy a file handle")?;
 
-        let mut command = server.command(&home, &run, port)?;
+        let mut command = server.command(&run, &ports)?;
         command.current_dir(&run).stdout(file).stderr(errors);
         let leashed = Leashed::spawn(command)?;
         Ok(Self {
             server,
-            port,
+            ports,
             log,
             leashed,
         })
@@ -132,12 +132,10 @@ impl Process {
     /// Waits for an answer; where another process took the port first, starts again on another.
     fn ready(&mut self, folder: &Folder, deadline: Instant) -> Result<()> {
         let mut starts = 1;
-        while !healthy(self.port) {
+        while !self.server.answers(&self.ports) {
             if let Err(error) = self.alive() {
-                let taken = error
-                    .to_string()
-                    .to_lowercase()
-                    .contains("address already in use");
+                let said = error.to_string().to_lowercase();
+                let taken = TAKEN.iter().any(|taken| said.contains(taken));
                 if !taken || starts == STARTS {
                     return Err(error);
                 }
@@ -169,7 +167,7 @@ impl Process {
     }
 
     fn url(&self) -> String {
-        format!("http://{}:{}", Ipv4Addr::LOCALHOST, self.port)
+        self.server.url(&self.ports)
     }
 
     fn tail(&self) -> String {
@@ -179,20 +177,4 @@ impl Process {
         let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n  ");
         format!("its log {} ends\n  {tail}", self.log.display())
     }
-}
-
-/// Whether `GET /health`, which both servers have, is answered with 200.
-fn healthy(port: u16) -> bool {
-    let look = || -> std::io::Result<bool> {
-        let mut stream =
-            TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), LOOK)?;
-        stream.set_read_timeout(Some(LOOK))?;
-        stream.set_write_timeout(Some(LOOK))?;
-        stream
-            .write_all(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status)?;
-        Ok(&status == b"HTTP/1.1 200")
-    };
-    look().unwrap_or(false)
 }

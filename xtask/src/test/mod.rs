@@ -20,10 +20,7 @@ pub(crate) fn run(servers: &[Server], further: &[String]) -> Result<ExitCode> {
     let mut running = servers::start(servers)?;
     let mut tally = Tally::default();
     let mut cargo = cargo_test(further);
-    cargo.envs(running.variables());
-    if servers.contains(&Server::Fauxqs) {
-        cargo.env(servers::FAUXQS_COMMAND, servers::fauxqs_command()?);
-    }
+    cargo.envs(running.variables()?);
     let status = leash::lines(cargo, None, |line| {
         if tally.see(line) {
             // Who closes our output still wants the exit status.
@@ -56,11 +53,10 @@ pub(crate) fn run(servers: &[Server], further: &[String]) -> Result<ExitCode> {
 fn cargo_test(further: &[String]) -> Command {
     let mut cargo = workspace::cargo();
     cargo.arg("test").args(arguments(further));
-    for server in Server::ALL {
+    for variable in Server::ALL.iter().flat_map(|server| server.variables()) {
         // A server left out is left out, whatever this shell has exported.
-        cargo.env_remove(server.variable());
+        cargo.env_remove(variable);
     }
-    cargo.env_remove(servers::FAUXQS_COMMAND);
     cargo
 }
 

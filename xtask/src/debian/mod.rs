@@ -1,5 +1,7 @@
 //! The programs of the system: found on the PATH, or installed where we may (root on Debian), or asked for.
 
+mod quiet;
+
 use std::env;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 
 use crate::leash;
+use quiet::Quiet;
 
 /// Long enough for a slow mirror, short enough that a dead one is noticed.
 const LIMIT: Duration = Duration::from_mins(15);
@@ -35,6 +38,55 @@ pub(crate) fn need(program: &str, package: &str) -> Result<()> {
     Ok(())
 }
 
+/// The file of `package` with this end, which Debian has on no PATH. Where the package is missing it is installed,
+/// without its service: that is not started, neither now nor with the next boot.
+pub(crate) fn need_without_service(package: &str, end: &str) -> Result<PathBuf> {
+    if let Some(file) = file_of(package, end) {
+        return Ok(file);
+    }
+    if !may_install() {
+        bail!("the Debian package {package} is missing: `apt-get install {package}`");
+    }
+    eprintln!("xtask: installing the Debian package {package}, without its service");
+    update()?;
+    let quiet = Quiet::keep(package)?;
+    apt_get(&["install", "-y", "--no-install-recommends", package])?;
+    let mut disable = leash::command("update-rc.d");
+    disable.args([package, "disable"]);
+    run(disable, &format!("update-rc.d {package} disable"), LIMIT)?;
+    drop(quiet);
+    file_of(package, end)
+        .ok_or_else(|| anyhow!("the package {package} is installed, yet has no file {end}"))
+}
+
+/// The address of the mirror this system installs from.
+pub(crate) fn mirror() -> Result<String> {
+    let mut apt = leash::command("apt-get");
+    apt.args(["indextargets", "--format", "$(REPO_URI)"])
+        .args(["Created-By: Packages", "Label: Debian"]);
+    let mut mirrors = Vec::new();
+    let status = leash::lines(apt, Some(LIMIT), |line| mirrors.push(line.to_owned()))?;
+    match mirrors.into_iter().find(|line| line.contains("://")) {
+        Some(mirror) if status.success() => Ok(mirror),
+        _ => bail!("apt-get knows no mirror of Debian: see /etc/apt/sources.list.d"),
+    }
+}
+
+fn file_of(package: &str, end: &str) -> Option<PathBuf> {
+    find("dpkg")?;
+    let mut dpkg = leash::command("dpkg");
+    dpkg.args(["--listfiles", package]);
+    let mut files = Vec::new();
+    let listed = leash::lines(dpkg, Some(LIMIT), |line| files.push(PathBuf::from(line)));
+    let file = files.into_iter().find(|file| file.ends_with(end))?;
+    (listed.is_ok_and(|status| status.success()) && file.is_file()).then_some(file)
+}
+
+/// Whether this is root on Debian, who may install.
+fn may_install() -> bool {
+    is_root() && Path::new("/etc/debian_version").exists() && find("apt-get").is_some()
+}
+
 /// Runs a quiet command within `limit`; what it says is shown only where it fails.
 pub(crate) fn run(command: std::process::Command, what: &str, limit: Duration) -> Result<()> {
     let mut output = Vec::new();
@@ -55,12 +107,12 @@ fn find(program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-fn may_install() -> bool {
+/// Whether we may do anything.
+pub(crate) fn is_root() -> bool {
     // The owner of /proc/self is the effective user of this process.
-    let root = Path::new("/proc/self")
+    Path::new("/proc/self")
         .metadata()
-        .is_ok_and(|own| own.uid() == 0);
-    root && Path::new("/etc/debian_version").exists() && find("apt-get").is_some()
+        .is_ok_and(|own| own.uid() == 0)
 }
 
 /// Updates the package lists, once a run: a fresh image has none.
@@ -88,6 +140,15 @@ mod tests {
     fn a_program_on_the_path_is_found_and_another_is_not() {
         assert!(find("sh").is_some());
         assert!(find("no-such-program-anywhere").is_none());
+    }
+
+    #[test]
+    fn a_file_of_a_package_is_found_by_its_end() {
+        if find("dpkg").is_some() {
+            assert_eq!(file_of("dpkg", "bin/dpkg"), Some("/usr/bin/dpkg".into()));
+            assert_eq!(file_of("dpkg", "bin/no-such-program"), None);
+            assert_eq!(file_of("no-such-package", "bin/dpkg"), None);
+        }
     }
 
     #[test]
