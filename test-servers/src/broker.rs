@@ -1,0 +1,253 @@
+//! A RabbitMQ of one test: killed and started again, emptied, blocked.
+
+use std::{
+    fs::{self, OpenOptions},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    process::Command,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{Management, leash::Leashed, port};
+
+/// Longer than a start or an end takes, on a machine that is also building.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// For one look.
+const LOOK: Duration = Duration::from_secs(5);
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(50);
+/// Where its ports are told, in their order.
+const PORTS: [&str; 4] = ["PORT", "MANAGEMENT_PORT", "DISTRIBUTION_PORT", "EPMD_PORT"];
+
+/// A RabbitMQ of one test. Killed when dropped.
+///
+/// A quorum queue declared less than a second before [`Broker::kill`] stays broken after the restart: consuming it is
+/// answered with 541. So a test waits that long after it has declared one, as [`Broker::settled`] does.
+#[derive(Debug)]
+pub struct Broker {
+    /// A shell's command: `serve`, or `ctl` and its arguments.
+    command: String,
+    ports: [u16; 4],
+    folder: PathBuf,
+    management: Management,
+    /// None while it is down.
+    process: Option<Leashed>,
+}
+
+impl Broker {
+    pub(crate) async fn start(command: &str, parent: &Path) -> Self {
+        let name = format!("rabbitmq-{}-{:08x}", std::process::id(), fastrand::u32(..));
+        let folder = parent.join(name);
+        fs::create_dir_all(&folder).expect("the test's folder can be made");
+        let ports = port::free();
+        let mut broker = Self {
+            command: command.to_owned(),
+            ports,
+            management: Management::at(&format!("http://127.0.0.1:{}", ports[1])),
+            folder,
+            process: None,
+        };
+        broker.restart().await;
+        broker
+    }
+
+    /// `amqp://…`, of a user who may do everything; the same after every restart.
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port())
+    }
+
+    /// Where it listens on 127.0.0.1, for a proxy before it.
+    pub fn port(&self) -> u16 {
+        self.ports[0]
+    }
+
+    /// Its management API.
+    pub fn management(&self) -> &Management {
+        &self.management
+    }
+
+    /// Waits until a queue that was declared just now outlives a kill.
+    pub async fn settled(&self) {
+        sleep(Duration::from_millis(1_500)).await;
+    }
+
+    /// SIGKILL: what was confirmed is on the disk, and nobody says goodbye.
+    pub async fn kill(&mut self) {
+        self.running().kill().await;
+        self.gone().await;
+    }
+
+    /// SIGTERM, and its orderly end: clients are told, which takes some 6 s.
+    pub async fn stop(&mut self) {
+        let mut process = self.running();
+        let id = process.child.id().expect("it runs");
+        signal("TERM", &id.to_string()).await;
+        let ended = timeout(DEADLINE, process.child.wait()).await;
+        assert!(ended.is_ok(), "it does not end by SIGTERM; {}", self.tail());
+        process.kill().await;
+        self.gone().await;
+    }
+
+    /// Starts it again after [`Broker::kill`] or [`Broker::stop`], on its ports, with what it kept, and returns when it can be used.
+    pub async fn restart(&mut self) {
+        assert!(self.process.is_none(), "it runs: kill or stop it first");
+        self.process = Some(self.spawn());
+        let deadline = Instant::now() + DEADLINE;
+        while !self.answers().await {
+            let process = self.process.as_mut().expect("just started");
+            if let Some(status) = process.child.try_wait().expect("its status can be asked") {
+                panic!("it ended by itself ({status}); {}", self.tail());
+            }
+            assert!(
+                Instant::now() < deadline,
+                "it does not answer; {}",
+                self.tail()
+            );
+            sleep(TICK).await;
+        }
+    }
+
+    /// Kills it, and starts an empty one on the same ports: every exchange, queue and message is gone.
+    pub async fn replace_by_empty(&mut self) {
+        self.kill().await;
+        for folder in ["db", "logs"] {
+            // There may be none.
+            fs::remove_dir_all(self.folder.join(folder)).ok();
+        }
+        self.restart().await;
+    }
+
+    /// Stops its process as it is: connections stay, nothing is answered. Until [`Broker::resume`].
+    pub async fn freeze(&self) {
+        signal("STOP", &self.pid()).await;
+    }
+
+    /// Ends [`Broker::freeze`].
+    pub async fn resume(&self) {
+        signal("CONT", &self.pid()).await;
+    }
+
+    /// Raises its memory alarm: connections that publish are blocked. Until [`Broker::clear_memory_alarm`].
+    pub async fn raise_memory_alarm(&self) {
+        self.ctl(&["set_vm_memory_high_watermark", "0.0001"]).await;
+    }
+
+    /// Ends [`Broker::raise_memory_alarm`].
+    pub async fn clear_memory_alarm(&self) {
+        self.ctl(&["set_vm_memory_high_watermark", "0.4"]).await;
+    }
+
+    /// Raises its disk alarm, which blocks as the other does. Until [`Broker::clear_disk_alarm`].
+    pub async fn raise_disk_alarm(&self) {
+        self.ctl(&["set_disk_free_limit", "1000000GB"]).await;
+    }
+
+    /// Ends [`Broker::raise_disk_alarm`].
+    pub async fn clear_disk_alarm(&self) {
+        self.ctl(&["set_disk_free_limit", "50MB"]).await;
+    }
+
+    /// Runs `rabbitmqctl` on it, and gives what that prints: some 2 s.
+    pub async fn ctl(&self, arguments: &[&str]) -> String {
+        let mut ctl = Command::new("sh");
+        ctl.args(["-c", &format!("exec {} ctl \"$@\"", self.command), "sh"]);
+        ctl.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        let ran = timeout(DEADLINE, self.told(&mut ctl).output()).await;
+        let ran = ran.expect("rabbitmqctl comes to its end");
+        let ran = ran.expect("`sh` is on the PATH");
+        let (out, err) = (
+            String::from_utf8_lossy(&ran.stdout),
+            String::from_utf8_lossy(&ran.stderr),
+        );
+        assert!(
+            ran.status.success(),
+            "rabbitmqctl {arguments:?} failed:\n{out}{err}"
+        );
+        out.into_owned()
+    }
+
+    fn running(&mut self) -> Leashed {
+        self.process.take().expect("it is down: restart it first")
+    }
+
+    fn spawn(&self) -> Leashed {
+        let log = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.log())
+            .expect("its log can be written");
+        let errors = log.try_clone().expect("a file has two handles");
+        let mut serve = Command::new("sh");
+        serve.stdout(log).stderr(errors);
+        Leashed::spawn(self.told(&mut serve), &self.command, "serve")
+    }
+
+    /// The command, with its folder and ports in the environment.
+    fn told<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        let ports = self.ports.map(|port| port.to_string());
+        command
+            .env("DATA", &self.folder)
+            .envs(PORTS.into_iter().zip(ports))
+    }
+
+    /// Whether it speaks AMQP, and tells of itself.
+    async fn answers(&self) -> bool {
+        let greeted = timeout(LOOK, greeted(self.port())).await;
+        matches!(greeted, Ok(Ok(true))) && self.management.answers().await
+    }
+
+    /// The processes of a group end one after the other: waits until none listens.
+    async fn gone(&self) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.ports.iter().all(|port| port::is_free(*port)) {
+            assert!(Instant::now() < deadline, "somebody still listens");
+            sleep(TICK).await;
+        }
+    }
+
+    /// Of the virtual machine, not of the shell that started it.
+    fn pid(&self) -> String {
+        let pid = fs::read_to_string(self.folder.join("pid"));
+        pid.expect("it has told its pid").trim().to_owned()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    fn tail(&self) -> String {
+        let log = fs::read(self.log()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(30)..].join("\n  ");
+        format!("its log {} ends\n  {tail}", self.log().display())
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.process.take());
+        if !std::thread::panicking() {
+            // It may still be writing for a moment: what stays is litter in the target folder.
+            fs::remove_dir_all(&self.folder).ok();
+        }
+    }
+}
+
+async fn signal(name: &str, pid: &str) {
+    let sent = Command::new("kill").args(["-s", name, pid]).status().await;
+    assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
+}
+
+/// Whether AMQP 0-9-1 is spoken: the first frame is a method (1).
+async fn greeted(port: u16) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(b"AMQP\0\0\x09\x01").await?;
+    Ok(stream.read_u8().await? == 1)
+}

@@ -1,0 +1,40 @@
+//! The leash: a child process that ends, with all it started, when this process ends or lets go, whatever ends it.
+//!
+//! The child leads a process group of its own. A watcher in it reads from a pipe whose other end is here, and kills the
+//! group when that end closes, which the kernel does for a test that was killed itself.
+
+use std::process::Stdio;
+
+use tokio::process::{Child, ChildStdin, Command};
+
+/// The watcher gets the pipe as descriptor 3, since shells give background jobs an empty standard input.
+const SCRIPT: &str = r#"
+    exec 3<&0 </dev/null
+    (read -r _; kill -KILL 0) <&3 >/dev/null 2>&1 3<&- &
+    eval "exec $0 $1 3<&-"
+"#;
+
+/// A running child; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Leashed {
+    pub(crate) child: Child,
+    leash: Option<ChildStdin>,
+}
+
+impl Leashed {
+    /// Runs a shell's command with this argument, as `command` is set up: environment, output.
+    pub(crate) fn spawn(command: &mut Command, shell: &str, argument: &str) -> Self {
+        command.args(["-c", SCRIPT, shell, argument]);
+        command.process_group(0).stdin(Stdio::piped());
+        let mut child = command.spawn().expect("`sh` is on the PATH");
+        let leash = child.stdin.take();
+        Self { child, leash }
+    }
+
+    /// SIGKILL to the child and all it started; returns when the child is gone.
+    pub(crate) async fn kill(mut self) {
+        drop(self.leash.take());
+        let ended = self.child.wait().await;
+        ended.expect("the system knows the child");
+    }
+}
