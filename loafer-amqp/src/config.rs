@@ -6,10 +6,10 @@ use std::{
 };
 
 use lapin::uri::AMQPUri;
-use loafer_core::{Broker, Error, Settings, Source};
+use loafer_core::{Broker, DeadLetterQueue, Error, Settings, Source};
 use serde::Deserialize;
 
-use crate::{AmqpProvider, AmqpPublisher, link::Link, names, outlet::Outlet};
+use crate::{AmqpDeadLetters, AmqpProvider, AmqpPublisher, link::Link, names, outlet::Outlet};
 
 /// The exchange that events are published to, and that queues are bound to.
 const EXCHANGE: &str = "event";
@@ -248,6 +248,11 @@ impl Broker for Amqp {
             ));
         }
         AmqpProvider::new(Arc::clone(self.shared()?), source)
+    }
+
+    /// Those in `<queue>.dead`, or where `dead_letter` says.
+    fn dead_letters(&self, source: &Source) -> Result<impl DeadLetterQueue, Error> {
+        Ok(AmqpDeadLetters::new(Arc::clone(self.shared()?), source))
     }
 
     fn publisher(&self) -> AmqpPublisher {

@@ -11,6 +11,7 @@
 //! | `outlet` | the way out: one channel with confirms |
 //! | `publisher` | [`AmqpPublisher`]: topics, routing keys, queues |
 //! | `message` | a delivery as a message of Loafer, and back |
+//! | `letters` | [`AmqpDeadLetters`]: letters on lease, tried again in the one queue they came from |
 //! | `check` | what the command `check` says of a queue |
 //! | `error` | what the broker and the client say, made short |
 
@@ -23,6 +24,7 @@ mod check;
 mod config;
 mod error;
 mod ladder;
+mod letters;
 mod link;
 mod message;
 mod names;
@@ -33,6 +35,7 @@ mod topology;
 
 pub use self::{
     config::{Amqp, Unroutable},
+    letters::{AmqpDeadLetters, LetterReceipt},
     provider::{AmqpProvider, Receipt},
     publisher::{AmqpPublisher, Routing},
 };

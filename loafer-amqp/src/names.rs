@@ -21,6 +21,17 @@ pub(crate) fn rung(queue: &str, delay: Duration) -> String {
     format!("{queue}.retry.{}s", delay.as_secs())
 }
 
+/// The queue whose retries wait in one of this name; any other name is its own.
+pub(crate) fn of_rung(name: &str) -> &str {
+    let Some((queue, delay)) = name.rsplit_once(".retry.") else {
+        return name;
+    };
+    match delay.strip_suffix('s').map(str::parse::<u64>) {
+        Some(Ok(_)) => queue,
+        _ => name,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +50,7 @@ mod tests {
     fn dead_letters_and_retries_are_beside_their_queue() {
         assert_eq!(dead("a.b"), "a.b.dead");
         assert_eq!(rung("a.b", Duration::from_secs(16)), "a.b.retry.16s");
+        assert_eq!(of_rung("a.b.retry.16s"), "a.b");
+        assert_eq!(of_rung("a.retry.b"), "a.retry.b");
     }
 }

@@ -18,6 +18,10 @@ use crate::{
 /// After how many deliveries RabbitMQ itself gives a message up that nobody settles: one that kills its consumer. RabbitMQ 4's own default.
 const DELIVERY_LIMIT: i64 = 20;
 
+/// After how many looks RabbitMQ throws a dead letter away: never. `-1` says so only from RabbitMQ 4 on, and means "at the first" before; a number means
+/// the same everywhere, and a queue is found as it was made after an upgrade.
+const NEVER: i64 = i32::MAX as i64;
+
 /// Where a route's queue hangs, every default filled in.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -76,8 +80,7 @@ impl Plan {
         }
         // Before the queue, whose messages may die at once.
         if let Some(dead) = &self.dead {
-            let arguments = table([("x-queue-type", QueueType::Quorum.as_str().into())]);
-            self.declare_queue(link, dead, arguments).await?;
+            self.declare_queue(link, dead, dead_arguments()).await?;
         }
         self.declare_queue(link, &self.queue, self.queue_arguments())
             .await?;
@@ -114,6 +117,45 @@ impl Plan {
             self.queue_exists(link, queue).await?;
         }
         Ok(())
+    }
+
+    /// The queue that dead letters end in, as far as can be known.
+    pub(crate) fn letters(&self) -> &str {
+        let target = &self.dead_letter;
+        let named = self.dead.as_ref().or(target.queue.as_ref());
+        named.unwrap_or(&target.routing_key)
+    }
+
+    /// In what a queue that is there differs from how the route would make it; none where it does not, or may not be asked.
+    pub(crate) async fn differs(&self, link: &Link) -> Option<String> {
+        self.difference(link, &self.queue, self.queue_arguments())
+            .await
+    }
+
+    /// The same of the queue of its dead letters.
+    pub(crate) async fn dead_differs(&self, link: &Link) -> Option<String> {
+        let dead = self.dead.as_ref()?;
+        self.difference(link, dead, dead_arguments()).await
+    }
+
+    /// RabbitMQ tells the arguments of a queue to whoever declares it otherwise: one a time, and none to whoever may not declare.
+    async fn difference(&self, link: &Link, queue: &str, arguments: FieldTable) -> Option<String> {
+        let channel = link.channel("comparing", queue).await.ok()?;
+        let options = QueueDeclareOptions {
+            durable: true,
+            ..QueueDeclareOptions::default()
+        };
+        let declared = channel.queue_declare(queue.into(), options, arguments);
+        match declared.await {
+            Ok(_) => {
+                close(&channel).await;
+                None
+            }
+            Err(failed) if error::code(&failed) == Some(error::PRECONDITION_FAILED) => {
+                Some(cause(&failed))
+            }
+            Err(_) => None,
+        }
     }
 
     /// Makes sure of a queue without making it.
@@ -306,6 +348,14 @@ pub(crate) async fn count(link: &Link, queue: &str) -> Result<Option<u32>, Error
 /// Lets a channel go that was opened for one call: a call that is refused takes its channel with it.
 pub(crate) async fn close(channel: &Channel) {
     _ = channel.close(200, "OK".into()).await;
+}
+
+/// What the queue of the dead letters is declared with.
+fn dead_arguments() -> FieldTable {
+    table([
+        ("x-queue-type", QueueType::Quorum.as_str().into()),
+        ("x-delivery-limit", NEVER.into()),
+    ])
 }
 
 fn table<N: Into<String>>(arguments: impl IntoIterator<Item = (N, Argument)>) -> FieldTable {

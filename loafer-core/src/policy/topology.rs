@@ -140,6 +140,8 @@ pub struct DeadLetterTarget {
     pub exchange: String,
     /// The routing key.
     pub routing_key: String,
+    /// The queue that hears it, for whoever looks at dead letters: no exchange tells. None: by the default exchange the routing key is its name.
+    pub queue: Option<String>,
 }
 
 impl DeadLetterTarget {
@@ -148,7 +150,15 @@ impl DeadLetterTarget {
         Self {
             exchange: exchange.into(),
             routing_key: routing_key.into(),
+            queue: None,
         }
+    }
+
+    /// The same, heard by this queue.
+    #[must_use]
+    pub fn in_queue(mut self, queue: impl Into<String>) -> Self {
+        self.queue = Some(queue.into());
+        self
     }
 }
 

@@ -1,0 +1,136 @@
+//! Letters sent away: a confirmed copy in one queue, then the letter is deleted.
+
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable, ShortString},
+};
+use loafer_core::{DeadLetter, Delivery, Destination, Error};
+
+use super::{AmqpDeadLetters, LetterReceipt, marks};
+use crate::{
+    error::refused,
+    message::copied,
+    outlet::{Parcel, Unsent},
+};
+
+impl AmqpDeadLetters {
+    pub(super) async fn send_copies(
+        &self,
+        to: &Destination,
+        letters: &[Delivery<LetterReceipt>],
+        answers: &mut Vec<Result<(), Error>>,
+    ) {
+        let (queue, from) = match self.target(to) {
+            Ok(found) => found,
+            Err(cause) => {
+                let refused = || refused("sending dead letters", &self.plan.queue, cause.clone());
+                return answers.extend(letters.iter().map(|_| Err(refused())));
+            }
+        };
+        // To one queue, and no exchange that others listen to: who handled it well is not called again.
+        let parcels = letters.iter().map(|letter| Parcel {
+            exchange: "",
+            routing_key: &queue,
+            properties: properties(to, letter),
+            payload: letter.message.payload(),
+            mandatory: true,
+        });
+        let sent = self.shared.outlet.send(&queue, parcels.collect()).await;
+        let confirmed: Vec<_> = letters
+            .iter()
+            .zip(&sent)
+            .filter(|(_, sent)| sent.is_ok())
+            .map(|(letter, _)| &letter.receipt)
+            .collect();
+        let mut held = self.held.lock().await;
+        let mut deleted = held.delete(from, &confirmed).await.into_iter();
+        drop(held);
+        answers.extend(sent.into_iter().map(|sent| match sent {
+            Ok(()) => deleted.next().unwrap_or(Ok(())).map_err(|error| {
+                let cause = format!("its copy is in `{queue}`, and it is still in `{from}`: {error}");
+                refused("deleting a dead letter", from, cause)
+            }),
+            Err(unsent) => Err(unsent_to(&queue, unsent)),
+        }));
+    }
+
+    /// The queue that letters go to, and that they are in.
+    fn target(&self, to: &Destination) -> Result<(String, &str), String> {
+        let from = self.letters().map_err(|error| error.to_string())?;
+        let queue = match to {
+            Destination::Source => &self.plan.queue,
+            Destination::Queue(queue) => queue.strip_prefix("amqp:").unwrap_or(queue),
+        };
+        match queue == from {
+            true => Err(format!(
+                "`{queue}` is the dead-letter queue itself: name another"
+            )),
+            false => Ok((queue.to_owned(), from)),
+        }
+    }
+}
+
+/// What a copy says of itself.
+fn properties(to: &Destination, letter: &Delivery<LetterReceipt>) -> BasicProperties {
+    let (message, lease) = (&letter.message, &letter.receipt.0);
+    let given = &lease.properties;
+    let copy = match to {
+        // As it is, but for what the broker counted: elsewhere too its marks say where it came from.
+        Destination::Queue(_) => {
+            let mut headers = FieldTable::default();
+            for (name, value) in given.headers().iter().flatten() {
+                if name.as_str() != "x-delivery-count" {
+                    headers.insert(name.clone(), value.clone());
+                }
+            }
+            given.clone().with_headers(headers).with_delivery_mode(2)
+        }
+        Destination::Source => {
+            let again = message.headers().get(DeadLetter::RETRIED_FROM);
+            let said = again.map(|from| {
+                let value = AMQPValue::LongString(from.into());
+                (DeadLetter::RETRIED_FROM, value)
+            });
+            let copy = copied(given, marks::topic(message), said);
+            let mut headers = copy.headers().clone().unwrap_or_default();
+            let kept = |name: &str| message.headers().get(name).is_some();
+            if !kept(DeadLetter::HEADER) {
+                headers = without(&headers, DeadLetter::HEADER);
+            }
+            copy.with_headers(headers)
+        }
+    };
+    match lease.unnamed && *to == Destination::Source {
+        // So that its attempts, and a second failure, are known as those of one message.
+        true => copy.with_message_id(ShortString::from(message.id().to_string())),
+        false => copy,
+    }
+}
+
+fn without(headers: &FieldTable, unwanted: &str) -> FieldTable {
+    let mut kept = FieldTable::default();
+    for (name, value) in headers {
+        if name.as_str() != unwanted {
+            kept.insert(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+fn unsent_to(queue: &str, unsent: Unsent) -> Error {
+    let what = "sending a dead letter";
+    match unsent {
+        Unsent::Unroutable => refused(
+            what,
+            queue,
+            "there is no such queue: make it, or name another; the letter stays where it is",
+        ),
+        Unsent::Refused(cause) | Unsent::Closed(_, cause) => refused(what, queue, cause),
+        Unsent::Unknown(cause) => Error::Unreachable {
+            what,
+            queue: queue.to_owned(),
+            cause: format!("{cause}; the letter stays where it is"),
+            source: None,
+        },
+    }
+}
