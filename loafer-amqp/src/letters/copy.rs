@@ -47,7 +47,8 @@ impl AmqpDeadLetters {
         drop(held);
         answers.extend(sent.into_iter().map(|sent| match sent {
             Ok(()) => deleted.next().unwrap_or(Ok(())).map_err(|error| {
-                let cause = format!("its copy is in `{queue}`, and it is still in `{from}`: {error}");
+                let cause =
+                    format!("its copy is in `{queue}`, and it is still in `{from}`: {error}");
                 refused("deleting a dead letter", from, cause)
             }),
             Err(unsent) => Err(unsent_to(&queue, unsent)),
