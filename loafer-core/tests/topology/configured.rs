@@ -277,8 +277,7 @@ fn a_broker_is_told_the_name_of_the_app() {
         let broker = Exchanges::default();
         let routes = vec![route("orders", RouteOptions::new())];
         plan(app.broker(broker.clone()), file, &[], routes).unwrap();
-        let told = broker.app.lock().unwrap().clone();
-        told
+        broker.app.lock().unwrap().clone()
     };
     assert_eq!(told(App::new(), ""), None);
     let named = || App::new().name("code");

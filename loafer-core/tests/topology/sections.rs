@@ -12,8 +12,7 @@ fn link(file: &str, environment: &[(&str, &str)]) -> Result<Link, String> {
     let manager = plan(app, file, environment, routes).map_err(|error| error.to_string())?;
     // Nor by accident.
     assert!(!format!("{manager:?}").contains("hunter2"));
-    let link = broker.link.lock().unwrap().clone();
-    Ok(link)
+    Ok(broker.link.lock().unwrap().clone())
 }
 
 #[test]
