@@ -25,7 +25,7 @@ const AMQP_URL: &str = "AMQP_URL";
 /// A route's queue is declared when it opens, and again whenever the connection was lost: a durable quorum queue `<route>.<app>`, bound to the
 /// durable topic exchange `event` with the route's name as routing key, with a dead-letter queue beside it. Nothing that is there is changed.
 ///
-/// Where the broker is says, from weakest to strongest: code ([`Amqp::new`]), `[amqp] url` in `loafer.toml`, `AMQP_URL`, `LOAFER_AMQP__URL`. Several
+/// Where the broker is says, from weakest to strongest: code ([`Amqp::new`]), `[amqp] url` in `loafer.toml`, `LOAFER_AMQP__URL`, `AMQP_URL`. Several
 /// addresses, separated by commas, are those of one cluster.
 ///
 /// ```

@@ -20,7 +20,11 @@ use loafer_core::{
 use tokio::sync::Notify;
 
 use self::consuming::Consuming;
-use crate::{config::Shared, ladder, topology::Plan};
+use crate::{
+    config::Shared,
+    ladder,
+    topology::{Plan, count},
+};
 
 /// Messages worth holding ahead of the handlers, where a route does not say: a delivery on the way is cheaper than a handler without work.
 const PREFETCH: usize = 100;
@@ -51,8 +55,10 @@ pub struct AmqpProvider {
     /// Held while it is begun.
     beginning: tokio::sync::Mutex<()>,
     epochs: AtomicU64,
-    /// Told when deliveries were lost with their channel.
-    lost: Notify,
+    /// Told when something is consumed.
+    begun: Notify,
+    /// Which epoch's end is waited for; 0: none was yet.
+    watched: AtomicU64,
     /// The queues of the ladder that are known to be there.
     rungs: Mutex<Vec<Duration>>,
 }
@@ -80,7 +86,8 @@ impl AmqpProvider {
             current: Mutex::default(),
             beginning: tokio::sync::Mutex::default(),
             epochs: AtomicU64::new(0),
-            lost: Notify::new(),
+            begun: Notify::new(),
+            watched: AtomicU64::new(0),
             rungs: Mutex::default(),
         })
     }
@@ -102,8 +109,7 @@ impl AmqpProvider {
         }
         let again = self.current().take().is_some();
         if again {
-            self.plan.establish(&self.shared.consuming, false).await?;
-            self.rungs().clear();
+            self.establish_again().await?;
         }
         let epoch = self.epochs.fetch_add(1, Ordering::Relaxed) + 1;
         let places = self.places.load(Ordering::Relaxed).clamp(1, MOST_PUSHED);
@@ -119,7 +125,24 @@ impl AmqpProvider {
             }
         };
         self.current().replace(consuming.clone());
+        self.begun.notify_one();
         Ok(consuming)
+    }
+
+    /// After a loss the broker may be another one, with nothing of ours on it.
+    async fn establish_again(&self) -> Result<(), Error> {
+        let (link, queue) = (&self.shared.consuming, &self.plan.queue);
+        let gone = count(link, queue).await?.is_none();
+        self.plan.establish(link, false).await?;
+        self.rungs().clear();
+        if gone {
+            let route = &self.plan.route;
+            tracing::error!(
+                %route, %queue,
+                "the queue was gone and was made again: what it held is lost, with its retries, unless it is on another broker"
+            );
+        }
+        Ok(())
     }
 
     fn rungs(&self) -> MutexGuard<'_, Vec<Duration>> {
@@ -146,12 +169,7 @@ impl Provider for AmqpProvider {
         wait: Duration,
         into: &mut Vec<Delivery<Receipt>>,
     ) -> Result<(), Error> {
-        let consuming = self.consuming().await?;
-        let answer = consuming.receive(max, wait, into).await;
-        if answer.is_err() {
-            self.lost.notify_one();
-        }
-        answer
+        self.consuming().await?.receive(max, wait, into).await
     }
 
     async fn settle(&self, batch: &[Settle<Receipt>], answers: &mut Vec<Settled>) {
@@ -173,16 +191,16 @@ impl Provider for AmqpProvider {
     async fn notice(&self) -> Notice {
         loop {
             let current = self.current().clone();
-            match current {
-                Some(consuming) if consuming.is_live() => {
-                    tokio::select! {
-                        () = consuming.ended() => {}
-                        () = self.lost.notified() => {}
-                    }
-                    return Notice::LeasesLost;
-                }
-                _ => self.lost.notified().await,
+            let Some(consuming) = current.filter(|now| now.is_live()) else {
+                self.begun.notified().await;
+                continue;
+            };
+            let watched = self.watched.swap(consuming.epoch, Ordering::Relaxed);
+            // Another channel in the place of one that was watched: that one is gone, whether or not it was told.
+            if watched == 0 || watched == consuming.epoch {
+                consuming.ended().await;
             }
+            return Notice::LeasesLost;
         }
     }
 
