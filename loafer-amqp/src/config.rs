@@ -1,15 +1,19 @@
 //! The broker value: where RabbitMQ is, and what is said of every message.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, OnceLock},
 };
 
-use lapin::uri::AMQPUri;
-use loafer_core::{Broker, DeadLetterQueue, Error, Settings, Source};
+use lapin::{ExchangeKind, uri::AMQPUri};
+use loafer_core::{Broker, DeadLetterQueue, Error, Settings, Source, Topic};
 use serde::Deserialize;
 
-use crate::{AmqpDeadLetters, AmqpProvider, AmqpPublisher, link::Link, names, outlet::Outlet};
+use crate::{
+    AmqpDeadLetters, AmqpProvider, AmqpPublisher, link::Link, names, outlet::Outlet,
+    routing::queue_topic,
+};
 
 /// The exchange that events are published to, and that queues are bound to.
 const EXCHANGE: &str = "event";
@@ -53,6 +57,32 @@ pub enum Unroutable {
     Ignore,
 }
 
+/// What an exchange does with a routing key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ExchangeType {
+    /// Queues are bound with patterns, as `order.*`.
+    Topic,
+    /// Queues are bound with the key itself.
+    Direct,
+    /// Every bound queue gets every message.
+    Fanout,
+    /// Queues are bound by headers.
+    Headers,
+}
+
+impl ExchangeType {
+    pub(crate) fn kind(self) -> ExchangeKind {
+        match self {
+            Self::Topic => ExchangeKind::Topic,
+            Self::Direct => ExchangeKind::Direct,
+            Self::Fanout => ExchangeKind::Fanout,
+            Self::Headers => ExchangeKind::Headers,
+        }
+    }
+}
+
 type HeaderValue = Arc<dyn Fn() -> String + Send + Sync>;
 
 #[derive(Clone, Default)]
@@ -63,7 +93,9 @@ pub(crate) struct Options {
     pub(crate) app_id: Option<String>,
     pub(crate) unroutable: Unroutable,
     /// What every published message carries.
-    pub(crate) headers: Vec<(String, HeaderValue)>,
+    headers: Vec<(String, HeaderValue)>,
+    /// Exchanges that are made where they are missing.
+    exchanges: BTreeMap<String, ExchangeType>,
 }
 
 /// The section `[amqp]` of `loafer.toml`.
@@ -75,7 +107,39 @@ struct Section {
     app_id: Option<String>,
     unroutable: Option<Unroutable>,
     #[serde(default)]
-    headers: std::collections::BTreeMap<String, String>,
+    headers: BTreeMap<String, HeaderTree>,
+    #[serde(default)]
+    exchanges: BTreeMap<String, ExchangeType>,
+}
+
+/// A header, or several whose names begin alike.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a header is a text, a number, a truth value, or a table of headers, whose names are then joined by dots"
+)]
+enum HeaderTree {
+    Text(String),
+    Truth(bool),
+    Whole(i64),
+    Number(f64),
+    Table(BTreeMap<String, Self>),
+}
+
+impl HeaderTree {
+    fn flatten(self, name: String, into: &mut Vec<(String, String)>) {
+        match self {
+            Self::Text(text) => into.push((name, text)),
+            Self::Truth(truth) => into.push((name, truth.to_string())),
+            Self::Whole(number) => into.push((name, number.to_string())),
+            Self::Number(number) => into.push((name, number.to_string())),
+            Self::Table(table) => {
+                for (key, tree) in table {
+                    tree.flatten(format!("{name}.{key}"), into);
+                }
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -130,16 +194,22 @@ impl Amqp {
         self.header_with(name, move || value.clone())
     }
 
-    /// The same with the value asked for each message.
+    /// The same with the value asked for at each publication: of one message, or of a batch. It should not block.
     #[must_use]
     pub fn header_with(
         mut self,
         name: impl Into<String>,
         value: impl Fn() -> String + Send + Sync + 'static,
     ) -> Self {
-        let name = name.into();
-        self.options.headers.retain(|(known, _)| *known != name);
-        self.options.headers.push((name, Arc::new(value)));
+        self.options.set_header(name.into(), Arc::new(value));
+        self
+    }
+
+    /// The same with this exchange made, durable, where it is missing when something is published to it; one that is there stays as it is.
+    /// The exchange of events is made anyway.
+    #[must_use]
+    pub fn declare_exchange(mut self, name: impl Into<String>, of: ExchangeType) -> Self {
+        self.options.exchanges.insert(name.into(), of);
         self
     }
 
@@ -167,6 +237,25 @@ impl Amqp {
 impl Options {
     pub(crate) fn exchange(&self) -> &str {
         self.exchange.as_deref().unwrap_or(EXCHANGE)
+    }
+
+    /// As what an exchange is made where it is missing; none: it is not.
+    pub(crate) fn makes(&self, exchange: &str) -> Option<ExchangeType> {
+        let set = self.exchanges.get(exchange).copied();
+        set.or((exchange == self.exchange()).then_some(ExchangeType::Topic))
+    }
+
+    /// What every message of one publication carries.
+    pub(crate) fn headers(&self) -> Vec<(String, String)> {
+        let headers = self.headers.iter();
+        headers
+            .map(|(name, value)| (name.clone(), value()))
+            .collect()
+    }
+
+    fn set_header(&mut self, name: String, value: HeaderValue) {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
     }
 
     fn addresses(&self) -> Result<Vec<AMQPUri>, Error> {
@@ -221,11 +310,13 @@ impl Broker for Amqp {
             options.exchange = section.exchange.or(options.exchange.take());
             options.app_id = section.app_id.or(options.app_id.take());
             options.unroutable = section.unroutable.unwrap_or(options.unroutable);
-            for (name, value) in section.headers {
-                options.headers.retain(|(known, _)| *known != name);
-                options
-                    .headers
-                    .push((name, Arc::new(move || value.clone())));
+            options.exchanges.extend(section.exchanges);
+            let mut headers = Vec::new();
+            for (name, tree) in section.headers {
+                tree.flatten(name, &mut headers);
+            }
+            for (name, value) in headers {
+                options.set_header(name, Arc::new(move || value.clone()));
             }
         }
         if let Ok(url) = std::env::var(AMQP_URL)
@@ -257,5 +348,10 @@ impl Broker for Amqp {
 
     fn publisher(&self) -> AmqpPublisher {
         AmqpPublisher::new(self.shared().cloned())
+    }
+
+    /// `amqp:QUEUE`; of a queue with `/` in its name `amqp:/QUEUE`.
+    fn queue_topic(&self, queue: &str) -> Topic {
+        queue_topic(queue)
     }
 }

@@ -6,6 +6,7 @@ use loafer_core::Error;
 /// RabbitMQ's own codes (AMQP 0-9-1, constants).
 pub(crate) const ACCESS_REFUSED: u16 = 403;
 pub(crate) const NOT_FOUND: u16 = 404;
+pub(crate) const RESOURCE_LOCKED: u16 = 405;
 pub(crate) const PRECONDITION_FAILED: u16 = 406;
 
 /// The code of an answer that closed a channel or the connection.

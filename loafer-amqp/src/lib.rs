@@ -8,9 +8,13 @@
 //! | `topology` | exchanges, queues and bindings: declared, or verified |
 //! | `ladder` | the queues in which retries wait |
 //! | `provider` | [`AmqpProvider`]: deliveries pushed by the broker, settled together |
-//! | `outlet` | the way out: one channel with confirms |
-//! | `publisher` | [`AmqpPublisher`]: topics, routing keys, queues |
-//! | `message` | a delivery as a message of Loafer, and back |
+//! | `outlet` | the way out: channels with confirms |
+//! | `routing` | [`Routing`]: where a message goes, as a topic says it |
+//! | `declared` | what the publisher makes: exchanges, and where delayed messages wait |
+//! | `publisher` | [`AmqpPublisher`]: what is published, tried again, and told |
+//! | [`headers`] | headers that stand for properties of AMQP |
+//! | `properties` | a message of Loafer as what is published |
+//! | `message` | a delivery as a message of Loafer |
 //! | `letters` | [`AmqpDeadLetters`]: letters on lease, tried again in the one queue they came from |
 //! | `check` | what the command `check` says of a queue |
 //! | `error` | what the broker and the client say, made short |
@@ -22,20 +26,25 @@
 
 mod check;
 mod config;
+mod declared;
 mod error;
+pub mod headers;
 mod ladder;
 mod letters;
 mod link;
 mod message;
 mod names;
 mod outlet;
+mod properties;
 mod provider;
 mod publisher;
+mod routing;
 mod topology;
 
 pub use self::{
-    config::{Amqp, Unroutable},
+    config::{Amqp, ExchangeType, Unroutable},
     letters::{AmqpDeadLetters, LetterReceipt},
     provider::{AmqpProvider, Receipt},
-    publisher::{AmqpPublisher, Routing},
+    publisher::AmqpPublisher,
+    routing::Routing,
 };

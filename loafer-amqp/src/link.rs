@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -27,6 +27,9 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 /// Seconds between heartbeats, where the address does not say: after two without any the connection is given up.
 const HEARTBEAT: u16 = 10;
 
+/// The largest frame, where no connection has said another: RabbitMQ's default (`frame_max`).
+const FRAME_MAX: usize = 128 * 1024;
+
 /// One connection to the broker, made when it is first asked for and again when it broke. Who asks decides how often.
 pub(crate) struct Link {
     /// What it is for, as the broker's own pages show it.
@@ -35,6 +38,10 @@ pub(crate) struct Link {
     /// Which address is tried first: the one that answered last.
     first: AtomicUsize,
     connection: Mutex<Option<Arc<Connection>>>,
+    /// Which connection this is: counted up from 1.
+    epoch: Arc<AtomicU64>,
+    /// The largest frame that was agreed upon.
+    frame_max: AtomicUsize,
     /// Why the broker takes no messages, where it says so.
     blocked: watch::Sender<Option<String>>,
 }
@@ -47,6 +54,8 @@ impl Link {
             addresses,
             first: AtomicUsize::new(first),
             connection: Mutex::default(),
+            epoch: Arc::default(),
+            frame_max: AtomicUsize::new(FRAME_MAX),
             blocked: watch::Sender::new(None),
         }
     }
@@ -63,8 +72,12 @@ impl Link {
             return Ok(connection.clone());
         }
         let connection = Arc::new(self.connect(what, queue).await?);
+        let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
+        let frame_max = usize::try_from(connection.configuration().frame_max());
+        self.frame_max
+            .store(frame_max.unwrap_or(FRAME_MAX), Ordering::Relaxed);
         self.blocked.send_replace(None);
-        self.watch(&connection);
+        self.watch(&connection, epoch);
         Ok(known.insert(connection).clone())
     }
 
@@ -97,10 +110,11 @@ impl Link {
     }
 
     /// Notes when the broker takes no messages for a while.
-    fn watch(&self, connection: &Connection) {
+    fn watch(&self, connection: &Connection, epoch: u64) {
         let mut events = Box::pin(connection.events_listener());
         let blocked = self.blocked.clone();
         let purpose = self.purpose;
+        let current = self.epoch.clone();
         tokio::spawn(async move {
             while let Some(event) = events.next().await {
                 match event {
@@ -120,13 +134,34 @@ impl Link {
                     _ => {}
                 }
             }
-            blocked.send_replace(None);
+            // Another connection may be blocked by now.
+            if current.load(Ordering::Acquire) == epoch {
+                blocked.send_replace(None);
+            }
         });
     }
 
-    /// Why the broker takes no messages on it, where it says so.
-    pub(crate) fn blocked(&self) -> watch::Receiver<Option<String>> {
-        self.blocked.subscribe()
+    /// Whether the broker says that it takes no messages on it.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.borrow().is_some()
+    }
+
+    /// Waits while the broker takes no messages.
+    pub(crate) async fn unblocked(&self) {
+        if self.is_blocked() {
+            // The sender is here: it can't be gone.
+            _ = self.blocked.subscribe().wait_for(Option::is_none).await;
+        }
+    }
+
+    /// Which connection this is: what was declared on one may be unknown on the next.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The largest frame, in bytes.
+    pub(crate) fn frame_max(&self) -> usize {
+        self.frame_max.load(Ordering::Relaxed)
     }
 
     /// Ends the connection, after all that was written on it.
@@ -158,9 +193,15 @@ pub(crate) async fn answered<T>(
 fn at_address(what: &'static str, queue: &str, place: &str, failed: lapin::Error) -> Error {
     let said = cause(&failed);
     let cause = match error::code(&failed) {
-        Some(error::ACCESS_REFUSED) => format!(
-            "RabbitMQ at {place} refused user, password or virtual host: set AMQP_URL, or `url` under [amqp] in loafer.toml, to amqp://user:password@host/vhost"
-        ),
+        Some(error::ACCESS_REFUSED) => {
+            return refused(
+                what,
+                queue,
+                format!(
+                    "RabbitMQ at {place} refused user, password or virtual host: set AMQP_URL, or `url` under [amqp] in loafer.toml, to amqp://user:password@host/vhost"
+                ),
+            );
+        }
         Some(_) => format!("at {place} {said}"),
         None => format!(
             "RabbitMQ at {place} can't be reached: {said}; set AMQP_URL, or `url` under [amqp] in loafer.toml"

@@ -1,4 +1,4 @@
-//! A delivery as a message of Loafer, and a message as what is published.
+//! A delivery as a message of Loafer, and what a copy of it says.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,6 +7,11 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use loafer_core::{CORRELATION_ID, Headers, Message, MessageId};
+
+use crate::{
+    headers::{APP_ID, CONTENT_ENCODING, CONTENT_TYPE, KIND, PRIORITY, REPLY_TO},
+    properties::PERSISTENT,
+};
 
 /// The header by which a copy says which attempt it is for: publishing it again reset the broker's own count.
 pub(crate) const ATTEMPT: &str = "loafer-attempt";
@@ -17,17 +22,11 @@ pub(crate) const TOPIC: &str = "loafer-topic";
 /// The header that Pigeon and its like read the event's name from.
 pub(crate) const CATEGORY: &str = "category";
 
+/// The header with the group a message was sent with: AMQP has no groups.
+pub(crate) const GROUP: &str = "loafer-group";
+
 /// The header that quorum queues count deliveries in.
 const DELIVERY_COUNT: &str = "x-delivery-count";
-
-/// Headers that stand for properties of AMQP.
-const CONTENT_TYPE: &str = "content-type";
-const REPLY_TO: &str = "reply-to";
-
-/// Persistent: written to disk.
-const PERSISTENT: u8 = 2;
-
-const JSON: &str = "application/json";
 
 /// From what the broker delivered.
 pub(crate) fn received(
@@ -48,6 +47,9 @@ pub(crate) fn received(
     let headers = headers(properties, given);
     if !headers.is_empty() {
         message = message.with_headers(headers);
+    }
+    if let Some(group) = given.and_then(|given| text_of(given, GROUP)) {
+        message = message.with_group(group);
     }
     if let Some(seconds) = properties.timestamp() {
         let sent = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(*seconds));
@@ -70,7 +72,7 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers 
     let mut headers = Headers::new();
     for (name, value) in given.into_iter().flatten() {
         let name = name.as_str();
-        if name.starts_with("x-") || matches!(name, ATTEMPT | TOPIC) {
+        if name.starts_with("x-") || matches!(name, ATTEMPT | TOPIC | GROUP) {
             continue;
         }
         if let Some(text) = text(value) {
@@ -79,15 +81,26 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers 
     }
     let of_properties = [
         (CONTENT_TYPE, properties.content_type()),
+        (CONTENT_ENCODING, properties.content_encoding()),
         (CORRELATION_ID, properties.correlation_id()),
         (REPLY_TO, properties.reply_to()),
+        (APP_ID, properties.app_id()),
+        (KIND, properties.kind()),
     ];
     for (name, value) in of_properties {
+        // That text is UTF-8 goes without saying; so Pigeon writes it as well.
+        let usual = |value: &str| {
+            name == CONTENT_ENCODING && ["utf-8", "utf8"].contains(&&*value.to_ascii_lowercase())
+        };
         if let Some(value) = value
             && headers.get(name).is_none()
+            && !usual(value.as_str())
         {
             headers.insert(name, value.as_str());
         }
+    }
+    if let Some(priority) = properties.priority() {
+        headers.insert(PRIORITY, priority.to_string());
     }
     headers
 }
@@ -150,46 +163,6 @@ fn without_expiration(properties: BasicProperties) -> BasicProperties {
             kept
         }
     }
-}
-
-/// The properties of a message on its way out. What its headers say stands for itself.
-pub(crate) fn published(
-    message: &Message,
-    id: &MessageId,
-    category: &str,
-    app_id: Option<&str>,
-    common: impl IntoIterator<Item = (String, String)>,
-) -> BasicProperties {
-    let own = message.headers();
-    let mut headers = FieldTable::default();
-    let mut set = |name: &str, value: &str| {
-        headers.insert(name.into(), AMQPValue::LongString(value.into()));
-    };
-    for (name, value) in common {
-        set(&name, &value);
-    }
-    set(CATEGORY, category);
-    for (name, value) in own.iter() {
-        if !matches!(name, CONTENT_TYPE | CORRELATION_ID | REPLY_TO) {
-            set(name, value);
-        }
-    }
-    let id = id.to_string();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let mut properties = BasicProperties::default()
-        .with_delivery_mode(PERSISTENT)
-        .with_content_type(own.get(CONTENT_TYPE).unwrap_or(JSON).into())
-        .with_message_id(id.as_str().into())
-        .with_correlation_id(own.get(CORRELATION_ID).unwrap_or(id.as_str()).into())
-        .with_timestamp(now.map_or(0, |now| now.as_secs()))
-        .with_headers(headers);
-    if let Some(reply_to) = own.get(REPLY_TO) {
-        properties = properties.with_reply_to(reply_to.into());
-    }
-    if let Some(app_id) = app_id {
-        properties = properties.with_app_id(app_id.into());
-    }
-    properties
 }
 
 fn number_of(headers: &FieldTable, name: &str) -> Option<u32> {

@@ -32,6 +32,11 @@ pub(crate) fn of_rung(name: &str) -> &str {
     }
 }
 
+/// The exchange, and the queue, in which what is bound for an exchange waits first.
+pub(crate) fn delayed(exchange: &str, delay: Duration) -> String {
+    format!("{exchange}.delay.{}s", delay.as_secs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

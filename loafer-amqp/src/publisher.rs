@@ -1,84 +1,81 @@
-//! The publisher: topics, routing keys on exchanges, and queues.
+//! The publisher: what is published, tried again, and told.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use loafer_core::{Error, MessageId, Outgoing, Publisher, Topic};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     config::{Shared, Unroutable},
-    error::{self, refused},
-    message,
-    outlet::{Parcel, Unsent},
-    topology::declare_exchange,
+    declared::{Declared, Place},
+    error::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, refused},
+    ladder, names,
+    outlet::{Parcel, Sent, Unsent, unsent},
+    properties::{Common, published},
+    routing::{Routing, SHORT},
 };
 
+/// For how long a message is tried again of which is not known whether it was published.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// The pause before the first of these tries, doubled from one to the next, with as much again by chance.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The largest message, in bytes, that RabbitMQ 4 takes unless its `max_message_size` is changed.
+const USUAL_LIMIT: usize = 16 << 20;
+
 /// Publishes to RabbitMQ. A topic is the routing key of an event on the exchange `event`; [`Routing`] names another exchange; `amqp:QUEUE` is a queue.
+///
+/// `Ok` means that RabbitMQ confirmed the message: each queue it was routed to has it on disk. **At least once**: what is not confirmed,
+/// since the connection was lost or no answer came, is published again with the same id for 30 seconds, until it is or an error is told. While
+/// RabbitMQ is short of memory or disk and takes nothing, publishing waits, for as long as that lasts; a handler's `timeout` ends it.
+///
+/// What it needs it makes: the exchange of events, those of [`Amqp::declare_exchange`](crate::Amqp::declare_exchange), and the queues in
+/// which delayed messages wait; once a connection, so that they come back on a broker that was set up anew.
+///
+/// # Errors
+///
+/// What no queue took, unless [`Unroutable::Ignore`] is set; what a queue refused, as one that is full; an exchange that is not there; what
+/// AMQP can't carry: names over 255 bytes, headers larger than a frame. None of these is tried again.
+///
+/// # Cancellation
+///
+/// Dropped in flight, any of the messages may or may not have been published; the publisher is as good as before.
 pub struct AmqpPublisher {
     shared: Result<Arc<Shared>, Error>,
-    /// Whether the exchange of events was declared on this connection.
-    declared: tokio::sync::OnceCell<()>,
+    declared: Declared,
 }
 
-/// A routing key on an exchange, as a topic.
-///
-/// ```
-/// # use loafer_core::{Bus, Error};
-/// use loafer_amqp::Routing;
-///
-/// # async fn example(bus: Bus) -> Result<(), Error> {
-/// bus.publish_to(Routing::key("prices").exchange("pigeon"), &12.5).await?;
-/// bus.publish_to(Routing::key("order.closed.billing").exchange(""), &12.5).await?; // the default exchange: a queue
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Routing {
-    exchange: Option<String>,
+/// One way to where a topic leads: at once, or after a delay.
+struct Way {
+    /// The step of the ladder on which messages wait.
+    rung: Option<Duration>,
+    exchange: String,
     key: String,
+    /// What is made first.
+    places: Vec<Place>,
 }
 
-impl Routing {
-    /// This routing key on the exchange of events.
-    pub fn key(key: impl Into<String>) -> Self {
-        Self {
-            exchange: None,
-            key: key.into(),
-        }
-    }
-
-    /// The same on this exchange; the empty name is the default exchange, whose routing keys are queues.
-    #[must_use]
-    pub fn exchange(mut self, exchange: impl Into<String>) -> Self {
-        self.exchange = Some(exchange.into());
-        self
-    }
-
-    /// Reads a topic: `KEY`, `amqp:QUEUE`, `amqp:EXCHANGE/KEY`.
-    pub(crate) fn of(topic: &str) -> Self {
-        let Some(address) = topic.strip_prefix("amqp:") else {
-            return Self::key(topic);
-        };
-        match address.split_once('/') {
-            Some((exchange, key)) => Self::key(key).exchange(exchange),
-            None => Self::key(address).exchange(""),
-        }
-    }
-}
-
-impl From<Routing> for Topic {
-    fn from(routing: Routing) -> Self {
-        match routing.exchange {
-            None => Self::from(routing.key),
-            Some(exchange) => Self::from(format!("amqp:{exchange}/{}", routing.key)),
-        }
-    }
+/// A batch on its way to one topic.
+struct Publication<'p> {
+    shared: &'p Shared,
+    declared: &'p Declared,
+    topic: &'p str,
+    routing: Routing,
+    batch: &'p [Outgoing],
+    ways: Vec<Way>,
+    answers: Vec<Option<Result<MessageId, Error>>>,
 }
 
 impl AmqpPublisher {
     pub(crate) fn new(shared: Result<Arc<Shared>, Error>) -> Self {
         Self {
             shared,
-            declared: tokio::sync::OnceCell::new(),
+            declared: Declared::default(),
         }
     }
 }
@@ -90,55 +87,33 @@ impl Publisher for AmqpPublisher {
         batch: &[Outgoing],
         answers: &mut Vec<Result<MessageId, Error>>,
     ) {
-        let shared = match &self.shared {
-            Ok(shared) => shared,
-            Err(error) => {
-                answers.extend(batch.iter().map(|_| Err(Error::Config(error.to_string()))));
-                return;
-            }
+        let topic = topic.as_str();
+        let known = match &self.shared {
+            Ok(shared) => Routing::of(topic)
+                .map(|routing| (shared, routing))
+                .map_err(|cause| refused("publish", topic, cause)),
+            Err(error) => Err(Error::Config(error.to_string())),
         };
-        let options = &shared.options;
-        let Routing { exchange, key } = Routing::of(topic.as_str());
-        let exchange = exchange.unwrap_or_else(|| options.exchange().to_owned());
-        if exchange == options.exchange() {
-            let declared = self.declared.get_or_try_init(|| {
-                declare_exchange(&shared.outlet.link, &exchange, topic.as_str())
-            });
-            if let Err(error) = declared.await {
-                let cause = error.to_string();
-                answers.extend(
-                    batch
-                        .iter()
-                        .map(|_| Err(refused("publish", topic.as_str(), cause.clone()))),
-                );
-                return;
+        match known {
+            Ok((shared, routing)) => {
+                let publication = Publication {
+                    shared,
+                    declared: &self.declared,
+                    topic,
+                    routing,
+                    batch,
+                    ways: Vec::new(),
+                    answers: batch.iter().map(|_| None).collect(),
+                };
+                answers.extend(publication.run().await);
             }
+            Err(error) => answers.extend(batch.iter().map(|_| Err(repeated(&error)))),
         }
-        let ids: Vec<MessageId> = batch
-            .iter()
-            .map(|outgoing| outgoing.message.id().clone())
-            .collect();
-        let parcels = batch.iter().zip(&ids).map(|(outgoing, id)| Parcel {
-            exchange: &exchange,
-            routing_key: &key,
-            properties: message::published(
-                &outgoing.message,
-                id,
-                &key,
-                options.app_id.as_deref(),
-                options
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (name.clone(), value())),
-            ),
-            payload: outgoing.message.payload(),
-            mandatory: options.unroutable == Unroutable::Error,
-        });
-        let sent = shared.outlet.send(topic.as_str(), parcels.collect()).await;
-        answers.extend(sent.into_iter().zip(ids).map(|(sent, id)| match sent {
-            Ok(()) => Ok(id),
-            Err(unsent) => Err(unpublished(topic.as_str(), unsent)),
-        }));
+    }
+
+    fn is_ready(&self) -> bool {
+        let shared = self.shared.as_ref();
+        shared.is_ok_and(|shared| !shared.outlet.link.is_blocked())
     }
 
     async fn close(&self) {
@@ -149,25 +124,251 @@ impl Publisher for AmqpPublisher {
     }
 }
 
-fn unpublished(topic: &str, unsent: Unsent) -> Error {
-    match unsent {
-        Unsent::Unroutable => refused(
-            "publish",
-            topic,
-            "no queue took it: nobody listens. Start a listener first, or set `unroutable = \"ignore\"` under [amqp] in loafer.toml where events may have none",
-        ),
-        Unsent::Refused(cause) => refused("publish", topic, cause),
-        Unsent::Closed(error::NOT_FOUND, cause) => refused(
-            "publish",
-            topic,
-            format!("{cause}: make the exchange, or name another"),
-        ),
-        Unsent::Closed(_, cause) | Unsent::Unknown(cause) => Error::Unreachable {
-            what: "publish",
-            queue: topic.to_owned(),
-            cause,
-            source: None,
-        },
+impl Way {
+    fn new(to: &str, key: &str, rung: Option<Duration>, shared: &Shared) -> Self {
+        let made = shared.options.makes(to);
+        let mut places: Vec<_> = made
+            .map(|of| Place::Exchange(to.to_owned(), of))
+            .into_iter()
+            .collect();
+        let (exchange, key) = match rung {
+            None => (to.to_owned(), key.to_owned()),
+            Some(rung) if to.is_empty() => {
+                places.push(Place::DelayedIn(key.to_owned(), rung));
+                (String::new(), names::rung(key, rung))
+            }
+            Some(rung) => {
+                places.push(Place::DelayedTo(to.to_owned(), rung));
+                (names::delayed(to, rung), key.to_owned())
+            }
+        };
+        Self {
+            rung,
+            exchange,
+            key,
+            places,
+        }
+    }
+
+    /// Whether what was missing is ours to make.
+    fn is_ours(&self, missing: &Unsent) -> bool {
+        match missing {
+            Unsent::Closed(NOT_FOUND, _) => !self.places.is_empty(),
+            Unsent::Unroutable => self.rung.is_some(),
+            _ => false,
+        }
+    }
+}
+
+impl<'p> Publication<'p> {
+    async fn run(mut self) -> Vec<Result<MessageId, Error>> {
+        let ways: Vec<Option<usize>> = (0..self.batch.len()).map(|at| self.way(at)).collect();
+        let ways_of = std::mem::take(&mut self.ways);
+        let (mut left, mut parcels) = self.parcels(&ways, &ways_of);
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        let mut until = Instant::now() + AGAIN;
+        let mut made_again = false;
+        loop {
+            if self.shared.outlet.link.is_blocked() {
+                // The time for trying again is not for waiting.
+                self.shared.outlet.link.unblocked().await;
+                until = Instant::now() + AGAIN;
+            }
+            let sent = self.round(&ways_of, &parcels).await;
+            let mut kept = Vec::new();
+            let mut gone = false;
+            for (step, sent) in sent.into_iter().enumerate() {
+                let at = left[step];
+                let way = ways[at].map(|way| &ways_of[way]);
+                match sent {
+                    Ok(()) => self.answers[at] = Some(Ok(self.id(at))),
+                    Err(Unsent::Unknown(_)) if Instant::now() < until => kept.push(step),
+                    Err(unsent) if !made_again && way.is_some_and(|way| way.is_ours(&unsent)) => {
+                        gone = true;
+                        kept.push(step);
+                    }
+                    Err(unsent) => self.answers[at] = Some(Err(self.unpublished(at, unsent))),
+                }
+            }
+            if kept.is_empty() {
+                return self.told();
+            }
+            if gone {
+                made_again = true;
+                let places = ways_of.iter().flat_map(|way| &way.places);
+                places.for_each(|place| self.declared.forget(place));
+            } else {
+                sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+            }
+            left = kept.iter().map(|&step| left[step]).collect();
+            parcels = kept.iter().map(|&step| parcels[step].clone()).collect();
+        }
+    }
+
+    /// Makes what is missing, and sends.
+    async fn round(&self, ways: &[Way], parcels: &[Parcel<'_>]) -> Sent {
+        if parcels.is_empty() {
+            return Vec::new();
+        }
+        for place in ways.iter().flat_map(|way| &way.places) {
+            let link = &self.shared.outlet.link;
+            if let Err(error) = self.declared.ensure(link, place).await {
+                let unsent = unsent(&error);
+                return parcels.iter().map(|_| Err(unsent.clone())).collect();
+            }
+        }
+        self.shared.outlet.send(self.topic, parcels).await
+    }
+
+    /// What goes out, and its places in the batch; of the rest the answer is set.
+    fn parcels<'w>(
+        &mut self,
+        ways: &[Option<usize>],
+        of: &'w [Way],
+    ) -> (Vec<usize>, Vec<Parcel<'w>>)
+    where
+        'p: 'w,
+    {
+        let options = &self.shared.options;
+        let headers = options.headers();
+        let to_events = self.exchange() == options.exchange();
+        let key = self.routing.key.clone();
+        let common = Common {
+            event: to_events.then_some(&*key),
+            app_id: options.app_id.as_deref(),
+            headers: &headers,
+            frame_max: self.shared.outlet.link.frame_max(),
+        };
+        let batch = self.batch;
+        let mut left = Vec::with_capacity(batch.len());
+        let mut parcels = Vec::with_capacity(batch.len());
+        for (at, way) in ways.iter().enumerate() {
+            let Some(way) = way.map(|way| &of[way]) else {
+                continue;
+            };
+            let message = &batch[at].message;
+            match published(message, &common) {
+                Ok(properties) => {
+                    left.push(at);
+                    parcels.push(Parcel {
+                        exchange: &way.exchange,
+                        routing_key: &way.key,
+                        properties,
+                        payload: message.payload(),
+                        // Where it waits is always there.
+                        mandatory: options.unroutable == Unroutable::Error || way.rung.is_some(),
+                    });
+                }
+                Err(cause) => self.answers[at] = Some(Err(self.refused(at, cause))),
+            }
+        }
+        (left, parcels)
+    }
+
+    /// The way a message takes; none where there is no such way.
+    fn way(&mut self, at: usize) -> Option<usize> {
+        let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
+        if let Some(delay) = delay.filter(|delay| *delay > ladder::LONGEST) {
+            let cause = format!(
+                "its delay of {delay:?} is longer than {:?}, the longest there is on RabbitMQ",
+                ladder::LONGEST
+            );
+            self.answers[at] = Some(Err(self.refused(at, cause)));
+            return None;
+        }
+        let rung = delay.map(ladder::rung);
+        let known = self.ways.iter().position(|way| way.rung == rung);
+        let way = known.unwrap_or_else(|| {
+            let way = Way::new(self.exchange(), &self.routing.key, rung, self.shared);
+            self.ways.push(way);
+            self.ways.len() - 1
+        });
+        let Way { exchange, key, .. } = &self.ways[way];
+        let longest = exchange.len().max(key.len());
+        if longest > SHORT {
+            let cause = format!(
+                "where it would wait for its delay has a name of {longest} bytes, and AMQP carries {SHORT}: shorten the name it is published to"
+            );
+            self.answers[at] = Some(Err(self.refused(at, cause)));
+            return None;
+        }
+        Some(way)
+    }
+
+    fn id(&self, at: usize) -> MessageId {
+        self.batch[at].message.id().clone()
+    }
+
+    fn refused(&self, at: usize, cause: impl fmt::Display) -> Error {
+        let id = self.batch[at].message.id();
+        refused("publish", self.topic, format!("message {id}: {cause}"))
+    }
+
+    #[cold]
+    fn unpublished(&self, at: usize, unsent: Unsent) -> Error {
+        let cause = match unsent {
+            Unsent::Unroutable => "no queue took it: nobody listens. Start a listener first, or set `unroutable = \"ignore\"` under [amqp] in loafer.toml where events may have none".to_owned(),
+            Unsent::Refused(cause) => cause,
+            Unsent::Closed(NOT_FOUND, _) => format!(
+                "the exchange `{0}` does not exist: make it, name another, or have it made: under [amqp.exchanges] in loafer.toml `\"{0}\" = \"direct\"`, or the type it should have",
+                self.exchange()
+            ),
+            Unsent::Closed(ACCESS_REFUSED, cause) => format!(
+                "{cause}: let the user write to the exchange `{}` (`rabbitmqctl set_permissions`)",
+                self.exchange()
+            ),
+            Unsent::Closed(PRECONDITION_FAILED, cause) => {
+                let size = self.batch[at].message.payload().len();
+                let remedy = match size > USUAL_LIMIT {
+                    true => "raise `max_message_size` of RabbitMQ, or keep the payload elsewhere and publish where it is",
+                    false => "mend what it names",
+                };
+                format!("{cause}: {remedy}")
+            }
+            Unsent::Closed(_, cause) | Unsent::Unknown(cause) => {
+                return Error::Unreachable {
+                    what: "publish",
+                    queue: self.topic.to_owned(),
+                    cause: format!(
+                        "message {}: {cause}; it may or may not have been published",
+                        self.id(at)
+                    ),
+                    source: None,
+                };
+            }
+        };
+        self.refused(at, cause)
+    }
+
+    fn exchange(&self) -> &str {
+        match &self.routing.exchange {
+            Some(exchange) => exchange,
+            None => self.shared.options.exchange(),
+        }
+    }
+
+    fn told(self) -> Vec<Result<MessageId, Error>> {
+        let (topic, answers) = (self.topic, self.answers);
+        let none = || Err(refused("publish", topic, "no answer"));
+        answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(none))
+            .collect()
+    }
+}
+
+/// An error once more: it holds for the whole batch.
+fn repeated(error: &Error) -> Error {
+    match error {
+        Error::Refused {
+            what, queue, cause, ..
+        } => refused(what, queue, cause.clone()),
+        other => Error::Config(other.to_string()),
     }
 }
 

@@ -119,6 +119,7 @@ impl<'p> Prepare<'p> {
         let cell = self.running.clone();
         let mut app = App::new()
             .name(self.program.package)
+            .brokers(self.program.brokers.iter().copied())
             .on_start(move |running| {
                 _ = cell.set(running);
                 ready(Ok::<_, Infallible>(()))

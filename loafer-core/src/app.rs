@@ -58,6 +58,8 @@ pub struct App {
     pub(crate) name: Option<String>,
     /// Takes the place of every route's own broker.
     pub(crate) provider: Option<BrokerKind>,
+    /// What topics may be published on, though no route is on it.
+    pub(crate) known: Vec<BrokerKind>,
     /// What the bus publishes on, where a route is on it.
     pub(crate) default_provider: Option<BrokerKind>,
     pub(crate) bus: Bus,
@@ -173,9 +175,18 @@ impl App {
         self
     }
 
+    /// The same with these brokers known, though no route may be on them: `[topics.TOPIC] publisher` in `loafer.toml` names one. The
+    /// generated main knows those of all features that are on.
+    #[must_use]
+    pub fn brokers(mut self, brokers: impl IntoIterator<Item = BrokerKind>) -> Self {
+        self.known.extend(brokers);
+        self
+    }
+
     /// The same with this value of a broker, where its `Default` would not do.
     #[must_use]
-    pub fn broker<B: Broker>(self, broker: B) -> Self {
+    pub fn broker<B: Broker>(mut self, broker: B) -> Self {
+        self.known.push(BrokerKind::of::<B>());
         self.brokers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

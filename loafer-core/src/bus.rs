@@ -100,8 +100,16 @@ pub struct Bus {
 struct Line {
     /// Set once the routes are open: handlers are made ready before.
     publisher: OnceLock<Arc<dyn DynPublisher>>,
-    /// What the configuration calls topics here, by their names or by how the environment writes these.
-    names: OnceLock<HashMap<String, String>>,
+    /// What the configuration says of topics, by their names or by how the environment writes these.
+    ways: OnceLock<HashMap<String, Way>>,
+}
+
+/// What the configuration says of a topic.
+pub(crate) struct Way {
+    /// What it is called here.
+    pub(crate) name: Option<String>,
+    /// Where it goes, where that is not the broker of the service.
+    pub(crate) publisher: Option<Arc<dyn DynPublisher>>,
 }
 
 impl Bus {
@@ -117,20 +125,15 @@ impl Bus {
         _ = self.line.publisher.set(publisher);
     }
 
-    pub(crate) fn rename(&self, names: impl Iterator<Item = (String, String)>) {
-        _ = self.line.names.set(names.collect());
+    pub(crate) fn lead(&self, ways: HashMap<String, Way>) {
+        _ = self.line.ways.set(ways);
     }
 
-    /// What the configuration calls this topic.
-    fn named(&self, topic: Topic) -> Topic {
-        let Some(names) = self.line.names.get().filter(|names| !names.is_empty()) else {
-            return topic;
-        };
-        let exact = names.get(topic.as_str());
-        match exact.or_else(|| names.get(&form(topic.as_str()))) {
-            Some(name) => Topic::from(name.as_str()),
-            None => topic,
-        }
+    /// What the configuration says of this topic.
+    fn way(&self, topic: &Topic) -> Option<&Way> {
+        let ways = self.line.ways.get().filter(|ways| !ways.is_empty())?;
+        let exact = ways.get(topic.as_str());
+        exact.or_else(|| ways.get(&form(topic.as_str())))
     }
 
     /// The same bus on behalf of this message: what it publishes carries its trace and correlation on. The bus a handler is given is so
@@ -214,10 +217,13 @@ impl Bus {
         topic: &Topic,
         mut batch: Vec<Outgoing>,
     ) -> Vec<Result<MessageId, Error>> {
-        let topic = self.named(topic.clone());
-        let Some(publisher) = self.line.publisher.get() else {
-            return batch.iter().map(|_| Err(too_early(&topic))).collect();
+        let way = self.way(topic);
+        let own = way.and_then(|way| way.publisher.as_ref());
+        let Some(publisher) = own.or_else(|| self.line.publisher.get()) else {
+            return batch.iter().map(|_| Err(too_early(topic))).collect();
         };
+        let name = way.and_then(|way| way.name.as_deref());
+        let topic = name.map_or_else(|| topic.clone(), Topic::from);
         if batch.is_empty() {
             return Vec::new();
         }

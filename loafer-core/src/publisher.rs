@@ -19,6 +19,12 @@ pub trait Publisher: Send + Sync + 'static {
         answers: &mut Vec<Result<MessageId, Error>>,
     ) -> impl Future<Output = ()> + Send;
 
+    /// Whether the broker takes messages at the moment, as far as is known: readiness. False only where it becomes true again by itself, whether
+    /// or not anybody publishes; unless implemented, true.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// Flushes and lets go. Called once, after the last message was settled.
     fn close(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
@@ -62,6 +68,8 @@ pub(crate) trait DynPublisher: Send + Sync {
         batch: &'a [Outgoing],
     ) -> BoxFuture<'a, Vec<Result<MessageId, Error>>>;
 
+    fn is_ready(&self) -> bool;
+
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -76,6 +84,10 @@ impl<P: Publisher> DynPublisher for P {
             Publisher::publish(self, topic, batch, &mut answers).await;
             answers
         })
+    }
+
+    fn is_ready(&self) -> bool {
+        Publisher::is_ready(self)
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -35,7 +35,11 @@ impl AmqpDeadLetters {
             payload: letter.message.payload(),
             mandatory: true,
         });
-        let sent = self.shared.outlet.send(&queue, parcels.collect()).await;
+        let sent = self
+            .shared
+            .outlet
+            .send(&queue, &parcels.collect::<Vec<_>>())
+            .await;
         let confirmed: Vec<_> = letters
             .iter()
             .zip(&sent)

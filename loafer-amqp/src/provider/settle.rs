@@ -195,7 +195,7 @@ impl AmqpProvider {
         let sent = self
             .shared
             .outlet
-            .send(&self.plan.queue, parcels.collect())
+            .send(&self.plan.queue, &parcels.collect::<Vec<_>>())
             .await;
         for (copy, sent) in ready.into_iter().zip(sent) {
             answered.push((

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::keys::{DEAD_LETTER, TOP, nearest, unknown};
+use super::keys::{DEAD_LETTER, TOP, TOPIC, nearest, unknown};
 use crate::{Error, RouteOptions, policy::duration};
 
 const PREFIX: &str = "LOAFER_";
@@ -132,7 +132,7 @@ fn resolve(
                 .and_then(Value::as_table)
                 .and_then(|topics| in_file(topics, topic))
                 .unwrap_or_else(|| (*topic).to_owned()),
-            key(last, &["name"], "key")?,
+            key(last, TOPIC, "key")?,
         ]),
         [section, inner @ ..] if is_broker(section) => {
             let inner = inner.iter().chain([&last]);

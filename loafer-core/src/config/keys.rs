@@ -8,7 +8,7 @@ use super::Settings;
 use crate::RouteOptions;
 
 pub(super) const TOP: &[&str] = &["app", "drain", "log_bodies", "routes", "topics"];
-const TOPIC: &[&str] = &["name"];
+pub(super) const TOPIC: &[&str] = &["name", "publisher"];
 pub(super) const DEAD_LETTER: &[&str] = &["exchange", "routing_key"];
 const BACKOFF: &[&str] = &["initial", "factor", "max", "jitter"];
 

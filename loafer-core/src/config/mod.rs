@@ -60,6 +60,8 @@ pub struct Config {
 pub(crate) struct TopicOptions {
     /// What the broker calls it; names differ from one environment to another.
     pub(crate) name: Option<String>,
+    /// The broker it is published on, where it is another than the service's.
+    pub(crate) publisher: Option<String>,
 }
 
 impl Config {
@@ -131,6 +133,13 @@ impl Config {
         self.topics
             .iter()
             .filter_map(|(topic, options)| Some((topic.clone(), options.name.clone()?)))
+    }
+
+    /// The brokers that topics are published on by name, by the topics.
+    pub(crate) fn topic_publishers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.topics
+            .iter()
+            .filter_map(|(topic, options)| Some((topic.as_str(), options.publisher.as_deref()?)))
     }
 
     /// The same with this much time for running handlers at shutdown: the command line outranks the rest.

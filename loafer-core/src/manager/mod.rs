@@ -4,8 +4,9 @@ mod check;
 mod plan;
 mod run;
 mod running;
+mod topics;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
@@ -37,6 +38,8 @@ pub use self::running::{Ended, Running};
 pub struct Manager {
     app: App,
     plans: Vec<Plan>,
+    /// The brokers of topics that go through another than the service's.
+    topics: BTreeMap<String, BrokerKind>,
     config: Config,
     open: Open,
     once: bool,

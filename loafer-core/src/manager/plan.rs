@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 
-use super::{Manager, ManagerBuilder, Plan, PlannedHandler};
+use super::{Manager, ManagerBuilder, Plan, PlannedHandler, topics};
 use crate::{
     App, BrokerKind, Config, Error, Policy, Route, RouteOptions, Source,
     config::{form, unknown},
@@ -22,7 +22,9 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
         once,
     } = builder;
     let mut faults = faults(&routes, &app, &only);
-    faults.extend(configure(&routes, &app, &config));
+    let (topics, strange) = topics::brokers(&routes, &app, &config);
+    faults.extend(strange);
+    faults.extend(configure(&routes, &topics, &app, &config));
     let mut plans = Vec::new();
     for routes in by_name(routes) {
         if !only.is_empty() && !only.iter().any(|name| name == routes[0].name()) {
@@ -40,6 +42,7 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
     Ok(Manager {
         app,
         plans,
+        topics,
         config,
         open,
         once,
@@ -130,9 +133,15 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
 }
 
 /// Tells the brokers of the routes what the configuration says of them; says what of it is wrong.
-fn configure(routes: &[Route], app: &App, config: &Config) -> Vec<String> {
+fn configure(
+    routes: &[Route],
+    topics: &BTreeMap<String, BrokerKind>,
+    app: &App,
+    config: &Config,
+) -> Vec<String> {
     let mut kinds: Vec<BrokerKind> = Vec::new();
-    let used = routes.iter().map(|route| route.broker);
+    let routes = routes.iter().map(|route| route.broker);
+    let used = routes.chain(topics.values().copied());
     for kind in used.chain(app.provider).chain(app.default_provider) {
         if !kinds.iter().any(|known| known.name == kind.name) {
             kinds.push(kind);

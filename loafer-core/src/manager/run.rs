@@ -13,9 +13,10 @@ use super::{
     Manager, Plan, Running,
     plan::combined,
     running::{Ended, Inner, RouteAtWork, Stop},
+    topics::{self, Publishers},
 };
 use crate::{
-    BoxError, Broker, Error, Memory, Open, RouteStats,
+    BoxError, Error, Open, RouteStats,
     app::Hook,
     clock::after,
     engine::{Closing, Parts, Route},
@@ -48,6 +49,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let Manager {
         app,
         plans,
+        topics,
         config,
         open: mode,
         once,
@@ -58,19 +60,9 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let quiet = Arc::new(Notify::new());
     let mut routes = Vec::new();
     let mut work = JoinSet::new();
-    let mut publishers: Vec<(&'static str, Arc<dyn DynPublisher>)> = Vec::new();
+    let mut publishers = Publishers::default();
     for (plan, handlers) in plans.into_iter().zip(handlers) {
-        let publisher = match publishers
-            .iter()
-            .find(|(name, _)| *name == plan.kind.name())
-        {
-            Some((_, publisher)) => publisher.clone(),
-            None => {
-                let publisher = plan.broker.publisher();
-                publishers.push((plan.kind.name(), publisher.clone()));
-                publisher
-            }
-        };
+        let publisher = publishers.of(plan.kind.name(), &*plan.broker);
         let parts = Parts {
             policy: plan.policy,
             handlers,
@@ -90,16 +82,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         });
         work.spawn(plan.provider.run(engine));
     }
-    let default = app
-        .default_provider
-        .and_then(|kind| publishers.iter().find(|(name, _)| *name == kind.name()));
-    if let Some((name, publisher)) = default.or(publishers.first()) {
-        if *name != Memory::NAME {
-            // In memory topics are called what the program calls them: that is what its routes hear.
-            app.bus.rename(config.topic_names());
-        }
-        app.bus.connect(publisher.clone());
-    }
+    topics::connect(&app, &config, &topics, &mut publishers);
 
     let drain = routes
         .iter()
@@ -108,18 +91,15 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         .unwrap_or_default();
     let inner = Arc::new(Inner {
         routes,
+        publishers: publishers.all(),
         quiet,
         stop: watch::channel(Stop::No).0,
         ended: watch::channel(None).0,
     });
     let running = Running::new(inner.clone());
-    let publishers = publishers
-        .into_iter()
-        .map(|(_, publisher)| publisher)
-        .collect();
     let end = End {
         on_stop: app.on_stop.clone(),
-        publishers,
+        publishers: publishers.all(),
         reporters: app.reporters.clone(),
         drain,
         once,

@@ -17,6 +17,8 @@ pub struct Running {
 
 pub(super) struct Inner {
     pub(super) routes: Vec<RouteAtWork>,
+    /// One of each broker that is published on.
+    pub(super) publishers: Vec<Arc<dyn DynPublisher>>,
     /// Told whenever a route holds nothing.
     pub(super) quiet: Arc<Notify>,
     pub(super) stop: watch::Sender<Stop>,
@@ -79,12 +81,12 @@ impl Running {
         }
     }
 
-    /// Whether every route's last call to its broker went through: readiness.
+    /// Whether every route's last call to its broker went through, and every publisher's broker takes messages: readiness.
     pub fn is_ready(&self) -> bool {
-        self.inner
-            .routes
-            .iter()
-            .all(|route| route.engine.is_healthy())
+        let mut routes = self.inner.routes.iter();
+        let mut publishers = self.inner.publishers.iter();
+        routes.all(|route| route.engine.is_healthy())
+            && publishers.all(|publisher| publisher.is_ready())
     }
 
     /// The counts of a route.

@@ -1,0 +1,91 @@
+use super::*;
+use crate::error::PRECONDITION_FAILED;
+
+/// An outlet of the server of the tests, and a queue of its own; none where there is no server.
+async fn outlet(test: &str) -> Option<(Outlet, String)> {
+    let Ok(url) = std::env::var("LOAFER_TEST_RABBITMQ") else {
+        eprintln!("skipped: {test}: set LOAFER_TEST_RABBITMQ, or run cargo xtask test");
+        return None;
+    };
+    let link = Link::new("testing", vec![url.parse().unwrap()]);
+    let channel = link.channel("testing", "").await.unwrap();
+    let options = lapin::options::QueueDeclareOptions {
+        exclusive: true,
+        ..Default::default()
+    };
+    let queue = channel.queue_declare("".into(), options, Default::default());
+    let queue = queue.await.unwrap().name().to_string();
+    Some((Outlet::new(link), queue))
+}
+
+fn parcel<'p>(exchange: &'p str, key: &'p str, number: usize) -> Parcel<'p> {
+    let id = number.to_string();
+    Parcel {
+        exchange,
+        routing_key: key,
+        properties: BasicProperties::default().with_message_id(id.into()),
+        payload: b"{}",
+        mandatory: true,
+    }
+}
+
+#[tokio::test]
+async fn what_closes_the_channel_is_told_alone() {
+    let Some((outlet, queue)) = outlet("what_closes_the_channel_is_told_alone").await else {
+        return;
+    };
+    let mut parcels: Vec<_> = (0..20).map(|number| parcel("", &queue, number)).collect();
+    let broken = parcels[7].properties.clone();
+    parcels[7].properties = broken.with_expiration("never".into());
+    parcels[11].exchange = "there-is-no-such-exchange";
+    let sent = outlet.send("test", &parcels).await;
+    for (at, sent) in sent.iter().enumerate() {
+        match (at, sent) {
+            (7, Err(Unsent::Closed(PRECONDITION_FAILED, _))) => {}
+            (11, Err(Unsent::Closed(error::NOT_FOUND, _))) => {}
+            (7 | 11, _) => panic!("{at}: {sent:?}"),
+            _ => assert!(sent.is_ok(), "{at}: {sent:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_no_queue_took_is_told_of_the_right_one() {
+    let Some((outlet, queue)) = outlet("what_no_queue_took_is_told_of_the_right_one").await else {
+        return;
+    };
+    let parcels: Vec<_> = (0..200)
+        .map(|number| match number % 3 {
+            0 => parcel("", "there-is-no-such-queue", number),
+            _ => parcel("", &queue, number),
+        })
+        .collect();
+    for _ in 0..5 {
+        let sent = outlet.send("test", &parcels).await;
+        for (at, sent) in sent.iter().enumerate() {
+            let unroutable = matches!(sent, Err(Unsent::Unroutable));
+            assert_eq!(unroutable, at % 3 == 0, "{at}: {sent:?}");
+        }
+    }
+    // One after the other they share one channel.
+    assert_eq!(outlet.idle().len(), 1);
+}
+
+#[test]
+fn a_window_is_bounded_by_messages_and_by_bytes() {
+    let sizes = |parcels: &[Parcel<'_>]| windows(parcels).map(<[_]>::len).collect::<Vec<_>>();
+    let small: Vec<_> = (0..WINDOW + 10)
+        .map(|number| parcel("", "q", number))
+        .collect();
+    assert_eq!(sizes(&small), [WINDOW, 10]);
+    assert_eq!(sizes(&[]), [0; 0]);
+    let payload = vec![0; WINDOW_BYTES / 2 + 1];
+    let large: Vec<_> = small[..3]
+        .iter()
+        .map(|parcel| Parcel {
+            payload: &payload,
+            ..parcel.clone()
+        })
+        .collect();
+    assert_eq!(sizes(&large), [1, 1, 1]);
+}

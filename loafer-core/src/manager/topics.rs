@@ -1,0 +1,95 @@
+//! Topics, and the brokers they are published on: that of the service, or another that the configuration names.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    App, Broker, BrokerKind, Config, Memory, Route, bus::Way, config::unknown, dynamic::DynBroker,
+    publisher::DynPublisher,
+};
+
+/// The publishers of a program: one a broker.
+#[derive(Default)]
+pub(super) struct Publishers(Vec<(&'static str, Arc<dyn DynPublisher>)>);
+
+impl Publishers {
+    /// That of this broker, made where there is none yet.
+    pub(super) fn of(
+        &mut self,
+        name: &'static str,
+        broker: &dyn DynBroker,
+    ) -> Arc<dyn DynPublisher> {
+        if let Some((_, publisher)) = self.0.iter().find(|(known, _)| *known == name) {
+            return publisher.clone();
+        }
+        let publisher = broker.publisher();
+        self.0.push((name, publisher.clone()));
+        publisher
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<dyn DynPublisher>> {
+        let publishers = self.0.iter();
+        publishers.map(|(_, publisher)| publisher.clone()).collect()
+    }
+}
+
+/// The brokers of topics that the configuration sends elsewhere, and what is wrong with what it says.
+pub(super) fn brokers(
+    routes: &[Route],
+    app: &App,
+    config: &Config,
+) -> (BTreeMap<String, BrokerKind>, Vec<String>) {
+    let of_routes = routes.iter().map(|route| route.broker);
+    let known = of_routes.chain(app.provider).chain(app.default_provider);
+    let known: BTreeMap<&str, BrokerKind> = known
+        .chain(app.known.iter().copied())
+        .map(|kind| (kind.name, kind))
+        .collect();
+    let mut brokers = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (topic, name) in config.topic_publishers() {
+        match known.get(name) {
+            // What stands in for the brokers of all routes does so for those of topics.
+            Some(kind) if app.provider.is_none() => {
+                brokers.insert(topic.to_owned(), *kind);
+            }
+            Some(_) => {}
+            None => {
+                let names: Vec<&str> = known.keys().copied().collect();
+                let fault = unknown(name, &names, "", "broker");
+                faults.push(format!("`publisher` of [topics.{topic}]: {fault}"));
+            }
+        }
+    }
+    (brokers, faults)
+}
+
+/// Connects the bus: to the broker of the service, and to those of topics that go elsewhere.
+pub(super) fn connect(
+    app: &App,
+    config: &Config,
+    topics: &BTreeMap<String, BrokerKind>,
+    publishers: &mut Publishers,
+) {
+    let of_routes = publishers.0.iter();
+    let wanted = app.default_provider.map(|kind| kind.name);
+    let default = of_routes.clone().find(|(name, _)| Some(*name) == wanted);
+    let Some((default, publisher)) = default.or(publishers.0.first()).cloned() else {
+        return;
+    };
+    let of_topics = config.topics.iter().map(|(topic, options)| {
+        let other = topics.get(topic);
+        // In memory topics are called what the program calls them: that is what its routes hear.
+        let renamed = other.map_or(default, |kind| kind.name) != Memory::NAME;
+        let way = Way {
+            name: options.name.clone().filter(|_| renamed),
+            publisher: other.map(|kind| publishers.of(kind.name, &*app.broker_of(*kind))),
+        };
+        (topic.clone(), way)
+    });
+    let ways: HashMap<_, _> = of_topics.collect();
+    app.bus.lead(ways);
+    app.bus.connect(publisher);
+}
