@@ -104,10 +104,7 @@ async fn a_message_keeps_the_id_that_publishing_gave() {
     let route = Route::new("r").handler(Json, async |_: Value| false);
     let app = testing::app().route(route).start().await;
     let id = app.publish("r", &1).await;
-    let outgoing = Outgoing {
-        delay: Some(Duration::from_secs(60)),
-        ..Message::new("2").into()
-    };
+    let outgoing = Outgoing::new(Message::new("2")).delay(Duration::from_secs(60));
     let later = app.publish_message("r", outgoing).await;
     app.advance(Duration::from_secs(59)).await;
     assert_eq!(app.route("r").received(), 2);
@@ -269,12 +266,44 @@ async fn what_nobody_hears_or_consumes_is_said() {
         told.contains("no route hears the topic `friend-created`"),
         "{told}"
     );
-    assert!(told.contains("`names`"), "{told}");
+    assert!(
+        told.contains("`app.publish_event_on(ROUTE, &event)`")
+            && told.ends_with("\n  route `names`\n"),
+        "{told}"
+    );
     assert_eq!(
         said(|| app.assert_consuming("orders")),
         "expected a route that consumes queue `orders`, found:\n  route `names`: queue `names`\n"
     );
     assert!(said(|| drop(app.publish("name", "ana"))).contains("did you mean `names`?"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_goes_by_another_name_than_its_route_is_told_where_it_can_go() {
+    let of_friends = Route::new("friends")
+        .on("friend-*".parse().unwrap())
+        .handler(Json, async |_: Value| false);
+    let created = Route::new("friends")
+        .on("friend-created".parse().unwrap())
+        .handler(Json, async |_: Value| true);
+    let routes = testing::app()
+        .route(names())
+        .route(of_friends)
+        .route(created);
+    let app = routes.start().await;
+    let told = said(|| drop(app.publish_event(&friend("ana"))));
+    assert_eq!(
+        told.lines().collect::<Vec<_>>(),
+        [
+            "no route hears the topic `friend-created`: in memory a route hears the topic of its name, or what its `binding` says. Heard are: `friends`, `names`",
+            "  route `friends` takes such events (`on = \"friend-created\"`): `app.publish_event_on(\"friends\", &event)` puts one on its queue",
+            "  route `friends` (`on = \"friend-*\"`)",
+            "  route `names`",
+        ]
+    );
+    app.publish_event_on("friends", &friend("ana")).await;
+    app.settled().await;
+    app.assert_acked("friends", 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -155,11 +155,14 @@ impl TestBuilder {
                 .fold(manager, |all, route| all.route(route))
         };
         let started = match manager.build() {
-            Ok(manager) => manager.start().await,
+            Ok(manager) => {
+                let handlers = manager.routes();
+                manager.start().await.map(|running| (running, handlers))
+            }
             Err(error) => Err(error),
         };
         match started {
-            Ok(running) => TestApp::new(running, broker, journal),
+            Ok((running, handlers)) => TestApp::new(running, broker, journal, handlers),
             Err(error) => panic!("the service can't start: {error}"),
         }
     }

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::{TestApp, ledger::listed};
-use crate::{Event, Message};
+use crate::{EVENT_TYPE, Event, Message, RouteSummary, Selector};
 
 /// How much of a body a failed assertion shows.
 const SHOWN: usize = 200;
@@ -154,10 +154,40 @@ impl TestApp {
             let heard = self.memory().heard();
             let heard: Vec<_> = heard.iter().map(|topic| format!("`{topic}`")).collect();
             panic!(
-                "no route hears the topic `{topic}`; a route hears the topic of its name, or what its `binding` says. Heard are: {}",
-                heard.join(", ")
+                "no route hears the topic `{topic}`: in memory a route hears the topic of its name, or what its `binding` says. Heard are: {}{}
+",
+                heard.join(", "),
+                self.ways_to(topic)
             );
         }
+    }
+
+    /// The routes, and how to put on one of them what its topic would not bring.
+    fn ways_to(&self, topic: &str) -> String {
+        let event = Message::new("").with_header(EVENT_TYPE, topic);
+        let takes = |handler: &RouteSummary| {
+            let on: Option<Selector> = handler.on.as_ref().and_then(|on| on.parse().ok());
+            on.is_some_and(|on| on.takes(&event))
+        };
+        let line = |handler: &RouteSummary| {
+            let (route, on) = (&handler.route, handler.on.as_deref());
+            match on {
+                Some(on) if takes(handler) => format!(
+                    "route `{route}` takes such events (`on = {on:?}`): `app.publish_event_on({route:?}, &event)` puts one on its queue"
+                ),
+                Some(on) => format!("route `{route}` (`on = {on:?}`)"),
+                None => format!("route `{route}`"),
+            }
+        };
+        // Those that take it first.
+        let (taking, others): (Vec<_>, Vec<_>) =
+            self.handlers().iter().partition(|handler| takes(handler));
+        let hint = match taking.is_empty() {
+            true => ". `app.publish_event_on(ROUTE, &event)` puts one on the queue of another",
+            false => "",
+        };
+        let lines: Vec<_> = taking.into_iter().chain(others).map(line).collect();
+        format!("{hint}{}", listed(&lines))
     }
 
     #[track_caller]

@@ -11,8 +11,8 @@ use super::{
     plan::Plan,
 };
 use crate::{
-    Broker, Bus, Ended, Error, Event, Memory, MessageId, Outgoing, Running, app::Journal,
-    config::unknown,
+    Broker, Bus, Ended, Error, Event, Memory, MessageId, Outgoing, RouteSummary, Running,
+    app::Journal, config::unknown,
 };
 
 /// A service running in memory. Dropped, it stops; dropped by a test that fails, it says which messages were not acked, and why.
@@ -22,12 +22,20 @@ pub struct TestApp {
     journal: Journal,
     /// The test's own way to the broker: it is neither recorded nor tampered with.
     outside: Bus,
+    /// Its handlers, and which messages each takes.
+    handlers: Vec<RouteSummary>,
 }
 
 impl TestApp {
-    pub(super) fn new(running: Running, broker: TestBroker, journal: Journal) -> Self {
+    pub(super) fn new(
+        running: Running,
+        broker: TestBroker,
+        journal: Journal,
+        handlers: Vec<RouteSummary>,
+    ) -> Self {
         Self {
             running,
+            handlers,
             outside: Bus::new(Broker::publisher(&broker.memory)),
             broker,
             journal,
@@ -64,11 +72,12 @@ impl TestApp {
         async move { confirmed(self.outside.send(queue, message).await) }
     }
 
-    /// Publishes an event to its topic, as another service would: every route that hears the topic gets it.
+    /// Publishes an event to its topic, as another service would: every route that hears the topic gets it. In memory that is the route of the topic's
+    /// name, whatever its handlers take; to a route of another name goes [`publish_event_on`](Self::publish_event_on).
     ///
     /// # Panics
     ///
-    /// Where no route hears the topic, or the event does not encode.
+    /// Where no route hears the topic: with the routes that take such events. Where the event does not encode.
     #[track_caller]
     pub fn publish_event<'a, E: Event>(
         &'a self,
@@ -76,6 +85,27 @@ impl TestApp {
     ) -> impl Future<Output = MessageId> + use<'a, E> {
         self.heard(E::TOPIC);
         async move { confirmed(self.outside.publish(event).await) }
+    }
+
+    /// Puts an event on a route's queue, as its topic would that is subscribed there: with its header `event-type`, by which handlers that say `on` take it.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such route, or the event does not encode.
+    #[track_caller]
+    pub fn publish_event_on<'a, E: Event>(
+        &'a self,
+        route: &str,
+        event: &'a E,
+    ) -> impl Future<Output = MessageId> + use<'a, E> {
+        let queue = self.source(route);
+        async move {
+            let sent = match Outgoing::event(event) {
+                Ok(outgoing) => self.outside.send(queue, outgoing).await,
+                Err(error) => Err(error),
+            };
+            confirmed(sent)
+        }
     }
 
     /// Publishes a value, as JSON, to a topic, as another service would: every route that hears the topic gets it.
@@ -134,6 +164,11 @@ impl TestApp {
     #[track_caller]
     fn source(&self, route: &str) -> crate::Topic {
         Broker::queue_topic(&self.broker.memory, self.queue(route))
+    }
+
+    /// What its handlers are, and which messages each takes.
+    pub(super) fn handlers(&self) -> &[RouteSummary] {
+        &self.handlers
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
