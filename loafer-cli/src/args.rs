@@ -8,7 +8,7 @@ use clap::{
     error::{Error, ErrorKind},
 };
 
-use crate::{Program, letters::Letters};
+use crate::{Program, letters::Letters, publish::PublishArgs};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -18,6 +18,7 @@ Examples:
   one route, a minute to drain         SERVICE run --only friend-created --drain 1m
   is everything in place?              SERVICE check
   put a message on a route's queue     SERVICE publish friend-created --file friend.json
+  the same for one event of several    SERVICE publish orders --header event-type=order.placed --file order.json
   what was given up, and try it again  SERVICE dead-letters friend-created list
                                        SERVICE dead-letters friend-created retry --all
 
@@ -94,13 +95,7 @@ pub(crate) enum Command {
         create: bool,
     },
     /// Put a message on a route's queue, and print the id it was given
-    Publish {
-        /// The route
-        route: String,
-        /// Where the payload is, byte for byte [default: stdin]
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
+    Publish(PublishArgs),
     /// List, show, retry, move or purge the dead letters of a route
     #[command(name = "dead-letters")]
     DeadLetters {
@@ -139,7 +134,7 @@ impl Command {
             Self::Run(_) => "can't start",
             Self::Routes => "can't list its routes",
             Self::Check { .. } => "can't be checked",
-            Self::Publish { .. } => "can't publish",
+            Self::Publish(_) => "can't publish",
             Self::DeadLetters { .. } => "can't work with its dead letters",
         }
     }
@@ -167,6 +162,11 @@ pub(crate) fn parse(
     match &mut args.command {
         None => {}
         Some(Command::Run(run)) => run.join(std::mem::take(&mut args.run)),
+        Some(Command::Publish(what)) if args.run == RunArgs::default() => {
+            if let Some(fault) = what.fault() {
+                return Err(command.error(ErrorKind::ArgumentConflict, fault));
+            }
+        }
         Some(_) if args.run == RunArgs::default() => {}
         Some(_) => {
             let text = "`--only`, `--drain` and `--once` are options of `run`";
@@ -282,6 +282,23 @@ mod tests {
             text.contains("`30` is no duration") && text.contains("\"20s\""),
             "{text}"
         );
+    }
+
+    #[test]
+    fn headers_of_a_message_are_read_and_each_is_given_once() {
+        let line = "publish orders --header event-type=order.placed --header tenant=acme --group g";
+        let told = format!("{:?}", parsed(line).expect("parses").into_command());
+        assert!(told.contains(r#"("tenant", "acme")"#), "{told}");
+        let (code, told) = refused("publish orders --header event-type");
+        assert_eq!(code, 2);
+        assert!(
+            told.contains("--header <NAME=VALUE>") && told.contains("it has no `=`"),
+            "{told}"
+        );
+        let (code, told) = refused("publish orders --header a=1 --header a=2");
+        assert_eq!(code, 2);
+        assert!(told.contains("the header `a` is given twice"), "{told}");
+        assert_eq!(refused("publish orders --group=").0, 2);
     }
 
     #[test]

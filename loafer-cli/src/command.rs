@@ -94,9 +94,9 @@ where
             let routes = routes.open(mode);
             check::check(&prepare.manager(routes, &Default::default(), setup).await?).await
         }
-        Command::Publish { route, file } => {
+        Command::Publish(what) => {
             let manager = prepare.manager(routes, &Default::default(), setup).await?;
-            publish::publish(program, &manager, &route, file.as_deref()).await
+            publish::publish(program, &manager, what).await
         }
         Command::DeadLetters { route, action } => {
             let manager = prepare.manager(routes, &Default::default(), setup).await?;

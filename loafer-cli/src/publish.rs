@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, IsTerminal as _, Read as _},
-    path::Path,
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -16,12 +16,65 @@ use crate::{Program, prepare::MEMORY, routes::print};
 /// How long the broker may take to confirm.
 const CONFIRMED: Duration = Duration::from_secs(15);
 
+/// What is to be published, and where to.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub(crate) struct PublishArgs {
+    /// The route
+    route: String,
+    /// Where the payload is, byte for byte [default: stdin]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// A header, as `event-type=order.placed` (can be given several times)
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// The group it belongs to: FIFO queues want one
+    #[arg(long, value_name = "GROUP", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    group: Option<String>,
+}
+
+impl PublishArgs {
+    /// What is wrong with them together, if anything.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let mut names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1])?;
+        Some(format!(
+            "the header `{}` is given twice: a message has one of each name",
+            twice[0]
+        ))
+    }
+
+    fn message(self, payload: Vec<u8>) -> Message {
+        let message = Message::new(payload);
+        let message = match self.group {
+            Some(group) => message.with_group(group),
+            None => message,
+        };
+        let headers = self.headers.into_iter();
+        headers.fold(message, |message, (name, value)| {
+            message.with_header(name, value)
+        })
+    }
+}
+
+/// Reads `NAME=VALUE`; the value may hold more of `=`.
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some(("", _)) => Err("it has no name before the `=`: write NAME=VALUE".to_owned()),
+        Some((name, _)) if name.contains(char::is_whitespace) => Err(format!(
+            "the name `{name}` has white space in it: write NAME=VALUE, without blanks around the `=`"
+        )),
+        Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+        None => Err("it has no `=`: write NAME=VALUE, as `event-type=order.placed`".to_owned()),
+    }
+}
+
 pub(crate) async fn publish(
     program: Program<'_>,
     manager: &Manager,
-    route: &str,
-    file: Option<&Path>,
+    what: PublishArgs,
 ) -> Result<ExitCode, BoxError> {
+    let route = what.route.clone();
     if manager
         .routes()
         .iter()
@@ -34,12 +87,12 @@ pub(crate) async fn publish(
         )
         .into());
     }
-    let payload = match file {
+    let payload = match &what.file {
         Some(file) => fs::read(file)
             .map_err(|error| format!("`{}` can't be read: {error}", file.display()))?,
         None => read_stdin().map_err(|error| format!("stdin can't be read: {error}"))?,
     };
-    let published = timeout(CONFIRMED, manager.publish(route, Message::new(payload))).await;
+    let published = timeout(CONFIRMED, manager.publish(&route, what.message(payload))).await;
     let id = published.map_err(|_| {
         format!("the broker did not confirm within {CONFIRMED:?}: it may have the message or not")
     })??;
@@ -54,4 +107,44 @@ fn read_stdin() -> io::Result<Vec<u8>> {
     let mut payload = Vec::new();
     io::stdin().lock().read_to_end(&mut payload)?;
     Ok(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_a_name_and_whatever_follows_the_first_equals_sign() {
+        let read = |text| header(text).map(|(name, value)| format!("{name}|{value}"));
+        assert_eq!(read("tenant=acme").as_deref(), Ok("tenant|acme"));
+        assert_eq!(read("sum=a=b c").as_deref(), Ok("sum|a=b c"));
+        assert_eq!(read("empty=").as_deref(), Ok("empty|"));
+        for wrong in ["tenant", "=acme", "tenant =acme", " tenant=acme"] {
+            assert!(
+                read(wrong).is_err_and(|told| told.contains("NAME=VALUE")),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_has_the_headers_and_the_group_that_were_given() {
+        let args = PublishArgs {
+            route: "orders".to_owned(),
+            file: None,
+            headers: vec![
+                ("event-type".into(), "order.placed".into()),
+                ("tenant".into(), "acme".into()),
+            ],
+            group: Some("customer-7".to_owned()),
+        };
+        assert_eq!(args.fault(), None);
+        let message = args.message(b"{}".to_vec());
+        assert_eq!(message.headers().get("event-type"), Some("order.placed"));
+        assert_eq!(message.headers().get("tenant"), Some("acme"));
+        assert_eq!(
+            (message.group(), &message.payload()[..]),
+            (Some("customer-7"), &b"{}"[..])
+        );
+    }
 }
