@@ -17,7 +17,7 @@ pub mod guides;
 /// A program whose routes are made in code instead of by [`macro@main`]: its name, its brokers, and its command line.
 pub use loafer_cli::{Program, run_with};
 pub use loafer_core::*;
-pub use loafer_macros::{Event, FromContext, handler, main};
+pub use loafer_macros::{Event, FromContext, OptionalFromContext, handler, main};
 
 #[cfg(feature = "amqp")]
 pub use loafer_amqp::Amqp;
@@ -74,8 +74,30 @@ pub mod __private {
     #[cfg(not(any(feature = "amqp", feature = "sqs")))]
     pub type DefaultProvider = Memory;
 
+    /// What `setup` returns.
+    #[diagnostic::on_unimplemented(
+        message = "`setup` is an async function that gives the app back",
+        label = "not async, or does not return `Result<App, E>`",
+        note = "write it as `async fn setup(app: App) -> anyhow::Result<App>`; its error is any that converts to `Box<dyn Error + Send + Sync>`"
+    )]
+    pub trait SetsUp {
+        /// The app, set up.
+        fn set_up(self) -> impl Future<Output = Result<App, BoxError>>;
+    }
+
+    #[diagnostic::do_not_recommend]
+    impl<Fut, E> SetsUp for Fut
+    where
+        Fut: Future<Output = Result<App, E>>,
+        E: Into<BoxError>,
+    {
+        async fn set_up(self) -> Result<App, BoxError> {
+            self.await.map_err(Into::into)
+        }
+    }
+
     /// The program of `loafer::main!`.
-    pub fn run<F, Fut, E>(
+    pub fn run<F, Fut>(
         name: &'static str,
         package: &'static str,
         version: &'static str,
@@ -83,8 +105,7 @@ pub mod __private {
     ) -> ExitCode
     where
         F: FnOnce(App) -> Fut,
-        Fut: Future<Output = Result<App, E>>,
-        E: Into<BoxError>,
+        Fut: SetsUp,
     {
         let brokers = [
             BrokerKind::of::<Memory>(),
@@ -100,9 +121,23 @@ pub mod __private {
                 version,
                 brokers: &brokers,
             },
-            setup,
+            |app| setup(app).set_up(),
         )
     }
+
+    /// What `loafer::main!` makes.
+    #[diagnostic::on_unimplemented(
+        message = "`loafer::main!` is the whole function `main`, and stands inside of another one",
+        label = "is to stand outside of any function",
+        note = "write it alone at the end of the file, in place of `fn main`; what is to be done before the service runs goes into `setup`: `loafer::main!(setup);`"
+    )]
+    pub trait IsMain {}
+
+    #[diagnostic::do_not_recommend]
+    impl<F: Fn() -> ExitCode> IsMain for F {}
+
+    /// Is met by what `loafer::main!` makes.
+    pub fn is_main<F: IsMain>(_: F) {}
 
     /// The setup of a program that has none.
     pub async fn no_setup(app: App) -> Result<App, Infallible> {

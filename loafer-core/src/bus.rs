@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     App, Context, DeduplicationId, Error, FromApp, FromContext, GroupId, Message, MessageId,
     Missing, Outgoing, Publisher, Rejection, Topic, config::form, publisher::DynPublisher,
-    select::EVENT_TYPE,
+    publishing::Publishing, select::EVENT_TYPE,
 };
 
 /// The header that says which form of an event a message is, where that is not the first.
@@ -57,7 +57,7 @@ pub const EVENT_VERSION: &str = "event-version";
     label = "no event",
     note = "derive it, as `#[derive(Serialize, Event)] #[event(topic = \"friend-created\")]`; or name the topic: `publish = \"…\"` of a handler, `Bus::publish_to`"
 )]
-pub trait Event: Serialize {
+pub trait Event: Publishable {
     /// The topic its values go to.
     const TOPIC: &'static str;
     /// Which form of the event this is.
@@ -73,6 +73,17 @@ pub trait Event: Serialize {
         None
     }
 }
+
+/// What can be published as JSON: whatever is [`Serialize`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be published",
+    label = "not `Serialize`",
+    note = "derive `serde::Serialize` for it; what a handler with `publish` returns is a value, an `Option`, a `Vec`, or a tuple of events"
+)]
+pub trait Publishable: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ?Sized> Publishable for T {}
 
 /// Publishes on the broker of the service: an extractor.
 ///
@@ -151,8 +162,11 @@ impl Bus {
     /// # Errors
     ///
     /// Where the event does not encode, or the broker did not confirm it: it may or may not have been published.
-    pub async fn publish<E: Event>(&self, event: &E) -> Result<MessageId, Error> {
-        self.send(E::TOPIC, Outgoing::event(event)?).await
+    pub fn publish<E: Event>(&self, event: &E) -> Publishing<'_> {
+        match Outgoing::event(event) {
+            Ok(outgoing) => Publishing::new(self.send(E::TOPIC, outgoing)),
+            Err(error) => Publishing::failed(error),
+        }
     }
 
     /// Publishes a value, as JSON, to a topic.
@@ -160,14 +174,16 @@ impl Bus {
     /// # Errors
     ///
     /// As [`publish`](Self::publish).
-    pub async fn publish_to<T: Serialize + ?Sized>(
+    pub fn publish_to<T: Publishable + ?Sized>(
         &self,
         topic: impl Into<Topic>,
         value: &T,
-    ) -> Result<MessageId, Error> {
+    ) -> Publishing<'_> {
         let topic = topic.into();
-        let message = encoded(topic.as_str(), value)?;
-        self.send(topic, message).await
+        match encoded(topic.as_str(), value) {
+            Ok(message) => Publishing::new(self.send(topic, message)),
+            Err(error) => Publishing::failed(error),
+        }
     }
 
     /// Publishes a message as it is: payload, headers, group, delay.

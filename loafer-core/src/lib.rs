@@ -42,6 +42,7 @@ mod outgoing;
 mod policy;
 mod provider;
 mod publisher;
+mod publishing;
 mod registry;
 mod report;
 #[doc(hidden)]
@@ -55,19 +56,20 @@ pub use self::{
     app::App,
     batch::{Batch, BatchItem, BatchOutcome, IntoBatchOutcome},
     broker::{Broker, Source},
-    bus::{Bus, EVENT_VERSION, Event},
+    bus::{Bus, EVENT_VERSION, Event, Publishable},
     config::{Config, Settings, parse_duration},
     engine::RouteStats,
     error::Error,
     extract::{
-        Context, Extension, FromApp, FromContext, Metadata, Missing, Rejection, Shareable, State,
+        Context, Extension, FromApp, FromContext, Metadata, Missing, OptionalFromContext,
+        Rejection, Shareable, State,
     },
     handler::{BatchHandler, Failure, Handler, HandlerService, Request},
     letters::{DeadLetters, Letter, LetterSummary, Listed, Selected, Sent},
     manager::{Ended, Manager, ManagerBuilder, RouteSummary, Running},
     memory::Memory,
     message::{CAUSATION_ID, CORRELATION_ID, Headers, Message, MessageId, TRACEPARENT, TRACESTATE},
-    outcome::{BoxError, FailureKind, IntoOutcome, Outcome, Verdict},
+    outcome::{BoxError, FailureKind, HandlerError, IntoOutcome, Outcome, Verdict},
     outgoing::{DeduplicationId, GroupId, Outgoing},
     policy::{
         Argument, Backoff, Bindings, DeadLetterTarget, Declare, GroupBy, Policy, QueueType,
@@ -79,6 +81,7 @@ pub use self::{
         Settlement, Watch,
     },
     publisher::{Publisher, Topic},
+    publishing::Publishing,
     report::Report,
     route::{BrokerKind, Route},
     select::{EVENT_TYPE, Selector},

@@ -69,8 +69,14 @@ pub fn is_app_extractor<E: FromApp>() {}
 /// Is met by translators only.
 pub fn is_translator<T: Envelope>() {}
 
-/// Is met by extractors only.
-pub fn is_extractor<E: FromContext>() {}
+/// An extractor of the framework's that can't be the message: as a handler's first argument it stands in the message's place.
+pub trait OnlyExtractor {}
+
+impl OnlyExtractor for crate::Metadata {}
+impl OnlyExtractor for crate::Headers {}
+impl OnlyExtractor for crate::Bus {}
+impl<S: ?Sized> OnlyExtractor for crate::State<S> {}
+impl<T> OnlyExtractor for crate::Extension<T> {}
 
 /// Is met by handler types only: one value of theirs serves all messages, on many threads.
 pub fn is_shareable<T: Shareable>() {}
@@ -94,6 +100,11 @@ impl<T: Envelope> Named<T> {
     pub fn translator(&self) -> T {
         T::default()
     }
+}
+
+impl<M: OnlyExtractor> Named<M> {
+    /// Asks nothing of what follows an extractor in the message's place: that one is told, and the message would be told as a wrong extractor.
+    pub fn followed_by<E>(&self) {}
 }
 
 impl<E: FromContext> Named<E> {
@@ -153,13 +164,16 @@ pub trait StandIn<T> {
         NoTranslator
     }
 
+    /// Is met by extractors only.
+    fn followed_by<E: FromContext>(&self) {}
+
     /// In place of what an extractor needs.
     ///
     /// # Errors
     ///
     /// Always.
     fn needs(&self, _: &App) -> Result<Nobody<T>, Missing> {
-        Err(Missing::new("nobody"))
+        Err(Missing::new("an argument is no extractor"))
     }
 
     /// In place of an argument.
@@ -229,24 +243,68 @@ impl<T> Deref for Nobody<T> {
     label = "no such function",
     note = "write it as `async fn give_up(failure: Failure) -> bool`; it may also return `Outcome`, or a `Result` of either"
 )]
-pub trait ErrorHandler {
+pub trait ErrorHandler<A> {
     /// The handler, with this function asked what becomes of failures.
     fn of(self, handler: Ready) -> Ready;
 }
 
-#[diagnostic::do_not_recommend]
-impl<F, Fut> ErrorHandler for F
+/// Its argument and its answer are told apart, so that the one that is wrong is named.
+impl<F, A, Fut> ErrorHandler<(A,)> for F
 where
-    F: Fn(Failure) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output: IntoOutcome> + Send + 'static,
+    A: IsFailure,
+    F: Fn(A) -> Fut + Send + Sync + 'static,
+    Fut: AnswersFailure + Send + 'static,
 {
     fn of(self, handler: Ready) -> Ready {
-        handler.on_error(self)
+        handler.on_error(move |failure| self(A::of(failure)).answer())
+    }
+}
+
+/// [`Failure`], and nothing else.
+#[diagnostic::on_unimplemented(
+    message = "a function for `on_error` takes a `Failure`, not `{Self}`",
+    label = "its argument is not a `Failure`",
+    note = "write it as `async fn give_up(failure: Failure) -> bool`: by value, with `failure.metadata()`, `failure.error()` and `failure.message()`"
+)]
+pub trait IsFailure {
+    /// The failure.
+    fn of(failure: Failure) -> Self;
+}
+
+impl IsFailure for Failure {
+    fn of(failure: Failure) -> Self {
+        failure
+    }
+}
+
+/// What an async function of `on_error` returns.
+#[diagnostic::on_unimplemented(
+    message = "a function for `on_error` is async and returns an outcome",
+    label = "not async, or its answer is no outcome",
+    note = "write it as `async fn give_up(failure: Failure) -> bool`; it may also return `Outcome`, or a `Result` of either"
+)]
+pub trait AnswersFailure {
+    /// The outcome.
+    type Answer: IntoOutcome;
+
+    /// The answer, awaited.
+    fn answer(self) -> impl Future<Output = Self::Answer> + Send + 'static;
+}
+
+#[diagnostic::do_not_recommend]
+impl<Fut> AnswersFailure for Fut
+where
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    type Answer = Fut::Output;
+
+    fn answer(self) -> impl Future<Output = Fut::Output> + Send + 'static {
+        self
     }
 }
 
 /// The handler with its `on_error`.
 #[must_use]
-pub fn on_error<F: ErrorHandler>(function: F, handler: Ready) -> Ready {
+pub fn on_error<A, F: ErrorHandler<A>>(function: F, handler: Ready) -> Ready {
     function.of(handler)
 }

@@ -218,7 +218,18 @@ impl IntoOutcome for Verdict {
     }
 }
 
-impl<E: Into<BoxError>> IntoOutcome for Result<bool, E> {
+/// An error that a handler may return: whatever converts to a [`BoxError`], as every `std::error::Error`, `anyhow::Error` and `String` does.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no error that a handler can return",
+    label = "its error does not convert to `Box<dyn Error + Send + Sync>`",
+    note = "implement `std::error::Error` for it, as `#[derive(thiserror::Error)]` does; or return `anyhow::Error`, a `String`, or `Box<dyn Error + Send + Sync>` with all three traits"
+)]
+pub trait HandlerError: Into<BoxError> {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> HandlerError for E {}
+
+impl<E: HandlerError> IntoOutcome for Result<bool, E> {
     fn into_outcome(self) -> Verdict {
         self.map_or_else(
             |error| Verdict::failed(FailureKind::Error, error),
@@ -227,7 +238,7 @@ impl<E: Into<BoxError>> IntoOutcome for Result<bool, E> {
     }
 }
 
-impl<E: Into<BoxError>> IntoOutcome for Result<Outcome, E> {
+impl<E: HandlerError> IntoOutcome for Result<Outcome, E> {
     fn into_outcome(self) -> Verdict {
         self.map_or_else(
             |error| Verdict::failed(FailureKind::Error, error),

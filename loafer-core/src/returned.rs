@@ -3,9 +3,11 @@
 //! What was returned is wrapped in [`Returned`], then in [`Several`], then each message in [`One`]. At each step a method of the type itself is
 //! preferred to one of a trait: so a `Result`, an `Option`, a `Vec` and an `Event` are told from any other value by the compiler, whatever the user calls them.
 
-use serde::Serialize;
+use std::fmt::Display;
 
-use crate::{BoxError, Bus, Event, FailureKind, Message, Outgoing, Topic, Verdict};
+use crate::{
+    BoxError, Bus, Event, FailureKind, HandlerError, Message, Outgoing, Publishable, Topic, Verdict,
+};
 
 /// What a handler returned.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ impl<T> Plain<T> for Returned<T> {
 /// # Errors
 ///
 /// Where the handler said so.
-pub fn returned<T, E: Into<BoxError>>(result: Result<T, E>) -> Result<T, Verdict> {
+pub fn returned<T, E: HandlerError>(result: Result<T, E>) -> Result<T, Verdict> {
     result.map_err(|error| Verdict::failed(FailureKind::Error, error))
 }
 
@@ -117,17 +119,6 @@ impl One<Message> {
     }
 }
 
-/// What can be published as JSON.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be published",
-    label = "not `Serialize`",
-    note = "derive `Serialize` for it; what a handler with `publish` returns is a value, an `Option`, a `Vec`, or a tuple of events"
-)]
-pub trait Publishable: Serialize {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize> Publishable for T {}
-
 /// Any other value: as JSON.
 pub trait Value<T> {
     /// As JSON, to this topic.
@@ -198,3 +189,42 @@ pub async fn publish(bus: &Bus, messages: Vec<Addressed>) -> Result<Verdict, Ver
 pub fn publish_blocking(bus: &Bus, messages: Vec<Addressed>) -> Result<Verdict, Verdict> {
     tokio::runtime::Handle::current().block_on(publish(bus, messages))
 }
+
+/// A field of an event that is its group, or what its duplicates are told by.
+#[derive(Debug)]
+pub struct Field<'f, T>(pub &'f T);
+
+impl<T: GroupPart> Field<'_, Option<T>> {
+    /// Its text, where it has one.
+    pub fn text(self) -> Option<String> {
+        self.0.as_ref().map(ToString::to_string)
+    }
+}
+
+/// A field that every value has.
+pub trait Whole<T> {
+    /// Its text.
+    fn text(self) -> Option<String>
+    where
+        T: GroupPart;
+}
+
+impl<T> Whole<T> for Field<'_, T> {
+    fn text(self) -> Option<String>
+    where
+        T: GroupPart,
+    {
+        Some(self.0.to_string())
+    }
+}
+
+/// What can be a group or a deduplication id: whatever is shown as text.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a group or a deduplication id",
+    label = "it has no text of its own",
+    note = "name a field that implements `Display`, as a `String` or a number, or an `Option` of one; a field of that field is written `group = customer.id`"
+)]
+pub trait GroupPart: Display {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Display> GroupPart for T {}

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use loafer_core::{
-    App, Context, Extension, FromContext, Json, Missing, Rejection, Request, Route, State, testing,
+    App, Batch, Bus, Context, Extension, FromContext, Headers, Json, Message, Metadata, Missing,
+    OptionalFromContext, Rejection, Request, Route, State, testing,
 };
 use tower::util::MapRequestLayer;
 
@@ -101,4 +102,78 @@ async fn optional_state_is_none_where_the_app_has_none() {
         (without.route("state").acked(), with.route("state").acked()),
         (1, 1)
     );
+}
+
+/// Absent without its header, refused where that is no number.
+#[derive(Debug, PartialEq)]
+struct Tenant(u32);
+
+impl FromContext for Tenant {
+    type Needs = ();
+
+    fn needs(_: &App) -> Result<(), Missing> {
+        Ok(())
+    }
+
+    fn from_context((): &(), context: &Context<'_>) -> Result<Self, Rejection> {
+        let tenant = Self::optional_from_context(&(), context)?;
+        tenant.ok_or_else(|| Rejection::new("no tenant"))
+    }
+}
+
+impl OptionalFromContext for Tenant {
+    fn optional_from_context((): &(), context: &Context<'_>) -> Result<Option<Self>, Rejection> {
+        let Some(tenant) = context.message().headers().get("tenant") else {
+            return Ok(None);
+        };
+        let number = tenant.parse();
+        number
+            .map(|number| Some(Self(number)))
+            .map_err(|_| Rejection::new("the tenant is no number"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_option_is_none_for_what_is_absent_and_not_for_what_is_refused() {
+    let handler = async |expected: Option<u32>, tenant: Option<Tenant>| {
+        tenant.map(|tenant| tenant.0) == expected
+    };
+    let route = Route::new("orders").handler(Json, handler);
+    let app = testing::app().route(route).start().await;
+    app.publish("orders", &None::<u32>).await;
+    let of_seven = Message::new("7").with_header("tenant", "7");
+    app.publish_message("orders", of_seven).await;
+    app.settled().await;
+    app.assert_acked("orders", 2);
+
+    let wrong = Message::new("null").with_header("tenant", "seven");
+    app.publish_message("orders", wrong).await;
+    app.settled().await;
+    let orders = app.route("orders");
+    orders.assert_acked(2).assert_failed(3);
+    orders.assert_dead_lettered("the tenant is no number");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_framework_brings_can_be_taken_as_an_option() {
+    let handler = async |_: u8,
+                         metadata: Option<Metadata>,
+                         headers: Option<Headers>,
+                         message: Option<Message>,
+                         bus: Option<Bus>| {
+        metadata.is_some() && headers.is_some() && message.is_some() && bus.is_some()
+    };
+    let batches = async |_: Batch<u8>, state: Option<State<u64>>, bus: Option<Bus>| {
+        state.is_none() && bus.is_some()
+    };
+    let app = testing::app()
+        .route(Route::new("one").handler(Json, handler))
+        .route(Route::new("many").batch_handler(Json, batches))
+        .start()
+        .await;
+    app.publish("one", &1).await;
+    app.publish("many", &1).await;
+    app.settled().await;
+    app.assert_acked("one", 1);
+    app.assert_acked("many", 1);
 }

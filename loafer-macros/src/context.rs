@@ -1,13 +1,28 @@
-//! `#[derive(FromContext)]`: a struct whose fields are extractors is one.
+//! `#[derive(FromContext)]`: a struct whose fields are extractors is one; `#[derive(OptionalFromContext)]`: and one that may be absent.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Data, DeriveInput, Index, Member, Type, spanned::Spanned};
+use syn::{Data, DeriveInput, Generics, Index, Member, Type, spanned::Spanned};
 
 use crate::errors::Errors;
 
 /// The struct's implementation of `FromContext`, or what is wrong with it.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    of_struct(input, "FromContext", implementation)
+}
+
+/// The struct's implementation of `OptionalFromContext`, or what is wrong with it.
+pub(crate) fn expand_optional(input: TokenStream) -> TokenStream {
+    of_struct(input, "OptionalFromContext", optional)
+}
+
+type Fields<'i> = [(Member, &'i Type)];
+
+fn of_struct(
+    input: TokenStream,
+    derived: &str,
+    implementation: fn(&DeriveInput, &Fields<'_>) -> TokenStream,
+) -> TokenStream {
     let mut errors = Errors::default();
     let Some(input) = errors.keep(syn::parse2::<DeriveInput>(input)) else {
         return quote!(#errors);
@@ -15,27 +30,37 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let Data::Struct(data) = &input.data else {
         errors.at(
             &input.ident,
-            "only a struct is made of extractors: derive `FromContext` on a struct, or implement it",
+            format!(
+                "only a struct is made of extractors: derive `{derived}` on a struct, or implement it"
+            ),
         );
         return quote!(#errors);
     };
-    let fields: Vec<(Member, &Type)> = data
-        .fields
-        .members()
-        .zip(data.fields.iter().map(|field| &field.ty))
-        .collect();
+    let types = data.fields.iter().map(|field| &field.ty);
+    let fields: Vec<_> = data.fields.members().zip(types).collect();
     implementation(&input, &fields)
 }
 
-fn implementation(input: &DeriveInput, fields: &[(Member, &Type)]) -> TokenStream {
+fn implementation(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
     let name = &input.ident;
-    let (of_impl, of_type, bounds) = input.generics.split_for_impl();
-    // All of it at the field's type: so the compiler complains of a wrong one once, and there.
+    let generics = bounded(&input.generics, fields, "FromContext");
+    let (of_impl, of_type, bounds) = generics.split_for_impl();
     let extractor = |ty: &Type| quote_spanned!(ty.span()=> <#ty as ::loafer::FromContext>);
     let needs = fields.iter().map(|(_, ty)| {
         let extractor = extractor(ty);
         quote_spanned!(ty.span()=> #extractor::Needs,)
     });
+    // Its fields are nobody's business: so a public struct may have state of a private type.
+    let (kept, needs, make) = if input.generics.params.is_empty() {
+        let kept = quote! {
+            #[doc(hidden)]
+            #[allow(missing_debug_implementations, private_bounds, unreachable_pub, reason = "expanded")]
+            pub struct __Needs(#(#needs)*) #bounds;
+        };
+        (Some(kept), quote!(__Needs), Some(quote!(__Needs)))
+    } else {
+        (None, quote!((#(#needs)*)), None)
+    };
     let found = fields.iter().map(|(_, ty)| {
         let (extractor, app) = (extractor(ty), local("__app", ty));
         quote_spanned!(ty.span()=> #extractor::needs(#app)?,)
@@ -46,12 +71,15 @@ fn implementation(input: &DeriveInput, fields: &[(Member, &Type)]) -> TokenStrea
         quote_spanned!(ty.span()=> #member: #extractor::from_context(&#needs.#at, #context)?,)
     });
     quote! {
+        const _: () = {
+        #kept
+
         #[automatically_derived]
         impl #of_impl ::loafer::FromContext for #name #of_type #bounds {
-            type Needs = (#(#needs)*);
+            type Needs = #needs;
 
             fn needs(__app: &::loafer::App) -> ::core::result::Result<Self::Needs, ::loafer::Missing> {
-                ::core::result::Result::Ok((#(#found)*))
+                ::core::result::Result::Ok(#make (#(#found)*))
             }
 
             fn from_context(
@@ -61,7 +89,74 @@ fn implementation(input: &DeriveInput, fields: &[(Member, &Type)]) -> TokenStrea
                 ::core::result::Result::Ok(Self { #(#made)* })
             }
         }
+        };
     }
+}
+
+/// Absent where one of its fields is.
+fn optional(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
+    let name = &input.ident;
+    let generics = bounded(&input.generics, fields, "OptionalFromContext");
+    let (of_impl, of_type, bounds) = generics.split_for_impl();
+    let field = |ty: &Type, found: TokenStream| {
+        quote_spanned! {ty.span()=> match #found? {
+            ::core::option::Option::Some(found) => found,
+            ::core::option::Option::None => return ::core::result::Result::Ok(::core::option::Option::None),
+        }}
+    };
+    let extractor = |ty: &Type| quote_spanned!(ty.span()=> <#ty as ::loafer::OptionalFromContext>);
+    let found = fields.iter().map(|(_, ty)| {
+        let (extractor, app) = (extractor(ty), local("__app", ty));
+        field(
+            ty,
+            quote_spanned!(ty.span()=> #extractor::optional_needs(#app)),
+        )
+    });
+    let needs = if input.generics.params.is_empty() {
+        let at = (0..fields.len()).map(Index::from);
+        quote!({
+            type __Needs = <#name as ::loafer::FromContext>::Needs;
+            __Needs { #(#at: #found,)* }
+        })
+    } else {
+        quote!((#(#found,)*))
+    };
+    let made = fields.iter().enumerate().map(|(at, (member, ty))| {
+        let (at, extractor) = (Index::from(at), extractor(ty));
+        let (needs, context) = (local("__needs", ty), local("__context", ty));
+        let made =
+            quote_spanned!(ty.span()=> #extractor::optional_from_context(&#needs.#at, #context));
+        let made = field(ty, made);
+        quote_spanned!(ty.span()=> #member: #made)
+    });
+    quote! {
+        #[automatically_derived]
+        impl #of_impl ::loafer::OptionalFromContext for #name #of_type #bounds {
+            fn optional_needs(
+                __app: &::loafer::App,
+            ) -> ::core::result::Result<::core::option::Option<Self::Needs>, ::loafer::Missing> {
+                ::core::result::Result::Ok(::core::option::Option::Some(#needs))
+            }
+
+            fn optional_from_context(
+                __needs: &Self::Needs,
+                __context: &::loafer::Context<'_>,
+            ) -> ::core::result::Result<::core::option::Option<Self>, ::loafer::Rejection> {
+                ::core::result::Result::Ok(::core::option::Option::Some(Self { #(#made,)* }))
+            }
+        }
+    }
+}
+
+/// The struct's generics, with this asked of each field's type. A wrong one is told here, once, and the rest may take it for granted.
+fn bounded(generics: &Generics, fields: &Fields<'_>, bound: &str) -> Generics {
+    let mut generics = generics.clone();
+    let bounds = &mut generics.make_where_clause().predicates;
+    for (_, ty) in fields {
+        let bound = Ident::new(bound, ty.span());
+        bounds.push(syn::parse_quote_spanned!(ty.span()=> #ty: ::loafer::#bound));
+    }
+    generics
 }
 
 /// A name of the expansion's own at a type, also where that came out of another macro.
@@ -104,11 +199,12 @@ mod tests {
                 struct Common;
             ),
         ] {
-            let expanded = expand(input);
-            assert!(
-                syn::parse2::<syn::ItemImpl>(expanded.clone()).is_ok(),
-                "{expanded}"
-            );
+            for expanded in [expand(input.clone()), expand_optional(input)] {
+                assert!(
+                    syn::parse2::<syn::Item>(expanded.clone()).is_ok(),
+                    "{expanded}"
+                );
+            }
         }
     }
 }

@@ -7,37 +7,52 @@ use quote::ToTokens;
 
 /// What is wrong with what the user wrote, each error at its token.
 #[derive(Debug, Default)]
-pub(crate) struct Errors(Vec<syn::Error>);
+pub(crate) struct Errors {
+    all: Vec<syn::Error>,
+    /// Whether the compiler would say the same in words of its own, were it shown the item.
+    instead: bool,
+}
 
 impl Errors {
     /// Something is wrong with these tokens.
     pub(crate) fn at(&mut self, tokens: &impl ToTokens, what: impl Display) {
-        self.0.push(syn::Error::new_spanned(tokens, what));
+        self.all.push(syn::Error::new_spanned(tokens, what));
+    }
+
+    /// The same of what the compiler would stumble over as well: it is not shown the item.
+    pub(crate) fn instead(&mut self, tokens: &impl ToTokens, what: impl Display) {
+        self.at(tokens, what);
+        self.instead = true;
+    }
+
+    /// The item, where the compiler may see it.
+    pub(crate) fn beside<'i>(&self, item: &'i TokenStream) -> Option<&'i TokenStream> {
+        (!self.instead).then_some(item)
     }
 
     /// Something is wrong here.
     pub(crate) fn here(&mut self, span: Span, what: impl Display) {
-        self.0.push(syn::Error::new(span, what));
+        self.all.push(syn::Error::new(span, what));
     }
 
     /// The value, or nothing and one error more.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
-        result.map_err(|error| self.0.push(error)).ok()
+        result.map_err(|error| self.all.push(error)).ok()
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// The texts, for tests.
     #[cfg(test)]
     pub(crate) fn texts(&self) -> Vec<String> {
-        self.0.iter().map(ToString::to_string).collect()
+        self.all.iter().map(ToString::to_string).collect()
     }
 }
 
 impl ToTokens for Errors {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(self.0.iter().map(syn::Error::to_compile_error));
+        tokens.extend(self.all.iter().map(syn::Error::to_compile_error));
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `handler` | the attribute: parse, model, check, expand |
 //! | `entry` | the generated `main` |
-//! | `event`, `context` | the derives of `Event` and `FromContext` |
+//! | `event`, `context` | the derives of `Event`, `FromContext` and `OptionalFromContext` |
 //! | `errors` | errors, all told at once |
 //! | `nearest` | "did you mean" |
 
@@ -50,6 +50,33 @@ pub fn main(input: TokenStream) -> TokenStream {
 /// ```
 ///
 /// `version` is 1 unless set; from 2 on it is published as the header `event-version`. The topic is published as the header `event-type`. The type must also be `Serialize`.
+///
+/// Where the topic keeps groups in order, fields say which group a value belongs to, and what duplicates of it are told by:
+///
+/// ```
+/// use loafer::prelude::*;
+/// use serde::Serialize;
+///
+/// #[derive(Serialize, Event)]
+/// #[event(topic = "paid.fifo", group = customer_id, deduplication_id = payment.id)]
+/// struct Paid {
+///     customer_id: String,
+///     payment: Payment,
+/// }
+///
+/// #[derive(Serialize)]
+/// struct Payment {
+///     id: u64,
+/// }
+///
+/// # fn main() {
+/// let paid = Paid { customer_id: "c7".to_owned(), payment: Payment { id: 12 } };
+/// assert_eq!(paid.group().as_deref(), Some("c7"));
+/// assert_eq!(paid.deduplication_id().as_deref(), Some("12"));
+/// # }
+/// ```
+///
+/// Each is a field that implements `Display`, or an `Option` of one; a tuple struct's is named by its number. Whatever needs more than a field implements `Event` by hand.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(input: TokenStream) -> TokenStream {
     event::expand(input.into()).into()
@@ -81,4 +108,31 @@ pub fn event(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(FromContext)]
 pub fn from_context(input: TokenStream) -> TokenStream {
     context::expand(input.into()).into()
+}
+
+/// Makes a struct of extractors one that may be absent: a handler takes it as `Option<…>`.
+///
+/// It is `None` where one of its fields is absent; a field that refuses the message refuses it for the struct. So each field's type may be absent itself, or is an `Option` or a `Result`, which say so themselves.
+///
+/// ```
+/// use loafer::{OptionalFromContext, prelude::*};
+///
+/// #[derive(Clone)]
+/// struct Tenant(u64);
+///
+/// #[derive(FromContext, OptionalFromContext)]
+/// struct Caller {
+///     tenant: Extension<Tenant>,
+///     metadata: Metadata,
+/// }
+///
+/// #[handler(route = "order-placed")]
+/// async fn order_placed(count: u64, caller: Option<Caller>) -> bool {
+///     count > 0 && caller.is_none_or(|caller| caller.tenant.0.0 > 0 || caller.metadata.attempt() > 3)
+/// }
+/// # fn main() {}
+/// ```
+#[proc_macro_derive(OptionalFromContext)]
+pub fn optional_from_context(input: TokenStream) -> TokenStream {
+    context::expand_optional(input.into()).into()
 }

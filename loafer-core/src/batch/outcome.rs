@@ -1,6 +1,6 @@
 //! What a batch handler says of its messages.
 
-use crate::{Batch, BatchItem, BoxError, FailureKind, IntoOutcome, Verdict};
+use crate::{Batch, BatchItem, FailureKind, HandlerError, IntoOutcome, Verdict};
 
 /// What should become of each message of a [`Batch`]: one outcome a message, in their order.
 ///
@@ -105,7 +105,7 @@ impl IntoBatchOutcome for BatchOutcome {
     }
 }
 
-impl<E: Into<BoxError>> IntoBatchOutcome for Result<BatchOutcome, E> {
+impl<E: HandlerError> IntoBatchOutcome for Result<BatchOutcome, E> {
     fn into_verdicts(self, messages: usize) -> Vec<Verdict> {
         match self {
             Ok(outcome) => outcome.into_verdicts(messages),

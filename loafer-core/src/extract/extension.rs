@@ -2,7 +2,7 @@
 
 use std::{any::type_name, ops::Deref};
 
-use super::{Context, FromContext, Missing, Rejection};
+use super::{Context, FromContext, Missing, OptionalFromContext, Rejection};
 use crate::App;
 
 /// A value that a layer put on the message: [`Request::with_extension`](crate::Request::with_extension).
@@ -43,12 +43,19 @@ impl<T: Clone + Send + Sync + 'static> FromContext for Extension<T> {
     }
 
     fn from_context((): &(), context: &Context<'_>) -> Result<Self, Rejection> {
-        let value = context.raw().extension::<T>().cloned();
-        value.map(Self).ok_or_else(|| {
+        let value = Self::optional_from_context(&(), context)?;
+        value.ok_or_else(|| {
             Rejection::new(format!(
                 "no layer put a `{}` on the message: see `Request::with_extension`",
                 type_name::<T>()
             ))
         })
+    }
+}
+
+/// None where no layer put one on the message.
+impl<T: Clone + Send + Sync + 'static> OptionalFromContext for Extension<T> {
+    fn optional_from_context((): &(), context: &Context<'_>) -> Result<Option<Self>, Rejection> {
+        Ok(context.raw().extension::<T>().cloned().map(Self))
     }
 }

@@ -15,6 +15,7 @@ pub use self::{
     app::FromApp,
     extension::Extension,
     metadata::Metadata,
+    optional::OptionalFromContext,
     state::{Shareable, State},
 };
 
@@ -42,7 +43,7 @@ pub use self::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an extractor",
     label = "not an extractor",
-    note = "the first argument of a handler is its message; the others are `Metadata`, `State<S>`, `Headers`, `Message`, `Bus`, or types that implement `loafer::FromContext`"
+    note = "the first argument of a handler is its message; the others are `Metadata`, `State<S>` for what `app.state(value)` was given, `Headers`, `Message`, `Bus`, or types that derive or implement `loafer::FromContext`"
 )]
 pub trait FromContext: Sized {
     /// What it keeps from startup, for every message.

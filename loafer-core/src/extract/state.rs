@@ -2,7 +2,7 @@
 
 use std::{any::type_name, fmt, ops::Deref, sync::Arc};
 
-use super::{Context, FromApp, FromContext, Missing, Rejection};
+use super::{Context, FromApp, FromContext, Missing, OptionalFromContext, Rejection};
 use crate::App;
 
 /// The app's value of this type, shared by all handlers: what [`App::state`] was given.
@@ -22,7 +22,7 @@ use crate::App;
 /// assert!(order_placed(2, State::new(Prices { cents: 5 })).await);
 /// # }
 /// ```
-pub struct State<S>(pub Arc<S>);
+pub struct State<S: ?Sized>(pub Arc<S>);
 
 impl<S> State<S> {
     /// Shares this value.
@@ -37,19 +37,19 @@ impl<S> From<S> for State<S> {
     }
 }
 
-impl<S> From<Arc<S>> for State<S> {
+impl<S: ?Sized> From<Arc<S>> for State<S> {
     fn from(shared: Arc<S>) -> Self {
         Self(shared)
     }
 }
 
-impl<S> Clone for State<S> {
+impl<S: ?Sized> Clone for State<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<S> Deref for State<S> {
+impl<S: ?Sized> Deref for State<S> {
     type Target = S;
 
     fn deref(&self) -> &S {
@@ -57,37 +57,32 @@ impl<S> Deref for State<S> {
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for State<S> {
+impl<S: fmt::Debug + ?Sized> fmt::Debug for State<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("State").field(&self.0).finish()
     }
 }
 
-/// A type whose values the handlers of a program can share: `Send + Sync + 'static`.
+/// A type whose values the handlers of a program can share: `Send + Sync + Sized + 'static`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be state: the handlers share it between threads",
-    label = "not `Send + Sync + 'static`",
-    note = "use `Arc` for `Rc`, `Mutex` or atomics for `RefCell` and `Cell`, and owned values for references"
+    label = "not `Send + Sync + Sized + 'static`",
+    note = "use `Arc` for `Rc`, `Mutex` or atomics for `RefCell` and `Cell`, owned values for references, and `State<Arc<dyn Trait>>` for `State<dyn Trait>`, given as `app.state::<Arc<dyn Trait>>(…)`"
 )]
-pub trait Shareable: Send + Sync + 'static {}
+pub trait Shareable: Send + Sync + Sized + 'static {}
 
 #[diagnostic::do_not_recommend]
 impl<S: Send + Sync + 'static> Shareable for S {}
 
-impl<S: Shareable> FromContext for State<S> {
+impl<S: Shareable + ?Sized> FromContext for State<S> {
     type Needs = Arc<S>;
 
     fn needs(app: &App) -> Result<Arc<S>, Missing> {
-        app.shared::<S>().ok_or_else(|| {
-            let name = type_name::<S>();
-            Missing::new(match app.shared::<Arc<S>>() {
-                Some(_) => format!(
-                    "there is no state of type `{name}`; state of type `Arc<{name}>` is there: give the value itself, Loafer shares it, or take `State<Arc<{name}>>`"
-                ),
-                None => format!(
-                    "there is no state of type `{name}`: give it in `setup`, as `app.state(value)`"
-                ),
-            })
+        Self::optional_needs(app)?.ok_or_else(|| {
+            Missing::new(format!(
+                "there is no state of type `{}`: give it in `setup`, as `app.state(value)`",
+                type_name::<S>()
+            ))
         })
     }
 
@@ -96,7 +91,25 @@ impl<S: Shareable> FromContext for State<S> {
     }
 }
 
-impl<S: Shareable> FromApp for State<S> {
+/// None where the app has no state of this type. State of type `Arc<S>` is an error all the same: it is given in the wrong form.
+impl<S: Shareable + ?Sized> OptionalFromContext for State<S> {
+    fn optional_needs(app: &App) -> Result<Option<Arc<S>>, Missing> {
+        let state = app.shared::<S>();
+        if state.is_none() && app.shared::<Arc<S>>().is_some() {
+            let name = type_name::<S>();
+            return Err(Missing::new(format!(
+                "there is no state of type `{name}`; state of type `Arc<{name}>` is there: give the value itself, Loafer shares it, or take `State<Arc<{name}>>`"
+            )));
+        }
+        Ok(state)
+    }
+
+    fn optional_from_context(needs: &Arc<S>, _: &Context<'_>) -> Result<Option<Self>, Rejection> {
+        Ok(Some(Self(needs.clone())))
+    }
+}
+
+impl<S: Shareable + ?Sized> FromApp for State<S> {
     fn from_app(needs: &Arc<S>) -> Self {
         Self(needs.clone())
     }
@@ -120,5 +133,8 @@ mod tests {
         let missing = State::<u8>::needs(&app).unwrap_err().to_string();
         assert!(missing.contains("take `State<Arc<u8>>`"), "{missing}");
         assert!(State::<Arc<u8>>::needs(&app).is_ok());
+        // Not absent: given in another form.
+        assert!(Option::<State<u8>>::needs(&app).is_err());
+        assert!(Option::<State<u16>>::needs(&app).is_ok());
     }
 }

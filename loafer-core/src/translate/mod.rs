@@ -103,6 +103,7 @@ pub trait Envelope: Default + Send + Sync + 'static {
     message = "`{T}` cannot be decoded by the translator `{Self}`",
     label = "cannot be decoded",
     note = "for `Json`, derive `serde::Deserialize`; `Text` gives `String` and `&str`, `Bytes` gives `Bytes`, `Vec<u8>` and `&[u8]`",
+    note = "the message is a handler's first argument, before `Metadata`, `State<S>` and the other extractors",
     note = "the argument of a batch handler is written out, as `Batch<Friend>`: `#[handler]` does not see through other names of it"
 )]
 pub trait Translator<'m, T> {

@@ -32,8 +32,21 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let uses = crates
         .iter()
         .map(|name| quote_spanned!(name.span()=> use ::#name as _;));
+    // Inside of a function it would be a function that nobody calls. Cargo says which crates are programs; rustdoc puts its examples into a function.
+    let at_the_top = std::env::var_os("CARGO_BIN_NAME").map(|_| {
+        quote! {
+            const _: () = {
+                #[allow(dead_code, reason = "expanded")]
+                fn __is_main() {
+                    ::loafer::__private::is_main(self::main);
+                }
+            };
+        }
+    });
     quote! {
         #(#uses)*
+
+        #at_the_top
 
         fn main() -> ::std::process::ExitCode {
             const __PACKAGE: &::core::primitive::str = ::core::env!("CARGO_PKG_NAME");

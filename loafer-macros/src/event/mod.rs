@@ -1,11 +1,13 @@
 //! `#[derive(Event)]`: parse → model → expand.
 
 mod parse;
+mod part;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{DeriveInput, LitInt, LitStr};
 
+use self::part::Part;
 use crate::errors::Errors;
 
 /// What the attribute says of a type.
@@ -13,6 +15,10 @@ struct Event {
     topic: LitStr,
     /// None: 1.
     version: Option<LitInt>,
+    /// None: it has no group.
+    group: Option<Part>,
+    /// None: no two are duplicates.
+    deduplication_id: Option<Part>,
 }
 
 /// The type's implementation of `Event`, or everything that is wrong with its attribute.
@@ -29,15 +35,22 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
 }
 
 fn implementation(input: &DeriveInput, event: &Event) -> TokenStream {
-    let (name, Event { topic, version }) = (&input.ident, event);
+    let (name, Event { topic, version, .. }) = (&input.ident, event);
     let (of_impl, of_type, bounds) = input.generics.split_for_impl();
     let version = version
         .as_ref()
         .map(|version| quote!(const VERSION: u32 = #version;));
+    let group = event.group.as_ref();
+    let group = group.map(|part| part.method("group", "GroupId"));
+    let deduplication_id = event.deduplication_id.as_ref();
+    let deduplication_id =
+        deduplication_id.map(|part| part.method("deduplication_id", "DeduplicationId"));
     quote! {
         impl #of_impl ::loafer::Event for #name #of_type #bounds {
             const TOPIC: &'static str = #topic;
             #version
+            #group
+            #deduplication_id
         }
     }
 }
@@ -77,6 +90,39 @@ mod tests {
         assert!(
             errors[0].contains("topic = \"http-order-placed2\""),
             "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn fields_become_group_and_deduplication_id() {
+        for (group, id) in [
+            (quote!(customer), quote!(id)),
+            (quote!(customer.id), quote!(self.id)),
+        ] {
+            let expanded = expand(quote! {
+                #[event(topic = "paid.fifo", group = #group, deduplication_id = #id)]
+                struct Paid { customer: Customer, id: u64 }
+            });
+            let expanded: syn::ItemImpl = syn::parse2(expanded).unwrap();
+            assert_eq!(expanded.items.len(), 3);
+        }
+    }
+
+    #[test]
+    fn what_is_no_field_is_told_with_the_nearest() {
+        let errors = errors_of(quote! {
+            #[event(topic = "a", group = custmer, deduplication_id = "id")]
+            struct Paid { customer: String, id: u64 }
+        });
+        assert!(errors[0].contains("did you mean `customer`?"), "{errors:?}");
+        assert!(errors[1].contains("`deduplication_id = id`"), "{errors:?}");
+        let of_enum = errors_of(quote! {
+            #[event(topic = "a", group = customer)]
+            enum Paid { Late }
+        });
+        assert!(
+            of_enum[0].contains("impl loafer::Event for Paid"),
+            "{of_enum:?}"
         );
     }
 

@@ -2,10 +2,10 @@
 
 use syn::{DeriveInput, LitInt, LitStr, meta::ParseNestedMeta};
 
-use super::Event;
+use super::{Event, part::Part};
 use crate::{errors::Errors, nearest::suggestion};
 
-const KNOWN: &[&str] = &["topic", "version"];
+const KNOWN: &[&str] = &["topic", "version", "group", "deduplication_id"];
 
 /// What the attributes say; none where they name no topic, and an error says so.
 pub(super) fn event(input: &DeriveInput, errors: &mut Errors) -> Option<Event> {
@@ -13,7 +13,7 @@ pub(super) fn event(input: &DeriveInput, errors: &mut Errors) -> Option<Event> {
     let mut keys = Keys::default();
     for attribute in &input.attrs {
         if attribute.path().is_ident("event") {
-            let read = attribute.parse_nested_meta(|meta| keys.read(&meta, errors));
+            let read = attribute.parse_nested_meta(|meta| keys.read(&meta, input, errors));
             errors.keep(read);
         }
     }
@@ -27,6 +27,8 @@ pub(super) fn event(input: &DeriveInput, errors: &mut Errors) -> Option<Event> {
     Some(Event {
         topic: keys.topic?,
         version: keys.version,
+        group: keys.group,
+        deduplication_id: keys.deduplication_id,
     })
 }
 
@@ -34,49 +36,74 @@ pub(super) fn event(input: &DeriveInput, errors: &mut Errors) -> Option<Event> {
 struct Keys {
     topic: Option<LitStr>,
     version: Option<LitInt>,
+    group: Option<Part>,
+    deduplication_id: Option<Part>,
 }
 
 impl Keys {
-    fn read(&mut self, meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> syn::Result<()> {
-        if meta.path.is_ident("topic") {
-            let what = "`topic` is a string, as `topic = \"friend-created\"`";
-            let topic = value::<LitStr>(meta, what, errors);
-            match topic {
-                Some(topic) if topic.value().trim().is_empty() => {
-                    errors.at(&topic, "`topic` is empty")
-                }
-                Some(_) if self.topic.is_some() => errors.at(&meta.path, "`topic` is set twice"),
-                topic => self.topic = topic,
-            }
-            return Ok(());
-        }
-        if meta.path.is_ident("version") {
-            let what = "`version` is a whole number, at least 1, as `version = 2`";
-            let version = value::<LitInt>(meta, what, errors);
-            let number = version.as_ref().map(LitInt::base10_parse::<u32>);
-            match number {
-                Some(Ok(1..)) if self.version.is_some() => {
-                    errors.at(&meta.path, "`version` is set twice")
-                }
-                Some(Ok(1..)) => self.version = version,
-                Some(_) => errors.at(&version, what),
-                None => {}
-            }
-            return Ok(());
-        }
+    fn read(
+        &mut self,
+        meta: &ParseNestedMeta<'_>,
+        input: &DeriveInput,
+        errors: &mut Errors,
+    ) -> syn::Result<()> {
         let name = meta
             .path
             .get_ident()
             .map(ToString::to_string)
             .unwrap_or_default();
-        let what = format!("unknown key `{name}`: {}", suggestion(&name, KNOWN));
-        errors.at(&meta.path, what);
-        // Read over, so that what follows is told too.
-        if let Ok(value) = meta.value() {
-            _ = value.parse::<syn::Expr>();
+        let twice = match name.as_str() {
+            "topic" => self.topic.is_some(),
+            "version" => self.version.is_some(),
+            "group" => self.group.is_some(),
+            "deduplication_id" => self.deduplication_id.is_some(),
+            _ => {
+                let what = format!("unknown key `{name}`: {}", suggestion(&name, KNOWN));
+                errors.at(&meta.path, what);
+                read_over(meta);
+                return Ok(());
+            }
+        };
+        if twice {
+            errors.at(&meta.path, format!("`{name}` is set twice"));
+            read_over(meta);
+            return Ok(());
+        }
+        match name.as_str() {
+            "topic" => self.topic = topic(meta, errors),
+            "version" => self.version = version(meta, errors),
+            "group" => self.group = Part::parse(meta, &name, input, errors),
+            _ => self.deduplication_id = Part::parse(meta, &name, input, errors),
         }
         Ok(())
     }
+}
+
+/// So that what follows is told too.
+fn read_over(meta: &ParseNestedMeta<'_>) {
+    if let Ok(value) = meta.value() {
+        _ = value.parse::<syn::Expr>();
+    }
+}
+
+fn topic(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> Option<LitStr> {
+    let what = "`topic` is a string, as `topic = \"friend-created\"`";
+    let topic = value::<LitStr>(meta, what, errors)?;
+    let empty = topic.value().trim().is_empty();
+    if empty {
+        errors.at(&topic, "`topic` is empty");
+    }
+    (!empty).then_some(topic)
+}
+
+fn version(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> Option<LitInt> {
+    let what = "`version` is a whole number, at least 1, as `version = 2`";
+    let version = value::<LitInt>(meta, what, errors)?;
+    let positive = matches!(version.base10_parse::<u32>(), Ok(1..));
+    if !positive {
+        errors.at(&version, what);
+    }
+    positive.then_some(version)
 }
 
 fn value<T: syn::parse::Parse>(

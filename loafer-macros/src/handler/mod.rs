@@ -21,7 +21,10 @@ pub(crate) fn expand(attribute: TokenStream, item: &TokenStream) -> TokenStream 
             let registration = expand::expand(&handler);
             quote!(#item #registration)
         }
-        _ => quote!(#item #errors),
+        _ => {
+            let item = errors.beside(item);
+            quote!(#item #errors)
+        }
     }
 }
 

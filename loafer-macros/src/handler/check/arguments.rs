@@ -1,6 +1,5 @@
 //! A handler's arguments: its message, then extractors.
 
-use proc_macro2::Ident;
 use syn::{
     FnArg, GenericArgument, PatType, PathArguments, PathSegment, Signature, Type, TypeReference,
     visit::Visit,
@@ -42,6 +41,16 @@ pub(super) fn check(
 fn checked_message(argument: &PatType, errors: &mut Errors) -> Message {
     common(argument, errors);
     let whole = peeled(&argument.ty);
+    if let Some(inside) = last_segment(whole)
+        .filter(|last| last.ident == "Json")
+        .and_then(only_argument)
+    {
+        let inside = quote::quote!(#inside).to_string().replace(' ', "");
+        errors.instead(
+            whole,
+            format!("a message is taken as what it is decoded to: write `{inside}`; that it is JSON is the attribute's to say, as `translator = Json`, and the default"),
+        );
+    }
     let Type::Reference(reference) = whole else {
         return message(whole, false);
     };
@@ -84,16 +93,10 @@ fn message(whole: &Type, by_reference: bool) -> Message {
     }
 }
 
-/// Why a key of batches does not go with this message.
-pub(super) fn for_batches(key: &Ident, message: &Message) -> String {
-    match last_segment(&message.decoded) {
-        Some(last) if last.ident == "Batch" => {
-            format!("`{key}` is for batches: say what a message is, as `Batch<Friend>`")
-        }
-        _ => format!(
-            "`{key}` is for batches, and this handler takes one message at a time: take `Batch<…>` as the first argument, written out, or leave the key out"
-        ),
-    }
+/// `Batch` without the type of its messages.
+pub(super) fn is_bare_batch(message: &Message) -> bool {
+    last_segment(&message.decoded)
+        .is_some_and(|last| last.ident == "Batch" && last.arguments.is_none())
 }
 
 fn extractor(argument: &PatType, errors: &mut Errors) -> Type {

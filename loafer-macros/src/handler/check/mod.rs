@@ -20,8 +20,16 @@ pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handl
     if let Some(call) = &call
         && call.message.batch.is_none()
     {
-        for key in &keys.of_batches {
-            errors.at(key, arguments::for_batches(key, &call.message));
+        // `Batch` alone is the compiler's to tell: it lacks its type.
+        for key in keys
+            .of_batches
+            .iter()
+            .filter(|_| !arguments::is_bare_batch(&call.message))
+        {
+            errors.at(
+                key,
+                format!("`{key}` is for batches, and this handler takes one message at a time: take `Batch<…>` as the first argument, written out, or leave the key out"),
+            );
         }
     }
     if let (Some(call), Some(publish)) = (&mut call, &keys.publish) {

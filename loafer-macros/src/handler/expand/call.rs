@@ -52,22 +52,24 @@ fn checks(handler: &Handler) -> impl Iterator<Item = TokenStream> {
         .callee
         .instance()
         .map(|ty| (ty, "is_shareable"));
-    let batch = handler.call.message.batch.as_ref();
-    let extractor = batch.map_or("is_extractor", |_| "is_app_extractor");
-    let extractors = handler
-        .call
-        .extractors
-        .iter()
-        .map(move |ty| (ty, extractor));
-    translator
+    let message = &handler.call.message;
+    let extractors = handler.call.extractors.iter().map(|ty| {
+        if message.batch.is_some() {
+            return quote_spanned!(ty.span()=> ::loafer::__private::is_app_extractor::<#ty>(););
+        }
+        // An extractor in the message's place is told as such, and not what follows it as well.
+        let first = named(&message.decoded);
+        quote_spanned!(ty.span()=> #first.followed_by::<#ty>();)
+    });
+    let others = translator
         .into_iter()
         .chain(instance)
-        .chain(batch.map(|ty| (ty, "is_batch")))
-        .chain(extractors)
-        .map(|(ty, check)| {
-            let check = Ident::new(check, ty.span());
-            quote_spanned!(ty.span()=> ::loafer::__private::#check::<#ty>();)
-        })
+        .chain(message.batch.as_ref().map(|ty| (ty, "is_batch")));
+    let others = others.map(|(ty, check)| {
+        let check = Ident::new(check, ty.span());
+        quote_spanned!(ty.span()=> ::loafer::__private::#check::<#ty>();)
+    });
+    others.chain(extractors)
 }
 
 /// The type, with the methods its place asks for.

@@ -55,9 +55,22 @@ fn read(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) -> Vec<Entr
         } else {
             stray(input, main_key, errors);
         }
-        _ = input.parse::<Token![,]>();
+        separator(input, errors);
     }
     entries
+}
+
+/// What stands between two entries.
+fn separator(input: ParseStream<'_>, errors: &mut Errors) {
+    if input.parse::<Token![,]>().is_ok() || input.is_empty() {
+        return;
+    }
+    let place = input.span();
+    if input.parse::<Token![;]>().is_ok() {
+        errors.here(place, "keys are parted by `,`");
+    } else if let Ok(next) = input.fork().call(Ident::parse_any) {
+        errors.here(place, format!("a `,` is missing before `{next}`"));
+    }
 }
 
 /// What stands where a key should.
@@ -79,10 +92,14 @@ fn stray(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) {
     }
 }
 
-/// The tokens up to the next comma that is not between `<` and `>`.
+/// The tokens up to the next comma that is not between `<` and `>`, or to where one is missing.
 fn up_to_comma(input: ParseStream<'_>) -> TokenStream {
     let (mut taken, mut depth, mut dash) = (Vec::new(), 0_usize, false);
-    while !(input.is_empty() || depth == 0 && input.peek(Token![,])) {
+    let over = |taken: &[TokenTree]| {
+        let next = input.peek(syn::Ident) && input.peek2(Token![=]) && !input.peek2(Token![==]);
+        input.peek(Token![,]) || input.peek(Token![;]) || next && !taken.is_empty()
+    };
+    while !(input.is_empty() || depth == 0 && over(&taken)) {
         let Ok(token) = input.parse::<TokenTree>() else {
             break;
         };
@@ -124,6 +141,23 @@ mod tests {
         assert_eq!(entries[0].1, "Wrapped<Json,fn(u8)->Vec<u8>>");
         assert_eq!(entries[1], ("route".into(), "\"a\"".into()));
         assert!(errors.is_empty(), "{errors:?}");
+    }
+
+    #[test]
+    fn a_missing_comma_is_told_where_it_is_missing() {
+        for list in [
+            quote!(route = "a" translator = Json),
+            quote!(route = "a"; translator = Json),
+        ] {
+            let (entries, errors) = read(list);
+            let expected = [("route", "\"a\""), ("translator", "Json")];
+            assert_eq!(
+                entries,
+                expected.map(|(key, value)| (key.into(), value.into()))
+            );
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert!(errors[0].contains("`,`"), "{errors:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,11 @@
+use loafer::prelude::*;
+
+struct Friend;
+
+#[handler(route = "friend-created")]
+async fn friend_created(_: u32, bus: Bus) -> Result<bool, loafer::Error> {
+    bus.publish_to("friends", &Friend).await?;
+    Ok(true)
+}
+
+fn main() {}
