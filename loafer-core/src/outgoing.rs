@@ -15,6 +15,7 @@ use crate::Message;
 /// # assert_eq!(paid.message.group(), Some("customer-7"));
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outgoing {
     /// Payload, headers and group. Its id is offered to the broker, which may give another.
     pub message: Message,

@@ -282,10 +282,7 @@ async fn once_handles_every_message_of_a_group_and_ends() {
 async fn a_fifo_queue_in_memory_leaves_duplicates_out_for_five_minutes() {
     let memory = Memory::new();
     let bus = Bus::new(memory.publisher());
-    let outgoing = Outgoing {
-        deduplication_id: Some("once".into()),
-        ..Outgoing::from(message("g", 1))
-    };
+    let outgoing = Outgoing::from(message("g", 1)).deduplication_id("once");
     for _ in 0..3 {
         bus.send("memory:orders.fifo", outgoing.clone())
             .await

@@ -53,7 +53,7 @@ impl<'m> Parcel<'m> {
             ));
         }
         if fifo && message.group().is_none() {
-            return Err("a FIFO queue or topic needs the message's group: set it with `Outgoing::group`, or give the event one with `Event::group`".to_owned());
+            return Err("a FIFO queue or topic needs the message's group: set it with `Outgoing::group`, give the event one with `#[event(group = FIELD)]` or `Event::group`, or say `--group` on the command line".to_owned());
         }
         let group = message.group().map(Cow::Borrowed);
         if let Some(group) = &group {

@@ -144,6 +144,7 @@ impl Desk<'_> {
         let to = match to {
             Destination::Source => "tried again".to_owned(),
             Destination::Queue(queue) => format!("moved to `{queue}`"),
+            _ => "moved".to_owned(),
         };
         note("note", &format!("{} {to}", sent.sent));
         match is_whole(sent) {
@@ -219,6 +220,12 @@ fn go_on(signals: &mut Signals, line: &mut Line, progress: Progress) -> ControlF
 
 fn ended(listed: &Listed) -> ExitCode {
     tell_not_given_back(listed.not_given_back.as_ref());
+    if listed.came_again {
+        note(
+            "note",
+            "letters seen before came again: their leases were over before the end was reached, and there may be more; ask for fewer, as `list --max 100`, or lengthen the queue's visibility timeout",
+        );
+    }
     if listed.stopped {
         note(
             "note",

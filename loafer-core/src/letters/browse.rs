@@ -13,6 +13,8 @@ pub struct Listed {
     pub letters: Vec<Letter>,
     /// The ids that were asked for and not found.
     pub missing: Vec<MessageId>,
+    /// Whether it ended because the first letters came again before new ones did: their leases were over, and there may be more than were seen.
+    pub came_again: bool,
     /// Whether it was stopped before it had seen all it was asked for.
     pub stopped: bool,
     /// Why letters could not be given back: they come back at the end of their leases.
@@ -52,7 +54,7 @@ async fn look<Q: DeadLetterQueue>(
         }
         let ask = BATCH.min(max - listed.letters.len());
         let answer = queue.lease(ask, &mut leased).await;
-        let mut new = false;
+        let (mut new, came) = (false, !leased.is_empty());
         for delivery in leased.drain(..) {
             if !held.keep(&delivery) {
                 continue;
@@ -71,6 +73,7 @@ async fn look<Q: DeadLetterQueue>(
         answer?;
         // Nothing more, or the first leases are over and it begins anew.
         if !new {
+            listed.came_again = came;
             break;
         }
     }

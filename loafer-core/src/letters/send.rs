@@ -13,6 +13,7 @@ use crate::{
 
 /// Which letters.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Selected {
     /// Every one.
     All,

@@ -284,13 +284,16 @@ impl RouteOptions {
     /// These options and those; else the key that both set, to different values.
     pub(crate) fn joined(self, other: Self) -> Result<Self, &'static str> {
         macro_rules! agree {
-            ($($key:ident),*) => {
-                $(if self.$key.is_some() && other.$key.is_some() && self.$key != other.$key {
+            ($($key:ident),*) => {{
+                // Without `..`: a key that is not named here does not compile.
+                let Self { $($key,)* arguments } = &self;
+                $(if $key.is_some() && other.$key.is_some() && *$key != other.$key {
                     return Err(stringify!($key));
                 })*
-            };
+                arguments
+            }};
         }
-        agree!(
+        let arguments = agree!(
             queue,
             concurrency,
             prefetch,
@@ -310,7 +313,7 @@ impl RouteOptions {
             dead_letter
         );
         let differs = |(name, value)| other.arguments.get(name).is_some_and(|own| own != value);
-        if self.arguments.iter().any(differs) {
+        if arguments.iter().any(differs) {
             return Err("arguments");
         }
         Ok(self.overridden_by(other))

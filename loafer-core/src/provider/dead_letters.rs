@@ -123,6 +123,7 @@ pub struct AboutLetters {
 
 /// Where letters are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Destination {
     /// The queue they came from: they are tried again.
     Source,

@@ -96,3 +96,17 @@ async fn a_queue_that_begins_anew_was_not_seen_to_its_end() {
     let error = sent.error.expect("an error").to_string();
     assert!(error.contains("came a second time"), "{error}");
 }
+
+#[tokio::test]
+async fn a_listing_that_meets_only_what_it_has_seen_says_so() {
+    let list = async |leases: Vec<Option<Vec<&'static str>>>| {
+        let mut on = |_| ControlFlow::Continue(());
+        let queue = Scripted::new(leases);
+        crate::letters::browse::browse(&queue, 100, None, &mut on).await
+    };
+    let again = vec![Some(vec!["1", "2"]), Some(vec!["2", "1"])];
+    let listed = list(again).await.expect("letters");
+    assert_eq!((listed.letters.len(), listed.came_again), (2, true));
+    let all = list(vec![Some(vec!["1", "2"])]).await.expect("letters");
+    assert_eq!((all.letters.len(), all.came_again), (2, false));
+}

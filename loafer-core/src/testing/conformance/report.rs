@@ -6,6 +6,7 @@ use super::{Case, Declaration, Matrix};
 
 /// How one case went.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It holds.
     Passed,
