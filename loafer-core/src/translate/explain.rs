@@ -2,18 +2,42 @@
 
 use std::fmt::Write as _;
 
-use serde_path_to_error::{Path, Segment};
+use serde_path_to_error::Path;
+
+/// One step on the way to a value.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Segment<'p> {
+    Index(usize),
+    /// Of a field or a variant, or a map's key.
+    Name(&'p str),
+    Other,
+}
+
+impl<'p> From<&'p serde_path_to_error::Segment> for Segment<'p> {
+    fn from(segment: &'p serde_path_to_error::Segment) -> Self {
+        use serde_path_to_error::Segment as Tracked;
+        match segment {
+            Tracked::Seq { index } => Self::Index(*index),
+            Tracked::Map { key: name } | Tracked::Enum { variant: name } => Self::Name(name),
+            Tracked::Unknown => Self::Other,
+        }
+    }
+}
 
 /// ` at` and the path of field names, or nothing. A key that does not look like a field's name may be data (a map's key): it is left out.
 /// So are those with many digits, as ids have them.
 pub(crate) fn place(path: &Path) -> String {
+    place_of(path.iter().map(Into::into))
+}
+
+/// The same of a path that serde did not track.
+pub(super) fn place_of<'p>(path: impl IntoIterator<Item = Segment<'p>>) -> String {
     let mut text = String::new();
     for segment in path {
         let dot = if text.is_empty() { "" } else { "." };
         match segment {
-            Segment::Seq { index } => _ = write!(text, "[{index}]"),
-            Segment::Map { key } if is_a_name(key) => _ = write!(text, "{dot}{key}"),
-            Segment::Enum { variant } if is_a_name(variant) => _ = write!(text, "{dot}{variant}"),
+            Segment::Index(index) => _ = write!(text, "[{index}]"),
+            Segment::Name(name) if is_a_name(name) => _ = write!(text, "{dot}{name}"),
             _ => _ = write!(text, "{dot}…"),
         }
     }

@@ -5,7 +5,8 @@ use serde_json::error::Category;
 
 use super::{
     Envelope, TranslateError, Translator,
-    explain::{expected, place},
+    explain::{expected, place_of},
+    json_path::path,
 };
 use crate::Message;
 
@@ -21,7 +22,7 @@ impl Envelope for Json {}
 impl<'m, T: Deserialize<'m>> Translator<'m, T> for Json {
     fn translate(&self, message: &'m Message) -> Result<T, TranslateError> {
         serde_json::from_slice(message.payload())
-            .map_err(|error| explain::<T>(message.payload(), &error))
+            .map_err(|error| explain(message.payload(), &error))
     }
 }
 
@@ -31,9 +32,9 @@ impl<'m> Translator<'m, Message> for Json {
     }
 }
 
-/// Decodes once more to find the field, which the fast path does not track.
+/// Finds the field, which the decoder does not track, by the place where it stopped.
 #[cold]
-fn explain<'m, T: Deserialize<'m>>(payload: &'m [u8], error: &serde_json::Error) -> TranslateError {
+fn explain(payload: &[u8], error: &serde_json::Error) -> TranslateError {
     let what = match error.classify() {
         Category::Eof if payload.is_empty() => {
             return TranslateError::new("the payload is empty, and no JSON");
@@ -45,9 +46,7 @@ fn explain<'m, T: Deserialize<'m>>(payload: &'m [u8], error: &serde_json::Error)
         Category::Syntax => "the payload is no JSON",
         Category::Io => "the payload can't be read",
         Category::Data => {
-            let mut json = serde_json::Deserializer::from_slice(payload);
-            let path = serde_path_to_error::deserialize::<_, T>(&mut json).err();
-            let at = path.map(|error| place(error.path())).unwrap_or_default();
+            let at = place_of(path(payload, error.line(), error.column()));
             let expected = expected(&error.to_string());
             let (line, column) = (error.line(), error.column());
             return TranslateError::new(format!(

@@ -5,6 +5,7 @@ mod cloudevents;
 mod error;
 pub(crate) mod explain;
 mod json;
+mod json_path;
 #[cfg(feature = "messagepack")]
 mod message_pack;
 #[cfg(feature = "protobuf")]
