@@ -11,6 +11,9 @@ use crate::{
     handler::{self, BatchCall, Env, Opened, Ready},
 };
 
+/// A handler made ready for an app, or what the app lacks.
+pub type Prepared = Result<Ready, Missing>;
+
 /// Decodes a handler's first argument.
 ///
 /// # Errors

@@ -100,4 +100,34 @@ mod tests {
             "{expanded}"
         );
     }
+    /// What is added to a handler, as a formatter writes it; the arguments of the macro in it, too, which a formatter leaves alone.
+    fn added(attribute: TokenStream, item: &TokenStream) -> String {
+        let expanded = expand(attribute, item).to_string();
+        let added = expanded.strip_prefix(&item.to_string()).unwrap();
+        let submit = "__loafer :: inventory :: submit !";
+        assert!(added.contains(submit), "{added}");
+        let added = added.replace(submit, "fn submit ()");
+        prettyplease::unparse(&syn::parse_str(&added).unwrap())
+    }
+
+    #[test]
+    fn a_typical_handler_adds_less_than_sixty_lines() {
+        let item = quote!(
+            async fn order_placed(
+                order: Order,
+                metadata: Metadata,
+                prices: State<Prices>,
+            ) -> anyhow::Result<InvoiceWanted> {
+            }
+        );
+        let keys = quote!(
+            route = "order-placed",
+            translator = Sns,
+            publish,
+            on_error = give_up
+        );
+        let added = added(keys, &item);
+        let lines = added.lines().count();
+        assert!(lines < 60, "{lines} lines:\n{added}");
+    }
 }

@@ -23,23 +23,29 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
         (false, Some(_)) => "blocking_batches",
     };
     let form = Ident::new(form, at);
+    let publishing = call.publish.as_ref().map(|_| returned::traits());
     let call = if call.asynchronous {
         quote_spanned!(at=> |#env, #raw| async move { #body })
     } else {
         quote_spanned!(at=> |#env, #raw| { #body })
     };
-    let ready = quote_spanned!(at=> ::loafer::__private::Ready::#form(#translator.translator(), #needs, #call));
-    let ready = match &handler.on_error {
-        Some(path) => quote_spanned!(path.span()=> ::loafer::__private::on_error(#path, #ready)),
-        None => ready,
+    let ready =
+        quote_spanned!(at=> __loafer::Ready::#form(#translator.translator(), #needs, #call));
+    let answered = match &handler.on_error {
+        Some(path) => {
+            let handler = local("__handler", path.span());
+            quote_spanned!(path.span()=> __loafer::on_error(#path, #handler))
+        }
+        None => quote!(__handler),
     };
     quote! {
-        fn __ready(__app: &::loafer::App) -> ::core::result::Result<::loafer::__private::Ready, ::loafer::Missing> {
-            use ::loafer::__private::StandIn as _;
+        fn __ready(__app: &::loafer::App) -> __loafer::Prepared {
+            use __loafer::{StandIn as _, #publishing};
 
             #(#checks)*
             let __needs = #tuple;
-            ::core::result::Result::Ok(#ready)
+            let __handler = #ready;
+            ::core::result::Result::Ok(#answered)
         }
     }
 }
@@ -55,7 +61,7 @@ fn checks(handler: &Handler) -> impl Iterator<Item = TokenStream> {
     let message = &handler.call.message;
     let extractors = handler.call.extractors.iter().map(|ty| {
         if message.batch.is_some() {
-            return quote_spanned!(ty.span()=> ::loafer::__private::is_app_extractor::<#ty>(););
+            return quote_spanned!(ty.span()=> __loafer::is_app_extractor::<#ty>(););
         }
         // An extractor in the message's place is told as such, and not what follows it as well.
         let first = named(&message.decoded);
@@ -67,32 +73,31 @@ fn checks(handler: &Handler) -> impl Iterator<Item = TokenStream> {
         .chain(message.batch.as_ref().map(|ty| (ty, "is_batch")));
     let others = others.map(|(ty, check)| {
         let check = Ident::new(check, ty.span());
-        quote_spanned!(ty.span()=> ::loafer::__private::#check::<#ty>();)
+        quote_spanned!(ty.span()=> __loafer::#check::<#ty>();)
     });
     others.chain(extractors)
 }
 
 /// The type, with the methods its place asks for.
 fn named(ty: &Type) -> TokenStream {
-    quote_spanned!(ty.span()=> ::loafer::__private::named::<#ty>())
+    quote_spanned!(ty.span()=> __loafer::named::<#ty>())
 }
 
 impl Call {
-    /// The tuple of what is kept from startup: the instance of a handler type first, then one for each extractor.
+    /// The tuple of what is kept from startup: the instance of a handler type first, then one for each extractor, then the bus of one that publishes.
     fn needs(&self) -> TokenStream {
         let instance = self
             .callee
             .instance()
             .map(named)
             .map(|named| quote!(#named.instance(__app)?,));
-        let bus = self.publish.as_ref().map(|_| parse_quote!(::loafer::Bus));
         let extractors = self
             .extractors
             .iter()
-            .chain(&bus)
             .map(named)
             .map(|named| quote!(#named.needs(__app)?,));
-        quote!((#instance #(#extractors)*))
+        let bus = self.publish.as_ref().map(|_| quote!(__app.bus(),));
+        quote!((#instance #(#extractors)* #bus))
     }
 
     /// Opens, decodes, extracts, calls. What the call does not borrow is gone before it is awaited.
@@ -114,20 +119,21 @@ impl Call {
             (None, decoded)
         };
         let bus = returned::bus(self);
-        let context = (self.message.batch.is_none() && !self.extractors.is_empty()
-            || bus.is_some())
-        .then(|| quote!(let __context = __env.context(&__opened, #raw);));
+        let needs = quote!(let __needs = __env.needs(););
+        let context = match (self.extractors.as_slice(), &self.message.batch) {
+            ([], _) => None,
+            (_, Some(_)) => Some(needs),
+            (_, None) => Some(quote!(#needs let __context = __env.context(&__opened, #raw);)),
+        };
         let extracted = self.extracted();
         let callee = &self.callee;
         let instance = self.callee.instance().map(|_| quote!(&__env.needs().0,));
-        // The bus is there still when the call is over.
-        let before = bus.map(|bus| quote!(let __bus = { #context #bus __bus };));
         let said = Ident::new("__said", self.returns.span());
         let outcome = returned::returned(self, &raw);
         quote! {
             let __opened = #open;
             #kept
-            #before
+            #bus
             let __call = {
                 #context
                 #callee(#instance #message, #(#extracted),*)
@@ -142,10 +148,10 @@ impl Call {
         let (env, opened) = (local("__env", ty.span()), local("__opened", ty.span()));
         match &self.message.batch {
             None => {
-                quote_spanned!(ty.span()=> ::loafer::__private::decode::<#ty, _>(#env.translator(), &#opened)?)
+                quote_spanned!(ty.span()=> __loafer::decode::<#ty, _>(#env.translator(), &#opened)?)
             }
             Some(batch) => {
-                let decoded = quote_spanned!(ty.span()=> ::loafer::__private::decode_batch::<#ty, _, _>(#raw, &#env, &#opened)?);
+                let decoded = quote_spanned!(ty.span()=> __loafer::decode_batch::<#ty, _, _>(#raw, &#env, &#opened)?);
                 let batch = named(batch);
                 quote!(#batch.batch(#decoded)?)
             }
@@ -157,8 +163,8 @@ impl Call {
         self.extractors.iter().zip(first..).map(|(ty, at)| {
             let (at, named) = (Index::from(at), named(ty));
             match self.message.batch {
-                None => quote!(#named.extract(&__env.needs().#at, &__context)?),
-                Some(_) => quote!(#named.of_app(&__env.needs().#at)?),
+                None => quote!(#named.extract(&__needs.#at, &__context)?),
+                Some(_) => quote!(#named.of_app(&__needs.#at)?),
             }
         })
     }

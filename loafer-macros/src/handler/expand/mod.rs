@@ -21,7 +21,7 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
     let options = options::options(&handler.options);
     let provider = match &handler.provider {
         Some(provider) => quote_spanned!(provider.span()=> .provider::<#provider>()),
-        None => quote!(.provider::<::loafer::__private::DefaultProvider>()),
+        None => quote!(.provider::<__loafer::DefaultProvider>()),
     };
     let name = call.callee.name();
     let translator = handler
@@ -33,10 +33,12 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
     quote! {
         #(#cfgs)*
         const _: () = {
+            use ::loafer::__private as __loafer;
+
             #ready
 
-            ::loafer::__private::inventory::submit! {
-                ::loafer::__private::Registration {
+            __loafer::inventory::submit! {
+                __loafer::Registration {
                     route: || ::loafer::Route::new(#route)
                         #provider
                         #options

@@ -12,8 +12,8 @@ pub(super) fn returned(call: &Call, raw: &TokenStream) -> TokenStream {
     // One span for both: only so is the complaint about its type told here.
     let said = Ident::new("__said", span);
     match (&call.message.batch, &call.publish) {
-        (Some(_), _) => quote_spanned!(span=> ::loafer::__private::batch_outcome(#said, #raw)),
-        (None, None) => quote_spanned!(span=> ::loafer::__private::outcome(#said)),
+        (Some(_), _) => quote_spanned!(span=> __loafer::batch_outcome(#said, #raw)),
+        (None, None) => quote_spanned!(span=> __loafer::outcome(#said)),
         (None, Some(publish)) => published(call, publish),
     }
 }
@@ -22,13 +22,14 @@ pub(super) fn returned(call: &Call, raw: &TokenStream) -> TokenStream {
 fn published(call: &Call, publish: &Publish) -> TokenStream {
     let span = call.returns.span();
     let said = Ident::new("__said", span);
-    let value = quote_spanned!(span=> ::loafer::__private::returned(::loafer::__private::Returned(#said).result())?);
+    let value = quote_spanned!(span=> __loafer::returned(__loafer::Returned(#said).result())?);
     let one = Ident::new("__one", span);
     let address = match &publish.topic {
-        Some(topic) => quote_spanned!(span=> |#one| ::loafer::__private::One(#one).to(#topic)),
-        None => quote_spanned!(span=> ::loafer::__private::addressed),
+        Some(topic) => quote_spanned!(span=> |#one| __loafer::One(#one).to(#topic)),
+        None => quote_spanned!(span=> __loafer::addressed),
     };
-    let each = |several: TokenStream| quote_spanned!(span=> ::loafer::__private::Several(#several).each(#address));
+    let each =
+        |several: TokenStream| quote_spanned!(span=> __loafer::Several(#several).each(#address));
     let messages = match publish.tuple {
         None => each(quote!(__value)),
         Some(elements) => {
@@ -48,20 +49,21 @@ fn published(call: &Call, publish: &Publish) -> TokenStream {
     } else {
         quote!(publish_blocking)
     };
-    quote! {{
-        use ::loafer::__private::{Plain as _, Single as _, Value as _};
-
+    quote! {
         let __value = #value;
-        let __messages: ::std::vec::Vec<_> = #messages;
-        ::loafer::__private::#publish(&__bus, __messages) #wait
-    }}
+        __loafer::#publish(&__bus, #messages) #wait
+    }
 }
 
-/// The bus that a publishing handler's messages go out on: made before the call, of the message it handles.
+/// The bus that a publishing handler's messages go out on: made before the call, of the message it handles, and there still when the call is over.
 pub(super) fn bus(call: &Call) -> Option<TokenStream> {
     let at = Index::from(usize::from(call.callee.instance().is_some()) + call.extractors.len());
-    let bus = quote!(::loafer::__private::named::<::loafer::Bus>());
     call.publish
         .as_ref()
-        .map(|_| quote!(let __bus = #bus.extract(&__env.needs().#at, &__context)?;))
+        .map(|_| quote!(let __bus = __env.needs().#at.following(&__opened);))
+}
+
+/// The traits by which what is returned is told apart.
+pub(super) fn traits() -> TokenStream {
+    quote!(Plain as _, Single as _, Value as _)
 }
