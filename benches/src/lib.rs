@@ -1,6 +1,8 @@
 //! Loafer beside hand-written loops, in one run: bodies, handlers and raw loops that the bench programs share.
 
+pub mod beside;
 pub mod loafer;
+pub mod orders;
 pub mod raw;
 pub mod runtime;
 #[cfg(feature = "sqs")]

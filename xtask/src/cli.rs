@@ -62,12 +62,10 @@ struct Without {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
-    /// Throughput, allocations and instructions of dispatch in memory
-    Memory {
-        /// Fails where instructions or allocations a message exceed their limit
-        #[arg(long)]
-        gate: bool,
-    },
+    /// Throughput, allocations and instructions of dispatch in memory, beside hand-written loops and a peer
+    Memory(bench::memory::Options),
+    /// What a handler adds to the time of a check and of a debug build
+    Macros(bench::macros::Options),
     /// Throughput, CPU time, API calls and memory against a local SQS, beside a hand-written loop and a peer
     Sqs(bench::sqs::Options),
 }
@@ -80,7 +78,8 @@ impl Cli {
             Task::Soak(soak) => soak::run(&soak),
             Task::Fuzz { arguments } => fuzz::run(&arguments),
             Task::Bench { bench } => match bench {
-                Bench::Memory { gate } => bench::memory::run(gate),
+                Bench::Memory(options) => bench::memory::run(&options),
+                Bench::Macros(options) => bench::macros::run(&options),
                 Bench::Sqs(options) => bench::sqs::run(&options),
             },
         }

@@ -23,9 +23,14 @@ pub(crate) fn release(name: &str) -> PathBuf {
     target().join("release").join(name)
 }
 
-/// The cargo that runs us, on a leash, at the root of the workspace.
+/// The cargo that runs us.
+pub(crate) fn cargo_program() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"))
+}
+
+/// The same on a leash, at the root of the workspace.
 pub(crate) fn cargo() -> Command {
-    let mut cargo = leash::command(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    let mut cargo = leash::command(cargo_program());
     cargo.current_dir(root());
     cargo
 }

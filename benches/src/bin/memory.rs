@@ -1,14 +1,16 @@
-//! The memory bench: a preloaded queue, consumed by Loafer and by a hand-written loop over a bounded channel, in one run.
+//! The memory bench: a preloaded queue, consumed by Loafer and by a hand-written loop over a bounded channel, in one run; and, where there is one,
+//! the bench beside a peer.
 
 use std::{
     hint::black_box,
+    path::Path,
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use loafer_benches::{
-    BODY, Friend, HANDLED, LAST, handle,
+    BODY, Friend, HANDLED, LAST, beside, handle,
     loafer::{consume, preloaded, preloaded_on_the_heap},
     raw,
     runtime::{many_threads, one_thread},
@@ -36,10 +38,23 @@ fn main() {
             );
         }
         [] => times(),
+        ["--peer", name, program] => {
+            // First, so that whoever watches sees it soon.
+            or_exit(beside::show(name, Path::new(program)));
+            times();
+        }
+        ["contestant", batch, _, _] => or_exit(beside::loafer(number(batch) as usize)),
         _ => {
-            eprintln!("memory [callgrind LOOP BATCH COUNT [CONCURRENCY]]");
+            eprintln!("memory [--peer NAME PROGRAM | callgrind LOOP BATCH COUNT [CONCURRENCY]]");
             std::process::exit(2);
         }
+    }
+}
+
+fn or_exit(result: anyhow::Result<()>) {
+    if let Err(error) = result {
+        eprintln!("error: {error:#}");
+        std::process::exit(1);
     }
 }
 

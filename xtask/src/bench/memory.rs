@@ -1,10 +1,12 @@
-//! The memory bench: what dispatch costs, with no broker in the way.
+//! The memory bench: what dispatch costs, with no broker in the way, beside hand-written loops and a peer.
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use clap::Args;
 
 use super::gate::Gate;
+use super::peer::{self, Peer};
 use super::{LOAFER, callgrind};
 use crate::debian;
 
@@ -23,12 +25,29 @@ const NO_BATCH: u32 = 100;
 /// Batches, and the instructions a message above decoding that the gate allows at each.
 const LIMITS: [(u32, f64); 2] = [(10, 750.0), (100, 600.0)];
 
-/// Runs the bench, prints instructions a message, and with `judged` fails on what exceeds its limit.
-pub(crate) fn run(judged: bool) -> Result<ExitCode> {
+/// What is measured, and whether it is judged.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Fails where instructions or allocations a message exceed their limit
+    #[arg(long)]
+    gate: bool,
+    /// Leaves the peer out, which takes the network to build
+    #[arg(long)]
+    without_peer: bool,
+}
+
+/// Runs the bench, prints instructions a message, and fails on what exceeds its limit where asked.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     // Before the build: who has no valgrind shall not wait for it.
     debian::need("valgrind", "valgrind")?;
     super::build(&["allocations", "memory"], &[])?;
-    super::measure("memory", super::binary("memory"))?;
+    let wanted = !options.without_peer;
+    let peer = wanted.then(|| peer::build(Peer::Memory)).flatten();
+    let mut bench = super::binary("memory");
+    if let Some(peer) = peer {
+        bench.args(["--peer", peer::NAME]).arg(peer);
+    }
+    super::measure("memory", bench)?;
     let measurements = super::measure("allocations", super::binary("allocations"))?;
     let mut gate = Gate::default();
     let ours: Vec<_> = measurements
@@ -67,7 +86,7 @@ pub(crate) fn run(judged: bool) -> Result<ExitCode> {
             row(name, &batch.to_string(), beside, beside - decode);
         }
     }
-    Ok(if judged {
+    Ok(if options.gate {
         gate.close()
     } else {
         ExitCode::SUCCESS

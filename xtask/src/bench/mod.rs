@@ -8,12 +8,15 @@
 //! | binary | run as | keys read here |
 //! |---|---|---|
 //! | `allocations` | `allocations` | `loop` (`loafer`…), `allocs_per_msg`; it has `batch`, `concurrency`, `allocs_per_batch`, too |
-//! | `memory` | `memory` | none: it has `loop`, `batch`, `concurrency`, `msgs_per_s` and the `ratio` to the hand-written loop |
+//! | `memory` | `memory [--peer NAME PROGRAM]` | none: it has `loop`, `batch`, `concurrency`, `msgs_per_s` and the `ratio` to the hand-written loop; of the part `beside` the rates of both and their `ratio` |
+//! | `memory` | `memory contestant BATCH preloaded\|published CONCURRENCY` | no RESULT: it prints its rate, as the peer does, and nothing else |
 //! | `memory` | `memory callgrind LOOP BATCH COUNT`, under valgrind | none: it handles COUNT messages, one at a time, and ends |
 //! | `sqs` | `sqs`, endpoint in `LOAFER_BENCH_ENDPOINT`, with the programs `sqs-loafer` and `sqs-raw` beside it | see `sqs` |
 //!
 //! `LOOP` is `loafer`, its variants `loafer-extractors` and `loafer-heap`, `raw-static` and `raw-heap` (hand-written loops), or `decode` (the
 //! payloads' decoding alone). The messages of `loafer` and `raw-static` share one body; those of the `-heap` loops own theirs, which are freed.
+//!
+//! `macros` has no binary: it times cargo itself.
 //!
 //! ```text
 //! RESULT bench=memory loop=loafer batch=100 concurrency=1 allocs_per_msg=0.000 allocs_per_batch=0.000
@@ -22,6 +25,7 @@
 
 mod callgrind;
 mod gate;
+pub(crate) mod macros;
 mod measurement;
 pub(crate) mod memory;
 mod peer;

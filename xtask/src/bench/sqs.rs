@@ -13,9 +13,10 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 
+use super::LOAFER;
 use super::gate::Gate;
 use super::measurement::Measurement;
-use super::{LOAFER, peer};
+use super::peer::{self, Peer};
 use crate::servers::{self, Server};
 
 /// Where the bench finds its SQS.
@@ -53,7 +54,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     super::build(&["sqs", "sqs-loafer", "sqs-raw"], &["sqs"])?;
     let wanted = !options.without_peer && !options.long;
-    let peer = if wanted { peer::build() } else { None };
+    let peer = if wanted { peer::build(Peer::Sqs) } else { None };
     let mut running = servers::start(&[Server::Fauxqs])?;
     let mut bench = super::binary("sqs");
     if let Some(peer) = peer {

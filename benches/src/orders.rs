@@ -1,0 +1,121 @@
+//! The task of a contestant in memory: orders that are put on a queue and handled, told by the command line; and how long that took.
+//!
+//! The same file in every contestant, whatever workspace it is built in. Body, fields and shapes are those of RustStream's own bench `wall_clock`:
+//! many small bursts, and on one thread only what follows the publishing is timed.
+
+use std::{
+    env,
+    hint::black_box,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::Notify,
+};
+
+/// Queue, topic or subject, as the contestant calls it.
+pub const NAME: &str = "orders";
+/// The body of every message: its decoding allocates nothing.
+pub const BODY: &[u8] = br#"{"id":1000000,"quantity":37}"#;
+/// Messages that are put on the queue in one go.
+const BURST: usize = 1_000;
+/// Bursts that are timed, and bursts before, which are not.
+const BURSTS: usize = 500;
+const WARMING: usize = 50;
+
+/// What the body decodes to.
+#[derive(Debug, Deserialize)]
+pub struct Order {
+    /// The order's number.
+    pub id: u64,
+    /// How many are wanted.
+    pub quantity: u32,
+}
+
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+static DRAINED: Notify = Notify::const_new();
+
+/// The handler of every contestant.
+pub fn handle(order: &Order) -> bool {
+    let wanted = black_box(order.id) > 0 && black_box(order.quantity) > 0;
+    if LEFT.fetch_sub(1, Ordering::Relaxed) == 1 {
+        DRAINED.notify_one();
+    }
+    wanted
+}
+
+/// The task of this process.
+#[derive(Clone, Copy, Debug)]
+pub struct Task {
+    /// One thread, and the burst is on the queue before the clock starts; else two, and it is published while it is consumed.
+    preloaded: bool,
+    /// Handlers at once.
+    pub concurrency: usize,
+}
+
+impl Task {
+    /// From `preloaded 8` or `published 8`, the last two arguments of the command line.
+    ///
+    /// # Panics
+    ///
+    /// Other arguments: somebody has started the program by hand.
+    pub fn get() -> Self {
+        let arguments: Vec<String> = env::args().collect();
+        let task = match arguments.as_slice() {
+            [.., shape, concurrency] if shape == "preloaded" || shape == "published" => {
+                let concurrency = concurrency.parse().ok();
+                concurrency.map(|concurrency| Self {
+                    preloaded: shape == "preloaded",
+                    concurrency,
+                })
+            }
+            _ => None,
+        };
+        task.unwrap_or_else(|| panic!("`cargo xtask bench memory` starts this program"))
+    }
+
+    /// What the contestant runs on.
+    ///
+    /// # Panics
+    ///
+    /// The system gives no thread.
+    pub fn runtime(self) -> Runtime {
+        let mut builder = if self.preloaded {
+            Builder::new_current_thread()
+        } else {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(2);
+            builder
+        };
+        let runtime = builder.enable_time().build();
+        runtime.unwrap_or_else(|error| panic!("no runtime: {error}"))
+    }
+
+    /// Publishes and waits, burst after burst, and says how many messages a second were handled.
+    ///
+    /// # Panics
+    ///
+    /// Where a burst that should wait on its queue did not.
+    pub async fn run(self, mut publish: impl AsyncFnMut()) {
+        let mut took = Duration::ZERO;
+        for burst in 0..WARMING + BURSTS {
+            LEFT.store(BURST, Ordering::Relaxed);
+            let mut begun = Instant::now();
+            for _ in 0..BURST {
+                publish().await;
+            }
+            if self.preloaded {
+                assert_eq!(LEFT.load(Ordering::Relaxed), BURST, "handled too early");
+                begun = Instant::now();
+            }
+            DRAINED.notified().await;
+            if burst >= WARMING {
+                took += begun.elapsed();
+            }
+        }
+        println!("{:.0}", (BURST * BURSTS) as f64 / took.as_secs_f64());
+    }
+}
