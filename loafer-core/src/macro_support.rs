@@ -23,7 +23,11 @@ pub fn decode<'m, M, T>(translator: &T, opened: &'m Message) -> Result<M, Verdic
 where
     T: Translator<'m, M>,
 {
-    translator.translate(opened).map_err(handler::undecodable)
+    // No combinator: it would be compiled for every handler.
+    match translator.translate(opened) {
+        Ok(message) => Ok(message),
+        Err(error) => Err(handler::undecodable(error)),
+    }
 }
 
 /// What a handler returned.

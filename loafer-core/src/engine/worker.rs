@@ -125,7 +125,7 @@ impl Worker {
 
     fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         if LevelFilter::current() < LevelFilter::ERROR {
-            return self.place.start(message.clone(), cx);
+            return self.place.caught_start(message.clone(), cx);
         }
         self.span = tracing::info_span!(
             "message",
@@ -134,12 +134,12 @@ impl Worker {
             attempt = message.attempt()
         );
         let _entered = self.span.enter();
-        self.place.start(message.clone(), cx)
+        self.place.caught_start(message.clone(), cx)
     }
 
     fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         let _entered = self.span.enter();
-        self.place.poll(cx)
+        self.place.caught_poll(cx)
     }
 
     /// What is the own of the handler that runs, or ran last.
@@ -198,7 +198,7 @@ impl Worker {
             self.stage = Stage::Running(job);
             return Poll::Pending;
         };
-        if self.place.cancel() {
+        if self.place.caught_cancel() {
             self.conclude(job, judged)
         } else {
             self.outlast(job, judged, cx)

@@ -115,14 +115,14 @@ impl Inner {
             ));
         }
         inner.busy = true;
-        let said = inner.place.start(message, cx);
+        let said = inner.place.caught_start(message, cx);
         inner.busy = said.is_pending();
         said.map(Ok)
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Verdict> {
         let mut inner = self.lock();
-        let said = inner.place.poll(cx);
+        let said = inner.place.caught_poll(cx);
         inner.busy = said.is_pending();
         said
     }
@@ -130,7 +130,7 @@ impl Inner {
     /// False where the handler can't be cancelled, and goes on.
     fn cancel(&self) -> bool {
         let mut inner = self.lock();
-        inner.busy = inner.busy && !inner.place.cancel();
+        inner.busy = inner.busy && !inner.place.caught_cancel();
         !inner.busy
     }
 }

@@ -21,7 +21,8 @@ use crate::{Envelope, Failure, FailureKind, IntoOutcome, Message, Verdict, extra
 
 /// Where one worker runs the calls of a handler, one after the other.
 ///
-/// Erased once a worker; inside, translator, extractors and the call are static.
+/// Erased once a worker; inside, translator, extractors and the call are static. A place panics where the user's code
+/// does: workers and layers call it by the `caught_` methods, which are compiled once and not for every handler.
 pub(crate) trait Place: Send {
     /// Starts the call for this message, and polls it.
     fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict>;
@@ -35,6 +36,23 @@ pub(crate) trait Place: Send {
     /// Which of the route's handlers it runs.
     fn which(&self) -> usize {
         0
+    }
+}
+
+impl dyn Place {
+    /// [`start`](Place::start), where a panic is a failure of the message.
+    pub(crate) fn caught_start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        caught(|| self.start(message, cx))
+    }
+
+    /// [`poll`](Place::poll), where a panic is a failure of the message.
+    pub(crate) fn caught_poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        caught(|| self.poll(cx))
+    }
+
+    /// [`cancel`](Place::cancel), where a panicking destructor has ended what it was of.
+    pub(crate) fn caught_cancel(&mut self) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.cancel())).unwrap_or(true)
     }
 }
 
@@ -220,8 +238,11 @@ where
         let Some(call) = running.as_pin_mut() else {
             return Poll::Ready(Verdict::NACK);
         };
-        call.poll(cx)
-            .map(|said| said.unwrap_or_else(|verdict| verdict))
+        // No combinators: each would be compiled for every handler.
+        match call.poll(cx) {
+            Poll::Ready(Ok(verdict) | Err(verdict)) => Poll::Ready(verdict),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
@@ -233,20 +254,17 @@ where
     Fut: Future<Output = Result<Verdict, Verdict>> + Send + 'static,
 {
     fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        caught(|| {
-            self.running
-                .set(Some((self.call)(self.env.clone(), message)));
-            Self::poll_running(self.running.as_mut(), cx)
-        })
+        let call = (self.call)(self.env.clone(), message);
+        self.running.set(Some(call));
+        Self::poll_running(self.running.as_mut(), cx)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        caught(|| Self::poll_running(self.running.as_mut(), cx))
+        Self::poll_running(self.running.as_mut(), cx)
     }
 
     fn cancel(&mut self) -> bool {
-        // A destructor of the user's may panic too.
-        _ = catch_unwind(AssertUnwindSafe(|| self.running.set(None)));
+        self.running.set(None);
         true
     }
 }
