@@ -65,6 +65,11 @@ impl AmqpDeadLetters {
         let queue = match to {
             Destination::Source => &self.plan.queue,
             Destination::Queue(queue) => queue.strip_prefix("amqp:").unwrap_or(queue),
+            other => {
+                return Err(format!(
+                    "{other:?} is no place for dead letters on RabbitMQ"
+                ));
+            }
         };
         match queue == from {
             true => Err(format!(
@@ -80,16 +85,6 @@ fn properties(to: &Destination, letter: &Delivery<LetterReceipt>) -> BasicProper
     let (message, lease) = (&letter.message, &letter.receipt.0);
     let given = &lease.properties;
     let copy = match to {
-        // As it is, but for what the broker counted: elsewhere too its marks say where it came from.
-        Destination::Queue(_) => {
-            let mut headers = FieldTable::default();
-            for (name, value) in given.headers().iter().flatten() {
-                if name.as_str() != "x-delivery-count" {
-                    headers.insert(name.clone(), value.clone());
-                }
-            }
-            given.clone().with_headers(headers).with_delivery_mode(2)
-        }
         Destination::Source => {
             let again = message.headers().get(DeadLetter::RETRIED_FROM);
             let said = again.map(|from| {
@@ -103,6 +98,16 @@ fn properties(to: &Destination, letter: &Delivery<LetterReceipt>) -> BasicProper
                 headers = without(&headers, DeadLetter::HEADER);
             }
             copy.with_headers(headers)
+        }
+        // As it is, but for what the broker counted: elsewhere too its marks say where it came from.
+        _ => {
+            let mut headers = FieldTable::default();
+            for (name, value) in given.headers().iter().flatten() {
+                if name.as_str() != "x-delivery-count" {
+                    headers.insert(name.clone(), value.clone());
+                }
+            }
+            given.clone().with_headers(headers).with_delivery_mode(2)
         }
     };
     match lease.unnamed && *to == Destination::Source {

@@ -74,6 +74,10 @@ pub trait Shareable: Send + Sync + Sized + 'static {}
 #[diagnostic::do_not_recommend]
 impl<S: Send + Sync + 'static> Shareable for S {}
 
+#[expect(
+    clippy::needless_maybe_sized,
+    reason = "what is not sized is told to be no state, instead of having no size"
+)]
 impl<S: Shareable + ?Sized> FromContext for State<S> {
     type Needs = Arc<S>;
 
@@ -92,6 +96,10 @@ impl<S: Shareable + ?Sized> FromContext for State<S> {
 }
 
 /// None where the app has no state of this type. State of type `Arc<S>` is an error all the same: it is given in the wrong form.
+#[expect(
+    clippy::needless_maybe_sized,
+    reason = "what is not sized is told to be no state, instead of having no size"
+)]
 impl<S: Shareable + ?Sized> OptionalFromContext for State<S> {
     fn optional_needs(app: &App) -> Result<Option<Arc<S>>, Missing> {
         let state = app.shared::<S>();
@@ -109,6 +117,10 @@ impl<S: Shareable + ?Sized> OptionalFromContext for State<S> {
     }
 }
 
+#[expect(
+    clippy::needless_maybe_sized,
+    reason = "what is not sized is told to be no state, instead of having no size"
+)]
 impl<S: Shareable + ?Sized> FromApp for State<S> {
     fn from_app(needs: &Arc<S>) -> Self {
         Self(needs.clone())

@@ -31,7 +31,7 @@ impl Part {
         };
         let mut members = Vec::new();
         if !read(&value, &mut members) {
-            errors.at(&value, refusal(key, &value, what));
+            errors.at(&value, refusal(key, &value, &what));
             return None;
         }
         let Data::Struct(data) = &input.data else {
@@ -117,7 +117,7 @@ fn read(value: &Expr, members: &mut Vec<Member>) -> bool {
 }
 
 /// Why this is no field.
-fn refusal(key: &str, value: &Expr, what: String) -> String {
+fn refusal(key: &str, value: &Expr, what: &str) -> String {
     match value {
         Expr::Lit(ExprLit {
             lit: Lit::Str(text),
