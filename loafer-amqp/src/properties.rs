@@ -156,3 +156,102 @@ fn size(properties: &BasicProperties) -> usize {
     // The length of the table, delivery mode, priority, timestamp.
     4 + headers + texts.into_iter().map(short).sum::<usize>() + 1 + 1 + 8
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::received;
+
+    fn common<'c>(event: Option<&'c str>, headers: &'c [(String, String)]) -> Common<'c> {
+        Common {
+            event,
+            app_id: None,
+            headers,
+            frame_max: 128 * 1024,
+        }
+    }
+
+    fn there_and_back(message: &Message) -> Message {
+        let properties = published(message, &common(None, &[])).unwrap();
+        received("key", false, &properties, message.payload().to_vec())
+    }
+
+    proptest! {
+        #[test]
+        fn headers_come_back_as_they_were_sent(
+            // Not those of brokers, which are theirs to write.
+            headers in prop::collection::btree_map("[a-w][ -~]{0,40}", "\\PC{0,80}", 0..12),
+            group in prop::option::of("\\PC{1,20}"),
+        ) {
+            let mut message = Message::new("{}");
+            for (name, value) in &headers {
+                message = message.with_header(name.clone(), value.clone());
+            }
+            if let Some(group) = &group {
+                message = message.with_group(group.as_str());
+            }
+            let came = there_and_back(&message);
+            prop_assert_eq!(came.id(), message.id());
+            prop_assert_eq!(came.group(), group.as_deref());
+            for (name, value) in &headers {
+                prop_assert_eq!(came.headers().get(name), Some(value.as_str()), "{}", name);
+            }
+            // Content type and correlation are always said.
+            prop_assert_eq!(came.headers().len(), headers.len() + 2);
+        }
+
+        #[test]
+        fn what_stands_for_properties_comes_back(
+            texts in prop::collection::vec("[a-z/]{1,255}", 5),
+            priority in any::<u8>(),
+        ) {
+            let names = [CONTENT_TYPE, CONTENT_ENCODING, REPLY_TO, APP_ID, KIND];
+            let mut message = Message::new("{}").with_header(PRIORITY, priority.to_string());
+            for (name, text) in names.into_iter().zip(&texts) {
+                message = message.with_header(name, text.clone());
+            }
+            let came = there_and_back(&message);
+            for (name, text) in names.into_iter().zip(&texts) {
+                prop_assert_eq!(came.headers().get(name), Some(text.as_str()), "{}", name);
+            }
+            prop_assert_eq!(came.headers().get(PRIORITY), Some(&*priority.to_string()));
+        }
+    }
+
+    #[test]
+    fn the_message_outranks_the_configuration_but_not_the_name_of_the_event() {
+        let headers = [("tenant", "everybody"), ("region", "sa")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let message = Message::new("{}")
+            .with_header("tenant", "acme")
+            .with_header(CATEGORY, "order.placed");
+        let properties = published(&message, &common(Some("order.closed"), &headers)).unwrap();
+        let came = received("order.closed", false, &properties, Vec::new());
+        let header = |name| came.headers().get(name);
+        assert_eq!(header("tenant"), Some("acme"));
+        assert_eq!(header("region"), Some("sa"));
+        assert_eq!(header(CATEGORY), Some("order.closed"));
+    }
+
+    #[test]
+    fn an_empty_payload_is_an_event_where_it_is_no_json() {
+        let empty = Message::new("");
+        let event = common(Some("e"), &[]);
+        assert!(published(&empty, &event).is_err());
+        assert!(published(&empty, &common(None, &[])).is_ok());
+        let protobuf = empty.with_header(CONTENT_TYPE, "application/protobuf");
+        assert!(published(&protobuf, &event).is_ok());
+    }
+
+    #[test]
+    fn headers_that_fill_more_than_a_frame_are_told_by_their_size() {
+        let sized = |bytes: usize| {
+            let message = Message::new("{}").with_header("h", "x".repeat(bytes));
+            published(&message, &common(None, &[]))
+        };
+        assert!(sized(100 * 1024).is_ok());
+        assert!(sized(128 * 1024).unwrap_err().contains("frame_max"));
+    }
+}

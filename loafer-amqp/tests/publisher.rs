@@ -324,6 +324,26 @@ async fn a_delayed_event_comes_later_under_its_own_key() {
 }
 
 #[tokio::test]
+async fn delayed_events_that_nobody_hears_hold_up_no_others() {
+    let server = server!("delayed_events_that_nobody_hears_hold_up_no_others");
+    let exchange = own("event");
+    let queue = server.listen(&exchange, "heard").await;
+    let publisher = publisher(server.amqp(), &exchange);
+    let delayed = |count| {
+        let messages = numbered(count).into_iter();
+        messages.map(|outgoing| outgoing.delay(Duration::from_secs(1)))
+    };
+    let unheard = publish_all(&publisher, "unheard", delayed(100).collect()).await;
+    assert!(unheard.iter().all(Result::is_ok), "{unheard:?}");
+    let heard = publish_all(&publisher, "heard", delayed(1).collect()).await;
+    assert!(heard.iter().all(Result::is_ok), "{heard:?}");
+    server.heard(&queue).await;
+    let waiting = format!("{exchange}.delay.1s");
+    server.delete_exchange(&waiting).await;
+    server.delete_queue(&waiting).await;
+}
+
+#[tokio::test]
 async fn a_delayed_message_to_a_queue_comes_later() {
     let server = server!("a_delayed_message_to_a_queue_comes_later");
     let queue = server.queue(FieldTable::default()).await;

@@ -9,9 +9,11 @@ use tracing_subscriber::{
 
 use crate::{args::LogFormat, fields::Fields, text::Text};
 
+/// The client of RabbitMQ logs messages that came back to it, payload and all: that no body is logged holds whatever `RUST_LOG` says.
+const NEVER: &str = "lapin::returned_messages=off";
+
 /// Where `RUST_LOG` says nothing: clients are quiet until something is wrong. That this is no machine of AWS is not: what is missing then, we say.
-const DEFAULT: &str =
-    "info,aws=warn,aws_config::imds=error,h2=warn,hyper=warn,reqwest=warn,rustls=warn,sentry=warn";
+const DEFAULT: &str = "info,aws=warn,aws_config::imds=error,h2=warn,hyper=warn,lapin=error,reqwest=warn,rustls=warn,sentry=warn";
 
 /// Installs the program's subscriber. Where there is one already, it stays.
 pub(crate) fn init(format: LogFormat) {
@@ -38,6 +40,10 @@ pub(crate) fn init(format: LogFormat) {
             .with_current_span(true)
             .with_span_list(false)
             .boxed(),
+    };
+    let filter = match NEVER.parse() {
+        Ok(never) => filter.add_directive(never),
+        Err(_) => filter,
     };
     _ = tracing_subscriber::registry()
         .with(filter)

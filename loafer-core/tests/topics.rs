@@ -9,7 +9,7 @@ use std::sync::{
 
 use loafer_core::{
     App, Broker, Bus, Config, Error, Json, Manager, Memory, MessageId, Outgoing, Publisher, Route,
-    Source, Topic,
+    Running, Source, Topic,
     memory::{MemoryProvider, MemoryPublisher},
 };
 use serde_json::Value;
