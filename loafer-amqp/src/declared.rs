@@ -9,7 +9,7 @@ use std::{
 
 use lapin::{
     Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{ExchangeDeclareOptions, QueueDeclareOptions},
     types::FieldTable,
 };
 use loafer_core::Error;
@@ -29,8 +29,9 @@ use crate::{
 pub(crate) enum Place {
     /// An exchange.
     Exchange(String, ExchangeType),
-    /// Where what is bound for an exchange waits first: an exchange that keeps the routing key, and its queue.
-    DelayedTo(String, Duration),
+    /// Where what is bound for this key on an exchange waits first. Each key has its own: RabbitMQ keeps what no queue takes when its time is
+    /// over, until one does, and what waits behind it in the same queue is held up.
+    DelayedTo(String, String, Duration),
     /// Where what is bound for a queue waits first: the queue its retries wait in as well.
     DelayedIn(String, Duration),
 }
@@ -88,12 +89,10 @@ impl Place {
     async fn make(&self, link: &Link) -> Result<(), Error> {
         match self {
             Self::Exchange(name, of) => exchange(link, name, *of).await,
-            Self::DelayedTo(to, delay) => {
+            Self::DelayedTo(to, key, delay) => {
                 exchange_exists(link, to).await?;
-                let name = names::delayed(to, *delay);
-                exchange(link, &name, ExchangeType::Fanout).await?;
-                queue(link, &name, waiting(*delay, to, None)).await?;
-                bind(link, &name).await
+                let name = names::delayed(to, key, *delay);
+                queue(link, &name, waiting(*delay, to, key)).await
             }
             Self::DelayedIn(to, delay) => {
                 if !queue_exists(link, to).await? {
@@ -101,7 +100,7 @@ impl Place {
                     return Err(refused("publish", to, cause));
                 }
                 let name = names::rung(to, *delay);
-                queue(link, &name, waiting(*delay, "", Some(to))).await
+                queue(link, &name, waiting(*delay, "", to)).await
             }
         }
     }
@@ -179,21 +178,6 @@ async fn queue(link: &Link, name: &str, arguments: FieldTable) -> Result<(), Err
     };
     let declared = channel.queue_declare(name.into(), options, arguments);
     made(&channel, what, name, declared).await
-}
-
-/// Binds a queue to the exchange of its own name.
-async fn bind(link: &Link, name: &str) -> Result<(), Error> {
-    let what = "binding the queue";
-    let channel = link.channel(what, name).await?;
-    let options = QueueBindOptions::default();
-    let bound = channel.queue_bind(
-        name.into(),
-        name.into(),
-        "".into(),
-        options,
-        FieldTable::default(),
-    );
-    made(&channel, what, name, bound).await
 }
 
 /// Waits for the answer. What is there in another form is used as it is: whoever made it knows why. So is what we may not make: publishing

@@ -32,9 +32,10 @@ pub(crate) fn of_rung(name: &str) -> &str {
     }
 }
 
-/// The exchange, and the queue, in which what is bound for an exchange waits first.
-pub(crate) fn delayed(exchange: &str, delay: Duration) -> String {
-    format!("{exchange}.delay.{}s", delay.as_secs())
+/// The queue in which what is bound for this key on an exchange waits first.
+pub(crate) fn delayed(exchange: &str, key: &str, delay: Duration) -> String {
+    let exchange = crate::routing::encoded(exchange);
+    format!("{exchange}/{key}.delay.{}s", delay.as_secs())
 }
 
 #[cfg(test)]

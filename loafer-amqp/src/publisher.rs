@@ -138,8 +138,8 @@ impl Way {
                 (String::new(), names::rung(key, rung))
             }
             Some(rung) => {
-                places.push(Place::DelayedTo(to.to_owned(), rung));
-                (names::delayed(to, rung), key.to_owned())
+                places.push(Place::DelayedTo(to.to_owned(), key.to_owned(), rung));
+                (String::new(), names::delayed(to, key, rung))
             }
         };
         Self {

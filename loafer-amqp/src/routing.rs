@@ -99,7 +99,8 @@ pub(crate) fn queue_topic(queue: &str) -> Topic {
     }
 }
 
-fn encoded(exchange: &str) -> Cow<'_, str> {
+/// The name of an exchange, so that what stands behind a `/` is told from it.
+pub(crate) fn encoded(exchange: &str) -> Cow<'_, str> {
     match exchange.contains(['/', '%']) {
         true => exchange.replace('%', "%25").replace('/', "%2f").into(),
         false => exchange.into(),

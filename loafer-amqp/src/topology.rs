@@ -179,7 +179,7 @@ impl Plan {
     /// Makes the queue in which retries wait for this long.
     pub(crate) async fn declare_rung(&self, link: &Link, delay: Duration) -> Result<String, Error> {
         let name = names::rung(&self.queue, delay);
-        let arguments = waiting(delay, "", Some(&self.queue));
+        let arguments = waiting(delay, "", &self.queue);
         self.declare_queue(link, &name, arguments).await?;
         Ok(name)
     }
@@ -251,20 +251,19 @@ impl Plan {
     }
 }
 
-/// What a queue is made with in which messages wait for so long, then go on to an exchange: with this routing key, or with that they came with.
-pub(crate) fn waiting(delay: Duration, exchange: &str, routing_key: Option<&str>) -> FieldTable {
-    let mut arguments: Vec<(&str, Argument)> = vec![
+/// What a queue is made with in which messages wait for so long, then go on to this key on an exchange.
+pub(crate) fn waiting(delay: Duration, exchange: &str, routing_key: &str) -> FieldTable {
+    table([
         ("x-queue-type", QueueType::Quorum.as_str().into()),
         (
             "x-message-ttl",
             i64::try_from(delay.as_millis()).unwrap_or(i64::MAX).into(),
         ),
         ("x-dead-letter-exchange", exchange.into()),
+        ("x-dead-letter-routing-key", routing_key.into()),
         ("x-dead-letter-strategy", "at-least-once".into()),
         ("x-overflow", "reject-publish".into()),
-    ];
-    arguments.extend(routing_key.map(|key| ("x-dead-letter-routing-key", key.into())));
-    table(arguments)
+    ])
 }
 
 /// Makes the topic exchange that events are published to.

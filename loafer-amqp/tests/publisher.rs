@@ -318,8 +318,7 @@ async fn a_delayed_event_comes_later_under_its_own_key() {
         listener::header(&later, "category").as_deref(),
         Some("order.closed")
     );
-    let waiting = format!("{exchange}.delay.1s");
-    server.delete_exchange(&waiting).await;
+    let waiting = format!("{exchange}/order.closed.delay.1s");
     server.delete_queue(&waiting).await;
 }
 
@@ -338,9 +337,10 @@ async fn delayed_events_that_nobody_hears_hold_up_no_others() {
     let heard = publish_all(&publisher, "heard", delayed(1).collect()).await;
     assert!(heard.iter().all(Result::is_ok), "{heard:?}");
     server.heard(&queue).await;
-    let waiting = format!("{exchange}.delay.1s");
-    server.delete_exchange(&waiting).await;
-    server.delete_queue(&waiting).await;
+    for key in ["heard", "unheard"] {
+        let waiting = format!("{exchange}/{key}.delay.1s");
+        server.delete_queue(&waiting).await;
+    }
 }
 
 #[tokio::test]
