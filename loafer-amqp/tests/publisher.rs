@@ -13,7 +13,7 @@ use loafer_amqp::{
     headers::{CONTENT_TYPE, EXPIRATION, PRIORITY, REPLY_TO},
 };
 use loafer_core::{Broker, Bus, CORRELATION_ID, Error, Message, MessageId, Outgoing, Publisher};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 fn numbered(count: usize) -> Vec<Outgoing> {
     (0..count)
@@ -290,93 +290,6 @@ async fn while_the_server_takes_nothing_publishing_waits_and_is_not_ready() {
         .unwrap();
     assert!(publisher.is_ready());
     assert_eq!(server.heard(&queue).await.delivery.data, b"meanwhile");
-}
-
-#[tokio::test]
-async fn a_delayed_event_comes_later_under_its_own_key() {
-    let server = server!("a_delayed_event_comes_later_under_its_own_key");
-    let exchange = own("event");
-    let queue = server.listen(&exchange, "order.*").await;
-    let publisher = publisher(server.amqp(), &exchange);
-    let began = Instant::now();
-    let batch = vec![
-        Outgoing::new(Message::new("later")).delay(Duration::from_millis(700)),
-        Outgoing::new(Message::new("now")),
-    ];
-    let answers = publish_all(&publisher, "order.closed", batch).await;
-    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-    assert_eq!(server.heard(&queue).await.delivery.data, b"now");
-    let later = server.heard(&queue).await;
-    assert!(
-        began.elapsed() >= Duration::from_millis(1000),
-        "{:?}",
-        began.elapsed()
-    );
-    assert_eq!(later.delivery.data, b"later");
-    assert_eq!(later.delivery.routing_key.as_str(), "order.closed");
-    assert_eq!(
-        listener::header(&later, "category").as_deref(),
-        Some("order.closed")
-    );
-    let waiting = format!("{exchange}/order.closed.delay.1s");
-    server.delete_queue(&waiting).await;
-}
-
-#[tokio::test]
-async fn delayed_events_that_nobody_hears_hold_up_no_others() {
-    let server = server!("delayed_events_that_nobody_hears_hold_up_no_others");
-    let exchange = own("event");
-    let queue = server.listen(&exchange, "heard").await;
-    let publisher = publisher(server.amqp(), &exchange);
-    let delayed = |count| {
-        let messages = numbered(count).into_iter();
-        messages.map(|outgoing| outgoing.delay(Duration::from_secs(1)))
-    };
-    let unheard = publish_all(&publisher, "unheard", delayed(100).collect()).await;
-    assert!(unheard.iter().all(Result::is_ok), "{unheard:?}");
-    let heard = publish_all(&publisher, "heard", delayed(1).collect()).await;
-    assert!(heard.iter().all(Result::is_ok), "{heard:?}");
-    server.heard(&queue).await;
-    for key in ["heard", "unheard"] {
-        let waiting = format!("{exchange}/{key}.delay.1s");
-        server.delete_queue(&waiting).await;
-    }
-}
-
-#[tokio::test]
-async fn a_delayed_message_to_a_queue_comes_later() {
-    let server = server!("a_delayed_message_to_a_queue_comes_later");
-    let queue = server.queue(FieldTable::default()).await;
-    let publisher = server.amqp().publisher();
-    let topic = format!("amqp:{queue}");
-    let message = || Outgoing::new(Message::new("later")).delay(Duration::from_millis(1));
-    publish(&publisher, topic.as_str(), message())
-        .await
-        .unwrap();
-    assert!(server.take(&queue).await.is_none());
-    assert_eq!(server.heard(&queue).await.delivery.data, b"later");
-    // What it waited in is made again.
-    let waiting = format!("{queue}.retry.1s");
-    server.delete_queue(&waiting).await;
-    publish(&publisher, topic.as_str(), message())
-        .await
-        .unwrap();
-    server.heard(&queue).await;
-    server.delete_queue(&waiting).await;
-}
-
-#[tokio::test]
-async fn a_delay_without_a_destination_is_refused() {
-    let server = server!("a_delay_without_a_destination_is_refused");
-    let publisher = server.amqp().publisher();
-    for topic in [
-        format!("amqp:{}", own("none")),
-        format!("amqp:{}/k", own("none")),
-    ] {
-        let message = Outgoing::new(Message::new("1")).delay(Duration::from_secs(1));
-        let told = told(publish(&publisher, topic.as_str(), message).await);
-        assert!(told.contains("does not exist"), "{told}");
-    }
 }
 
 #[tokio::test]
