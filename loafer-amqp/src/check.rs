@@ -1,27 +1,275 @@
 //! What the command `check` says of a queue.
+//!
+//! AMQP tells of a queue whether it is there, its ready messages and its consumers; how it was declared is told to whoever declares it otherwise. Its bindings,
+//! policies and the right to consume it can't be seen without taking part: what is made here is bound here, and the start tells the rest.
 
-use loafer_core::{Finding, Policy};
+use std::time::Duration;
+
+use lapin::BasicProperties;
+use loafer_core::{Capabilities, Declare, Finding, MessageId, Policy, QueueType};
 
 use crate::{
+    compare::Likeness,
     config::Shared,
-    topology::{Plan, count},
+    error::ACCESS_REFUSED,
+    ladder,
+    link::Link,
+    names,
+    outlet::{Parcel, Unsent},
+    topology::{Plan, exchange_exists, find},
 };
 
+/// Below this a few deploys use up a message's deliveries: what a shutdown gives back counts as one.
+const ENOUGH_DELIVERIES: i64 = 10;
+
 /// What is to be said of a route's queue, once it is open.
-pub(crate) async fn check(shared: &Shared, plan: &Plan, _: &Policy) -> Vec<Finding> {
-    let mut found = vec![Finding::good(format!("queue `{}` is there", plan.queue))];
-    if let Some(dead) = &plan.dead {
-        found.push(match count(&shared.consuming, dead).await {
-            Ok(Some(0)) => Finding::good(format!("dead-letter queue `{dead}` is empty")),
-            Ok(Some(letters)) => Finding::warning(format!(
-                "dead-letter queue `{dead}` holds {letters} messages: look with `dead-letters list {}`",
-                plan.route
-            )),
-            Ok(None) => Finding::problem(format!(
-                "dead-letter queue `{dead}` does not exist: run `check --create`"
+pub(crate) async fn check(
+    shared: &Shared,
+    plan: &Plan,
+    policy: &Policy,
+    capabilities: &Capabilities,
+) -> Vec<Finding> {
+    let link = &shared.consuming;
+    let mut found = Vec::new();
+    if !queue(link, plan, &mut found).await {
+        return found;
+    }
+    bindings(link, plan, &mut found).await;
+    letters(link, plan, &mut found).await;
+    retries(link, plan, &mut found).await;
+    found.extend(may_publish(shared, plan).await);
+    limits(plan, policy, &mut found);
+    found.extend(times(policy, capabilities));
+    found
+}
+
+/// Whether it is there, and how.
+async fn queue(link: &Link, plan: &Plan, found: &mut Vec<Finding>) -> bool {
+    let (queue, route) = (&plan.queue, &plan.route);
+    let there = match find(link, queue).await {
+        Ok(Some(there)) => there,
+        Ok(None) => {
+            let remedy = plan.remedy();
+            let text = format!("queue `{queue}` does not exist: {remedy}");
+            found.push(Finding::problem(text));
+            return false;
+        }
+        Err(error) => {
+            found.push(Finding::problem(error.to_string()));
+            return false;
+        }
+    };
+    let (messages, consumers) = (there.messages, there.consumers);
+    found.push(Finding::good(format!(
+        "queue `{queue}` is there: {messages} messages ready, {consumers} consumers"
+    )));
+    found.extend(match plan.likeness(link).await {
+        Likeness::Same => None,
+        Likeness::Differs(how) => Some(Finding::warning(format!(
+            "queue `{queue}` is not as the route would make it: {how}. RabbitMQ tells the first difference only. Set `queue_type` and `arguments` under \
+             [routes.{route}] to what it was made with, or delete it once it is empty"
+        ))),
+        Likeness::Unseen(why) => Some(Finding::warning(format!(
+            "how queue `{queue}` was made can't be seen: {why}; let the user configure it, or look at RabbitMQ's own page"
+        ))),
+    });
+    if plan.queue_type == QueueType::Classic {
+        found.push(Finding::warning(format!(
+            "queue `{queue}` is a classic one, which does not count deliveries: a message that ends its process comes again for ever; and what RabbitMQ itself \
+             dead-letters from it may be lost on the way. Leave `queue_type` under [routes.{route}] out"
+        )));
+    }
+    true
+}
+
+/// What it hears.
+async fn bindings(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
+    let (queue, exchange) = (&plan.queue, &plan.exchange);
+    if exchange.is_empty() {
+        let text = format!("queue `{queue}` is bound to no exchange: it hears no events");
+        return found.push(Finding::good(text));
+    }
+    let keys: Vec<_> = plan.bindings.iter().map(|key| format!("`{key}`")).collect();
+    let keys = keys.join(", ");
+    if plan.made.get().is_some() {
+        let text = format!("queue `{queue}` is bound to the exchange `{exchange}` by {keys}");
+        return found.push(Finding::good(text));
+    }
+    found.push(
+        match exchange_exists(link, exchange, queue, &plan.remedy()).await {
+            Ok(()) => Finding::warning(format!(
+                "whether queue `{queue}` is bound to the exchange `{exchange}` by {keys} can't be seen over AMQP: `check --create` binds it"
             )),
             Err(error) => Finding::problem(error.to_string()),
-        });
+        },
+    );
+}
+
+/// Its dead letters.
+async fn letters(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
+    let (letters, route) = (plan.letters(), &plan.route);
+    let target = &plan.dead_letter;
+    match find(link, letters).await {
+        Ok(Some(there)) => {
+            found.push(match there.messages {
+                0 => Finding::good(format!("dead-letter queue `{letters}` is empty")),
+                count => Finding::warning(format!(
+                    "dead-letter queue `{letters}` holds {count} messages: look with `dead-letters {route} list`"
+                )),
+            });
+            if there.consumers > 0 {
+                found.push(Finding::warning(format!(
+                    "dead-letter queue `{letters}` is consumed by {}: letters may be gone before anybody looks at them",
+                    there.consumers
+                )));
+            }
+            if let Likeness::Differs(how) = plan.dead_likeness(link).await {
+                found.push(Finding::warning(format!(
+                    "dead-letter queue `{letters}` is not as Loafer makes it: {how}. A quorum queue with a delivery limit (RabbitMQ 4: 20, unless set) drops \
+                     letters that were looked at more often: move them away, delete it once it is empty, and run `check --create`"
+                )));
+            }
+        }
+        Ok(None) if target.exchange.is_empty() => found.push(Finding::problem(format!(
+            "dead-letter queue `{letters}` does not exist: {}",
+            match plan.dead {
+                Some(_) => "run `check --create`".to_owned(),
+                None => format!("make it, or change `dead_letter` under [routes.{route}]"),
+            }
+        ))),
+        Ok(None) => found.push(Finding::warning(format!(
+            "which queue gets the dead letters from the exchange `{}` by `{}` can't be seen over AMQP: say `queue = \"…\"` in `dead_letter` under \
+             [routes.{route}], and `dead-letters` finds them",
+            target.exchange, target.routing_key
+        ))),
+        Err(error) => found.push(Finding::problem(error.to_string())),
     }
-    found
+}
+
+/// The queues in which retries wait, where a retry would not make them; those that `check --create` makes are made here.
+async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
+    if plan.declare == Declare::Create {
+        return;
+    }
+    let mut missing = Vec::new();
+    for rung in ladder::rungs() {
+        let name = names::rung(&plan.queue, rung);
+        let there = match plan.made.get() {
+            Some(()) => plan.declare_rung(link, rung).await.map(|_| true),
+            None => find(link, &name).await.map(|there| there.is_some()),
+        };
+        match there {
+            Ok(true) => {}
+            Ok(false) => missing.push(name),
+            Err(error) => return found.push(Finding::problem(error.to_string())),
+        }
+    }
+    found.push(match &missing[..] {
+        [] => Finding::good("the queues in which retries wait are there"),
+        [first, ..] => Finding::problem(format!(
+            "retries have nowhere to wait: {} of {} queues {} missing, first `{first}`; run `check --create`, or make them by hand",
+            missing.len(),
+            ladder::rungs().count(),
+            if missing.len() == 1 { "is" } else { "are" },
+        )),
+    });
+}
+
+/// Whether retries and dead letters can be sent: a message to no queue at all is refused, or comes back.
+async fn may_publish(shared: &Shared, plan: &Plan) -> Option<Finding> {
+    let nowhere = format!("loafer-check-{}", MessageId::new());
+    let probe = Parcel {
+        exchange: "",
+        routing_key: &nowhere,
+        properties: BasicProperties::default(),
+        payload: b"",
+        mandatory: true,
+    };
+    let answers = shared.outlet.send(&plan.queue, &[probe]).await;
+    match answers.into_iter().next()? {
+        Ok(()) | Err(Unsent::Unroutable) => None,
+        Err(Unsent::Closed(ACCESS_REFUSED, cause)) => Some(Finding::problem(format!(
+            "retries and dead letters can't be sent: {cause}; let the user write to `amq.default`, as `rabbitmqctl set_permissions USER \".*\" \".*\" \".*\"` does"
+        ))),
+        Err(Unsent::Refused(cause) | Unsent::Closed(_, cause) | Unsent::Unknown(cause)) => {
+            let text = format!("a message can't be published: {cause}");
+            Some(Finding::problem(text))
+        }
+    }
+}
+
+/// RabbitMQ's count of deliveries against the route's of attempts.
+fn limits(plan: &Plan, policy: &Policy, found: &mut Vec<Finding>) {
+    let (queue, route) = (&plan.queue, &plan.route);
+    let Some(limit) = plan.delivery_limit().filter(|limit| *limit >= 0) else {
+        return;
+    };
+    if limit < ENOUGH_DELIVERIES {
+        found.push(Finding::warning(format!(
+            "queue `{queue}` gives a message up after {limit} deliveries, and what a shutdown gives back counts as one: set `x-delivery-limit` in `arguments` \
+             under [routes.{route}] to {ENOUGH_DELIVERIES} or more"
+        )));
+    }
+    if let Some(attempts) = policy.max_attempts.filter(|most| i64::from(*most) > limit) {
+        found.push(Finding::warning(format!(
+            "`max_attempts = {attempts}` under [routes.{route}] is more than the {limit} deliveries of queue `{queue}`: what ends its process so often is given \
+             up by RabbitMQ, without the header that says why"
+        )));
+    }
+}
+
+/// The route's times against RabbitMQ's.
+fn times(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
+    let (route, timeout) = (&policy.route, policy.timeout?);
+    let ceiling = capabilities.lease_ceiling?;
+    let ahead = policy.prefetch.unwrap_or(capabilities.prefetch);
+    // The last of what is held waits until all before it are done.
+    let rounds = ahead.div_ceil(policy.concurrency.max(1)).saturating_add(1);
+    let longest = timeout.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
+    let minutes = |time: Duration| time.as_secs().div_ceil(60);
+    let (held, most) = (minutes(longest), minutes(ceiling));
+    if timeout >= ceiling {
+        return Some(Finding::problem(format!(
+            "`timeout` under [routes.{route}] is {} minutes, and RabbitMQ takes back what was not settled for {most}: shorten it, or raise `consumer_timeout` \
+             in rabbitmq.conf",
+            minutes(timeout)
+        )));
+    }
+    (longest >= ceiling).then(|| {
+        Finding::warning(format!(
+            "with `timeout` and {ahead} messages held ahead of {} handlers one may wait {held} minutes, and RabbitMQ takes back what was not settled for {most}: \
+             set `prefetch` under [routes.{route}] to {} or less",
+            policy.concurrency,
+            policy.concurrency
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use loafer_core::{Level, RouteOptions};
+
+    use super::*;
+
+    fn told(options: RouteOptions) -> Option<Finding> {
+        let capabilities = Capabilities {
+            lease_ceiling: Some(Duration::from_secs(30 * 60)),
+            prefetch: 100,
+            ..Capabilities::default()
+        };
+        times(&Policy::new("orders", options), &capabilities)
+    }
+
+    #[test]
+    fn a_timeout_beyond_the_consumer_timeout_is_a_problem() {
+        let minutes = |minutes: u64| RouteOptions::new().timeout(Duration::from_secs(60 * minutes));
+        assert!(told(RouteOptions::new()).is_none());
+        assert!(told(minutes(2)).is_none());
+        assert_eq!(told(minutes(30)).unwrap().level, Level::Problem);
+        // 100 ahead of 10 handlers: eleven rounds of five minutes.
+        let long = told(minutes(5)).unwrap();
+        assert_eq!(long.level, Level::Warning);
+        assert!(long.text.contains("55 minutes"), "{}", long.text);
+        assert!(told(minutes(5).prefetch(10)).is_none());
+    }
 }

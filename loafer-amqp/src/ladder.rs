@@ -10,11 +10,13 @@ const DOUBLINGS: u32 = 10;
 
 /// The rung for a delay: never shorter than it, and never nothing, since what fails at once would come back at once.
 pub(crate) fn rung(delay: Duration) -> Duration {
-    let rungs = (0..DOUBLINGS).map(|doublings| Duration::from_secs(1 << doublings));
-    rungs
-        .into_iter()
-        .find(|rung| *rung >= delay)
-        .unwrap_or(LONGEST)
+    rungs().find(|rung| *rung >= delay).unwrap_or(LONGEST)
+}
+
+/// All of them, the shortest first.
+pub(crate) fn rungs() -> impl Iterator<Item = Duration> {
+    let doubled = (0..DOUBLINGS).map(|doublings| Duration::from_secs(1 << doublings));
+    doubled.chain([LONGEST])
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 //! | `message` | a delivery as a message of Loafer |
 //! | `letters` | [`AmqpDeadLetters`]: letters on lease, tried again in the one queue they came from |
 //! | `check` | what the command `check` says of a queue |
+//! | `compare` | how a queue that is there differs from how it would be made |
 //! | `error` | what the broker and the client say, made short |
 
 #![cfg_attr(
@@ -25,6 +26,7 @@
 )]
 
 mod check;
+mod compare;
 mod config;
 mod declared;
 mod error;

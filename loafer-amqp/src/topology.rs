@@ -1,6 +1,6 @@
 //! Exchanges, queues and bindings: declared, or verified. Every declaration can be made again: what is there as it should be is left alone.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use lapin::{
     Channel, ExchangeKind,
@@ -10,6 +10,7 @@ use lapin::{
 use loafer_core::{Argument, Bindings, DeadLetterTarget, Declare, Error, QueueType, Source};
 
 use crate::{
+    compare,
     error::{self, cause, refused},
     link::{Link, answered},
     names,
@@ -17,10 +18,6 @@ use crate::{
 
 /// After how many deliveries RabbitMQ itself gives a message up that nobody settles: one that kills its consumer. RabbitMQ 4's own default.
 const DELIVERY_LIMIT: i64 = 20;
-
-/// After how many looks RabbitMQ throws a dead letter away: never. `-1` says so only from RabbitMQ 4 on, and means "at the first" before; a number means
-/// the same everywhere, and a queue is found as it was made after an upgrade.
-const NEVER: i64 = i32::MAX as i64;
 
 /// Where a route's queue hangs, every default filled in.
 #[derive(Clone, Debug)]
@@ -36,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) dead_letter: DeadLetterTarget,
     /// The queue of the dead letters, where it is ours.
     pub(crate) dead: Option<String>,
+    /// Set once all of it was made.
+    pub(crate) made: OnceLock<()>,
 }
 
 impl Plan {
@@ -61,6 +60,7 @@ impl Plan {
                 .clone()
                 .unwrap_or_else(|| DeadLetterTarget::new("", own)),
             dead,
+            made: OnceLock::new(),
         }
     }
 
@@ -80,16 +80,17 @@ impl Plan {
         }
         // Before the queue, whose messages may die at once.
         if let Some(dead) = &self.dead {
-            self.declare_queue(link, dead, dead_arguments()).await?;
+            self.declare_queue(link, dead, compare::dead_arguments())
+                .await?;
         }
         self.declare_queue(link, &self.queue, self.queue_arguments())
             .await?;
-        if self.exchange.is_empty() {
-            return Ok(());
+        if !self.exchange.is_empty() {
+            for key in &self.bindings {
+                self.bind(link, key).await?;
+            }
         }
-        for key in &self.bindings {
-            self.bind(link, key).await?;
-        }
+        _ = self.made.set(());
         Ok(())
     }
 
@@ -119,6 +120,16 @@ impl Plan {
         Ok(())
     }
 
+    /// After how many deliveries RabbitMQ itself gives a message up; none where it does not count.
+    pub(crate) fn delivery_limit(&self) -> Option<i64> {
+        let set = self.arguments.iter().find_map(|(name, value)| match value {
+            Argument::Whole(limit) if name == "x-delivery-limit" => Some(*limit),
+            _ => None,
+        });
+        let counts = self.queue_type == QueueType::Quorum;
+        counts.then_some(set.unwrap_or(DELIVERY_LIMIT))
+    }
+
     /// The queue that dead letters end in, as far as can be known.
     pub(crate) fn letters(&self) -> &str {
         let target = &self.dead_letter;
@@ -126,47 +137,15 @@ impl Plan {
         named.unwrap_or(&target.routing_key)
     }
 
-    /// In what a queue that is there differs from how the route would make it; none where it does not, or may not be asked.
-    pub(crate) async fn differs(&self, link: &Link) -> Option<String> {
-        self.difference(link, &self.queue, self.queue_arguments())
-            .await
-    }
-
-    /// The same of the queue of its dead letters.
-    pub(crate) async fn dead_differs(&self, link: &Link) -> Option<String> {
-        let dead = self.dead.as_ref()?;
-        self.difference(link, dead, dead_arguments()).await
-    }
-
-    /// RabbitMQ tells the arguments of a queue to whoever declares it otherwise: one a time, and none to whoever may not declare.
-    async fn difference(&self, link: &Link, queue: &str, arguments: FieldTable) -> Option<String> {
-        let channel = link.channel("comparing", queue).await.ok()?;
-        let options = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
-        let declared = channel.queue_declare(queue.into(), options, arguments);
-        match declared.await {
-            Ok(_) => {
-                close(&channel).await;
-                None
-            }
-            Err(failed) if error::code(&failed) == Some(error::PRECONDITION_FAILED) => {
-                Some(cause(&failed))
-            }
-            Err(_) => None,
-        }
-    }
-
     /// Makes sure of a queue without making it.
     pub(crate) async fn queue_exists(&self, link: &Link, queue: &str) -> Result<u32, Error> {
-        count(link, queue)
-            .await?
-            .ok_or_else(|| Error::UnknownQueue {
-                queue: queue.to_owned(),
-                place: String::new(),
-                remedy: self.remedy(),
-            })
+        let found = find(link, queue).await?;
+        let messages = found.map(|found| found.messages);
+        messages.ok_or_else(|| Error::UnknownQueue {
+            queue: queue.to_owned(),
+            place: String::new(),
+            remedy: self.remedy(),
+        })
     }
 
     pub(crate) fn remedy(&self) -> String {
@@ -185,7 +164,7 @@ impl Plan {
     }
 
     /// What the route's queue is declared with: what is set of it outranks what we would.
-    fn queue_arguments(&self) -> FieldTable {
+    pub(crate) fn queue_arguments(&self) -> FieldTable {
         let DeadLetterTarget {
             exchange,
             routing_key,
@@ -300,7 +279,12 @@ pub(crate) async fn declare_exchange(link: &Link, name: &str, queue: &str) -> Re
     }
 }
 
-async fn exchange_exists(link: &Link, name: &str, queue: &str, remedy: &str) -> Result<(), Error> {
+pub(crate) async fn exchange_exists(
+    link: &Link,
+    name: &str,
+    queue: &str,
+    remedy: &str,
+) -> Result<(), Error> {
     let what = "looking for the exchange";
     let channel = link.channel(what, queue).await?;
     let options = ExchangeDeclareOptions {
@@ -329,8 +313,16 @@ async fn exchange_exists(link: &Link, name: &str, queue: &str, remedy: &str) -> 
     }
 }
 
-/// The messages of a queue that are ready; none where there is no such queue.
-pub(crate) async fn count(link: &Link, queue: &str) -> Result<Option<u32>, Error> {
+/// What is told of a queue without touching it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// Those that are ready.
+    pub(crate) messages: u32,
+    pub(crate) consumers: u32,
+}
+
+/// Looks for a queue.
+pub(crate) async fn find(link: &Link, queue: &str) -> Result<Option<Found>, Error> {
     let what = "looking for the queue";
     let channel = link.channel(what, queue).await?;
     let options = QueueDeclareOptions {
@@ -343,7 +335,10 @@ pub(crate) async fn count(link: &Link, queue: &str) -> Result<Option<u32>, Error
     {
         Ok(found) => {
             close(&channel).await;
-            Ok(Some(found.message_count()))
+            Ok(Some(Found {
+                messages: found.message_count(),
+                consumers: found.consumer_count(),
+            }))
         }
         Err(failed) if error::code(&failed) == Some(error::NOT_FOUND) => Ok(None),
         Err(failed) => Err(error::unreachable(what, queue, failed)),
@@ -355,15 +350,9 @@ pub(crate) async fn close(channel: &Channel) {
     _ = channel.close(200, "OK".into()).await;
 }
 
-/// What the queue of the dead letters is declared with.
-fn dead_arguments() -> FieldTable {
-    table([
-        ("x-queue-type", QueueType::Quorum.as_str().into()),
-        ("x-delivery-limit", NEVER.into()),
-    ])
-}
-
-fn table<N: Into<String>>(arguments: impl IntoIterator<Item = (N, Argument)>) -> FieldTable {
+pub(crate) fn table<N: Into<String>>(
+    arguments: impl IntoIterator<Item = (N, Argument)>,
+) -> FieldTable {
     let mut table = FieldTable::default();
     for (name, value) in arguments {
         let value = match value {

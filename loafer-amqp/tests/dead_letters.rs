@@ -56,7 +56,7 @@ async fn rejected(rabbit: &Rabbit, queue: &str, count: u32) {
     rabbit.holds(&format!("{queue}.dead"), count).await;
     running.shutdown();
     running.ended().await;
-    assert_eq!(rabbit.depth(queue).await, 0);
+    rabbit.holds(queue, 0).await;
 }
 
 async fn opened(rabbit: &Rabbit, options: RouteOptions) -> DeadLetters {
@@ -113,7 +113,7 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
         assert_eq!(bodies(&again), numbers);
         assert_eq!(again[3].message.id(), first[3].message.id());
     }
-    assert_eq!(rabbit.depth(&format!("{queue}.dead")).await, 12);
+    rabbit.holds(&format!("{queue}.dead"), 12).await;
     rabbit.clean(&queue).await;
 }
 
@@ -130,7 +130,7 @@ async fn one_that_is_tried_again_begins_anew_and_is_linked_to_the_letter() {
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (1, 0), "{sent:?}");
-    assert_eq!(rabbit.depth(&format!("{queue}.dead")).await, 2);
+    rabbit.holds(&format!("{queue}.dead"), 2).await;
 
     let (seen, mut came) = mpsc::unbounded_channel();
     let route = Route::new("orders")
@@ -225,7 +225,7 @@ async fn what_rabbitmq_gave_up_itself_goes_back_to_the_queue_it_died_in() {
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.missing.len()), (1, 0), "{sent:?}");
-    assert_eq!(rabbit.depth(&format!("{queue}.dead")).await, 1);
+    rabbit.holds(&format!("{queue}.dead"), 1).await;
     let again = rabbit.get(&queue).await.unwrap().delivery;
     let headers = again.properties.headers().clone().unwrap();
     assert_eq!(headers.inner().get("count"), Some(&AMQPValue::LongInt(7)));
@@ -291,7 +291,7 @@ async fn letters_of_other_services_are_left_in_a_queue_they_share() {
         (rabbit.depth(&ours).await, rabbit.depth(&theirs).await),
         (1, 0)
     );
-    assert_eq!(rabbit.depth(&shared).await, 2);
+    rabbit.holds(&shared, 2).await;
     // Named, it is brought to where it came from.
     let which = Selected::Ids(vec![found[1].message.id().clone()]);
     let to = Destination::Queue(theirs.clone());
@@ -327,9 +327,9 @@ async fn what_can_not_be_sent_stays_and_is_told() {
         let told = sent.failed[0].1.to_string();
         assert!(told.contains(why), "{told}");
     }
-    assert_eq!(rabbit.depth(&format!("{queue}.dead")).await, 2);
+    rabbit.holds(&format!("{queue}.dead"), 2).await;
     letters.purge().await.unwrap();
-    assert_eq!(rabbit.depth(&format!("{queue}.dead")).await, 0);
+    rabbit.holds(&format!("{queue}.dead"), 0).await;
 
     let none = manager(&rabbit, options(&unique("none")))
         .dead_letters("orders")
@@ -371,7 +371,7 @@ async fn check_counts_the_dead_letters() {
     let found = checked(&rabbit, options(&queue)).await;
     let letters = found
         .iter()
-        .find(|(_, text)| text.contains("dead-letters list"));
+        .find(|(_, text)| text.contains("`dead-letters orders list`"));
     assert_eq!(letters.unwrap().0, Level::Warning, "{found:?}");
     rabbit.clean(&queue).await;
 }

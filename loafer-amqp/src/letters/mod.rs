@@ -17,6 +17,7 @@ use loafer_core::{
 
 use self::held::Held;
 use crate::{
+    compare::Likeness,
     config::Shared,
     error::refused,
     link::answered,
@@ -125,9 +126,10 @@ impl AmqpDeadLetters {
                     target.exchange, self.plan.route
                 ));
             }
-        } else if let Some(difference) = self.plan.dead_differs(&self.shared.consuming).await {
+        } else if let Likeness::Differs(how) = self.plan.dead_likeness(&self.shared.consuming).await
+        {
             about.warnings.push(format!(
-                "`{letters}` is not as Loafer makes it: {difference}; {limited}"
+                "`{letters}` is not as Loafer makes it: {how}; {limited}"
             ));
         }
         about
@@ -139,10 +141,10 @@ impl DeadLetterQueue for AmqpDeadLetters {
 
     async fn open(&self) -> Result<AboutLetters, Error> {
         let letters = self.plan.letters();
-        let count = topology::count(&self.shared.consuming, letters).await?;
-        let count = count.ok_or_else(|| self.missing(letters))?;
+        let found = topology::find(&self.shared.consuming, letters).await?;
+        let found = found.ok_or_else(|| self.missing(letters))?;
         _ = self.letters.set(letters.to_owned());
-        Ok(self.about(letters, count).await)
+        Ok(self.about(letters, found.messages).await)
     }
 
     async fn lease(

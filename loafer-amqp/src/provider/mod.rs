@@ -23,7 +23,7 @@ use self::consuming::Consuming;
 use crate::{
     config::Shared,
     ladder,
-    topology::{Plan, count},
+    topology::{Plan, find},
 };
 
 /// Messages worth holding ahead of the handlers, where a route does not say: a delivery on the way is cheaper than a handler without work.
@@ -132,7 +132,7 @@ impl AmqpProvider {
     /// After a loss the broker may be another one, with nothing of ours on it.
     async fn establish_again(&self) -> Result<(), Error> {
         let (link, queue) = (&self.shared.consuming, &self.plan.queue);
-        let gone = count(link, queue).await?.is_none();
+        let gone = find(link, queue).await?.is_none();
         self.plan.establish(link, false).await?;
         self.rungs().clear();
         if gone {
@@ -160,7 +160,7 @@ impl Provider for AmqpProvider {
     }
 
     async fn check(&self, policy: &Policy) -> Vec<Finding> {
-        crate::check::check(&self.shared, &self.plan, policy).await
+        crate::check::check(&self.shared, &self.plan, policy, &self.capabilities()).await
     }
 
     async fn receive(

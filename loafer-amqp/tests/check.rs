@@ -1,0 +1,155 @@
+//! What `check` says on a real server, and what `check --create` makes.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod support;
+
+use lapin::types::AMQPValue;
+use loafer_amqp::Amqp;
+use loafer_core::{DeadLetterTarget, Declare, Json, Level, Open, QueueType, Route, RouteOptions};
+use serde_json::Value;
+use support::{Rabbit, unique};
+
+type Told = Vec<(Level, String)>;
+
+async fn checked(rabbit: &Rabbit, mode: Open, options: RouteOptions) -> Told {
+    let route = Route::new("orders")
+        .provider::<Amqp>()
+        .options(options)
+        .handler(Json, async |_: Value| true);
+    let manager = rabbit.manager().open(mode).route(route).build().unwrap();
+    let found = manager.check().await;
+    let findings = found.into_iter().flat_map(|(_, findings)| findings);
+    findings
+        .map(|finding| (finding.level, finding.text))
+        .collect()
+}
+
+fn worst(told: &Told) -> Level {
+    told.iter().map(|(level, _)| *level).max().unwrap()
+}
+
+#[track_caller]
+fn has(told: &Told, level: Level, part: &str) {
+    let found = told
+        .iter()
+        .any(|(of, text)| *of == level && text.contains(part));
+    assert!(found, "{level:?} `{part}` in {told:#?}");
+}
+
+#[tokio::test]
+async fn a_queue_of_its_own_is_sound_from_the_first_check_on() {
+    let rabbit = rabbit!("a_queue_of_its_own_is_sound_from_the_first_check_on");
+    let (queue, exchange) = (unique("sound"), unique("events"));
+    let options = || {
+        RouteOptions::new()
+            .queue(&queue)
+            .exchange(&exchange)
+            .binding("order.*")
+    };
+    for _ in 0..2 {
+        let told = checked(&rabbit, Open::Existing, options()).await;
+        assert_eq!(worst(&told), Level::Good, "{told:#?}");
+        has(&told, Level::Good, "0 messages ready, 0 consumers");
+        has(&told, Level::Good, "by `order.*`");
+        has(&told, Level::Good, ".dead` is empty");
+    }
+    rabbit.clean(&queue).await;
+    rabbit.delete_exchange(&exchange).await;
+}
+
+#[tokio::test]
+async fn what_may_not_be_declared_is_told_and_made_by_create() {
+    let rabbit = rabbit!("what_may_not_be_declared_is_told_and_made_by_create");
+    let (queue, exchange) = (unique("created"), unique("events"));
+    for declare in [Declare::Verify, Declare::Off] {
+        let options = || {
+            RouteOptions::new()
+                .queue(&queue)
+                .exchange(&exchange)
+                .declare(declare)
+        };
+        let told = checked(&rabbit, Open::Existing, options()).await;
+        has(&told, Level::Problem, "check --create");
+        assert!(rabbit.counts(&queue).await.is_none(), "nothing was made");
+        let told = checked(&rabbit, Open::Create, options()).await;
+        assert_eq!(worst(&told), Level::Good, "{told:#?}");
+        has(&told, Level::Good, "retries wait are there");
+        let told = checked(&rabbit, Open::Existing, options()).await;
+        assert_eq!(worst(&told), Level::Warning, "{told:#?}");
+        has(&told, Level::Warning, "can't be seen over AMQP");
+        // All but one queue of retries.
+        rabbit.delete(&format!("{queue}.retry.8s")).await;
+        let told = checked(&rabbit, Open::Existing, options()).await;
+        has(
+            &told,
+            Level::Problem,
+            &format!("1 of 11 queues is missing, first `{queue}.retry.8s`"),
+        );
+        for rung in (0..10).map(|doublings| 1 << doublings).chain([960]) {
+            rabbit.delete(&format!("{queue}.retry.{rung}s")).await;
+        }
+        rabbit.clean(&queue).await;
+        rabbit.delete_exchange(&exchange).await;
+    }
+}
+
+#[tokio::test]
+async fn how_a_queue_of_others_differs_is_told() {
+    let rabbit = rabbit!("how_a_queue_of_others_differs_is_told");
+    let (queue, letters) = (unique("theirs"), unique("letters"));
+    rabbit.declare(&queue, &[]).await;
+    rabbit.declare(&letters, &[]).await;
+    let options = RouteOptions::new()
+        .queue(&queue)
+        .exchange("")
+        .declare(Declare::Off)
+        .queue_type(QueueType::Classic)
+        .dead_letter(DeadLetterTarget::new("", &letters));
+    let told = checked(&rabbit, Open::Existing, options).await;
+    has(
+        &told,
+        Level::Warning,
+        "current is none. RabbitMQ tells the first",
+    );
+    has(&told, Level::Warning, "does not count deliveries");
+    has(&told, Level::Good, "bound to no exchange");
+    has(&told, Level::Good, &format!("`{letters}` is empty"));
+    has(&told, Level::Problem, "retries have nowhere to wait");
+    rabbit.delete(&letters).await;
+    rabbit.delete(&queue).await;
+}
+
+#[tokio::test]
+async fn limits_that_lose_messages_are_told() {
+    let rabbit = rabbit!("limits_that_lose_messages_are_told");
+    let queue = unique("limits");
+    let quorum = ("x-queue-type", AMQPValue::LongString("quorum".into()));
+    rabbit.declare(&format!("{queue}.dead"), &[quorum]).await;
+    let options = RouteOptions::new()
+        .queue(&queue)
+        .exchange("")
+        .argument("x-delivery-limit", 3)
+        .max_attempts(5)
+        .declare(Declare::Verify);
+    checked(&rabbit, Open::Existing, options.clone()).await;
+    rabbit
+        .declare(
+            &queue,
+            &[("x-queue-type", AMQPValue::LongString("quorum".into()))],
+        )
+        .await;
+    let told = checked(&rabbit, Open::Existing, options).await;
+    has(
+        &told,
+        Level::Warning,
+        "gives a message up after 3 deliveries",
+    );
+    has(&told, Level::Warning, "`max_attempts = 5`");
+    has(
+        &told,
+        Level::Warning,
+        "drops letters that were looked at more often",
+    );
+    rabbit.clean(&queue).await;
+}
