@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
 mod listener;
+#[path = "pigeon/listening.rs"]
+mod listening;
+mod support;
 
 use std::sync::{
     Arc,
