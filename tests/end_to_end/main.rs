@@ -1,4 +1,4 @@
-//! Services on SQS and SNS, as processes: what arrives, what comes back, what is given up, and what an end costs.
+//! Services on SQS and SNS, and on RabbitMQ, as processes: what arrives, what comes back, what is given up, and what an end costs.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -15,6 +15,7 @@ macro_rules! aws {
 mod bodies;
 mod friends;
 mod letters;
+mod orders;
 mod outcomes;
 mod shutdown;
 #[path = "../support/mod.rs"]
