@@ -8,6 +8,7 @@
 //! [from-watermill.md]: from_watermill
 //! [from-ruststream.md]: from_ruststream
 //! [from-sqs-consumer.md]: from_sqs_consumer
+//! [from-pigeon.md]: from_pigeon
 //!
 #![doc = include_str!("../guides/README.md")]
 
@@ -38,4 +39,10 @@ guides! {
     from_watermill: "../guides/from-watermill.md",
     from_ruststream: "../guides/from-ruststream.md",
     from_sqs_consumer: "../guides/from-sqs-consumer.md",
+}
+
+// Its snippets are services on RabbitMQ.
+#[cfg(any(feature = "amqp", not(doctest)))]
+guides! {
+    from_pigeon: "../guides/from-pigeon.md",
 }

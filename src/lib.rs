@@ -9,6 +9,7 @@
 //! [guides/from-watermill.md]: crate::guides::from_watermill
 //! [guides/from-ruststream.md]: crate::guides::from_ruststream
 //! [guides/from-sqs-consumer.md]: crate::guides::from_sqs_consumer
+//! [guides/from-pigeon.md]: crate::guides::from_pigeon
 //!
 #![doc = include_str!("../README.md")]
 
