@@ -1,10 +1,14 @@
 //! Loafer beside hand-written loops, in one run: bodies, handlers and raw loops that the bench programs share.
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 pub mod beside;
 pub mod loafer;
 pub mod orders;
 pub mod raw;
 pub mod runtime;
+#[cfg(any(feature = "amqp", feature = "sqs"))]
+pub mod spread;
 #[cfg(feature = "sqs")]
 pub mod sqs;
 

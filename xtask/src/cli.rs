@@ -68,6 +68,8 @@ enum Bench {
     Macros(bench::macros::Options),
     /// Throughput, CPU time, API calls and memory against a local SQS, beside a hand-written loop and a peer
     Sqs(bench::sqs::Options),
+    /// Throughput and CPU time of publishing and consuming on a local RabbitMQ, beside hand-written loops
+    Amqp(bench::amqp::Options),
 }
 
 impl Cli {
@@ -81,6 +83,7 @@ impl Cli {
                 Bench::Memory(options) => bench::memory::run(&options),
                 Bench::Macros(options) => bench::macros::run(&options),
                 Bench::Sqs(options) => bench::sqs::run(&options),
+                Bench::Amqp(options) => bench::amqp::run(&options),
             },
         }
     }

@@ -6,6 +6,7 @@ use super::{
     held::{Held, MESSAGES},
     idle::Idle,
 };
+use crate::spread::Spread;
 
 /// The contestant that the others are compared with.
 pub const RAW: &str = "raw";
@@ -24,31 +25,6 @@ const COLUMNS: [Column; 8] = [
 
 /// Heading, key, decimals, value.
 struct Column(&'static str, &'static str, usize, fn(&Run) -> f64);
-
-/// Median, least and most.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(numbers: impl Iterator<Item = f64>) -> Self {
-        let mut numbers: Vec<_> = numbers.collect();
-        numbers.sort_by(f64::total_cmp);
-        let at = |place: usize| numbers.get(place).copied().unwrap_or(f64::NAN);
-        Self {
-            median: at(numbers.len() / 2),
-            least: at(0),
-            most: at(numbers.len().saturating_sub(1)),
-        }
-    }
-
-    fn of_all<T>(all: &[T], number: fn(&T) -> f64) -> Self {
-        Self::of(all.iter().map(number))
-    }
-}
 
 /// Every contestant's runs of one case.
 pub fn deep(case: Case, all: &[(&str, Vec<Run>)]) {
@@ -152,22 +128,5 @@ pub fn held(all: &[(&str, usize, Held)]) {
             "RESULT bench=sqs part=held loop={name} concurrency={concurrency} held={} peak_mib={:.1}",
             held.messages, held.peak
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_in_the_middle() {
-        let spread = Spread::of([3.0, 1.0, 5.0, 2.0, 4.0].into_iter());
-        let expected = Spread {
-            median: 3.0,
-            least: 1.0,
-            most: 5.0,
-        };
-        assert_eq!(spread, expected);
-        assert!(Spread::of(std::iter::empty()).median.is_nan());
     }
 }

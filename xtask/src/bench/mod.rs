@@ -12,6 +12,7 @@
 //! | `memory` | `memory contestant BATCH preloaded\|published CONCURRENCY` | no RESULT: it prints its rate, as the peer does, and nothing else |
 //! | `memory` | `memory callgrind LOOP BATCH COUNT`, under valgrind | none: it handles COUNT messages, one at a time, and ends |
 //! | `sqs` | `sqs`, endpoint in `LOAFER_BENCH_ENDPOINT`, with the programs `sqs-loafer` and `sqs-raw` beside it | see `sqs` |
+//! | `amqp` | `amqp`, RabbitMQ in `LOAFER_BENCH_ENDPOINT`, with the program `amqp-raw` beside it | see `amqp` |
 //!
 //! `LOOP` is `loafer`, its variants `loafer-extractors` and `loafer-heap`, `raw-static` and `raw-heap` (hand-written loops), or `decode` (the
 //! payloads' decoding alone). The messages of `loafer` and `raw-static` share one body; those of the `-heap` loops own theirs, which are freed.
@@ -23,6 +24,7 @@
 //! RESULT bench=sqs part=idle loop=loafer calls_per_hour=180 stop_s=0.505
 //! ```
 
+pub(crate) mod amqp;
 mod callgrind;
 mod gate;
 pub(crate) mod macros;

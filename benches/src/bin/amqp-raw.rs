@@ -1,0 +1,134 @@
+//! The hand-written loops of the AMQP bench, over the client that Loafer has, too.
+//!
+//! | style | |
+//! |---|---|
+//! | `each` | one delivery after the other, its ack awaited until it is written |
+//! | `together` | what has been delivered is handled, then its acks are written together |
+//! | `multiple` | one ack for every 50 deliveries |
+//! | `pipelined` | 500 messages unconfirmed at once, each confirm awaited by itself |
+//! | `batches` | 50 messages are written together; ten such batches unconfirmed at once |
+
+use std::future::ready;
+
+use anyhow::{Context, Result, bail, ensure};
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+        ConfirmSelectOptions,
+    },
+    types::FieldTable,
+};
+use loafer_benches::amqp::task::{BATCH, Task, WINDOW};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let task = Task::get();
+    let mut ending = signal(SignalKind::terminate())?;
+    let connection = Connection::connect(&task.url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    if task.publishes {
+        publish(task, &channel).await?;
+    } else {
+        consume(task, &channel).await?;
+    }
+    ending.recv().await;
+    connection.close(200, "done".into()).await?;
+    task.tell();
+    Ok(())
+}
+
+async fn publish(task: &Task, channel: &Channel) -> Result<()> {
+    let confirming = channel.confirm_select(ConfirmSelectOptions::default());
+    confirming.await?;
+    task.begin();
+    let bodies = stream::iter(task.bodies());
+    let one = |body| publish_one(task, channel, body);
+    match task.style.as_str() {
+        "pipelined" => {
+            let confirmed = bodies.map(one).buffer_unordered(WINDOW);
+            confirmed.try_for_each(|()| ready(Ok(()))).await?;
+        }
+        "batches" => {
+            let batches = bodies.chunks(BATCH);
+            let confirmed = batches
+                .map(|batch| try_join_all(batch.into_iter().map(one)))
+                .buffer_unordered(WINDOW / BATCH);
+            confirmed.try_for_each(|_| ready(Ok(()))).await?;
+        }
+        other => bail!("no style of publishing: {other}"),
+    }
+    task.end();
+    Ok(())
+}
+
+async fn publish_one(task: &Task, channel: &Channel, body: String) -> Result<()> {
+    let written = channel.basic_publish(
+        "".into(),
+        task.queue.as_str().into(),
+        BasicPublishOptions::default(),
+        body.as_bytes(),
+        BasicProperties::default().with_delivery_mode(2),
+    );
+    let confirmation = written.await?.await?;
+    ensure!(confirmation.is_ack(), "refused: {confirmation:?}");
+    Ok(())
+}
+
+async fn consume(task: &Task, channel: &Channel) -> Result<()> {
+    let qos = channel.basic_qos(task.prefetch, BasicQosOptions::default());
+    qos.await?;
+    let consuming = channel.basic_consume(
+        task.queue.as_str().into(),
+        "".into(),
+        BasicConsumeOptions::default(),
+        FieldTable::default(),
+    );
+    let consumer = consuming.await?;
+    match task.style.as_str() {
+        "each" => each(task, consumer).await,
+        "together" => together(task, consumer).await,
+        "multiple" => multiple(task, consumer, channel).await,
+        other => bail!("no style of consuming: {other}"),
+    }
+}
+
+async fn each(task: &Task, mut consumer: Consumer) -> Result<()> {
+    for _ in 0..task.messages {
+        let delivery = consumer.next().await.context("cancelled")??;
+        ensure!(task.handle(&delivery.data), "not one of ours");
+        delivery.ack(BasicAckOptions::default()).await?;
+    }
+    Ok(())
+}
+
+async fn together(task: &Task, consumer: Consumer) -> Result<()> {
+    let mut deliveries = consumer.ready_chunks(BATCH);
+    let mut left = task.messages;
+    while left > 0 {
+        let batch = deliveries.next().await.context("cancelled")?;
+        let batch = batch.into_iter().collect::<lapin::Result<Vec<_>>>()?;
+        for delivery in &batch {
+            ensure!(task.handle(&delivery.data), "not one of ours");
+        }
+        let acks = batch
+            .iter()
+            .map(|delivery| delivery.ack(BasicAckOptions::default()));
+        left -= try_join_all(acks).await?.len();
+    }
+    Ok(())
+}
+
+async fn multiple(task: &Task, mut consumer: Consumer, channel: &Channel) -> Result<()> {
+    for number in 1..=task.messages {
+        let delivery = consumer.next().await.context("cancelled")??;
+        ensure!(task.handle(&delivery.data), "not one of ours");
+        if number % BATCH == 0 || number == task.messages {
+            let all = BasicAckOptions { multiple: true };
+            channel.basic_ack(delivery.delivery_tag, all).await?;
+        }
+    }
+    Ok(())
+}
