@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         .handler(Json, async |event: Event| Task::get().handle(&event).await);
     let program = Program {
         name: "sqs-loafer",
+        package: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
         brokers: &[BrokerKind::of::<Sqs>()],
     };
