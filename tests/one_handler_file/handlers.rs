@@ -44,6 +44,10 @@ pub async fn order_placed(
 
 /// Runs on the blocking pool.
 #[handler(route = "invoice-wanted", translator = Sns)]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "arguments of handlers are values"
+)]
 pub fn invoice_wanted(invoice: InvoiceWanted, prices: State<Prices>) -> Outcome {
     match invoice.cents > prices.limit {
         true => Outcome::Reject {

@@ -19,7 +19,7 @@ use loafer_core::{Delivery, Error};
 use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{Receipt, acks::Acks};
@@ -33,13 +33,24 @@ use crate::{
 /// How many deliveries are read in a row before others get their turn.
 const ROW: usize = 64;
 
+/// How long the broker may take to hand acks on to the queue.
+const HANDED_ON: Duration = Duration::from_millis(300);
+
 /// One consumer on one channel. Once its channel is gone it stays so: another one takes its place.
 pub(super) struct Consuming {
     pub(super) epoch: u64,
     queue: String,
     pub(super) channel: Option<Channel>,
-    tag: String,
     shared: Arc<Arrivals>,
+    consumer: Mutex<Begun>,
+    /// Whether something was settled of late.
+    pub(super) settled: AtomicBool,
+}
+
+/// The consumer at work.
+#[derive(Default)]
+struct Begun {
+    tag: String,
     pump: Option<AbortHandle>,
 }
 
@@ -77,6 +88,24 @@ impl Consuming {
         let channel = link.channel(what, queue).await?;
         let qos = channel.basic_qos(places, BasicQosOptions::default());
         answered(what, queue, qos).await?;
+        let consuming = Self {
+            epoch,
+            queue: queue.to_owned(),
+            channel: Some(channel),
+            shared: Arc::default(),
+            consumer: Mutex::default(),
+            settled: AtomicBool::new(false),
+        };
+        consuming.consume(plan).await?;
+        Ok(consuming)
+    }
+
+    /// Begins to consume, again where the consumer was ended from here.
+    async fn consume(&self, plan: &Plan) -> Result<(), Error> {
+        let (what, queue) = ("consuming", self.queue.as_str());
+        let Some(channel) = &self.channel else {
+            return Ok(());
+        };
         let consumed = channel.basic_consume(
             queue.into(),
             "".into(),
@@ -101,17 +130,26 @@ impl Consuming {
                 });
             }
         };
+        self.shared.canceled.store(false, Ordering::Release);
         let tag = consumer.tag().to_string();
-        let shared = Arc::new(Arrivals::default());
-        let pump = tokio::spawn(pump(consumer, epoch, shared.clone()));
-        Ok(Self {
-            epoch,
-            queue: queue.to_owned(),
-            channel: Some(channel),
+        let pump = tokio::spawn(pump(consumer, self.epoch, self.shared.clone()));
+        *self.consumer() = Begun {
             tag,
-            shared,
             pump: Some(pump.abort_handle()),
-        })
+        };
+        Ok(())
+    }
+
+    /// Consumes again, where that was ended from here.
+    pub(super) async fn resume(&self, plan: &Plan) -> Result<(), Error> {
+        match self.shared.canceled.load(Ordering::Acquire) {
+            true => self.consume(plan).await,
+            false => Ok(()),
+        }
+    }
+
+    fn consumer(&self) -> MutexGuard<'_, Begun> {
+        self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing is consumed: the last try failed.
@@ -124,9 +162,9 @@ impl Consuming {
             epoch: 0,
             queue: queue.to_owned(),
             channel: None,
-            tag: String::new(),
             shared: Arc::new(shared),
-            pump: None,
+            consumer: Mutex::default(),
+            settled: AtomicBool::new(false),
         }
     }
 
@@ -189,8 +227,8 @@ impl Consuming {
         let Some(channel) = &self.channel else {
             return;
         };
-        let canceled =
-            channel.basic_cancel(self.tag.as_str().into(), BasicCancelOptions::default());
+        let tag = self.consumer().tag.as_str().into();
+        let canceled = channel.basic_cancel(tag, BasicCancelOptions::default());
         if let Err(error) = answered("ending the consumer", &self.queue, canceled).await {
             tracing::debug!(queue = self.queue, %error, "the consumer was not ended in time: its channel's end will");
         }
@@ -219,6 +257,11 @@ impl Consuming {
     pub(super) async fn close(&self) {
         self.cancel().await;
         if let Some(channel) = &self.channel {
+            if self.settled.load(Ordering::Relaxed) {
+                // RabbitMQ hands acks on to a quorum queue a few at a time, and drops those that wait when their channel is closed: no answer of
+                // its tells when they are through.
+                sleep(HANDED_ON).await;
+            }
             _ = timeout(ANSWER, close(channel)).await;
         }
     }
@@ -226,7 +269,7 @@ impl Consuming {
 
 impl Drop for Consuming {
     fn drop(&mut self) {
-        self.pump.iter().for_each(AbortHandle::abort);
+        self.consumer().pump.iter().for_each(AbortHandle::abort);
     }
 }
 

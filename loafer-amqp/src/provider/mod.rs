@@ -32,6 +32,9 @@ const PREFETCH: usize = 100;
 /// Messages handed to the route at once.
 const BATCH: usize = 50;
 
+/// How long acks wait for one another: one frame settles all that came before.
+const LINGER: Duration = Duration::from_millis(1);
+
 /// After how many attempts a message goes to the dead letters, where a route does not say.
 const MAX_ATTEMPTS: u32 = 5;
 
@@ -105,6 +108,7 @@ impl AmqpProvider {
     async fn consuming(&self) -> Result<Arc<Consuming>, Error> {
         let _beginning = self.beginning.lock().await;
         if let Some(live) = self.live() {
+            live.resume(&self.plan).await?;
             return Ok(live);
         }
         let again = self.current().take().is_some();
@@ -218,7 +222,7 @@ impl Provider for AmqpProvider {
             settlers: 1,
             // A receive that is dropped has taken nothing: what was pushed waits here.
             receive_grace: Duration::ZERO,
-            linger: Duration::ZERO,
+            linger: LINGER,
             lease_ceiling: Some(CONSUMER_TIMEOUT),
             max_delay: Some(ladder::LONGEST),
             release_costs_attempt: true,

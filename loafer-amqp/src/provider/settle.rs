@@ -1,8 +1,11 @@
 //! Settling: acks in few frames, retries and dead letters as copies that are confirmed first.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use futures_util::future::join_all;
+use futures_util::FutureExt;
 use lapin::{
     BasicProperties,
     options::BasicAckOptions,
@@ -41,9 +44,7 @@ impl AmqpProvider {
         {
             let tags = batch.iter().map(|entry| entry.receipt);
             let live = |receipt: &Receipt| receipt.epoch == consuming.epoch;
-            let acked = self
-                .ack(&consuming, tags.filter(live).map(|receipt| receipt.tag))
-                .await;
+            let acked = Self::ack(&consuming, tags.filter(live).map(|receipt| receipt.tag));
             answers.extend(
                 batch
                     .iter()
@@ -57,20 +58,21 @@ impl AmqpProvider {
         self.settle_mixed(&consuming, batch, answers).await;
     }
 
-    /// Tells the broker, in as few frames as can be, all handed over before the first is waited for.
-    async fn ack(&self, consuming: &Consuming, tags: impl Iterator<Item = u64>) -> bool {
+    /// Tells the broker, in as few frames as can be.
+    fn ack(consuming: &Consuming, tags: impl Iterator<Item = u64>) -> bool {
         let Some(channel) = &consuming.channel else {
             return false;
         };
         let mut frames = Vec::new();
         let mut tags: Vec<u64> = tags.collect();
         consuming.acks(|acks| acks.settled(&mut tags, &mut frames));
-        let written = join_all(
-            frames
-                .into_iter()
-                .map(|Ack { tag, multiple }| channel.basic_ack(tag, BasicAckOptions { multiple })),
-        );
-        written.await.iter().all(Result::is_ok)
+        consuming.settled.store(true, Ordering::Relaxed);
+        // Handed over, they go out in this order before anything else does on the channel. Waiting until they are written would cost the client's
+        // thread a round trip and tell nothing more: RabbitMQ confirms no acks, and a channel that breaks takes back what it did not read.
+        frames.into_iter().all(|Ack { tag, multiple }| {
+            let written = channel.basic_ack(tag, BasicAckOptions { multiple });
+            !matches!(written.now_or_never(), Some(Err(_)))
+        })
     }
 
     #[cold]
@@ -119,7 +121,7 @@ impl AmqpProvider {
                 Some(answer) => said[at] = Some(answer),
             }
         }
-        let acked = self.ack(consuming, tags.into_iter()).await;
+        let acked = Self::ack(consuming, tags.into_iter());
         answers.extend(
             said.into_iter()
                 .map(|answer| answer.unwrap_or(if acked { Settled::Done } else { Settled::Lost })),

@@ -280,7 +280,13 @@ fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits
         },
         receivers: capabilities.receivers.max(1),
         settlers: capabilities.settlers.max(1),
-        settle_batch: capabilities.settle_batch.max(1),
+        // What was pushed and is not settled keeps more from being pushed: never all of it waits to be settled.
+        settle_batch: if capabilities.pushed {
+            capabilities.settle_batch.min(places / 4).max(1)
+        } else {
+            capabilities.settle_batch.max(1)
+        },
+        patient: capabilities.pushed,
         linger: if capabilities.settle_batch > 1 {
             capabilities.linger
         } else {

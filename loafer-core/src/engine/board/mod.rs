@@ -88,6 +88,8 @@ pub(super) struct Limits {
     pub(super) settle_batch: usize,
     /// How long a settlement may wait for others.
     pub(super) linger: Duration,
+    /// Whether settlements linger also while nothing is left that could join them: more is pushed without being asked for.
+    pub(super) patient: bool,
     /// Whether a batch that is not full waits for more.
     pub(super) lingers: bool,
     /// What keeps messages apart that must not run at once.

@@ -90,11 +90,11 @@ impl State {
         }
     }
 
-    /// A batch is due when it is full, when nothing else can join it, or when the route closes.
+    /// A batch is due when it is full, when nothing that is here can join it, or when the route closes.
     fn due(&self, limits: &Limits) -> bool {
         !self.done.is_empty()
             && (self.done.len() >= limits.settle_batch
-                || (self.ready.is_empty() && self.running == 0)
+                || (!limits.patient && self.ready.is_empty() && self.running == 0)
                 || self.phase > Phase::Open)
     }
 
