@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    DeadLetterQueue, Error, Provider, Publisher, Settings, Topic, Topology,
-    memory::MemoryDeadLetters,
+    DeadLetterQueue, Error, Provider, Publisher, Replies, Settings, Topic, Topology,
+    memory::{MemoryDeadLetters, MemoryReplies},
 };
 
 /// A broker, as `#[handler(provider = Sqs)]` names it.
@@ -69,6 +69,36 @@ pub trait Broker: Default + Send + Sync + 'static {
         Err::<MemoryDeadLetters, _>(Error::Config(format!(
             "route `{}`: dead letters on the broker `{}` can't be worked with yet",
             source.route,
+            Self::NAME
+        )))
+    }
+
+    /// Where replies to the requests of an app come to, where this broker has that. Connects to nothing yet. The app's name, where it has one,
+    /// tells operators whose they are.
+    ///
+    /// # Errors
+    ///
+    /// Where it has not.
+    fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
+        _ = app;
+        Err::<MemoryReplies, _>(Error::Config(format!(
+            "the broker `{}` has no replies yet",
+            Self::NAME
+        )))
+    }
+
+    /// The topic by which a reply gets to an address that a request named in [`REPLY_TO`](crate::REPLY_TO), for this broker's publisher.
+    ///
+    /// The address comes from outside, from whoever could send a request: what is not a private address of this broker's own form is refused.
+    /// Asked only for requests that came by this broker. The publisher answers [`Error::UnknownQueue`] where the address is gone.
+    ///
+    /// # Errors
+    ///
+    /// Where the address is none of this broker's; without quoting it.
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        _ = address;
+        Err(Error::Config(format!(
+            "the broker `{}` has no replies yet",
             Self::NAME
         )))
     }

@@ -6,12 +6,18 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use crate::{
     App, Context, DeduplicationId, Error, FromApp, FromContext, GroupId, Message, MessageId,
-    Missing, Outgoing, Publisher, Rejection, Topic, config::form, publisher::DynPublisher,
-    publishing::Publishing, select::EVENT_TYPE,
+    Missing, Outgoing, Publisher, Rejection, Topic,
+    config::form,
+    publisher::DynPublisher,
+    publishing::Publishing,
+    replier::{self, Repliers},
+    requests::Requests,
+    select::EVENT_TYPE,
 };
 
 /// The header that says which form of an event a message is, where that is not the first.
@@ -113,6 +119,9 @@ struct Line {
     publisher: OnceLock<Arc<dyn DynPublisher>>,
     /// What the configuration says of topics, by their names or by how the environment writes these.
     ways: OnceLock<HashMap<String, Way>>,
+    /// What waits for replies on the broker of the service.
+    requests: Arc<Requests>,
+    repliers: Repliers,
 }
 
 /// What the configuration says of a topic.
@@ -120,7 +129,15 @@ pub(crate) struct Way {
     /// What it is called here.
     pub(crate) name: Option<String>,
     /// Where it goes, where that is not the broker of the service.
-    pub(crate) publisher: Option<Arc<dyn DynPublisher>>,
+    pub(crate) elsewhere: Option<Elsewhere>,
+}
+
+/// Another broker than that of the service.
+#[derive(Clone)]
+pub(crate) struct Elsewhere {
+    pub(crate) publisher: Arc<dyn DynPublisher>,
+    /// What waits for replies there.
+    pub(crate) requests: Arc<Requests>,
 }
 
 impl Bus {
@@ -134,6 +151,45 @@ impl Bus {
     pub(crate) fn connect(&self, publisher: Arc<dyn DynPublisher>) {
         // Connected twice only by somebody who starts one app twice; the first stays.
         _ = self.line.publisher.set(publisher);
+    }
+
+    /// What waits for replies on the broker of the service.
+    pub(crate) fn requests(&self) -> &Arc<Requests> {
+        &self.line.requests
+    }
+
+    /// The same on the broker that a topic leads to: a reply comes in where its request went out.
+    pub(crate) fn requests_to(&self, topic: &Topic) -> &Arc<Requests> {
+        let elsewhere = self.way(topic).and_then(|way| way.elsewhere.as_ref());
+        elsewhere.map_or(&self.line.requests, |elsewhere| &elsewhere.requests)
+    }
+
+    /// What replies.
+    pub(crate) fn repliers(&self) -> &Repliers {
+        &self.line.repliers
+    }
+
+    /// How a bus made by hand replies: to the address as it is.
+    pub(crate) fn back(&self, address: &str) -> replier::Way {
+        let topic = Topic::from(address);
+        let publisher = self.line.publisher.get();
+        let publisher = publisher.ok_or_else(|| too_early(&topic))?.clone();
+        Ok((topic, publisher))
+    }
+
+    /// Tells requesters what is still to be told, and waits for no reply any more. Before the publishers close.
+    pub(crate) async fn close(&self) {
+        self.line.repliers.close().await;
+        let ways = self.line.ways.get().into_iter().flat_map(HashMap::values);
+        let elsewhere = ways.filter_map(|way| way.elsewhere.as_ref());
+        let others = elsewhere.map(|elsewhere| &elsewhere.requests);
+        // Those of several topics may be the same: it is closed once.
+        join_all(
+            others
+                .chain([&self.line.requests])
+                .map(|requests| requests.close()),
+        )
+        .await;
     }
 
     pub(crate) fn lead(&self, ways: HashMap<String, Way>) {
@@ -234,7 +290,7 @@ impl Bus {
         mut batch: Vec<Outgoing>,
     ) -> Vec<Result<MessageId, Error>> {
         let way = self.way(topic);
-        let own = way.and_then(|way| way.publisher.as_ref());
+        let own = way.and_then(|way| Some(&way.elsewhere.as_ref()?.publisher));
         let Some(publisher) = own.or_else(|| self.line.publisher.get()) else {
             return batch.iter().map(|_| Err(too_early(topic))).collect();
         };
@@ -285,7 +341,7 @@ impl Outgoing {
     }
 }
 
-fn encoded<T: Serialize + ?Sized>(topic: &str, value: &T) -> Result<Message, Error> {
+pub(crate) fn encoded<T: Serialize + ?Sized>(topic: &str, value: &T) -> Result<Message, Error> {
     let payload = serde_json::to_vec(value).map_err(|error| Error::Encode {
         topic: topic.to_owned(),
         source: error.into(),

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::{
     Broker, Capabilities, Error, Finding, Open, Policy, Provider, Settings, Source, Topic, engine,
-    letters::DynLetters, publisher::DynPublisher,
+    letters::DynLetters, publisher::DynPublisher, replies::SharedReplies,
 };
 
 /// A future on the heap.
@@ -20,6 +20,8 @@ pub(crate) trait DynBroker: Send + Sync {
     fn dead_letters(&self, source: &Source) -> Result<Box<dyn DynLetters>, Error>;
     fn publisher(&self) -> Arc<dyn DynPublisher>;
     fn queue_topic(&self, queue: &str) -> Topic;
+    fn replies(&self, app: Option<&str>) -> Result<SharedReplies, Error>;
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error>;
 }
 
 impl<B: Broker> DynBroker for B {
@@ -41,6 +43,14 @@ impl<B: Broker> DynBroker for B {
 
     fn queue_topic(&self, queue: &str) -> Topic {
         Broker::queue_topic(self, queue)
+    }
+
+    fn replies(&self, app: Option<&str>) -> Result<SharedReplies, Error> {
+        Ok(Arc::new(Broker::replies(self, app)?))
+    }
+
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        Broker::reply_topic(self, address)
     }
 }
 

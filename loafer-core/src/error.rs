@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::BoxError;
+use crate::{BoxError, TranslateError};
 
 /// What went wrong between the framework, its configuration and a broker.
 ///
@@ -71,4 +71,44 @@ pub enum Error {
         /// How long it was given.
         after: Duration,
     },
+    /// Nobody replied to a request in time.
+    #[error(
+        "no reply to request {request_id} to `{topic}` within {after:?}: it may still be handled"
+    )]
+    NoReply {
+        /// Where the request went.
+        topic: String,
+        /// The request's id, as in its header `request-id`.
+        request_id: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Whoever handled a request says that it failed for good: it is not tried again.
+    #[error("request {request_id} to `{topic}` failed: {kind}{}", because(reason.as_deref()))]
+    RequestFailed {
+        /// Where the request went.
+        topic: String,
+        /// The request's id.
+        request_id: String,
+        /// The kind of the failure, as in dead letters: `rejected`, `error`, `panic`, `timeout`, `undecodable`.
+        kind: String,
+        /// What may be told of it.
+        reason: Option<String>,
+    },
+    /// A reply does not decode as the type that was asked for.
+    #[error("the reply to request {request_id} to `{topic}` does not decode: {source}")]
+    UndecodableReply {
+        /// Where the request went.
+        topic: String,
+        /// The request's id.
+        request_id: String,
+        /// The field, line and column; no value.
+        source: TranslateError,
+    },
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default()
 }

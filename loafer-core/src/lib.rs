@@ -10,6 +10,8 @@
 //! | `handler` | handlers made ready, the places their calls run in, layers |
 //! | `provider`, `publisher`, `broker` | the contracts of a broker crate |
 //! | `bus`, `outgoing`, `carried` | how a handler publishes, and what goes along |
+//! | `requests`, `replier`, `replies` | requests that wait for replies, the way back, and the contract of a broker for both |
+//! | `returned`, `replied` | what the expansions of `publish` and `reply` call |
 //! | `policy` | options and policy of a route |
 //! | `select` | which messages of a route a handler takes |
 //! | `config` | `loafer.toml` and the environment |
@@ -44,7 +46,12 @@ mod provider;
 mod publisher;
 mod publishing;
 mod registry;
+#[doc(hidden)]
+mod replied;
+mod replier;
+mod replies;
 mod report;
+mod requests;
 #[doc(hidden)]
 mod returned;
 mod route;
@@ -82,6 +89,8 @@ pub use self::{
     },
     publisher::{Publisher, Topic},
     publishing::Publishing,
+    replier::Replier,
+    replies::{REPLY_ERROR, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},
     report::Report,
     route::{BrokerKind, Route},
     select::{EVENT_TYPE, Selector},
@@ -102,6 +111,7 @@ pub mod __private {
         handler::{BatchCall, Env, Opened, Ready, refused, undecodable},
         macro_support::*,
         registry::Registration,
+        replied::*,
         returned::*,
     };
 }

@@ -35,6 +35,8 @@ pub struct Route {
     pub(crate) on: Option<Selector>,
     /// Whether its handler takes batches.
     pub(crate) batches: bool,
+    /// Whether its handler replies to requests.
+    pub(crate) replies: bool,
     on_error: Option<OnError>,
     ready: Option<MakeReady>,
 }
@@ -53,6 +55,7 @@ impl Route {
             options: RouteOptions::new(),
             on: None,
             batches: false,
+            replies: false,
             on_error: None,
             ready: None,
         }
@@ -139,6 +142,13 @@ impl Route {
         Fut: Future<Output: IntoOutcome> + Send + 'static,
     {
         self.on_error = Some(on_error(handler));
+        self
+    }
+
+    /// The same, and its handler replies to requests, by a [`Replier`](crate::Replier): where one fails for good, its requester is told.
+    #[must_use]
+    pub fn replying(mut self) -> Self {
+        self.replies = true;
         self
     }
 

@@ -143,6 +143,10 @@ impl Failed {
                 }
                 rare => Fate::Rare(Box::new(rare)),
             },
+            Fate::Ack => {
+                route.refuse(message, self.kind.as_str(), None);
+                Fate::Ack
+            }
             other => other,
         }
     }

@@ -10,6 +10,7 @@ mod handled;
 mod judging;
 mod keeper;
 mod receiver;
+mod refusal;
 mod route;
 mod settlement;
 mod settler;

@@ -19,7 +19,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    Capabilities, Failure, Message, Policy, Report,
+    Bus, Capabilities, Failure, Message, Policy, Report,
     app::Journal,
     handler::{Handlers, Make},
 };
@@ -49,6 +49,8 @@ pub(crate) struct Route {
     journal: Option<Journal>,
     /// Told whenever nothing is held.
     quiet: Arc<Notify>,
+    /// For word to requesters.
+    pub(super) bus: Bus,
 }
 
 /// What a route at work is made of.
@@ -60,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) reporters: Vec<Arc<dyn Report>>,
     pub(crate) journal: Option<Journal>,
     pub(crate) quiet: Arc<Notify>,
+    pub(crate) bus: Bus,
 }
 
 /// How a route is brought to its end.
@@ -81,6 +84,7 @@ impl Route {
             reporters,
             journal,
             quiet,
+            bus,
         } = parts;
         policy.backoff = policy.backoff.or_else(|| capabilities.backoff.clone());
         policy.max_attempts = policy.max_attempts.or(capabilities.max_attempts);
@@ -101,6 +105,7 @@ impl Route {
             reporters,
             journal,
             quiet,
+            bus,
         }
     }
 

@@ -24,9 +24,7 @@ impl<P: Provider> Shared<P> {
                 );
             }
             Fate::Nack => {
-                return Settlement::Retry {
-                    after: self.backoff(message.attempt()),
-                };
+                return self.retry(message, "attempts", self.backoff(message.attempt()));
             }
             Fate::Rare(rare) => *rare,
         };
@@ -36,9 +34,9 @@ impl<P: Provider> Shared<P> {
                 "attempts",
                 "the handler asked for a retry on its last attempt",
             ),
-            RareFate::Retry(after) => Settlement::Retry {
-                after: Some(self.within_limits(after)),
-            },
+            RareFate::Retry(after) => {
+                self.retry(message, "attempts", Some(self.within_limits(after)))
+            }
             RareFate::Reject(reason) => self.dead_letter(message, "rejected", &reason),
             RareFate::Failed(FailureKind::Undecodable, reason)
                 if self.route.policy.undecodable == Undecodable::Reject =>
@@ -48,9 +46,10 @@ impl<P: Provider> Shared<P> {
             RareFate::Failed(kind, reason) if self.used_up(message) => {
                 self.dead_letter(message, letter_kind(kind), &reason)
             }
-            RareFate::Failed(..) => Settlement::Retry {
-                after: self.backoff(message.attempt()),
-            },
+            RareFate::Failed(kind, _) => {
+                let after = self.backoff(message.attempt());
+                self.retry(message, letter_kind(kind), after)
+            }
         }
     }
 

@@ -237,6 +237,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             for entry in &self.batch {
                 count(&mut self.counts, &entry.settlement);
                 judge(&mut self.judged, self.fenced, entry, true);
+                self.shared.confirmed(entry);
             }
         }
         if !self.shared.route.handled.is_empty() {
@@ -265,6 +266,7 @@ impl<'s, P: Provider> Settler<'s, P> {
                 Some(Settled::Done) => {
                     count(&mut self.counts, &entry.settlement);
                     judge(&mut self.judged, self.fenced, &entry, true);
+                    shared.confirmed(&entry);
                     shared.route.handled.forget(entry.message.id());
                 }
                 Some(Settled::Lost) => {

@@ -34,6 +34,7 @@ impl Metadata {
                 route: "test".into(),
                 queue: "test".into(),
                 handler: "test",
+                broker: "test",
             })
         });
         Self {

@@ -81,6 +81,8 @@ pub(crate) struct RouteName {
     pub(crate) queue: Arc<str>,
     /// The handler's path.
     pub(crate) handler: &'static str,
+    /// Its broker, as the command line calls it.
+    pub(crate) broker: &'static str,
 }
 
 impl<'m> Context<'m> {

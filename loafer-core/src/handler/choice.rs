@@ -28,6 +28,8 @@ pub(crate) struct Handler {
     pub(crate) timeout: Option<Duration>,
     /// None: it takes what no other does.
     pub(crate) on: Option<Selector>,
+    /// Whether it replies to requests.
+    pub(crate) replies: bool,
 }
 
 /// What of a handler is its own, beside its call.
@@ -35,18 +37,27 @@ pub(crate) struct Own {
     pub(crate) on_error: Option<OnError>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) names: Arc<RouteName>,
+    /// Opens requests, where it replies to them.
+    requests: Option<Opener>,
 }
 
 impl Own {
+    /// The request that this message is, envelope opened; none where its handler replies to none.
+    pub(crate) fn request(&self, raw: &Message) -> Option<Message> {
+        self.requests.as_ref()?(raw).ok()
+    }
+
     /// Of a message that no handler takes: none is asked about it.
     fn of_nobody(names: &RouteName) -> Self {
         Self {
             on_error: None,
             timeout: None,
+            requests: None,
             names: Arc::new(RouteName {
                 route: names.route.clone(),
                 queue: names.queue.clone(),
                 handler: "none",
+                broker: names.broker,
             }),
         }
     }
@@ -66,6 +77,7 @@ impl Handlers {
         };
         let nobody = Own::of_nobody(&handlers[0].names);
         let each = handlers.into_iter().map(|handler| Own {
+            requests: handler.replies.then_some(handler.ready.opener),
             on_error: handler.ready.on_error,
             timeout: handler.timeout,
             names: handler.names,

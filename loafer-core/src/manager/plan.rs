@@ -115,6 +115,7 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
             route: route.clone(),
             queue: queue.clone(),
             handler: from.handler,
+            broker: kind.name(),
         };
         PlannedHandler {
             names: Arc::new(names),

@@ -16,7 +16,7 @@ use super::{
     topics::{self, Publishers},
 };
 use crate::{
-    BoxError, Error, Open, RouteStats,
+    BoxError, Bus, Error, Open, RouteStats,
     app::Hook,
     clock::after,
     engine::{Closing, Parts, Route},
@@ -62,7 +62,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let mut work = JoinSet::new();
     let mut publishers = Publishers::default();
     for (plan, handlers) in plans.into_iter().zip(handlers) {
-        let publisher = publishers.of(plan.kind.name(), &*plan.broker);
+        let publisher = publishers.of(plan.kind.name(), &plan.broker);
         let parts = Parts {
             policy: plan.policy,
             handlers,
@@ -71,6 +71,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
             reporters: app.reporters.clone(),
             journal: app.journal.clone(),
             quiet: quiet.clone(),
+            bus: app.bus.clone(),
         };
         let source = plan.broker.queue_topic(&parts.policy.queue);
         let engine = Arc::new(Route::new(parts, &plan.provider.capabilities()));
@@ -99,6 +100,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let running = Running::new(inner.clone());
     let end = End {
         on_stop: app.on_stop.clone(),
+        bus: app.bus.clone(),
         publishers: publishers.all(),
         reporters: app.reporters.clone(),
         drain,
@@ -136,6 +138,7 @@ fn ready(plans: &[Plan], app: &crate::App) -> Result<Vec<Handlers>, Error> {
                     names: planned.names.clone(),
                     timeout: planned.timeout,
                     on: planned.route.on.clone(),
+                    replies: planned.route.replies,
                 }),
                 Some(Err(missing)) => {
                     faults.push(format!("handler `{handler}` of route `{route}`: {missing}"))
@@ -184,6 +187,7 @@ async fn guarded(hook: &Hook, running: &Running) -> Result<(), BoxError> {
 /// What happens at the end.
 struct End {
     on_stop: Vec<Hook>,
+    bus: Bus,
     publishers: Vec<Arc<dyn DynPublisher>>,
     reporters: Vec<Arc<dyn Report>>,
     drain: Duration,
@@ -258,6 +262,12 @@ async fn supervise(
             tracing::error!(error, "an `on_stop` hook failed");
             clean = false;
         }
+    }
+    if timeout_at(last + LAST_WORDS, end.bus.close())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the reply address could not be removed in time: it may be left behind");
     }
     for publisher in end.publishers {
         if timeout_at(last + LAST_WORDS, publisher.close())

@@ -6,32 +6,39 @@ use std::{
 };
 
 use crate::{
-    App, Broker, BrokerKind, Config, Memory, Route, bus::Way, config::unknown, dynamic::DynBroker,
+    App, Broker, BrokerKind, Config, Memory, Route,
+    bus::{Elsewhere, Way},
+    config::unknown,
+    dynamic::DynBroker,
     publisher::DynPublisher,
+    replier::Exit,
+    requests::Requests,
 };
 
 /// The publishers of a program: one a broker.
 #[derive(Default)]
-pub(super) struct Publishers(Vec<(&'static str, Arc<dyn DynPublisher>)>);
+pub(super) struct Publishers(Vec<Exit>);
 
 impl Publishers {
     /// That of this broker, made where there is none yet.
     pub(super) fn of(
         &mut self,
         name: &'static str,
-        broker: &dyn DynBroker,
+        broker: &Arc<dyn DynBroker>,
     ) -> Arc<dyn DynPublisher> {
-        if let Some((_, publisher)) = self.0.iter().find(|(known, _)| *known == name) {
+        if let Some((.., publisher)) = self.0.iter().find(|(known, ..)| *known == name) {
             return publisher.clone();
         }
         let publisher = broker.publisher();
-        self.0.push((name, publisher.clone()));
+        self.0.push((name, broker.clone(), publisher.clone()));
         publisher
     }
 
     pub(super) fn all(&self) -> Vec<Arc<dyn DynPublisher>> {
         let publishers = self.0.iter();
-        publishers.map(|(_, publisher)| publisher.clone()).collect()
+        publishers
+            .map(|(.., publisher)| publisher.clone())
+            .collect()
     }
 }
 
@@ -75,17 +82,35 @@ pub(super) fn connect(
 ) {
     let of_routes = publishers.0.iter();
     let wanted = app.default_provider.map(|kind| kind.name);
-    let default = of_routes.clone().find(|(name, _)| Some(*name) == wanted);
-    let Some((default, publisher)) = default.or(publishers.0.first()).cloned() else {
+    let default = of_routes.clone().find(|(name, ..)| Some(*name) == wanted);
+    let Some((default, broker, publisher)) = default.or(publishers.0.first()).cloned() else {
         return;
     };
+    app.bus.repliers().connect(publishers.0.clone());
+    let program = config.app.as_deref().or(app.name.as_deref());
+    app.bus.requests().connect(broker.replies(program));
+    // One a broker, however many topics lead there.
+    let mut others: BTreeMap<&'static str, Elsewhere> = BTreeMap::new();
     let of_topics = config.topics.iter().map(|(topic, options)| {
         let other = topics.get(topic);
         // In memory topics are called what the program calls them: that is what its routes hear.
         let renamed = other.map_or(default, |kind| kind.name) != Memory::NAME;
+        let elsewhere = other.map(|kind| {
+            let other = others.entry(kind.name).or_insert_with(|| {
+                let broker = app.broker_of(*kind);
+                let requests = Arc::<Requests>::default();
+                requests.connect(broker.replies(program));
+                let publisher = publishers.of(kind.name, &broker);
+                Elsewhere {
+                    publisher,
+                    requests,
+                }
+            });
+            other.clone()
+        });
         let way = Way {
             name: options.name.clone().filter(|_| renamed),
-            publisher: other.map(|kind| publishers.of(kind.name, &*app.broker_of(*kind))),
+            elsewhere,
         };
         (topic.clone(), way)
     });

@@ -5,10 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use super::queue::{Queue, QueueOptions};
-use crate::{Outgoing, select::hears};
+use crate::{Error, Message, Outgoing, is_reply_queue, select::hears};
 
 /// The queues and topics of one broker in memory.
 #[derive(Default)]
@@ -23,6 +23,8 @@ struct State {
     queues: HashMap<String, Arc<Queue>>,
     /// The queues that hear each topic, or the topics that fit a pattern.
     topics: HashMap<String, Vec<Arc<Queue>>>,
+    /// Where replies come in.
+    inboxes: HashMap<String, mpsc::Sender<Message>>,
 }
 
 impl State {
@@ -74,6 +76,30 @@ impl Exchange {
         for queue in queues {
             queue.publish(outgoing, outgoing.message.clone().with_topic(name));
         }
+    }
+
+    pub(super) fn open_inbox(&self, name: &str, inbox: mpsc::Sender<Message>) {
+        self.state().inboxes.insert(name.to_owned(), inbox);
+    }
+
+    pub(super) fn close_inbox(&self, name: &str) {
+        self.state().inboxes.remove(name);
+    }
+
+    /// Takes a reply in; none where the queue is none of replies.
+    pub(super) fn reply(&self, queue: &str, outgoing: &Outgoing) -> Option<Result<(), Error>> {
+        if !is_reply_queue(queue) {
+            return None;
+        }
+        let inbox = self.state().inboxes.get(queue).cloned();
+        // Where it is full, nobody waits for most of what is in it.
+        let taken = inbox.is_some_and(|inbox| inbox.try_send(outgoing.message.clone()).is_ok());
+        let gone = || Error::UnknownQueue {
+            queue: queue.to_owned(),
+            place: " in memory".to_owned(),
+            remedy: "whoever waited for a reply is gone".to_owned(),
+        };
+        Some(taken.then_some(()).ok_or_else(gone))
     }
 
     /// The queues that hear a topic.

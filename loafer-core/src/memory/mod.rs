@@ -7,18 +7,20 @@ mod dead_letters;
 mod provider;
 mod publisher;
 mod queue;
+mod replies;
 mod shelf;
 mod state;
 
 use std::{sync::Arc, time::Duration};
 
 use self::{broker::Exchange, queue::QueueOptions};
-use crate::{Broker, DeadLetterQueue, Error, Message, Source};
+use crate::{Broker, DeadLetterQueue, Error, Message, Replies, Source, Topic};
 
 pub use self::{
     dead_letters::MemoryDeadLetters,
     provider::{MemoryProvider, MemoryReceipt},
     publisher::MemoryPublisher,
+    replies::MemoryReplies,
 };
 
 /// The broker in memory: `provider = Memory`, `--provider memory`, and what tests run on.
@@ -77,6 +79,11 @@ impl Memory {
     /// The dead letters of a queue.
     pub fn dead_letters(&self, queue: &str) -> Vec<Message> {
         self.messages(&dead_letter_queue(queue))
+    }
+
+    /// Puts a reply where its requester waits for it, if it still does.
+    pub(crate) fn reply(&self, address: &str, reply: Message) {
+        _ = self.exchange.reply(address, &reply.into());
     }
 
     /// The queues that hear a topic.
@@ -154,5 +161,13 @@ impl Broker for Memory {
 
     fn publisher(&self) -> MemoryPublisher {
         MemoryPublisher::new(self.exchange.clone(), self.options.clone())
+    }
+
+    fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
+        Ok(MemoryReplies::new(self.exchange.clone(), app))
+    }
+
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        replies::topic(address)
     }
 }

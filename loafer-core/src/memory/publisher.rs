@@ -31,7 +31,12 @@ impl Publisher for MemoryPublisher {
                 message: outgoing.message.clone().with_new_id(id.clone()),
                 ..outgoing.clone()
             };
-            match queue_of(topic.as_str()) {
+            let queue = queue_of(topic.as_str());
+            if let Some(taken) = queue.and_then(|queue| self.exchange.reply(queue, outgoing)) {
+                answers.push(taken.map(|()| id));
+                continue;
+            }
+            match queue {
                 Some(queue) => self
                     .exchange
                     .queue(queue, &self.options)

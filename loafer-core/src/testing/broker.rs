@@ -5,13 +5,15 @@ use std::{future::pending, slice, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
+    fake::Fakes,
     ledger::Ledger,
     plan::{Cut, Plan},
 };
 use crate::{
     Broker, Capabilities, Delivery, Error, Finding, Memory, Message, MessageId, Open, Outgoing,
-    Policy, Provider, Publisher, Renewed, Settle, Settled, Settlement, Source, Topic,
+    Policy, Provider, Publisher, Renewed, Replies, Settle, Settled, Settlement, Source, Topic,
     clock::after,
+    is_reply_queue,
     memory::{MemoryProvider, MemoryPublisher, MemoryReceipt},
 };
 
@@ -21,6 +23,7 @@ pub(super) struct TestBroker {
     pub(super) memory: Memory,
     pub(super) ledger: Ledger,
     pub(super) plan: Plan,
+    pub(super) fakes: Fakes,
 }
 
 pub(super) struct TestProvider {
@@ -34,6 +37,8 @@ pub(super) struct TestProvider {
 
 pub(super) struct TestPublisher {
     inner: MemoryPublisher,
+    memory: Memory,
+    fakes: Fakes,
     ledger: Ledger,
     plan: Plan,
 }
@@ -58,9 +63,19 @@ impl Broker for TestBroker {
     fn publisher(&self) -> TestPublisher {
         TestPublisher {
             inner: self.memory.publisher(),
+            memory: self.memory.clone(),
+            fakes: self.fakes.clone(),
             ledger: self.ledger.clone(),
             plan: self.plan.clone(),
         }
+    }
+
+    fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
+        self.memory.replies(app)
+    }
+
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        self.memory.reply_topic(address)
     }
 }
 
@@ -228,8 +243,18 @@ impl Publisher for TestPublisher {
                 .await;
             if let Some(Ok(id)) = answers.last() {
                 let message = outgoing.message.clone().with_new_id(id.clone());
-                self.ledger.published(topic.as_str(), message);
+                self.fakes.answer(topic.as_str(), &message, &self.memory);
+                // A reply goes to one who asked, and is asserted there.
+                if !is_reply(topic.as_str()) {
+                    self.ledger.published(topic.as_str(), message);
+                }
             }
         }
     }
+}
+
+/// Whether what is published to this topic is a reply.
+fn is_reply(topic: &str) -> bool {
+    let queue = topic.split_once(':').map(|(_, queue)| queue);
+    queue.is_some_and(is_reply_queue)
 }

@@ -4,7 +4,9 @@ use std::{fmt, future::Future};
 
 use tower::{Layer, Service};
 
-use super::{TestApp, broker::TestBroker, ledger::Ledger, plan::Plan};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{TestApp, broker::TestBroker, fake::Fakes, ledger::Ledger, plan::Plan};
 use crate::{
     App, BoxError, BrokerKind, Config, HandlerService, Manager, Memory, Report, Request, Route,
     RouteOptions, Verdict, app::Journal,
@@ -20,6 +22,7 @@ pub struct TestBuilder {
     pub(super) memory: Memory,
     pub(super) plan: Plan,
     pub(super) max_receives: u32,
+    fakes: Fakes,
     routes: Vec<Route>,
     only: Vec<String>,
 }
@@ -31,6 +34,7 @@ pub fn app() -> TestBuilder {
         memory: Memory::new(),
         plan: Plan::default(),
         max_receives: MAX_RECEIVES,
+        fakes: Fakes::default(),
         routes: Vec::new(),
         only: Vec::new(),
     }
@@ -119,6 +123,43 @@ impl TestBuilder {
         self
     }
 
+    /// The same with somebody who replies to the requests that the service sends to a topic: another service, faked.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use loafer_core::{Bus, Error, Json, Route, testing};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let orders = Route::new("order-placed").handler(Json, async |item: u64, bus: Bus| {
+    ///     let cents: u64 = bus.request("price-wanted", &item, Duration::from_secs(5)).await?;
+    ///     Ok::<_, Error>(cents < 1_000)
+    /// });
+    /// let app = testing::app().route(orders).reply("price-wanted", |item: u64| 100 * item).start().await;
+    /// app.publish("order-placed", &3).await;
+    /// app.settled().await;
+    /// app.assert_acked("order-placed", 1);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// In the handler that sends one, where a request does not decode or the reply does not encode.
+    pub fn reply<W: DeserializeOwned, R: Serialize>(
+        mut self,
+        topic: impl Into<String>,
+        reply: impl Fn(W) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.fakes.reply(topic.into(), reply);
+        self
+    }
+
+    /// The same with somebody who rejects the requests that the service sends to a topic.
+    pub fn refuse(mut self, topic: impl Into<String>, reason: &str) -> Self {
+        self.fakes.refuse(topic.into(), reason);
+        self
+    }
+
     /// Starts the service.
     ///
     /// # Panics
@@ -130,6 +171,7 @@ impl TestBuilder {
             memory,
             plan,
             max_receives,
+            fakes,
             routes,
             only,
         } = self;
@@ -138,6 +180,7 @@ impl TestBuilder {
             memory: memory.with_max_receives(Some(max_receives)),
             ledger: Ledger::default(),
             plan,
+            fakes,
         };
         let mut app = app
             .broker(broker.clone())

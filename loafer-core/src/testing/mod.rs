@@ -25,6 +25,14 @@
 //! | [`publish_message(route, message)`](TestApp::publish_message) | the route's queue, as it is: any payload, headers, group, delay |
 //! | [`publish_event(&event)`](TestApp::publish_event), [`publish_to(topic, &value)`](TestApp::publish_to) | every route that hears the topic, as if another service had published it |
 //!
+//! # Requests
+//!
+//! | | |
+//! |---|---|
+//! | [`request(route, &value, timeout)`](TestApp::request) | what a route replies |
+//! | [`app().reply(topic, |wanted: PriceWanted| Quote { … })`](TestBuilder::reply), [`app().refuse(topic, reason)`](TestBuilder::refuse) | who replies to the service's own requests |
+//! | [`bus().reply(…)`](bus) | the same, for the unit test of a function that takes a `Bus` |
+//!
 //! # Time
 //!
 //! With `#[tokio::test(start_paused = true)]` hours pass in no time. [`settled`](TestApp::settled) waits until every message was acked or is a dead letter (after 3
@@ -98,6 +106,7 @@
 mod broker;
 mod builder;
 pub mod conformance;
+mod fake;
 mod faults;
 mod idempotence;
 mod ledger;
@@ -109,6 +118,7 @@ mod time;
 
 pub use self::{
     builder::{TestBuilder, app, start},
+    fake::{TestBus, bus},
     faults::Faults,
     idempotence::{Given, assert_idempotent},
     route::TestRoute,

@@ -1,8 +1,8 @@
 //! A service running in memory, and what a test does with it.
 
-use std::{fmt, future::Future, sync::PoisonError};
+use std::{fmt, future::Future, sync::PoisonError, time::Duration};
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Faults, TestRoute,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Broker, Bus, Ended, Error, Event, Memory, MessageId, Outgoing, RouteSummary, Running,
-    app::Journal, config::unknown,
+    app::Journal, config::unknown, dynamic::DynBroker,
 };
 
 /// A service running in memory. Dropped, it stops; dropped by a test that fails, it says which messages were not acked, and why.
@@ -33,10 +33,14 @@ impl TestApp {
         journal: Journal,
         handlers: Vec<RouteSummary>,
     ) -> Self {
+        let outside = Bus::new(Broker::publisher(&broker.memory));
+        outside
+            .requests()
+            .connect(DynBroker::replies(&broker.memory, Some("test")));
         Self {
             running,
             handlers,
-            outside: Bus::new(Broker::publisher(&broker.memory)),
+            outside,
             broker,
             journal,
         }
@@ -121,6 +125,27 @@ impl TestApp {
     ) -> impl Future<Output = MessageId> + use<'a, T> {
         self.heard(topic);
         async move { confirmed(self.outside.publish_to(topic, value).await) }
+    }
+
+    /// Sends a request with a value, as JSON, to a route's queue, as another service would, and waits for the reply: as
+    /// [`Bus::request`](crate::Bus::request).
+    ///
+    /// # Errors
+    ///
+    /// As there: no reply within `timeout`, a failure for good, a reply that does not decode.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such route.
+    #[track_caller]
+    pub fn request<'a, R: DeserializeOwned>(
+        &'a self,
+        route: &str,
+        value: &'a (impl Serialize + ?Sized),
+        timeout: Duration,
+    ) -> impl Future<Output = Result<R, Error>> {
+        let queue = self.source(route);
+        async move { self.outside.request(queue, value, timeout).await }
     }
 
     /// What goes wrong between this service and its broker, on demand.

@@ -21,11 +21,7 @@ impl Envelope for Json {}
 #[diagnostic::do_not_recommend]
 impl<'m, T: Deserialize<'m>> Translator<'m, T> for Json {
     fn translate(&self, message: &'m Message) -> Result<T, TranslateError> {
-        // No combinator: it would be compiled for every message type.
-        match serde_json::from_slice(message.payload()) {
-            Ok(decoded) => Ok(decoded),
-            Err(error) => Err(explain(message.payload(), &error)),
-        }
+        decode(message.payload(), "the handler's type")
     }
 }
 
@@ -35,9 +31,22 @@ impl<'m> Translator<'m, Message> for Json {
     }
 }
 
+/// Decodes a payload as a type, which is called this where it does not fit.
+#[inline]
+pub(crate) fn decode<'m, T: Deserialize<'m>>(
+    payload: &'m [u8],
+    called: &str,
+) -> Result<T, TranslateError> {
+    // No combinator: it would be compiled for every message type.
+    match serde_json::from_slice(payload) {
+        Ok(decoded) => Ok(decoded),
+        Err(error) => Err(explain(payload, &error, called)),
+    }
+}
+
 /// Finds the field, which the decoder does not track, by the place where it stopped.
 #[cold]
-fn explain(payload: &[u8], error: &serde_json::Error) -> TranslateError {
+fn explain(payload: &[u8], error: &serde_json::Error, called: &str) -> TranslateError {
     let what = match error.classify() {
         Category::Eof if payload.is_empty() => {
             return TranslateError::new("the payload is empty, and no JSON");
@@ -53,7 +62,7 @@ fn explain(payload: &[u8], error: &serde_json::Error) -> TranslateError {
             let expected = expected(&error.to_string());
             let (line, column) = (error.line(), error.column());
             return TranslateError::new(format!(
-                "the JSON does not fit the handler's type{at}, line {line} column {column}{expected}"
+                "the JSON does not fit {called}{at}, line {line} column {column}{expected}"
             ));
         }
     };

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 
 use crate::Message;
 
+pub(crate) use self::json::decode as decode_json;
 #[cfg(feature = "messagepack")]
 pub use self::message_pack::MessagePack;
 #[cfg(feature = "protobuf")]
