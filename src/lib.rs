@@ -49,7 +49,8 @@ pub mod prelude {
     pub use loafer_core::Protobuf;
     pub use loafer_core::{
         App, Base64, Batch, BatchOutcome, Bus, Bytes, Cloudevents, Event, Extension, Failure,
-        FailureKind, Headers, Json, Memory, Message, Metadata, Outcome, Outgoing, State, Text,
+        FailureKind, Headers, Json, Memory, Message, Metadata, Outcome, Outgoing, Replier, State,
+        Text,
     };
     pub use loafer_macros::{Event, FromContext, handler};
     #[cfg(feature = "sqs")]

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::{BoxError, FailureKind, Message, Outgoing, Replier, Verdict};
+use crate::{BoxError, Bus, Context, FailureKind, Message, Outgoing, Replier, Verdict};
 
 /// A reply, or none.
 #[derive(Debug)]
@@ -85,6 +85,12 @@ impl<T> Encoded<T> for Reply<T> {
     {
         Ok(Message::new(serde_json::to_vec(&self.0)?).into())
     }
+}
+
+/// What replies to the message of a call.
+#[must_use]
+pub fn replier(bus: &Bus, context: &Context<'_>) -> Replier {
+    Replier::of(bus, context)
 }
 
 /// Sends what was returned to whoever asked; acks once the broker confirmed it.

@@ -50,6 +50,14 @@ impl Replier {
         }
     }
 
+    pub(crate) fn of(bus: &Bus, context: &Context<'_>) -> Self {
+        Self {
+            bus: bus.clone(),
+            request: context.message().clone(),
+            names: Some(context.names().clone()),
+        }
+    }
+
     /// Whether the request says where a reply is wanted.
     pub fn is_wanted(&self) -> bool {
         address(&self.request).is_some()
@@ -146,11 +154,7 @@ impl FromContext for Replier {
     }
 
     fn from_context(bus: &Bus, context: &Context<'_>) -> Result<Self, Rejection> {
-        Ok(Self {
-            bus: bus.clone(),
-            request: context.message().clone(),
-            names: Some(context.names().clone()),
-        })
+        Ok(Self::of(bus, context))
     }
 }
 

@@ -125,8 +125,10 @@ pub(super) struct Call {
     pub(super) extractors: Vec<Type>,
     /// A wrong one is told there.
     pub(super) returns: Type,
-    /// Where what it returns is published; none: it returns an outcome.
+    /// Where what it returns is published; none: it returns an outcome, or a reply.
     pub(super) publish: Option<Publish>,
+    /// Whether what it returns is the reply to its message.
+    pub(super) reply: bool,
 }
 
 /// Where what a handler returns is published.

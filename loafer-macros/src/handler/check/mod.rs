@@ -3,6 +3,7 @@
 mod arguments;
 mod block;
 mod publish;
+mod reply;
 mod signature;
 
 use super::{
@@ -34,6 +35,17 @@ pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handl
     }
     if let (Some(call), Some(publish)) = (&mut call, &keys.publish) {
         call.publish = publish::check(publish, call, errors);
+    }
+    if let Some(key) = &keys.reply {
+        if keys.publish.is_some() {
+            errors.at(
+                key,
+                "what a handler returns is a reply or is published, not both: leave out one, and do the other by an argument of type `Replier` or `Bus`",
+            );
+        } else if let Some(call) = &mut call {
+            reply::check(call, errors);
+            call.reply = true;
+        }
     }
     Some(Handler {
         cfgs: item.cfgs,

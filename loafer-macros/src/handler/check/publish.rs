@@ -42,7 +42,7 @@ pub(super) fn check(key: &PublishKey, call: &Call, errors: &mut Errors) -> Optio
 }
 
 /// `T` of `Result<T, E>`, by any path; else the type itself.
-fn inside_result(returned: &Type) -> &Type {
+pub(super) fn inside_result(returned: &Type) -> &Type {
     let Type::Path(path) = returned else {
         return returned;
     };
@@ -64,7 +64,7 @@ fn inside_result(returned: &Type) -> &Type {
 }
 
 /// What says whether a message is done, or nothing at all.
-fn is_outcome(returned: &Type) -> bool {
+pub(super) fn is_outcome(returned: &Type) -> bool {
     match returned {
         Type::Tuple(tuple) => tuple.elems.is_empty(),
         Type::Path(path) => {

@@ -39,6 +39,7 @@ pub(super) fn check(signature: &Signature, receiver: bool, errors: &mut Errors) 
         extractors,
         returns: returns?.clone(),
         publish: None,
+        reply: false,
     })
 }
 

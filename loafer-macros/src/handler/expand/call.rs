@@ -23,7 +23,7 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
         (false, Some(_)) => "blocking_batches",
     };
     let form = Ident::new(form, at);
-    let publishing = call.publish.as_ref().map(|_| returned::traits());
+    let traits = returned::traits(call);
     let call = if call.asynchronous {
         quote_spanned!(at=> |#env, #raw| async move { #body })
     } else {
@@ -40,7 +40,7 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
     };
     quote! {
         fn __ready(__app: &::loafer::App) -> __loafer::Prepared {
-            use __loafer::{StandIn as _, #publishing};
+            use __loafer::{StandIn as _, #traits};
 
             #(#checks)*
             let __needs = #tuple;
@@ -96,7 +96,7 @@ impl Call {
             .iter()
             .map(named)
             .map(|named| quote!(#named.needs(__app)?,));
-        let bus = self.publish.as_ref().map(|_| quote!(__app.bus(),));
+        let bus = returned::goes_out(self).then(|| quote!(__app.bus(),));
         quote!((#instance #(#extractors)* #bus))
     }
 
@@ -118,7 +118,7 @@ impl Call {
         } else {
             (None, decoded)
         };
-        let bus = returned::bus(self);
+        let exit = returned::exit(self, &raw);
         let needs = quote!(let __needs = __env.needs(););
         let context = match (self.extractors.as_slice(), &self.message.batch) {
             ([], _) => None,
@@ -133,7 +133,7 @@ impl Call {
         quote! {
             let __opened = #open;
             #kept
-            #bus
+            #exit
             let __call = {
                 #context
                 #callee(#instance #message, #(#extracted),*)

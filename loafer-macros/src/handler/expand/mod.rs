@@ -30,6 +30,7 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
         .map_or_else(|| "Json".to_owned(), call::short_name);
     let on = handler.on.as_ref().map(options::on);
     let of_batches = call.message.batch.as_ref().map(|_| quote!(.of_batches()));
+    let replying = call.reply.then(|| quote!(.replying()));
     quote! {
         #(#cfgs)*
         const _: () = {
@@ -49,7 +50,8 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
                             #translator,
                             __ready,
                         )
-                        #of_batches,
+                        #of_batches
+                        #replying,
                 }
             }
         };

@@ -1,4 +1,4 @@
-//! What becomes of what a handler returned: an outcome, or messages to publish.
+//! What becomes of what a handler returned: an outcome, messages to publish, or a reply.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -13,6 +13,7 @@ pub(super) fn returned(call: &Call, raw: &TokenStream) -> TokenStream {
     let said = Ident::new("__said", span);
     match (&call.message.batch, &call.publish) {
         (Some(_), _) => quote_spanned!(span=> __loafer::batch_outcome(#said, #raw)),
+        (None, None) if call.reply => replied(call),
         (None, None) => quote_spanned!(span=> __loafer::outcome(#said)),
         (None, Some(publish)) => published(call, publish),
     }
@@ -51,19 +52,53 @@ fn published(call: &Call, publish: &Publish) -> TokenStream {
     };
     quote! {
         let __value = #value;
-        __loafer::#publish(&__bus, #messages) #wait
+        __loafer::#publish(&__exit, #messages) #wait
     }
 }
 
-/// The bus that a publishing handler's messages go out on: made before the call, of the message it handles, and there still when the call is over.
-pub(super) fn bus(call: &Call) -> Option<TokenStream> {
+/// Sends what was returned to whoever asked; the message is acked once the broker confirmed it.
+fn replied(call: &Call) -> TokenStream {
+    let span = call.returns.span();
+    let said = Ident::new("__said", span);
+    let value = quote_spanned!(span=> __loafer::returned(__loafer::Returned(#said).result())?);
+    let one = Ident::new("__one", span);
+    let message = quote_spanned!(span=> |#one| __loafer::Reply(#one).message());
+    let wait = call.asynchronous.then(|| quote!(.await));
+    let reply = if call.asynchronous {
+        quote!(reply)
+    } else {
+        quote!(reply_blocking)
+    };
+    quote! {
+        let __value = #value;
+        let __message = __loafer::Answer(__value).given().map(#message);
+        __loafer::#reply(&__exit, __message) #wait
+    }
+}
+
+/// Whether what is returned goes out on the app's bus.
+pub(super) fn goes_out(call: &Call) -> bool {
+    call.publish.is_some() || call.reply
+}
+
+/// By what it goes out: made before the call, of the message it handles, and there still when the call is over.
+pub(super) fn exit(call: &Call, raw: &TokenStream) -> Option<TokenStream> {
     let at = Index::from(usize::from(call.callee.instance().is_some()) + call.extractors.len());
-    call.publish
-        .as_ref()
-        .map(|_| quote!(let __bus = __env.needs().#at.following(&__opened);))
+    let bus = quote!(__env.needs().#at);
+    match (&call.publish, call.reply) {
+        (Some(_), _) => Some(quote!(let __exit = #bus.following(&__opened);)),
+        (None, true) => {
+            Some(quote!(let __exit = __loafer::replier(&#bus, &__env.context(&__opened, #raw));))
+        }
+        (None, false) => None,
+    }
 }
 
 /// The traits by which what is returned is told apart.
-pub(super) fn traits() -> TokenStream {
-    quote!(Plain as _, Single as _, Value as _)
+pub(super) fn traits(call: &Call) -> Option<TokenStream> {
+    match (&call.publish, call.reply) {
+        (Some(_), _) => Some(quote!(Plain as _, Single as _, Value as _)),
+        (None, true) => Some(quote!(Encoded as _, Given as _, Plain as _)),
+        (None, false) => None,
+    }
 }

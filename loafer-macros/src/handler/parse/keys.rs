@@ -22,6 +22,7 @@ const KNOWN: &[&str] = &[
     "max_attempts",
     "undecodable",
     "publish",
+    "reply",
     "on",
     "unmatched",
     "group_by",
@@ -46,6 +47,8 @@ pub(in crate::handler) struct Keys {
     pub(in crate::handler) options: Options,
     pub(in crate::handler) on: Option<On>,
     pub(in crate::handler) publish: Option<PublishKey>,
+    /// The key `reply`, as it was written.
+    pub(in crate::handler) reply: Option<Ident>,
     pub(in crate::handler) on_error: Option<Path>,
     /// Those of the keys that are for batch handlers, as they were written.
     pub(in crate::handler) of_batches: Vec<Ident>,
@@ -106,6 +109,7 @@ impl Keys {
             "group_by" => options.group_by = group_by(entry, errors),
             "on" => self.on = on(entry, errors),
             "publish" => self.publish = PublishKey::parse(entry, errors),
+            "reply" => self.reply = reply(entry, errors),
             "batch" => {
                 self.of_batches.push(entry.key.clone());
                 options.batch = entry.whole(1, 10, errors);
@@ -157,6 +161,17 @@ impl PublishKey {
         };
         Some(Self { topic })
     }
+}
+
+/// `reply`, which says all by being there.
+fn reply(entry: &Entry, errors: &mut Errors) -> Option<Ident> {
+    if !entry.value.is_empty() {
+        errors.at(
+            &entry.value,
+            "`reply` has no value: a reply goes to whoever sent the request",
+        );
+    }
+    Some(entry.key.clone())
 }
 
 /// Reads what makes a group.
