@@ -8,15 +8,15 @@ use aws_config::{
 };
 use aws_sdk_sqs::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use loafer_core::{Broker, DeadLetterQueue, Error, Source};
+use loafer_core::{Broker, DeadLetterQueue, Error, Replies, Source, Topic};
 use tokio::{sync::OnceCell, time::timeout};
 
 use crate::{
-    SqsDeadLetters, SqsProvider, SqsPublisher,
+    SqsDeadLetters, SqsProvider, SqsPublisher, SqsReplies,
     error::Place,
     payloads::{S3Payloads, Store},
     queue::is_arn,
-    seconds,
+    replies, seconds,
 };
 
 /// How long one attempt of a call may take which does not poll.
@@ -147,6 +147,14 @@ impl Broker for Sqs {
 
     fn publisher(&self) -> SqsPublisher {
         SqsPublisher::new(Arc::clone(&self.shared))
+    }
+
+    fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
+        Ok(SqsReplies::new(Arc::clone(&self.shared), app))
+    }
+
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        replies::topic(address)
     }
 }
 

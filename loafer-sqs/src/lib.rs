@@ -9,6 +9,7 @@
 //! | `letters` | [`SqsDeadLetters`]: a dead-letter queue to look into, to try again from, to purge |
 //! | `remedy` | the `aws` command lines that mend things |
 //! | `publisher` | [`SqsPublisher`]: SNS topics, and queues as `sqs:NAME` |
+//! | `replies` | [`SqsReplies`]: a temporary queue for replies to the requests of this process |
 //! | `message` | an SDK message as a message of Loafer |
 //! | `parcel` | a message of Loafer as SQS and SNS take it: attributes, sizes, batches |
 //! | `payloads` | payloads too large for a message, on S3 |
@@ -37,6 +38,7 @@ mod provider;
 mod publisher;
 mod queue;
 mod remedy;
+mod replies;
 mod s3_event;
 mod seconds;
 mod sns;
@@ -54,6 +56,7 @@ pub use self::{
     letters::{LetterReceipt, SqsDeadLetters},
     provider::{Receipt, SqsProvider},
     publisher::SqsPublisher,
+    replies::SqsReplies,
     s3_event::{S3Bucket, S3Event, S3Notification, S3Object, S3Record},
     sns::Sns,
 };

@@ -21,6 +21,7 @@ use crate::{
     parcel::{Parcel, SNS_BYTES, SQS_BYTES},
     payloads::{For, Store},
     queue::{is_fifo, url},
+    replies::is_reply,
     seconds,
 };
 
@@ -85,7 +86,8 @@ impl SqsPublisher {
         }
         let clients = self.shared.clients(topic.as_str()).await?;
         let (target, sure) = find(topic.as_str(), clients).await?;
-        if sure {
+        // Of replies there may be an address a request, and each is good for a while.
+        if sure && !is_reply(topic.as_str()) {
             self.found().insert(topic.clone(), target.clone());
         }
         Ok(target)
