@@ -4,6 +4,7 @@
 //! [guides/testing.md]: crate::guides::testing
 //! [guides/publishing.md]: crate::guides::publishing
 //! [guides/failures.md]: crate::guides::failures
+//! [guides/rabbitmq.md]: crate::guides::rabbitmq
 //! [guides/deploying.md]: crate::guides::deploying
 //! [guides/from-python-loafer.md]: crate::guides::from_python_loafer
 //! [guides/from-watermill.md]: crate::guides::from_watermill

@@ -72,7 +72,7 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers 
     let mut headers = Headers::new();
     for (name, value) in given.into_iter().flatten() {
         let name = name.as_str();
-        if name.starts_with("x-") || matches!(name, ATTEMPT | TOPIC | GROUP) {
+        if is_brokers(name) || matches!(name, ATTEMPT | TOPIC | GROUP) {
             continue;
         }
         if let Some(text) = text(value) {
@@ -114,7 +114,7 @@ pub(crate) fn copied(
     let mut headers = FieldTable::default();
     for (name, value) in original.headers().iter().flatten() {
         // What the broker counted and wrote of the original is none of the copy's.
-        if !name.as_str().starts_with("x-") && name.as_str() != ATTEMPT {
+        if !is_brokers(name.as_str()) && name.as_str() != ATTEMPT {
             headers.insert(name.clone(), value.clone());
         }
     }
@@ -201,4 +201,74 @@ fn text(value: &AMQPValue) -> Option<String> {
         AMQPValue::Timestamp(seconds) => seconds.to_string(),
         _ => return None,
     })
+}
+
+/// Whether RabbitMQ writes this header itself, of deaths and deliveries. Others that begin with `x-` are the sender's.
+fn is_brokers(name: &str) -> bool {
+    [
+        "x-death",
+        "x-first-death-",
+        "x-last-death-",
+        "x-delivery-",
+        "x-acquired-",
+        "x-stream-",
+    ]
+    .iter()
+    .any(|own| name.starts_with(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What came with these headers.
+    fn with(headers: &[(&str, AMQPValue)]) -> BasicProperties {
+        let mut table = FieldTable::default();
+        for (name, value) in headers {
+            table.insert((*name).into(), value.clone());
+        }
+        BasicProperties::default().with_headers(table)
+    }
+
+    fn text(text: &str) -> AMQPValue {
+        AMQPValue::LongString(text.into())
+    }
+
+    #[test]
+    fn headers_of_the_sender_are_kept_and_those_of_the_broker_are_not() {
+        let given = with(&[
+            ("x-tenant", text("acme")),
+            ("x-first-death-queue", text("orders")),
+            ("x-delivery-count", AMQPValue::LongLongInt(2)),
+        ]);
+        let message = received("order.closed", true, &given, Vec::new());
+        assert_eq!(message.headers().get("x-tenant"), Some("acme"));
+        assert_eq!(message.headers().len(), 1);
+        let copy = copied(&given, None, [(ATTEMPT, AMQPValue::LongLongInt(4))]);
+        let headers = copy.headers().clone().unwrap();
+        let names: Vec<&str> = headers.inner().keys().map(|name| name.as_str()).collect();
+        assert_eq!(names, [ATTEMPT, "x-tenant"]);
+    }
+
+    #[test]
+    fn attempts_are_those_of_the_copies_and_of_the_broker() {
+        let attempt = |headers: &[(&str, AMQPValue)], redelivered| {
+            received("key", redelivered, &with(headers), Vec::new()).attempt()
+        };
+        let number = AMQPValue::LongLongInt;
+        assert_eq!(attempt(&[], false), 1);
+        assert_eq!(attempt(&[("x-delivery-count", number(0))], false), 1);
+        assert_eq!(attempt(&[("x-delivery-count", number(2))], true), 3);
+        assert_eq!(attempt(&[(ATTEMPT, number(3))], false), 3);
+        assert_eq!(
+            attempt(
+                &[(ATTEMPT, number(3)), ("x-delivery-count", number(1))],
+                true
+            ),
+            4
+        );
+        // Classic queues don't count.
+        assert_eq!(attempt(&[], true), 2);
+        assert_eq!(attempt(&[(ATTEMPT, number(-1))], false), 1);
+    }
 }
