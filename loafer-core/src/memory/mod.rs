@@ -57,7 +57,7 @@ impl Memory {
         self
     }
 
-    /// The same with this many messages a receive and a settlement; else 10.
+    /// The same with this many messages a receive and a settlement; else 100.
     #[must_use]
     pub fn with_batch(mut self, batch: usize) -> Self {
         self.options.batch = batch.max(1);

@@ -26,7 +26,7 @@ impl Default for QueueOptions {
         Self {
             lease: Duration::from_secs(30),
             max_receives: Some(3),
-            batch: 10,
+            batch: 100,
         }
     }
 }

@@ -113,10 +113,12 @@ async fn an_event_is_heard_by_a_binding_and_not_by_the_name_it_takes_the_place_o
         said(|| app.assert_consuming_event::<Paid>()),
         said(|| drop(app.publish_event(&Paid { cents: 1 }))),
     ] {
-        assert_eq!(
-            told,
-            "no route hears the topic `order.paid`; a route hears the topic of its name, or what its `binding` says. Heard are: `cart.#`, `order.closed`"
-        );
+        for part in [
+            "no route hears the topic `order.paid`",
+            "Heard are: `cart.#`, `order.closed`",
+        ] {
+            assert!(told.contains(part), "{part} is not in: {told}");
+        }
     }
     let told = said(|| drop(app.publish_to("sample.event", &1)));
     assert!(told.contains("no route hears"), "{told}");
