@@ -30,7 +30,7 @@ use crate::{
 const PREFETCH: usize = 100;
 
 /// Messages handed to the route at once.
-const BATCH: usize = 50;
+const BATCH: usize = 100;
 
 /// How long acks wait for one another: one frame settles all that came before.
 const LINGER: Duration = Duration::from_millis(1);
