@@ -7,12 +7,12 @@ use std::{
 };
 
 use lapin::{ExchangeKind, uri::AMQPUri};
-use loafer_core::{Broker, DeadLetterQueue, Error, Settings, Source, Topic};
+use loafer_core::{Broker, DeadLetterQueue, Error, Replies, Settings, Source, Topic};
 use serde::Deserialize;
 
 use crate::{
-    AmqpDeadLetters, AmqpProvider, AmqpPublisher, link::Link, names, outlet::Outlet,
-    routing::queue_topic,
+    AmqpDeadLetters, AmqpProvider, AmqpPublisher, AmqpReplies, link::Link, names, outlet::Outlet,
+    replies, routing::queue_topic,
 };
 
 /// The exchange that events are published to, and that queues are bound to.
@@ -353,5 +353,13 @@ impl Broker for Amqp {
     /// `amqp:QUEUE`; of a queue with `/` in its name `amqp:/QUEUE`.
     fn queue_topic(&self, queue: &str) -> Topic {
         queue_topic(queue)
+    }
+
+    fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
+        Ok(AmqpReplies::new(Arc::clone(self.shared()?), app))
+    }
+
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        replies::topic(address)
     }
 }

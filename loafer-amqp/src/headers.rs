@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`CONTENT_TYPE`] | `content-type` | `application/json` |
 //! | [`CONTENT_ENCODING`] | `content-encoding` | `utf-8` for JSON and `text/…`, else none; `utf-8` itself is no header of a message that comes |
-//! | [`CORRELATION_ID`](loafer_core::CORRELATION_ID) | `correlation-id` | that of the message being handled, else the message's own id |
+//! | [`CORRELATION_ID`](loafer_core::CORRELATION_ID) | `correlation-id` | that of the message being handled, else the message's own id. Of requests and their replies it is [`REQUEST_ID`](loafer_core::REQUEST_ID), and this one goes into the header table |
 //! | [`REPLY_TO`] | `reply-to` | none |
 //! | [`APP_ID`] | `app-id` | `app_id` under `[amqp]`, else the name of the app |
 //! | [`KIND`] | `type` | none |
@@ -26,7 +26,7 @@ pub const CONTENT_TYPE: &str = "content-type";
 /// How the payload is encoded, as `utf-8` or `gzip`.
 pub const CONTENT_ENCODING: &str = "content-encoding";
 /// Where an answer is wanted: a queue.
-pub const REPLY_TO: &str = "reply-to";
+pub const REPLY_TO: &str = loafer_core::REPLY_TO;
 /// Who published it.
 pub const APP_ID: &str = "amqp-app-id";
 /// The property `type`.

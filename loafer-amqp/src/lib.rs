@@ -12,6 +12,7 @@
 //! | `routing` | [`Routing`]: where a message goes, as a topic says it |
 //! | `declared` | what the publisher makes: exchanges, and where delayed messages wait |
 //! | `publisher` | [`AmqpPublisher`]: what is published, tried again, and told |
+//! | `replies` | [`AmqpReplies`]: an exclusive queue for replies to the requests of this process |
 //! | [`headers`] | headers that stand for properties of AMQP |
 //! | `properties` | a message of Loafer as what is published |
 //! | `message` | a delivery as a message of Loafer |
@@ -40,6 +41,7 @@ mod outlet;
 mod properties;
 mod provider;
 mod publisher;
+mod replies;
 mod routing;
 mod topology;
 
@@ -48,5 +50,6 @@ pub use self::{
     letters::{AmqpDeadLetters, LetterReceipt},
     provider::{AmqpProvider, Receipt},
     publisher::AmqpPublisher,
+    replies::AmqpReplies,
     routing::Routing,
 };

@@ -6,7 +6,7 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
 };
-use loafer_core::{CORRELATION_ID, Headers, Message, MessageId};
+use loafer_core::{CORRELATION_ID, Headers, Message, MessageId, REQUEST_ID};
 
 use crate::{
     headers::{APP_ID, CONTENT_ENCODING, CONTENT_TYPE, KIND, PRIORITY, REPLY_TO},
@@ -79,7 +79,11 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers 
             headers.insert(name.to_owned(), text);
         }
     }
+    // Of requests, by the convention of RabbitMQ's own clients, it is the request that is named there.
+    let request_id = properties.correlation_id().as_ref();
+    let request_id = request_id.filter(|_| properties.reply_to().is_some());
     let of_properties = [
+        (REQUEST_ID, &request_id.cloned()),
         (CONTENT_TYPE, properties.content_type()),
         (CONTENT_ENCODING, properties.content_encoding()),
         (CORRELATION_ID, properties.correlation_id()),

@@ -6,7 +6,7 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
 };
-use loafer_core::{CORRELATION_ID, Message};
+use loafer_core::{CORRELATION_ID, Message, REQUEST_ID};
 
 use crate::{
     headers::{
@@ -53,10 +53,7 @@ pub(crate) fn published(message: &Message, common: &Common<'_>) -> Result<BasicP
         .with_delivery_mode(PERSISTENT)
         .with_content_type(short(CONTENT_TYPE, content_type)?)
         .with_message_id(short("message id", &id)?)
-        .with_correlation_id(short(
-            CORRELATION_ID,
-            own.get(CORRELATION_ID).unwrap_or(&id),
-        )?)
+        .with_correlation_id(correlation_id(message, &id)?)
         .with_timestamp(now.map_or(0, |now| now.as_secs()))
         .with_headers(table(message, common)?);
     let text = content_type == JSON || content_type.starts_with("text/");
@@ -96,6 +93,15 @@ pub(crate) fn published(message: &Message, common: &Common<'_>) -> Result<BasicP
     Ok(properties)
 }
 
+/// Of requests and their replies, by the convention of RabbitMQ's own clients, the request; else the conversation.
+fn correlation_id(message: &Message, id: &str) -> Result<ShortString, String> {
+    let own = message.headers();
+    match own.get(REQUEST_ID) {
+        Some(request) => short(REQUEST_ID, request),
+        None => short(CORRELATION_ID, own.get(CORRELATION_ID).unwrap_or(id)),
+    }
+}
+
 fn table(message: &Message, common: &Common<'_>) -> Result<FieldTable, String> {
     let mut headers = FieldTable::default();
     let mut set = |name: &str, value: &str| -> Result<(), String> {
@@ -106,8 +112,11 @@ fn table(message: &Message, common: &Common<'_>) -> Result<FieldTable, String> {
     for (name, value) in common.headers {
         set(name, value)?;
     }
-    for (name, value) in message.headers().iter() {
-        if name != CORRELATION_ID && !STANDING_FOR.contains(&name) {
+    let own = message.headers();
+    // The property says which request it is: the conversation has no other place.
+    let of_request = own.get(REQUEST_ID).is_some();
+    for (name, value) in own.iter() {
+        if (of_request || name != CORRELATION_ID) && !STANDING_FOR.contains(&name) {
             set(name, value)?;
         }
     }
@@ -233,6 +242,34 @@ mod tests {
         assert_eq!(header("tenant"), Some("acme"));
         assert_eq!(header("region"), Some("sa"));
         assert_eq!(header(CATEGORY), Some("order.closed"));
+    }
+
+    #[test]
+    fn the_property_names_the_request_where_there_is_one() {
+        let message = Message::new("{}").with_header(CORRELATION_ID, "talk");
+        let named = |message: &Message| {
+            let properties = published(message, &common(None, &[])).unwrap();
+            properties.correlation_id().clone().unwrap().to_string()
+        };
+        assert_eq!(named(&message), "talk");
+        assert_eq!(there_and_back(&message).headers().get(REQUEST_ID), None);
+        let reply = message.with_header(REQUEST_ID, "7");
+        for sent in [reply.clone(), reply.with_header(REPLY_TO, "amq.gen-1")] {
+            assert_eq!(named(&sent), "7");
+            let came = there_and_back(&sent);
+            assert_eq!(came.headers().get(REQUEST_ID), Some("7"));
+            assert_eq!(came.correlation_id(), Some("talk"));
+        }
+    }
+
+    #[test]
+    fn a_request_of_another_client_is_named_by_its_property() {
+        let properties = BasicProperties::default()
+            .with_reply_to("amq.gen-1".into())
+            .with_correlation_id("7".into());
+        let came = received("key", false, &properties, Vec::new());
+        assert_eq!(came.headers().get(REQUEST_ID), Some("7"));
+        assert_eq!(came.headers().get(REPLY_TO), Some("amq.gen-1"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::{
     ladder, names,
     outlet::{Parcel, Sent, Unsent, unsent},
     properties::{Common, published},
+    replies,
     routing::{Routing, SHORT},
 };
 
@@ -64,7 +65,9 @@ struct Way {
 struct Publication<'p> {
     shared: &'p Shared,
     declared: &'p Declared,
-    topic: &'p str,
+    topic: &'p Topic,
+    /// Whether it is the address of somebody who waits for a reply.
+    to_requester: bool,
     routing: Routing,
     batch: &'p [Outgoing],
     ways: Vec<Way>,
@@ -87,11 +90,10 @@ impl Publisher for AmqpPublisher {
         batch: &[Outgoing],
         answers: &mut Vec<Result<MessageId, Error>>,
     ) {
-        let topic = topic.as_str();
         let known = match &self.shared {
-            Ok(shared) => Routing::of(topic)
+            Ok(shared) => Routing::of(topic.as_str())
                 .map(|routing| (shared, routing))
-                .map_err(|cause| refused("publish", topic, cause)),
+                .map_err(|cause| refused("publish", topic.as_str(), cause)),
             Err(error) => Err(Error::Config(error.to_string())),
         };
         match known {
@@ -100,6 +102,7 @@ impl Publisher for AmqpPublisher {
                     shared,
                     declared: &self.declared,
                     topic,
+                    to_requester: replies::is_reply(topic),
                     routing,
                     batch,
                     ways: Vec::new(),
@@ -222,7 +225,7 @@ impl<'p> Publication<'p> {
                 return parcels.iter().map(|_| Err(unsent.clone())).collect();
             }
         }
-        self.shared.outlet.send(self.topic, parcels).await
+        self.shared.outlet.send(self.topic.as_str(), parcels).await
     }
 
     /// What goes out, and its places in the batch; of the rest the answer is set.
@@ -260,8 +263,10 @@ impl<'p> Publication<'p> {
                         routing_key: &way.key,
                         properties,
                         payload: message.payload(),
-                        // Where it waits is always there.
-                        mandatory: options.unroutable == Unroutable::Error || way.rung.is_some(),
+                        // Where it waits is always there; whoever waits for it may not be.
+                        mandatory: options.unroutable == Unroutable::Error
+                            || way.rung.is_some()
+                            || self.to_requester,
                     });
                 }
                 Err(cause) => self.answers[at] = Some(Err(self.refused(at, cause))),
@@ -306,12 +311,17 @@ impl<'p> Publication<'p> {
 
     fn refused(&self, at: usize, cause: impl fmt::Display) -> Error {
         let id = self.batch[at].message.id();
-        refused("publish", self.topic, format!("message {id}: {cause}"))
+        refused(
+            "publish",
+            self.topic.as_str(),
+            format!("message {id}: {cause}"),
+        )
     }
 
     #[cold]
     fn unpublished(&self, at: usize, unsent: Unsent) -> Error {
         let cause = match unsent {
+            Unsent::Unroutable if self.to_requester => return replies::gone(self.topic),
             Unsent::Unroutable => "no queue took it: nobody listens. Start a listener first, or set `unroutable = \"ignore\"` under [amqp] in loafer.toml where events may have none".to_owned(),
             Unsent::Refused(cause) => cause,
             Unsent::Closed(NOT_FOUND, _) => format!(
@@ -333,7 +343,7 @@ impl<'p> Publication<'p> {
             Unsent::Closed(_, cause) | Unsent::Unknown(cause) => {
                 return Error::Unreachable {
                     what: "publish",
-                    queue: self.topic.to_owned(),
+                    queue: self.topic.to_string(),
                     cause: format!(
                         "message {}: {cause}; it may or may not have been published",
                         self.id(at)
@@ -354,7 +364,7 @@ impl<'p> Publication<'p> {
 
     fn told(self) -> Vec<Result<MessageId, Error>> {
         let (topic, answers) = (self.topic, self.answers);
-        let none = || Err(refused("publish", topic, "no answer"));
+        let none = || Err(refused("publish", topic.as_str(), "no answer"));
         answers
             .into_iter()
             .map(|answer| answer.unwrap_or_else(none))
