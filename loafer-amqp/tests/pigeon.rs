@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+#[path = "pigeon/asking.rs"]
+mod asking;
 mod listener;
 #[path = "pigeon/listening.rs"]
 mod listening;
