@@ -3,6 +3,7 @@
 //! [testing.md]: testing
 //! [publishing.md]: publishing
 //! [failures.md]: failures
+//! [rabbitmq.md]: rabbitmq
 //! [deploying.md]: deploying
 //! [from-python-loafer.md]: from_python_loafer
 //! [from-watermill.md]: from_watermill
@@ -21,7 +22,9 @@ macro_rules! guides {
             /// [testing.md]: crate::guides::testing
             /// [publishing.md]: crate::guides::publishing
             /// [failures.md]: crate::guides::failures
+            /// [rabbitmq.md]: crate::guides::rabbitmq
             /// [deploying.md]: crate::guides::deploying
+            /// [from-pigeon.md]: crate::guides::from_pigeon
             ///
             #[doc = include_str!($text)]
             pub mod $guide {}
@@ -41,8 +44,9 @@ guides! {
     from_sqs_consumer: "../guides/from-sqs-consumer.md",
 }
 
-// Its snippets are services on RabbitMQ.
+// Their snippets are services on RabbitMQ.
 #[cfg(any(feature = "amqp", not(doctest)))]
 guides! {
+    rabbitmq: "../guides/rabbitmq.md",
     from_pigeon: "../guides/from-pigeon.md",
 }
