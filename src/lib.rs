@@ -65,7 +65,7 @@ pub mod __private {
     use std::{convert::Infallible, future::Future, process::ExitCode};
 
     pub use loafer_core::__private::*;
-    use loafer_core::{App, BoxError, BrokerKind, Memory};
+    use loafer_core::{App, BoxError, BrokerKind, Memory, Route};
 
     /// The provider of a route that names none.
     #[cfg(feature = "sqs")]
@@ -76,6 +76,11 @@ pub mod __private {
     /// The provider of a route that names none.
     #[cfg(not(any(feature = "amqp", feature = "sqs")))]
     pub type DefaultProvider = Memory;
+
+    /// The route of a handler that names no provider.
+    pub fn route(name: &'static str) -> Route {
+        Route::new(name).provider::<DefaultProvider>()
+    }
 
     /// What `setup` returns.
     #[diagnostic::on_unimplemented(

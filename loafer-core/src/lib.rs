@@ -107,8 +107,18 @@ pub use self::translate::Protobuf;
 pub mod __private {
     pub use inventory;
 
+    /// What an expansion imports.
+    pub mod traits {
+        pub use crate::{
+            macro_support::StandIn as _,
+            replied::{Encoded as _, Given as _},
+            returned::{Plain as _, Single as _, Value as _},
+        };
+    }
+
+    pub use crate::{__given as given, __place as place};
     pub use crate::{
-        handler::{BatchCall, Env, Opened, Ready, refused, undecodable},
+        handler::{BatchCall, Env, Opened, Ready, Turns, refused, undecodable},
         macro_support::*,
         registry::Registration,
         replied::*,

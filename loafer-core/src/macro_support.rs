@@ -2,17 +2,84 @@
 
 use std::{
     any::type_name, borrow::Cow, convert::Infallible, future::Future, marker::PhantomData,
-    ops::Deref, sync::Arc,
+    ops::Deref, pin::Pin, sync::Arc,
 };
 
 use crate::{
     App, Batch, Context, Envelope, Failure, FromApp, FromContext, IntoBatchOutcome, IntoOutcome,
     Message, Missing, Shareable, TranslateError, Translator, Verdict,
-    handler::{self, BatchCall, Env, Opened, Ready},
+    handler::{self, BatchCall, Calls, Env, FutureCall, Opened, Ready, Turns},
 };
 
 /// A handler made ready for an app, or what the app lacks.
 pub type Prepared = Result<Ready, Missing>;
+
+/// An asynchronous handler. A pointer to what makes its calls: so nothing here is compiled for every handler, but for every set of extractors.
+pub fn asynchronous<T: Envelope, N: Send + Sync + 'static>(
+    translator: T,
+    needs: N,
+    calls: fn(Env<T, N>, Turns) -> Calls,
+) -> Ready {
+    Ready::asynchronous(translator, needs, calls)
+}
+
+/// A plain handler.
+pub fn blocking<T: Envelope, N: Send + Sync + 'static>(
+    translator: T,
+    needs: N,
+    call: fn(&Env<T, N>, &Message) -> Verdict,
+) -> Ready {
+    Ready::blocking(translator, needs, call)
+}
+
+/// An asynchronous batch handler.
+pub fn batches<T: Envelope, N: Send + Sync + 'static>(
+    translator: T,
+    needs: N,
+    call: fn(Env<T, N>, Arc<BatchCall>) -> FutureCall,
+) -> Ready {
+    Ready::batches(translator, needs, call)
+}
+
+/// A plain batch handler.
+pub fn blocking_batches<T: Envelope, N: Send + Sync + 'static>(
+    translator: T,
+    needs: N,
+    call: fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>>,
+) -> Ready {
+    Ready::blocking_batches(translator, needs, call)
+}
+
+/// A future that can go from thread to thread.
+pub fn sent<O>(
+    call: impl Future<Output = O> + Send + 'static,
+) -> Pin<Box<dyn Future<Output = O> + Send>> {
+    Box::pin(call)
+}
+
+/// The value; or what is there in its place, as the end of the call, which is a `loop` that is left. A `?` would compile its conversions for every type.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __given {
+    ($value:expr) => {
+        match $value {
+            ::core::result::Result::Ok(value) => value,
+            ::core::result::Result::Err(said) => break said,
+        }
+    };
+}
+
+/// A handler's path, and the file and line of its attribute.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __place {
+    ($name:literal) => {
+        (
+            ::core::concat!(::core::module_path!(), "::", $name),
+            (::core::file!(), ::core::line!()),
+        )
+    };
+}
 
 /// Decodes a handler's first argument.
 ///
@@ -31,24 +98,28 @@ where
 }
 
 /// What a handler returned.
+pub fn outcome<O: IntoOutcome>(said: O) -> Verdict {
+    said.into_outcome()
+}
+
+/// What is said where a batch handler is not called: nothing, the messages have their verdicts.
+pub type NoCall = Option<Vec<Verdict>>;
+
+/// Decodes the messages of a batch handler's first argument.
 ///
 /// # Errors
 ///
-/// None: the form that the rest of a call's body has.
-pub fn outcome<O: IntoOutcome>(said: O) -> Result<Verdict, Verdict> {
-    Ok(said.into_outcome())
-}
-
-/// Decodes the messages of a batch handler's first argument; none where none decodes.
+/// Where none decodes.
 pub fn decode_batch<'m, M, T, N>(
     raw: &BatchCall,
     env: &Env<T, N>,
     opened: &'m [Opened<'m>],
-) -> Option<Batch<M>>
+) -> Result<Batch<M>, NoCall>
 where
     T: Envelope + Translator<'m, M>,
 {
-    raw.decode(env, opened)
+    raw.decode(env.translator(), env.names(), opened)
+        .ok_or(None)
 }
 
 /// What a batch handler returned.
@@ -136,15 +207,23 @@ impl<E: FromContext> Named<E> {
 
 impl<E: FromApp> Named<E> {
     /// Makes one of a batch handler's other arguments.
-    pub fn of_app(&self, needs: &E::Needs) -> Option<E> {
-        Some(E::from_app(needs))
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn of_app(&self, needs: &E::Needs) -> Result<E, NoCall> {
+        Ok(E::from_app(needs))
     }
 }
 
 impl<M> Named<Batch<M>> {
     /// The batch as it was decoded.
-    pub fn batch(&self, decoded: Batch<M>) -> Option<Batch<M>> {
-        Some(decoded)
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn batch(&self, decoded: Batch<M>) -> Result<Batch<M>, NoCall> {
+        Ok(decoded)
     }
 }
 
@@ -193,13 +272,21 @@ pub trait StandIn<T> {
     }
 
     /// In place of a batch handler's argument.
-    fn of_app<N>(&self, _: &N) -> Option<T> {
-        None
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    fn of_app<N>(&self, _: &N) -> Result<T, NoCall> {
+        Err(None)
     }
 
     /// In place of a batch.
-    fn batch<B>(&self, _: B) -> Option<T> {
-        None
+    ///
+    /// # Errors
+    ///
+    /// Always.
+    fn batch<B>(&self, _: B) -> Result<T, NoCall> {
+        Err(None)
     }
 
     /// In place of the value of a handler type.

@@ -7,7 +7,15 @@ use crate::Route;
 #[derive(Clone, Copy, Debug)]
 pub struct Registration {
     /// Makes the route.
-    pub route: fn() -> Route,
+    route: fn() -> Route,
+}
+
+impl Registration {
+    /// Of the function that makes the route.
+    #[must_use]
+    pub const fn new(route: fn() -> Route) -> Self {
+        Self { route }
+    }
 }
 
 inventory::collect!(Registration);

@@ -95,33 +95,24 @@ pub fn replier(bus: &Bus, context: &Context<'_>) -> Replier {
 
 /// Sends what was returned to whoever asked; acks once the broker confirmed it.
 ///
-/// # Errors
-///
-/// Where it does not encode, or was not confirmed.
-pub async fn reply(
-    replier: &Replier,
-    message: Option<Result<Outgoing, BoxError>>,
-) -> Result<Verdict, Verdict> {
-    let failed = |error: BoxError| Verdict::failed(FailureKind::Error, error);
-    if let Some(message) = message {
-        let sent = replier.send(message.map_err(failed)?).await;
-        sent.map_err(|error| failed(error.into()))?;
+/// A failure where it does not encode, or was not confirmed.
+pub async fn reply(replier: &Replier, message: Option<Result<Outgoing, BoxError>>) -> Verdict {
+    let sent = match message {
+        Some(Ok(message)) => replier.send(message).await.map_err(BoxError::from),
+        Some(Err(error)) => Err(error),
+        None => Ok(()),
+    };
+    match sent {
+        Ok(()) => Verdict::ACK,
+        Err(error) => Verdict::failed(FailureKind::Error, error),
     }
-    Ok(Verdict::ACK)
 }
 
 /// The same for a plain function, on its thread of the blocking pool.
 ///
-/// # Errors
-///
-/// As [`reply`].
-///
 /// # Panics
 ///
 /// Outside of a tokio runtime.
-pub fn reply_blocking(
-    replier: &Replier,
-    message: Option<Result<Outgoing, BoxError>>,
-) -> Result<Verdict, Verdict> {
+pub fn reply_blocking(replier: &Replier, message: Option<Result<Outgoing, BoxError>>) -> Verdict {
     tokio::runtime::Handle::current().block_on(reply(replier, message))
 }

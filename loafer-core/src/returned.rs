@@ -156,14 +156,18 @@ pub fn addressed<E: Event>(event: E) -> Addressed {
 
 /// Publishes what was returned, each topic's messages in one go; acks once the broker confirmed all of it.
 ///
-/// # Errors
-///
-/// Where one does not encode, and then none is published; or where one was not confirmed.
-pub async fn publish(bus: &Bus, messages: Vec<Addressed>) -> Result<Verdict, Verdict> {
-    let failed = |error: BoxError| Verdict::failed(FailureKind::Error, error);
+/// A failure where one does not encode, and then none is published; or where one was not confirmed.
+pub async fn publish(bus: &Bus, messages: Vec<Addressed>) -> Verdict {
+    match publish_all(bus, messages).await {
+        Ok(()) => Verdict::ACK,
+        Err(error) => Verdict::failed(FailureKind::Error, error),
+    }
+}
+
+async fn publish_all(bus: &Bus, messages: Vec<Addressed>) -> Result<(), BoxError> {
     let messages: Result<Vec<_>, _> = messages.into_iter().collect();
     let mut of_topics: Vec<(Topic, Vec<Outgoing>)> = Vec::new();
-    for (topic, message) in messages.map_err(failed)? {
+    for (topic, message) in messages? {
         match of_topics.iter_mut().find(|(known, _)| *known == topic) {
             Some((_, batch)) => batch.push(message),
             None => of_topics.push((topic, vec![message])),
@@ -171,22 +175,18 @@ pub async fn publish(bus: &Bus, messages: Vec<Addressed>) -> Result<Verdict, Ver
     }
     for (topic, batch) in of_topics {
         for answer in bus.send_all(topic, batch).await {
-            answer.map_err(|error| failed(error.into()))?;
+            answer?;
         }
     }
-    Ok(Verdict::ACK)
+    Ok(())
 }
 
 /// The same for a plain function, on its thread of the blocking pool.
 ///
-/// # Errors
-///
-/// As [`publish`].
-///
 /// # Panics
 ///
 /// Outside of a tokio runtime.
-pub fn publish_blocking(bus: &Bus, messages: Vec<Addressed>) -> Result<Verdict, Verdict> {
+pub fn publish_blocking(bus: &Bus, messages: Vec<Addressed>) -> Verdict {
     tokio::runtime::Handle::current().block_on(publish(bus, messages))
 }
 

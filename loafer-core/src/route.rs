@@ -157,8 +157,7 @@ impl Route {
     #[must_use]
     pub fn declared(
         mut self,
-        handler: &'static str,
-        place: (&'static str, u32),
+        (handler, place): (&'static str, (&'static str, u32)),
         translator: &'static str,
         ready: fn(&App) -> Result<Ready, Missing>,
     ) -> Self {

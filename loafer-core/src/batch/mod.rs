@@ -34,6 +34,17 @@ pub struct Batch<T> {
 }
 
 impl<T> Batch<T> {
+    pub(crate) fn with_capacity(items: usize) -> Self {
+        Self {
+            items: Vec::with_capacity(items),
+        }
+    }
+
+    /// One more item of a call.
+    pub(crate) fn push(&mut self, item: BatchItem<T>) {
+        self.items.push(item.or_at(self.items.len()));
+    }
+
     /// The values, without what else is known of their messages.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &T> {
         self.items.iter().map(|item| &**item)

@@ -4,13 +4,13 @@ use std::{
     borrow::Cow,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Env, place::panicked, undecodable};
+use super::{place::panicked, undecodable};
 use crate::{
     Batch, BatchItem, Envelope, IntoBatchOutcome, Message, Metadata, TranslateError, Translator,
-    Verdict,
+    Verdict, extract::RouteName,
 };
 
 /// The messages of one call.
@@ -48,32 +48,57 @@ impl BatchCall {
     }
 
     /// The messages inside their envelopes, those that could be opened.
-    pub fn open<'m, T: Envelope, N>(&'m self, env: &Env<T, N>) -> Vec<Opened<'m>> {
+    pub fn open<'m, T: Envelope>(&'m self, translator: &T) -> Vec<Opened<'m>> {
         let mut opened = Vec::with_capacity(self.messages.len());
         for (place, message) in self.messages.iter().enumerate() {
-            match guarded(|| env.translator().open(message)) {
-                Ok(message) => opened.push(Opened { place, message }),
-                Err(verdict) => self.undecoded().push((place, verdict)),
-            }
+            let mut open = || {
+                let message = translator.open(message)?;
+                opened.push(Opened { place, message });
+                Ok(())
+            };
+            self.guarded(place, &mut open);
         }
         opened
     }
 
     /// The batch, of what decodes; none where nothing does: then there is nothing to call the handler with.
-    pub fn decode<'m, M, T, N>(&self, env: &Env<T, N>, opened: &'m [Opened<'m>]) -> Option<Batch<M>>
+    pub(crate) fn decode<'m, M, T>(
+        &self,
+        translator: &T,
+        names: &Arc<RouteName>,
+        opened: &'m [Opened<'m>],
+    ) -> Option<Batch<M>>
     where
-        T: Envelope + Translator<'m, M>,
+        T: Translator<'m, M>,
     {
-        let mut items = Vec::with_capacity(opened.len());
+        let mut batch = Batch::with_capacity(opened.len());
+        self.decode_each(opened, &mut |message| {
+            let value = translator.translate(message)?;
+            batch.push(BatchItem::new(value, Metadata::of(message, names)));
+            Ok(())
+        });
+        if batch.is_empty() { None } else { Some(batch) }
+    }
+
+    /// Compiled once, whatever the messages are.
+    fn decode_each<'m>(
+        &self,
+        opened: &'m [Opened<'m>],
+        decode: &mut dyn FnMut(&'m Message) -> Result<(), TranslateError>,
+    ) {
         for Opened { place, message } in opened {
-            match guarded(|| env.translator().translate(message)) {
-                Ok(value) => {
-                    items.push(BatchItem::new(value, Metadata::of(message, env.names())));
-                }
-                Err(verdict) => self.undecoded().push((*place, verdict)),
-            }
+            self.guarded(*place, &mut || decode(message));
         }
-        (!items.is_empty()).then(|| items.into_iter().collect())
+    }
+
+    /// A translator is the user's code: where it panics, its message fails alone.
+    fn guarded(&self, place: usize, translate: &mut dyn FnMut() -> Result<(), TranslateError>) {
+        let verdict = match catch_unwind(AssertUnwindSafe(translate)) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => undecodable(error),
+            Err(panic) => panicked(&*panic),
+        };
+        self.undecoded().push((place, verdict));
     }
 
     /// What the handler returned.
@@ -103,13 +128,5 @@ impl BatchCall {
     pub(super) fn all(&self, verdict: Verdict) -> Vec<Verdict> {
         let decoded = self.messages.len() - self.undecoded().len();
         self.with_undecoded(verdict.repeated(decoded))
-    }
-}
-
-/// A translator is the user's code: where it panics, its message fails alone.
-fn guarded<T>(translate: impl FnOnce() -> Result<T, TranslateError>) -> Result<T, Verdict> {
-    match catch_unwind(AssertUnwindSafe(translate)) {
-        Ok(translated) => translated.map_err(undecodable),
-        Err(panic) => Err(panicked(&*panic)),
     }
 }

@@ -32,16 +32,16 @@ macro_rules! functions {
             #[allow(unused_variables, reason = "for a handler without extractors")]
             fn ready(self, translator: T, app: &App) -> Result<Ready, Missing> {
                 let needs = ($($extractor::needs(app)?,)*);
-                Ok(Ready::batches(translator, needs, move |env: Arc<Env<T, _>>, raw: Arc<BatchCall>| {
+                Ok(Ready::batches(translator, needs, move |env: Env<T, _>, raw: Arc<BatchCall>| {
                     let handler = self.clone();
-                    async move {
+                    Box::pin(async move {
                         let call = {
-                            let opened = raw.open(&env);
-                            let batch = raw.decode(&env, &opened)?;
+                            let opened = raw.open(env.translator());
+                            let batch = raw.decode(env.translator(), env.names(), &opened)?;
                             handler(batch, $($extractor::from_app(&env.needs().$at)),*)
                         };
                         Some(raw.said(call.await))
-                    }
+                    })
                 }))
             }
         }

@@ -10,8 +10,8 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{BatchCall, Env, place::panicked};
-use crate::{Envelope, Message, Verdict, extract::RouteName};
+use super::{BatchCall, place::panicked};
+use crate::{Message, Verdict, extract::RouteName};
 
 /// Where one worker runs the calls of a batch handler, one after the other. What is said is one verdict a message, in order.
 pub(crate) trait BatchPlace: Send {
@@ -34,36 +34,28 @@ pub(crate) type MakeBatchPlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn BatchPla
 pub(crate) type BatchLayerFn =
     Arc<dyn Fn(Box<dyn BatchPlace>, &Arc<RouteName>) -> Box<dyn BatchPlace> + Send + Sync>;
 
-pub(super) fn asynchronous<T, N, F, Fut>(shared: Arc<(T, N)>, call: F) -> MakeBatchPlace
-where
-    T: Envelope,
-    N: Send + Sync + 'static,
-    F: Fn(Arc<Env<T, N>>, Arc<BatchCall>) -> Fut + Clone + Send + Sync + 'static,
-    Fut: Future<Output = Option<Vec<Verdict>>> + Send + 'static,
-{
+/// The call of an asynchronous batch handler; of a plain one.
+pub(super) type Call = Arc<dyn Fn(&Arc<RouteName>, Arc<BatchCall>) -> FutureCall + Send + Sync>;
+pub(super) type PlainCall =
+    Arc<dyn Fn(&Arc<RouteName>, &BatchCall) -> Option<Vec<Verdict>> + Send + Sync>;
+
+pub(super) fn asynchronous(call: Call) -> MakeBatchPlace {
     Arc::new(move |names| {
-        let env = Arc::new(Env::new(shared.clone(), names.clone()));
-        let call = call.clone();
+        let (call, names) = (call.clone(), names.clone());
         Box::new(CallPlace {
-            start: move |batch| FutureCall(Box::pin(call(env.clone(), batch))),
+            start: move |batch| call(&names, batch),
             running: None,
         })
     })
 }
 
-pub(super) fn blocking<T, N, F>(shared: Arc<(T, N)>, call: F) -> MakeBatchPlace
-where
-    T: Envelope,
-    N: Send + Sync + 'static,
-    F: Fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>> + Clone + Send + Sync + 'static,
-{
+pub(super) fn blocking(call: PlainCall) -> MakeBatchPlace {
     Arc::new(move |names| {
-        let env = Arc::new(Env::new(shared.clone(), names.clone()));
-        let call = call.clone();
+        let (call, names) = (call.clone(), names.clone());
         let start = move |batch: Arc<BatchCall>| {
-            let (env, call, span) = (env.clone(), call.clone(), tracing::Span::current());
+            let (call, names, span) = (call.clone(), names.clone(), tracing::Span::current());
             BlockingCall(tokio::task::spawn_blocking(move || {
-                span.in_scope(|| call(&env, &batch))
+                span.in_scope(|| call(&names, &batch))
             }))
         };
         Box::new(CallPlace {
@@ -143,14 +135,12 @@ impl<S, R> CallPlace<S, R> {
     }
 }
 
-struct FutureCall<Fut>(Pin<Box<Fut>>);
+/// A call of an asynchronous batch handler under way.
+pub(crate) type FutureCall = Pin<Box<dyn Future<Output = Option<Vec<Verdict>>> + Send>>;
 
-impl<Fut> Running for FutureCall<Fut>
-where
-    Fut: Future<Output = Option<Vec<Verdict>>> + Send,
-{
+impl Running for FutureCall {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<Verdict>>, Verdict>> {
-        self.0.as_mut().poll(cx).map(Ok)
+        self.as_mut().poll(cx).map(Ok)
     }
 
     fn is_cancellable(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{Ready, extract};
+use super::{Env, Ready, extract};
 use crate::{App, Envelope, FromContext, IntoOutcome, Missing, Translator, handler::undecodable};
 
 /// An async function or closure that can be a route's handler: its first argument is decoded from the message, the others are extractors.
@@ -32,18 +32,23 @@ macro_rules! functions {
             #[allow(unused_variables, non_snake_case, reason = "for a handler without extractors")]
             fn ready(self, translator: T, app: &App) -> Result<Ready, Missing> {
                 let needs = ($($extractor::needs(app)?,)*);
-                Ok(Ready::asynchronous(translator, needs, move |env, raw| {
+                Ok(Ready::asynchronous(translator, needs, move |env: Env<T, _>, turns| {
                     let handler = self.clone();
-                    async move {
-                        let call = {
-                            let opened = env.open(&raw)?;
-                            let context = env.context(&opened, &raw);
-                            let message = env.translator().translate(&opened).map_err(undecodable)?;
-                            $(let $extractor = extract::<$extractor>(&env.needs().$at, &context)?;)*
-                            handler(message, $($extractor),*)
-                        };
-                        Ok(call.await.into_outcome())
-                    }
+                    Box::pin(async move {
+                        while let Some(raw) = turns.next().await {
+                            let called = || {
+                                let opened = env.open(&raw)?;
+                                let context = env.context(&opened, &raw);
+                                let message = env.translator().translate(&opened).map_err(undecodable)?;
+                                $(let $extractor = extract::<$extractor>(&env.needs().$at, &context)?;)*
+                                Ok(handler(message, $($extractor),*))
+                            };
+                            turns.say(match called() {
+                                Ok(call) => call.await.into_outcome(),
+                                Err(verdict) => verdict,
+                            });
+                        }
+                    })
                 }))
             }
         }

@@ -8,6 +8,8 @@ mod failure;
 mod function;
 pub(crate) mod layered;
 mod place;
+mod places;
+mod turns;
 
 use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -23,13 +25,15 @@ pub use self::{
     function::Handler,
     layered::{HandlerService, Request},
     place::Ready,
+    turns::Turns,
 };
 pub(crate) use self::{
-    batch_place::{BatchLayerFn, BatchPlace},
+    batch_place::{BatchLayerFn, BatchPlace, FutureCall},
     choice::{Handler as RouteHandler, Handlers, Own},
     failure::Undecoded,
     layered::LayerFn,
     place::{Make, MakePlace, Place, caught},
+    places::Calls,
 };
 
 /// What the test kit puts around every call, that of a batch too, where an app's layers do not go.

@@ -2,22 +2,25 @@
 
 use std::{
     any::Any,
+    borrow::Cow,
     fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
-
-use tokio::task::JoinHandle;
 
 use super::{
-    Around, BatchCall, Env, LayerFn, OnError,
-    batch_place::{self, MakeBatchPlace},
-    layered, undecodable,
+    Around, BatchCall, Env, LayerFn, OnError, Turns,
+    batch_place::{self, FutureCall, MakeBatchPlace},
+    layered,
+    places::{BlockingCall, BlockingPlace, Calls, FuturePlace, MakeCalls},
+    undecodable,
 };
-use crate::{Envelope, Failure, FailureKind, IntoOutcome, Message, Verdict, extract::RouteName};
+use crate::{
+    Envelope, Failure, FailureKind, IntoOutcome, Message, TranslateError, Verdict,
+    extract::RouteName,
+};
 
 /// Where one worker runs the calls of a handler, one after the other.
 ///
@@ -87,30 +90,28 @@ impl fmt::Debug for Ready {
 }
 
 impl Ready {
-    /// An asynchronous handler: `call` owns the message, and gives `Err` where it did not come to the handler.
+    /// An asynchronous handler: `calls` makes the future that runs one worker's calls, turn by turn.
     #[doc(hidden)]
-    pub fn asynchronous<T, N, F, Fut>(translator: T, needs: N, call: F) -> Self
+    pub fn asynchronous<T, N, F>(translator: T, needs: N, calls: F) -> Self
     where
         T: Envelope,
         N: Send + Sync + 'static,
-        F: Fn(Arc<Env<T, N>>, Message) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Result<Verdict, Verdict>> + Send + 'static,
+        F: Fn(Env<T, N>, Turns) -> Calls + Send + Sync + 'static,
     {
         let shared = Arc::new((translator, needs));
         let opener = opener(&shared);
-        let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
-            let env = Arc::new(Env::new(shared.clone(), names.clone()));
-            Box::new(FuturePlace {
-                env,
-                call: call.clone(),
-                running: Box::pin(None),
-            })
-        };
-        Self {
-            make: Make::Place(Arc::new(make)),
-            on_error: None,
+        Self::of_calls(
+            Arc::new(move |names, turns| calls(Env::new(shared.clone(), names.clone()), turns)),
             opener,
-        }
+        )
+    }
+
+    /// Compiled once, as all that stands between a worker and the calls themselves.
+    fn of_calls(calls: MakeCalls, opener: Opener) -> Self {
+        let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
+            Box::new(FuturePlace::new(calls.clone(), names.clone()))
+        };
+        Self::of(Make::Place(Arc::new(make)), opener)
     }
 
     /// A plain handler: runs on the blocking pool.
@@ -119,40 +120,41 @@ impl Ready {
     where
         T: Envelope,
         N: Send + Sync + 'static,
-        F: Fn(&Env<T, N>, &Message) -> Result<Verdict, Verdict> + Clone + Send + Sync + 'static,
+        F: Fn(&Env<T, N>, &Message) -> Verdict + Send + Sync + 'static,
     {
         let shared = Arc::new((translator, needs));
         let opener = opener(&shared);
+        Self::of_blocking(
+            Arc::new(move |names, message| call(&Env::new(shared.clone(), names.clone()), message)),
+            opener,
+        )
+    }
+
+    fn of_blocking(call: BlockingCall, opener: Opener) -> Self {
         let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
-            let env = Arc::new(Env::new(shared.clone(), names.clone()));
             Box::new(BlockingPlace {
-                env,
+                names: names.clone(),
                 call: call.clone(),
                 running: None,
             })
         };
-        Self {
-            make: Make::Place(Arc::new(make)),
-            on_error: None,
-            opener,
-        }
+        Self::of(Make::Place(Arc::new(make)), opener)
     }
 
     /// An asynchronous batch handler: `call` gives none where no message came to the handler.
     #[doc(hidden)]
-    pub fn batches<T, N, F, Fut>(translator: T, needs: N, call: F) -> Self
+    pub fn batches<T, N, F>(translator: T, needs: N, call: F) -> Self
     where
         T: Envelope,
         N: Send + Sync + 'static,
-        F: Fn(Arc<Env<T, N>>, Arc<BatchCall>) -> Fut + Clone + Send + Sync + 'static,
-        Fut: Future<Output = Option<Vec<Verdict>>> + Send + 'static,
+        F: Fn(Env<T, N>, Arc<BatchCall>) -> FutureCall + Send + Sync + 'static,
     {
         let shared = Arc::new((translator, needs));
-        Self {
-            opener: opener(&shared),
-            make: Make::Batches(batch_place::asynchronous(shared, call)),
-            on_error: None,
-        }
+        let opener = opener(&shared);
+        let place = batch_place::asynchronous(Arc::new(move |names, batch| {
+            call(Env::new(shared.clone(), names.clone()), batch)
+        }));
+        Self::of(Make::Batches(place), opener)
     }
 
     /// A plain batch handler: runs on the blocking pool.
@@ -161,13 +163,21 @@ impl Ready {
     where
         T: Envelope,
         N: Send + Sync + 'static,
-        F: Fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>> + Clone + Send + Sync + 'static,
+        F: Fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>> + Send + Sync + 'static,
     {
         let shared = Arc::new((translator, needs));
+        let opener = opener(&shared);
+        let place = batch_place::blocking(Arc::new(move |names, batch| {
+            call(&Env::new(shared.clone(), names.clone()), batch)
+        }));
+        Self::of(Make::Batches(place), opener)
+    }
+
+    fn of(make: Make, opener: Opener) -> Self {
         Self {
-            opener: opener(&shared),
-            make: Make::Batches(batch_place::blocking(shared, call)),
+            make,
             on_error: None,
+            opener,
         }
     }
 
@@ -215,103 +225,16 @@ impl Ready {
 
 fn opener<T: Envelope, N: Send + Sync + 'static>(shared: &Arc<(T, N)>) -> Opener {
     let shared = shared.clone();
-    Arc::new(move |raw| {
-        // Translators are the user's code, and this runs where a panic would take the whole route.
-        let opened = catch_unwind(AssertUnwindSafe(|| shared.0.open(raw)));
-        let opened = opened.map_err(|panic| panicked(&*panic))?;
-        Ok(opened.map_err(undecodable)?.into_owned())
-    })
+    Arc::new(move |raw| opened(&|| shared.0.open(raw)))
 }
 
-struct FuturePlace<T, N, F, Fut> {
-    env: Arc<Env<T, N>>,
-    call: F,
-    /// Refilled for every message, so that a call allocates nothing.
-    running: Pin<Box<Option<Fut>>>,
-}
-
-impl<T, N, F, Fut> FuturePlace<T, N, F, Fut>
-where
-    Fut: Future<Output = Result<Verdict, Verdict>>,
-{
-    fn poll_running(running: Pin<&mut Option<Fut>>, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let Some(call) = running.as_pin_mut() else {
-            return Poll::Ready(Verdict::NACK);
-        };
-        // No combinators: each would be compiled for every handler.
-        match call.poll(cx) {
-            Poll::Ready(Ok(verdict) | Err(verdict)) => Poll::Ready(verdict),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl<T, N, F, Fut> Place for FuturePlace<T, N, F, Fut>
-where
-    T: Envelope,
-    N: Send + Sync + 'static,
-    F: Fn(Arc<Env<T, N>>, Message) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Verdict, Verdict>> + Send + 'static,
-{
-    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let call = (self.call)(self.env.clone(), message);
-        self.running.set(Some(call));
-        Self::poll_running(self.running.as_mut(), cx)
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        Self::poll_running(self.running.as_mut(), cx)
-    }
-
-    fn cancel(&mut self) -> bool {
-        self.running.set(None);
-        true
-    }
-}
-
-struct BlockingPlace<T, N, F> {
-    env: Arc<Env<T, N>>,
-    call: F,
-    running: Option<JoinHandle<Result<Verdict, Verdict>>>,
-}
-
-impl<T, N, F> Place for BlockingPlace<T, N, F>
-where
-    T: Envelope,
-    N: Send + Sync + 'static,
-    F: Fn(&Env<T, N>, &Message) -> Result<Verdict, Verdict> + Clone + Send + Sync + 'static,
-{
-    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let (env, call, span) = (
-            self.env.clone(),
-            self.call.clone(),
-            tracing::Span::current(),
-        );
-        self.running = Some(tokio::task::spawn_blocking(move || {
-            span.in_scope(|| call(&env, &message))
-        }));
-        self.poll(cx)
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let Some(running) = &mut self.running else {
-            return Poll::Ready(Verdict::NACK);
-        };
-        let said = ready!(Pin::new(running).poll(cx));
-        self.running = None;
-        Poll::Ready(match said {
-            Ok(said) => said.unwrap_or_else(|verdict| verdict),
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => panicked(&*panic),
-                // The runtime is shutting down: nothing is said of the message.
-                Err(_) => Verdict::NACK,
-            },
-        })
-    }
-
-    fn cancel(&mut self) -> bool {
-        self.running.is_none()
-    }
+/// Translators are the user's code, and this runs where a panic would take the whole route.
+fn opened<'m>(
+    open: &dyn Fn() -> Result<Cow<'m, Message>, TranslateError>,
+) -> Result<Message, Verdict> {
+    let opened = catch_unwind(AssertUnwindSafe(open));
+    let opened = opened.map_err(|panic| panicked(&*panic))?;
+    Ok(opened.map_err(undecodable)?.into_owned())
 }
 
 /// Turns a panic into a failure of its message.

@@ -15,7 +15,7 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
     let (checks, body, tuple) = (checks(handler), call.body(), call.needs());
     // What keeps a call from being sent between threads is told at the function's name.
     let at = call.callee.span();
-    let (needs, env, raw) = (local("__needs", at), local("__env", at), local("__raw", at));
+    let (env, raw, turns) = (local("__env", at), local("__raw", at), local("__turns", at));
     let form = match (call.asynchronous, &call.message.batch) {
         (true, None) => "asynchronous",
         (false, None) => "blocking",
@@ -23,14 +23,24 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
         (false, Some(_)) => "blocking_batches",
     };
     let form = Ident::new(form, at);
-    let traits = returned::traits(call);
-    let call = if call.asynchronous {
-        quote_spanned!(at=> |#env, #raw| async move { #body })
-    } else {
-        quote_spanned!(at=> |#env, #raw| { #body })
+    // A loop that is left at its end at the latest. No label: that of a macro is not the expansion's.
+    let body = quote!(loop { #body });
+    // A pointer to a function, which captures nothing: what keeps a handler is then not compiled for each of them.
+    let call = match (call.asynchronous, &call.message.batch) {
+        (true, None) => quote_spanned! {at=>
+            |#env, #turns| __loafer::sent(async move {
+                while let ::core::option::Option::Some(#raw) = #turns.next().await {
+                    let __verdict = #body;
+                    #turns.say(__verdict);
+                }
+            })
+        },
+        (true, Some(_)) => {
+            quote_spanned!(at=> |#env, #raw| __loafer::sent(async move { #body }))
+        }
+        (false, _) => quote_spanned!(at=> |#env, #raw| #body),
     };
-    let ready =
-        quote_spanned!(at=> __loafer::Ready::#form(#translator.translator(), #needs, #call));
+    let ready = quote_spanned!(at=> __loafer::#form(#translator.translator(), #tuple, #call));
     let answered = match &handler.on_error {
         Some(path) => {
             let handler = local("__handler", path.span());
@@ -39,11 +49,9 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
         None => quote!(__handler),
     };
     quote! {
-        fn __ready(__app: &::loafer::App) -> __loafer::Prepared {
-            use __loafer::{StandIn as _, #traits};
+        #checks
 
-            #(#checks)*
-            let __needs = #tuple;
+        fn __ready(__app: &::loafer::App) -> __loafer::Prepared {
             let __handler = #ready;
             ::core::result::Result::Ok(#answered)
         }
@@ -51,7 +59,8 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
 }
 
 /// What the user's types must be. This is told here and nowhere else: beyond these lines a stand-in takes the place of a wrong type.
-fn checks(handler: &Handler) -> impl Iterator<Item = TokenStream> {
+/// Nobody calls the function: it is checked, and no code is made of it.
+fn checks(handler: &Handler) -> Option<TokenStream> {
     let translator = handler.translator.as_ref().map(|ty| (ty, "is_translator"));
     let instance = handler
         .call
@@ -75,7 +84,19 @@ fn checks(handler: &Handler) -> impl Iterator<Item = TokenStream> {
         let check = Ident::new(check, ty.span());
         quote_spanned!(ty.span()=> __loafer::#check::<#ty>();)
     });
-    others.chain(extractors)
+    let all: Vec<_> = others.chain(extractors).collect();
+    (!all.is_empty()).then(|| {
+        quote! {
+            const _: fn() = || {
+                #(#all)*
+            };
+        }
+    })
+}
+
+/// The value, or the end of the call.
+pub(super) fn given(value: &TokenStream) -> TokenStream {
+    quote!(__loafer::given!(#value))
 }
 
 /// The type, with the methods its place asks for.
@@ -109,8 +130,8 @@ impl Call {
         };
         let wait = self.asynchronous.then(|| quote!(.await));
         let open = match self.message.batch {
-            Some(_) => quote!((#raw).open(&__env)),
-            None => quote!(__env.open(#raw)?),
+            Some(_) => quote!((#raw).open(__env.translator())),
+            None => given(&quote!(__env.open(#raw))),
         };
         let decoded = self.decoded(&raw);
         let (kept, message) = if self.message.by_reference {
@@ -119,12 +140,8 @@ impl Call {
             (None, decoded)
         };
         let exit = returned::exit(self, &raw);
-        let needs = quote!(let __needs = __env.needs(););
-        let context = match (self.extractors.as_slice(), &self.message.batch) {
-            ([], _) => None,
-            (_, Some(_)) => Some(needs),
-            (_, None) => Some(quote!(#needs let __context = __env.context(&__opened, #raw);)),
-        };
+        let context = (!self.extractors.is_empty() && self.message.batch.is_none())
+            .then(|| quote!(let __context = __env.context(&__opened, #raw);));
         let extracted = self.extracted();
         let callee = &self.callee;
         let instance = self.callee.instance().map(|_| quote!(&__env.needs().0,));
@@ -148,12 +165,13 @@ impl Call {
         let (env, opened) = (local("__env", ty.span()), local("__opened", ty.span()));
         match &self.message.batch {
             None => {
-                quote_spanned!(ty.span()=> __loafer::decode::<#ty, _>(#env.translator(), &#opened)?)
+                let decoded = quote_spanned!(ty.span()=> __loafer::decode::<#ty, _>(#env.translator(), &#opened));
+                given(&decoded)
             }
             Some(batch) => {
-                let decoded = quote_spanned!(ty.span()=> __loafer::decode_batch::<#ty, _, _>(#raw, &#env, &#opened)?);
-                let batch = named(batch);
-                quote!(#batch.batch(#decoded)?)
+                let decoded = quote_spanned!(ty.span()=> __loafer::decode_batch::<#ty, _, _>(#raw, &#env, &#opened));
+                let (decoded, batch) = (given(&decoded), named(batch));
+                given(&quote!(#batch.batch(#decoded)))
             }
         }
     }
@@ -163,8 +181,8 @@ impl Call {
         self.extractors.iter().zip(first..).map(|(ty, at)| {
             let (at, named) = (Index::from(at), named(ty));
             match self.message.batch {
-                None => quote!(#named.extract(&__needs.#at, &__context)?),
-                Some(_) => quote!(#named.of_app(&__needs.#at)?),
+                None => given(&quote!(#named.extract(&__env.needs().#at, &__context))),
+                Some(_) => given(&quote!(#named.of_app(&__env.needs().#at))),
             }
         })
     }

@@ -19,9 +19,12 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
     } = handler;
     let ready = call::ready(handler);
     let options = options::options(&handler.options);
-    let provider = match &handler.provider {
-        Some(provider) => quote_spanned!(provider.span()=> .provider::<#provider>()),
-        None => quote!(.provider::<__loafer::DefaultProvider>()),
+    let route = match &handler.provider {
+        Some(provider) => {
+            let provider = quote_spanned!(provider.span()=> provider::<#provider>());
+            quote!(::loafer::Route::new(#route).#provider)
+        }
+        None => quote!(__loafer::route(#route)),
     };
     let name = call.callee.name();
     let translator = handler
@@ -34,26 +37,20 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
     quote! {
         #(#cfgs)*
         const _: () = {
-            use ::loafer::__private as __loafer;
+            use ::loafer::__private::{self as __loafer, traits::*};
 
             #ready
 
-            __loafer::inventory::submit! {
-                __loafer::Registration {
-                    route: || ::loafer::Route::new(#route)
-                        #provider
-                        #options
-                        #on
-                        .declared(
-                            ::core::concat!(::core::module_path!(), "::", #name),
-                            (::core::file!(), ::core::line!()),
-                            #translator,
-                            __ready,
-                        )
-                        #of_batches
-                        #replying,
-                }
+            fn __route() -> ::loafer::Route {
+                #route
+                    #options
+                    #on
+                    .declared(__loafer::place!(#name), #translator, __ready)
+                    #of_batches
+                    #replying
             }
+
+            __loafer::inventory::submit! { __loafer::Registration::new(__route) }
         };
     }
 }

@@ -4,17 +4,18 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{Index, spanned::Spanned};
 
+use super::call::given;
 use crate::handler::model::{Call, Publish};
 
-/// The value of the call's body, made of `__said`.
+/// The end of the call's body, with the value made of `__said`.
 pub(super) fn returned(call: &Call, raw: &TokenStream) -> TokenStream {
     let span = call.returns.span();
     // One span for both: only so is the complaint about its type told here.
     let said = Ident::new("__said", span);
     match (&call.message.batch, &call.publish) {
-        (Some(_), _) => quote_spanned!(span=> __loafer::batch_outcome(#said, #raw)),
+        (Some(_), _) => ended(&quote_spanned!(span=> __loafer::batch_outcome(#said, #raw))),
         (None, None) if call.reply => replied(call),
-        (None, None) => quote_spanned!(span=> __loafer::outcome(#said)),
+        (None, None) => ended(&quote_spanned!(span=> __loafer::outcome(#said))),
         (None, Some(publish)) => published(call, publish),
     }
 }
@@ -23,7 +24,8 @@ pub(super) fn returned(call: &Call, raw: &TokenStream) -> TokenStream {
 fn published(call: &Call, publish: &Publish) -> TokenStream {
     let span = call.returns.span();
     let said = Ident::new("__said", span);
-    let value = quote_spanned!(span=> __loafer::returned(__loafer::Returned(#said).result())?);
+    let value = quote_spanned!(span=> __loafer::returned(__loafer::Returned(#said).result()));
+    let value = given(&value);
     let one = Ident::new("__one", span);
     let address = match &publish.topic {
         Some(topic) => quote_spanned!(span=> |#one| __loafer::One(#one).to(#topic)),
@@ -50,17 +52,25 @@ fn published(call: &Call, publish: &Publish) -> TokenStream {
     } else {
         quote!(publish_blocking)
     };
+    let published = ended(&quote!(__loafer::#publish(&__exit, __messages) #wait));
     quote! {
         let __value = #value;
-        __loafer::#publish(&__exit, #messages) #wait
+        let __messages = #messages;
+        #published
     }
+}
+
+/// Leaves the call.
+fn ended(value: &TokenStream) -> TokenStream {
+    quote!(break #value;)
 }
 
 /// Sends what was returned to whoever asked; the message is acked once the broker confirmed it.
 fn replied(call: &Call) -> TokenStream {
     let span = call.returns.span();
     let said = Ident::new("__said", span);
-    let value = quote_spanned!(span=> __loafer::returned(__loafer::Returned(#said).result())?);
+    let value = quote_spanned!(span=> __loafer::returned(__loafer::Returned(#said).result()));
+    let value = given(&value);
     let one = Ident::new("__one", span);
     let message = quote_spanned!(span=> |#one| __loafer::Reply(#one).message());
     let wait = call.asynchronous.then(|| quote!(.await));
@@ -69,10 +79,11 @@ fn replied(call: &Call) -> TokenStream {
     } else {
         quote!(reply_blocking)
     };
+    let replied = ended(&quote!(__loafer::#reply(&__exit, __message) #wait));
     quote! {
         let __value = #value;
         let __message = __loafer::Answer(__value).given().map(#message);
-        __loafer::#reply(&__exit, __message) #wait
+        #replied
     }
 }
 
@@ -90,15 +101,6 @@ pub(super) fn exit(call: &Call, raw: &TokenStream) -> Option<TokenStream> {
         (None, true) => {
             Some(quote!(let __exit = __loafer::replier(&#bus, &__env.context(&__opened, #raw));))
         }
-        (None, false) => None,
-    }
-}
-
-/// The traits by which what is returned is told apart.
-pub(super) fn traits(call: &Call) -> Option<TokenStream> {
-    match (&call.publish, call.reply) {
-        (Some(_), _) => Some(quote!(Plain as _, Single as _, Value as _)),
-        (None, true) => Some(quote!(Encoded as _, Given as _, Plain as _)),
         (None, false) => None,
     }
 }

@@ -1,8 +1,9 @@
 //! The macros bench: what a handler's attribute adds to the time of a check and of a debug build.
 //!
-//! Two services are generated under `target/macros`: the same functions, in one of them with their attributes. Each is compiled as a whole, its
-//! dependencies built before, without incremental state: with it a file that is only touched costs next to nothing. A function that nobody calls makes no code,
-//! so the plain service holds none for its functions' bodies: what they take in a debug build is counted with the attribute's.
+//! Three services are generated under `target/macros`: the same functions and types in each, in one of them with their attributes. Each is compiled as a whole, its
+//! dependencies built before, without incremental state: with it a file that is only touched costs next to nothing. Judged is what the attributes add to the service
+//! that decodes its types: decoding is serde's work, and there without Loafer, too. A function that nobody calls makes no code, so neither service without attributes
+//! holds any for its functions' bodies: what they take in a debug build is counted with the attributes'.
 
 mod service;
 mod timed;
@@ -16,11 +17,8 @@ use clap::Args;
 
 use super::gate::Gate;
 use crate::workspace;
+use service::Form;
 use timed::{Times, timed};
-
-/// The packages.
-const PLAIN: &str = "plain";
-const ANNOTATED: &str = "annotated";
 
 /// What cargo is asked to do, what it is called in the table, and how many milliseconds a handler may add to it.
 const BUILDS: [(&str, &str, f64); 2] = [("check", "check", 10.0), ("build", "debug build", 30.0)];
@@ -45,8 +43,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     // Without a handler at first: the dependencies are built, and little else.
     generate(&folder, 0)?;
     for (build, _, _) in BUILDS {
-        for package in [PLAIN, ANNOTATED] {
-            timed(&folder, build, package)?;
+        for form in Form::ALL {
+            timed(&folder, build, form.package())?;
         }
     }
     generate(&folder, options.handlers)?;
@@ -56,20 +54,23 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         options.handlers, options.rounds
     );
     for (build, name, limit) in BUILDS {
-        let (mut plain, mut annotated) = (Vec::new(), Vec::new());
+        let mut runs = Form::ALL.map(|_| Vec::new());
         for _ in 0..options.rounds.max(1) {
-            plain.push(timed(&folder, build, PLAIN)?);
-            annotated.push(timed(&folder, build, ANNOTATED)?);
+            for (form, runs) in Form::ALL.into_iter().zip(&mut runs) {
+                runs.push(timed(&folder, build, form.package())?);
+            }
         }
         let per_handler = 1000.0 / options.handlers.max(1) as f64;
         for (what, of) in [
             ("elapsed", Times::elapsed as fn(&Times) -> f64),
             ("CPU", Times::cpu),
         ] {
-            let (without, with) = (Spread::of(&plain, of), Spread::of(&annotated, of));
-            let added = (with.median - without.median) * per_handler;
+            let [plain, decoding, annotated] = runs.each_ref().map(|runs| Spread::of(runs, of));
+            let over = |least: &Spread| (annotated.median - least.median) * per_handler;
+            let (bare, added) = (over(&plain), over(&decoding));
             println!(
-                "{name:<12} {what:<8} without {without}, with {with}: {added:.1} ms a handler (limit {limit})"
+                "{name:<12} {what:<8} plain {plain}, decoding {decoding}, with attributes {annotated}: \
+                 {added:.1} ms a handler (limit {limit}), {bare:.1} with the decoding"
             );
             gate.at_most(
                 limit,
@@ -85,7 +86,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     })
 }
 
-/// A workspace of both packages, with the versions of ours.
+/// A workspace of the packages, with the versions of ours.
 fn generate(folder: &Path, handlers: usize) -> Result<()> {
     let write = |file: PathBuf, text: &str| {
         let made = file.parent().map_or(Ok(()), fs::create_dir_all);
@@ -98,12 +99,12 @@ fn generate(folder: &Path, handlers: usize) -> Result<()> {
         folder.join("Cargo.lock"),
         &lock.context("can't read Cargo.lock")?,
     )?;
-    for (package, with_attributes) in [(PLAIN, false), (ANNOTATED, true)] {
-        let folder = folder.join(package);
+    for form in Form::ALL {
+        let folder = folder.join(form.package());
         let main = folder.join(service::MAIN);
-        let manifest = service::manifest(package, workspace::root());
+        let manifest = service::manifest(form.package(), workspace::root());
         write(folder.join("Cargo.toml"), &manifest)?;
-        write(main, &service::source(handlers, with_attributes))?;
+        write(main, &service::source(handlers, form))?;
     }
     Ok(())
 }

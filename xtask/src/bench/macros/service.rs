@@ -1,11 +1,41 @@
 //! The generated services: functions as users write them, with and without their attributes.
+//!
+//! A function that nobody calls and a `Deserialize` that nobody uses make no code. So there are two services without attributes: in one the types and functions
+//! merely stand, in the other each type is decoded from JSON in one place, as whoever handles its messages by hand does.
 
 use std::fmt::Write;
 use std::path::Path;
 
-/// The workspace of both, in the profile that cargo has by itself.
+/// The workspace of all, in the profile that cargo has by itself.
 pub(super) const WORKSPACE: &str =
-    "[workspace]\nresolver = \"3\"\nmembers = [\"plain\", \"annotated\"]\n";
+    "[workspace]\nresolver = \"3\"\nmembers = [\"plain\", \"decoding\", \"annotated\"]\n";
+
+/// Of so many handlers, the last takes the same type as the one before it: some events have two handlers, most have one.
+const SHARING: usize = 5;
+
+/// What a service does with the functions and types that all of them hold.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Form {
+    /// Nothing.
+    Plain,
+    /// Decodes each type from JSON, in one place.
+    Decoding,
+    /// Its functions are handlers.
+    Annotated,
+}
+
+impl Form {
+    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Decoding, Self::Annotated];
+
+    /// Its package.
+    pub(super) fn package(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Decoding => "decoding",
+            Self::Annotated => "annotated",
+        }
+    }
+}
 
 /// The only file of each.
 pub(super) const MAIN: &str = "src/main.rs";
@@ -129,25 +159,46 @@ pub(super) fn manifest(package: &str, loafer: &Path) -> String {
     format!(
         "[package]\nname = \"{package}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n\
          [dependencies]\nanyhow = \"1\"\nloafer = {{ path = {loafer:?}, default-features = false }}\n\
-         serde = {{ version = \"1\", features = [\"derive\"] }}\ntokio = {{ version = \"1\", features = [\"rt\"] }}\n"
+         serde = {{ version = \"1\", features = [\"derive\"] }}\nserde_json = \"1\"\ntokio = {{ version = \"1\", features = [\"rt\"] }}\n"
     )
 }
 
-/// The program with that many handlers, each of a message type of its own.
-pub(super) fn source(handlers: usize, with_attributes: bool) -> String {
+/// The program with that many handlers.
+pub(super) fn source(handlers: usize, form: Form) -> String {
     let mut source = HEAD.to_owned();
+    let mut decoders = String::new();
     for (number, shape) in (0..handlers).zip(SHAPES.iter().cycle()) {
-        let (name, ty) = (format!("handler_{number}"), format!("Order{number}"));
+        let shares = number % SHARING == SHARING - 1;
+        let name = format!("handler_{number}");
+        let ty = format!("Order{}", number - usize::from(shares));
         let function = shape.function.replace("NAME", &name).replace("TYPE", &ty);
-        let attribute = if with_attributes {
-            format!("#[handler(route = \"order-{number}\"{})]\n", shape.keys)
-        } else {
-            String::new()
-        };
         // Writing to a string can't fail.
+        if !shares {
+            let _ = write!(
+                source,
+                "\n#[derive(Deserialize)]\nstruct {ty} {{\n    id: u64,\n    name: String,\n    count: u64,\n}}\n"
+            );
+            if form == Form::Decoding {
+                let _ = writeln!(
+                    source,
+                    "\nfn decode_{number}(body: &[u8]) -> bool {{\n    serde_json::from_slice::<{ty}>(body).is_ok()\n}}"
+                );
+                let _ = write!(decoders, "decode_{number}, ");
+            }
+        }
+        let _ = match form {
+            Form::Annotated => write!(
+                source,
+                "\n#[handler(route = \"order-{number}\"{})]\n{function}\n",
+                shape.keys
+            ),
+            _ => write!(source, "\n{function}\n"),
+        };
+    }
+    if form == Form::Decoding {
         let _ = write!(
             source,
-            "\n#[derive(Deserialize)]\nstruct {ty} {{\n    id: u64,\n    name: String,\n    count: u64,\n}}\n\n{attribute}{function}\n"
+            "\n#[used]\nstatic DECODERS: &[fn(&[u8]) -> bool] = &[{decoders}];\n"
         );
     }
     source
@@ -159,13 +210,25 @@ mod tests {
 
     #[test]
     fn the_services_differ_by_their_attributes_alone() {
-        let without: Vec<_> = source(20, true)
+        let without: Vec<_> = source(20, Form::Annotated)
             .lines()
             .filter(|line| !line.starts_with("#[handler("))
             .map(str::to_owned)
             .collect();
-        assert_eq!(without, source(20, false).lines().collect::<Vec<_>>());
-        assert_eq!(source(20, true).matches("#[handler(").count(), 20);
-        assert!(source(20, true).contains("async fn handler_17(order: Order17,"));
+        let plain = source(20, Form::Plain);
+        assert_eq!(without, plain.lines().collect::<Vec<_>>());
+        assert_eq!(
+            source(20, Form::Annotated).matches("#[handler(").count(),
+            20
+        );
+        assert!(plain.contains("async fn handler_17(order: Order17,"));
+    }
+
+    #[test]
+    fn of_five_handlers_two_share_a_type_which_is_decoded_once() {
+        let decoding = source(20, Form::Decoding);
+        assert_eq!(decoding.matches("#[derive(Deserialize)]").count(), 16);
+        assert_eq!(decoding.matches("serde_json::from_slice").count(), 16);
+        assert!(decoding.contains("async fn handler_4(order: Order3,"));
     }
 }
