@@ -5,7 +5,7 @@ use loafer_core::QueueType;
 
 use crate::{
     error::{self, cause},
-    link::Link,
+    link::{Link, timed},
     topology::{Plan, close, table},
 };
 
@@ -58,7 +58,11 @@ async fn likeness(link: &Link, queue: &str, arguments: FieldTable) -> Likeness {
         ..QueueDeclareOptions::default()
     };
     let declared = channel.queue_declare(queue.into(), options, arguments);
-    match declared.await {
+    let declared = match timed("comparing", queue, declared).await {
+        Ok(declared) => declared,
+        Err(error) => return Likeness::Unseen(error.to_string()),
+    };
+    match declared {
         Ok(_) => {
             close(&channel).await;
             Likeness::Same

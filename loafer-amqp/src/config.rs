@@ -267,11 +267,12 @@ impl Options {
         };
         let urls = urls.iter().flat_map(|url| url.split(','));
         urls.map(|url| {
-            // Never quoted: it may hold a password.
-            url.trim().parse().map_err(|cause| {
-                Error::Config(format!(
-                    "the address of RabbitMQ can't be read: {cause}; write it as \"amqp://user:password@host:5672/vhost\", the virtual host `/` as `%2f`"
-                ))
+            // Never quoted, nor what is said of it, which quotes: it may hold a password.
+            url.trim().parse().map_err(|_| {
+                Error::Config(
+                    "the address of RabbitMQ can't be read: write it as \"amqp://user:password@host:5672/vhost\", the virtual host `/` as `%2f`, a comma as `%2C`"
+                        .to_owned(),
+                )
             })
         })
         .collect()

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Link {
     /// Which address is tried first: the one that answered last.
     first: AtomicUsize,
     connection: Mutex<Option<Arc<Connection>>>,
+    /// Whether it came to its end.
+    closed: AtomicBool,
     /// Which connection this is: counted up from 1.
     epoch: Arc<AtomicU64>,
     /// The largest frame that was agreed upon.
@@ -54,6 +56,7 @@ impl Link {
             addresses,
             first: AtomicUsize::new(first),
             connection: Mutex::default(),
+            closed: AtomicBool::new(false),
             epoch: Arc::default(),
             frame_max: AtomicUsize::new(FRAME_MAX),
             blocked: watch::Sender::new(None),
@@ -70,6 +73,9 @@ impl Link {
         let mut known = self.connection.lock().await;
         if let Some(connection) = known.as_ref().filter(|known| known.status().connected()) {
             return Ok(connection.clone());
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(refused(what, queue, "the connection was closed at the end"));
         }
         let connection = Arc::new(self.connect(what, queue).await?);
         let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
@@ -110,8 +116,9 @@ impl Link {
     }
 
     /// Notes when the broker takes no messages for a while.
-    fn watch(&self, connection: &Connection, epoch: u64) {
+    fn watch(&self, connection: &Arc<Connection>, epoch: u64) {
         let mut events = Box::pin(connection.events_listener());
+        let connection = Arc::downgrade(connection);
         let blocked = self.blocked.clone();
         let purpose = self.purpose;
         let current = self.epoch.clone();
@@ -130,7 +137,13 @@ impl Link {
                         tracing::info!(connection = purpose, "RabbitMQ takes messages again");
                         blocked.send_replace(None);
                     }
-                    Event::Error(_) => break,
+                    // Told of channels, too: the connection may be as good as before.
+                    Event::Error(_) => {
+                        let alive = connection.upgrade();
+                        if alive.is_none_or(|connection| !connection.status().connected()) {
+                            break;
+                        }
+                    }
                     _ => {}
                 }
             }
@@ -164,8 +177,9 @@ impl Link {
         self.frame_max.load(Ordering::Relaxed)
     }
 
-    /// Ends the connection, after all that was written on it.
+    /// Ends the connection, after all that was written on it. None is made any more.
     pub(crate) async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         let connection = self.connection.lock().await.take();
         if let Some(connection) = connection {
             _ = timeout(ANSWER, connection.close(200, "OK".into())).await;
@@ -179,14 +193,21 @@ pub(crate) async fn answered<T>(
     queue: &str,
     call: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, Error> {
-    match timeout(ANSWER, call).await {
-        Ok(answer) => answer.map_err(|failed| error::unreachable(what, queue, failed)),
-        Err(_) => Err(Error::Timeout {
-            what,
-            queue: queue.to_owned(),
-            after: ANSWER,
-        }),
-    }
+    let answer = timed(what, queue, call).await?;
+    answer.map_err(|failed| error::unreachable(what, queue, failed))
+}
+
+/// The same where a refusal is an answer, too.
+pub(crate) async fn timed<T>(
+    what: &'static str,
+    queue: &str,
+    call: impl Future<Output = lapin::Result<T>>,
+) -> Result<lapin::Result<T>, Error> {
+    timeout(ANSWER, call).await.map_err(|_| Error::Timeout {
+        what,
+        queue: queue.to_owned(),
+        after: ANSWER,
+    })
 }
 
 /// An address that could not be connected to, and what to look at.

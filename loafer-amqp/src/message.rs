@@ -117,8 +117,8 @@ pub(crate) fn copied(
 ) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in original.headers().iter().flatten() {
-        // What the broker counted and wrote of the original is none of the copy's.
-        if !is_brokers(name.as_str()) && name.as_str() != ATTEMPT {
+        // What the broker counted and wrote of the original is none of the copy's, which goes to one queue and to no others.
+        if !is_brokers(name.as_str()) && !matches!(name.as_str(), ATTEMPT | "CC" | "BCC") {
             headers.insert(name.clone(), value.clone());
         }
     }
@@ -128,45 +128,30 @@ pub(crate) fn copied(
     for (name, value) in said {
         headers.insert(name.into(), value);
     }
-    let mut copy = original
-        .clone()
+    let mut copy = BasicProperties::default()
         .with_headers(headers)
         .with_delivery_mode(PERSISTENT);
-    // It would end in the queue of retries, and come back too early.
-    copy = without_expiration(copy);
-    copy
-}
-
-fn without_expiration(properties: BasicProperties) -> BasicProperties {
-    match properties.expiration() {
-        None => properties,
-        Some(_) => {
-            let mut kept = BasicProperties::default();
-            macro_rules! keep {
-                ($($get:ident $with:ident),*) => {
-                    $(if let Some(value) = properties.$get() {
-                        kept = kept.$with(value.clone());
-                    })*
-                };
-            }
-            keep!(
-                content_type with_content_type,
-                content_encoding with_content_encoding,
-                headers with_headers,
-                delivery_mode with_delivery_mode,
-                priority with_priority,
-                correlation_id with_correlation_id,
-                reply_to with_reply_to,
-                message_id with_message_id,
-                timestamp with_timestamp,
-                kind with_type,
-                user_id with_user_id,
-                app_id with_app_id,
-                cluster_id with_cluster_id
-            );
-            kept
-        }
+    // Without `expiration`, by which it would come back too early, and `user_id`, which only the user it names may publish.
+    macro_rules! keep {
+        ($($get:ident $with:ident),*) => {
+            $(if let Some(value) = original.$get() {
+                copy = copy.$with(value.clone());
+            })*
+        };
     }
+    keep!(
+        content_type with_content_type,
+        content_encoding with_content_encoding,
+        priority with_priority,
+        correlation_id with_correlation_id,
+        reply_to with_reply_to,
+        message_id with_message_id,
+        timestamp with_timestamp,
+        kind with_type,
+        app_id with_app_id,
+        cluster_id with_cluster_id
+    );
+    copy
 }
 
 fn number_of(headers: &FieldTable, name: &str) -> Option<u32> {
@@ -241,17 +226,20 @@ mod tests {
     #[test]
     fn headers_of_the_sender_are_kept_and_those_of_the_broker_are_not() {
         let given = with(&[
+            ("CC", text("billing")),
             ("x-tenant", text("acme")),
             ("x-first-death-queue", text("orders")),
             ("x-delivery-count", AMQPValue::LongLongInt(2)),
-        ]);
+        ])
+        .with_user_id("ana".into())
+        .with_expiration("1000".into());
         let message = received("order.closed", true, &given, Vec::new());
         assert_eq!(message.headers().get("x-tenant"), Some("acme"));
-        assert_eq!(message.headers().len(), 1);
         let copy = copied(&given, None, [(ATTEMPT, AMQPValue::LongLongInt(4))]);
         let headers = copy.headers().clone().unwrap();
         let names: Vec<&str> = headers.inner().keys().map(|name| name.as_str()).collect();
         assert_eq!(names, [ATTEMPT, "x-tenant"]);
+        assert_eq!((copy.user_id(), copy.expiration()), (&None, &None));
     }
 
     #[test]

@@ -299,9 +299,10 @@ fn said(
                     .to_owned(),
             ))
         }
+        // What ends the connection says nothing of the message.
         Err(error) => Err(match code(&error) {
-            Some(code) => Unsent::Closed(code, cause(&error)),
-            None => Unsent::Unknown(cause(&error)),
+            Some(code) if !error.is_amqp_hard_error() => Unsent::Closed(code, cause(&error)),
+            _ => Unsent::Unknown(cause(&error)),
         }),
     }
 }

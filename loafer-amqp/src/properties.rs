@@ -83,7 +83,7 @@ pub(crate) fn published(message: &Message, common: &Common<'_>) -> Result<BasicP
         })?;
         properties = properties.with_expiration(millis.to_string().into());
     }
-    let size = size(&properties) + AROUND;
+    let size = frame(&properties);
     if size > common.frame_max {
         return Err(format!(
             "its headers take {size} bytes, and RabbitMQ allows {} (`frame_max`): put into the payload what is large",
@@ -139,15 +139,33 @@ fn short(what: &str, text: &str) -> Result<ShortString, String> {
     }
 }
 
+/// The bytes that a header's value takes.
+fn value(of: &AMQPValue) -> usize {
+    match of {
+        AMQPValue::LongString(text) => 5 + text.as_bytes().len(),
+        AMQPValue::ShortString(text) => 2 + text.as_str().len(),
+        AMQPValue::ByteArray(bytes) => 5 + bytes.as_slice().len(),
+        AMQPValue::FieldArray(values) => 5 + values.as_slice().iter().map(value).sum::<usize>(),
+        AMQPValue::FieldTable(table) => {
+            let entries = table.into_iter();
+            5 + entries
+                .map(|(name, of)| 1 + name.as_str().len() + value(of))
+                .sum::<usize>()
+        }
+        // Numbers, truths and times.
+        _ => 9,
+    }
+}
+
+/// The bytes of the frame that carries properties.
+pub(crate) fn frame(properties: &BasicProperties) -> usize {
+    size(properties) + AROUND
+}
+
 /// The bytes that properties take in their frame.
 fn size(properties: &BasicProperties) -> usize {
     let short =
         |text: &Option<ShortString>| text.as_ref().map_or(0, |text| 1 + text.as_str().len());
-    let value = |value: &AMQPValue| match value {
-        AMQPValue::LongString(text) => 5 + text.as_bytes().len(),
-        // Ours are texts.
-        _ => 16,
-    };
     let headers = properties.headers().iter().flatten();
     let headers: usize = headers
         .map(|(name, of)| 1 + name.as_str().len() + value(of))

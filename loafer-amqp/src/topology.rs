@@ -8,16 +8,21 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use loafer_core::{Argument, Bindings, DeadLetterTarget, Declare, Error, QueueType, Source};
+use tokio::time::timeout;
 
 use crate::{
     compare,
     error::{self, cause, refused},
-    link::{Link, answered},
+    ladder,
+    link::{ANSWER, Link, answered, timed},
     names,
 };
 
 /// After how many deliveries RabbitMQ itself gives a message up that nobody settles: one that kills its consumer. RabbitMQ 4's own default.
 const DELIVERY_LIMIT: i64 = 20;
+
+/// The longest name, in bytes (AMQP 0-9-1: a short string).
+const SHORT: usize = 255;
 
 /// Where a route's queue hangs, every default filled in.
 #[derive(Clone, Debug)]
@@ -64,6 +69,29 @@ impl Plan {
         }
     }
 
+    /// Names that AMQP can't carry are told before anything is made.
+    pub(crate) fn check_names(&self) -> Result<(), Error> {
+        let longest = names::rung(&self.queue, ladder::LONGEST);
+        let target = &self.dead_letter;
+        let names = [
+            &longest,
+            &self.exchange,
+            &target.exchange,
+            &target.routing_key,
+        ];
+        match names
+            .into_iter()
+            .chain(&self.bindings)
+            .find(|name| name.len() > SHORT)
+        {
+            Some(name) => Err(Error::Config(format!(
+                "`{name}` has {} bytes, and AMQP carries names of {SHORT}: shorten queue, exchange or binding",
+                name.len()
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Makes what is missing, or makes sure that it is there, as `declare` says. `create` makes it where the route itself would not.
     pub(crate) async fn establish(&self, link: &Link, create: bool) -> Result<(), Error> {
         match self.declare {
@@ -77,6 +105,14 @@ impl Plan {
     async fn create(&self, link: &Link) -> Result<(), Error> {
         if !self.exchange.is_empty() {
             declare_exchange(link, &self.exchange, &self.queue).await?;
+        }
+        let theirs = &self.dead_letter.exchange;
+        if !theirs.is_empty() {
+            let remedy = format!(
+                "make it, or correct `dead_letter` under [routes.{}]",
+                self.route
+            );
+            exchange_exists(link, theirs, &self.queue, &remedy).await?;
         }
         // Before the queue, whose messages may die at once.
         if let Some(dead) = &self.dead {
@@ -207,7 +243,8 @@ impl Plan {
             durable: true,
             ..QueueDeclareOptions::default()
         };
-        match channel.queue_declare(name.into(), options, arguments).await {
+        let declared = channel.queue_declare(name.into(), options, arguments);
+        match timed(what, name, declared).await? {
             Ok(_) => {
                 close(&channel).await;
                 Ok(())
@@ -253,15 +290,13 @@ pub(crate) async fn declare_exchange(link: &Link, name: &str, queue: &str) -> Re
         durable: true,
         ..ExchangeDeclareOptions::default()
     };
-    let declared = channel
-        .exchange_declare(
-            name.into(),
-            ExchangeKind::Topic,
-            options,
-            FieldTable::default(),
-        )
-        .await;
-    match declared {
+    let declared = channel.exchange_declare(
+        name.into(),
+        ExchangeKind::Topic,
+        options,
+        FieldTable::default(),
+    );
+    match timed(what, name, declared).await? {
         Ok(()) => {
             close(&channel).await;
             Ok(())
@@ -291,15 +326,13 @@ pub(crate) async fn exchange_exists(
         passive: true,
         ..ExchangeDeclareOptions::default()
     };
-    let found = channel
-        .exchange_declare(
-            name.into(),
-            ExchangeKind::Topic,
-            options,
-            FieldTable::default(),
-        )
-        .await;
-    match found {
+    let found = channel.exchange_declare(
+        name.into(),
+        ExchangeKind::Topic,
+        options,
+        FieldTable::default(),
+    );
+    match timed(what, name, found).await? {
         Ok(()) => {
             close(&channel).await;
             Ok(())
@@ -329,10 +362,8 @@ pub(crate) async fn find(link: &Link, queue: &str) -> Result<Option<Found>, Erro
         passive: true,
         ..QueueDeclareOptions::default()
     };
-    match channel
-        .queue_declare(queue.into(), options, FieldTable::default())
-        .await
-    {
+    let found = channel.queue_declare(queue.into(), options, FieldTable::default());
+    match timed(what, queue, found).await? {
         Ok(found) => {
             close(&channel).await;
             Ok(Some(Found {
@@ -347,7 +378,7 @@ pub(crate) async fn find(link: &Link, queue: &str) -> Result<Option<Found>, Erro
 
 /// Lets a channel go that was opened for one call: a call that is refused takes its channel with it.
 pub(crate) async fn close(channel: &Channel) {
-    _ = channel.close(200, "OK".into()).await;
+    _ = timeout(ANSWER, channel.close(200, "OK".into())).await;
 }
 
 pub(crate) fn table<N: Into<String>>(

@@ -103,7 +103,7 @@ fn properties(to: &Destination, letter: &Delivery<LetterReceipt>) -> BasicProper
         _ => {
             let mut headers = FieldTable::default();
             for (name, value) in given.headers().iter().flatten() {
-                if name.as_str() != "x-delivery-count" {
+                if !matches!(name.as_str(), "x-delivery-count" | "CC" | "BCC") {
                     headers.insert(name.clone(), value.clone());
                 }
             }

@@ -94,7 +94,8 @@ impl Held {
         let mut number = 1;
         while !self.ids.insert(free.clone()) {
             number += 1;
-            free = format!("{id}~{number}");
+            // What AMQP carries, with room for the number.
+            free = format!("{}~{number}", &id[..id.floor_char_boundary(240)]);
         }
         free
     }

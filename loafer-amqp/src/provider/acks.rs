@@ -27,12 +27,16 @@ pub(super) struct Ack {
 }
 
 impl Acks {
-    /// The next delivery came.
-    pub(super) fn came(&mut self, tag: u64, properties: BasicProperties) {
-        debug_assert_eq!(tag, self.before + self.entries.len() as u64 + 1);
-        self.entries.push_back(Entry {
-            properties: Some(Box::new(properties)),
-        });
+    /// The next delivery came; not so where it is not the next.
+    #[must_use]
+    pub(super) fn came(&mut self, tag: u64, properties: BasicProperties) -> bool {
+        let next = tag == self.before + self.entries.len() as u64 + 1;
+        if next {
+            self.entries.push_back(Entry {
+                properties: Some(Box::new(properties)),
+            });
+        }
+        next
     }
 
     /// The properties a delivery came with; none once it is settled.
@@ -95,7 +99,7 @@ mod tests {
 
     fn came(count: u64) -> Acks {
         let mut acks = Acks::default();
-        (1..=count).for_each(|tag| acks.came(tag, BasicProperties::default()));
+        assert!((1..=count).all(|tag| acks.came(tag, BasicProperties::default())));
         acks
     }
 

@@ -12,17 +12,22 @@ use std::{
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Channel, Consumer,
-    options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+    },
     types::FieldTable,
 };
 use loafer_core::{Delivery, Error};
 use tokio::{
     sync::{Notify, watch},
-    task::AbortHandle,
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 
-use super::{Receipt, acks::Acks};
+use super::{
+    Receipt,
+    acks::{Ack, Acks},
+};
 use crate::{
     error::{self, cause},
     link::{ANSWER, Link, answered},
@@ -51,7 +56,7 @@ pub(super) struct Consuming {
 #[derive(Default)]
 struct Begun {
     tag: String,
-    pump: Option<AbortHandle>,
+    pump: Option<JoinHandle<()>>,
 }
 
 /// What the broker pushed, and what is known of it.
@@ -135,7 +140,7 @@ impl Consuming {
         let pump = tokio::spawn(pump(consumer, self.epoch, self.shared.clone()));
         *self.consumer() = Begun {
             tag,
-            pump: Some(pump.abort_handle()),
+            pump: Some(pump),
         };
         Ok(())
     }
@@ -232,25 +237,54 @@ impl Consuming {
         if let Err(error) = answered("ending the consumer", &self.queue, canceled).await {
             tracing::debug!(queue = self.queue, %error, "the consumer was not ended in time: its channel's end will");
         }
+        // What had come before the answer is stored by then.
+        let pump = self.consumer().pump.take();
+        if let Some(mut pump) = pump
+            && timeout(ANSWER, &mut pump).await.is_err()
+        {
+            pump.abort();
+        }
         let untaken: Vec<_> = self.shared.buffer().ready.drain(..).collect();
         for delivery in untaken {
-            self.give_back(delivery.receipt.tag).await;
+            self.give_back(delivery.receipt.tag);
         }
     }
 
-    /// Gives a delivery back: the broker delivers it again, to whoever consumes.
-    pub(super) async fn give_back(&self, tag: u64) -> bool {
+    /// Tells the broker that these are settled, in as few frames as can be; says whether it could be told.
+    ///
+    /// Frames are handed over, in the first poll, while nobody else settles: one that settles many must not overtake, nor be overtaken by, those
+    /// that settle one of them. Waiting until they are written would cost the client's thread a round trip and tell nothing more: RabbitMQ
+    /// confirms no acks, and a channel that breaks takes back what it did not read.
+    pub(super) fn ack(&self, tags: impl Iterator<Item = u64>) -> bool {
         let Some(channel) = &self.channel else {
             return false;
         };
-        if !self.acks(|acks| acks.forget(tag)) {
+        let (mut tags, mut frames) = (tags.collect(), Vec::new());
+        self.settled.store(true, Ordering::Relaxed);
+        self.acks(|acks| {
+            acks.settled(&mut tags, &mut frames);
+            frames.iter().all(|&Ack { tag, multiple }| {
+                let written = channel.basic_ack(tag, BasicAckOptions { multiple });
+                !matches!(written.now_or_never(), Some(Err(_)))
+            })
+        })
+    }
+
+    /// Gives a delivery back: the broker delivers it again, to whoever consumes.
+    pub(super) fn give_back(&self, tag: u64) -> bool {
+        let Some(channel) = &self.channel else {
             return false;
-        }
+        };
         let options = BasicNackOptions {
             multiple: false,
             requeue: true,
         };
-        channel.basic_nack(tag, options).await.is_ok()
+        self.acks(|acks| {
+            acks.forget(tag) && {
+                let written = channel.basic_nack(tag, options);
+                !matches!(written.now_or_never(), Some(Err(_)))
+            }
+        })
     }
 
     /// Ends the channel, once the broker has read all that was written on it.
@@ -269,7 +303,7 @@ impl Consuming {
 
 impl Drop for Consuming {
     fn drop(&mut self) {
-        self.consumer().pump.iter().for_each(AbortHandle::abort);
+        self.consumer().pump.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -286,51 +320,76 @@ impl Default for Arrivals {
 
 /// Reads what the broker pushes, until the channel is gone: that is noticed even while the route asks for nothing.
 async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrivals>) {
-    let mut row = Vec::with_capacity(ROW);
-    let end = loop {
-        let Some(first) = consumer.next().await else {
-            if shared.canceled.load(Ordering::Acquire) {
-                return;
-            }
-            break "RabbitMQ ended the consumer: the queue was deleted, or its node left"
-                .to_owned();
-        };
-        row.push(first);
-        while row.len() < ROW
-            && let Some(Some(more)) = consumer.next().now_or_never()
-        {
-            row.push(more);
-        }
-        let mut failed = None;
-        {
-            let mut buffer = shared.buffer();
-            for delivered in row.drain(..) {
-                let delivered = match delivered {
-                    Ok(delivered) => delivered,
-                    Err(error) => {
-                        failed = Some(cause(&error));
-                        break;
-                    }
-                };
-                let message = message::received(
-                    delivered.routing_key.as_str(),
-                    delivered.redelivered,
-                    &delivered.properties,
-                    delivered.data,
-                );
-                let tag = delivered.delivery_tag;
-                buffer.acks.came(tag, delivered.properties);
-                buffer.ready.push_back(Delivery {
-                    receipt: Receipt { epoch, tag },
-                    message,
-                });
-            }
-        }
-        shared.arrived.notify_one();
-        if let Some(cause) = failed {
-            break cause;
-        }
+    let mut end = EndOnDrop {
+        shared,
+        cause: "what reads from RabbitMQ ended".to_owned(),
     };
-    shared.end.send_replace(Some(end));
-    shared.arrived.notify_one();
+    let mut row = Vec::with_capacity(ROW);
+    // Its end is told once: after that it waits for ever.
+    let mut over = false;
+    while !over {
+        match consumer.next().await {
+            Some(first) => row.push(first),
+            None => over = true,
+        }
+        while !over && row.len() < ROW {
+            match consumer.next().now_or_never() {
+                Some(Some(more)) => row.push(more),
+                Some(None) => over = true,
+                None => break,
+            }
+        }
+        let stored = store(&mut row, epoch, &mut end.shared.buffer());
+        end.shared.arrived.notify_one();
+        if let Err(cause) = stored {
+            end.cause = cause;
+            return;
+        }
+    }
+    "RabbitMQ ended the consumer: the queue was deleted, or its node left"
+        .clone_into(&mut end.cause);
+}
+
+/// Puts away what came.
+fn store(
+    row: &mut Vec<lapin::Result<lapin::message::Delivery>>,
+    epoch: u64,
+    buffer: &mut Buffer,
+) -> Result<(), String> {
+    for delivered in row.drain(..) {
+        let delivered = delivered.map_err(|error| cause(&error))?;
+        let message = message::received(
+            delivered.routing_key.as_str(),
+            delivered.redelivered,
+            &delivered.properties,
+            delivered.data,
+        );
+        let tag = delivered.delivery_tag;
+        if !buffer.acks.came(tag, delivered.properties) {
+            return Err(format!(
+                "RabbitMQ's delivery {tag} came out of its turn: none of this channel can be settled"
+            ));
+        }
+        buffer.ready.push_back(Delivery {
+            receipt: Receipt { epoch, tag },
+            message,
+        });
+    }
+    Ok(())
+}
+
+/// However reading ends, it is told; but not where it was ended from here, and what came can still be settled.
+struct EndOnDrop {
+    shared: Arc<Arrivals>,
+    cause: String,
+}
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        if !self.shared.canceled.load(Ordering::Acquire) {
+            let cause = std::mem::take(&mut self.cause);
+            self.shared.end.send_replace(Some(cause));
+        }
+        self.shared.arrived.notify_one();
+    }
 }

@@ -82,6 +82,7 @@ impl AmqpProvider {
                 source.queue
             )));
         }
+        plan.check_names()?;
         Ok(Self {
             shared,
             plan,
@@ -111,7 +112,8 @@ impl AmqpProvider {
             live.resume(&self.plan).await?;
             return Ok(live);
         }
-        let again = self.current().take().is_some();
+        // What was there stays until everything is there again: a try that fails, or is dropped, is made again.
+        let again = self.current().is_some();
         if again {
             self.establish_again().await?;
         }
@@ -202,7 +204,11 @@ impl Provider for AmqpProvider {
             let watched = self.watched.swap(consuming.epoch, Ordering::Relaxed);
             // Another channel in the place of one that was watched: that one is gone, whether or not it was told.
             if watched == 0 || watched == consuming.epoch {
-                consuming.ended().await;
+                tokio::select! {
+                    () = consuming.ended() => {}
+                    // Another one: it is looked at anew.
+                    () = self.begun.notified() => continue,
+                }
             }
             return Notice::LeasesLost;
         }

@@ -1,24 +1,20 @@
 //! Settling: acks in few frames, retries and dead letters as copies that are confirmed first.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
 use lapin::{
     BasicProperties,
-    options::BasicAckOptions,
     types::{AMQPValue, ShortString},
 };
 use loafer_core::{DeadLetter, Declare, Error, Settle, Settled, Settlement};
 
-use super::{AmqpProvider, Receipt, acks::Ack, consuming::Consuming};
+use super::{AmqpProvider, Receipt, consuming::Consuming};
 use crate::{
-    error::refused,
+    error::{self, refused},
     ladder,
     message::{ATTEMPT, copied},
     outlet::{Parcel, Unsent},
+    properties::frame,
 };
 
 /// Where the copy of a message goes.
@@ -44,7 +40,7 @@ impl AmqpProvider {
         {
             let tags = batch.iter().map(|entry| entry.receipt);
             let live = |receipt: &Receipt| receipt.epoch == consuming.epoch;
-            let acked = Self::ack(&consuming, tags.filter(live).map(|receipt| receipt.tag));
+            let acked = consuming.ack(tags.filter(live).map(|receipt| receipt.tag));
             answers.extend(
                 batch
                     .iter()
@@ -56,23 +52,6 @@ impl AmqpProvider {
             return;
         }
         self.settle_mixed(&consuming, batch, answers).await;
-    }
-
-    /// Tells the broker, in as few frames as can be.
-    fn ack(consuming: &Consuming, tags: impl Iterator<Item = u64>) -> bool {
-        let Some(channel) = &consuming.channel else {
-            return false;
-        };
-        let mut frames = Vec::new();
-        let mut tags: Vec<u64> = tags.collect();
-        consuming.acks(|acks| acks.settled(&mut tags, &mut frames));
-        consuming.settled.store(true, Ordering::Relaxed);
-        // Handed over, they go out in this order before anything else does on the channel. Waiting until they are written would cost the client's
-        // thread a round trip and tell nothing more: RabbitMQ confirms no acks, and a channel that breaks takes back what it did not read.
-        frames.into_iter().all(|Ack { tag, multiple }| {
-            let written = channel.basic_ack(tag, BasicAckOptions { multiple });
-            !matches!(written.now_or_never(), Some(Err(_)))
-        })
     }
 
     #[cold]
@@ -97,7 +76,7 @@ impl AmqpProvider {
                 Settlement::Release => {
                     // Not back into our own hands.
                     consuming.cancel().await;
-                    let given_back = consuming.give_back(entry.receipt.tag).await;
+                    let given_back = consuming.give_back(entry.receipt.tag);
                     said[at] = Some(if given_back {
                         Settled::Done
                     } else {
@@ -112,16 +91,18 @@ impl AmqpProvider {
                 _ => said[at] = Some(failed(self.unknown_settlement())),
             }
         }
+        // Before the copies, which may have to wait: a broker that is short of memory takes acks, and needs them.
+        let acked = consuming.ack(tags.drain(..));
         let copies = copies
             .into_iter()
             .filter_map(|(at, rung, letter)| self.copy(consuming, &batch[at], at, rung, letter));
-        for (at, answer) in self.send_copies(batch, copies.collect()).await {
+        for (at, answer) in self.send_copies(consuming, batch, copies.collect()).await {
             match answer {
                 None => tags.push(batch[at].receipt.tag),
                 Some(answer) => said[at] = Some(answer),
             }
         }
-        let acked = Self::ack(consuming, tags.into_iter());
+        let acked = acked && consuming.ack(tags.into_iter());
         answers.extend(
             said.into_iter()
                 .map(|answer| answer.unwrap_or(if acked { Settled::Done } else { Settled::Lost })),
@@ -173,12 +154,26 @@ impl AmqpProvider {
     /// Sends copies, and says of each its place in the batch and what is wrong, if anything.
     async fn send_copies(
         &self,
+        consuming: &Consuming,
         batch: &[Settle<Receipt>],
         copies: Vec<Copy>,
     ) -> Vec<(usize, Option<Settled>)> {
         let mut answered = Vec::with_capacity(copies.len());
         let mut ready = Vec::with_capacity(copies.len());
+        let frame_max = self.shared.outlet.link.frame_max();
         for copy in copies {
+            if frame(&copy.properties) > frame_max {
+                // It would cost the connection, and with it what others publish.
+                let answer = match copy.rung {
+                    None => Settled::NoDeadLetterTarget,
+                    Some(_) if consuming.give_back(batch[copy.at].receipt.tag) => Settled::Done,
+                    Some(_) => Settled::Lost,
+                };
+                let (queue, message_id) = (&self.plan.queue, batch[copy.at].message.id());
+                tracing::error!(%queue, %message_id, "its headers leave no room for what a copy says: it is delivered again as it is");
+                answered.push((copy.at, Some(answer)));
+                continue;
+            }
             match self.ready(copy.rung).await {
                 Ok(()) => ready.push(copy),
                 Err(error) => answered.push((copy.at, Some(failed(error)))),
@@ -225,7 +220,10 @@ impl AmqpProvider {
         let queue = &self.plan.queue;
         let to = &copy.routing_key;
         match (unsent, copy.rung) {
-            (Unsent::Unroutable, None) => Settled::NoDeadLetterTarget,
+            (
+                Unsent::Unroutable | Unsent::Closed(error::NOT_FOUND | error::ACCESS_REFUSED, _),
+                None,
+            ) => Settled::NoDeadLetterTarget,
             (Unsent::Unroutable, Some(_)) => {
                 // Declared again before the next try.
                 self.rungs().clear();

@@ -9,46 +9,73 @@ use std::{
     time::Duration,
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-use tokio::time::sleep;
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::sleep,
+};
 
-use super::{Done, Fate, RouteStats, Shared, slots::Moment};
+use super::{Done, Fate, RouteStats, Shared, slots::Moment, unsettled::pauses};
 use crate::{Message, Provider, Settle, Settled, Settlement};
-
-/// How often a settlement is tried, while its lease lasts.
-const TRIES: usize = 8;
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut settler = Settler::new(&shared);
     let mut linger = pin!(sleep(Duration::ZERO));
+    // What may take its time where no lease ends it: acks don't wait for that.
+    let mut beside = JoinSet::new();
     loop {
         poll_fn(|cx| {
+            while let Poll::Ready(Some(ended)) = beside.poll_join_next(cx) {
+                watched(ended);
+            }
             shared
                 .board()
                 .poll_batch(&mut settler.taken, linger.as_mut(), cx)
         })
         .await;
-        settler.begin().await;
+        let aside = settler.begin().await;
+        if !aside.0.is_empty() {
+            beside.spawn(settle_beside(shared.clone(), aside, true));
+        }
         if settler.batch.is_empty() {
             continue;
         }
         if shared.capabilities.lease.is_some() {
+            shared.board().stalled(settler.batch.len());
             settler.finish().await;
         } else {
-            // No lease ends the trying, so it goes on beside what is settled meanwhile.
             let rest = (mem::take(&mut settler.batch), mem::take(&mut settler.ends));
-            tokio::spawn(go_on(shared.clone(), rest));
+            beside.spawn(settle_beside(shared.clone(), rest, false));
         }
     }
 }
 
-/// Settles what was left over.
-async fn go_on<P: Provider>(
+/// A task that panicked takes the route with it, as one of the engine's own.
+fn watched(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Entries, and when the lease of each ends.
+type Rest<R> = (Vec<Settle<R>>, Vec<Moment>);
+
+/// Settles what was put aside, beside what is settled meanwhile.
+async fn settle_beside<P: Provider>(
     shared: Arc<Shared<P>>,
-    (batch, ends): (Vec<Settle<P::Receipt>>, Vec<Moment>),
+    (batch, ends): Rest<P::Receipt>,
+    at_once: bool,
 ) {
     let mut settler = Settler::new(&shared);
     (settler.batch, settler.ends, settler.acks_only) = (batch, ends, false);
+    let held = settler.batch.len();
+    shared.board().stalled(held);
+    if at_once {
+        settler.try_once().await;
+        settler.tell_lanes();
+        settler.free(held, true);
+    }
     settler.finish().await;
 }
 
@@ -85,22 +112,31 @@ impl<'s, P: Provider> Settler<'s, P> {
         }
     }
 
-    /// Settles what was taken, but for what fails at the first try.
-    async fn begin(&mut self) {
+    /// Settles what was taken, but for what fails at the first try; where leases have no end, but for what is no ack.
+    async fn begin(&mut self) -> Rest<P::Receipt> {
         let held = self.taken.len();
         self.prepare();
         self.tell_lanes();
+        let mut aside = (Vec::new(), Vec::new());
+        if !self.acks_only && self.shared.capabilities.lease.is_none() {
+            let entries = self.ends.drain(..).zip(self.batch.drain(..));
+            let (acks, others): (Vec<_>, Vec<_>) =
+                entries.partition(|(_, entry)| matches!(entry.settlement, Settlement::Ack));
+            (self.ends, self.batch) = acks.into_iter().unzip();
+            (aside.1, aside.0) = others.into_iter().unzip();
+            self.acks_only = true;
+        }
         if !self.batch.is_empty() {
             self.try_once().await;
             self.tell_lanes();
         }
-        self.free(held, false);
+        self.free(held - aside.0.len(), false);
+        aside
     }
 
     /// Tries the rest again, until it is settled or its leases are over.
     async fn finish(&mut self) {
         let mut pauses = pauses(self.shared.capabilities.lease.is_some());
-        self.shared.board().stalled(self.batch.len());
         while !self.batch.is_empty() {
             let held = self.batch.len();
             match pauses.next() {
@@ -338,19 +374,6 @@ impl<'s, P: Provider> Settler<'s, P> {
 fn judge<R>(judged: &mut Vec<(Message, bool)>, fenced: bool, entry: &Settle<R>, left: bool) {
     if fenced && matches!(entry.settlement, Settlement::DeadLetter(_)) {
         judged.push((entry.message.clone(), left));
-    }
-}
-
-/// The pauses between tries; without an end where a lease has none.
-fn pauses(leases: bool) -> impl Iterator<Item = Duration> {
-    let pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(10))
-        .with_jitter();
-    if leases {
-        pauses.with_max_times(TRIES - 1).build()
-    } else {
-        pauses.without_max_times().build()
     }
 }
 

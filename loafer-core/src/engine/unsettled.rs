@@ -1,11 +1,28 @@
 //! What is said where settling goes wrong.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::timeout;
 
 use super::{Shared, slots::Moment};
 use crate::{Message, Provider, Settlement};
+
+/// How often a settlement is tried, while its lease lasts.
+const TRIES: usize = 8;
+
+/// The pauses between tries; without an end where a lease has none.
+pub(super) fn pauses(leases: bool) -> impl Iterator<Item = Duration> {
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(10))
+        .with_jitter();
+    if leases {
+        pauses.with_max_times(TRIES - 1).build()
+    } else {
+        pauses.without_max_times().build()
+    }
+}
 
 impl<P: Provider> Shared<P> {
     /// It was handled and could not be acked. By an id that is the sender's word another message could be taken for it, and lost.
