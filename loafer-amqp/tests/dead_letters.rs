@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::ops::ControlFlow;
+use std::{collections::HashSet, ops::ControlFlow};
 
 use lapin::{
     BasicProperties,
@@ -94,8 +94,10 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
     );
 
     let first = listed(&letters).await;
-    let numbers: Vec<_> = (0..12).map(|n| n.to_string()).collect();
-    assert_eq!(bodies(&first), numbers);
+    // Rejected at once, they became letters in any order.
+    let order = bodies(&first);
+    let numbers: HashSet<_> = (0..12).map(|n| n.to_string()).collect();
+    assert_eq!(order.iter().cloned().collect::<HashSet<_>>(), numbers);
     let envelope = first[0].envelope.as_ref().unwrap();
     assert_eq!(
         (
@@ -110,7 +112,7 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
     // Looked at many times more than any limit of RabbitMQ's own: in their order, under their ids, and none is lost.
     for _ in 0..30 {
         let again = listed(&letters).await;
-        assert_eq!(bodies(&again), numbers);
+        assert_eq!(bodies(&again), order);
         assert_eq!(again[3].message.id(), first[3].message.id());
     }
     rabbit.holds(&format!("{queue}.dead"), 12).await;
