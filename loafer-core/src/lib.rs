@@ -11,7 +11,7 @@
 //! | `provider`, `publisher`, `broker` | the contracts of a broker crate |
 //! | `bus`, `outgoing`, `carried` | how a handler publishes, and what goes along |
 //! | `requests`, `replier`, `replies` | requests that wait for replies, the way back, and the contract of a broker for both |
-//! | `returned`, `replied` | what the expansions of `publish` and `reply` call |
+//! | `expanded`, `returned`, `replied` | what the expansions call: for handlers, for `publish`, for `reply` |
 //! | `policy` | options and policy of a route |
 //! | `select` | which messages of a route a handler takes |
 //! | `config` | `loafer.toml` and the environment |
@@ -31,6 +31,7 @@ mod config;
 mod dynamic;
 mod engine;
 mod error;
+mod expanded;
 mod extract;
 mod handler;
 mod letters;
@@ -118,7 +119,8 @@ pub mod __private {
 
     pub use crate::{__given as given, __place as place};
     pub use crate::{
-        handler::{BatchCall, Env, Opened, Ready, Turns, refused, undecodable},
+        expanded::*,
+        handler::{BatchCall, Calls, Env, Opened, Ready, refused, undecodable},
         macro_support::*,
         registry::Registration,
         replied::*,

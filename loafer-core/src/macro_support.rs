@@ -2,84 +2,17 @@
 
 use std::{
     any::type_name, borrow::Cow, convert::Infallible, future::Future, marker::PhantomData,
-    ops::Deref, pin::Pin, sync::Arc,
+    ops::Deref, sync::Arc,
 };
 
 use crate::{
     App, Batch, Context, Envelope, Failure, FromApp, FromContext, IntoBatchOutcome, IntoOutcome,
     Message, Missing, Shareable, TranslateError, Translator, Verdict,
-    handler::{self, BatchCall, Calls, Env, FutureCall, Opened, Ready, Turns},
+    handler::{self, BatchCall, Env, Opened, Ready},
 };
 
 /// A handler made ready for an app, or what the app lacks.
 pub type Prepared = Result<Ready, Missing>;
-
-/// An asynchronous handler. A pointer to what makes its calls: so nothing here is compiled for every handler, but for every set of extractors.
-pub fn asynchronous<T: Envelope, N: Send + Sync + 'static>(
-    translator: T,
-    needs: N,
-    calls: fn(Env<T, N>, Turns) -> Calls,
-) -> Ready {
-    Ready::asynchronous(translator, needs, calls)
-}
-
-/// A plain handler.
-pub fn blocking<T: Envelope, N: Send + Sync + 'static>(
-    translator: T,
-    needs: N,
-    call: fn(&Env<T, N>, &Message) -> Verdict,
-) -> Ready {
-    Ready::blocking(translator, needs, call)
-}
-
-/// An asynchronous batch handler.
-pub fn batches<T: Envelope, N: Send + Sync + 'static>(
-    translator: T,
-    needs: N,
-    call: fn(Env<T, N>, Arc<BatchCall>) -> FutureCall,
-) -> Ready {
-    Ready::batches(translator, needs, call)
-}
-
-/// A plain batch handler.
-pub fn blocking_batches<T: Envelope, N: Send + Sync + 'static>(
-    translator: T,
-    needs: N,
-    call: fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>>,
-) -> Ready {
-    Ready::blocking_batches(translator, needs, call)
-}
-
-/// A future that can go from thread to thread.
-pub fn sent<O>(
-    call: impl Future<Output = O> + Send + 'static,
-) -> Pin<Box<dyn Future<Output = O> + Send>> {
-    Box::pin(call)
-}
-
-/// The value; or what is there in its place, as the end of the call, which is a `loop` that is left. A `?` would compile its conversions for every type.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __given {
-    ($value:expr) => {
-        match $value {
-            ::core::result::Result::Ok(value) => value,
-            ::core::result::Result::Err(said) => break said,
-        }
-    };
-}
-
-/// A handler's path, and the file and line of its attribute.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __place {
-    ($name:literal) => {
-        (
-            ::core::concat!(::core::module_path!(), "::", $name),
-            (::core::file!(), ::core::line!()),
-        )
-    };
-}
 
 /// Decodes a handler's first argument.
 ///

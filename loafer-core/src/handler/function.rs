@@ -1,8 +1,8 @@
 //! Plain async functions and closures as handlers, without the attribute.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
-use super::{Env, Ready, extract};
+use super::{Calls, Env, Ready, extract};
 use crate::{App, Envelope, FromContext, IntoOutcome, Missing, Translator, handler::undecodable};
 
 /// An async function or closure that can be a route's handler: its first argument is decoded from the message, the others are extractors.
@@ -16,6 +16,16 @@ use crate::{App, Envelope, FromContext, IntoOutcome, Missing, Translator, handle
 pub trait Handler<T, Arguments>: Clone + Send + Sync + 'static {
     #[doc(hidden)]
     fn ready(self, translator: T, app: &App) -> Result<Ready, Missing>;
+}
+
+/// No `?`: the call says a verdict, whichever way it ends.
+macro_rules! or_return {
+    ($value:expr) => {
+        match $value {
+            Ok(value) => value,
+            Err(verdict) => return verdict,
+        }
+    };
 }
 
 macro_rules! functions {
@@ -32,21 +42,19 @@ macro_rules! functions {
             #[allow(unused_variables, non_snake_case, reason = "for a handler without extractors")]
             fn ready(self, translator: T, app: &App) -> Result<Ready, Missing> {
                 let needs = ($($extractor::needs(app)?,)*);
-                Ok(Ready::asynchronous(translator, needs, move |env: Env<T, _>, turns| {
+                Ok(Ready::asynchronous(translator, needs, move |env| {
                     let handler = self.clone();
-                    Box::pin(async move {
-                        while let Some(raw) = turns.next().await {
-                            let called = || {
-                                let opened = env.open(&raw)?;
+                    Calls::new(env, move |env: Arc<Env<T, _>>, raw| {
+                        let handler = handler.clone();
+                        async move {
+                            let call = {
+                                let opened = or_return!(env.open(&raw));
                                 let context = env.context(&opened, &raw);
-                                let message = env.translator().translate(&opened).map_err(undecodable)?;
-                                $(let $extractor = extract::<$extractor>(&env.needs().$at, &context)?;)*
-                                Ok(handler(message, $($extractor),*))
+                                let message = or_return!(env.translator().translate(&opened).map_err(undecodable));
+                                $(let $extractor = or_return!(extract::<$extractor>(&env.needs().$at, &context));)*
+                                handler(message, $($extractor),*)
                             };
-                            turns.say(match called() {
-                                Ok(call) => call.await.into_outcome(),
-                                Err(verdict) => verdict,
-                            });
+                            call.await.into_outcome()
                         }
                     })
                 }))

@@ -9,7 +9,6 @@ mod function;
 pub(crate) mod layered;
 mod place;
 mod places;
-mod turns;
 
 use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -25,7 +24,7 @@ pub use self::{
     function::Handler,
     layered::{HandlerService, Request},
     place::Ready,
-    turns::Turns,
+    places::Calls,
 };
 pub(crate) use self::{
     batch_place::{BatchLayerFn, BatchPlace, FutureCall},
@@ -33,7 +32,6 @@ pub(crate) use self::{
     failure::Undecoded,
     layered::LayerFn,
     place::{Make, MakePlace, Place, caught},
-    places::Calls,
 };
 
 /// What the test kit puts around every call, that of a batch too, where an app's layers do not go.

@@ -11,10 +11,10 @@ use std::{
 };
 
 use super::{
-    Around, BatchCall, Env, LayerFn, OnError, Turns,
+    Around, BatchCall, Env, LayerFn, OnError,
     batch_place::{self, FutureCall, MakeBatchPlace},
     layered,
-    places::{BlockingCall, BlockingPlace, Calls, FuturePlace, MakeCalls},
+    places::{BlockingCall, BlockingPlace, Calls},
     undecodable,
 };
 use crate::{
@@ -90,26 +90,18 @@ impl fmt::Debug for Ready {
 }
 
 impl Ready {
-    /// An asynchronous handler: `calls` makes the future that runs one worker's calls, turn by turn.
+    /// An asynchronous handler: `calls` makes the place of one worker.
     #[doc(hidden)]
     pub fn asynchronous<T, N, F>(translator: T, needs: N, calls: F) -> Self
     where
         T: Envelope,
         N: Send + Sync + 'static,
-        F: Fn(Env<T, N>, Turns) -> Calls + Send + Sync + 'static,
+        F: Fn(Env<T, N>) -> Calls + Send + Sync + 'static,
     {
         let shared = Arc::new((translator, needs));
         let opener = opener(&shared);
-        Self::of_calls(
-            Arc::new(move |names, turns| calls(Env::new(shared.clone(), names.clone()), turns)),
-            opener,
-        )
-    }
-
-    /// Compiled once, as all that stands between a worker and the calls themselves.
-    fn of_calls(calls: MakeCalls, opener: Opener) -> Self {
         let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
-            Box::new(FuturePlace::new(calls.clone(), names.clone()))
+            calls(Env::new(shared.clone(), names.clone())).0
         };
         Self::of(Make::Place(Arc::new(make)), opener)
     }

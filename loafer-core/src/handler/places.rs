@@ -1,6 +1,7 @@
-//! The places of handlers of single messages: compiled once, whatever the handler.
+//! The places of handlers of single messages.
 
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -10,79 +11,70 @@ use std::{
 use tokio::task::JoinHandle;
 
 use super::{
-    Turns,
+    Env,
     place::{Place, panicked},
 };
-use crate::{Message, Verdict, extract::RouteName};
+use crate::{Envelope, Message, Verdict, extract::RouteName};
 
-/// The calls of one worker: ends with it, or where a call panics.
-pub(crate) type Calls = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-pub(super) type MakeCalls = Arc<dyn Fn(&Arc<RouteName>, Turns) -> Calls + Send + Sync>;
+/// The place of one worker of an asynchronous handler.
+#[doc(hidden)]
+pub struct Calls(pub(super) Box<dyn Place>);
 
 pub(super) type BlockingCall = Arc<dyn Fn(&Arc<RouteName>, &Message) -> Verdict + Send + Sync>;
 
-/// Where an asynchronous handler runs.
-pub(super) struct FuturePlace {
-    make: MakeCalls,
-    names: Arc<RouteName>,
-    turns: Turns,
-    /// Made once, so that a call allocates nothing; none after one that panicked or was cancelled.
-    calls: Option<Calls>,
-    /// Whether a call has been started and not ended.
-    busy: bool,
-}
-
-impl FuturePlace {
-    pub(super) fn new(make: MakeCalls, names: Arc<RouteName>) -> Self {
-        let turns = Turns::default();
-        Self {
-            calls: Some(make(&names, turns.clone())),
-            make,
-            names,
-            turns,
-            busy: false,
-        }
+impl Calls {
+    /// Where this is called for each message.
+    pub fn new<T, N, F, Fut>(env: Env<T, N>, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(Arc<Env<T, N>>, Message) -> Fut + Send + 'static,
+        Fut: Future<Output = Verdict> + Send + 'static,
+    {
+        Self(Box::new(FuturePlace {
+            env: Arc::new(env),
+            call,
+            running: Box::pin(None),
+        }))
     }
 }
 
-impl Place for FuturePlace {
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").finish_non_exhaustive()
+    }
+}
+
+/// Where an asynchronous handler runs: the only place that is compiled for every handler.
+struct FuturePlace<T, N, F, Fut> {
+    env: Arc<Env<T, N>>,
+    call: F,
+    /// Refilled for every message, so that a call allocates nothing.
+    running: Pin<Box<Option<Fut>>>,
+}
+
+impl<T, N, F, Fut> Place for FuturePlace<T, N, F, Fut>
+where
+    T: Envelope,
+    N: Send + Sync + 'static,
+    F: Fn(Arc<Env<T, N>>, Message) -> Fut + Send + 'static,
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
     fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        if self.busy {
-            self.cancel();
-        }
-        self.turns.give(message);
-        if self.calls.is_none() {
-            self.calls = Some((self.make)(&self.names, self.turns.clone()));
-        }
-        self.busy = true;
+        let call = (self.call)(self.env.clone(), message);
+        self.running.set(Some(call));
         self.poll(cx)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        // Taken out: a call that panics is not polled again.
-        let Some(mut calls) = self.calls.take() else {
-            return Poll::Ready(Verdict::NACK);
-        };
-        // The calls of a worker never end by themselves.
-        let _ = calls.as_mut().poll(cx);
-        self.calls = Some(calls);
-        match self.turns.said() {
-            Some(verdict) => {
-                self.busy = false;
-                Poll::Ready(verdict)
-            }
-            None => Poll::Pending,
+        match self.running.as_mut().as_pin_mut() {
+            Some(call) => call.poll(cx),
+            None => Poll::Ready(Verdict::NACK),
         }
     }
 
     fn cancel(&mut self) -> bool {
-        if self.busy {
-            self.busy = false;
-            // Taken out first: its destructors are the user's, and may panic.
-            let calls = self.calls.take();
-            drop(calls);
-        }
+        self.running.set(None);
         true
     }
 }

@@ -100,7 +100,7 @@ mod tests {
             "{expanded}"
         );
     }
-    /// What is added to a handler, as a formatter writes it; the arguments of the macro in it, too, which a formatter leaves alone.
+    /// What is added to a handler, as a formatter writes it; the arguments of the macros in it, too, which a formatter leaves alone: each is a line as a function's call would be.
     fn added(attribute: TokenStream, item: &TokenStream) -> String {
         let expanded = expand(attribute, item).to_string();
         let added = expanded.strip_prefix(&item.to_string()).unwrap();

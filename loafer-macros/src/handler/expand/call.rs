@@ -15,7 +15,7 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
     let (checks, body, tuple) = (checks(handler), call.body(), call.needs());
     // What keeps a call from being sent between threads is told at the function's name.
     let at = call.callee.span();
-    let (env, raw, turns) = (local("__env", at), local("__raw", at), local("__turns", at));
+    let (env, raw) = (local("__env", at), local("__raw", at));
     let form = match (call.asynchronous, &call.message.batch) {
         (true, None) => "asynchronous",
         (false, None) => "blocking",
@@ -28,12 +28,7 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
     // A pointer to a function, which captures nothing: what keeps a handler is then not compiled for each of them.
     let call = match (call.asynchronous, &call.message.batch) {
         (true, None) => quote_spanned! {at=>
-            |#env, #turns| __loafer::sent(async move {
-                while let ::core::option::Option::Some(#raw) = #turns.next().await {
-                    let __verdict = #body;
-                    #turns.say(__verdict);
-                }
-            })
+            |#env| __loafer::Calls::new(#env, |#env, #raw| async move { #body })
         },
         (true, Some(_)) => {
             quote_spanned!(at=> |#env, #raw| __loafer::sent(async move { #body }))
@@ -49,9 +44,8 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
         None => quote!(__handler),
     };
     quote! {
-        #checks
-
         fn __ready(__app: &::loafer::App) -> __loafer::Prepared {
+            #checks
             let __handler = #ready;
             ::core::result::Result::Ok(#answered)
         }
@@ -59,7 +53,7 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
 }
 
 /// What the user's types must be. This is told here and nowhere else: beyond these lines a stand-in takes the place of a wrong type.
-/// Nobody calls the function: it is checked, and no code is made of it.
+/// Nobody calls the closure, so no code is made of it. It stands where the handler is made: after its errors the compiler tells no others of there.
 fn checks(handler: &Handler) -> Option<TokenStream> {
     let translator = handler.translator.as_ref().map(|ty| (ty, "is_translator"));
     let instance = handler
@@ -87,7 +81,7 @@ fn checks(handler: &Handler) -> Option<TokenStream> {
     let all: Vec<_> = others.chain(extractors).collect();
     (!all.is_empty()).then(|| {
         quote! {
-            const _: fn() = || {
+            let _ = || {
                 #(#all)*
             };
         }
