@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{collections::HashSet, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use lapin::{
     BasicProperties,
@@ -52,8 +52,9 @@ async fn rejected(rabbit: &Rabbit, queue: &str, count: u32) {
             .with_header("tenant", "acme")
             .with_header("x-request", "7");
         running.publish("orders", message).await.unwrap();
+        // One by one: those rejected at once become letters in any order.
+        rabbit.holds(&format!("{queue}.dead"), n + 1).await;
     }
-    rabbit.holds(&format!("{queue}.dead"), count).await;
     running.shutdown();
     running.ended().await;
     rabbit.holds(queue, 0).await;
@@ -94,10 +95,8 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
     );
 
     let first = listed(&letters).await;
-    // Rejected at once, they became letters in any order.
-    let order = bodies(&first);
-    let numbers: HashSet<_> = (0..12).map(|n| n.to_string()).collect();
-    assert_eq!(order.iter().cloned().collect::<HashSet<_>>(), numbers);
+    let numbers: Vec<_> = (0..12).map(|n| n.to_string()).collect();
+    assert_eq!(bodies(&first), numbers);
     let envelope = first[0].envelope.as_ref().unwrap();
     assert_eq!(
         (
@@ -112,7 +111,7 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
     // Looked at many times more than any limit of RabbitMQ's own: in their order, under their ids, and none is lost.
     for _ in 0..30 {
         let again = listed(&letters).await;
-        assert_eq!(bodies(&again), order);
+        assert_eq!(bodies(&again), numbers);
         assert_eq!(again[3].message.id(), first[3].message.id());
     }
     rabbit.holds(&format!("{queue}.dead"), 12).await;

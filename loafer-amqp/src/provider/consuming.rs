@@ -1,17 +1,16 @@
 //! One consumer on one channel, from its beginning to its loss.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use lapin::{
-    Channel, Consumer,
+    Channel,
     options::{
         BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
     },
@@ -19,7 +18,6 @@ use lapin::{
 };
 use loafer_core::{Delivery, Error};
 use tokio::{
-    sync::{Notify, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -27,16 +25,13 @@ use tokio::{
 use super::{
     Receipt,
     acks::{Ack, Acks},
+    pump::{Arrivals, pump},
 };
 use crate::{
-    error::{self, cause},
+    error,
     link::{ANSWER, Link, answered},
-    message,
     topology::{Plan, close},
 };
-
-/// How many deliveries are read in a row before others get their turn.
-const ROW: usize = 64;
 
 /// How long the broker may take to hand acks on to the queue.
 const HANDED_ON: Duration = Duration::from_millis(300);
@@ -59,34 +54,12 @@ struct Begun {
     pump: Option<JoinHandle<()>>,
 }
 
-/// What the broker pushed, and what is known of it.
-struct Arrivals {
-    buffer: Mutex<Buffer>,
-    arrived: Notify,
-    /// The consumer was ended from here: what it brought can still be settled.
-    canceled: AtomicBool,
-    /// Why there is no more to come, where its channel is gone.
-    end: watch::Sender<Option<String>>,
-}
-
-#[derive(Default)]
-struct Buffer {
-    ready: VecDeque<Delivery<Receipt>>,
-    acks: Acks,
-}
-
-impl Arrivals {
-    fn buffer(&self) -> MutexGuard<'_, Buffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Consuming {
     /// Opens a channel and begins to consume.
     pub(super) async fn begin(
         link: &Link,
         plan: &Plan,
-        epoch: u64,
+        (epoch, alive): (u64, &Arc<AtomicU64>),
         places: u16,
     ) -> Result<Self, Error> {
         let (what, queue) = ("consuming", plan.queue.as_str());
@@ -97,10 +70,14 @@ impl Consuming {
             epoch,
             queue: queue.to_owned(),
             channel: Some(channel),
-            shared: Arc::default(),
+            shared: Arc::new(Arrivals {
+                alive: alive.clone(),
+                ..Arrivals::default()
+            }),
             consumer: Mutex::default(),
             settled: AtomicBool::new(false),
         };
+        alive.store(epoch, Ordering::Release);
         consuming.consume(plan).await?;
         Ok(consuming)
     }
@@ -137,10 +114,10 @@ impl Consuming {
         };
         self.shared.canceled.store(false, Ordering::Release);
         let tag = consumer.tag().to_string();
-        let pump = tokio::spawn(pump(consumer, self.epoch, self.shared.clone()));
+        let reading = tokio::spawn(pump(consumer, self.epoch, self.shared.clone()));
         *self.consumer() = Begun {
             tag,
-            pump: Some(pump),
+            pump: Some(reading),
         };
         Ok(())
     }
@@ -304,92 +281,5 @@ impl Consuming {
 impl Drop for Consuming {
     fn drop(&mut self) {
         self.consumer().pump.iter().for_each(JoinHandle::abort);
-    }
-}
-
-impl Default for Arrivals {
-    fn default() -> Self {
-        Self {
-            buffer: Mutex::default(),
-            arrived: Notify::new(),
-            canceled: AtomicBool::new(false),
-            end: watch::Sender::new(None),
-        }
-    }
-}
-
-/// Reads what the broker pushes, until the channel is gone: that is noticed even while the route asks for nothing.
-async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrivals>) {
-    let mut end = EndOnDrop {
-        shared,
-        cause: "what reads from RabbitMQ ended".to_owned(),
-    };
-    let mut row = Vec::with_capacity(ROW);
-    // Its end is told once: after that it waits for ever.
-    let mut over = false;
-    while !over {
-        match consumer.next().await {
-            Some(first) => row.push(first),
-            None => over = true,
-        }
-        while !over && row.len() < ROW {
-            match consumer.next().now_or_never() {
-                Some(Some(more)) => row.push(more),
-                Some(None) => over = true,
-                None => break,
-            }
-        }
-        let stored = store(&mut row, epoch, &mut end.shared.buffer());
-        end.shared.arrived.notify_one();
-        if let Err(cause) = stored {
-            end.cause = cause;
-            return;
-        }
-    }
-    "RabbitMQ ended the consumer: the queue was deleted, or its node left"
-        .clone_into(&mut end.cause);
-}
-
-/// Puts away what came.
-fn store(
-    row: &mut Vec<lapin::Result<lapin::message::Delivery>>,
-    epoch: u64,
-    buffer: &mut Buffer,
-) -> Result<(), String> {
-    for delivered in row.drain(..) {
-        let delivered = delivered.map_err(|error| cause(&error))?;
-        let message = message::received(
-            delivered.routing_key.as_str(),
-            delivered.redelivered,
-            &delivered.properties,
-            delivered.data,
-        );
-        let tag = delivered.delivery_tag;
-        if !buffer.acks.came(tag, delivered.properties) {
-            return Err(format!(
-                "RabbitMQ's delivery {tag} came out of its turn: none of this channel can be settled"
-            ));
-        }
-        buffer.ready.push_back(Delivery {
-            receipt: Receipt { epoch, tag },
-            message,
-        });
-    }
-    Ok(())
-}
-
-/// However reading ends, it is told; but not where it was ended from here, and what came can still be settled.
-struct EndOnDrop {
-    shared: Arc<Arrivals>,
-    cause: String,
-}
-
-impl Drop for EndOnDrop {
-    fn drop(&mut self) {
-        if !self.shared.canceled.load(Ordering::Acquire) {
-            let cause = std::mem::take(&mut self.cause);
-            self.shared.end.send_replace(Some(cause));
-        }
-        self.shared.arrived.notify_one();
     }
 }

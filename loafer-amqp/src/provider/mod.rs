@@ -2,6 +2,7 @@
 
 mod acks;
 mod consuming;
+mod pump;
 mod settle;
 
 use std::{
@@ -58,6 +59,8 @@ pub struct AmqpProvider {
     /// Held while it is begun.
     beginning: tokio::sync::Mutex<()>,
     epochs: AtomicU64,
+    /// The epoch whose deliveries can be settled; 0: none.
+    alive: Arc<AtomicU64>,
     /// Told when something is consumed.
     begun: Notify,
     /// Which epoch's end is waited for; 0: none was yet.
@@ -90,6 +93,7 @@ impl AmqpProvider {
             current: Mutex::default(),
             beginning: tokio::sync::Mutex::default(),
             epochs: AtomicU64::new(0),
+            alive: Arc::default(),
             begun: Notify::new(),
             watched: AtomicU64::new(0),
             rungs: Mutex::default(),
@@ -119,8 +123,13 @@ impl AmqpProvider {
         }
         let epoch = self.epochs.fetch_add(1, Ordering::Relaxed) + 1;
         let places = self.places.load(Ordering::Relaxed).clamp(1, MOST_PUSHED);
-        let begun =
-            Consuming::begin(&self.shared.consuming, &self.plan, epoch, places as u16).await;
+        let begun = Consuming::begin(
+            &self.shared.consuming,
+            &self.plan,
+            (epoch, &self.alive),
+            places as u16,
+        )
+        .await;
         let consuming = match begun {
             Ok(consuming) => Arc::new(consuming),
             Err(error) => {
@@ -215,7 +224,7 @@ impl Provider for AmqpProvider {
     }
 
     fn holds(&self, lease: &Receipt) -> bool {
-        self.live().is_some_and(|live| live.epoch == lease.epoch)
+        self.alive.load(Ordering::Acquire) == lease.epoch
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -150,10 +150,11 @@ impl<P: Provider> Shared<P> {
                 self.came_too_late(deliveries, unseen);
             }
             // What the broker told before these had slots went by without them.
-            let received = deliveries.len();
-            deliveries.retain(|delivery| self.provider.holds(&delivery.receipt));
-            if deliveries.len() < received {
-                self.lost_on_the_way(received - deliveries.len());
+            if !deliveries
+                .iter()
+                .all(|delivery| self.provider.holds(&delivery.receipt))
+            {
+                self.lost_on_the_way(deliveries);
             }
             for Delivery { receipt, message } in deliveries.drain(..) {
                 let slot = slots.insert(receipt, received_at, leased_until);
@@ -190,8 +191,12 @@ impl<P: Provider> Shared<P> {
         deliveries.clear();
     }
 
+    /// The leases of some ended already: they are not started.
     #[cold]
-    fn lost_on_the_way(&self, messages: usize) {
+    fn lost_on_the_way(&self, deliveries: &mut Vec<Delivery<P::Receipt>>) {
+        let received = deliveries.len();
+        deliveries.retain(|delivery| self.provider.holds(&delivery.receipt));
+        let messages = received - deliveries.len();
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
         tracing::info!(%route, %queue, messages, "the leases of messages ended while these were on their way: they are not started, they come again");
         self.route.stats.add(&RouteStats {

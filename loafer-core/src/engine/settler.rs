@@ -24,7 +24,9 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut beside = JoinSet::new();
     loop {
         poll_fn(|cx| {
-            while let Poll::Ready(Some(ended)) = beside.poll_join_next(cx) {
+            while !beside.is_empty()
+                && let Poll::Ready(Some(ended)) = beside.poll_join_next(cx)
+            {
                 watched(ended);
             }
             shared
@@ -32,8 +34,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
                 .poll_batch(&mut settler.taken, linger.as_mut(), cx)
         })
         .await;
-        let aside = settler.begin().await;
-        if !aside.0.is_empty() {
+        if let Some(aside) = settler.begin().await {
             beside.spawn(settle_beside(shared.clone(), aside, true));
         }
         if settler.batch.is_empty() {
@@ -113,25 +114,33 @@ impl<'s, P: Provider> Settler<'s, P> {
     }
 
     /// Settles what was taken, but for what fails at the first try; where leases have no end, but for what is no ack.
-    async fn begin(&mut self) -> Rest<P::Receipt> {
-        let held = self.taken.len();
+    async fn begin(&mut self) -> Option<Rest<P::Receipt>> {
+        let mut held = self.taken.len();
         self.prepare();
         self.tell_lanes();
-        let mut aside = (Vec::new(), Vec::new());
-        if !self.acks_only && self.shared.capabilities.lease.is_none() {
-            let entries = self.ends.drain(..).zip(self.batch.drain(..));
-            let (acks, others): (Vec<_>, Vec<_>) =
-                entries.partition(|(_, entry)| matches!(entry.settlement, Settlement::Ack));
-            (self.ends, self.batch) = acks.into_iter().unzip();
-            (aside.1, aside.0) = others.into_iter().unzip();
-            self.acks_only = true;
-        }
+        let aside = self.put_aside();
+        held -= aside.as_ref().map_or(0, |(batch, _)| batch.len());
         if !self.batch.is_empty() {
             self.try_once().await;
             self.tell_lanes();
         }
-        self.free(held - aside.0.len(), false);
+        self.free(held, false);
         aside
+    }
+
+    /// Takes out what is no ack, where no lease ends the waiting for it.
+    #[inline]
+    fn put_aside(&mut self) -> Option<Rest<P::Receipt>> {
+        if self.acks_only || self.shared.capabilities.lease.is_some() {
+            return None;
+        }
+        let entries = self.ends.drain(..).zip(self.batch.drain(..));
+        let (acks, others): (Vec<_>, Vec<_>) =
+            entries.partition(|(_, entry)| matches!(entry.settlement, Settlement::Ack));
+        (self.ends, self.batch) = acks.into_iter().unzip();
+        self.acks_only = true;
+        let (ends, batch) = others.into_iter().unzip();
+        Some((batch, ends))
     }
 
     /// Tries the rest again, until it is settled or its leases are over.
