@@ -30,7 +30,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use self::{
     board::{Board, Done, Job, Phase},
@@ -116,13 +116,18 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
 /// A task of the engine that panicked takes the route with it: whoever runs the program is told, and nothing hangs.
 async fn watch(tasks: &mut JoinSet<()>) -> Infallible {
     while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended
-            && let Ok(panic) = error.try_into_panic()
-        {
-            std::panic::resume_unwind(panic);
-        }
+        passed_on(ended);
     }
     std::future::pending().await
+}
+
+/// Passes on that a task panicked.
+fn passed_on(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 /// One settler and one receiver in one task: a batch that was settled makes room, and the receive that fills it needs no waking.

@@ -134,10 +134,7 @@ impl<P: Provider> Shared<P> {
         if deliveries.is_empty() {
             return known;
         }
-        self.route.stats.add(&RouteStats {
-            received: deliveries.len() as u64,
-            ..RouteStats::default()
-        });
+        self.route.stats.received(deliveries.len());
         let handled_before = !self.route.handled.is_empty();
         {
             let mut slots = self.slots();

@@ -9,12 +9,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    task::{JoinError, JoinSet},
-    time::sleep,
-};
+use tokio::{task::JoinSet, time::sleep};
 
-use super::{Done, Fate, RouteStats, Shared, slots::Moment, unsettled::pauses};
+use super::{Done, Fate, RouteStats, Shared, passed_on, slots::Moment, unsettled::pauses};
 use crate::{Message, Provider, Settle, Settled, Settlement};
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
@@ -27,7 +24,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             while !beside.is_empty()
                 && let Poll::Ready(Some(ended)) = beside.poll_join_next(cx)
             {
-                watched(ended);
+                passed_on(ended);
             }
             shared
                 .board()
@@ -47,15 +44,6 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             let rest = (mem::take(&mut settler.batch), mem::take(&mut settler.ends));
             beside.spawn(settle_beside(shared.clone(), rest, false));
         }
-    }
-}
-
-/// A task that panicked takes the route with it, as one of the engine's own.
-fn watched(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && let Ok(panic) = error.try_into_panic()
-    {
-        std::panic::resume_unwind(panic);
     }
 }
 
@@ -94,7 +82,10 @@ struct Settler<'s, P: Provider> {
     judged: Vec<(Message, bool)>,
     /// Whether there are fenced groups.
     fenced: bool,
+    /// What came of the batch, but for batches of acks that all went through.
     counts: RouteStats,
+    /// Whether any of it is not 0.
+    counted: bool,
 }
 
 impl<'s, P: Provider> Settler<'s, P> {
@@ -110,6 +101,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             judged: Vec::new(),
             fenced: shared.board().is_fenced(),
             counts: RouteStats::default(),
+            counted: false,
         }
     }
 
@@ -165,7 +157,9 @@ impl<'s, P: Provider> Settler<'s, P> {
 
     /// Gives back the places of what is settled, of so many that were held.
     fn free(&mut self, held: usize, stalled: bool) {
-        self.shared.route.stats.add(&mem::take(&mut self.counts));
+        if mem::take(&mut self.counted) {
+            self.shared.route.stats.add(&mem::take(&mut self.counts));
+        }
         self.shared.route.freed(held - self.batch.len(), stalled);
     }
 
@@ -212,6 +206,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             if lost || now >= lease.leased_until {
                 let acked = matches!(fate, Fate::Ack);
                 shared.settled_too_late(&message, acked);
+                self.counted = true;
                 self.counts.lost += 1;
                 if self.fenced && !acked {
                     self.judged.push((message, false));
@@ -221,6 +216,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             let settlement = match fate {
                 Fate::Ack => Settlement::Ack,
                 Fate::Forget => {
+                    self.counted = true;
                     self.counts.lost += 1;
                     if self.fenced {
                         self.judged.push((message, false));
@@ -233,6 +229,7 @@ impl<'s, P: Provider> Settler<'s, P> {
                         self.judged.push((message.clone(), false));
                     }
                     if leases && matches!(settlement, Settlement::Retry { after: None }) {
+                        self.counted = true;
                         self.counts.retried += 1;
                         continue;
                     }
@@ -257,6 +254,7 @@ impl<'s, P: Provider> Settler<'s, P> {
         let (stale, live): (Vec<_>, Vec<_>) = entries
             .partition(|(end, entry)| now >= *end || !self.shared.provider.holds(&entry.receipt));
         for (_, entry) in stale {
+            self.counted = true;
             self.counts.lost += 1;
             self.shared
                 .settled_too_late(&entry.message, matches!(entry.settlement, Settlement::Ack));
@@ -277,10 +275,11 @@ impl<'s, P: Provider> Settler<'s, P> {
             return self.conclude_partly();
         }
         if self.acks_only {
-            self.counts.acked += self.batch.len() as u64;
+            self.shared.route.stats.acked(self.batch.len());
         } else {
             for entry in &self.batch {
-                count(&mut self.counts, &entry.settlement);
+                self.counted = true;
+                self.counts.settled(&entry.settlement);
                 judge(&mut self.judged, self.fenced, entry, true);
                 self.shared.confirmed(entry);
             }
@@ -309,12 +308,14 @@ impl<'s, P: Provider> Settler<'s, P> {
         for ((end, mut entry), answer) in entries.zip(answers) {
             match answer {
                 Some(Settled::Done) => {
-                    count(&mut self.counts, &entry.settlement);
+                    self.counted = true;
+                    self.counts.settled(&entry.settlement);
                     judge(&mut self.judged, self.fenced, &entry, true);
                     shared.confirmed(&entry);
                     shared.route.handled.forget(entry.message.id());
                 }
                 Some(Settled::Lost) => {
+                    self.counted = true;
                     self.counts.lost += 1;
                     shared.lost(&entry.message, &entry.settlement);
                     judge(&mut self.judged, self.fenced, &entry, false);
@@ -335,6 +336,7 @@ impl<'s, P: Provider> Settler<'s, P> {
                         failed.1.push(end);
                         continue;
                     }
+                    self.counted = true;
                     self.counts.retried += 1;
                 }
                 Some(Settled::Failed(error)) => {
@@ -364,6 +366,7 @@ impl<'s, P: Provider> Settler<'s, P> {
     fn give_up(&mut self) {
         self.ends.clear();
         for entry in self.batch.drain(..) {
+            self.counted = true;
             self.counts.lost += 1;
             self.shared.lost(&entry.message, &entry.settlement);
             judge(&mut self.judged, self.fenced, &entry, false);
@@ -371,7 +374,11 @@ impl<'s, P: Provider> Settler<'s, P> {
     }
 
     /// Lets the groups of what failed go on, or gives back what waits behind it.
+    #[inline]
     fn tell_lanes(&mut self) {
+        if self.judged.is_empty() {
+            return;
+        }
         for (message, left) in self.judged.drain(..) {
             let call = self.shared.board().judged(&message, left);
             self.shared.route.answer(call);
@@ -383,14 +390,5 @@ impl<'s, P: Provider> Settler<'s, P> {
 fn judge<R>(judged: &mut Vec<(Message, bool)>, fenced: bool, entry: &Settle<R>, left: bool) {
     if fenced && matches!(entry.settlement, Settlement::DeadLetter(_)) {
         judged.push((entry.message.clone(), left));
-    }
-}
-
-fn count(counts: &mut RouteStats, settlement: &Settlement) {
-    match settlement {
-        Settlement::Ack => counts.acked += 1,
-        Settlement::Retry { .. } => counts.retried += 1,
-        Settlement::DeadLetter(_) => counts.rejected += 1,
-        Settlement::Release => counts.released += 1,
     }
 }

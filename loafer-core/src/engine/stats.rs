@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use crate::Settlement;
+
 /// The counts of one route, kept since the start. Cheap to clone; reads are live.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stats(Arc<Counters>);
@@ -43,6 +45,18 @@ struct Counters {
     failed: AtomicU64,
 }
 
+impl RouteStats {
+    /// One more was settled so.
+    pub(super) fn settled(&mut self, settlement: &Settlement) {
+        match settlement {
+            Settlement::Ack => self.acked += 1,
+            Settlement::Retry { .. } => self.retried += 1,
+            Settlement::DeadLetter(_) => self.rejected += 1,
+            Settlement::Release => self.released += 1,
+        }
+    }
+}
+
 impl Stats {
     /// The counts now.
     pub(crate) fn now(&self) -> RouteStats {
@@ -57,6 +71,18 @@ impl Stats {
             repeated: read(&self.0.repeated),
             failed: read(&self.0.failed),
         }
+    }
+
+    /// So many were received.
+    pub(super) fn received(&self, messages: usize) {
+        self.0
+            .received
+            .fetch_add(messages as u64, Ordering::Release);
+    }
+
+    /// So many were acked: what most batches come to.
+    pub(super) fn acked(&self, messages: usize) {
+        self.0.acked.fetch_add(messages as u64, Ordering::Release);
     }
 
     /// Adds what a batch came to: one atomic operation for each count that moved.
