@@ -124,7 +124,8 @@ pub enum Declare {
     /// Whatever is missing.
     #[default]
     Create,
-    /// Nothing: it must be there, or the start fails.
+    /// Nothing: exchange, queue and place for dead letters must be there, or the start fails. Queues in which only retries wait are the
+    /// framework's own and are made when first needed.
     Verify,
     /// Nothing, and nothing is asked: others see to it.
     Off,
