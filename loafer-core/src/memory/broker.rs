@@ -1,7 +1,7 @@
 //! The queues and topics of one broker in memory.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,11 +20,11 @@ pub(super) struct Exchange {
 
 #[derive(Default)]
 struct State {
-    queues: HashMap<String, Arc<Queue>>,
+    queues: BTreeMap<String, Arc<Queue>>,
     /// The queues that hear each topic, or the topics that fit a pattern.
-    topics: HashMap<String, Vec<Arc<Queue>>>,
+    topics: BTreeMap<String, Vec<Arc<Queue>>>,
     /// Where replies come in.
-    inboxes: HashMap<String, mpsc::Sender<Message>>,
+    inboxes: BTreeMap<String, mpsc::Sender<Message>>,
 }
 
 impl State {
@@ -110,9 +110,7 @@ impl Exchange {
 
     /// The topics and patterns that queues are bound to, sorted.
     pub(super) fn heard(&self) -> Vec<String> {
-        let mut topics: Vec<String> = self.state().topics.keys().cloned().collect();
-        topics.sort_unstable();
-        topics
+        self.state().topics.keys().cloned().collect()
     }
 
     /// Ends every lease.

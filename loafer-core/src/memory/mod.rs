@@ -4,6 +4,7 @@
 
 mod broker;
 mod dead_letters;
+mod inbox;
 mod provider;
 mod publisher;
 mod queue;

@@ -1,8 +1,14 @@
 //! The provider of the broker in memory.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     broker::Exchange,
@@ -107,17 +113,28 @@ impl Provider for MemoryProvider {
             return Ok(());
         }
         let give_up = Instant::now() + wait;
-        loop {
-            let arrival = self.queue.arrival();
-            if self.take(max, into) || Instant::now() >= give_up {
-                return Ok(());
+        let mut alarm = pin!(sleep_until(give_up));
+        poll_fn(|cx| {
+            loop {
+                // Before the look: what comes after it wakes.
+                self.queue.watch(cx);
+                if self.take(max, into) {
+                    self.queue.unwatch(cx);
+                    return Poll::Ready(());
+                }
+                let until = self.queue.next_visible();
+                let until = until.map_or(give_up, |visible| visible.min(give_up));
+                if until != alarm.deadline() {
+                    alarm.as_mut().reset(until);
+                }
+                ready!(alarm.as_mut().poll(cx));
+                if until == give_up {
+                    return Poll::Ready(());
+                }
             }
-            let until = self
-                .queue
-                .next_visible()
-                .map_or(give_up, |visible| visible.min(give_up));
-            _ = timeout_at(until, arrival).await;
-        }
+        })
+        .await;
+        Ok(())
     }
 
     async fn settle(&self, batch: &[Settle<MemoryReceipt>], answers: &mut Vec<Settled>) {

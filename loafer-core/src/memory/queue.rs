@@ -5,12 +5,13 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::Context,
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{MemoryReceipt, state::State};
+use super::{MemoryReceipt, inbox::Inbox, shelf::Shelf, state::State};
 use crate::{Delivery, Message, Outgoing, clock::after};
 
 /// How queues of a broker in memory behave.
@@ -36,9 +37,8 @@ pub(super) struct Queue {
     pub(super) name: String,
     fifo: bool,
     max_receives: Option<u32>,
+    inbox: Inbox,
     state: Mutex<State>,
-    /// Told when a message is visible.
-    arrived: Notify,
     /// Told when nothing is left.
     emptied: Arc<Notify>,
     /// Whether a route consumes it: dead letters wait for nobody.
@@ -58,14 +58,24 @@ impl Queue {
             name: name.to_owned(),
             fifo: is_fifo(name),
             max_receives,
+            inbox: Inbox::default(),
             state: Mutex::new(State::new(is_fifo(name))),
-            arrived: Notify::new(),
             emptied,
             consumed: AtomicBool::new(false),
         }
     }
 
+    /// All it holds.
     fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.looked_at();
+        if let Shelf::Standard(ready) = &mut state.ready {
+            self.inbox.empty_into(ready);
+        }
+        state
+    }
+
+    /// The same without what came since somebody looked.
+    fn looked_at(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -107,23 +117,26 @@ impl Queue {
         messages: impl IntoIterator<Item = Message>,
         delay: Option<Duration>,
     ) {
-        let mut state = self.state();
-        for message in messages {
-            // Not received yet: the first receive is attempt 1.
-            let message = message.with_attempt(0);
-            match delay {
-                Some(delay) if !delay.is_zero() => state.delay(message, after(delay), false),
-                _ => state.ready.add(message),
+        // Not received yet: the first receive is attempt 1.
+        let messages = messages.into_iter().map(|message| message.with_attempt(0));
+        match delay.filter(|delay| !delay.is_zero()) {
+            None if !self.fifo => return self.inbox.put(messages),
+            None => {
+                let mut state = self.state();
+                messages.for_each(|message| state.ready.add(message));
+            }
+            Some(delay) => {
+                let mut state = self.state();
+                messages.for_each(|message| state.delay(message, after(delay), false));
             }
         }
-        drop(state);
-        self.arrived.notify_waiters();
+        self.inbox.wake();
     }
 
     /// As [`send`](Self::send), of what was published: a duplicate is left out where the queue tells duplicates.
     pub(super) fn publish(&self, outgoing: &Outgoing, message: Message) {
         if let Some(id) = &outgoing.deduplication_id
-            && self.state().ready.is_duplicate(id)
+            && self.looked_at().ready.is_duplicate(id)
         {
             return;
         }
@@ -175,14 +188,19 @@ impl Queue {
 
     /// When something may become visible by itself.
     pub(super) fn next_visible(&self) -> Option<Instant> {
-        let state = self.state();
+        let state = self.looked_at();
         let delayed = state.delayed.first_key_value().map(|((at, _), _)| *at);
         state.earliest.into_iter().chain(delayed).min()
     }
 
-    /// Told when a message is visible.
-    pub(super) fn arrival(&self) -> tokio::sync::futures::Notified<'_> {
-        self.arrived.notified()
+    /// Notes down who waits for a message to become visible.
+    pub(super) fn watch(&self, cx: &Context<'_>) {
+        self.inbox.watch(cx);
+    }
+
+    /// It waits no more.
+    pub(super) fn unwatch(&self, cx: &Context<'_>) {
+        self.inbox.unwatch(cx);
     }
 
     /// Settles many receipts under one lock.
@@ -191,7 +209,7 @@ impl Queue {
         receipts: impl Iterator<Item = (&'r MemoryReceipt, End)>,
         mut answer: impl FnMut(Answer),
     ) {
-        let mut state = self.state();
+        let mut state = self.looked_at();
         let now = Instant::now();
         state.surface_expired(now);
         let mut visible = false;
@@ -229,10 +247,10 @@ impl Queue {
             }
             answer(Answer::Done);
         }
-        let empty = state.is_empty();
+        let empty = state.is_empty() && self.inbox.is_empty();
         drop(state);
         if visible {
-            self.arrived.notify_waiters();
+            self.inbox.wake();
         }
         if empty {
             self.emptied.notify_waiters();
@@ -241,9 +259,9 @@ impl Queue {
 
     /// Ends every lease, as if its time were up; says how many there were.
     pub(super) fn expire(&self) -> usize {
-        let expired = self.state().expire();
+        let expired = self.looked_at().expire();
         if expired > 0 {
-            self.arrived.notify_waiters();
+            self.inbox.wake();
         }
         expired
     }
@@ -254,7 +272,7 @@ impl Queue {
         by: Duration,
         mut answer: impl FnMut(Answer),
     ) {
-        let mut state = self.state();
+        let mut state = self.looked_at();
         let now = Instant::now();
         state.surface_expired(now);
         for receipt in receipts {
