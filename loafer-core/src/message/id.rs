@@ -1,8 +1,8 @@
 //! The identity of a message.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
-use uuid::{Uuid, fmt::Hyphenated};
+use uuid::{Builder, Uuid, fmt::Hyphenated};
 
 /// The identity a broker gave a message; prints as the broker prints it.
 ///
@@ -17,13 +17,21 @@ enum Repr {
 }
 
 impl MessageId {
-    /// A new id, ordered by time (UUID version 7).
+    /// A new id, ordered by time to the millisecond (UUID version 7).
     #[expect(
         clippy::new_without_default,
         reason = "a default id that differs each time would surprise"
     )]
     pub fn new() -> Self {
-        Self(Repr::Uuid(Uuid::now_v7()))
+        // Not `Uuid::now_v7`, which costs three times as much: it also keeps a count within the millisecond.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let millis = now.map_or(0, |now| {
+            now.as_secs() * 1_000 + u64::from(now.subsec_millis())
+        });
+        let [_, _, _, _, _, _, random @ ..] = Uuid::new_v4().into_bytes();
+        Self(Repr::Uuid(
+            Builder::from_unix_timestamp_millis(millis, &random).into_uuid(),
+        ))
     }
 }
 
