@@ -17,7 +17,7 @@ use tokio::task::coop;
 use tracing::Span;
 
 use super::{
-    Done, Fate, Job, Route,
+    Fate, Job, Route,
     board::{Gathered, Step},
     deadline::Deadline,
     judging::{Failed, Judged},
@@ -43,7 +43,7 @@ pub(super) struct BatchWorker {
     linger: Duration,
     /// What the call handles; then what is not judged yet, in order.
     jobs: VecDeque<Job>,
-    outcomes: Vec<Done>,
+    outcomes: VecDeque<Job>,
     /// Of the running call.
     span: Span,
     timeout: Deadline,
@@ -92,7 +92,7 @@ impl BatchWorker {
             most: route.policy.messages_a_call(),
             linger: route.policy.linger,
             jobs: VecDeque::new(),
-            outcomes: Vec::new(),
+            outcomes: VecDeque::new(),
             span: Span::none(),
             timeout: Deadline::default(),
             lingers: Deadline::default(),
@@ -204,7 +204,7 @@ impl BatchWorker {
                         &job.message,
                         "cancelled: the leases of its batch were lost, or the time to drain is over",
                     );
-                    self.outcomes.push(job.done(Fate::Forget));
+                    self.outcomes.push_back(job.done(Fate::Forget));
                 }
                 self.span = Span::none();
             }
@@ -221,7 +221,7 @@ impl BatchWorker {
                     &job.message,
                     "an earlier message of its group in the same batch was not acked: it comes again after that one",
                 );
-                self.outcomes.push(job.done(Fate::Release));
+                self.outcomes.push_back(job.done(Fate::Release));
                 continue;
             }
             let judged = match verdict.0 {
@@ -250,7 +250,7 @@ impl BatchWorker {
         {
             fences.insert(group.to_owned());
         }
-        self.outcomes.push(job.done(fate));
+        self.outcomes.push_back(job.done(fate));
     }
 
     /// Waits for `on_error`.

@@ -33,7 +33,7 @@ use futures_util::FutureExt;
 use tokio::task::{JoinError, JoinSet};
 
 use self::{
-    board::{Board, Done, Job, Phase},
+    board::{Board, Job, Phase},
     fate::{Fate, RareFate},
     handled::Handled,
     slots::Slots,

@@ -12,7 +12,7 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{sleep, timeout};
 
-use super::{Done, Fate, Job, RouteStats, Shared, slots::Moment};
+use super::{Fate, Job, RouteStats, Shared, slots::Moment};
 use crate::{Delivery, Error, Provider, clock::after};
 
 /// How long `--once` waits for messages.
@@ -129,7 +129,7 @@ impl<P: Provider> Shared<P> {
         deliveries: &mut Vec<Delivery<P::Receipt>>,
         jobs: &mut VecDeque<Job>,
         unseen: Duration,
-    ) -> Vec<Done> {
+    ) -> Vec<Job> {
         let mut known = Vec::new();
         if deliveries.is_empty() {
             return known;
@@ -156,13 +156,9 @@ impl<P: Provider> Shared<P> {
             for Delivery { receipt, message } in deliveries.drain(..) {
                 let slot = slots.insert(receipt, received_at, leased_until);
                 if handled_before && self.route.handled.contains(message.id()) {
-                    known.push(Done {
-                        slot,
-                        message,
-                        fate: Fate::Ack,
-                    });
+                    known.push(Job::new(slot, message).done(Fate::Ack));
                 } else {
-                    jobs.push_back(Job { slot, message });
+                    jobs.push_back(Job::new(slot, message));
                 }
             }
         }

@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    Board, Done, Handled, Job, Phase, Stats,
+    Board, Handled, Job, Phase, Stats,
     batch_worker::BatchWorker,
     board::{Call, Grouping, Limits},
     worker::Worker,
@@ -157,7 +157,7 @@ impl Route {
     pub(super) fn received(
         self: &Arc<Self>,
         jobs: &mut VecDeque<Job>,
-        settled: Vec<Done>,
+        settled: Vec<Job>,
         asked: usize,
     ) {
         let call = self.board.received(jobs, settled, asked, self.once);

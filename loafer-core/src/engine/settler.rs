@@ -1,6 +1,7 @@
 //! A settler: turns what was said of messages into batched settlements.
 
 use std::{
+    collections::VecDeque,
     future::{Future, poll_fn},
     mem,
     pin::pin,
@@ -11,7 +12,7 @@ use std::{
 
 use tokio::{task::JoinSet, time::sleep};
 
-use super::{Done, Fate, RouteStats, Shared, passed_on, slots::Moment, unsettled::pauses};
+use super::{Fate, Job, RouteStats, Shared, passed_on, slots::Moment, unsettled::pauses};
 use crate::{Message, Provider, Settle, Settled, Settlement};
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
@@ -71,7 +72,7 @@ async fn settle_beside<P: Provider>(
 /// Buffers used again for every batch.
 struct Settler<'s, P: Provider> {
     shared: &'s Shared<P>,
-    taken: Vec<Done>,
+    taken: VecDeque<Job>,
     batch: Vec<Settle<P::Receipt>>,
     /// When the lease of each entry of `batch` ends.
     ends: Vec<Moment>,
@@ -93,7 +94,7 @@ impl<'s, P: Provider> Settler<'s, P> {
         let size = shared.board().limits.settle_batch;
         Self {
             shared,
-            taken: Vec::with_capacity(size),
+            taken: VecDeque::with_capacity(size),
             batch: Vec::with_capacity(size),
             ends: Vec::with_capacity(size),
             answers: Vec::with_capacity(size),
@@ -187,15 +188,15 @@ impl<'s, P: Provider> Settler<'s, P> {
     /// From what was said to what is sent. What needs no call is over here.
     fn prepare(&mut self) {
         let shared = self.shared;
-        let leases = shared.capabilities.lease.is_some();
         self.acks_only = true;
         let mut slots = shared.slots();
         let now = slots.now();
-        for Done {
+        let mut taken = mem::take(&mut self.taken);
+        for Job {
             slot,
             message,
             fate,
-        } in self.taken.drain(..)
+        } in taken.drain(..)
         {
             // From here on the keeper does not know it: a renewal would undo a retry delay.
             let Some(lease) = slots.remove(slot) else {
@@ -204,46 +205,61 @@ impl<'s, P: Provider> Settler<'s, P> {
             // The watcher may not have heard yet that it is lost.
             let lost = lease.lost || !shared.provider.holds(&lease.receipt);
             if lost || now >= lease.leased_until {
-                let acked = matches!(fate, Fate::Ack);
-                shared.settled_too_late(&message, acked);
-                self.counted = true;
-                self.counts.lost += 1;
-                if self.fenced && !acked {
-                    self.judged.push((message, false));
-                }
+                self.too_late(message, &fate);
                 continue;
             }
-            let settlement = match fate {
-                Fate::Ack => Settlement::Ack,
-                Fate::Forget => {
-                    self.counted = true;
-                    self.counts.lost += 1;
-                    if self.fenced {
-                        self.judged.push((message, false));
-                    }
-                    continue;
-                }
-                fate => {
-                    let settlement = shared.settlement(&message, fate);
-                    if self.fenced && matches!(settlement, Settlement::Retry { .. }) {
-                        self.judged.push((message.clone(), false));
-                    }
-                    if leases && matches!(settlement, Settlement::Retry { after: None }) {
-                        self.counted = true;
-                        self.counts.retried += 1;
-                        continue;
-                    }
-                    self.acks_only = false;
-                    settlement
-                }
-            };
-            self.batch.push(Settle {
-                receipt: lease.receipt,
-                message,
-                settlement,
-            });
-            self.ends.push(lease.leased_until);
+            let (receipt, end) = (lease.receipt, lease.leased_until);
+            if matches!(fate, Fate::Ack) {
+                // With nothing left to choose, it is written where it stays.
+                self.batch.push(Settle {
+                    receipt,
+                    message,
+                    settlement: Settlement::Ack,
+                });
+                self.ends.push(end);
+            } else if let Some(settlement) = self.settlement(&message, fate) {
+                self.acks_only = false;
+                self.batch.push(Settle {
+                    receipt,
+                    message,
+                    settlement,
+                });
+                self.ends.push(end);
+            }
         }
+        self.taken = taken;
+    }
+
+    #[cold]
+    fn too_late(&mut self, message: Message, fate: &Fate) {
+        let acked = matches!(fate, Fate::Ack);
+        self.shared.settled_too_late(&message, acked);
+        self.counted = true;
+        self.counts.lost += 1;
+        if self.fenced && !acked {
+            self.judged.push((message, false));
+        }
+    }
+
+    /// What is sent for a message that is not acked, if anything is.
+    #[cold]
+    fn settlement(&mut self, message: &Message, fate: Fate) -> Option<Settlement> {
+        let forgotten = matches!(fate, Fate::Forget);
+        let settlement = (!forgotten).then(|| self.shared.settlement(message, fate));
+        let retried = matches!(settlement, Some(Settlement::Retry { .. }));
+        if self.fenced && (forgotten || retried) {
+            self.judged.push((message.clone(), false));
+        }
+        self.counted |= forgotten;
+        self.counts.lost += u64::from(forgotten);
+        // The end of its lease brings it back.
+        let leases = self.shared.capabilities.lease.is_some();
+        if leases && matches!(settlement, Some(Settlement::Retry { after: None })) {
+            self.counted = true;
+            self.counts.retried += 1;
+            return None;
+        }
+        settlement
     }
 
     /// Before another try: a stale receipt may still delete what somebody else is handling.

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     future::Future,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::{
@@ -17,7 +18,7 @@ use tokio::task::coop;
 use tracing::{Span, level_filters::LevelFilter};
 
 use super::{
-    Done, Fate, Job, Route,
+    Fate, Job, Route,
     board::Step,
     deadline::Deadline,
     judging::{Failed, Judged},
@@ -43,7 +44,7 @@ pub(super) struct Worker {
     place: Box<dyn Place>,
     stage: Stage,
     chunk: VecDeque<Job>,
-    outcomes: Vec<Done>,
+    outcomes: VecDeque<Job>,
     /// How many messages it may take: 1 once a handler waited or took its time.
     most: usize,
     /// Of the running call.
@@ -80,7 +81,7 @@ impl Worker {
             place,
             stage: Stage::Idle,
             chunk: VecDeque::new(),
-            outcomes: Vec::new(),
+            outcomes: VecDeque::new(),
             most: 1,
             span: Span::none(),
             timeout: Deadline::default(),
@@ -90,28 +91,52 @@ impl Worker {
     /// Runs through the chunk, until a call waits or `on_error` is to be asked: the rest goes back to the board then.
     fn run_chunk(&mut self, cx: &mut Context<'_>) {
         let (started, taken) = (Instant::now(), self.chunk.len());
-        while let Some(job) = self.chunk.pop_front() {
-            let Poll::Ready(verdict) = self.start(&job.message, cx) else {
-                self.hand_back(job.slot, cx);
-                self.timeout.arm_timeout(self.own().timeout);
-                self.stage = Stage::Running(job);
-                return;
+        // Each stays where it is, and is told there what becomes of it.
+        let mut chunk = mem::take(&mut self.chunk);
+        for (at, job) in chunk.iter_mut().enumerate() {
+            let judged = match self.start(&job.message, cx) {
+                Poll::Ready(Verdict(Said::Ack)) => {
+                    job.fate = Fate::Ack;
+                    continue;
+                }
+                Poll::Ready(verdict) => Some(self.judge(&job.message, verdict)),
+                Poll::Pending => None,
             };
-            match self.judge(&job.message, verdict) {
-                Judged::Settle(fate) => self.outcomes.push(job.done(fate)),
-                Judged::Ask(failed) => {
-                    self.hand_back(job.slot, cx);
-                    self.timeout.arm_timeout(self.own().timeout);
-                    self.stage = Stage::Failing(job, failed);
+            match judged {
+                Some(Judged::Settle(fate)) => job.fate = fate,
+                Some(Judged::Ask(failed)) => {
+                    let job = self.stop_at(at, chunk, cx);
+                    self.stage = job.map_or(Stage::Idle, |job| Stage::Failing(job, failed));
+                    return;
+                }
+                None => {
+                    let job = self.stop_at(at, chunk, cx);
+                    self.stage = job.map_or(Stage::Idle, Stage::Running);
                     return;
                 }
             }
+        }
+        if self.outcomes.is_empty() {
+            self.chunk = mem::replace(&mut self.outcomes, chunk);
+        } else {
+            self.outcomes.append(&mut chunk);
+            self.chunk = chunk;
         }
         self.span = Span::none();
         self.most = match started.elapsed() {
             slow if slow > SLICE => (taken / 2).max(1),
             _ => (taken * 2).clamp(self.most, CHUNK),
         };
+    }
+
+    /// What is before it in the chunk is done, what is behind it goes back to the board.
+    fn stop_at(&mut self, at: usize, mut chunk: VecDeque<Job>, cx: &Context<'_>) -> Option<Job> {
+        self.outcomes.extend(chunk.drain(..at));
+        let job = chunk.pop_front();
+        self.chunk = chunk;
+        self.hand_back(job.as_ref()?.slot, cx);
+        self.timeout.arm_timeout(self.own().timeout);
+        job
     }
 
     fn hand_back(&mut self, slot: Key, cx: &Context<'_>) {
@@ -125,7 +150,7 @@ impl Worker {
 
     fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         if LevelFilter::current() < LevelFilter::ERROR {
-            return self.place.caught_start(message.clone(), cx);
+            return self.place.caught_start(message, cx);
         }
         self.span = tracing::info_span!(
             "message",
@@ -134,7 +159,7 @@ impl Worker {
             attempt = message.attempt()
         );
         let _entered = self.span.enter();
-        self.place.caught_start(message.clone(), cx)
+        self.place.caught_start(message, cx)
     }
 
     fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
@@ -166,7 +191,7 @@ impl Worker {
         match judged {
             Judged::Settle(fate) => {
                 self.span = Span::none();
-                self.outcomes.push(job.done(fate));
+                self.outcomes.push_back(job.done(fate));
             }
             Judged::Ask(failed) => self.stage = Stage::Failing(job, failed),
         }
@@ -238,7 +263,7 @@ impl Worker {
 struct Unmade;
 
 impl Place for Unmade {
-    fn start(&mut self, _: Message, _: &mut Context<'_>) -> Poll<Verdict> {
+    fn start(&mut self, _: &Message, _: &mut Context<'_>) -> Poll<Verdict> {
         Poll::Ready(Verdict::failed(
             FailureKind::Panic,
             "a layer panicked when it was put around the handler",
@@ -260,7 +285,7 @@ impl Future for Worker {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         loop {
-            match std::mem::replace(&mut this.stage, Stage::Idle) {
+            match mem::replace(&mut this.stage, Stage::Idle) {
                 Stage::Idle => {
                     // A handler that never waits must not keep its thread from the route's other tasks.
                     let budget = ready!(coop::poll_proceed(cx));

@@ -169,8 +169,8 @@ struct Switch {
 }
 
 impl Place for Switch {
-    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        match self.choice.choose(&message) {
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        match self.choice.choose(message) {
             Ok(which) => {
                 self.which = which;
                 self.places[which].start(message, cx)

@@ -1,8 +1,8 @@
 //! Plain async functions and closures as handlers, without the attribute.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
-use super::{Calls, Env, Ready, extract};
+use super::{Calls, Ready, extract};
 use crate::{App, Envelope, FromContext, IntoOutcome, Missing, Translator, handler::undecodable};
 
 /// An async function or closure that can be a route's handler: its first argument is decoded from the message, the others are extractors.
@@ -16,16 +16,6 @@ use crate::{App, Envelope, FromContext, IntoOutcome, Missing, Translator, handle
 pub trait Handler<T, Arguments>: Clone + Send + Sync + 'static {
     #[doc(hidden)]
     fn ready(self, translator: T, app: &App) -> Result<Ready, Missing>;
-}
-
-/// No `?`: the call says a verdict, whichever way it ends.
-macro_rules! or_return {
-    ($value:expr) => {
-        match $value {
-            Ok(value) => value,
-            Err(verdict) => return verdict,
-        }
-    };
 }
 
 macro_rules! functions {
@@ -44,18 +34,12 @@ macro_rules! functions {
                 let needs = ($($extractor::needs(app)?,)*);
                 Ok(Ready::asynchronous(translator, needs, move |env| {
                     let handler = self.clone();
-                    Calls::new(env, move |env: Arc<Env<T, _>>, raw| {
-                        let handler = handler.clone();
-                        async move {
-                            let call = {
-                                let opened = or_return!(env.open(&raw));
-                                let context = env.context(&opened, &raw);
-                                let message = or_return!(env.translator().translate(&opened).map_err(undecodable));
-                                $(let $extractor = or_return!(extract::<$extractor>(&env.needs().$at, &context));)*
-                                handler(message, $($extractor),*)
-                            };
-                            call.await.into_outcome()
-                        }
+                    Calls::of_owned(env, move |env, raw| {
+                        let opened = env.open(raw)?;
+                        let context = env.context(&opened, raw);
+                        let message = env.translator().translate(&opened).map_err(undecodable)?;
+                        $(let $extractor = extract::<$extractor>(&env.needs().$at, &context)?;)*
+                        Ok(handler(message, $($extractor),*))
                     })
                 }))
             }

@@ -107,7 +107,7 @@ impl Inner {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self, message: Message, cx: &mut Context<'_>) -> Poll<Result<Verdict, BoxError>> {
+    fn start(&self, message: &Message, cx: &mut Context<'_>) -> Poll<Result<Verdict, BoxError>> {
         let mut inner = self.lock();
         if inner.busy {
             return Poll::Ready(Err(
@@ -170,7 +170,7 @@ impl Future for Call {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let said = match std::mem::replace(&mut this.stage, CallStage::Over) {
-            CallStage::New(message) => this.inner.start(message, cx),
+            CallStage::New(message) => this.inner.start(&message, cx),
             CallStage::Running | CallStage::Over => this.inner.poll(cx).map(Ok),
         };
         if said.is_pending() {
@@ -250,9 +250,9 @@ impl LayeredPlace {
 }
 
 impl Place for LayeredPlace {
-    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         self.stage = Stage::Waiting(Request {
-            message,
+            message: message.clone(),
             names: self.names.clone(),
         });
         self.poll(cx)

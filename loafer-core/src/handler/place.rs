@@ -28,7 +28,7 @@ use crate::{
 /// does: workers and layers call it by the `caught_` methods, which are compiled once and not for every handler.
 pub(crate) trait Place: Send {
     /// Starts the call for this message, and polls it.
-    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict>;
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict>;
 
     /// Polls the call that was started.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict>;
@@ -44,7 +44,11 @@ pub(crate) trait Place: Send {
 
 impl dyn Place {
     /// [`start`](Place::start), where a panic is a failure of the message.
-    pub(crate) fn caught_start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+    pub(crate) fn caught_start(
+        &mut self,
+        message: &Message,
+        cx: &mut Context<'_>,
+    ) -> Poll<Verdict> {
         caught(|| self.start(message, cx))
     }
 

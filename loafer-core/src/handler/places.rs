@@ -14,7 +14,7 @@ use super::{
     Env,
     place::{Place, panicked},
 };
-use crate::{Envelope, Message, Verdict, extract::RouteName};
+use crate::{Envelope, IntoOutcome, Message, Verdict, extract::RouteName};
 
 /// The place of one worker of an asynchronous handler.
 #[doc(hidden)]
@@ -37,6 +37,21 @@ impl Calls {
             running: Box::pin(None),
         }))
     }
+
+    /// The same of a handler that borrows nothing: this decodes what it is called with, and keeps neither the message nor anything else for it.
+    pub(super) fn of_owned<T, N, F, Fut>(env: Env<T, N>, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(&Env<T, N>, &Message) -> Result<Fut, Verdict> + Send + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        Self(Box::new(OwnedPlace {
+            env,
+            call,
+            running: Box::pin(None),
+        }))
+    }
 }
 
 impl fmt::Debug for Calls {
@@ -45,7 +60,7 @@ impl fmt::Debug for Calls {
     }
 }
 
-/// Where an asynchronous handler runs: the only place that is compiled for every handler.
+/// Where an asynchronous handler runs that may borrow from its message: the only place that is compiled for every handler of the attribute.
 struct FuturePlace<T, N, F, Fut> {
     env: Arc<Env<T, N>>,
     call: F,
@@ -60,8 +75,8 @@ where
     F: Fn(Arc<Env<T, N>>, Message) -> Fut + Send + 'static,
     Fut: Future<Output = Verdict> + Send + 'static,
 {
-    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let call = (self.call)(self.env.clone(), message);
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let call = (self.call)(self.env.clone(), message.clone());
         self.running.set(Some(call));
         self.poll(cx)
     }
@@ -69,6 +84,43 @@ where
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         match self.running.as_mut().as_pin_mut() {
             Some(call) => call.poll(cx),
+            None => Poll::Ready(Verdict::NACK),
+        }
+    }
+
+    fn cancel(&mut self) -> bool {
+        self.running.set(None);
+        true
+    }
+}
+
+/// Where an asynchronous handler runs that borrows nothing.
+struct OwnedPlace<T, N, F, Fut> {
+    env: Env<T, N>,
+    call: F,
+    running: Pin<Box<Option<Fut>>>,
+}
+
+impl<T, N, F, Fut> Place for OwnedPlace<T, N, F, Fut>
+where
+    T: Envelope,
+    N: Send + Sync + 'static,
+    F: Fn(&Env<T, N>, &Message) -> Result<Fut, Verdict> + Send + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        match (self.call)(&self.env, message) {
+            Ok(call) => {
+                self.running.set(Some(call));
+                self.poll(cx)
+            }
+            Err(verdict) => Poll::Ready(verdict),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        match self.running.as_mut().as_pin_mut() {
+            Some(call) => call.poll(cx).map(IntoOutcome::into_outcome),
             None => Poll::Ready(Verdict::NACK),
         }
     }
@@ -87,12 +139,13 @@ pub(super) struct BlockingPlace {
 }
 
 impl Place for BlockingPlace {
-    fn start(&mut self, message: Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         let (names, call, span) = (
             self.names.clone(),
             self.call.clone(),
             tracing::Span::current(),
         );
+        let message = message.clone();
         self.running = Some(tokio::task::spawn_blocking(move || {
             span.in_scope(|| call(&names, &message))
         }));

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{Board, Done, Job, Key, Phase, State};
+use super::{Board, Job, Key, Phase, State};
 
 /// What the board knows of one worker.
 #[derive(Default)]
@@ -121,7 +121,7 @@ impl Board {
     pub(in crate::engine) fn exchange(
         &self,
         worker: u32,
-        outcomes: &mut Vec<Done>,
+        outcomes: &mut VecDeque<Job>,
         chunk: &mut VecDeque<Job>,
         most: usize,
         cx: &Context<'_>,
@@ -181,7 +181,7 @@ impl Board {
         &self,
         worker: u32,
         slot: Key,
-        outcomes: &mut Vec<Done>,
+        outcomes: &mut VecDeque<Job>,
         chunk: &mut VecDeque<Job>,
         cx: &Context<'_>,
     ) -> Call {

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Board, Call, Done, Job, Key, Phase, State, Step};
+use super::{Board, Call, Job, Key, Phase, State, Step};
 use crate::clock;
 
 /// What a worker of a batch handler is told.
@@ -25,7 +25,7 @@ impl Board {
     pub(in crate::engine) fn gather(
         &self,
         worker: u32,
-        outcomes: &mut Vec<Done>,
+        outcomes: &mut VecDeque<Job>,
         batch: &mut VecDeque<Job>,
         (most, linger): (usize, Duration),
         cx: &Context<'_>,
@@ -89,7 +89,7 @@ impl Board {
         &self,
         worker: u32,
         slots: Vec<Key>,
-        outcomes: &mut Vec<Done>,
+        outcomes: &mut VecDeque<Job>,
         cx: &Context<'_>,
     ) -> Call {
         let mut state = self.lock();

@@ -5,7 +5,7 @@ use std::{
     mem,
 };
 
-use super::{Board, Call, Done, Job, Key, Phase, State};
+use super::{Board, Call, Job, Key, Phase, State};
 use crate::{Capabilities, GroupBy, Message, Policy, engine::Fate};
 
 /// How a route keeps its groups apart.
@@ -75,8 +75,13 @@ impl Lanes {
     }
 
     /// A worker brings messages back: what is over makes way for the next of its group. What failed in a fenced group is the settler's to judge.
-    fn take_back(&mut self, outcomes: &[Done], ready: &mut VecDeque<Job>, released: &mut Vec<Job>) {
-        for Done { message, fate, .. } in outcomes {
+    fn take_back(
+        &mut self,
+        outcomes: &VecDeque<Job>,
+        ready: &mut VecDeque<Job>,
+        released: &mut Vec<Job>,
+    ) {
+        for Job { message, fate, .. } in outcomes {
             match fate {
                 Fate::Ack => self.advance(message, ready),
                 _ if !self.grouping.fenced => self.advance(message, ready),
@@ -179,7 +184,7 @@ impl State {
     }
 
     /// What a worker brings, before it is handed to the settlers.
-    pub(super) fn pass_lanes(&mut self, outcomes: &[Done]) {
+    pub(super) fn pass_lanes(&mut self, outcomes: &VecDeque<Job>) {
         let Some(lanes) = &mut self.lanes else {
             return;
         };
@@ -260,7 +265,7 @@ impl State {
     }
 
     fn release(&mut self, jobs: impl IntoIterator<Item = Job>) {
-        self.done.extend(jobs.into_iter().map(Job::released));
+        self.done.extend(jobs);
     }
 }
 

@@ -27,34 +27,27 @@ pub(super) use self::{
     lanes::Grouping,
 };
 
-/// A message that waits for a worker.
+/// A message on its way through the route: to a worker, then to the settler.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) slot: Key,
     pub(super) message: Message,
+    /// What is to become of it; until it was handled, as if it had never been started.
+    pub(super) fate: Fate,
 }
 
 impl Job {
-    /// It was never started.
-    fn released(self) -> Done {
-        self.done(Fate::Release)
-    }
-
-    pub(super) fn done(self, fate: Fate) -> Done {
-        Done {
-            slot: self.slot,
-            message: self.message,
-            fate,
+    pub(super) fn new(slot: Key, message: Message) -> Self {
+        Self {
+            slot,
+            message,
+            fate: Fate::Release,
         }
     }
-}
 
-/// A message that waits for the settler.
-#[derive(Debug)]
-pub(super) struct Done {
-    pub(super) slot: Key,
-    pub(super) message: Message,
-    pub(super) fate: Fate,
+    pub(super) fn done(self, fate: Fate) -> Self {
+        Self { fate, ..self }
+    }
 }
 
 /// How far a route has come; only ever forward.
@@ -120,7 +113,7 @@ struct State {
     /// Leased and behind another message of their group; none where messages have no groups.
     lanes: Option<Lanes>,
     /// Handled, not settled.
-    done: Vec<Done>,
+    done: VecDeque<Job>,
     /// When the oldest of `done` came, where a settler lingers for it.
     lingering: Option<Instant>,
     /// Taken by workers and not yet `done`.
@@ -163,7 +156,7 @@ impl Board {
             unstarted: Vec::new(),
             baited: None,
             lanes: limits.grouping.clone().map(Lanes::new),
-            done: Vec::with_capacity(limits.settle_batch),
+            done: VecDeque::with_capacity(limits.settle_batch),
             lingering: None,
             running: 0,
             settling: 0,
@@ -324,8 +317,7 @@ impl State {
 
     /// Releases what was set aside, from there on.
     fn release_from(&mut self, at: usize) {
-        let released = self.unstarted.drain(at..).map(Job::released);
-        self.done.extend(released);
+        self.done.extend(self.unstarted.drain(at..));
     }
 
     /// Whom to wake when the route closes, or has come further on its way to the end.
@@ -339,7 +331,7 @@ impl State {
         wakers
     }
 
-    fn take_back(&mut self, outcomes: &mut Vec<Done>) {
+    fn take_back(&mut self, outcomes: &mut VecDeque<Job>) {
         self.pass_lanes(outcomes);
         if self.done.is_empty() {
             mem::swap(&mut self.done, outcomes);

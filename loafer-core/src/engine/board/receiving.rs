@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Board, Call, Done, Job, Limits, Phase, State, register, unregister};
+use super::{Board, Call, Job, Limits, Phase, State, register, unregister};
 
 impl Board {
     /// Waits until a receive is due; says how many messages to ask for, or nothing once the route is closed.
@@ -42,7 +42,7 @@ impl Board {
     pub(in crate::engine) fn received(
         &self,
         jobs: &mut VecDeque<Job>,
-        settled: Vec<Done>,
+        settled: Vec<Job>,
         asked: usize,
         last: bool,
     ) -> Call {

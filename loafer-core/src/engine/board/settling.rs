@@ -1,6 +1,7 @@
 //! Settlers at the board: when a batch is due.
 
 use std::{
+    collections::VecDeque,
     future::Future,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
@@ -8,13 +9,13 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{Board, Done, Limits, Phase, State, register, unregister};
+use super::{Board, Job, Limits, Phase, State, register, unregister};
 
 impl Board {
     /// Waits until a batch is due, and takes it.
     pub(in crate::engine) fn poll_batch(
         &self,
-        batch: &mut Vec<Done>,
+        batch: &mut VecDeque<Job>,
         mut linger: Pin<&mut Sleep>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
