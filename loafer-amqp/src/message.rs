@@ -1,6 +1,9 @@
 //! A delivery as a message of Loafer, and what a copy of it says.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use lapin::{
     BasicProperties,
@@ -30,7 +33,7 @@ const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// From what the broker delivered.
 pub(crate) fn received(
-    routing_key: &str,
+    routing_key: impl Into<Arc<str>>,
     redelivered: bool,
     properties: &BasicProperties,
     payload: Vec<u8>,
@@ -43,7 +46,7 @@ pub(crate) fn received(
     let topic = given.and_then(|given| text_of(given, TOPIC));
     let mut message = Message::with_id(id, payload)
         .with_attempt(attempt(given, redelivered))
-        .with_topic(topic.as_deref().unwrap_or(routing_key));
+        .with_topic(topic.map_or_else(|| routing_key.into(), Arc::from));
     let headers = headers(properties, given);
     if !headers.is_empty() {
         message = message.with_headers(headers);

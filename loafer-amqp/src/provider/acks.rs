@@ -29,11 +29,11 @@ pub(super) struct Ack {
 impl Acks {
     /// The next delivery came; not so where it is not the next.
     #[must_use]
-    pub(super) fn came(&mut self, tag: u64, properties: BasicProperties) -> bool {
+    pub(super) fn came(&mut self, tag: u64, properties: Box<BasicProperties>) -> bool {
         let next = tag == self.before + self.entries.len() as u64 + 1;
         if next {
             self.entries.push_back(Entry {
-                properties: Some(Box::new(properties)),
+                properties: Some(properties),
             });
         }
         next
@@ -99,7 +99,7 @@ mod tests {
 
     fn came(count: u64) -> Acks {
         let mut acks = Acks::default();
-        assert!((1..=count).all(|tag| acks.came(tag, BasicProperties::default())));
+        assert!((1..=count).all(|tag| acks.came(tag, Box::default())));
         acks
     }
 

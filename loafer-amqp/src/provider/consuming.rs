@@ -124,7 +124,7 @@ impl Consuming {
 
     /// Consumes again, where that was ended from here.
     pub(super) async fn resume(&self, plan: &Plan) -> Result<(), Error> {
-        match self.shared.canceled.load(Ordering::Acquire) {
+        match self.is_canceled() {
             true => self.consume(plan).await,
             false => Ok(()),
         }
@@ -150,12 +150,17 @@ impl Consuming {
         }
     }
 
+    /// Whether what came can be settled. Who reads the channel tells its end; once reading was ended from here, the client is asked, whose answer
+    /// waits for a lock.
     pub(super) fn is_live(&self) -> bool {
-        self.shared.end.borrow().is_none()
-            && self
-                .channel
-                .as_ref()
-                .is_some_and(|channel| channel.status().connected())
+        let alive = self.shared.alive.load(Ordering::Acquire) == self.epoch;
+        let channel = self.channel.as_ref().filter(|_| alive);
+        channel.is_some_and(|channel| !self.is_canceled() || channel.status().connected())
+    }
+
+    /// Whether consuming was ended from here.
+    pub(super) fn is_canceled(&self) -> bool {
+        self.shared.canceled.load(Ordering::Acquire)
     }
 
     /// Waits until its channel is gone.

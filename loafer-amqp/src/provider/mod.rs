@@ -111,6 +111,9 @@ impl AmqpProvider {
 
     /// Begins to consume where nothing is consumed; after a loss everything is declared again first.
     async fn consuming(&self) -> Result<Arc<Consuming>, Error> {
+        if let Some(live) = self.live().filter(|live| !live.is_canceled()) {
+            return Ok(live);
+        }
         let _beginning = self.beginning.lock().await;
         if let Some(live) = self.live() {
             live.resume(&self.plan).await?;

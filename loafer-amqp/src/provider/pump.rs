@@ -9,8 +9,8 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt};
-use lapin::Consumer;
-use loafer_core::Delivery;
+use lapin::{BasicProperties, Consumer};
+use loafer_core::{Delivery, Message};
 use tokio::sync::{Notify, watch};
 
 use super::{Receipt, acks::Acks};
@@ -55,25 +55,40 @@ impl Default for Arrivals {
     }
 }
 
+/// What was read and not put away yet: its tag, and what a copy needs of it.
+struct Read {
+    tag: u64,
+    properties: Box<BasicProperties>,
+    message: Message,
+}
+
 /// Reads what the broker pushes, until the channel is gone: that is noticed even while the route asks for nothing.
 pub(super) async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrivals>) {
     let mut end = EndOnDrop {
         shared,
         epoch,
-        cause: "what reads from RabbitMQ ended".to_owned(),
+        cause: "RabbitMQ ended the consumer: the queue was deleted, or its node left".to_owned(),
     };
     let mut row = Vec::with_capacity(ROW);
+    let mut topics = Topics::default();
     // Its end is told once: after that it waits for ever.
     let mut over = false;
     while !over {
-        match consumer.next().await {
-            Some(first) => row.push(first),
-            None => over = true,
-        }
-        while !over && row.len() < ROW {
+        let mut next = consumer.next().await;
+        loop {
+            match next {
+                Some(Ok(delivery)) => row.push(read(delivery, &mut topics)),
+                Some(Err(error)) => {
+                    end.cause = cause(&error);
+                    over = true;
+                }
+                None => over = true,
+            }
+            if over || row.len() == ROW {
+                break;
+            }
             match consumer.next().now_or_never() {
-                Some(Some(more)) => row.push(more),
-                Some(None) => over = true,
+                Some(more) => next = more,
                 None => break,
             }
         }
@@ -84,26 +99,31 @@ pub(super) async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrival
             return;
         }
     }
-    "RabbitMQ ended the consumer: the queue was deleted, or its node left"
-        .clone_into(&mut end.cause);
+}
+
+fn read(delivery: lapin::message::Delivery, topics: &mut Topics) -> Read {
+    let message = message::received(
+        topics.shared(delivery.routing_key.as_str()),
+        delivery.redelivered,
+        &delivery.properties,
+        delivery.data,
+    );
+    Read {
+        tag: delivery.delivery_tag,
+        properties: Box::new(delivery.properties),
+        message,
+    }
 }
 
 /// Puts away what came.
-fn store(
-    row: &mut Vec<lapin::Result<lapin::message::Delivery>>,
-    epoch: u64,
-    buffer: &mut Buffer,
-) -> Result<(), String> {
-    for delivered in row.drain(..) {
-        let delivered = delivered.map_err(|error| cause(&error))?;
-        let message = message::received(
-            delivered.routing_key.as_str(),
-            delivered.redelivered,
-            &delivered.properties,
-            delivered.data,
-        );
-        let tag = delivered.delivery_tag;
-        if !buffer.acks.came(tag, delivered.properties) {
+fn store(row: &mut Vec<Read>, epoch: u64, buffer: &mut Buffer) -> Result<(), String> {
+    for Read {
+        tag,
+        properties,
+        message,
+    } in row.drain(..)
+    {
+        if !buffer.acks.came(tag, properties) {
             return Err(format!(
                 "RabbitMQ's delivery {tag} came out of its turn: none of this channel can be settled"
             ));
@@ -114,6 +134,21 @@ fn store(
         });
     }
     Ok(())
+}
+
+/// The topic of the last delivery: most often it is that of the next, too.
+#[derive(Default)]
+struct Topics {
+    last: Arc<str>,
+}
+
+impl Topics {
+    fn shared(&mut self, topic: &str) -> Arc<str> {
+        if *self.last != *topic {
+            self.last = topic.into();
+        }
+        self.last.clone()
+    }
 }
 
 /// However reading ends, it is told; but not where it was ended from here, and what came can still be settled.

@@ -285,9 +285,10 @@ fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits
         },
         receivers: capabilities.receivers.max(1),
         settlers: capabilities.settlers.max(1),
-        // What was pushed and is not settled keeps more from being pushed: never all of it waits to be settled.
+        // What was pushed and is not settled keeps more from being pushed: never all of it waits to be settled. Half of it, since the fewer
+        // settlements there are, the fuller is what the broker pushes next.
         settle_batch: if capabilities.pushed {
-            capabilities.settle_batch.min(places / 4).max(1)
+            capabilities.settle_batch.min(places / 2).max(1)
         } else {
             capabilities.settle_batch.max(1)
         },
