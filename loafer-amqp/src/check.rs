@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use lapin::BasicProperties;
 use loafer_core::{Capabilities, Declare, Finding, MessageId, Policy, QueueType};
 
@@ -179,13 +180,13 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
 async fn may_publish(shared: &Shared, plan: &Plan) -> Option<Finding> {
     let nowhere = format!("loafer-check-{}", MessageId::new());
     let probe = Parcel {
-        exchange: "",
-        routing_key: &nowhere,
+        exchange: "".into(),
+        routing_key: nowhere.into(),
         properties: BasicProperties::default(),
-        payload: b"",
+        payload: Bytes::new(),
         mandatory: true,
     };
-    let answers = shared.outlet.send(&plan.queue, &[probe]).await;
+    let answers = shared.outlet.send(&plan.queue, &[probe].into()).await;
     match answers.into_iter().next()? {
         Ok(()) | Err(Unsent::Unroutable) => None,
         Err(Unsent::Closed(ACCESS_REFUSED, cause)) => Some(Finding::problem(format!(

@@ -55,8 +55,8 @@ pub struct AmqpPublisher {
 struct Way {
     /// The step of the ladder on which messages wait.
     rung: Option<Duration>,
-    exchange: String,
-    key: String,
+    exchange: Arc<str>,
+    key: Arc<str>,
     /// What is made first.
     places: Vec<Place>,
 }
@@ -147,8 +147,8 @@ impl Way {
         };
         Self {
             rung,
-            exchange,
-            key,
+            exchange: exchange.into(),
+            key: key.into(),
             places,
         }
     }
@@ -214,7 +214,7 @@ impl<'p> Publication<'p> {
     }
 
     /// Makes what is missing, and sends.
-    async fn round(&self, ways: &[Way], parcels: &[Parcel<'_>]) -> Sent {
+    async fn round(&self, ways: &[Way], parcels: &Arc<[Parcel]>) -> Sent {
         if parcels.is_empty() {
             return Vec::new();
         }
@@ -229,14 +229,7 @@ impl<'p> Publication<'p> {
     }
 
     /// What goes out, and its places in the batch; of the rest the answer is set.
-    fn parcels<'w>(
-        &mut self,
-        ways: &[Option<usize>],
-        of: &'w [Way],
-    ) -> (Vec<usize>, Vec<Parcel<'w>>)
-    where
-        'p: 'w,
-    {
+    fn parcels(&mut self, ways: &[Option<usize>], of: &[Way]) -> (Vec<usize>, Arc<[Parcel]>) {
         let options = &self.shared.options;
         let headers = options.headers();
         let to_events = self.exchange() == options.exchange();
@@ -259,10 +252,10 @@ impl<'p> Publication<'p> {
                 Ok(properties) => {
                     left.push(at);
                     parcels.push(Parcel {
-                        exchange: &way.exchange,
-                        routing_key: &way.key,
+                        exchange: way.exchange.clone(),
+                        routing_key: way.key.clone(),
                         properties,
-                        payload: message.payload(),
+                        payload: message.payload().clone(),
                         // Where it waits is always there; whoever waits for it may not be.
                         mandatory: options.unroutable == Unroutable::Error
                             || way.rung.is_some()
@@ -272,7 +265,7 @@ impl<'p> Publication<'p> {
                 Err(cause) => self.answers[at] = Some(Err(self.refused(at, cause))),
             }
         }
-        (left, parcels)
+        (left, parcels.into())
     }
 
     /// The way a message takes; none where there is no such way.

@@ -1,5 +1,7 @@
 //! Letters sent away: a confirmed copy in one queue, then the letter is deleted.
 
+use std::sync::Arc;
+
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
@@ -28,18 +30,15 @@ impl AmqpDeadLetters {
             }
         };
         // To one queue, and no exchange that others listen to: who handled it well is not called again.
+        let (exchange, routing_key): (Arc<str>, Arc<str>) = ("".into(), queue.as_str().into());
         let parcels = letters.iter().map(|letter| Parcel {
-            exchange: "",
-            routing_key: &queue,
+            exchange: exchange.clone(),
+            routing_key: routing_key.clone(),
             properties: properties(to, letter),
-            payload: letter.message.payload(),
+            payload: letter.message.payload().clone(),
             mandatory: true,
         });
-        let sent = self
-            .shared
-            .outlet
-            .send(&queue, &parcels.collect::<Vec<_>>())
-            .await;
+        let sent = self.shared.outlet.send(&queue, &parcels.collect()).await;
         let confirmed: Vec<_> = letters
             .iter()
             .zip(&sent)

@@ -183,17 +183,14 @@ impl AmqpProvider {
             return answered;
         }
         let parcels = ready.iter().map(|copy| Parcel {
-            exchange: &copy.exchange,
-            routing_key: &copy.routing_key,
+            exchange: copy.exchange.as_str().into(),
+            routing_key: copy.routing_key.as_str().into(),
             properties: copy.properties.clone(),
-            payload: batch[copy.at].message.payload(),
+            payload: batch[copy.at].message.payload().clone(),
             mandatory: true,
         });
-        let sent = self
-            .shared
-            .outlet
-            .send(&self.plan.queue, &parcels.collect::<Vec<_>>())
-            .await;
+        let outlet = &self.shared.outlet;
+        let sent = outlet.send(&self.plan.queue, &parcels.collect()).await;
         for (copy, sent) in ready.into_iter().zip(sent) {
             answered.push((
                 copy.at,
