@@ -55,7 +55,7 @@ fn known(refused: &[(Parcel, Unsent)], parcel: &Parcel) -> Option<Unsent> {
 
 async fn one(
     link: &Link,
-    channel: &mut Option<Channel>,
+    channel: &mut Option<Arc<Channel>>,
     what: &str,
     parcel: &Parcel,
 ) -> Result<(), Unsent> {

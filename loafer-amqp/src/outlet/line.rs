@@ -88,23 +88,28 @@ pub(super) async fn run(link: Arc<Link>, mut parts: UnboundedReceiver<Part>) {
     }
 }
 
-/// The channel with confirms, opened where there is none.
+/// The channel with confirms, opened where there is none. Shared: a clone of the client's own handle counts up a dozen owners.
 pub(super) async fn confirming(
     link: &Link,
-    known: &mut Option<Channel>,
+    known: &mut Option<Arc<Channel>>,
     what: &str,
-) -> Result<Channel, Error> {
+) -> Result<Arc<Channel>, Error> {
     if let Some(channel) = known.as_ref().filter(|known| known.status().connected()) {
         return Ok(channel.clone());
     }
     let channel = link.channel("publishing", what).await?;
     let selected = channel.confirm_select(ConfirmSelectOptions::default());
     answered("publishing", what, selected).await?;
-    Ok(known.insert(channel).clone())
+    Ok(known.insert(Arc::new(channel)).clone())
 }
 
 /// Hands a message over at its first poll, then waits for its confirm.
-async fn hand_over(channel: Channel, parcels: Arc<[Parcel]>, at: usize, number: u64) -> Confirmed {
+async fn hand_over(
+    channel: Arc<Channel>,
+    parcels: Arc<[Parcel]>,
+    at: usize,
+    number: u64,
+) -> Confirmed {
     let confirmed = publish(&channel, &parcels[at]).await;
     Confirmed {
         number,
