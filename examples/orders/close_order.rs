@@ -1,7 +1,7 @@
 //! Tells that an order is closed, once RabbitMQ has confirmed it; who listens is not its business.
 //!
 //! ```text
-//! cargo run --example close_order -- 7 ana 1250
+//! cargo run --features amqp --example close_order -- 7 ana 1250
 //! ```
 
 mod events;

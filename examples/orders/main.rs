@@ -2,12 +2,12 @@
 //! `order.closed`, so that none waits for another, and what one of them fails at is tried again for that one alone.
 //!
 //! ```text
-//! cargo run --example orders -- --provider memory   # with three orders to begin with, two of them without a known customer
-//! cargo run --example orders                        # on RabbitMQ, at AMQP_URL; then in another terminal:
-//! cargo run --example close_order -- 7 caio 1250
-//! cargo run --example orders -- dead-letters invoice list
-//! CUSTOMERS=ana,caio cargo run --example orders     # caio is known now
-//! cargo run --example orders -- dead-letters invoice retry --all
+//! cargo run --features amqp --example orders -- --provider memory   # with three orders to begin with, two of them without a known customer
+//! cargo run --features amqp --example orders                        # on RabbitMQ, at AMQP_URL; then in another terminal:
+//! cargo run --features amqp --example close_order -- 7 caio 1250
+//! cargo run --features amqp --example orders -- dead-letters invoice list
+//! CUSTOMERS=ana,caio cargo run --features amqp --example orders     # caio is known now
+//! cargo run --features amqp --example orders -- dead-letters invoice retry --all
 //! ```
 //!
 //! One process may run them all, or each its own: `orders run --only invoice`. Several of the same share its queue.

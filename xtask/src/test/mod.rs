@@ -11,6 +11,10 @@ use crate::servers::{self, Server};
 use crate::{leash, workspace};
 use tally::Tally;
 
+const EXAMPLES: &str = "loafer-examples";
+/// What the example `orders` requires.
+const ORDERS: &str = "--features=loafer-examples/amqp";
+
 /// Runs all tests of the workspace against `servers`. The last line printed is the summary.
 ///
 /// # Errors
@@ -60,15 +64,20 @@ fn cargo_test(further: &[String]) -> Command {
     cargo
 }
 
-/// The whole workspace, unless packages are named; every binary, though one fails; and what passing tests
-/// print, because a skipped case says so there.
+/// The whole workspace, unless packages are named; every binary, though one fails; the examples with RabbitMQ, without which cargo
+/// leaves `orders` out and says nothing; and what passing tests print, because a skipped case says so there.
 fn arguments(further: &[String]) -> Vec<&str> {
     let dashes = further.iter().position(|argument| argument == "--");
     let (cargo, tests) = further.split_at(dashes.unwrap_or(further.len()));
     let named = |argument: &String| argument.starts_with("-p") || argument.starts_with("--package");
     let mut arguments = Vec::new();
-    if !cargo.iter().any(named) {
+    let some = cargo.iter().any(named);
+    if !some {
         arguments.push("--workspace");
+    }
+    // Named to be tested among some packages, or else to be left out of all: cargo refuses a feature of what it does not test.
+    if some == cargo.iter().any(|argument| argument.contains(EXAMPLES)) {
+        arguments.push(ORDERS);
     }
     arguments.push("--no-fail-fast");
     arguments.extend(cargo.iter().map(String::as_str));
@@ -91,7 +100,8 @@ mod tests {
 
     #[test]
     fn the_whole_workspace_is_tested_unless_packages_are_named() {
-        assert_eq!(line(&[]), "--workspace --no-fail-fast -- --show-output");
+        let all = "--workspace --features=loafer-examples/amqp --no-fail-fast -- --show-output";
+        assert_eq!(line(&[]), all);
         assert_eq!(
             line(&["-p", "xtask"]),
             "--no-fail-fast -p xtask -- --show-output"
@@ -99,8 +109,20 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_are_tested_with_rabbitmq_wherever_they_are_tested() {
+        for (further, asked) in [
+            (&["-p", "loafer-examples"][..], true),
+            (&["--package=loafer-examples", "-p", "loafer-sqs"], true),
+            (&["--exclude", "loafer-examples"], false),
+            (&["--", "orders"], true),
+        ] {
+            assert_eq!(line(further).contains(ORDERS), asked, "{further:?}");
+        }
+    }
+
+    #[test]
     fn arguments_of_the_test_binaries_join_ours() {
-        let all = "--workspace --no-fail-fast --lib -- --show-output --ignored";
-        assert_eq!(line(&["--lib", "--", "--ignored"]), all);
+        let line = line(&["--lib", "--", "--ignored"]);
+        assert!(line.ends_with(" --no-fail-fast --lib -- --show-output --ignored"));
     }
 }
