@@ -4,6 +4,7 @@ mod arguments;
 mod block;
 mod publish;
 mod reply;
+mod returned;
 mod signature;
 
 use super::{
