@@ -7,10 +7,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
-use super::LOAFER;
 use super::gate::Gate;
 use super::measurement::Measurement;
 use crate::servers::{self, Server};
@@ -54,22 +53,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     running.check()?;
 
     let mut gate = Gate::default();
-    let measurements = measurements?;
-    let ours: Vec<_> = measurements
-        .iter()
-        .filter(|measurement| measurement.is_of(LOAFER))
-        .collect();
-    if ours.is_empty() {
-        bail!("the bench amqp printed no RESULT of loop={LOAFER}");
-    }
-    for measurement in judged(&ours)? {
+    for measurement in judged(&super::ours("amqp", &measurements?)?)? {
         judge(&mut gate, measurement)?;
     }
-    Ok(if options.gate {
-        gate.close()
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(gate.verdict(options.gate))
 }
 
 /// Everything that was consumed, and the faster way to publish: the other is shown beside it.

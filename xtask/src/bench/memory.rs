@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use super::gate::Gate;
@@ -50,14 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     super::measure("memory", bench)?;
     let measurements = super::measure("allocations", super::binary("allocations"))?;
     let mut gate = Gate::default();
-    let ours: Vec<_> = measurements
-        .iter()
-        .filter(|measurement| measurement.is_of(LOAFER))
-        .collect();
-    if ours.is_empty() {
-        bail!("the bench allocations printed no RESULT of loop={LOAFER}");
-    }
-    for measurement in ours {
+    for measurement in super::ours("allocations", &measurements)? {
         let allocations = measurement.number("allocs_per_msg")?;
         gate.at_most(
             0.0,
@@ -86,11 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             row(name, &batch.to_string(), beside, beside - decode);
         }
     }
-    Ok(if options.gate {
-        gate.close()
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(gate.verdict(options.gate))
 }
 
 fn row(name: &str, batch: &str, all: f64, above: f64) {

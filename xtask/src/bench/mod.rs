@@ -89,3 +89,15 @@ fn measure(name: &str, command: Command) -> Result<Vec<Measurement>> {
     }
     Ok(measurements)
 }
+
+/// What a bench measured of the loop under test: what its limits are for.
+fn ours<'m>(name: &str, measurements: &'m [Measurement]) -> Result<Vec<&'m Measurement>> {
+    let ours: Vec<_> = measurements
+        .iter()
+        .filter(|measurement| measurement.is_of(LOAFER))
+        .collect();
+    if ours.is_empty() {
+        bail!("the bench {name} printed no RESULT of loop={LOAFER}");
+    }
+    Ok(ours)
+}

@@ -10,10 +10,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
-use super::LOAFER;
 use super::gate::Gate;
 use super::measurement::Measurement;
 use super::peer::{self, Peer};
@@ -71,22 +70,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     running.check()?;
 
     let mut gate = Gate::default();
-    let measurements = measurements?;
-    let ours: Vec<_> = measurements
-        .iter()
-        .filter(|measurement| measurement.is_of(LOAFER))
-        .collect();
-    if ours.is_empty() {
-        bail!("the bench sqs printed no RESULT of loop={LOAFER}");
-    }
-    for measurement in ours {
+    for measurement in super::ours("sqs", &measurements?)? {
         judge(&mut gate, measurement)?;
     }
-    Ok(if options.gate {
-        gate.close()
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(gate.verdict(options.gate))
 }
 
 fn judge(gate: &mut Gate, measurement: &Measurement) -> Result<()> {

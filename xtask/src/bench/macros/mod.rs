@@ -79,11 +79,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             );
         }
     }
-    Ok(if options.gate {
-        gate.close()
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(gate.verdict(options.gate))
 }
 
 /// A workspace of the packages, with the versions of ours.
