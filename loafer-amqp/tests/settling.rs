@@ -15,8 +15,8 @@ use std::{
 use lapin::BasicProperties;
 use loafer_amqp::Amqp;
 use loafer_core::{
-    App, Backoff, Bytes, DeadLetter, Declare, Ended, Failure, Manager, Message, Metadata, Outcome,
-    Route, RouteOptions, Running,
+    App, Backoff, Bytes, DeadLetter, Declare, Ended, Failure, Manager, ManagerBuilder, Message,
+    Metadata, Outcome, Route, RouteOptions, Running,
 };
 use tokio::time::{Instant, sleep};
 
@@ -42,6 +42,43 @@ async fn publish(rabbit: &support::Rabbit, queue: &str, body: &str) {
     rabbit
         .publish("", queue, body, BasicProperties::default())
         .await;
+}
+
+/// A service of as many handlers, each at work for that long on one of these messages; and how many have begun.
+async fn at_work(
+    rabbit: &support::Rabbit,
+    queue: &str,
+    handlers: usize,
+    takes: Duration,
+    messages: usize,
+) -> (Running, Arc<AtomicUsize>) {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = begun.clone();
+    let options = RouteOptions::new().concurrency(handlers);
+    let running = started(rabbit, queue, options, |route| {
+        route.handler(Bytes::new(), move |_: Message| {
+            count.fetch_add(1, Ordering::SeqCst);
+            async move {
+                sleep(takes).await;
+                true
+            }
+        })
+    })
+    .await;
+    for number in 0..messages {
+        publish(rabbit, queue, &number.to_string()).await;
+    }
+    eventually("all handlers at work", async || {
+        begun.load(Ordering::SeqCst) == handlers
+    })
+    .await;
+    (running, begun)
+}
+
+/// Why it does not start.
+async fn refused(manager: ManagerBuilder) -> String {
+    let started = manager.build().unwrap().start().await;
+    started.unwrap_err().to_string()
 }
 
 async fn stop(running: &Running) {
@@ -181,26 +218,7 @@ async fn on_error_has_the_last_word() {
 async fn a_burst_of_acks_before_the_end_leaves_nothing_behind() {
     let rabbit = rabbit!("a_burst_of_acks_before_the_end_leaves_nothing_behind");
     let queue = unique("burst");
-    let handled = Arc::new(AtomicUsize::new(0));
-    let count = handled.clone();
-    let options = RouteOptions::new().concurrency(50);
-    let running = started(&rabbit, &queue, options, |route| {
-        route.handler(Bytes::new(), move |_: Message| {
-            count.fetch_add(1, Ordering::SeqCst);
-            async {
-                sleep(Duration::from_millis(300)).await;
-                true
-            }
-        })
-    })
-    .await;
-    for number in 0..50 {
-        publish(&rabbit, &queue, &number.to_string()).await;
-    }
-    eventually("50 handlers at once", async || {
-        handled.load(Ordering::SeqCst) == 50
-    })
-    .await;
+    let (running, _) = at_work(&rabbit, &queue, 50, Duration::from_millis(300), 50).await;
     stop(&running).await;
     assert_eq!(rabbit.depth(&queue).await, 0);
     rabbit.clean(&queue).await;
@@ -210,26 +228,7 @@ async fn a_burst_of_acks_before_the_end_leaves_nothing_behind() {
 async fn what_runs_at_the_end_is_acked_and_what_waits_goes_back() {
     let rabbit = rabbit!("what_runs_at_the_end_is_acked_and_what_waits_goes_back");
     let queue = unique("drain");
-    let begun = Arc::new(AtomicUsize::new(0));
-    let count = begun.clone();
-    let options = RouteOptions::new().concurrency(3);
-    let running = started(&rabbit, &queue, options, |route| {
-        route.handler(Bytes::new(), move |_: Message| {
-            count.fetch_add(1, Ordering::SeqCst);
-            async {
-                sleep(Duration::from_secs(1)).await;
-                true
-            }
-        })
-    })
-    .await;
-    for number in 0..10 {
-        publish(&rabbit, &queue, &number.to_string()).await;
-    }
-    eventually("three handlers at work", async || {
-        begun.load(Ordering::SeqCst) == 3
-    })
-    .await;
+    let (running, begun) = at_work(&rabbit, &queue, 3, Duration::from_secs(1), 10).await;
     running.shutdown();
     // Before the handlers are done.
     rabbit.holds(&queue, 7).await;
@@ -287,13 +286,7 @@ async fn a_queue_of_another_form_is_told_and_left_alone() {
         route.handler(Bytes::new(), async |_: Message| true)
     };
     let manager = rabbit.manager().route(route(RouteOptions::new()));
-    let error = manager
-        .build()
-        .unwrap()
-        .start()
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = refused(manager).await;
     for part in [
         &queue,
         "inequivalent arg",
@@ -320,13 +313,7 @@ async fn a_queue_that_must_be_there_and_is_not_stops_the_start() {
     let route = Route::new("settling").provider::<Amqp>().options(options);
     let route = route.handler(Bytes::new(), async |_: Message| true);
     let manager = rabbit.manager().route(route);
-    let error = manager
-        .build()
-        .unwrap()
-        .start()
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = refused(manager).await;
     assert!(
         error.contains(&queue) && error.contains("declare"),
         "{error}"
@@ -342,13 +329,7 @@ async fn a_broker_that_is_not_there_stops_the_start_with_a_reason() {
     let manager = Manager::builder()
         .app(App::new().broker(broker))
         .route(route);
-    let error = manager
-        .build()
-        .unwrap()
-        .start()
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = refused(manager).await;
     for part in ["settling", "anything", "127.0.0.1:1", "AMQP_URL"] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }
