@@ -5,6 +5,8 @@
     reason = "outside of a test function, a helper panics as one"
 )]
 
+#[path = "../../tests/support/doubling.rs"]
+mod doubling;
 mod support;
 
 use std::time::Duration;
@@ -17,67 +19,31 @@ use lapin::{
 };
 use loafer_amqp::Amqp;
 use loafer_core::{
-    Broker, Bus, CORRELATION_ID, Ended, Error, Json, Message, Outcome, REPLY_TO, REQUEST_ID,
-    Replier, Replies, Route, RouteOptions, Running, is_reply_queue, reply_queue,
+    Broker, CORRELATION_ID, Message, REPLY_TO, REQUEST_ID, Replies, Route, RouteOptions, Running,
+    is_reply_queue, reply_queue,
 };
+
+use doubling::{Answers, Told, next, stop};
 use support::{DEADLINE, Rabbit, eventually, unique};
-use tokio::sync::mpsc;
 
-/// Doubles numbers; rejects 13. Tells of each request.
-async fn doubling(rabbit: &Rabbit, queue: &str) -> (Running, mpsc::UnboundedReceiver<Message>) {
-    let (tell, told) = mpsc::unbounded_channel();
-    let handler = move |number: u64, request: Message, replier: Replier| {
-        let tell = tell.clone();
-        async move {
-            tell.send(request).unwrap();
-            if number == 13 {
-                let reason = "unlucky".into();
-                return Ok(Outcome::Reject { reason });
-            }
-            replier.reply(&(2 * number)).await?;
-            Ok::<_, Error>(Outcome::Ack)
-        }
-    };
-    let route = Route::new("doubling")
-        .provider::<Amqp>()
-        .options(RouteOptions::new().queue(queue).exchange(""))
-        .replying()
-        .handler(Json, handler);
+async fn start(rabbit: &Rabbit, route: Route) -> Running {
     let manager = rabbit.manager().route(route).build().unwrap();
-    (manager.start().await.unwrap(), told)
+    manager.start().await.unwrap()
 }
 
-/// Asks whom it is told to.
-async fn asking(
-    rabbit: &Rabbit,
-    queue: &str,
-    whom: &str,
-) -> (Running, mpsc::UnboundedReceiver<Result<u64, String>>) {
-    let (tell, told) = mpsc::unbounded_channel();
-    let whom = format!("amqp:{whom}");
-    let handler = move |number: u64, bus: Bus| {
-        let (tell, whom) = (tell.clone(), whom.clone());
-        async move {
-            let answer = bus.request::<u64>(whom, &number, DEADLINE).await;
-            tell.send(answer.map_err(|error| error.to_string())).is_ok()
-        }
-    };
-    let route = Route::new("asking")
-        .provider::<Amqp>()
-        .options(RouteOptions::new().queue(queue).exchange(""))
-        .handler(Json, handler);
-    let manager = rabbit.manager().route(route).build().unwrap();
-    (manager.start().await.unwrap(), told)
+fn on(queue: &str, name: &'static str) -> Route {
+    let options = RouteOptions::new().queue(queue).exchange("");
+    Route::new(name).provider::<Amqp>().options(options)
 }
 
-async fn next<T>(told: &mut mpsc::UnboundedReceiver<T>) -> T {
-    let next = tokio::time::timeout(DEADLINE, told.recv()).await;
-    next.unwrap().unwrap()
+async fn doubling(rabbit: &Rabbit, queue: &str) -> (Running, Told<Message>) {
+    let (route, told) = doubling::doubling(on(queue, "doubling"));
+    (start(rabbit, route).await, told)
 }
 
-async fn stop(running: Running) {
-    running.shutdown();
-    assert_eq!(running.ended().await, Ended::Clean);
+async fn asking(rabbit: &Rabbit, queue: &str, whom: &str) -> (Running, Answers) {
+    let (route, told) = doubling::asking(on(queue, "asking"), format!("amqp:{whom}"));
+    (start(rabbit, route).await, told)
 }
 
 #[tokio::test]

@@ -5,109 +5,42 @@
     reason = "outside of a test function, a helper panics as one"
 )]
 
+#[path = "../../tests/support/doubling.rs"]
+mod doubling;
 mod support;
 
 use std::time::Duration;
 
 use loafer_core::{
-    Broker, Bus, Ended, Error, Json, Manager, Message, MessageId, Outcome, Outgoing, Publisher,
-    REPLY_TO, REQUEST_ID, Replier, Replies, Route, RouteOptions, Running, Source, Topic,
-    is_reply_queue, reply_queue,
+    Broker, Error, Message, MessageId, Outgoing, Publisher, REPLY_TO, REQUEST_ID, Replies, Route,
+    RouteOptions, Running, is_reply_queue, reply_queue,
 };
-use loafer_sqs::{Sqs, SqsProvider, SqsPublisher};
-use tokio::sync::mpsc;
+use loafer_sqs::Sqs;
 
-/// SQS as fauxqs has it: the framework makes its brokers by `Default`.
-struct Local(Sqs);
+use doubling::{Answers, PATIENCE, Told, next, stop};
 
-impl Default for Local {
-    fn default() -> Self {
-        let endpoint = std::env::var("LOAFER_TEST_FAUXQS").unwrap();
-        Self(Sqs::with_config(support::config(&endpoint)))
-    }
-}
-
-impl Broker for Local {
-    type Provider = SqsProvider;
-    type Publisher = SqsPublisher;
-    const NAME: &'static str = "sqs";
-
-    fn provider(&self, source: &Source) -> Result<SqsProvider, Error> {
-        self.0.provider(source)
-    }
-
-    fn publisher(&self) -> SqsPublisher {
-        self.0.publisher()
-    }
-
-    fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
-        self.0.replies(app)
-    }
-
-    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
-        self.0.reply_topic(address)
-    }
-}
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-async fn start(route: Route) -> Running {
-    let manager = Manager::builder().route(route).build().unwrap();
+async fn start(server: &support::Server, route: Route) -> Running {
+    let manager = server.manager().route(route).build().unwrap();
     manager.start().await.unwrap()
 }
 
-/// Doubles numbers; rejects 13. Tells of each request.
-async fn doubling(queue: &support::Queue) -> (Running, mpsc::UnboundedReceiver<Message>) {
-    let (tell, told) = mpsc::unbounded_channel();
-    let handler = move |number: u64, request: Message, replier: Replier| {
-        let tell = tell.clone();
-        async move {
-            tell.send(request).unwrap();
-            if number == 13 {
-                let reason = "unlucky".into();
-                return Ok(Outcome::Reject { reason });
-            }
-            replier.reply(&(2 * number)).await?;
-            Ok::<_, Error>(Outcome::Ack)
-        }
-    };
-    let route = Route::new("doubling")
-        .provider::<Local>()
-        .options(RouteOptions::new().queue(&queue.name))
-        .replying()
-        .handler(Json, handler);
-    (start(route).await, told)
+fn on(queue: &support::Queue, name: &'static str) -> Route {
+    let options = RouteOptions::new().queue(&queue.name);
+    Route::new(name).provider::<Sqs>().options(options)
 }
 
-/// Asks for the double of each number it is sent, and tells what it was answered.
+async fn doubling(server: &support::Server, queue: &support::Queue) -> (Running, Told<Message>) {
+    let (route, told) = doubling::doubling(on(queue, "doubling"));
+    (start(server, route).await, told)
+}
+
 async fn asking(
+    server: &support::Server,
     queue: &support::Queue,
     whom: &str,
-) -> (Running, mpsc::UnboundedReceiver<Result<u64, String>>) {
-    let (tell, told) = mpsc::unbounded_channel();
-    let whom = format!("sqs:{whom}");
-    let handler = move |number: u64, bus: Bus| {
-        let (tell, whom) = (tell.clone(), whom.clone());
-        async move {
-            let answer = bus.request::<u64>(whom, &number, PATIENCE).await;
-            tell.send(answer.map_err(|error| error.to_string())).is_ok()
-        }
-    };
-    let route = Route::new("asking")
-        .provider::<Local>()
-        .options(RouteOptions::new().queue(&queue.name))
-        .handler(Json, handler);
-    (start(route).await, told)
-}
-
-async fn next<T>(told: &mut mpsc::UnboundedReceiver<T>) -> T {
-    let next = tokio::time::timeout(PATIENCE, told.recv()).await;
-    next.unwrap().unwrap()
-}
-
-async fn stop(running: Running) {
-    running.shutdown();
-    assert_eq!(running.ended().await, Ended::Clean);
+) -> (Running, Answers) {
+    let (route, told) = doubling::asking(on(queue, "asking"), format!("sqs:{whom}"));
+    (start(server, route).await, told)
 }
 
 async fn is_there(queue: &support::Queue, url: &str) -> bool {
@@ -123,8 +56,8 @@ async fn a_service_is_given_the_replies_of_another_by_a_queue_of_its_own() {
     );
     let wanted = server.queue("doubling", None).await;
     let numbers = server.queue("asking", None).await;
-    let (doubling, mut requests) = doubling(&wanted).await;
-    let (asking, mut answers) = asking(&numbers, &wanted.name).await;
+    let (doubling, mut requests) = doubling(&server, &wanted).await;
+    let (asking, mut answers) = asking(&server, &numbers, &wanted.name).await;
 
     let sent: Vec<u64> = (20..50).collect();
     let message = |number: &u64| Message::new(number.to_string()).into();
@@ -161,8 +94,8 @@ async fn a_rejected_request_is_told_to_its_requester() {
     );
     let wanted = server.queue("doubling", None).await;
     let numbers = server.queue("asking", None).await;
-    let (doubling, _requests) = doubling(&wanted).await;
-    let (asking, mut answers) = asking(&numbers, &wanted.name).await;
+    let (doubling, _requests) = doubling(&server, &wanted).await;
+    let (asking, mut answers) = asking(&server, &numbers, &wanted.name).await;
     numbers.send(vec![Message::new("13").into()]).await;
     let error = next(&mut answers).await.unwrap_err();
     assert!(error.ends_with("failed: rejected: unlucky"), "{error}");
@@ -181,7 +114,7 @@ async fn a_request_of_somebody_who_is_gone_or_never_was_is_handled() {
     let other = server.queue("orders", None).await;
     let base = wanted.url.rsplit_once('/').unwrap().0;
     let gone = format!("{base}/{}", reply_queue(Some("gone"), 80));
-    let (doubling, mut requests) = doubling(&wanted).await;
+    let (doubling, mut requests) = doubling(&server, &wanted).await;
     let request = |address: &str| {
         let request = Message::new("1").with_header(REQUEST_ID, MessageId::new().to_string());
         Outgoing::new(request.with_header(REPLY_TO, address))

@@ -6,36 +6,9 @@ mod support;
 
 use std::time::Duration;
 
-use loafer_core::{
-    Broker, Ended, Error, Json, Level, Manager, Message, Metadata, Open, Route, RouteOptions,
-    Source,
-};
-use loafer_sqs::{Sns, Sqs, SqsProvider, SqsPublisher};
+use loafer_core::{Ended, Json, Level, Message, Metadata, Open, Route, RouteOptions};
+use loafer_sqs::{Sns, Sqs};
 use tokio::sync::mpsc;
-
-/// SQS as fauxqs has it: the framework makes its brokers by `Default`.
-struct Local(Sqs);
-
-impl Default for Local {
-    fn default() -> Self {
-        let endpoint = std::env::var("LOAFER_TEST_FAUXQS").unwrap();
-        Self(Sqs::with_config(support::config(&endpoint)))
-    }
-}
-
-impl Broker for Local {
-    type Provider = SqsProvider;
-    type Publisher = SqsPublisher;
-    const NAME: &'static str = "sqs";
-
-    fn provider(&self, source: &Source) -> Result<SqsProvider, Error> {
-        self.0.provider(source)
-    }
-
-    fn publisher(&self) -> SqsPublisher {
-        self.0.publisher()
-    }
-}
 
 fn options(queue: &support::Queue) -> RouteOptions {
     RouteOptions::new().queue(&queue.name)
@@ -58,10 +31,11 @@ async fn a_deep_queue_is_handled_and_emptied() {
         async move { metadata.attempt() == 1 && handled.send(n).is_ok() }
     };
     let route = Route::new("numbers")
-        .provider::<Local>()
+        .provider::<Sqs>()
         .options(options(&queue))
         .handler(Sns::new(), handler);
-    let running = Manager::builder()
+    let running = server
+        .manager()
         .route(route)
         .build()
         .unwrap()
@@ -82,12 +56,17 @@ async fn a_deep_queue_is_handled_and_emptied() {
     assert_eq!(queue.depth().await, 0);
 }
 
-async fn checked(queue: &support::Queue, options: RouteOptions) -> Vec<(Level, String)> {
+async fn checked(
+    server: &support::Server,
+    queue: &support::Queue,
+    options: RouteOptions,
+) -> Vec<(Level, String)> {
     let route = Route::new("checked")
-        .provider::<Local>()
+        .provider::<Sqs>()
         .options(options.queue(&queue.name))
         .handler(Json, async |_: u32| true);
-    let manager = Manager::builder()
+    let manager = server
+        .manager()
         .route(route)
         .open(Open::Existing)
         .build()
@@ -106,7 +85,7 @@ async fn check_says_what_is_there_and_what_is_missing() {
         "check_says_what_is_there_and_what_is_missing"
     );
     let queue = server.queue("checked", Some(Duration::from_secs(60))).await;
-    let findings = checked(&queue, RouteOptions::new()).await;
+    let findings = checked(&server, &queue, RouteOptions::new()).await;
     assert!(
         findings.iter().all(|(level, _)| *level == Level::Good),
         "{findings:?}"
@@ -118,7 +97,12 @@ async fn check_says_what_is_there_and_what_is_missing() {
         "{findings:?}"
     );
 
-    let findings = checked(&queue, RouteOptions::new().timeout(Duration::from_secs(90))).await;
+    let findings = checked(
+        &server,
+        &queue,
+        RouteOptions::new().timeout(Duration::from_secs(90)),
+    )
+    .await;
     assert!(
         findings
             .iter()
@@ -140,7 +124,7 @@ async fn check_says_what_is_there_and_what_is_missing() {
         .send()
         .await
         .unwrap();
-    let findings = checked(&queue, RouteOptions::new()).await;
+    let findings = checked(&server, &queue, RouteOptions::new()).await;
     assert!(
         findings
             .iter()
@@ -155,7 +139,7 @@ async fn check_says_what_is_there_and_what_is_missing() {
         .send()
         .await
         .unwrap();
-    let findings = checked(&queue, RouteOptions::new()).await;
+    let findings = checked(&server, &queue, RouteOptions::new()).await;
     assert!(
         matches!(&findings[..], [(Level::Problem, text)] if text.contains(&queue.name)),
         "{findings:?}"

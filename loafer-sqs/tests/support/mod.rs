@@ -17,8 +17,8 @@ use aws_sdk_sqs::{
     types::QueueAttributeName as Name,
 };
 use loafer_core::{
-    Broker, DeadLetter, Delivery, MessageId, Open, Outgoing, Provider, Publisher, Settle, Settled,
-    Settlement, Source, Topic,
+    App, Broker, DeadLetter, Delivery, Manager, ManagerBuilder, MessageId, Open, Outgoing,
+    Provider, Publisher, Settle, Settled, Settlement, Source, Topic,
 };
 use loafer_sqs::{Receipt, Sqs, SqsProvider};
 
@@ -63,6 +63,11 @@ pub fn config(endpoint: &str) -> aws_config::SdkConfig {
 impl Server {
     pub fn sqs(&self) -> Sqs {
         Sqs::with_config(config(&self.endpoint))
+    }
+
+    /// Of a service there.
+    pub fn manager(&self) -> ManagerBuilder {
+        Manager::builder().app(App::new().broker(self.sqs()))
     }
 
     pub fn client(&self) -> aws_sdk_sqs::Client {
