@@ -35,7 +35,7 @@ pub(super) struct Slots<R> {
 }
 
 /// A slot, and which of its occupants it is in the lower half. A slot is used again: the key of an earlier occupant finds nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key(u64);
 
 struct Entry<R> {

@@ -1,6 +1,6 @@
 //! The watcher: hears what the broker tells by itself, where leases have no end of their own to wait for.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
@@ -23,7 +23,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
         .capabilities
         .lease_ceiling
         .filter(|ceiling| shared.capabilities.lease.is_none() && !ceiling.is_zero());
-    let mut warned = Vec::new();
+    let mut warned = HashSet::new();
     let mut lost = false;
     loop {
         tokio::select! {
@@ -56,18 +56,18 @@ impl<P: Provider> Shared<P> {
     }
 
     /// Warns, once a message, that it is held for most of the time the broker allows.
-    fn warn_of(&self, ceiling: Duration, warned: &mut Vec<Key>) {
+    fn warn_of(&self, ceiling: Duration, warned: &mut HashSet<Key>) {
         let mut slots = self.slots();
         let now = slots.now();
         let old = |received: Moment| now.since(received) >= ceiling * 4 / 5;
-        let due: Vec<Key> = slots
+        let due: HashSet<Key> = slots
             .iter_mut()
             .filter(|(_, slot)| old(slot.received_at))
             .map(|(key, _)| key)
             .collect();
         drop(slots);
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-        let new = due.iter().filter(|key| !warned.contains(key)).count();
+        let new = due.difference(warned).count();
         if new > 0 {
             tracing::warn!(
                 %route, %queue, messages = new, ?ceiling,
