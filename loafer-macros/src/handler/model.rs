@@ -79,6 +79,8 @@ pub(super) struct DeadLetter {
     /// Empty: the broker's default exchange.
     pub(super) exchange: String,
     pub(super) routing_key: String,
+    /// The queue that hears it, where that is told.
+    pub(super) queue: Option<String>,
 }
 
 /// The delay of a retry; what is not set is the core's to choose.

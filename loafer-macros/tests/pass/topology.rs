@@ -11,7 +11,7 @@ use loafer::{Bindings, DeadLetterTarget, Declare, QueueType, RouteOptions, prelu
     queue_type = "classic",
     arguments("x-max-length" = 10_000, "x-single-active-consumer" = true, "x-overflow" = "reject-publish", "x-low" = -1),
     declare = "verify",
-    dead_letter(exchange = "amq.direct", routing_key = "dead"),
+    dead_letter(exchange = "amq.direct", routing_key = "dead", queue = "letters"),
 )]
 async fn everything(_: u32) -> bool {
     true
@@ -36,5 +36,5 @@ fn main() {
         .queue_type(QueueType::Quorum)
         .argument("x-max-length", 10_000)
         .declare(Declare::Verify)
-        .dead_letter(DeadLetterTarget::new("amq.direct", "dead"));
+        .dead_letter(DeadLetterTarget::new("amq.direct", "dead").in_queue("letters"));
 }

@@ -61,6 +61,8 @@ fn dead_letter(target: &DeadLetter) -> TokenStream {
     let DeadLetter {
         exchange,
         routing_key,
+        queue,
     } = target;
-    quote!(.dead_letter(::loafer::DeadLetterTarget::new(#exchange, #routing_key)))
+    let queue = queue.as_ref().map(|queue| quote!(.in_queue(#queue)));
+    quote!(.dead_letter(::loafer::DeadLetterTarget::new(#exchange, #routing_key) #queue))
 }

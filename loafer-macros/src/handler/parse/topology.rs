@@ -94,10 +94,12 @@ impl DeadLetter {
             return None;
         };
         let (mut to, mut routing_key, mut named) = (Some(String::new()), None, false);
+        let mut queue = Some(None);
         let before = errors.count();
-        for entry in entries(list, &["routing_key", "exchange"], errors) {
+        for entry in entries(list, &["routing_key", "exchange", "queue"], errors) {
             match entry.key.to_string().as_str() {
                 "exchange" => to = exchange(&entry, errors),
+                "queue" => queue = entry.text("dead", errors).map(|queue| Some(queue.value())),
                 _ => (named, routing_key) = (true, entry.text("dead", errors)),
             }
         }
@@ -111,6 +113,7 @@ impl DeadLetter {
         Some(Self {
             exchange: to?,
             routing_key: routing_key?.value(),
+            queue: queue?,
         })
     }
 }
@@ -147,7 +150,7 @@ mod tests {
         let topology = parsed(&quote! {
             exchange = "event", binding = ["order.*", "#"], queue_type = "classic", declare = "verify",
             arguments("x-max-length" = 10_000, "x-single-active-consumer" = true, "x-overflow" = "reject-publish", "x-low" = -1),
-            dead_letter(exchange = "amq.direct", routing_key = "dead")
+            dead_letter(exchange = "amq.direct", routing_key = "dead", queue = "letters")
         });
         assert_eq!(topology.exchange.as_deref(), Some("event"));
         assert_eq!(topology.binding, Some(vec!["order.*".into(), "#".into()]));
@@ -166,6 +169,7 @@ mod tests {
         let dead_letter = DeadLetter {
             exchange: "amq.direct".into(),
             routing_key: "dead".into(),
+            queue: Some("letters".into()),
         };
         assert_eq!(topology.dead_letter, Some(dead_letter));
     }
@@ -178,7 +182,8 @@ mod tests {
         assert_eq!(topology.exchange.as_deref(), Some(""));
         assert_eq!(topology.binding, Some(vec!["order.*".into()]));
         assert_eq!(topology.arguments.len(), 1);
-        assert_eq!(topology.dead_letter.unwrap().exchange, "");
+        let dead_letter = topology.dead_letter.unwrap();
+        assert_eq!((&*dead_letter.exchange, dead_letter.queue), ("", None));
     }
 
     #[test]
@@ -234,6 +239,7 @@ mod tests {
             ),
             (quote!((key = "a")), "unknown key `key`"),
             (quote!((routing_key = "")), "`routing_key` is empty"),
+            (quote!((routing_key = "a", queue = "")), "`queue` is empty"),
             (
                 quote!((exchange = 1, routing_key = "a")),
                 "`exchange` is a string",
