@@ -113,6 +113,27 @@ async fn a_release_that_waits_fails_its_cases() {
     fails(Sabotage::ReleasesLate, &cases).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn lost_replies_fail_the_cases_that_wait_for_them() {
+    let cases = [
+        "a_request_is_answered",
+        "a_failed_request_is_told_to_its_requester",
+        "requesters_get_their_own_replies",
+    ];
+    fails(Sabotage::LosesReplies, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_that_are_none_fail_their_cases() {
+    let cases = [
+        "a_request_is_answered",
+        "a_request_without_a_listener_times_out_and_says_so",
+        "a_failed_request_is_told_to_its_requester",
+        "requesters_get_their_own_replies",
+    ];
+    fails(Sabotage::EchoesRequests, &cases).await;
+}
+
 /// A subject that can't even make a queue, and lacks something.
 struct Nowhere;
 

@@ -7,7 +7,8 @@ use std::{
 
 use loafer_core::{
     BoxError, Broker, Capabilities, Delivery, Error, Finding, Memory, Message, MessageId, Open,
-    Outgoing, Policy, Provider, Publisher, Renewed, Settle, Settled, Settlement, Source, Topic,
+    Outgoing, Policy, Provider, Publisher, REPLY_TO, Renewed, Replies, Settle, Settled, Settlement,
+    Source, Topic, is_reply_queue,
     memory::{MemoryProvider, MemoryPublisher, MemoryReceipt},
     testing::conformance::{Declaration, Made, Subject, Wanted},
 };
@@ -27,6 +28,8 @@ pub(crate) enum Sabotage {
     ConfirmsWhenClosed,
     DropsHeadersOfDeadLetters,
     ReleasesLate,
+    LosesReplies,
+    EchoesRequests,
 }
 
 /// A broker in memory that breaks one promise.
@@ -75,6 +78,14 @@ impl Broker for Sabotaged {
         })
     }
 
+    fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
+        Broker::replies(&self.memory, app)
+    }
+
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        self.memory.reply_topic(address)
+    }
+
     fn publisher(&self) -> Publishes {
         Publishes {
             memory: self.memory.publisher(),
@@ -100,11 +111,32 @@ impl Publisher for Publishes {
         if self.how == Sabotage::ConfirmsWhenClosed && self.closed.load(Ordering::SeqCst) {
             return answers.extend(batch.iter().map(|_| Ok(MessageId::new())));
         }
+        let queue = topic.as_str().rsplit(':').next().unwrap_or_default();
+        if self.how == Sabotage::LosesReplies && is_reply_queue(queue) {
+            return answers.extend(batch.iter().map(|_| Ok(MessageId::new())));
+        }
+        if self.how == Sabotage::EchoesRequests {
+            self.echo(batch).await;
+        }
         self.memory.publish(topic, batch, answers).await;
     }
 
     async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Publishes {
+    /// To who sent it, as if it were the reply.
+    async fn echo(&self, batch: &[Outgoing]) {
+        for request in batch {
+            if let Some(address) = request.message.headers().get(REPLY_TO) {
+                let topic = Topic::from(format!("memory:{address}"));
+                self.memory
+                    .publish(&topic, std::slice::from_ref(request), &mut Vec::new())
+                    .await;
+            }
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Feature {
     Groups,
     /// Several sources can hear one topic.
     Topics,
+    /// A process has a private address, at which the replies to its requests come in.
+    Replies,
     /// Something can't be sent: too large, too many headers. See [`Declaration::largest`](super::Declaration::largest).
     Limits,
     /// A body of 256 KiB.
@@ -59,6 +61,7 @@ impl Feature {
             Self::Deduplication => "deduplication",
             Self::Groups => "groups",
             Self::Topics => "topics",
+            Self::Replies => "replies",
             Self::Limits => "limits",
             Self::QuarterMebibyte => "256 KiB",
             Self::Mebibyte => "1 MiB",

@@ -10,6 +10,7 @@ mod leases;
 mod outages;
 mod parts;
 mod publishers;
+mod requests;
 mod retries;
 mod shutdowns;
 mod topics;
@@ -77,6 +78,10 @@ cases! {
     dead_letters::what_does_not_decode_is_a_dead_letter_with_its_reason None, [DeadLetters];
     dead_letters::what_is_rejected_is_a_dead_letter_with_its_reason None, [DeadLetters];
     dead_letters::what_fails_too_often_is_a_dead_letter None, [DeadLetters, Redrive];
+    requests::a_request_is_answered None, [Replies];
+    requests::a_request_without_a_listener_times_out_and_says_so None, [Replies];
+    requests::a_failed_request_is_told_to_its_requester None, [Replies, DeadLetters];
+    requests::requesters_get_their_own_replies None, [Replies];
     bounds::as_many_handlers_run_at_once_as_may None, [];
     bounds::what_is_held_is_bounded None, [];
     bounds::a_receive_brings_no_more_than_was_asked_for None, [];
