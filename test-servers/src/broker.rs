@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{Management, leash::Leashed, port};
+use crate::{Management, Setup, leash::Leashed, port};
 
 /// Longer than a start or an end takes, on a machine that is also building.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -33,7 +33,8 @@ const PORTS: [&str; 4] = ["PORT", "MANAGEMENT_PORT", "DISTRIBUTION_PORT", "EPMD_
 pub struct Broker {
     /// A shell's command: `serve`, or `ctl` and its arguments.
     command: String,
-    ports: [u16; 4],
+    /// Those of [`PORTS`], and that for TLS.
+    ports: [u16; 5],
     folder: PathBuf,
     management: Management,
     /// None while it is down.
@@ -41,11 +42,12 @@ pub struct Broker {
 }
 
 impl Broker {
-    pub(crate) async fn start(command: &str, parent: &Path) -> Self {
+    pub(crate) async fn start(command: &str, parent: &Path, setup: &Setup) -> Self {
         let name = format!("rabbitmq-{}-{:08x}", std::process::id(), fastrand::u32(..));
         let folder = parent.join(name);
         fs::create_dir_all(&folder).expect("the test's folder can be made");
         let ports = port::free();
+        setup.write(&folder, ports[4]);
         let mut broker = Self {
             command: command.to_owned(),
             ports,
@@ -65,6 +67,11 @@ impl Broker {
     /// Where it listens on 127.0.0.1, for a proxy before it.
     pub fn port(&self) -> u16 {
         self.ports[0]
+    }
+
+    /// Where it listens for TLS on 127.0.0.1, if [`Setup::tls`] is set.
+    pub fn tls_port(&self) -> u16 {
+        self.ports[4]
     }
 
     /// Its management API.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `rabbitmq` | the installed RabbitMQs, and the one all tests share |
 //! | `broker` | a RabbitMQ of one test |
+//! | `setup` | what its configuration says further |
 //! | `management` | what a RabbitMQ tells of queues and connections |
 //! | `leash` | a child process that ends with this one |
 //! | `port` | free ports |
@@ -31,7 +32,9 @@ mod leash;
 mod management;
 mod port;
 mod rabbitmq;
+mod setup;
 
 pub use broker::Broker;
 pub use management::{Management, Queue};
 pub use rabbitmq::{RabbitMq, Shared, Version};
+pub use setup::{Setup, Tls};

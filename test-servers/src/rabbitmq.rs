@@ -2,7 +2,7 @@
 
 use std::{env, path::Path};
 
-use crate::{Broker, Management};
+use crate::{Broker, Management, Setup};
 
 /// Which RabbitMQ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,12 @@ impl RabbitMq {
     /// Starts one, empty, on ports of its own, and returns when it can be used: 4 to 8 s. Its files are in a folder of
     /// their own under `parent`, for which a test says `env!("CARGO_TARGET_TMPDIR")`; they stay where the test fails.
     pub async fn start(&self, parent: impl AsRef<Path>) -> Broker {
-        Broker::start(&self.command, parent.as_ref()).await
+        self.start_with(parent, &Setup::default()).await
+    }
+
+    /// The same with this said in its configuration.
+    pub async fn start_with(&self, parent: impl AsRef<Path>, setup: &Setup) -> Broker {
+        Broker::start(&self.command, parent.as_ref(), setup).await
     }
 }
 

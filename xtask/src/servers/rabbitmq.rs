@@ -22,6 +22,7 @@ const PROGRAM: &str = "rabbitmq/bin/rabbitmq-server";
 /// | `DATA` | the folder of this broker, for all it writes |
 /// | `PORT`, `MANAGEMENT_PORT`, `DISTRIBUTION_PORT`, `EPMD_PORT` | all on 127.0.0.1 |
 ///
+/// Where a test has put a `further.config` into `DATA`, it is an `advanced.config` of RabbitMQ's, in which `@DATA@` is that folder as the broker sees it.
 /// Nothing of the system's own broker is read or met: it may run beside this one. What `serve` starts is in its process group.
 const BROKER: &str = r#"#!/bin/sh
 set -eu
@@ -31,7 +32,7 @@ export LANG=C.UTF-8 HOME="$DATA/home"
 export ERL_EPMD_PORT="$EPMD_PORT" ERL_EPMD_ADDRESS=127.0.0.1
 export RABBITMQ_NODENAME=loafer@localhost RABBITMQ_DIST_PORT="$DISTRIBUTION_PORT"
 export RABBITMQ_CONF_ENV_FILE="$DATA/none" RABBITMQ_CONFIG_FILE="$DATA/rabbitmq.conf"
-export RABBITMQ_CONFIG_FILES="$DATA/none" RABBITMQ_ADVANCED_CONFIG_FILE="$DATA/none.config"
+export RABBITMQ_CONFIG_FILES="$DATA/none" RABBITMQ_ADVANCED_CONFIG_FILE="$DATA/advanced.config"
 export RABBITMQ_ENABLED_PLUGINS_FILE="$DATA/enabled_plugins"
 export RABBITMQ_MNESIA_BASE="$DATA/db" RABBITMQ_LOG_BASE="$DATA/logs" RABBITMQ_LOGS=-
 export RABBITMQ_PID_FILE="$DATA/pid"
@@ -49,6 +50,7 @@ management.tcp.ip = 127.0.0.1
 management.tcp.port = $MANAGEMENT_PORT
 collect_statistics_interval = 500
 END
+    [ ! -f "$DATA/further.config" ] || sed "s|@DATA@|$DATA|g" "$DATA/further.config" > "$DATA/advanced.config"
     echo '[rabbitmq_management].' > "$DATA/enabled_plugins"
     # Not `-daemon`: it would leave the process group, and stay.
     epmd &
