@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    path::PathBuf,
     sync::{Arc, OnceLock},
 };
 
@@ -11,8 +12,14 @@ use loafer_core::{Broker, DeadLetterQueue, Error, Replies, Settings, Source, Top
 use serde::Deserialize;
 
 use crate::{
-    AmqpDeadLetters, AmqpProvider, AmqpPublisher, AmqpReplies, link::Link, names, outlet::Outlet,
-    replies, routing::queue_topic,
+    AmqpDeadLetters, AmqpProvider, AmqpPublisher, AmqpReplies,
+    link::Link,
+    names,
+    outlet::Outlet,
+    replies,
+    routing::queue_topic,
+    section::{Section, Urls},
+    tls::Tls,
 };
 
 /// The exchange that events are published to, and that queues are bound to.
@@ -88,6 +95,7 @@ type HeaderValue = Arc<dyn Fn() -> String + Send + Sync>;
 #[derive(Clone, Default)]
 pub(crate) struct Options {
     urls: Vec<String>,
+    tls: Tls,
     /// None: `event`.
     exchange: Option<String>,
     pub(crate) app_id: Option<String>,
@@ -96,60 +104,6 @@ pub(crate) struct Options {
     headers: Vec<(String, HeaderValue)>,
     /// Exchanges that are made where they are missing.
     exchanges: BTreeMap<String, ExchangeType>,
-}
-
-/// The section `[amqp]` of `loafer.toml`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Section {
-    url: Option<Urls>,
-    exchange: Option<String>,
-    app_id: Option<String>,
-    unroutable: Option<Unroutable>,
-    #[serde(default)]
-    headers: BTreeMap<String, HeaderTree>,
-    #[serde(default)]
-    exchanges: BTreeMap<String, ExchangeType>,
-}
-
-/// A header, or several whose names begin alike.
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "a header is a text, a number, a truth value, or a table of headers, whose names are then joined by dots"
-)]
-enum HeaderTree {
-    Text(String),
-    Truth(bool),
-    Whole(i64),
-    Number(f64),
-    Table(BTreeMap<String, Self>),
-}
-
-impl HeaderTree {
-    fn flatten(self, name: String, into: &mut Vec<(String, String)>) {
-        match self {
-            Self::Text(text) => into.push((name, text)),
-            Self::Truth(truth) => into.push((name, truth.to_string())),
-            Self::Whole(number) => into.push((name, number.to_string())),
-            Self::Number(number) => into.push((name, number.to_string())),
-            Self::Table(table) => {
-                for (key, tree) in table {
-                    tree.flatten(format!("{name}.{key}"), into);
-                }
-            }
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "an address, as \"amqp://user:password@host/vhost\", or a list of them"
-)]
-enum Urls {
-    One(String),
-    Many(Vec<String>),
 }
 
 /// What the providers and the publisher of one [`Amqp`] have in common.
@@ -178,6 +132,27 @@ impl Amqp {
             options,
             shared: OnceLock::new(),
         }
+    }
+
+    /// The same where servers at `amqps://…` are trusted whose certificates are by the authorities in this file (PEM), and no others: those of a
+    /// company. Without it, those that this machine trusts are, or those of `SSL_CERT_FILE`. The file is read at each connection.
+    #[must_use]
+    pub fn ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.options.tls.ca_file = Some(file.into());
+        self
+    }
+
+    /// The same with this certificate shown to servers at `amqps://…` that demand one, and its key: both in PEM, the key unencrypted. The files are read
+    /// at each connection.
+    #[must_use]
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.options.tls.cert_file = Some(certificate.into());
+        self.options.tls.key_file = Some(key.into());
+        self
     }
 
     /// The same with this exchange for events; else `event`.
@@ -225,9 +200,11 @@ impl Amqp {
             return Ok(shared);
         }
         let addresses = self.options.addresses()?;
+        let tls = self.options.tls.clone();
+        tls.check(&addresses)?;
         let shared = Shared {
-            consuming: Link::new("consuming", addresses.clone()),
-            outlet: Outlet::new(Link::new("publishing", addresses)),
+            consuming: Link::new("consuming", addresses.clone(), tls.clone()),
+            outlet: Outlet::new(Link::new("publishing", addresses, tls)),
             options: self.options.clone(),
         };
         Ok(self.shared.get_or_init(|| Arc::new(shared)))
@@ -308,6 +285,10 @@ impl Broker for Amqp {
                 Some(Urls::Many(urls)) => options.urls = urls,
                 None => {}
             }
+            let tls = &mut options.tls;
+            tls.ca_file = section.ca_file.or(tls.ca_file.take());
+            tls.cert_file = section.cert_file.or(tls.cert_file.take());
+            tls.key_file = section.key_file.or(tls.key_file.take());
             options.exchange = section.exchange.or(options.exchange.take());
             options.app_id = section.app_id.or(options.app_id.take());
             options.unroutable = section.unroutable.unwrap_or(options.unroutable);

@@ -3,7 +3,9 @@
 //! | module | what it is |
 //! |---|---|
 //! | `config` | [`Amqp`], the broker: addresses, names, what every message carries |
+//! | `section` | `[amqp]` in `loafer.toml` |
 //! | `link` | one connection, made again when it breaks |
+//! | `tls` | whom a connection trusts, and what it shows |
 //! | `names` | what queues are called |
 //! | `topology` | exchanges, queues and bindings: declared, or verified |
 //! | `ladder` | the queues in which retries wait |
@@ -43,6 +45,8 @@ mod provider;
 mod publisher;
 mod replies;
 mod routing;
+mod section;
+mod tls;
 mod topology;
 
 pub use self::{

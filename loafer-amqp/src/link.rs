@@ -9,14 +9,20 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use lapin::{Channel, Connection, ConnectionProperties, Event, uri::AMQPUri};
+use lapin::{
+    Channel, Connection, ConnectionProperties, Event,
+    uri::{AMQPScheme, AMQPUri},
+};
 use loafer_core::Error;
 use tokio::{
     sync::{Mutex, watch},
     time::timeout,
 };
 
-use crate::error::{self, cause, refused};
+use crate::{
+    error::{self, cause, refused},
+    tls::{self, Tls},
+};
 
 /// How long connecting to one address may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -35,6 +41,7 @@ pub(crate) struct Link {
     /// What it is for, as the broker's own pages show it.
     purpose: &'static str,
     addresses: Vec<AMQPUri>,
+    tls: Tls,
     /// Which address is tried first: the one that answered last.
     first: AtomicUsize,
     connection: Mutex<Option<Arc<Connection>>>,
@@ -49,11 +56,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(purpose: &'static str, addresses: Vec<AMQPUri>) -> Self {
+    pub(crate) fn new(purpose: &'static str, addresses: Vec<AMQPUri>, tls: Tls) -> Self {
         let first = fastrand::usize(..addresses.len().max(1));
         Self {
             purpose,
             addresses,
+            tls,
             first: AtomicUsize::new(first),
             connection: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -89,30 +97,31 @@ impl Link {
 
     async fn connect(&self, what: &'static str, queue: &str) -> Result<Connection, Error> {
         let first = self.first.load(Ordering::Relaxed);
-        let mut last = None;
+        let mut failures = Vec::new();
         for at in (0..self.addresses.len()).map(|step| (first + step) % self.addresses.len()) {
             let mut address = self.addresses[at].clone();
             let place = format!("{}:{}", address.authority.host, address.authority.port);
+            let scheme = address.scheme.clone();
             address.query.heartbeat.get_or_insert(HEARTBEAT);
             let name = format!("loafer {} ({queue})", self.purpose);
             let properties = ConnectionProperties::default().with_connection_name(name.into());
-            match timeout(CONNECT, Connection::connect_uri(address, properties)).await {
+            match timeout(CONNECT, self.tls.connect(address, properties)).await {
                 Ok(Ok(connection)) => {
                     self.first.store(at, Ordering::Relaxed);
                     return Ok(connection);
                 }
-                Ok(Err(error)) => last = Some(at_address(what, queue, &place, error)),
-                Err(_) => {
-                    last = Some(Error::Unreachable {
-                        what,
-                        queue: queue.to_owned(),
-                        cause: format!("RabbitMQ at {place} did not answer within {CONNECT:?}"),
-                        source: None,
-                    });
-                }
+                Ok(Err(error)) => failures.push(at_address(what, queue, (&scheme, &place), error)),
+                Err(_) => failures.push(Error::Unreachable {
+                    what,
+                    queue: queue.to_owned(),
+                    cause: format!(
+                        "RabbitMQ at {place} did not answer within {CONNECT:?}: see that host and port are right, and that no firewall is between"
+                    ),
+                    source: None,
+                }),
             }
         }
-        Err(last.unwrap_or_else(|| refused(what, queue, "no address of RabbitMQ is set")))
+        Err(none_of(what, queue, failures))
     }
 
     /// Notes when the broker takes no messages for a while.
@@ -211,20 +220,26 @@ pub(crate) async fn timed<T>(
 }
 
 /// An address that could not be connected to, and what to look at.
-fn at_address(what: &'static str, queue: &str, place: &str, failed: lapin::Error) -> Error {
+fn at_address(
+    what: &'static str,
+    queue: &str,
+    (scheme, place): (&AMQPScheme, &str),
+    failed: lapin::Error,
+) -> Error {
+    if error::code(&failed) == Some(error::ACCESS_REFUSED) {
+        return refused(
+            what,
+            queue,
+            format!(
+                "RabbitMQ at {place} refused user, password or virtual host: set AMQP_URL, or `url` under [amqp] in loafer.toml, to amqp://user:password@host/vhost"
+            ),
+        );
+    }
     let said = cause(&failed);
-    let cause = match error::code(&failed) {
-        Some(error::ACCESS_REFUSED) => {
-            return refused(
-                what,
-                queue,
-                format!(
-                    "RabbitMQ at {place} refused user, password or virtual host: set AMQP_URL, or `url` under [amqp] in loafer.toml, to amqp://user:password@host/vhost"
-                ),
-            );
-        }
-        Some(_) => format!("at {place} {said}"),
-        None => format!(
+    let cause = match (tls::cause(&failed, scheme, place), error::code(&failed)) {
+        (Some(cause), _) => cause,
+        (None, Some(_)) => format!("at {place} {said}"),
+        (None, None) => format!(
             "RabbitMQ at {place} can't be reached: {said}; set AMQP_URL, or `url` under [amqp] in loafer.toml"
         ),
     };
@@ -233,5 +248,31 @@ fn at_address(what: &'static str, queue: &str, place: &str, failed: lapin::Error
         queue: queue.to_owned(),
         cause,
         source: Some(failed.into()),
+    }
+}
+
+/// Why no address answered: each is told, since which of them is wrong is not known here.
+fn none_of(what: &'static str, queue: &str, mut failures: Vec<Error>) -> Error {
+    if failures.len() < 2 {
+        let none = || refused(what, queue, "no address of RabbitMQ is set");
+        return failures.pop().unwrap_or_else(none);
+    }
+    let causes = failures.iter().map(|failure| match failure {
+        Error::Unreachable { cause, .. } | Error::Refused { cause, .. } => cause.clone(),
+        other => other.to_string(),
+    });
+    let cause = causes.collect::<Vec<_>>().join(". ");
+    // What is refused everywhere is not for trying again.
+    match failures
+        .iter()
+        .all(|failure| matches!(failure, Error::Refused { .. }))
+    {
+        true => refused(what, queue, cause),
+        false => Error::Unreachable {
+            what,
+            queue: queue.to_owned(),
+            cause,
+            source: None,
+        },
     }
 }
