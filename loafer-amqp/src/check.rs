@@ -3,9 +3,8 @@
 //! AMQP tells of a queue whether it is there, its ready messages and its consumers; how it was declared is told to whoever declares it otherwise. Its bindings,
 //! policies and the right to consume it can't be seen without taking part: what is made here is bound here, and the start tells the rest.
 
-use std::time::Duration;
-
 use bytes::Bytes;
+use humantime::format_duration;
 use lapin::BasicProperties;
 use loafer_core::{Capabilities, Declare, Finding, MessageId, Policy, QueueType};
 
@@ -227,18 +226,17 @@ fn times(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
     // The last of what is held waits until all before it are done.
     let rounds = ahead.div_ceil(policy.concurrency.max(1)).saturating_add(1);
     let longest = timeout.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
-    let minutes = |time: Duration| time.as_secs().div_ceil(60);
-    let (held, most) = (minutes(longest), minutes(ceiling));
+    let (held, most) = (format_duration(longest), format_duration(ceiling));
     if timeout >= ceiling {
         return Some(Finding::problem(format!(
-            "`timeout` under [routes.{route}] is {} minutes, and RabbitMQ takes back what was not settled for {most}: shorten it, or raise `consumer_timeout` \
-             in rabbitmq.conf",
-            minutes(timeout)
+            "`timeout` under [routes.{route}] is {}, and RabbitMQ takes back what was not settled for {most}: shorten it, or raise `consumer_timeout` in \
+             rabbitmq.conf and say so by `consumer_timeout` under [amqp]",
+            format_duration(timeout)
         )));
     }
     (longest >= ceiling).then(|| {
         Finding::warning(format!(
-            "with `timeout` and {ahead} messages held ahead of {} handlers one may wait {held} minutes, and RabbitMQ takes back what was not settled for {most}: \
+            "with `timeout` and {ahead} messages held ahead of {} handlers one may wait {held}, and RabbitMQ takes back what was not settled for {most}: \
              set `prefetch` under [routes.{route}] to {} or less",
             policy.concurrency,
             policy.concurrency
@@ -248,6 +246,8 @@ fn times(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use loafer_core::{Level, RouteOptions};
 
     use super::*;
@@ -270,7 +270,7 @@ mod tests {
         // 100 ahead of 10 handlers: eleven rounds of five minutes.
         let long = told(minutes(5)).unwrap();
         assert_eq!(long.level, Level::Warning);
-        assert!(long.text.contains("55 minutes"), "{}", long.text);
+        assert!(long.text.contains("may wait 55m,"), "{}", long.text);
         assert!(told(minutes(5).prefetch(10)).is_none());
     }
 }

@@ -5,6 +5,7 @@ use std::{
     fmt,
     path::PathBuf,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use lapin::{ExchangeKind, uri::AMQPUri};
@@ -96,6 +97,8 @@ type HeaderValue = Arc<dyn Fn() -> String + Send + Sync>;
 pub(crate) struct Options {
     urls: Vec<String>,
     tls: Tls,
+    /// How long RabbitMQ lets a delivery go unsettled; none: its default.
+    pub(crate) consumer_timeout: Option<Duration>,
     /// None: `event`.
     exchange: Option<String>,
     pub(crate) app_id: Option<String>,
@@ -152,6 +155,14 @@ impl Amqp {
     ) -> Self {
         self.options.tls.cert_file = Some(certificate.into());
         self.options.tls.key_file = Some(key.into());
+        self
+    }
+
+    /// The same where RabbitMQ's `consumer_timeout` is another than its default of 30 minutes. Nothing is changed on the server: it is what warnings and
+    /// `check` go by. A queue's own, the argument `x-consumer-timeout`, outranks it.
+    #[must_use]
+    pub fn consumer_timeout(mut self, timeout: Duration) -> Self {
+        self.options.consumer_timeout = Some(timeout);
         self
     }
 
@@ -289,6 +300,7 @@ impl Broker for Amqp {
             tls.ca_file = section.ca_file.or(tls.ca_file.take());
             tls.cert_file = section.cert_file.or(tls.cert_file.take());
             tls.key_file = section.key_file.or(tls.key_file.take());
+            options.consumer_timeout = section.consumer_timeout.or(options.consumer_timeout);
             options.exchange = section.exchange.or(options.exchange.take());
             options.app_id = section.app_id.or(options.app_id.take());
             options.unroutable = section.unroutable.unwrap_or(options.unroutable);

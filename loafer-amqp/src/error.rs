@@ -1,5 +1,8 @@
 //! What the broker and the client say, made short.
 
+use std::time::Duration;
+
+use humantime::format_duration;
 use lapin::ErrorKind;
 use loafer_core::Error;
 
@@ -22,6 +25,13 @@ pub(crate) fn cause(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(error) => {
             let text = error.get_message().to_string();
+            if let Some(millis) = unsettled(&text) {
+                return format!(
+                    "RabbitMQ took back every unsettled message of this route, since one was not settled within its `consumer_timeout` of {}: they come again. Set \
+                     the route's `timeout` below that, or raise `consumer_timeout` in rabbitmq.conf and say so by `consumer_timeout` under [amqp] in loafer.toml",
+                    format_duration(Duration::from_millis(millis))
+                );
+            }
             // "PRECONDITION_FAILED - inequivalent arg …": the name says nothing the rest does not.
             let text = text
                 .split_once(" - ")
@@ -41,6 +51,14 @@ pub(crate) fn cause(error: &lapin::Error) -> String {
         }
         _ => error.to_string(),
     }
+}
+
+/// After how many milliseconds RabbitMQ closed a channel over a delivery that was not settled, where it did: "delivery acknowledgement on channel 1
+/// timed out. Timeout value used: 1800000 ms. …"
+fn unsettled(text: &str) -> Option<u64> {
+    let (_, told) = text.split_once("delivery acknowledgement on channel")?;
+    let (_, value) = told.split_once("Timeout value used: ")?;
+    value.split_once(' ')?.0.parse().ok()
 }
 
 /// A call that failed, and may go through the next time.

@@ -1,8 +1,8 @@
 //! The section `[amqp]` of `loafer.toml`, as it is written.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{ExchangeType, Unroutable};
 
@@ -14,6 +14,8 @@ pub(crate) struct Section {
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) cert_file: Option<PathBuf>,
     pub(crate) key_file: Option<PathBuf>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(crate) consumer_timeout: Option<Duration>,
     pub(crate) exchange: Option<String>,
     pub(crate) app_id: Option<String>,
     pub(crate) unroutable: Option<Unroutable>,
@@ -61,4 +63,12 @@ impl HeaderTree {
 pub(crate) enum Urls {
     One(String),
     Many(Vec<String>),
+}
+
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    let read = humantime::parse_duration(&text);
+    let read = read.ok().filter(|duration| !duration.is_zero());
+    let read = read.ok_or("not a duration: write a number and a unit, as \"90m\" or \"3h\"");
+    read.map(Some).map_err(D::Error::custom)
 }

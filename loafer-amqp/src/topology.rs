@@ -166,6 +166,16 @@ impl Plan {
         counts.then_some(set.unwrap_or(DELIVERY_LIMIT))
     }
 
+    /// How long RabbitMQ lets a delivery of the queue go unsettled, where the queue says so itself.
+    pub(crate) fn consumer_timeout(&self) -> Option<Duration> {
+        self.arguments.iter().find_map(|(name, value)| match value {
+            Argument::Whole(millis) if name == "x-consumer-timeout" => {
+                u64::try_from(*millis).ok().map(Duration::from_millis)
+            }
+            _ => None,
+        })
+    }
+
     /// The queue that dead letters end in, as far as can be known.
     pub(crate) fn letters(&self) -> &str {
         let target = &self.dead_letter;

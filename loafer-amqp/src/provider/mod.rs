@@ -163,6 +163,12 @@ impl AmqpProvider {
         Ok(())
     }
 
+    fn consumer_timeout(&self) -> Duration {
+        let of_queue = self.plan.consumer_timeout();
+        let said = of_queue.or(self.shared.options.consumer_timeout);
+        said.unwrap_or(CONSUMER_TIMEOUT)
+    }
+
     fn rungs(&self) -> MutexGuard<'_, Vec<Duration>> {
         self.rungs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -241,7 +247,7 @@ impl Provider for AmqpProvider {
             // A receive that is dropped has taken nothing: what was pushed waits here.
             receive_grace: Duration::ZERO,
             linger: LINGER,
-            lease_ceiling: Some(CONSUMER_TIMEOUT),
+            lease_ceiling: Some(self.consumer_timeout()),
             max_delay: Some(ladder::LONGEST),
             release_costs_attempt: true,
             backoff: Some(Backoff::new(BACKOFF)),

@@ -72,7 +72,8 @@ impl<P: Provider> Shared<P> {
             tracing::warn!(
                 %route, %queue, messages = new, ?ceiling,
                 "handlers have held messages for four fifths of the time the broker allows; after all of it the broker takes every unsettled \
-                 message of this route back: set the route's `timeout` below it, or raise the broker's limit (RabbitMQ: `consumer_timeout`)"
+                 message of this route back: set the route's `timeout` below it, or raise the broker's limit (RabbitMQ: `consumer_timeout`, in \
+                 rabbitmq.conf and under [amqp])"
             );
         }
         *warned = due;
