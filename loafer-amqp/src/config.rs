@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::{
     AmqpDeadLetters, AmqpProvider, AmqpPublisher, AmqpReplies,
+    hosts::Hosts,
     link::Link,
     names,
     outlet::Outlet,
@@ -213,9 +214,10 @@ impl Amqp {
         let addresses = self.options.addresses()?;
         let tls = self.options.tls.clone();
         tls.check(&addresses)?;
+        let hosts = Arc::new(Hosts::new(addresses, tls));
         let shared = Shared {
-            consuming: Link::new("consuming", addresses.clone(), tls.clone()),
-            outlet: Outlet::new(Link::new("publishing", addresses, tls)),
+            consuming: Link::new("consuming", hosts.clone()),
+            outlet: Outlet::new(Link::new("publishing", hosts)),
             options: self.options.clone(),
         };
         Ok(self.shared.get_or_init(|| Arc::new(shared)))

@@ -5,6 +5,7 @@
 //! | `config` | [`Amqp`], the broker: addresses, names, what every message carries |
 //! | `section` | `[amqp]` in `loafer.toml` |
 //! | `link` | one connection, made again when it breaks |
+//! | `hosts` | the addresses: whichever answers |
 //! | `tls` | whom a connection trusts, and what it shows |
 //! | `names` | what queues are called |
 //! | `topology` | exchanges, queues and bindings: declared, or verified |
@@ -34,6 +35,7 @@ mod config;
 mod declared;
 mod error;
 pub mod headers;
+mod hosts;
 mod ladder;
 mod letters;
 mod link;

@@ -9,10 +9,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use lapin::{
-    Channel, Connection, ConnectionProperties, Event,
-    uri::{AMQPScheme, AMQPUri},
-};
+use lapin::{Channel, Connection, Event};
 use loafer_core::Error;
 use tokio::{
     sync::{Mutex, watch},
@@ -20,18 +17,12 @@ use tokio::{
 };
 
 use crate::{
-    error::{self, cause, refused},
-    tls::{self, Tls},
+    error::{self, refused},
+    hosts::Hosts,
 };
-
-/// How long connecting to one address may take.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long one answer of the broker may take.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
-
-/// Seconds between heartbeats, where the address does not say: after two without any the connection is given up.
-const HEARTBEAT: u16 = 10;
 
 /// The largest frame, where no connection has said another: RabbitMQ's default (`frame_max`).
 const FRAME_MAX: usize = 128 * 1024;
@@ -40,10 +31,7 @@ const FRAME_MAX: usize = 128 * 1024;
 pub(crate) struct Link {
     /// What it is for, as the broker's own pages show it.
     purpose: &'static str,
-    addresses: Vec<AMQPUri>,
-    tls: Tls,
-    /// Which address is tried first: the one that answered last.
-    first: AtomicUsize,
+    hosts: Arc<Hosts>,
     connection: Mutex<Option<Arc<Connection>>>,
     /// Whether it came to its end.
     closed: AtomicBool,
@@ -56,13 +44,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(purpose: &'static str, addresses: Vec<AMQPUri>, tls: Tls) -> Self {
-        let first = fastrand::usize(..addresses.len().max(1));
+    pub(crate) fn new(purpose: &'static str, hosts: Arc<Hosts>) -> Self {
         Self {
             purpose,
-            addresses,
-            tls,
-            first: AtomicUsize::new(first),
+            hosts,
             connection: Mutex::default(),
             closed: AtomicBool::new(false),
             epoch: Arc::default(),
@@ -85,7 +70,7 @@ impl Link {
         if self.closed.load(Ordering::Acquire) {
             return Err(refused(what, queue, "the connection was closed at the end"));
         }
-        let connection = Arc::new(self.connect(what, queue).await?);
+        let connection = Arc::new(self.hosts.connect(self.purpose, what, queue).await?);
         let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
         let frame_max = usize::try_from(connection.configuration().frame_max());
         self.frame_max
@@ -93,35 +78,6 @@ impl Link {
         self.blocked.send_replace(None);
         self.watch(&connection, epoch);
         Ok(known.insert(connection).clone())
-    }
-
-    async fn connect(&self, what: &'static str, queue: &str) -> Result<Connection, Error> {
-        let first = self.first.load(Ordering::Relaxed);
-        let mut failures = Vec::new();
-        for at in (0..self.addresses.len()).map(|step| (first + step) % self.addresses.len()) {
-            let mut address = self.addresses[at].clone();
-            let place = format!("{}:{}", address.authority.host, address.authority.port);
-            let scheme = address.scheme.clone();
-            address.query.heartbeat.get_or_insert(HEARTBEAT);
-            let name = format!("loafer {} ({queue})", self.purpose);
-            let properties = ConnectionProperties::default().with_connection_name(name.into());
-            match timeout(CONNECT, self.tls.connect(address, properties)).await {
-                Ok(Ok(connection)) => {
-                    self.first.store(at, Ordering::Relaxed);
-                    return Ok(connection);
-                }
-                Ok(Err(error)) => failures.push(at_address(what, queue, (&scheme, &place), error)),
-                Err(_) => failures.push(Error::Unreachable {
-                    what,
-                    queue: queue.to_owned(),
-                    cause: format!(
-                        "RabbitMQ at {place} did not answer within {CONNECT:?}: see that host and port are right, and that no firewall is between"
-                    ),
-                    source: None,
-                }),
-            }
-        }
-        Err(none_of(what, queue, failures))
     }
 
     /// Notes when the broker takes no messages for a while.
@@ -217,62 +173,4 @@ pub(crate) async fn timed<T>(
         queue: queue.to_owned(),
         after: ANSWER,
     })
-}
-
-/// An address that could not be connected to, and what to look at.
-fn at_address(
-    what: &'static str,
-    queue: &str,
-    (scheme, place): (&AMQPScheme, &str),
-    failed: lapin::Error,
-) -> Error {
-    if error::code(&failed) == Some(error::ACCESS_REFUSED) {
-        return refused(
-            what,
-            queue,
-            format!(
-                "RabbitMQ at {place} refused user, password or virtual host: set AMQP_URL, or `url` under [amqp] in loafer.toml, to amqp://user:password@host/vhost"
-            ),
-        );
-    }
-    let said = cause(&failed);
-    let cause = match (tls::cause(&failed, scheme, place), error::code(&failed)) {
-        (Some(cause), _) => cause,
-        (None, Some(_)) => format!("at {place} {said}"),
-        (None, None) => format!(
-            "RabbitMQ at {place} can't be reached: {said}; set AMQP_URL, or `url` under [amqp] in loafer.toml"
-        ),
-    };
-    Error::Unreachable {
-        what,
-        queue: queue.to_owned(),
-        cause,
-        source: Some(failed.into()),
-    }
-}
-
-/// Why no address answered: each is told, since which of them is wrong is not known here.
-fn none_of(what: &'static str, queue: &str, mut failures: Vec<Error>) -> Error {
-    if failures.len() < 2 {
-        let none = || refused(what, queue, "no address of RabbitMQ is set");
-        return failures.pop().unwrap_or_else(none);
-    }
-    let causes = failures.iter().map(|failure| match failure {
-        Error::Unreachable { cause, .. } | Error::Refused { cause, .. } => cause.clone(),
-        other => other.to_string(),
-    });
-    let cause = causes.collect::<Vec<_>>().join(". ");
-    // What is refused everywhere is not for trying again.
-    match failures
-        .iter()
-        .all(|failure| matches!(failure, Error::Refused { .. }))
-    {
-        true => refused(what, queue, cause),
-        false => Error::Unreachable {
-            what,
-            queue: queue.to_owned(),
-            cause,
-            source: None,
-        },
-    }
 }

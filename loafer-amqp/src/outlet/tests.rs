@@ -1,8 +1,11 @@
 use futures_util::{FutureExt, future::join_all};
 
 use super::*;
-use crate::error::{NOT_FOUND, PRECONDITION_FAILED};
-use crate::tls::Tls;
+use crate::{
+    error::{NOT_FOUND, PRECONDITION_FAILED},
+    hosts::Hosts,
+    tls::Tls,
+};
 
 /// An outlet of the server of the tests, and a queue of its own; none where there is no server.
 async fn outlet(test: &str) -> Option<(Outlet, String)> {
@@ -10,7 +13,8 @@ async fn outlet(test: &str) -> Option<(Outlet, String)> {
         eprintln!("skipped: {test}: set LOAFER_TEST_RABBITMQ, or run cargo xtask test");
         return None;
     };
-    let link = Link::new("testing", vec![url.parse().unwrap()], Tls::default());
+    let hosts = Hosts::new(vec![url.parse().unwrap()], Tls::default());
+    let link = Link::new("testing", hosts.into());
     let channel = link.channel("testing", "").await.unwrap();
     let options = lapin::options::QueueDeclareOptions {
         exclusive: true,

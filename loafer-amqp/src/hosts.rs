@@ -1,0 +1,146 @@
+//! The addresses of RabbitMQ: whichever answers.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use lapin::{
+    Connection, ConnectionProperties,
+    uri::{AMQPScheme, AMQPUri},
+};
+use loafer_core::Error;
+use tokio::time::timeout;
+
+use crate::{
+    error::{self, cause, refused},
+    tls::{self, Tls},
+};
+
+/// How long connecting to one address may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Seconds between heartbeats, where the address does not say: after two without any the connection is given up.
+const HEARTBEAT: u16 = 10;
+
+/// The addresses of one cluster, for all connections of a program.
+pub(crate) struct Hosts {
+    addresses: Vec<AMQPUri>,
+    tls: Tls,
+    /// Which address is tried first: the one that answered last, whatever it was asked for. Who consumes and who publishes meet on one host, which
+    /// they must where the others are no cluster but in reserve.
+    first: AtomicUsize,
+}
+
+impl Hosts {
+    pub(crate) fn new(addresses: Vec<AMQPUri>, tls: Tls) -> Self {
+        // Many programs are not all on the first.
+        let first = fastrand::usize(..addresses.len().max(1));
+        Self {
+            addresses,
+            tls,
+            first: AtomicUsize::new(first),
+        }
+    }
+
+    /// Connects to one of them.
+    pub(crate) async fn connect(
+        &self,
+        purpose: &str,
+        what: &'static str,
+        queue: &str,
+    ) -> Result<Connection, Error> {
+        let first = self.first.load(Ordering::Relaxed);
+        let mut failures = Vec::new();
+        for at in (0..self.addresses.len()).map(|step| (first + step) % self.addresses.len()) {
+            let mut address = self.addresses[at].clone();
+            let place = format!("{}:{}", address.authority.host, address.authority.port);
+            let scheme = address.scheme.clone();
+            address.query.heartbeat.get_or_insert(HEARTBEAT);
+            let name = format!("loafer {} ({queue})", purpose);
+            let properties = ConnectionProperties::default().with_connection_name(name.into());
+            match timeout(CONNECT, self.tls.connect(address, properties)).await {
+                Ok(Ok(connection)) => {
+                    self.first.store(at, Ordering::Relaxed);
+                    return Ok(connection);
+                }
+                Ok(Err(error)) => failures.push(at_address(what, queue, (&scheme, &place), error)),
+                Err(_) => failures.push(Error::Unreachable {
+                    what,
+                    queue: queue.to_owned(),
+                    cause: format!(
+                        "RabbitMQ at {place} did not answer within {CONNECT:?}: see that host and port are right, and that no firewall is between"
+                    ),
+                    source: None,
+                }),
+            }
+        }
+        Err(none_of(what, queue, failures))
+    }
+}
+
+/// Where addresses are said.
+const REMEDY: &str = "set AMQP_URL, or `url` under [amqp] in loafer.toml";
+
+/// An address that could not be connected to, and what to look at.
+fn at_address(
+    what: &'static str,
+    queue: &str,
+    (scheme, place): (&AMQPScheme, &str),
+    failed: lapin::Error,
+) -> Error {
+    if error::code(&failed) == Some(error::ACCESS_REFUSED) {
+        return refused(
+            what,
+            queue,
+            format!(
+                "RabbitMQ at {place} refused user, password or virtual host: {REMEDY}, to amqp://user:password@host/vhost"
+            ),
+        );
+    }
+    let said = cause(&failed);
+    let cause = match (tls::cause(&failed, scheme, place), error::code(&failed)) {
+        (Some(cause), _) => cause,
+        (None, Some(_)) => format!("at {place} {said}"),
+        (None, None) => format!("RabbitMQ at {place} can't be reached: {said}; {REMEDY}"),
+    };
+    Error::Unreachable {
+        what,
+        queue: queue.to_owned(),
+        cause,
+        source: Some(failed.into()),
+    }
+}
+
+/// Why no address answered: each is told, since which of them is wrong is not known here.
+fn none_of(what: &'static str, queue: &str, mut failures: Vec<Error>) -> Error {
+    if failures.len() < 2 {
+        let none = || refused(what, queue, "no address of RabbitMQ is set");
+        return failures.pop().unwrap_or_else(none);
+    }
+    let causes = failures.iter().map(|failure| match failure {
+        Error::Unreachable { cause, .. } | Error::Refused { cause, .. } => cause.clone(),
+        other => other.to_string(),
+    });
+    // What to do is the same for all of them: once, after the last.
+    let (mut causes, remedy) = (causes.collect::<Vec<_>>(), format!("; {REMEDY}"));
+    if let [others @ .., _] = &mut causes[..] {
+        for other in others {
+            *other = other.replace(&remedy, "");
+        }
+    }
+    let cause = causes.join(". ");
+    // What is refused everywhere is not for trying again.
+    match failures
+        .iter()
+        .all(|failure| matches!(failure, Error::Refused { .. }))
+    {
+        true => refused(what, queue, cause),
+        false => Error::Unreachable {
+            what,
+            queue: queue.to_owned(),
+            cause,
+            source: None,
+        },
+    }
+}
