@@ -59,7 +59,29 @@ impl Link {
     /// A new channel, on a connection that is made where there is none.
     pub(crate) async fn channel(&self, what: &'static str, queue: &str) -> Result<Channel, Error> {
         let connection = self.connection(what, queue).await?;
+        let failed = match timed(what, queue, connection.create_channel()).await? {
+            Ok(channel) => return Ok(channel),
+            Err(failed) => failed,
+        };
+        if error::code(&failed).is_none() || failed.is_amqp_hard_error() {
+            return Err(error::unreachable(what, queue, failed));
+        }
+        // The client remembers why channels were closed, and tells it of the next one of that number: numbers have run out once. The channels
+        // that are open go on, and with the last of them the connection ends.
+        self.leave(&connection).await;
+        let connection = self.connection(what, queue).await?;
         answered(what, queue, connection.create_channel()).await
+    }
+
+    /// Opens no more channels on this connection.
+    async fn leave(&self, connection: &Arc<Connection>) {
+        let mut known = self.connection.lock().await;
+        if known
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, connection))
+        {
+            *known = None;
+        }
     }
 
     async fn connection(&self, what: &'static str, queue: &str) -> Result<Arc<Connection>, Error> {

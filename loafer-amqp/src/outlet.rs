@@ -2,43 +2,37 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `line` | the channel that everything is published on |
-//! | `book` | what is on its way on it, and what is known of that |
-//! | `alone` | sending once more what a closed channel took along |
+//! | `channels` | channels with confirms, each used by one window at a time |
+//! | `gathering` | what is sent to one place at the same time goes out together |
 
-mod alone;
-mod book;
-mod line;
+mod channels;
+mod gathering;
 
 use std::{
     iter,
     ops::Range,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
-use lapin::{BasicProperties, message::BasicReturnMessage};
+use lapin::BasicProperties;
 use loafer_core::Error;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use self::book::Part;
+use self::{
+    channels::Channels,
+    gathering::{Gathering, Part},
+};
 use crate::link::Link;
 
-/// How long the broker may take to confirm what it was sent.
-const CONFIRM: Duration = Duration::from_secs(15);
-
-/// Messages of one sender that are handed over before their confirms are waited for: the client keeps a copy of each until it is written.
+/// Messages handed over before their confirms are waited for: the client keeps a copy of each until it is written.
 const WINDOW: usize = 256;
 
 /// Payload bytes of these, at most; a single message may be larger.
 const WINDOW_BYTES: usize = 4 << 20;
-
-/// Messages of all senders that are handed over and not confirmed.
-const UNCONFIRMED: usize = 2048;
 
 /// One message, and where to.
 #[derive(Clone, Debug)]
@@ -49,16 +43,6 @@ pub(crate) struct Parcel {
     pub(crate) payload: Bytes,
     /// Whether it comes back where no queue takes it.
     pub(crate) mandatory: bool,
-}
-
-impl Parcel {
-    /// Whether this is what came back.
-    fn is(&self, returned: &BasicReturnMessage) -> bool {
-        let came = &returned.delivery;
-        self.properties.message_id() == came.properties.message_id()
-            && *self.exchange == *came.exchange.as_str()
-            && *self.routing_key == *came.routing_key.as_str()
-    }
 }
 
 /// Why a message was not published.
@@ -77,28 +61,28 @@ pub(crate) enum Unsent {
 /// What became of each message.
 pub(crate) type Sent = Vec<Result<(), Unsent>>;
 
-/// The way out: one channel with confirms, opened when something is sent, and again when it was closed.
+/// The way out: channels with confirms, opened as they are needed, and kept.
 pub(crate) struct Outlet {
     pub(crate) link: Arc<Link>,
-    /// To what publishes; none before the first message.
-    line: Mutex<Option<mpsc::UnboundedSender<Part>>>,
-    room: Arc<Semaphore>,
+    channels: Arc<Channels>,
+    gathering: Arc<Gathering>,
     /// Whether the last answer was that nothing is known, so that it is said once.
     failing: AtomicBool,
 }
 
 impl Outlet {
     pub(crate) fn new(link: Link) -> Self {
+        let link = Arc::new(link);
         Self {
-            link: Arc::new(link),
-            line: Mutex::default(),
-            room: Arc::new(Semaphore::new(UNCONFIRMED)),
+            channels: Arc::new(Channels::new(link.clone())),
+            link,
+            gathering: Arc::default(),
             failing: AtomicBool::new(false),
         }
     }
 
-    /// Publishes messages in order, a window at once, beside those of others. One answer a message. While the broker says that it takes nothing,
-    /// it is waited for.
+    /// Publishes messages in order, a window at once, together with what others send to the same place meanwhile. One answer a message. While the
+    /// broker says that it takes nothing, it is waited for.
     ///
     /// Dropped in flight, any of them may or may not have been published; the outlet is as good as before.
     pub(crate) async fn send(&self, what: &str, parcels: &Arc<[Parcel]>) -> Sent {
@@ -119,45 +103,33 @@ impl Outlet {
 
     /// Ends the connection.
     pub(crate) async fn close(&self) {
-        self.line
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.channels.idle().clear();
         self.link.close().await;
     }
 
-    /// Publishes a window; an error where there is no channel to be had.
     async fn window(
         &self,
         what: &str,
         parcels: &Arc<[Parcel]>,
         range: Range<usize>,
     ) -> Result<Sent, Unsent> {
-        let ended = || Unsent::Unknown("the program ended before RabbitMQ confirmed it".to_owned());
-        let room = self.room.clone().acquire_many_owned(range.len() as u32);
+        let window = &parcels[range.clone()];
+        if !to_one_place(window) {
+            let window: Vec<&Parcel> = window.iter().collect();
+            return self.channels.publish(what, &window).await;
+        }
         let (answer, answered) = oneshot::channel();
-        self.hand_over(Part {
+        let part = Part {
             what: what.to_owned(),
             parcels: parcels.clone(),
             range,
             answer,
-            _room: room.await.map_err(|_| ended())?,
-        });
-        answered.await.unwrap_or_else(|_| Err(ended()))
-    }
-
-    /// Gives a part to what publishes, which is started where it does not run: before the first, or where it ran on a runtime that has ended.
-    fn hand_over(&self, mut part: Part) {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = &*line {
-            match known.send(part) {
-                Ok(()) => return,
-                Err(mpsc::error::SendError(unsent)) => part = unsent,
-            }
-        }
-        let (sender, parts) = mpsc::unbounded_channel();
-        tokio::spawn(line::run(self.link.clone(), parts));
-        _ = line.insert(sender).send(part);
+        };
+        self.gathering.add(&self.channels, part);
+        answered.await.unwrap_or_else(|_| {
+            let cause = "what published it broke off, or the program is ending";
+            Err(Unsent::Unknown(cause.to_owned()))
+        })
     }
 
     /// Says once when publishing fails, and once when it goes on.
@@ -176,6 +148,13 @@ impl Outlet {
             None => tracing::info!("RabbitMQ confirms messages again"),
         }
     }
+}
+
+fn to_one_place(parcels: &[Parcel]) -> bool {
+    let same = |pair: &[Parcel]| {
+        pair[0].exchange == pair[1].exchange && pair[0].routing_key == pair[1].routing_key
+    };
+    parcels.windows(2).all(same)
 }
 
 /// Cuts a batch so that what the client holds of it is bounded.

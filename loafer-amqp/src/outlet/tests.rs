@@ -74,6 +74,8 @@ async fn what_no_queue_took_is_told_of_the_right_one() {
             assert_eq!(unroutable, at % 3 == 0, "{at}: {sent:?}");
         }
     }
+    // One after the other they share one channel.
+    assert_eq!(outlet.channels.idle().len(), 1);
 }
 
 #[tokio::test]
@@ -114,7 +116,25 @@ async fn who_goes_away_leaves_the_outlet_to_others() {
         let sent = outlet.send("test", &stays).await;
         assert!(matches!(sent[..], [Ok(())]), "{sent:?}");
     }
-    assert_eq!(outlet.room.available_permits(), UNCONFIRMED);
+}
+
+#[tokio::test]
+async fn channels_that_were_closed_again_and_again_cost_nobody_the_connection() {
+    let test = "channels_that_were_closed_again_and_again_cost_nobody_the_connection";
+    let Some((outlet, queue)) = outlet(test).await else {
+        return;
+    };
+    // More than a connection has numbers for channels.
+    for number in 0..2_100 {
+        let nowhere = [parcel("there-is-no-such-exchange", &queue, number)].into();
+        let sent = outlet.send("test", &nowhere).await;
+        assert!(
+            matches!(sent[..], [Err(Unsent::Closed(NOT_FOUND, _))]),
+            "{number}: {sent:?}"
+        );
+    }
+    let sent = outlet.send("test", &[parcel("", &queue, 0)].into()).await;
+    assert!(matches!(sent[..], [Ok(())]), "{sent:?}");
 }
 
 #[test]

@@ -67,7 +67,7 @@ pub(super) async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrival
     let mut end = EndOnDrop {
         shared,
         epoch,
-        cause: "RabbitMQ ended the consumer: the queue was deleted, or its node left".to_owned(),
+        cause: "what reads from RabbitMQ ended".to_owned(),
     };
     let mut row = Vec::with_capacity(ROW);
     let mut topics = Topics::default();
@@ -82,7 +82,11 @@ pub(super) async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrival
                     end.cause = cause(&error);
                     over = true;
                 }
-                None => over = true,
+                None => {
+                    "RabbitMQ ended the consumer: the queue was deleted, or its node left"
+                        .clone_into(&mut end.cause);
+                    over = true;
+                }
             }
             if over || row.len() == ROW {
                 break;

@@ -19,7 +19,9 @@ pub(super) struct Inbox {
 #[derive(Default)]
 struct State {
     messages: VecDeque<Message>,
-    waiting: Vec<Waker>,
+    waiting: Vec<(u64, Waker)>,
+    /// The number of whoever began to wait last.
+    last: u64,
 }
 
 impl Inbox {
@@ -49,20 +51,6 @@ impl Inbox {
         self.state().messages.is_empty()
     }
 
-    /// Notes down who waits: it is woken by whatever makes a message visible from here on.
-    pub(super) fn watch(&self, cx: &Context<'_>) {
-        let waiting = &mut self.state().waiting;
-        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
-    }
-
-    /// It waits no more.
-    pub(super) fn unwatch(&self, cx: &Context<'_>) {
-        let waiting = &mut self.state().waiting;
-        waiting.retain(|waker| !waker.will_wake(cx.waker()));
-    }
-
     /// Wakes whoever waits.
     pub(super) fn wake(&self) {
         wake(self.state());
@@ -76,5 +64,44 @@ fn wake(mut state: MutexGuard<'_, State>) {
     }
     let waiting = mem::take(&mut state.waiting);
     drop(state);
-    waiting.into_iter().for_each(Waker::wake);
+    waiting.into_iter().for_each(|(_, waker)| waker.wake());
+}
+
+/// Somebody who waits: woken by whatever makes a message visible, and forgotten when this is dropped.
+pub(super) struct Watching<'i> {
+    inbox: &'i Inbox,
+    /// Tells it from others of its task.
+    number: Option<u64>,
+}
+
+impl<'i> Watching<'i> {
+    pub(super) fn of(inbox: &'i Inbox) -> Self {
+        Self {
+            inbox,
+            number: None,
+        }
+    }
+
+    /// Wakes this task from here on, once.
+    pub(super) fn renew(&mut self, cx: &Context<'_>) {
+        let mut state = self.inbox.state();
+        let number = *self.number.get_or_insert_with(|| {
+            state.last += 1;
+            state.last
+        });
+        let known = state.waiting.iter_mut().find(|(of, _)| *of == number);
+        match known {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => state.waiting.push((number, cx.waker().clone())),
+        }
+    }
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            let waiting = &mut self.inbox.state().waiting;
+            waiting.retain(|(of, _)| *of != number);
+        }
+    }
 }

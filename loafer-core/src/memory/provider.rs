@@ -114,12 +114,12 @@ impl Provider for MemoryProvider {
         }
         let give_up = Instant::now() + wait;
         let mut alarm = pin!(sleep_until(give_up));
+        let mut watching = self.queue.watching();
         poll_fn(|cx| {
             loop {
                 // Before the look: what comes after it wakes.
-                self.queue.watch(cx);
+                watching.renew(cx);
                 if self.take(max, into) {
-                    self.queue.unwatch(cx);
                     return Poll::Ready(());
                 }
                 let until = self.queue.next_visible();

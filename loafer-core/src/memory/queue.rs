@@ -5,13 +5,17 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::Context,
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{MemoryReceipt, inbox::Inbox, shelf::Shelf, state::State};
+use super::{
+    MemoryReceipt,
+    inbox::{Inbox, Watching},
+    shelf::Shelf,
+    state::State,
+};
 use crate::{Delivery, Message, Outgoing, clock::after};
 
 /// How queues of a broker in memory behave.
@@ -193,14 +197,9 @@ impl Queue {
         state.earliest.into_iter().chain(delayed).min()
     }
 
-    /// Notes down who waits for a message to become visible.
-    pub(super) fn watch(&self, cx: &Context<'_>) {
-        self.inbox.watch(cx);
-    }
-
-    /// It waits no more.
-    pub(super) fn unwatch(&self, cx: &Context<'_>) {
-        self.inbox.unwatch(cx);
+    /// For whoever waits for a message to become visible.
+    pub(super) fn watching(&self) -> Watching<'_> {
+        Watching::of(&self.inbox)
     }
 
     /// Settles many receipts under one lock.
