@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod cases;
+#[cfg(unix)]
+mod child;
 mod service;
 
 use std::process::ExitCode;

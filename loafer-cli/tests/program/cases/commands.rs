@@ -1,0 +1,87 @@
+//! The commands beside `run`.
+
+use crate::child::{echo, output, text};
+
+pub(super) fn the_table_is_all_there_is_on_stdout() {
+    let done = output(&mut echo(&["routes"]), "");
+    let table = text(&done.stdout);
+    assert_eq!(done.status.code(), Some(0));
+    assert!(done.stderr.is_empty());
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert!(
+        table.starts_with("ROUTE  QUEUE  PROVIDER  TRANSLATOR  CONCURRENCY  TAKES  HANDLER"),
+        "{table}"
+    );
+    assert!(
+        table.contains("memory    Json        10           all    program::service::echo"),
+        "{table}"
+    );
+
+    let done = output(
+        echo(&["routes"])
+            .env("LOAFER_ROUTES__ECHO__QUEUE", "elsewhere")
+            .env("ECHO_SETUP", "fail"),
+        "",
+    );
+    assert_eq!(done.status.code(), Some(0));
+    assert!(text(&done.stdout).contains("elsewhere"));
+    assert!(text(&done.stderr).contains("what `setup` would change is not shown"));
+}
+
+/// What is made for the service on brokers that name it after the app.
+pub(super) fn queues_are_named_after_the_package_the_setup_or_the_file() {
+    let queue_of = |variables: &[(&str, &str)]| {
+        let mut routes = echo(&["routes"]);
+        routes
+            .env("ECHO_NAMED", "1")
+            .envs(variables.iter().copied());
+        let table = text(&output(&mut routes, "").stdout).to_owned();
+        let line = table.lines().find(|line| line.starts_with("named "));
+        let queue = line.and_then(|line| line.split_whitespace().nth(1));
+        queue.unwrap_or("none").to_owned()
+    };
+    assert_eq!(queue_of(&[]), "named-of-echo-package");
+    let renamed = ("ECHO_SETUP", "rename");
+    assert_eq!(queue_of(&[renamed]), "named-of-renamed");
+    assert_eq!(
+        queue_of(&[renamed, ("LOAFER_APP", "operated")]),
+        "named-of-operated"
+    );
+    assert_eq!(queue_of(&[("ECHO_SETUP", "fail")]), "named-of-echo-package");
+}
+
+pub(super) fn check_says_what_it_found() {
+    let done = output(&mut echo(&["check", "--provider", "memory"]), "");
+    assert_eq!(done.status.code(), Some(0));
+    let report = text(&done.stdout);
+    assert!(
+        report.contains("echo\n  ✓ queue `echo` is in memory"),
+        "{report}"
+    );
+    assert!(
+        report.ends_with("2 routes: 0 problems, 0 warnings\n"),
+        "{report}"
+    );
+}
+
+pub(super) fn publishing_in_memory_is_refused_with_what_to_do_instead() {
+    let done = output(&mut echo(&["publish", "echo"]), "{}");
+    assert_eq!(done.status.code(), Some(1));
+    let log = text(&done.stderr);
+    assert!(
+        log.starts_with("error: echo can't publish: route `echo` is in memory"),
+        "{log}"
+    );
+    assert!(log.contains("| echo --provider memory"), "{log}");
+}
+
+pub(super) fn dead_letters_in_memory_are_refused() {
+    let done = output(&mut echo(&["dead-letters", "echo", "list"]), "");
+    assert_eq!(done.status.code(), Some(1));
+    let log = text(&done.stderr);
+    let refused = "error: echo can't work with its dead letters: route `echo` is in memory";
+    assert!(log.starts_with(refused), "{log}");
+    let done = output(&mut echo(&["dead-letters", "ecko", "list"]), "");
+    let log = text(&done.stderr);
+    assert!(log.contains("did you mean `echo`?"), "{log}");
+}
