@@ -4,6 +4,8 @@
 
 #[path = "pigeon/asking.rs"]
 mod asking;
+#[path = "pigeon/failing.rs"]
+mod failing;
 mod listener;
 #[path = "pigeon/listening.rs"]
 mod listening;

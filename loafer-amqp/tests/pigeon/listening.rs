@@ -1,4 +1,4 @@
-//! What Pigeon's listeners do: queues, shares, callbacks, fallbacks, dead letters.
+//! What Pigeon's listeners do: queues, shares, acks.
 
 use std::{
     collections::BTreeSet,
@@ -12,21 +12,16 @@ use std::{
 
 use lapin::{
     BasicProperties,
-    options::QueueDeclareOptions,
     types::{AMQPValue, FieldTable},
 };
 use loafer_amqp::Amqp;
-use loafer_core::{
-    App, Backoff, DeadLetter, DeadLetterTarget, Failure, Headers, Json, Manager, Metadata, Outcome,
-    Route, RouteOptions, Running,
-};
+use loafer_core::{App, Backoff, Headers, Json, Manager, Metadata, Route, RouteOptions, Running};
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use crate::support::{Rabbit, eventually, unique};
 
 /// One process of an app that listens on this exchange.
-async fn process(rabbit: &Rabbit, app: &str, exchange: &str, route: Route) -> Running {
+pub(crate) async fn process(rabbit: &Rabbit, app: &str, exchange: &str, route: Route) -> Running {
     let app = App::new()
         .name(app)
         .broker(rabbit.amqp().exchange(exchange));
@@ -35,22 +30,22 @@ async fn process(rabbit: &Rabbit, app: &str, exchange: &str, route: Route) -> Ru
 }
 
 /// A listener on these events, with the defaults of everything.
-fn listener(event: &str) -> Route {
+pub(crate) fn listener(event: &str) -> Route {
     Route::new(event.to_owned()).provider::<Amqp>()
 }
 
 /// Retries at once, nearly.
-fn soon() -> RouteOptions {
+pub(crate) fn soon() -> RouteOptions {
     RouteOptions::new().backoff(Backoff::new(Duration::from_millis(1)))
 }
 
-async fn stop(running: Running) {
+pub(crate) async fn stop(running: Running) {
     running.shutdown();
     running.ended().await;
 }
 
 /// Some names that are nobody else's: an app and an exchange.
-fn names(test: &str) -> (String, String) {
+pub(crate) fn names(test: &str) -> (String, String) {
     (unique(test), unique("events"))
 }
 
@@ -244,172 +239,5 @@ async fn pigeon_10_a_handler_acks_or_rejects_reads_headers_and_nothing_acks_by_i
     running.cancel();
     running.ended().await;
     rabbit.holds(&queue, 1).await;
-    rabbit.clean(&queue).await;
-}
-
-#[tokio::test]
-async fn pigeon_11_the_fallback_gets_error_and_message_and_its_word_holds() {
-    let rabbit = crate::rabbit!("pigeon_11_the_fallback_gets_error_and_message_and_its_word_holds");
-    let (app, exchange) = names("fallback");
-    let (failed, mut failures) = mpsc::unbounded_channel();
-    let route = listener("sample.event")
-        .handler(Json, async |_: Value| {
-            Err::<bool, _>(std::io::Error::other("no such customer"))
-        })
-        .on_error(move |failure: Failure| {
-            let failed = failed.clone();
-            async move {
-                let body = failure.message().payload().to_vec();
-                _ = failed.send((failure.reason(), String::from_utf8(body).unwrap()));
-                Outcome::Ack
-            }
-        });
-    let running = process(&rabbit, &app, &exchange, route).await;
-    let plain = BasicProperties::default();
-    rabbit
-        .publish(&exchange, "sample.event", "{\"scooby\":\"doo\"}", plain)
-        .await;
-    let (reason, body) = failures.recv().await.unwrap();
-    assert_eq!(
-        (reason.as_str(), body.as_str()),
-        ("no such customer", "{\"scooby\":\"doo\"}")
-    );
-    let queue = format!("sample.event.{app}");
-    let acked = async || running.stats("sample.event").unwrap().acked == 1;
-    eventually("ack by the fallback", acked).await;
-    stop(running).await;
-    let dead = format!("{queue}.dead");
-    assert_eq!(
-        (rabbit.depth(&queue).await, rabbit.depth(&dead).await),
-        (0, 0)
-    );
-    rabbit.clean(&queue).await;
-}
-
-#[tokio::test]
-async fn pigeon_12_without_a_fallback_nothing_is_lost_and_one_may_ack_or_reject() {
-    let rabbit =
-        crate::rabbit!("pigeon_12_without_a_fallback_nothing_is_lost_and_one_may_ack_or_reject");
-    let (app, exchange) = names("failing");
-    let failing = |event: &str| {
-        listener(event)
-            .options(soon().max_attempts(2))
-            .handler(Json, async |_: Value| {
-                Err::<bool, _>(std::io::Error::other("told to fail"))
-            })
-    };
-    let routes = [
-        failing("plain"),
-        failing("ack").on_error(async |_: Failure| true),
-        failing("reject").on_error(async |failure: Failure| Outcome::Reject {
-            reason: failure.reason().into(),
-        }),
-    ];
-    let mut running = Vec::new();
-    for route in routes {
-        running.push(process(&rabbit, &app, &exchange, route).await);
-    }
-    for event in ["plain", "ack", "reject"] {
-        let plain = BasicProperties::default();
-        rabbit.publish(&exchange, event, "7", plain).await;
-    }
-    for event in ["plain", "reject"] {
-        rabbit.holds(&format!("{event}.{app}.dead"), 1).await;
-    }
-    let acked = async || running[1].stats("ack").unwrap().acked == 1;
-    eventually("ack", acked).await;
-    let attempts = |running: &Running, event| running.stats(event).unwrap().received;
-    assert_eq!(attempts(&running[0], "plain"), 2);
-    assert_eq!(attempts(&running[2], "reject"), 1);
-    assert_eq!(rabbit.depth(&format!("ack.{app}.dead")).await, 0);
-    for running in running {
-        stop(running).await;
-    }
-    for event in ["plain", "ack", "reject"] {
-        rabbit.clean(&format!("{event}.{app}")).await;
-    }
-}
-
-#[tokio::test]
-async fn pigeon_13_dead_letters_may_go_where_pigeons_go_and_arguments_are_the_users() {
-    let rabbit = crate::rabbit!(
-        "pigeon_13_dead_letters_may_go_where_pigeons_go_and_arguments_are_the_users"
-    );
-    let (app, exchange) = names("dead");
-    let (shared, key) = (unique("letters"), unique("dead"));
-    rabbit.declare(&shared, &[]).await;
-    rabbit.bind(&shared, "amq.direct", &key).await;
-    let options = RouteOptions::new()
-        .dead_letter(DeadLetterTarget::new("amq.direct", &key))
-        .argument("x-max-length", 1000);
-    let route = listener("sample.event")
-        .options(options)
-        .handler(Json, async |_: Value| Outcome::Reject {
-            reason: "unwanted".into(),
-        });
-    let running = process(&rabbit, &app, &exchange, route).await;
-    let queue = format!("sample.event.{app}");
-    // What Loafer rejects, with its envelope.
-    let plain = BasicProperties::default;
-    rabbit
-        .publish(&exchange, "sample.event", "1", plain())
-        .await;
-    rabbit.holds(&shared, 1).await;
-    stop(running).await;
-    let letter = rabbit.get(&shared).await.unwrap().delivery;
-    let headers = letter.properties.headers().clone().unwrap();
-    assert!(headers.contains_key(DeadLetter::HEADER), "{headers:?}");
-    // What RabbitMQ itself gives up, with its own.
-    rabbit
-        .publish(&exchange, "sample.event", "2", plain())
-        .await;
-    rabbit.reject(&queue).await;
-    rabbit.holds(&shared, 1).await;
-    let letter = rabbit.get(&shared).await.unwrap().delivery;
-    assert_eq!(letter.routing_key.as_str(), key);
-    assert!(
-        letter
-            .properties
-            .headers()
-            .clone()
-            .unwrap()
-            .contains_key("x-death")
-    );
-    // RabbitMQ tells the arguments to whoever declares them otherwise.
-    let channel = rabbit.channel().await;
-    let options = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    let mut table = FieldTable::default();
-    let quorum = AMQPValue::LongString("quorum".into());
-    table.insert("x-queue-type".into(), quorum);
-    table.insert(
-        "x-dead-letter-exchange".into(),
-        AMQPValue::LongString("amq.direct".into()),
-    );
-    table.insert(
-        "x-dead-letter-routing-key".into(),
-        AMQPValue::LongString(key.as_str().into()),
-    );
-    table.insert("x-delivery-limit".into(), AMQPValue::LongInt(20));
-    table.insert(
-        "x-dead-letter-strategy".into(),
-        AMQPValue::LongString("at-least-once".into()),
-    );
-    table.insert(
-        "x-overflow".into(),
-        AMQPValue::LongString("reject-publish".into()),
-    );
-    table.insert("x-max-length".into(), AMQPValue::LongInt(7));
-    let refused = channel
-        .queue_declare(queue.as_str().into(), options, table)
-        .await;
-    let told = refused.unwrap_err().to_string();
-    assert!(
-        told.contains("x-max-length") && told.contains("1000"),
-        "{told}"
-    );
-    rabbit.delete(&shared).await;
     rabbit.clean(&queue).await;
 }
