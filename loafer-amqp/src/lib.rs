@@ -16,6 +16,7 @@
 //! | `declared` | what the publisher makes: exchanges, and where delayed messages wait |
 //! | `publisher` | [`AmqpPublisher`]: what is published, tried again, and told |
 //! | `replies` | [`AmqpReplies`]: an exclusive queue for replies to the requests of this process |
+//! | `unfetched` | replies that came in, until they are fetched |
 //! | [`headers`] | headers that stand for properties of AMQP |
 //! | `properties` | a message of Loafer as what is published |
 //! | `message` | a delivery as a message of Loafer |
@@ -50,6 +51,7 @@ mod routing;
 mod section;
 mod tls;
 mod topology;
+mod unfetched;
 
 pub use self::{
     config::{Amqp, ExchangeType, Unroutable},

@@ -9,11 +9,7 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use loafer_core::{Error, Message, REQUEST_ID, Replies, Topic, is_reply_queue, reply_queue};
-use tokio::{
-    sync::{Mutex, mpsc},
-    task::AbortHandle,
-    time::timeout,
-};
+use tokio::{sync::Mutex, task::AbortHandle, time::timeout};
 
 use crate::{
     Routing,
@@ -21,10 +17,9 @@ use crate::{
     link::{ANSWER, Link, answered},
     message,
     topology::close,
+    unfetched::{Inlet, Unfetched, unfetched},
 };
 
-/// How many replies are kept of which none was fetched; more than requests can wait.
-const CAPACITY: usize = 16 * 1024;
 /// The longest name of a queue (AMQP 0-9-1: a short string).
 const NAME: usize = 255;
 /// What the names of queues begin with that RabbitMQ names itself: nobody else may declare one.
@@ -49,7 +44,7 @@ struct Inbox {
     channel: Channel,
     /// Reads the channel to its end.
     pump: AbortHandle,
-    replies: Arc<Mutex<mpsc::Receiver<Message>>>,
+    replies: Arc<Mutex<Unfetched>>,
 }
 
 impl AmqpReplies {
@@ -88,11 +83,11 @@ impl Inbox {
         let none = FieldTable::default();
         let consumed = channel.basic_consume(queue.as_str().into(), "".into(), options, none);
         let consumer = answered(what, &queue, consumed).await?;
-        let (sender, replies) = mpsc::channel(CAPACITY);
+        let (inlet, replies) = unfetched();
         Ok(Self {
             queue: queue.into(),
             channel,
-            pump: tokio::spawn(pump(consumer, sender)).abort_handle(),
+            pump: tokio::spawn(pump(consumer, inlet)).abort_handle(),
             replies: Arc::new(Mutex::new(replies)),
         })
     }
@@ -104,7 +99,7 @@ impl Inbox {
 }
 
 /// Takes in what the broker pushes, also while nobody waits: what is too much is dropped here, and not kept for ever.
-async fn pump(mut consumer: Consumer, replies: mpsc::Sender<Message>) {
+async fn pump(mut consumer: Consumer, replies: Inlet) {
     while let Some(Ok(delivered)) = consumer.next().await {
         let properties = &delivered.properties;
         let mut reply = message::received(
@@ -119,7 +114,7 @@ async fn pump(mut consumer: Consumer, replies: mpsc::Sender<Message>) {
         {
             reply = reply.with_header(REQUEST_ID, id.as_str());
         }
-        if let Err(mpsc::error::TrySendError::Closed(_)) = replies.try_send(reply) {
+        if !replies.put(reply).await {
             return;
         }
     }
@@ -145,7 +140,7 @@ impl Replies for AmqpReplies {
     async fn receive(&self, wait: Duration, into: &mut Vec<Message>) -> Result<(), Error> {
         let inbox = self.inbox().await?;
         let mut replies = inbox.replies.lock().await;
-        match timeout(wait, replies.recv()).await {
+        match timeout(wait, replies.next()).await {
             Ok(Some(first)) => into.push(first),
             Ok(None) => {
                 return Err(Error::Unreachable {
@@ -157,7 +152,7 @@ impl Replies for AmqpReplies {
             }
             Err(_) => {}
         }
-        while let Ok(next) = replies.try_recv() {
+        while let Some(next) = replies.next_now() {
             into.push(next);
         }
         Ok(())
