@@ -16,7 +16,8 @@ use crate::{
     link::Link,
     names,
     outlet::{Parcel, Unsent},
-    topology::{Plan, exchange_exists, find},
+    places::{exchange_exists, find},
+    topology::Plan,
 };
 
 /// Below this a few deploys use up a message's deliveries: what a shutdown gives back counts as one.
@@ -155,7 +156,7 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
     for rung in ladder::rungs() {
         let name = names::rung(&plan.queue, rung);
         let there = match plan.made.get() {
-            Some(()) => plan.declare_rung(link, rung).await.map(|_| true),
+            Some(()) => plan.declare_rung(link, rung).await.map(|()| true),
             None => find(link, &name).await.map(|there| there.is_some()),
         };
         match there {
@@ -189,7 +190,7 @@ async fn may_publish(shared: &Shared, plan: &Plan) -> Option<Finding> {
     match answers.into_iter().next()? {
         Ok(()) | Err(Unsent::Unroutable) => None,
         Err(Unsent::Closed(ACCESS_REFUSED, cause)) => Some(Finding::problem(format!(
-            "retries and dead letters can't be sent: {cause}; let the user write to `amq.default`, as `rabbitmqctl set_permissions USER \".*\" \".*\" \".*\"` does"
+            "retries and dead letters can't be sent: {cause}"
         ))),
         Err(Unsent::Refused(cause) | Unsent::Closed(_, cause) | Unsent::Unknown(cause)) => {
             let text = format!("a message can't be published: {cause}");

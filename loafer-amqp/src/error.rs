@@ -6,11 +6,14 @@ use humantime::format_duration;
 use lapin::ErrorKind;
 use loafer_core::Error;
 
+use crate::rights;
+
 /// RabbitMQ's own codes (AMQP 0-9-1, constants).
 pub(crate) const ACCESS_REFUSED: u16 = 403;
 pub(crate) const NOT_FOUND: u16 = 404;
 pub(crate) const RESOURCE_LOCKED: u16 = 405;
 pub(crate) const PRECONDITION_FAILED: u16 = 406;
+pub(crate) const NOT_ALLOWED: u16 = 530;
 
 /// The code of an answer that closed a channel or the connection.
 pub(crate) fn code(error: &lapin::Error) -> Option<u16> {
@@ -22,6 +25,9 @@ pub(crate) fn code(error: &lapin::Error) -> Option<u16> {
 
 /// What happened, in a few words; of what the broker said, its own.
 pub(crate) fn cause(error: &lapin::Error) -> String {
+    if let Some(denied) = denied("", error) {
+        return denied;
+    }
     match error.kind() {
         ErrorKind::ProtocolError(error) => {
             let text = error.get_message().to_string();
@@ -61,8 +67,26 @@ fn unsettled(text: &str) -> Option<u64> {
     value.split_once(' ')?.0.parse().ok()
 }
 
+/// Which right was missing, where one was.
+fn denied(what: &str, error: &lapin::Error) -> Option<String> {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) if error.get_id() == ACCESS_REFUSED => {
+            rights::denied(what, &error.get_message().to_string())
+        }
+        _ => None,
+    }
+}
+
 /// A call that failed, and may go through the next time.
 pub(crate) fn unreachable(what: &'static str, queue: &str, error: lapin::Error) -> Error {
+    if let Some(cause) = denied(what, &error) {
+        return Error::Refused {
+            what,
+            queue: queue.to_owned(),
+            cause,
+            source: Some(error.into()),
+        };
+    }
     Error::Unreachable {
         what,
         queue: queue.to_owned(),

@@ -99,6 +99,13 @@ fn at_address(
         );
     }
     let said = cause(&failed);
+    if error::code(&failed) == Some(error::NOT_ALLOWED) {
+        let cause = format!(
+            "at {place} {said}: see that the virtual host in the address is right (`/` is written `%2f`), and that the user may use it (`rabbitmqctl \
+             set_permissions -p VHOST USER CONFIGURE WRITE READ`)"
+        );
+        return refused(what, queue, cause);
+    }
     let cause = match (tls::cause(&failed, scheme, place), error::code(&failed)) {
         (Some(cause), _) => cause,
         (None, Some(_)) => format!("at {place} {said}"),

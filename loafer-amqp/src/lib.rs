@@ -8,6 +8,7 @@
 //! | `hosts` | the addresses: whichever answers |
 //! | `tls` | whom a connection trusts, and what it shows |
 //! | `names` | what queues are called |
+//! | `places` | what is there |
 //! | `topology` | exchanges, queues and bindings: declared, or verified |
 //! | `ladder` | the queues in which retries wait |
 //! | `provider` | [`AmqpProvider`]: deliveries pushed by the broker, settled together |
@@ -23,6 +24,7 @@
 //! | `letters` | [`AmqpDeadLetters`]: letters on lease, tried again in the one queue they came from |
 //! | `check` | what the command `check` says of a queue |
 //! | `compare` | how a queue that is there differs from how it would be made |
+//! | `rights` | which right is missing on what |
 //! | `error` | what the broker and the client say, made short |
 
 #![cfg_attr(
@@ -43,10 +45,12 @@ mod link;
 mod message;
 mod names;
 mod outlet;
+mod places;
 mod properties;
 mod provider;
 mod publisher;
 mod replies;
+mod rights;
 mod routing;
 mod section;
 mod tls;

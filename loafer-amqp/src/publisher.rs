@@ -321,10 +321,7 @@ impl<'p> Publication<'p> {
                 "the exchange `{0}` does not exist: make it, name another, or have it made: under [amqp.exchanges] in loafer.toml `\"{0}\" = \"direct\"`, or the type it should have",
                 self.exchange()
             ),
-            Unsent::Closed(ACCESS_REFUSED, cause) => format!(
-                "{cause}: let the user write to the exchange `{}` (`rabbitmqctl set_permissions`)",
-                self.exchange()
-            ),
+            Unsent::Closed(ACCESS_REFUSED, cause) => cause,
             Unsent::Closed(PRECONDITION_FAILED, cause) => {
                 let size = self.batch[at].message.payload().len();
                 let remedy = match size > USUAL_LIMIT {

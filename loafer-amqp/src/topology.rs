@@ -16,6 +16,7 @@ use crate::{
     ladder,
     link::{ANSWER, Link, answered, timed},
     names,
+    places::{exchange_exists, find},
 };
 
 /// After how many deliveries RabbitMQ itself gives a message up that nobody settles: one that kills its consumer. RabbitMQ 4's own default.
@@ -201,12 +202,19 @@ impl Plan {
         )
     }
 
-    /// Makes the queue in which retries wait for this long.
-    pub(crate) async fn declare_rung(&self, link: &Link, delay: Duration) -> Result<String, Error> {
+    /// Makes the queue in which retries wait for this long. One that others made is used where we may make none.
+    pub(crate) async fn declare_rung(&self, link: &Link, delay: Duration) -> Result<(), Error> {
         let name = names::rung(&self.queue, delay);
         let arguments = waiting(delay, "", &self.queue);
-        self.declare_queue(link, &name, arguments).await?;
-        Ok(name)
+        match self.asked_for(link, &name, arguments).await? {
+            Err(failed)
+                if error::code(&failed) == Some(error::ACCESS_REFUSED)
+                    && find(link, &name).await?.is_some() =>
+            {
+                Ok(())
+            }
+            answer => self.judged(&name, answer),
+        }
     }
 
     /// What the route's queue is declared with: what is set of it outranks what we would.
@@ -247,6 +255,17 @@ impl Plan {
         name: &str,
         arguments: FieldTable,
     ) -> Result<(), Error> {
+        let answer = self.asked_for(link, name, arguments).await?;
+        self.judged(name, answer)
+    }
+
+    /// What RabbitMQ says to a declaration.
+    async fn asked_for(
+        &self,
+        link: &Link,
+        name: &str,
+        arguments: FieldTable,
+    ) -> Result<lapin::Result<()>, Error> {
         let what = "declaring";
         let channel = link.channel(what, name).await?;
         let options = QueueDeclareOptions {
@@ -254,16 +273,19 @@ impl Plan {
             ..QueueDeclareOptions::default()
         };
         let declared = channel.queue_declare(name.into(), options, arguments);
-        match timed(what, name, declared).await? {
-            Ok(_) => {
-                close(&channel).await;
-                Ok(())
-            }
-            Err(failed) if error::code(&failed) == Some(error::PRECONDITION_FAILED) => {
-                Err(refused(what, name, self.conflict(&failed)))
-            }
-            Err(failed) => Err(error::unreachable(what, name, failed)),
+        let declared = timed(what, name, declared).await?;
+        if declared.is_ok() {
+            close(&channel).await;
         }
+        Ok(declared.map(drop))
+    }
+
+    fn judged(&self, name: &str, answer: lapin::Result<()>) -> Result<(), Error> {
+        let what = "declaring";
+        answer.map_err(|failed| match error::code(&failed) {
+            Some(error::PRECONDITION_FAILED) => refused(what, name, self.conflict(&failed)),
+            _ => error::unreachable(what, name, failed),
+        })
     }
 
     /// A queue that is there, but not as we would make it.
@@ -321,68 +343,6 @@ pub(crate) async fn declare_exchange(link: &Link, name: &str, queue: &str) -> Re
             Ok(())
         }
         Err(failed) => Err(error::unreachable(what, name, failed)),
-    }
-}
-
-pub(crate) async fn exchange_exists(
-    link: &Link,
-    name: &str,
-    queue: &str,
-    remedy: &str,
-) -> Result<(), Error> {
-    let what = "looking for the exchange";
-    let channel = link.channel(what, queue).await?;
-    let options = ExchangeDeclareOptions {
-        passive: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    let found = channel.exchange_declare(
-        name.into(),
-        ExchangeKind::Topic,
-        options,
-        FieldTable::default(),
-    );
-    match timed(what, name, found).await? {
-        Ok(()) => {
-            close(&channel).await;
-            Ok(())
-        }
-        Err(failed) if error::code(&failed) == Some(error::NOT_FOUND) => Err(refused(
-            "opening",
-            queue,
-            format!("the exchange `{name}` does not exist: {remedy}"),
-        )),
-        Err(failed) => Err(error::unreachable(what, name, failed)),
-    }
-}
-
-/// What is told of a queue without touching it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Found {
-    /// Those that are ready.
-    pub(crate) messages: u32,
-    pub(crate) consumers: u32,
-}
-
-/// Looks for a queue.
-pub(crate) async fn find(link: &Link, queue: &str) -> Result<Option<Found>, Error> {
-    let what = "looking for the queue";
-    let channel = link.channel(what, queue).await?;
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..QueueDeclareOptions::default()
-    };
-    let found = channel.queue_declare(queue.into(), options, FieldTable::default());
-    match timed(what, queue, found).await? {
-        Ok(found) => {
-            close(&channel).await;
-            Ok(Some(Found {
-                messages: found.message_count(),
-                consumers: found.consumer_count(),
-            }))
-        }
-        Err(failed) if error::code(&failed) == Some(error::NOT_FOUND) => Ok(None),
-        Err(failed) => Err(error::unreachable(what, queue, failed)),
     }
 }
 

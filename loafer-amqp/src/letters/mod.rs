@@ -21,7 +21,8 @@ use crate::{
     config::Shared,
     error::refused,
     link::answered,
-    topology::{self, Plan},
+    places,
+    topology::{Plan, close},
 };
 
 /// The dead letters of one queue.
@@ -141,7 +142,7 @@ impl DeadLetterQueue for AmqpDeadLetters {
 
     async fn open(&self) -> Result<AboutLetters, Error> {
         let letters = self.plan.letters();
-        let found = topology::find(&self.shared.consuming, letters).await?;
+        let found = places::find(&self.shared.consuming, letters).await?;
         let found = found.ok_or_else(|| self.missing(letters))?;
         _ = self.letters.set(letters.to_owned());
         Ok(self.about(letters, found.messages).await)
@@ -187,7 +188,7 @@ impl DeadLetterQueue for AmqpDeadLetters {
         let channel = self.shared.consuming.channel(what, letters).await?;
         let purged = channel.queue_purge(letters.into(), QueuePurgeOptions::default());
         answered(what, letters, purged).await?;
-        topology::close(&channel).await;
+        close(&channel).await;
         Ok(())
     }
 

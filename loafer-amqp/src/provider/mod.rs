@@ -21,11 +21,7 @@ use loafer_core::{
 use tokio::sync::Notify;
 
 use self::consuming::Consuming;
-use crate::{
-    config::Shared,
-    ladder,
-    topology::{Plan, find},
-};
+use crate::{config::Shared, ladder, places::find, rights::may_consume, topology::Plan};
 
 /// Messages worth holding ahead of the handlers, where a route does not say: a delivery on the way is cheaper than a handler without work.
 const PREFETCH: usize = 100;
@@ -177,10 +173,12 @@ impl AmqpProvider {
 impl Provider for AmqpProvider {
     type Receipt = Receipt;
 
-    /// Connects and declares: exchange, queue, bindings, the queue of the dead letters.
+    /// Connects and declares: exchange, queue, bindings, the queue of the dead letters. That the queue may not be consumed is told here, too.
     async fn open(&self, mode: Open) -> Result<(), Error> {
         let create = mode == Open::Create;
-        self.plan.establish(&self.shared.consuming, create).await
+        let link = &self.shared.consuming;
+        self.plan.establish(link, create).await?;
+        may_consume(link, &self.plan.queue).await
     }
 
     async fn check(&self, policy: &Policy) -> Vec<Finding> {
