@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod again;
 mod support;
 
 use lapin::types::AMQPValue;
@@ -9,6 +10,8 @@ use loafer_amqp::Amqp;
 use loafer_core::{DeadLetterTarget, Declare, Json, Level, Open, QueueType, Route, RouteOptions};
 use serde_json::Value;
 use support::{Rabbit, unique};
+
+again::on_rabbitmq_4!();
 
 type Told = Vec<(Level, String)>;
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod again;
 mod support;
 
 use std::ops::ControlFlow;
@@ -18,6 +19,8 @@ use loafer_core::{
 use serde_json::Value;
 use support::{Rabbit, unique};
 use tokio::sync::mpsc;
+
+again::on_rabbitmq_4!();
 
 fn on(_: Progress) -> ControlFlow<()> {
     ControlFlow::Continue(())

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod again;
 mod listener;
 
 use std::time::{Duration, Instant};
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 use lapin::types::FieldTable;
 use listener::{own, publish, publish_all, publisher};
 use loafer_core::{Broker, Message, Outgoing};
+
+again::on_rabbitmq_4!();
 
 #[tokio::test]
 async fn a_delayed_event_comes_later_under_its_own_key() {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod again;
 #[path = "pigeon/asking.rs"]
 mod asking;
 #[path = "pigeon/failing.rs"]
@@ -21,6 +22,8 @@ use listener::own;
 use loafer_amqp::{Routing, headers::EXPIRATION};
 use loafer_core::{App, Broker, Bus, Config, Json, Manager, Message, Outgoing, Route};
 use serde_json::{Value, json};
+
+again::on_rabbitmq_4!();
 
 #[tokio::test]
 async fn pigeon_01_an_event_reaches_the_durable_topic_exchange_event_under_its_name() {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod again;
 mod listener;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -14,6 +15,8 @@ use loafer_amqp::{
 };
 use loafer_core::{Broker, Bus, CORRELATION_ID, Error, Message, MessageId, Outgoing, Publisher};
 use tokio::time::timeout;
+
+again::on_rabbitmq_4!();
 
 fn numbered(count: usize) -> Vec<Outgoing> {
     (0..count)

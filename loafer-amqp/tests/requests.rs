@@ -5,6 +5,7 @@
     reason = "outside of a test function, a helper panics as one"
 )]
 
+mod again;
 #[path = "../../tests/support/doubling.rs"]
 mod doubling;
 mod support;
@@ -25,6 +26,8 @@ use loafer_core::{
 
 use doubling::{Answers, Told, next, stop};
 use support::{DEADLINE, Rabbit, eventually, unique};
+
+again::on_rabbitmq_4!();
 
 async fn start(rabbit: &Rabbit, route: Route) -> Running {
     let manager = rabbit.manager().route(route).build().unwrap();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod again;
 mod support;
 
 use std::{
@@ -21,6 +22,8 @@ use loafer_core::{
 use tokio::time::{Instant, sleep};
 
 use support::{eventually, unique};
+
+again::on_rabbitmq_4!();
 
 /// RabbitMQ's own timers tick in milliseconds, but the machine is building, too.
 const LATE: Duration = Duration::from_millis(500);
