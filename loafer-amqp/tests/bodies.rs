@@ -36,7 +36,9 @@ struct Service {
 
 /// Bytes that tell when some are missing, or in another place.
 fn body(size: usize, last: u8) -> Vec<u8> {
-    let mut body: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+    let pattern: Vec<u8> = (0..251).collect();
+    let mut body = pattern.repeat(size / pattern.len() + 1);
+    body.truncate(size);
     *body.last_mut().unwrap() = last;
     body
 }
