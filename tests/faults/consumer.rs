@@ -10,10 +10,7 @@ use tokio::{
     sync::Mutex,
 };
 
-use crate::{
-    ledger::Ledger,
-    support::{aws::Aws, program},
-};
+use crate::{ledger::Ledger, support::program};
 
 /// A place for one consumer: there is always one in it, or one on its way.
 pub(crate) struct Consumer {
@@ -25,16 +22,15 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// Starts one which meets the server at `aws`, and logs into `folder`.
+    /// Starts one which is told by `tell` where its broker is, and logs into `folder`.
     pub(crate) fn start(
         name: &str,
-        aws: &Aws,
-        queue: &str,
+        tell: impl FnOnce(&mut Command),
         folder: &Path,
         ledger: &Ledger,
     ) -> Self {
         let mut command = program(env!("CARGO_BIN_EXE_recorded"), &[]);
-        aws.tell(&mut command);
+        tell(&mut command);
         let log = OpenOptions::new()
             .append(true)
             .create(true)
@@ -42,7 +38,6 @@ impl Consumer {
             .unwrap();
         command
             .env("LEDGER", ledger.path())
-            .env("LOAFER_ROUTES__RECORDED__QUEUE", queue)
             .env("LOAFER_ROUTES__RECORDED__CONCURRENCY", "50")
             .env("LOAFER_ROUTES__RECORDED__TIMEOUT", "7s")
             .stdin(Stdio::null())

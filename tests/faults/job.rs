@@ -9,13 +9,23 @@ pub(crate) struct Job {
     work_ms: u64,
     /// On its first attempts.
     first: Vec<&'static str>,
-    /// It is to end among the dead letters.
-    pub(crate) rejected: bool,
+    pub(crate) end: End,
+}
+
+/// Where a message is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Acked,
+    /// Among the dead letters: its handler rejects it.
+    Rejected,
+    /// Among the dead letters: its handler fails until its attempts are used up.
+    GivenUp,
 }
 
 impl Job {
-    /// Most succeed at once; some fail first, in every way; some take longer than a lease; a few are rejected.
-    pub(crate) fn random(rng: &mut Rng) -> Self {
+    /// Most succeed at once; some fail first, in every way; some take longer than a lease; a few are rejected. Where
+    /// attempts are `limited`, a few fail for ever.
+    pub(crate) fn random(rng: &mut Rng, limited: bool) -> Self {
         let work_ms = match rng.u32(0..100) {
             0 => 5_000,
             1..=3 => 2_500,
@@ -32,15 +42,38 @@ impl Job {
             10 if rng.bool() => vec!["hang"],
             _ => Vec::new(),
         };
-        Self {
+        let end = match rng.u32(0..200) {
+            0 => End::Rejected,
+            1 if limited => End::GivenUp,
+            _ => End::Acked,
+        };
+        let mut job = Self {
             work_ms,
             first,
-            rejected: rng.u32(0..200) == 0,
+            end,
+        };
+        if end == End::GivenUp {
+            // Eight times five seconds would be most of a run.
+            job.work_ms = job.work_ms.min(100);
+        }
+        job
+    }
+
+    /// Asks for a retry of every length, and succeeds.
+    pub(crate) fn put_off() -> Self {
+        Self {
+            work_ms: 0,
+            first: vec!["decline", "later"],
+            end: End::Acked,
         }
     }
 
     pub(crate) fn body(&self, id: u64) -> String {
-        let then = if self.rejected { "reject" } else { "ack" };
+        let then = match self.end {
+            End::Acked => "ack",
+            End::Rejected => "reject",
+            End::GivenUp => "fail",
+        };
         json!({ "id": id, "work_ms": self.work_ms, "first": self.first, "then": then }).to_string()
     }
 }

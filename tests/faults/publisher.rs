@@ -5,9 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry as Entry;
-
-use crate::{job::Job, settings::Settings, support::aws::Queue};
+use crate::{
+    broker::{Broker, Sender as _},
+    job::Job,
+    settings::Settings,
+};
 
 /// Every message of which the server said that it has it, by its number.
 pub(crate) type Confirmed = HashMap<u64, Job>;
@@ -21,8 +23,9 @@ pub(crate) struct Published {
 }
 
 /// Spreads the messages over the time. One that was not confirmed is sent again under a number of its own.
-pub(crate) async fn publish(queue: &Queue, settings: &Settings) -> Published {
+pub(crate) async fn publish<B: Broker>(sender: &B::Sender, settings: &Settings) -> Published {
     let (messages, time) = (settings.messages, settings.time);
+    let limited = B::RULES.max_attempts.is_some();
     let begin = Instant::now();
     let mut published = Published::default();
     let mut next = 0;
@@ -33,16 +36,16 @@ pub(crate) async fn publish(queue: &Queue, settings: &Settings) -> Published {
         tokio::time::sleep(early).await;
         // Behind its time, it fills its calls.
         let most = if early.is_zero() {
-            10
+            B::BATCH
         } else {
             fastrand::u64(1..=10)
         };
         let count = most.min(messages - done);
         let mut jobs: HashMap<u64, Job> = (next..next + count)
-            .map(|id| (id, Job::random(&mut settings.rng(id))))
+            .map(|id| (id, Job::random(&mut settings.rng(id), limited)))
             .collect();
         next += count;
-        for id in send(queue, &jobs).await {
+        for id in sender.send(&jobs).await {
             published.confirmed.extend(jobs.remove_entry(&id));
         }
         if !jobs.is_empty() {
@@ -51,22 +54,4 @@ pub(crate) async fn publish(queue: &Queue, settings: &Settings) -> Published {
         }
     }
     published
-}
-
-/// The numbers of those that the server confirmed.
-async fn send(queue: &Queue, jobs: &HashMap<u64, Job>) -> Vec<u64> {
-    let entries = jobs.iter().map(|(id, job)| {
-        let entry = Entry::builder()
-            .id(id.to_string())
-            .message_body(job.body(*id));
-        entry.build().unwrap()
-    });
-    let batch = queue.client().send_message_batch().queue_url(queue.url());
-    match batch.set_entries(Some(entries.collect())).send().await {
-        Ok(sent) => {
-            let ids = sent.successful.iter().map(|sent| sent.id.parse().unwrap());
-            ids.collect()
-        }
-        Err(_) => Vec::new(),
-    }
 }

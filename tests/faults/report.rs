@@ -36,6 +36,8 @@ impl fmt::Display for Report<'_> {
         row("handlers begun", verdict.starts)?;
         row("messages handled", verdict.handled)?;
         row("messages rejected, as planned", verdict.rejected)?;
+        row("messages given up, as planned", verdict.given_up)?;
+        row("copies sent to wait", verdict.retries)?;
         let mut reasons = |what: &str, reasons: &Reasons| {
             row(what, reasons.values().sum())?;
             let mut reasons = reasons.iter();
@@ -44,6 +46,8 @@ impl fmt::Display for Report<'_> {
         reasons("handled again after true", &verdict.again)?;
         reasons("handled by two at once", &verdict.at_once)?;
         reasons("acked after the lease", &verdict.late)?;
+        reasons("given again unasked", &verdict.returned)?;
+        reasons("more than one dead letter", &verdict.letters)?;
         row("lost", verdict.lost)?;
         row("faults", verdict.faults.len() as u64)?;
         write!(f, "{:<44} {:>6} s", "elapsed", elapsed.as_secs())

@@ -1,19 +1,18 @@
 //! One run: everything up, the plan carried out, the queue drained, the ledger judged.
 
 use std::{
-    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    sync::Mutex,
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
 
 use crate::{
+    broker::Broker,
     consumer::Consumer,
     judge::judge,
     ledger::Ledger,
@@ -21,22 +20,21 @@ use crate::{
     proxy::Proxy,
     publisher::{Published, publish},
     report::Report,
-    server::Server,
     settings::Settings,
-    support::aws::{Aws, Queue, unique},
+    support::aws::unique,
 };
 
 /// The consumers, by the names of their proxies.
 const CONSUMERS: [&str; 2] = ["a", "b"];
-/// Of the queue: every message that works longer is renewed, every stop that lasts longer loses leases.
-const LEASE: Duration = Duration::from_secs(2);
-/// Deliveries that kills and lost leases can't use up.
-const MAX_RECEIVES: u32 = 1_000;
 /// How often a run says how far it is.
 const PROGRESS: Duration = Duration::from_secs(10);
 
-/// Carries out a run, and fails where the ledger shows what must not be.
-pub(crate) async fn run(command: String, settings: Settings) {
+/// Carries out a run on the broker that is started by `start`, with its files in the folder, and fails where the
+/// ledger shows what must not be.
+pub(crate) async fn run<B: Broker>(
+    settings: Settings,
+    start: impl AsyncFnOnce(&Path, &Ledger) -> B,
+) {
     let begin = Instant::now();
     println!(
         "{settings:?}: to repeat it, LOAFER_FAULT_SEED={}",
@@ -46,32 +44,31 @@ pub(crate) async fn run(command: String, settings: Settings) {
     let folder = Folder::create();
     let ledger = Ledger::create(folder.path().join("ledger"));
 
-    let server = Server::start(command, folder.path().join("fauxqs"), ledger.clone()).await;
-    let port = server.port();
-    let aws = Aws::at(format!("http://127.0.0.1:{port}"));
-    let queue = aws.queue(&unique("faults"), LEASE, MAX_RECEIVES).await;
+    let broker = Arc::new(start(folder.path(), &ledger).await);
     let mut proxies = Vec::new();
     for name in CONSUMERS.into_iter().chain(["publisher"]) {
-        proxies.push(Arc::new(Proxy::start(name, port, &ledger).await));
+        let proxy = Proxy::start(name, broker.port(), broker.wire(name), &ledger);
+        proxies.push(Arc::new(proxy.await));
     }
     let start = |(name, proxy): (&&str, &Arc<Proxy>)| {
-        let aws = Aws::at(proxy.url());
-        Consumer::start(name, &aws, &queue.name, folder.path(), &ledger)
+        let tell = |consumer: &mut _| broker.tell(proxy.port(), consumer);
+        Consumer::start(name, tell, folder.path(), &ledger)
     };
     let consumers: Vec<_> = CONSUMERS.iter().zip(&proxies).map(start).collect();
     let cast = Cast {
         consumers: consumers.into_iter().map(Arc::new).collect(),
-        server: Arc::new(Mutex::new(server)),
+        broker,
         proxies,
     };
+    cast.broker.prepared().await;
     let mut watch = cast.watch(&ledger, begin);
-    let published = cast.play(plan, &queue, &settings).await;
-    queue.emptied().await;
-    let letters = letters(&queue).await;
+    let published = cast.play(plan, &settings).await;
+    cast.broker.emptied().await;
+    let letters = cast.broker.letters().await;
     watch.shutdown().await;
     cast.end().await;
 
-    let verdict = judge(&ledger.read(), &published, &letters);
+    let verdict = judge(B::RULES, &ledger.read(), &published, &letters);
     let report = Report {
         settings: &settings,
         published: &published,
@@ -91,15 +88,15 @@ pub(crate) async fn run(command: String, settings: Settings) {
 }
 
 /// All that can go wrong.
-struct Cast {
+struct Cast<B> {
     consumers: Vec<Arc<Consumer>>,
-    server: Arc<Mutex<Server>>,
+    broker: Arc<B>,
     proxies: Vec<Arc<Proxy>>,
 }
 
-impl Cast {
+impl<B: Broker> Cast<B> {
     /// Publishes, while the plan is carried out; returns after both.
-    async fn play(&self, plan: Plan, queue: &Queue, settings: &Settings) -> Published {
+    async fn play(&self, plan: Plan, settings: &Settings) -> Published {
         let begin = Instant::now();
         let mut plays = JoinSet::new();
         for (consumer, blows) in self.consumers.iter().cloned().zip(plan.consumers) {
@@ -113,13 +110,16 @@ impl Cast {
                 proxy.be(mode, time).await;
             }));
         }
-        let server = self.server.clone();
-        plays.spawn(each(begin, plan.server, async move |time| {
-            server.lock().await.kill_for(time).await;
-        }));
+        let broker = self.broker.clone();
+        plays.spawn(async move {
+            for (at, time) in plan.server {
+                sleep_until(begin + at).await;
+                broker.kill_for(time).await;
+            }
+        });
         let publisher = self.proxies.last().unwrap();
-        let queue = queue.by(&Aws::once_at(publisher.url()));
-        let published = publish(&queue, settings).await;
+        let sender = self.broker.sender(publisher.port());
+        let published = publish::<B>(&sender, settings).await;
         while let Some(played) = plays.join_next().await {
             played.unwrap();
         }
@@ -180,18 +180,6 @@ async fn each<T>(begin: Instant, things: Timeline<T>, act: impl AsyncFn(T)) {
         sleep_until(begin + at).await;
         act(thing).await;
     }
-}
-
-/// The numbers of the dead letters.
-async fn letters(queue: &Queue) -> HashSet<u64> {
-    let count = queue.letters.depth().await;
-    let bodies = queue.letters.bodies(count).await;
-    let id = |body: &String| {
-        serde_json::from_str::<serde_json::Value>(body).unwrap()["id"]
-            .as_u64()
-            .unwrap()
-    };
-    bodies.iter().map(id).collect()
 }
 
 /// The files of a run; they stay where it failed.

@@ -20,6 +20,9 @@ const BEAT: Duration = Duration::from_millis(20);
 /// A beat that comes so late is written down: who doesn't run can't keep a lease.
 const FROZEN: Duration = Duration::from_millis(150);
 
+/// What `later` asks for: no rung of RabbitMQ's ladder, and no second of SQS's, is as long.
+const LATER: Duration = Duration::from_millis(1_500);
+
 /// A message: what it does on its first attempts, one after the other, and from then on.
 #[derive(Deserialize)]
 struct Job {
@@ -117,7 +120,7 @@ impl Step {
 
 impl IntoOutcome for Step {
     fn into_outcome(self) -> Verdict {
-        let after = Duration::from_secs(1);
+        let after = LATER;
         let reason = "told to".into();
         match self {
             Self::Ack => true.into_outcome(),

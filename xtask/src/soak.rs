@@ -3,14 +3,54 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::leash::Leashed;
-use crate::{servers, workspace};
+use crate::servers::{self, Server};
+use crate::workspace;
+
+/// What the services of a soak are on: its test, and the server that the test starts, kills and restarts.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Broker {
+    /// fauxqs
+    Sqs,
+    /// RabbitMQ of the Debian this runs on
+    Rabbitmq,
+    /// RabbitMQ 4.0
+    Rabbitmq4,
+}
+
+impl Broker {
+    fn test(self) -> &'static str {
+        match self {
+            Self::Sqs => "whatever_is_killed_or_cut_nothing_is_lost",
+            Self::Rabbitmq | Self::Rabbitmq4 => "whatever_is_killed_or_cut_rabbitmq_loses_nothing",
+        }
+    }
+
+    fn server(self) -> Server {
+        match self {
+            Self::Sqs => Server::Fauxqs,
+            Self::Rabbitmq => Server::Rabbitmq,
+            Self::Rabbitmq4 => Server::Rabbitmq4,
+        }
+    }
+
+    /// What the test reads the server's command from.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Sqs => servers::FAUXQS_COMMAND,
+            Self::Rabbitmq | Self::Rabbitmq4 => servers::RABBITMQ_COMMAND,
+        }
+    }
+}
 
 /// The size of a soak; what is not given follows from its time.
 #[derive(Debug, Args)]
 pub(crate) struct Soak {
+    /// What the services are on
+    #[arg(long, value_name = "NAME", default_value = "sqs")]
+    broker: Broker,
     /// How long messages are published and things go wrong
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     minutes: u64,
@@ -28,12 +68,13 @@ pub(crate) struct Soak {
     seed: Option<u64>,
 }
 
-/// Runs the fault test against a fauxqs of its own; it prints how far it is, and a table at the end.
+/// Runs the fault test against a server of its own; it prints how far it is, and a table at the end.
 pub(crate) fn run(soak: &Soak) -> Result<ExitCode> {
     let mut cargo = workspace::cargo();
     cargo.args(["test", "-p", "loafer-tests", "--test", "faults", "--"]);
-    cargo.args(["--nocapture", "whatever_is_killed_or_cut_nothing_is_lost"]);
-    cargo.env(servers::FAUXQS_COMMAND, servers::fauxqs_command()?);
+    cargo.args(["--nocapture", "--exact", soak.broker.test()]);
+    let command = servers::shell_command(soak.broker.server())?;
+    cargo.env(soak.broker.variable(), command);
     let sizes = [
         ("SECONDS", Some(60 * soak.minutes)),
         ("MESSAGES", soak.messages),

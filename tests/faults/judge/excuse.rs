@@ -1,7 +1,7 @@
-//! The excuses: what, of all that went wrong, explains that a message came twice.
+//! The excuses where deliveries are leases: what, of all that went wrong, explains that a message came twice.
 
 use super::{
-    is_true,
+    Hold, is_true,
     record::{Line, Place, Record, Trouble, What},
 };
 
@@ -17,6 +17,9 @@ const BUSY: u64 = 300;
 impl Record {
     /// Why a message came again in line `start` after it was handled in line `said`; none: there is no reason.
     pub(super) fn why_again(&self, history: &[Line], said: usize, start: usize) -> Option<&str> {
+        if self.rules.hold == Hold::Connection {
+            return self.why_disturbed(&history[..start], history[start].at);
+        }
         self.why_unacked(history, said, start).or_else(|| {
             // Or it was given before, and found its handler late.
             self.why_at_once(history, start, start)
@@ -70,6 +73,9 @@ impl Record {
         second: usize,
     ) -> Option<&str> {
         let at = history[second].at;
+        if self.rules.hold == Hold::Connection {
+            return self.why_disturbed(&history[..second], at);
+        }
         [first, second].into_iter().find_map(|start| {
             let line = &history[start];
             let What::Start(pid) = line.what else {
@@ -81,6 +87,9 @@ impl Record {
 
     /// Why an ack was sent when another had the message; none: there is no reason.
     pub(super) fn why_late(&self, history: &[Line], ack: &Line) -> Option<&str> {
+        if self.rules.hold == Hold::Connection {
+            return self.why_disturbed(history, ack.at);
+        }
         let mut of_it = history.iter().filter(|line| line.attempt == ack.attempt);
         let said = of_it
             .clone()

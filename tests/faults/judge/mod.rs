@@ -1,16 +1,19 @@
 //! The judge: reads the ledger, and says what was lost, what came twice, and whether there was a reason.
 
+mod connection;
+#[cfg(test)]
+mod connection_tests;
 mod excuse;
+mod letters;
 mod record;
+mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    fmt::Write as _,
-};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use self::record::{History, Record, What};
+pub(crate) use self::rules::{Envelope, Hold, Letter, Rules};
 use crate::publisher::Published;
 
 /// How often something happened, by its reason.
@@ -27,6 +30,10 @@ pub(crate) struct Verdict {
     pub(crate) handled: u64,
     /// Messages among the dead letters, as planned.
     pub(crate) rejected: u64,
+    /// Messages among the dead letters, as planned, since their attempts were used up.
+    pub(crate) given_up: u64,
+    /// Copies that were sent to wait for a retry.
+    pub(crate) retries: u64,
     pub(crate) lost: u64,
     /// Handled again after a `true`.
     pub(crate) again: Reasons,
@@ -34,13 +41,22 @@ pub(crate) struct Verdict {
     pub(crate) at_once: Reasons,
     /// Acked after somebody else had been given them.
     pub(crate) late: Reasons,
+    /// Given again, though nobody asked for it.
+    pub(crate) returned: Reasons,
+    /// More than one dead letter.
+    pub(crate) letters: Reasons,
     /// What must not be, each with its history.
     pub(crate) faults: Vec<String>,
 }
 
-/// Judges a run whose queue is empty, from its ledger and the numbers of its dead letters.
-pub(crate) fn judge(ledger: &str, published: &Published, letters: &HashSet<u64>) -> Verdict {
-    let record = Record::read(ledger);
+/// Judges a run whose queue is empty, from its ledger and its dead letters.
+pub(crate) fn judge(
+    rules: Rules,
+    ledger: &str,
+    published: &Published,
+    letters: &[Letter],
+) -> Verdict {
+    let record = Record::read(rules, ledger);
     let mut verdict = Verdict::default();
     for (pid, how) in &record.ended {
         let began = |line: &record::Line| line.what == What::Start(*pid);
@@ -52,32 +68,11 @@ pub(crate) fn judge(ledger: &str, published: &Published, letters: &HashSet<u64>)
     for (id, history) in &record.messages {
         verdict.judge(&record, *id, history);
     }
-    let nothing = History::new();
-    let (confirmed, unconfirmed) = (&published.confirmed, &published.unconfirmed);
-    for (id, job) in confirmed.iter().chain(unconfirmed) {
-        let history = record.messages.get(id).unwrap_or(&nothing);
-        let letter = letters.contains(id);
-        verdict.rejected += u64::from(letter && job.rejected);
-        let lost = if job.rejected {
-            !letter
-        } else {
-            !handled(history)
-        };
-        if lost && confirmed.contains_key(id) {
-            verdict.lost += 1;
-            verdict.fault(*id, history, "was lost");
-        }
-        if letter && !job.rejected {
-            verdict.fault(*id, history, "is a dead letter, against the plan");
-        }
-        if job.rejected && handled(history) {
-            verdict.fault(*id, history, "was handled, against the plan");
-        }
-    }
+    verdict.judge_ends(&record, published, letters);
     verdict
 }
 
-fn handled(history: &History) -> bool {
+fn handled(history: &[record::Line]) -> bool {
     history.iter().any(|line| is_true(&line.what))
 }
 
@@ -89,42 +84,58 @@ impl Verdict {
     /// Goes through what happened to a message.
     fn judge(&mut self, record: &Record, id: u64, history: &History) {
         self.handled += u64::from(handled(history));
-        for (place, line) in history.iter().enumerate() {
-            let before = &history[..place];
-            match line.what {
+        for place in 0..history.len() {
+            if record.rules.hold == Hold::Connection {
+                self.judge_attempts(record, id, history, place);
+            }
+            match history[place].what {
                 What::Given => self.deliveries += 1,
-                What::Deleting => {
-                    let may = |what: &What| matches!(what, What::Said(_, word) if word == "true" || word == "reject");
-                    if !before.iter().any(|line| may(&line.what)) {
-                        self.fault(id, history, "was acked before anybody said true");
-                    }
-                    let safe = |what: &What| is_true(what) || *what == What::Copied;
-                    if !before.iter().any(|line| safe(&line.what)) {
-                        self.fault(id, history, "was deleted before its dead letter was there");
-                    }
-                    let others = |other: &&record::Line| {
-                        other.what == What::Given && other.attempt > line.attempt
-                    };
-                    if before.iter().any(|other| others(&other)) {
-                        match record.why_late(&history[..=place], line) {
-                            Some(why) => *self.late.entry(why.to_owned()).or_default() += 1,
-                            None => self.fault(id, history, "was acked without its lease"),
-                        }
-                    }
-                }
-                What::Start(_) => {
-                    self.starts += 1;
-                    if let Some(said) = before.iter().rposition(|line| is_true(&line.what)) {
-                        match record.why_again(history, said, place) {
-                            Some(why) => *self.again.entry(why.to_owned()).or_default() += 1,
-                            None => self.fault(id, history, "was handled again without a reason"),
-                        }
-                    }
-                    self.judge_company(record, id, history, place);
-                }
+                What::Deleting => self.judge_ack(record, id, history, place),
+                What::Start(_) => self.judge_start(record, id, history, place),
                 _ => {}
             }
         }
+    }
+
+    /// Whether it was time to ack.
+    fn judge_ack(&mut self, record: &Record, id: u64, history: &History, place: usize) {
+        let (before, line) = (&history[..place], &history[place]);
+        let retried =
+            |other: &record::Line| other.what == What::Waiting && other.attempt == line.attempt + 1;
+        let may =
+            |what: &What| matches!(what, What::Said(_, word) if word == "true" || word == "reject");
+        let copied = before
+            .iter()
+            .any(|other| other.what == What::Copied || retried(other));
+        if !copied && !before.iter().any(|line| may(&line.what)) {
+            self.fault(id, history, "was acked before anybody said true");
+        }
+        if !copied && !handled(before) {
+            self.fault(id, history, "was deleted before its copy was there");
+        }
+        let others =
+            |other: &&record::Line| other.what == What::Given && other.attempt > line.attempt;
+        // Where its copy is what the other was given, there is nothing to lose.
+        let of_copy = copied && record.rules.hold == Hold::Connection;
+        if !of_copy && before.iter().any(|other| others(&other)) {
+            match record.why_late(&history[..=place], line) {
+                Some(why) => *self.late.entry(why.to_owned()).or_default() += 1,
+                None => self.fault(id, history, "was acked without its lease"),
+            }
+        }
+    }
+
+    /// Whether it was time to begin.
+    fn judge_start(&mut self, record: &Record, id: u64, history: &History, place: usize) {
+        self.starts += 1;
+        let before = &history[..place];
+        if let Some(said) = before.iter().rposition(|line| is_true(&line.what)) {
+            match record.why_again(history, said, place) {
+                Some(why) => *self.again.entry(why.to_owned()).or_default() += 1,
+                None => self.fault(id, history, "was handled again without a reason"),
+            }
+        }
+        self.judge_company(record, id, history, place);
     }
 
     /// Whether somebody else was still at it.
@@ -148,7 +159,7 @@ impl Verdict {
         }
     }
 
-    fn fault(&mut self, id: u64, history: &History, what: &str) {
+    fn fault(&mut self, id: u64, history: &[record::Line], what: &str) {
         let mut fault = format!("message {id} {what}:");
         for line in history {
             _ = write!(

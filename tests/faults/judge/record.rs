@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::Rules;
+
 /// What happened to a message, in order.
 pub(super) type History = Vec<Line>;
 
@@ -12,6 +14,8 @@ pub(super) struct Line {
     pub(super) at: u64,
     pub(super) attempt: u64,
     pub(super) what: What,
+    /// Through which it went, where that is told.
+    pub(super) proxy: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +38,16 @@ pub(super) enum What {
     Refused,
     /// Its ack got no answer.
     Broken,
+    /// It was published.
+    Published,
+    /// A copy for this attempt was sent, which waits for so many milliseconds.
+    Copying(u64),
+    /// The server has that copy.
+    Waiting,
+    /// A copy for its dead letter was sent; of no attempt.
+    Burying,
+    /// No queue took a copy; of no attempt.
+    Returned,
 }
 
 /// Something that costs leases or answers, from when to when.
@@ -54,8 +68,9 @@ pub(super) enum Place {
 }
 
 /// All of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Record {
+    pub(super) rules: Rules,
     pub(super) messages: BTreeMap<u64, History>,
     /// The proxy of each process.
     pub(super) processes: HashMap<u32, String>,
@@ -67,8 +82,15 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn read(ledger: &str) -> Self {
-        let mut record = Self::default();
+    pub(super) fn read(rules: Rules, ledger: &str) -> Self {
+        let mut record = Self {
+            rules,
+            messages: BTreeMap::new(),
+            processes: HashMap::new(),
+            killed: HashMap::new(),
+            ended: HashMap::new(),
+            troubles: Vec::new(),
+        };
         for line in ledger.lines() {
             let read = line.split_once(' ').and_then(|(at, rest)| {
                 let words: Vec<&str> = rest.split(' ').collect();
@@ -91,14 +113,34 @@ impl Record {
             "deleted" => What::Deleted,
             "refused" => What::Refused,
             "broken" => What::Broken,
+            "published" => What::Published,
+            "copying" => What::Copying(number(3)?.into()),
+            "waiting" => What::Waiting,
+            "burying" => What::Burying,
+            "returned" => What::Returned,
             _ => return self.add_trouble(at, words),
         };
-        let attempt = match what {
-            What::Copied => 0,
-            _ => number(2)?.into(),
+        let of_none = matches!(
+            what,
+            What::Copied | What::Published | What::Burying | What::Returned
+        );
+        let attempt = match of_none {
+            true => 0,
+            false => number(2)?.into(),
+        };
+        let proxy = match what {
+            What::Published | What::Burying => words.get(2),
+            What::Given => words.get(3),
+            What::Copying(_) => words.get(4),
+            _ => None,
         };
         let id = words.get(1)?.parse().ok()?;
-        let line = Line { at, attempt, what };
+        let line = Line {
+            at,
+            attempt,
+            what,
+            proxy: proxy.map(|name| (*name).to_owned()),
+        };
         self.messages.entry(id).or_default().push(line);
         Some(())
     }
@@ -114,6 +156,10 @@ impl Record {
             ("continued", None) => self.end(at, &Place::Process(pid.ok()?)),
             ("trouble", Some(word)) => self.begin(at, Place::named(place), word),
             ("over", None) => self.end(at, &Place::named(place)),
+            (word @ ("closed" | "dropped"), None) => {
+                self.begin(at, Place::named(place), word);
+                self.end(at, &Place::named(place));
+            }
             ("frozen", Some(ms)) => self.was(at, &Place::Process(pid.ok()?), "frozen", ms)?,
             ("sluggish", Some(ms)) => self.was(at, &Place::Everywhere, "sluggish", ms)?,
             _ => return None,

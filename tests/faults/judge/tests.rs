@@ -1,23 +1,39 @@
 //! The judge is judged: each fault is seen, and a reason counts only where it is one.
 
-use std::collections::HashSet;
-
 use fastrand::Rng;
 
-use super::{Verdict, judge};
-use crate::{job::Job, publisher::Published};
+use super::{Envelope, Hold, Letter, Rules, Verdict, judge};
+use crate::{
+    job::{End, Job},
+    publisher::Published,
+};
 
-/// Message 1 of a run, handled or rejected as planned, by this ledger.
-fn of(rejected: bool, letters: &[u64], ledger: &str) -> Verdict {
+const LEASES: Rules = Rules {
+    hold: Hold::Lease,
+    max_attempts: None,
+};
+
+/// Message 1 of a run, which is to end so, by this ledger.
+pub(super) fn judged(rules: Rules, end: End, letters: &[Letter], ledger: &str) -> Verdict {
     let jobs = std::iter::repeat_with({
         let mut rng = Rng::with_seed(0);
-        move || Job::random(&mut rng)
+        move || Job::random(&mut rng, true)
     });
-    let job = jobs.into_iter().find(|job| job.rejected == rejected);
+    let job = jobs.into_iter().find(|job| job.end == end);
     let mut published = Published::default();
     published.confirmed.insert(1, job.unwrap());
-    let letters: HashSet<u64> = letters.iter().copied().collect();
-    judge(&ledger.replace("; ", "\n"), &published, &letters)
+    judge(rules, &ledger.replace("; ", "\n"), &published, letters)
+}
+
+/// Message 1 of a run on SQS, handled or rejected as planned, by this ledger.
+fn of(rejected: bool, letters: &[u64], ledger: &str) -> Verdict {
+    let end = if rejected { End::Rejected } else { End::Acked };
+    let letter = |id: &u64| Letter {
+        id: *id,
+        envelope: Envelope::Unread,
+    };
+    let letters: Vec<_> = letters.iter().map(letter).collect();
+    judged(LEASES, end, &letters, ledger)
 }
 
 /// Message 1, to be handled; consumer 7 is at proxy a, consumer 8 at b.
@@ -26,7 +42,7 @@ fn handled(ledger: &str) -> Verdict {
 }
 
 #[track_caller]
-fn fault(verdict: &Verdict, what: &str) {
+pub(super) fn fault(verdict: &Verdict, what: &str) {
     let found = verdict.faults.iter().any(|fault| fault.contains(what));
     assert!(found, "no {what:?} in {:?}", verdict.faults);
 }
@@ -83,7 +99,7 @@ fn dead_letters_are_those_of_the_plan() {
 #[test]
 fn a_delete_before_the_dead_letter_is_a_fault() {
     let early = "1 given 1 1; 2 start 1 1 7; 3 said 1 1 7 reject; 4 deleting 1 1; 5 copied 1";
-    fault(&of(true, &[1], early), "before its dead letter was there");
+    fault(&of(true, &[1], early), "before its copy was there");
 }
 
 #[test]

@@ -34,10 +34,22 @@ pub(crate) const CREDENTIALS: [(&str, &str); 3] = [
 /// The variable with the command of a fauxqs, for tests that start, kill and restart their own.
 pub(crate) const FAUXQS_COMMAND: &str = "LOAFER_TEST_FAUXQS_COMMAND";
 
-/// Installs fauxqs; the command for [`FAUXQS_COMMAND`].
-pub(crate) fn fauxqs_command() -> Result<String> {
-    install::all(&[Server::Fauxqs])?;
-    fauxqs::shell_command(&Server::Fauxqs.home())
+/// The same with the command of a RabbitMQ.
+pub(crate) const RABBITMQ_COMMAND: &str = "LOAFER_TEST_RABBITMQ_COMMAND";
+
+/// Installs a server; the command by which tests start their own.
+pub(crate) fn shell_command(server: Server) -> Result<String> {
+    let name = server.name();
+    if install::all(&[server])?.is_empty() {
+        bail!("{name} can't be installed here, and without it there is nothing to run");
+    }
+    let home = server.home();
+    match server {
+        Server::Fauxqs => fauxqs::shell_command(&home),
+        Server::Rabbitmq => rabbitmq::shell_command(&home),
+        Server::Rabbitmq4 => rabbitmq4::shell_command(&home),
+        Server::Elasticmq => bail!("no test starts a {name} of its own"),
+    }
 }
 
 /// Installs and starts servers, and returns when all of them answer. One that is optional may be missing then.

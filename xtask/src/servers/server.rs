@@ -63,7 +63,7 @@ impl Server {
             Self::Rabbitmq => &[
                 "LOAFER_TEST_RABBITMQ",
                 "LOAFER_TEST_RABBITMQ_MANAGEMENT",
-                "LOAFER_TEST_RABBITMQ_COMMAND",
+                super::RABBITMQ_COMMAND,
             ],
             Self::Rabbitmq4 => &[
                 "LOAFER_TEST_RABBITMQ_4",

@@ -1,0 +1,278 @@
+//! What the ledger is told of a connection: deliveries given, acks, copies sent and confirmed, and its end.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use lapin::protocol::basic::{AMQPMethod, AMQPProperties};
+
+use super::frame::{Frame, Says, number};
+use crate::ledger::Ledger;
+
+/// What stands between a queue's name and the seconds that its retries wait.
+const RETRY: &str = ".retry.";
+/// How the name of the queue of dead letters ends.
+const DEAD: &str = ".dead";
+/// What the last byte of a rung's name becomes where there is to be no such queue.
+const NOWHERE: u8 = b'x';
+
+/// One connection of a proxy. Dropped when it ends, which is told.
+#[derive(Debug)]
+pub(super) struct Connection<'l> {
+    name: &'l str,
+    ledger: &'l Ledger,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Its end gives deliveries back.
+    consumes: bool,
+    /// Its end leaves publications unconfirmed.
+    publishes: bool,
+    channels: HashMap<u16, Channel>,
+}
+
+#[derive(Debug, Default)]
+struct Channel {
+    /// Message and attempt of what was given and not settled, by its tag.
+    given: BTreeMap<u64, (u64, u64)>,
+    /// Publications so far: confirms count them.
+    published: u64,
+    unconfirmed: BTreeMap<u64, Sent>,
+    asking: Option<Content>,
+    answering: Option<Content>,
+}
+
+/// What was published.
+#[derive(Clone, Copy, Debug)]
+enum Sent {
+    Message,
+    /// A copy that waits, by message and attempt.
+    Retry(u64, u64),
+    /// A copy of this message.
+    Letter(u64),
+    /// A copy that no queue took.
+    Returned(u64),
+}
+
+/// A message on its way through a channel.
+#[derive(Debug)]
+struct Content {
+    what: What,
+    /// From its headers.
+    attempt: u64,
+    /// Bytes still to come.
+    left: u64,
+    body: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    /// With this tag.
+    Given(u64),
+    /// With this routing key; changed, so that no queue takes it.
+    Published(String, bool),
+    Returned,
+}
+
+impl<'l> Connection<'l> {
+    pub(super) fn new(name: &'l str, ledger: &'l Ledger) -> Self {
+        Self {
+            name,
+            ledger,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client says this. Where it is to be refused some, RabbitMQ gets to see a queue of retries that is not there.
+    pub(super) fn asked(&self, frame: &mut Frame, refuse: bool) {
+        let mut state = self.state();
+        let says = frame.says();
+        if let Says::Basic(method) = &says {
+            state.consumes |= matches!(method, AMQPMethod::Consume(_));
+            state.publishes |= matches!(method, AMQPMethod::Publish(_));
+        }
+        let channel = state.channels.entry(frame.channel()).or_default();
+        match says {
+            Says::Opens => *channel = Channel::default(),
+            Says::Basic(AMQPMethod::Publish(publish)) => {
+                let key = publish.routing_key.to_string();
+                let changed = refuse && key.contains(RETRY) && fastrand::u8(..5) < 2;
+                if changed {
+                    // Behind the key there are the flags and the end of the frame.
+                    let last = frame.0.len() - 3;
+                    frame.0[last] = NOWHERE;
+                }
+                channel.asking = Some(Content::of(What::Published(key, changed)));
+            }
+            Says::Basic(AMQPMethod::Ack(ack)) => {
+                for (id, attempt) in settled(&mut channel.given, ack.delivery_tag, ack.multiple) {
+                    self.ledger.write(&format!("deleting {id} {attempt}"));
+                }
+            }
+            Says::Basic(AMQPMethod::Nack(nack)) => {
+                settled(&mut channel.given, nack.delivery_tag, nack.multiple);
+            }
+            says => {
+                if let Some(content) = whole(&mut channel.asking, &says, frame) {
+                    channel.published += 1;
+                    let sent = self.publishing(&content);
+                    channel.unconfirmed.insert(channel.published, sent);
+                }
+            }
+        }
+    }
+
+    /// A message is published: what of.
+    fn publishing(&self, content: &Content) -> Sent {
+        let What::Published(key, changed) = &content.what else {
+            unreachable!("clients send nothing else");
+        };
+        let (id, attempt, name) = (content.id(), content.attempt, self.name);
+        match key.split_once(RETRY) {
+            Some(_) if *changed => Sent::Returned(id),
+            Some((_, rung)) => {
+                let seconds: u64 = rung.trim_end_matches('s').parse().unwrap();
+                let ms = 1_000 * seconds;
+                self.ledger
+                    .write(&format!("copying {id} {attempt} {ms} {name}"));
+                Sent::Retry(id, attempt)
+            }
+            None if key.ends_with(DEAD) => {
+                self.ledger.write(&format!("burying {id} {name}"));
+                Sent::Letter(id)
+            }
+            None => {
+                self.ledger.write(&format!("published {id} {name}"));
+                Sent::Message
+            }
+        }
+    }
+
+    /// The server says this.
+    pub(super) fn answered(&self, frame: &mut Frame) {
+        let mut state = self.state();
+        let channel = state.channels.entry(frame.channel()).or_default();
+        match frame.says() {
+            Says::Basic(AMQPMethod::Deliver(deliver)) => {
+                channel.answering = Some(Content::of(What::Given(deliver.delivery_tag)));
+            }
+            Says::Basic(AMQPMethod::Return(returned)) => {
+                let last = frame.0.len() - 2;
+                if returned.routing_key.as_str().contains(RETRY) && frame.0[last] == NOWHERE {
+                    frame.0[last] = b's';
+                }
+                channel.answering = Some(Content::of(What::Returned));
+            }
+            Says::Basic(AMQPMethod::Ack(ack)) => {
+                for sent in settled(&mut channel.unconfirmed, ack.delivery_tag, ack.multiple) {
+                    match sent {
+                        Sent::Message => {}
+                        Sent::Retry(id, next) => self.ledger.write(&format!("waiting {id} {next}")),
+                        Sent::Letter(id) => self.ledger.write(&format!("copied {id}")),
+                        Sent::Returned(id) => self.ledger.write(&format!("returned {id}")),
+                    }
+                }
+            }
+            Says::Basic(AMQPMethod::Nack(nack)) => {
+                settled(&mut channel.unconfirmed, nack.delivery_tag, nack.multiple);
+            }
+            says => {
+                let Some(content) = whole(&mut channel.answering, &says, frame) else {
+                    return;
+                };
+                let id = content.id();
+                let What::Given(tag) = content.what else {
+                    return channel.returned(id);
+                };
+                let (attempt, name) = (content.attempt, self.name);
+                self.ledger.write(&format!("given {id} {attempt} {name}"));
+                channel.given.insert(tag, (id, attempt));
+            }
+        }
+    }
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        let (consumes, publishes) = {
+            let state = self.state();
+            (state.consumes, state.publishes)
+        };
+        for (does, word) in [(consumes, "closed"), (publishes, "dropped")] {
+            if does {
+                self.ledger.write(&format!("{word} {}", self.name));
+            }
+        }
+    }
+}
+
+impl Channel {
+    /// No queue took a copy of this message.
+    fn returned(&mut self, id: u64) {
+        let copy =
+            |sent: &&mut Sent| matches!(**sent, Sent::Retry(of, _) | Sent::Letter(of) if of == id);
+        if let Some(sent) = self.unconfirmed.values_mut().find(copy) {
+            *sent = Sent::Returned(id);
+        }
+    }
+}
+
+impl Content {
+    fn of(what: What) -> Self {
+        Self {
+            what,
+            attempt: 0,
+            left: 0,
+            body: Vec::new(),
+        }
+    }
+
+    /// The number of the message.
+    fn id(&self) -> u64 {
+        let job: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        job["id"].as_u64().unwrap()
+    }
+}
+
+/// Goes on with a message; gives it once all of it is there.
+fn whole(content: &mut Option<Content>, says: &Says, frame: &Frame) -> Option<Content> {
+    let under_way = content.as_mut()?;
+    match says {
+        Says::Header(length, properties) => {
+            under_way.left = *length;
+            under_way.attempt = attempt(properties);
+        }
+        Says::Body => {
+            under_way.body.extend(frame.payload());
+            under_way.left -= frame.payload().len() as u64;
+        }
+        _ => return None,
+    }
+    match under_way.left {
+        0 => content.take(),
+        _ => None,
+    }
+}
+
+/// Which attempt a delivery is, or a copy is for: what the last copy says, and how often that was delivered before.
+fn attempt(properties: &AMQPProperties) -> u64 {
+    let said = number(properties, "loafer-attempt").unwrap_or(1);
+    said + number(properties, "x-delivery-count").unwrap_or(0)
+}
+
+/// Takes out what is settled by this.
+fn settled<T>(open: &mut BTreeMap<u64, T>, tag: u64, multiple: bool) -> Vec<T> {
+    let tags: Vec<u64> = match (multiple, tag) {
+        (true, 0) => open.keys().copied().collect(),
+        (true, tag) => open.range(..=tag).map(|(tag, _)| *tag).collect(),
+        (false, tag) => vec![tag],
+    };
+    tags.iter().filter_map(|tag| open.remove(tag)).collect()
+}

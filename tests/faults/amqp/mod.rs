@@ -1,0 +1,221 @@
+//! RabbitMQ in a run: a broker of its own that keeps its data, whose deliveries last as long as their connection.
+
+mod connection;
+mod frame;
+mod wire;
+
+use std::{collections::HashMap, path::Path, time::Duration};
+
+use lapin::{
+    BasicProperties, Connection, ConnectionProperties,
+    options::BasicGetOptions,
+    types::{AMQPValue, ShortString},
+};
+use loafer::{
+    Amqp, Broker as _, DeadLetter, Message, MessageId, Outgoing, Publisher as _, Topic,
+    amqp::AmqpPublisher,
+};
+use loafer_test_servers::{Management, RabbitMq};
+use tokio::{
+    process::Command,
+    sync::Mutex,
+    time::{Instant, sleep},
+};
+
+use self::wire::Frames;
+use crate::{
+    broker::{Broker, Sender},
+    job::Job,
+    judge::{Envelope, Hold, Letter, Rules},
+    ledger::Ledger,
+};
+
+const QUEUE: &str = "faults";
+/// The attempt after which a message is given up. Kills cost attempts too, and seldom so many.
+const MAX_ATTEMPTS: u64 = 8;
+/// Longer than the last retries take, and a restart of the broker before them.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// How long nothing may be in the queues before they are empty: their counts lag behind, and a retry is nowhere for a moment.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// RabbitMQ.
+pub(crate) struct OnAmqp {
+    server: Mutex<loafer_test_servers::Broker>,
+    port: u16,
+    management: Management,
+    ledger: Ledger,
+}
+
+/// Publishes by Loafer's own publisher.
+pub(crate) struct Publishing {
+    publisher: AmqpPublisher,
+    topic: Topic,
+}
+
+impl OnAmqp {
+    pub(crate) async fn start(rabbit: &RabbitMq, folder: &Path, ledger: &Ledger) -> Self {
+        let server = rabbit.start(folder).await;
+        Self {
+            port: server.port(),
+            management: server.management().clone(),
+            server: Mutex::new(server),
+            ledger: ledger.clone(),
+        }
+    }
+
+    /// Messages in the queue, and in those where its retries wait.
+    async fn depth(&self) -> u64 {
+        let mut depth = 0;
+        for queue in self.management.queues().await {
+            if queue != letters() {
+                let told = self.management.queue(&queue).await;
+                depth += told.map_or(0, |queue| queue.depth());
+            }
+        }
+        depth
+    }
+}
+
+fn url(port: u16) -> String {
+    format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
+}
+
+fn letters() -> String {
+    format!("{QUEUE}.dead")
+}
+
+impl Broker for OnAmqp {
+    const RULES: Rules = Rules {
+        hold: Hold::Connection,
+        max_attempts: Some(MAX_ATTEMPTS),
+    };
+    const BATCH: u64 = 50;
+    type Wire = Frames;
+    type Sender = Publishing;
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn wire(&self, name: &str) -> Frames {
+        Frames::new(name)
+    }
+
+    fn tell(&self, proxy: u16, consumer: &mut Command) {
+        consumer.args(["--provider", "amqp"]).envs([
+            ("AMQP_URL", url(proxy)),
+            ("LOAFER_ROUTES__RECORDED__QUEUE", QUEUE.to_owned()),
+            (
+                "LOAFER_ROUTES__RECORDED__MAX_ATTEMPTS",
+                MAX_ATTEMPTS.to_string(),
+            ),
+            // Two rungs, so that what is given up is so within the run.
+            ("LOAFER_ROUTES__RECORDED__BACKOFF__INITIAL", "1s".to_owned()),
+            ("LOAFER_ROUTES__RECORDED__BACKOFF__MAX", "2s".to_owned()),
+        ]);
+    }
+
+    /// The queue, and every rung of its ladder that is used.
+    async fn prepared(&self) {
+        let there = Instant::now() + DEADLINE;
+        while self.management.queue(QUEUE).await.is_none() {
+            assert!(Instant::now() < there, "no consumer makes its queue");
+            sleep(Duration::from_millis(100)).await;
+        }
+        let first = HashMap::from([(u64::from(u32::MAX), Job::put_off())]);
+        let sent = self.sender(self.port).send(&first).await;
+        assert_eq!(sent.len(), 1, "the first message is not confirmed");
+        self.emptied().await;
+        self.server.lock().await.settled().await;
+    }
+
+    fn sender(&self, proxy: u16) -> Publishing {
+        let amqp = Amqp::new(url(proxy));
+        Publishing {
+            publisher: amqp.publisher(),
+            topic: amqp.queue_topic(QUEUE),
+        }
+    }
+
+    async fn kill_for(&self, time: Duration) {
+        let mut server = self.server.lock().await;
+        self.ledger.write("trouble server down");
+        server.kill().await;
+        sleep(time).await;
+        server.restart().await;
+        self.ledger.write("over server");
+    }
+
+    async fn emptied(&self) {
+        let (deadline, mut since) = (Instant::now() + DEADLINE, Instant::now());
+        while since.elapsed() < QUIET {
+            sleep(Duration::from_millis(250)).await;
+            let depth = self.depth().await;
+            if depth > 0 {
+                since = Instant::now();
+            }
+            assert!(Instant::now() < deadline, "{depth} messages stay");
+        }
+    }
+
+    async fn letters(&self) -> Vec<Letter> {
+        let properties = ConnectionProperties::default();
+        let connection = Connection::connect(&url(self.port), properties)
+            .await
+            .unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let mut found = Vec::new();
+        let options = BasicGetOptions::default;
+        // None is given back: each is seen once.
+        while let Some(letter) = channel
+            .basic_get(ShortString::from(letters()), options())
+            .await
+            .unwrap()
+        {
+            let body: serde_json::Value = serde_json::from_slice(&letter.data).unwrap();
+            found.push(Letter {
+                id: body["id"].as_u64().unwrap(),
+                envelope: envelope(&letter.properties),
+            });
+        }
+        found
+    }
+}
+
+/// What a letter says of itself, read as anybody would who has no Loafer.
+fn envelope(properties: &BasicProperties) -> Envelope {
+    let headers = properties.headers().as_ref();
+    let header = headers.and_then(|headers| headers.inner().get(DeadLetter::HEADER));
+    let Some(AMQPValue::LongString(header)) = header else {
+        return Envelope::Wrong("it has none".to_owned());
+    };
+    let read = serde_json::from_slice::<DeadLetter>(header.as_bytes());
+    let letter = match read {
+        Ok(letter) => letter,
+        Err(error) => return Envelope::Wrong(error.to_string()),
+    };
+    let id = properties.message_id().as_ref().map(ShortString::as_str);
+    if (&*letter.route, &*letter.queue, Some(&*letter.event_id)) != ("recorded", QUEUE, id) {
+        return Envelope::Wrong(format!("it is of another message than {id:?}: {letter:?}"));
+    }
+    Envelope::Read {
+        kind: letter.kind,
+        attempts: letter.attempts.into(),
+    }
+}
+
+impl Sender for Publishing {
+    async fn send(&self, jobs: &HashMap<u64, Job>) -> Vec<u64> {
+        let outgoing = |(id, job): (&u64, &Job)| {
+            Outgoing::new(Message::with_id(MessageId::new(), job.body(*id)))
+        };
+        let batch: Vec<_> = jobs.iter().map(outgoing).collect();
+        let mut answers = Vec::with_capacity(batch.len());
+        self.publisher
+            .publish(&self.topic, &batch, &mut answers)
+            .await;
+        let answered = jobs.keys().zip(answers);
+        let confirmed = answered.filter(|(_, answer)| answer.is_ok());
+        confirmed.map(|(id, _)| *id).collect()
+    }
+}

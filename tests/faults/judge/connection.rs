@@ -1,0 +1,188 @@
+//! What holds where a delivery is its connection's: attempts, copies, and the excuses for what came twice.
+
+use super::{
+    Verdict,
+    record::{Line, Place, Record, Trouble, What},
+};
+
+/// In milliseconds, how long an ack may take through the broker: it hands acks on to the queue a few at a time, and forgets those
+/// that wait when their connection ends.
+const HANDED_ON: u64 = 2_000;
+/// In milliseconds: the broker's clock and ours are rounded each for itself.
+const ROUNDED: u64 = 5;
+/// In milliseconds, what the handler asks for that says `later`.
+const LATER: u64 = 1_500;
+
+impl Verdict {
+    /// Whether this line is one that may follow those before it.
+    pub(super) fn judge_attempts(
+        &mut self,
+        record: &Record,
+        id: u64,
+        history: &[Line],
+        place: usize,
+    ) {
+        let line = &history[place];
+        let until = &history[..=place];
+        match line.what {
+            What::Given => {
+                if let Some(fault) = unasked(&history[..place], line) {
+                    let why = record.why_disturbed(until, line.at);
+                    match why.or_else(|| record.why_unseen(&history[..place], line)) {
+                        Some(why) => *self.returned.entry(why.to_owned()).or_default() += 1,
+                        None => self.fault(id, history, &fault),
+                    }
+                }
+            }
+            What::Copying(ms) => {
+                self.retries += 1;
+                let fault = untimely(record, &history[..place], line.attempt, ms);
+                if let Some(fault) = fault {
+                    self.fault(id, history, &fault);
+                }
+            }
+            What::Start(_) => {
+                let number = line.attempt;
+                let given = |other: &Line| other.what == What::Given && other.attempt == number;
+                if !until.iter().any(given) {
+                    let fault = format!("was handled as attempt {number}, which nobody was given");
+                    self.fault(id, history, &fault);
+                }
+                let beyond = record.rules.max_attempts.is_some_and(|most| number > most);
+                // The handler never came to its end: the broker counts on, and no service can know before it begins.
+                if beyond && record.why_disturbed(until, line.at).is_none() {
+                    self.fault(id, history, &format!("was handled as attempt {number}"));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is wrong with a delivery, unless something gave it back.
+fn unasked(before: &[Line], line: &Line) -> Option<String> {
+    let number = line.attempt;
+    let given = before.iter().filter(|line| line.what == What::Given);
+    let last = given.map(|line| line.attempt).max().unwrap_or(0);
+    if number != last + 1 {
+        return Some(format!("was given as attempt {number} after {last}"));
+    }
+    if number == 1 {
+        return None;
+    }
+    let copies = before.iter().filter(|line| line.attempt == number);
+    let due = copies.filter_map(|line| match line.what {
+        What::Copying(ms) => Some(line.at + ms),
+        _ => None,
+    });
+    match due.min() {
+        None => Some("was given again, and nobody asked for that".to_owned()),
+        Some(due) if line.at + ROUNDED < due => {
+            let early = due - line.at;
+            Some(format!("was given again {early} ms early"))
+        }
+        Some(_) => None,
+    }
+}
+
+/// What is wrong with a copy for this attempt that waits for so long.
+fn untimely(record: &Record, before: &[Line], attempt: u64, ms: u64) -> Option<String> {
+    if record.rules.max_attempts.is_some_and(|most| attempt > most) {
+        return Some(format!("was put off for attempt {attempt}"));
+    }
+    let said = before.iter().rfind(|line| {
+        let failed = match &line.what {
+            What::Said(_, word) => word != "true",
+            What::Left(_) => true,
+            _ => false,
+        };
+        failed && line.attempt + 1 == attempt
+    });
+    match said.map(|line| &line.what) {
+        None => Some(format!(
+            "was put off for attempt {attempt}, and none before it had failed"
+        )),
+        Some(What::Said(_, word)) if word == "later" && ms < LATER => Some(format!(
+            "was put off for {ms} ms, and its handler wanted {LATER}"
+        )),
+        _ => None,
+    }
+}
+
+impl Record {
+    /// What, before this moment, may have brought a message twice: the end of a connection on which it was given and not settled yet, or
+    /// on which it was sent and not confirmed yet. None: nothing did.
+    pub(super) fn why_disturbed(&self, history: &[Line], before: u64) -> Option<&'static str> {
+        let lost = |line: &Line| {
+            let acked = history.iter().filter(|other| {
+                let of_it = other.attempt == line.attempt && other.at >= line.at;
+                of_it && other.what == What::Deleting
+            });
+            let acked = acked.map(|ack| ack.at + HANDED_ON).min();
+            let until = acked.unwrap_or(before).min(before);
+            self.ended(line, "closed", until)
+        };
+        let given = history.iter().filter(|line| line.what == What::Given);
+        if let Some(trouble) = given.filter_map(lost).next() {
+            return Some(match trouble.place {
+                Place::Everywhere => "server down",
+                _ if self.killed_at(trouble) => "consumer killed",
+                _ => "connection ended",
+            });
+        }
+        // Sent again, since nobody said that it had come.
+        let sent = |line: &&Line| {
+            matches!(
+                line.what,
+                What::Published | What::Copying(_) | What::Burying
+            )
+        };
+        history.iter().filter(sent).find_map(|line| {
+            let same =
+                |what: &What| std::mem::discriminant(what) == std::mem::discriminant(&line.what);
+            let mut again = history.iter().filter(|other| {
+                other.at >= line.at
+                    && !std::ptr::eq(*other, line)
+                    && same(&other.what)
+                    && other.attempt == line.attempt
+            });
+            let again = again.next()?;
+            self.ended(line, "dropped", again.at)
+                .map(|_| "sent again, since its confirm was lost")
+        })
+    }
+
+    /// Why a delivery may have an attempt before it that nobody saw: it was on its way when a connection ended.
+    fn why_unseen(&self, before: &[Line], line: &Line) -> Option<&'static str> {
+        let given = before.iter().filter(|other| other.what == What::Given);
+        let seen = given.map(|other| other.attempt).max().unwrap_or(0);
+        let since = before.last()?.at;
+        let ended = self.troubles.iter().any(|trouble| {
+            let ends = matches!(trouble.word.as_str(), "closed" | "down");
+            ends && trouble.from <= line.at && trouble.to >= since
+        });
+        (ended && line.attempt > seen + 1).then_some("connection ended before it came")
+    }
+
+    /// What ended the connection of a line, between then and `until`.
+    fn ended(&self, line: &Line, word: &str, until: u64) -> Option<&Trouble> {
+        let proxy = line.proxy.as_ref()?;
+        self.troubles.iter().find(|trouble| {
+            let meets = match &trouble.place {
+                Place::Proxy(name) => name == proxy && trouble.word == word,
+                Place::Everywhere => trouble.word == "down",
+                Place::Process(_) => false,
+            };
+            meets && trouble.from <= until && trouble.to >= line.at
+        })
+    }
+
+    /// Whether a connection ended because its consumer was killed.
+    fn killed_at(&self, trouble: &Trouble) -> bool {
+        self.killed.iter().any(|(pid, at)| {
+            let of_it = self.processes.get(pid);
+            let of_it = of_it.is_some_and(|name| trouble.place == Place::Proxy(name.clone()));
+            of_it && at.abs_diff(trouble.from) < 200
+        })
+    }
+}

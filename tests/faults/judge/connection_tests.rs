@@ -1,0 +1,182 @@
+//! The judge is judged where deliveries are their connection's: each fault is seen, and a reason counts only where it is one.
+
+use super::tests::{fault, judged};
+use super::{Envelope, Hold, Letter, Rules, Verdict};
+use crate::job::End;
+
+const RULES: Rules = Rules {
+    hold: Hold::Connection,
+    max_attempts: Some(3),
+};
+
+/// How every message begins; consumer 7 is at proxy a, consumer 8 at b.
+const BEGIN: &str = "0 up 7 a; 0 up 8 b; 1 published 1 publisher";
+const ONCE: &str = "2 given 1 1 a; 3 start 1 1 7; 4 said 1 1 7 true; 5 deleting 1 1";
+/// Put off by a second, to be attempt 2.
+const FAILED: &str = "2 given 1 1 a; 3 start 1 1 7; 4 said 1 1 7 err; 5 copying 1 2 1000 a; 6 waiting 1 2; 7 deleting 1 1";
+const AGAIN: &str = "1010 given 1 2 b; 1011 start 1 2 8; 1012 said 1 2 8 true; 1013 deleting 1 2";
+
+/// Message 1, to be handled, by these pieces of a ledger.
+fn handled(pieces: &[&str]) -> Verdict {
+    let ledger = [&[BEGIN], pieces].concat().join("; ");
+    judged(RULES, End::Acked, &[], &ledger)
+}
+
+/// Message 1, to be a dead letter, with such letters.
+fn letter(end: End, envelopes: &[Envelope], pieces: &[&str]) -> Verdict {
+    let ledger = [&[BEGIN], pieces].concat().join("; ");
+    let letters: Vec<_> = envelopes
+        .iter()
+        .map(|envelope| Letter {
+            id: 1,
+            envelope: envelope.clone(),
+        })
+        .collect();
+    judged(RULES, end, &letters, &ledger)
+}
+
+fn says(kind: &str, attempts: u64) -> Envelope {
+    Envelope::Read {
+        kind: kind.to_owned(),
+        attempts,
+    }
+}
+
+#[track_caller]
+fn nothing(verdict: &Verdict) {
+    assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
+}
+
+#[test]
+fn a_message_that_failed_and_was_handled_is_no_fault() {
+    nothing(&handled(&[ONCE]));
+    let verdict = handled(&[FAILED, AGAIN]);
+    nothing(&verdict);
+    assert_eq!(
+        (verdict.retries, verdict.starts, verdict.handled),
+        (1, 2, 1)
+    );
+}
+
+#[test]
+fn an_ack_before_the_copy_is_confirmed_is_a_fault() {
+    let early = FAILED.replace(
+        "6 waiting 1 2; 7 deleting 1 1",
+        "6 deleting 1 1; 7 waiting 1 2",
+    );
+    fault(&handled(&[&early, AGAIN]), "before its copy was there");
+    let none = FAILED.replace("6 waiting 1 2", "6 returned 1");
+    let verdict = handled(&[&none]);
+    fault(&verdict, "before its copy was there");
+    fault(&verdict, "was lost");
+}
+
+#[test]
+fn a_copy_that_counts_no_attempt_is_a_fault() {
+    let uncounted = FAILED
+        .replace("copying 1 2", "copying 1 1")
+        .replace("waiting 1 2", "waiting 1 1");
+    let again = AGAIN.replace("given 1 2", "given 1 1");
+    let verdict = handled(&[&uncounted, &again]);
+    fault(&verdict, "was put off for attempt 1");
+    fault(&verdict, "was given as attempt 1 after 1");
+}
+
+#[test]
+fn a_retry_before_its_time_is_a_fault() {
+    let early = AGAIN.replace("1010 given", "900 given");
+    fault(&handled(&[FAILED, &early]), "was given again 105 ms early");
+    let later = FAILED.replace("7 err", "7 later");
+    fault(&handled(&[&later, AGAIN]), "was put off for 1000 ms");
+}
+
+#[test]
+fn attempts_end_where_they_are_used_up() {
+    let beyond = FAILED
+        .replace("1 1 7", "1 3 7")
+        .replace("copying 1 2", "copying 1 4");
+    fault(&handled(&[&beyond]), "was put off for attempt 4");
+    let begun = |between: &str| {
+        format!(
+            "{ONCE}; {between}; 50 given 1 4 a; 51 start 1 4 7; 52 said 1 4 7 true; 53 deleting 1 4"
+        )
+    };
+    let unasked = begun("6 frozen 7 1");
+    fault(&handled(&[&unasked]), "was handled as attempt 4");
+    nothing(&handled(&[&begun("6 closed a")]));
+}
+
+#[test]
+fn what_came_twice_needs_the_end_of_its_connection() {
+    let twice = |between: &str| {
+        let again = "3000 given 1 2 b; 3001 start 1 2 8; 3002 said 1 2 8 true; 3003 deleting 1 2";
+        handled(&[ONCE, between, again])
+    };
+    for (between, why) in [
+        ("6 closed a", "connection ended"),
+        ("6 killed 7; 7 closed a", "consumer killed"),
+        ("6 trouble server down; 7 over server", "server down"),
+    ] {
+        let verdict = twice(between);
+        nothing(&verdict);
+        let found: Vec<_> = verdict.again.iter().collect();
+        assert_eq!(found, [(&why.to_owned(), &1)]);
+    }
+    // No lease runs out, and what is handed on by the broker is settled.
+    for between in [
+        "6 stopped 7; 2999 continued 7",
+        "6 trouble a stall; 2999 over a",
+        "6 closed b",
+        "6 dropped a",
+        "2500 closed a",
+    ] {
+        fault(&twice(between), "was handled again without a reason");
+    }
+}
+
+#[test]
+fn two_copies_need_a_confirm_that_was_lost() {
+    let twice = |between: &str| {
+        let second = "8 copying 1 2 1000 a; 9 waiting 1 2";
+        let other = AGAIN.replace("10", "20").replace(" 8", " 7");
+        let failed = FAILED.replace("; 6 waiting 1 2; 7 deleting 1 1", "");
+        handled(&[&failed, between, second, "10 deleting 1 1", AGAIN, &other])
+    };
+    nothing(&twice("6 dropped a"));
+    fault(&twice("6 dropped b"), "was handled again without a reason");
+}
+
+#[test]
+fn a_delivery_that_nobody_saw_needs_a_connection_that_ended() {
+    let second = "20 given 1 2 b; 21 start 1 2 8; 22 said 1 2 8 true; 23 deleting 1 2";
+    nothing(&handled(&["10 closed a", second]));
+    fault(&handled(&[second]), "was given as attempt 2 after 0");
+    let told = "20 given 1 1 b; 21 start 1 2 8; 22 said 1 2 8 true; 23 deleting 1 1";
+    fault(&handled(&[told]), "as attempt 2, which nobody was given");
+}
+
+#[test]
+fn a_dead_letter_says_what_happened() {
+    let rejected = "2 given 1 1 a; 3 start 1 1 7; 4 said 1 1 7 reject; 5 burying 1 a; 6 copied 1; 7 deleting 1 1";
+    let of = |envelopes: &[Envelope]| letter(End::Rejected, envelopes, &[rejected]);
+    let verdict = of(&[says("rejected", 1)]);
+    nothing(&verdict);
+    assert_eq!(verdict.rejected, 1);
+    fault(&of(&[]), "was lost");
+    fault(
+        &of(&[Envelope::Wrong("none".to_owned())]),
+        "whose envelope is wrong",
+    );
+    fault(&of(&[says("error", 1)]), "says \"error\"");
+    fault(
+        &of(&[says("rejected", 2)]),
+        "of attempt 2, which nobody began",
+    );
+    let two = [says("rejected", 1), says("rejected", 1)];
+    fault(&of(&two), "twice, without a reason");
+    let early = [says("error", 1)];
+    fault(
+        &letter(End::GivenUp, &early, &[rejected]),
+        "given up after 1 of 3",
+    );
+}

@@ -1,0 +1,78 @@
+//! Where messages ended: handled, or among the dead letters, as planned.
+
+use super::{Envelope, Letter, Record, Verdict, handled, record::History, record::What};
+use crate::{
+    job::{End, Job},
+    publisher::Published,
+};
+
+impl Verdict {
+    /// Whether all that was published came to its end.
+    pub(super) fn judge_ends(
+        &mut self,
+        record: &Record,
+        published: &Published,
+        letters: &[Letter],
+    ) {
+        let nothing = History::new();
+        let (confirmed, unconfirmed) = (&published.confirmed, &published.unconfirmed);
+        for (id, job) in confirmed.iter().chain(unconfirmed) {
+            let history = record.messages.get(id).unwrap_or(&nothing);
+            let its: Vec<_> = letters.iter().filter(|letter| letter.id == *id).collect();
+            match (job.end, its.is_empty()) {
+                (End::Rejected, false) => self.rejected += 1,
+                (End::GivenUp, false) => self.given_up += 1,
+                _ => {}
+            }
+            let lost = match job.end {
+                End::Acked => !handled(history),
+                End::Rejected | End::GivenUp => its.is_empty(),
+            };
+            if lost && confirmed.contains_key(id) {
+                self.lost += 1;
+                self.fault(*id, history, "was lost");
+            }
+            if !its.is_empty() && job.end == End::Acked {
+                self.fault(*id, history, "is a dead letter, against the plan");
+            }
+            if job.end != End::Acked && handled(history) {
+                self.fault(*id, history, "was handled, against the plan");
+            }
+            for letter in &its {
+                if let Some(fault) = wrong(record, job, history, &letter.envelope) {
+                    self.fault(*id, history, &format!("is a dead letter, {fault}"));
+                }
+            }
+            if its.len() > 1 && !matches!(its[0].envelope, Envelope::Unread) {
+                match record.why_disturbed(history, u64::MAX) {
+                    Some(why) => *self.letters.entry(why.to_owned()).or_default() += 1,
+                    None => self.fault(*id, history, "is a dead letter twice, without a reason"),
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with what a letter says.
+fn wrong(record: &Record, job: &Job, history: &History, envelope: &Envelope) -> Option<String> {
+    let (kind, attempts) = match envelope {
+        Envelope::Unread => return None,
+        Envelope::Wrong(why) => return Some(format!("whose envelope is wrong: {why}")),
+        Envelope::Read { kind, attempts } => (kind.as_str(), *attempts),
+    };
+    let began = |line: &super::record::Line| {
+        line.attempt == attempts && matches!(line.what, What::Start(_))
+    };
+    if !history.iter().any(began) {
+        return Some(format!(
+            "and says of attempt {attempts}, which nobody began"
+        ));
+    }
+    let most = record.rules.max_attempts.unwrap_or(u64::MAX);
+    match (job.end, kind) {
+        (End::Rejected, "rejected") => None,
+        (End::Rejected, _) | (_, "rejected") => Some(format!("and says {kind:?}")),
+        _ if attempts < most => Some(format!("and was given up after {attempts} of {most}")),
+        _ => None,
+    }
+}
