@@ -63,12 +63,19 @@ pub(crate) async fn run<B: Broker>(
     cast.broker.prepared().await;
     let mut watch = cast.watch(&ledger, begin);
     let published = cast.play(plan, &settings).await;
-    cast.broker.emptied().await;
+    let emptied = cast.broker.emptied().await;
     let letters = cast.broker.letters().await;
     watch.shutdown().await;
-    cast.end().await;
+    // Whoever is still at work is killed: it would not end well.
+    if emptied.is_ok() {
+        cast.end().await;
+    }
 
-    let verdict = judge(B::RULES, &ledger.read(), &published, &letters);
+    let mut verdict = judge(B::RULES, &ledger.read(), &published, &letters);
+    if let Err(left) = emptied {
+        let fault = format!("the queue is not emptied: {left} messages come again and again");
+        verdict.faults.insert(0, fault);
+    }
     let report = Report {
         settings: &settings,
         published: &published,

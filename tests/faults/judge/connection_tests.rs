@@ -65,6 +65,8 @@ fn an_ack_before_the_copy_is_confirmed_is_a_fault() {
         "6 deleting 1 1; 7 waiting 1 2",
     );
     fault(&handled(&[&early, AGAIN]), "before its copy was there");
+    let before = ONCE.replace("4 said 1 1 7 true; ", "");
+    fault(&handled(&[&before]), "acked before anybody said true");
     let none = FAILED.replace("6 waiting 1 2", "6 returned 1");
     let verdict = handled(&[&none]);
     fault(&verdict, "before its copy was there");

@@ -102,15 +102,20 @@ impl Verdict {
         let (before, line) = (&history[..place], &history[place]);
         let retried =
             |other: &record::Line| other.what == What::Waiting && other.attempt == line.attempt + 1;
-        let may =
-            |what: &What| matches!(what, What::Said(_, word) if word == "true" || word == "reject");
+        let may = |what: &What| match what {
+            What::Said(_, word) if record.rules.hold == Hold::Lease => {
+                word == "true" || word == "reject"
+            }
+            // A retry is another message, and this one done with.
+            What::Said(..) | What::Left(_) => record.rules.hold == Hold::Connection,
+            _ => false,
+        };
         let copied = before
             .iter()
             .any(|other| other.what == What::Copied || retried(other));
         if !copied && !before.iter().any(|line| may(&line.what)) {
             self.fault(id, history, "was acked before anybody said true");
-        }
-        if !copied && !handled(before) {
+        } else if !copied && !handled(before) {
             self.fault(id, history, "was deleted before its copy was there");
         }
         let others =

@@ -87,8 +87,9 @@ impl Broker for OnSqs {
         self.server.lock().await.kill_for(time).await;
     }
 
-    async fn emptied(&self) {
+    async fn emptied(&self) -> Result<(), u64> {
         self.queue.emptied().await;
+        Ok(())
     }
 
     async fn letters(&self) -> Vec<Letter> {
