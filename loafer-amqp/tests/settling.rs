@@ -19,7 +19,10 @@ use loafer_core::{
     App, Backoff, Bytes, DeadLetter, Declare, Ended, Failure, Manager, ManagerBuilder, Message,
     Metadata, Outcome, Route, RouteOptions, Running,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 use support::{eventually, unique};
 
@@ -240,6 +243,41 @@ async fn what_runs_at_the_end_is_acked_and_what_waits_goes_back() {
         (rabbit.depth(&queue).await, begun.load(Ordering::SeqCst)),
         (7, 3)
     );
+    rabbit.clean(&queue).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_after_the_end_began_is_left_to_others() {
+    let rabbit = rabbit!("what_comes_after_the_end_began_is_left_to_others");
+    let queue = unique("late");
+    let begun = Arc::new(AtomicUsize::new(0));
+    let goes_on = Arc::new(Notify::new());
+    let (count, wait) = (begun.clone(), goes_on.clone());
+    let running = started(&rabbit, &queue, RouteOptions::new(), |route| {
+        route.handler(Bytes::new(), move |_: Message| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let wait = wait.clone();
+            async move {
+                wait.notified().await;
+                true
+            }
+        })
+    })
+    .await;
+    publish(&rabbit, &queue, "at work").await;
+    eventually("a handler at work", async || {
+        begun.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    running.shutdown();
+    for number in 0..5 {
+        publish(&rabbit, &queue, &number.to_string()).await;
+    }
+    rabbit.holds(&queue, 5).await;
+    goes_on.notify_one();
+    assert_eq!(running.ended().await, Ended::Clean);
+    let depth = rabbit.depth(&queue).await;
+    assert_eq!((depth, begun.load(Ordering::SeqCst)), (5, 1));
     rabbit.clean(&queue).await;
 }
 

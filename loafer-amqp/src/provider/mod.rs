@@ -254,6 +254,13 @@ impl Provider for AmqpProvider {
         }
     }
 
+    /// Ends the consumer: while a handler takes its time to the end, what RabbitMQ went on to push would wait here for nobody.
+    async fn stop(&self) {
+        if let Some(live) = self.live() {
+            live.cancel().await;
+        }
+    }
+
     /// Stops consuming before the channel is closed: acks on their way are taken in first.
     async fn close(&self) {
         let current = self.current().take();

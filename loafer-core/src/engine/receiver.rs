@@ -45,6 +45,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             }
         }
     }
+    shared.provider.stop().await;
 }
 
 fn pauses() -> impl Iterator<Item = Duration> {

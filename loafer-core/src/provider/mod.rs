@@ -97,6 +97,16 @@ pub trait Provider: Send + Sync + 'static {
         true
     }
 
+    /// Nothing is received any more, while what was received is still handled and settled: a broker that pushes messages is to push no more, and
+    /// to take back what nobody received. Called by each of the [receivers](Capabilities::receivers); unless implemented, nothing.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped where all is settled before it is done; [`Provider::close`] is called then.
+    fn stop(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Lets go of the source. Called after the last settlement.
     fn close(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())

@@ -2,14 +2,15 @@
 
 mod connection;
 mod frame;
+mod open;
 mod wire;
 
 use std::{collections::HashMap, path::Path, time::Duration};
 
 use lapin::{
-    BasicProperties, Connection, ConnectionProperties,
-    options::BasicGetOptions,
-    types::{AMQPValue, ShortString},
+    BasicProperties, Channel, Connection, ConnectionProperties,
+    options::{BasicGetOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable, ShortString},
 };
 use loafer::{
     Amqp, Broker as _, DeadLetter, Message, MessageId, Outgoing, Publisher as _, Topic,
@@ -22,7 +23,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::wire::Frames;
+use self::{open::Open, wire::Frames};
 use crate::{
     broker::{Broker, Sender},
     job::Job,
@@ -35,8 +36,8 @@ const QUEUE: &str = "faults";
 const MAX_ATTEMPTS: u64 = 8;
 /// Longer than the last retries take, and a restart of the broker before them.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// How long nothing may be in the queues before they are empty: their counts lag behind, and a retry is nowhere for a moment.
-const QUIET: Duration = Duration::from_secs(2);
+/// How long nothing may be in the queues before they are empty: what goes from one to another is nowhere for a moment.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// RabbitMQ.
 pub(crate) struct OnAmqp {
@@ -63,16 +64,35 @@ impl OnAmqp {
         }
     }
 
-    /// Messages in the queue, and in those where its retries wait.
-    async fn depth(&self) -> u64 {
-        let mut depth = 0;
+    /// Messages in the queue and in those where its retries wait, and deliveries that are not settled. RabbitMQ's own counts of these lag
+    /// behind, by seconds once it was killed.
+    async fn depth(&self, channel: &Channel) -> u64 {
+        let mut depth = self
+            .ledger
+            .read()
+            .lines()
+            .fold(Open::default(), Open::with)
+            .count();
         for queue in self.management.queues().await {
             if queue != letters() {
-                let told = self.management.queue(&queue).await;
-                depth += told.map_or(0, |queue| queue.depth());
+                let passive = QueueDeclareOptions {
+                    passive: true,
+                    ..QueueDeclareOptions::default()
+                };
+                let none = FieldTable::default();
+                let told = channel.queue_declare(queue.into(), passive, none).await;
+                depth += u64::from(told.unwrap().message_count());
             }
         }
         depth
+    }
+
+    async fn channel(&self) -> (Connection, Channel) {
+        let properties = ConnectionProperties::default();
+        let connection = Connection::connect(&url(self.port), properties).await;
+        let connection = connection.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        (connection, channel)
     }
 }
 
@@ -147,10 +167,11 @@ impl Broker for OnAmqp {
     }
 
     async fn emptied(&self) -> Result<(), u64> {
+        let (_connection, channel) = self.channel().await;
         let (deadline, mut since) = (Instant::now() + DEADLINE, Instant::now());
         while since.elapsed() < QUIET {
             sleep(Duration::from_millis(250)).await;
-            let depth = self.depth().await;
+            let depth = self.depth(&channel).await;
             if depth > 0 {
                 since = Instant::now();
             }
@@ -162,11 +183,7 @@ impl Broker for OnAmqp {
     }
 
     async fn letters(&self) -> Vec<Letter> {
-        let properties = ConnectionProperties::default();
-        let connection = Connection::connect(&url(self.port), properties)
-            .await
-            .unwrap();
-        let channel = connection.create_channel().await.unwrap();
+        let (_connection, channel) = self.channel().await;
         let mut found = Vec::new();
         let options = BasicGetOptions::default;
         // None is given back: each is seen once.
