@@ -48,12 +48,13 @@ struct Channel {
 /// What was published.
 #[derive(Clone, Copy, Debug)]
 enum Sent {
-    Message,
+    /// From the publisher, of this number.
+    Message(u64),
     /// A copy that waits, by message and attempt.
     Retry(u64, u64),
     /// A copy of this message.
     Letter(u64),
-    /// A copy that no queue took.
+    /// What no queue took.
     Returned(u64),
 }
 
@@ -150,7 +151,7 @@ impl<'l> Connection<'l> {
             }
             None => {
                 self.ledger.write(&format!("published {id} {name}"));
-                Sent::Message
+                Sent::Message(id)
             }
         }
     }
@@ -173,7 +174,7 @@ impl<'l> Connection<'l> {
             Says::Basic(AMQPMethod::Ack(ack)) => {
                 for sent in settled(&mut channel.unconfirmed, ack.delivery_tag, ack.multiple) {
                     match sent {
-                        Sent::Message => {}
+                        Sent::Message(id) => self.ledger.write(&format!("accepted {id}")),
                         Sent::Retry(id, next) => self.ledger.write(&format!("waiting {id} {next}")),
                         Sent::Letter(id) => self.ledger.write(&format!("copied {id}")),
                         Sent::Returned(id) => self.ledger.write(&format!("returned {id}")),
@@ -216,8 +217,7 @@ impl Drop for Connection<'_> {
 impl Channel {
     /// No queue took a copy of this message.
     fn returned(&mut self, id: u64) {
-        let copy =
-            |sent: &&mut Sent| matches!(**sent, Sent::Retry(of, _) | Sent::Letter(of) if of == id);
+        let copy = |sent: &&mut Sent| matches!(**sent, Sent::Message(of) | Sent::Retry(of, _) | Sent::Letter(of) if of == id);
         if let Some(sent) = self.unconfirmed.values_mut().find(copy) {
             *sent = Sent::Returned(id);
         }

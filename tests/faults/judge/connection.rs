@@ -44,13 +44,15 @@ impl Verdict {
             What::Start(_) => {
                 let number = line.attempt;
                 let given = |other: &Line| other.what == What::Given && other.attempt == number;
-                if !until.iter().any(given) {
+                let Some(given) = until.iter().position(given) else {
                     let fault = format!("was handled as attempt {number}, which nobody was given");
-                    self.fault(id, history, &fault);
-                }
+                    return self.fault(id, history, &fault);
+                };
                 let beyond = record.rules.max_attempts.is_some_and(|most| number > most);
                 // The handler never came to its end: the broker counts on, and no service can know before it begins.
-                if beyond && record.why_disturbed(until, line.at).is_none() {
+                let unseen = || record.why_unseen(&until[..given], &until[given]);
+                let why = || record.why_disturbed(until, line.at).or_else(unseen);
+                if beyond && why().is_none() {
                     self.fault(id, history, &format!("was handled as attempt {number}"));
                 }
             }

@@ -10,7 +10,7 @@ const RULES: Rules = Rules {
 };
 
 /// How every message begins; consumer 7 is at proxy a, consumer 8 at b.
-const BEGIN: &str = "0 up 7 a; 0 up 8 b; 1 published 1 publisher";
+const BEGIN: &str = "0 up 7 a; 0 up 8 b; 1 published 1 publisher; 1 accepted 1";
 const ONCE: &str = "2 given 1 1 a; 3 start 1 1 7; 4 said 1 1 7 true; 5 deleting 1 1";
 /// Put off by a second, to be attempt 2.
 const FAILED: &str = "2 given 1 1 a; 3 start 1 1 7; 4 said 1 1 7 err; 5 copying 1 2 1000 a; 6 waiting 1 2; 7 deleting 1 1";
@@ -56,6 +56,13 @@ fn a_message_that_failed_and_was_handled_is_no_fault() {
         (verdict.retries, verdict.starts, verdict.handled),
         (1, 2, 1)
     );
+}
+
+#[test]
+fn a_confirm_that_the_server_never_gave_is_a_fault() {
+    let begin = BEGIN.replace("; 1 accepted 1", "");
+    let verdict = judged(RULES, End::Acked, &[], &format!("{begin}; {ONCE}"));
+    fault(&verdict, "was confirmed by the publisher alone");
 }
 
 #[test]
@@ -106,6 +113,17 @@ fn attempts_end_where_they_are_used_up() {
     let unasked = begun("6 frozen 7 1");
     fault(&handled(&[&unasked]), "was handled as attempt 4");
     nothing(&handled(&[&begun("6 closed a")]));
+    // The third was on its way to b when that connection ended.
+    let unseen = FAILED.replace("1 1", "1 2").replace("1 2 1000", "1 3 1000");
+    let unseen = unseen
+        .replace("given 1 2", "given 1 1 a; 2 closed a; 2 given 1 2")
+        .replace("waiting 1 2", "waiting 1 3");
+    let ended = |end: &str| {
+        format!(
+            "{unseen}; {end}1050 given 1 4 a; 1051 start 1 4 7; 1052 said 1 4 7 true; 1053 deleting 1 4"
+        )
+    };
+    nothing(&handled(&[&ended("1020 closed b; ")]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Where messages ended: handled, or among the dead letters, as planned.
 
-use super::{Envelope, Letter, Record, Verdict, handled, record::History, record::What};
+use super::{Envelope, Hold, Letter, Record, Verdict, handled, record::History, record::What};
 use crate::{
     job::{End, Job},
     publisher::Published,
@@ -31,6 +31,11 @@ impl Verdict {
             if lost && confirmed.contains_key(id) {
                 self.lost += 1;
                 self.fault(*id, history, "was lost");
+            }
+            let accepted = || history.iter().any(|line| line.what == What::Accepted);
+            let told = record.rules.hold == Hold::Connection && confirmed.contains_key(id);
+            if told && !accepted() {
+                self.fault(*id, history, "was confirmed by the publisher alone");
             }
             if !its.is_empty() && job.end == End::Acked {
                 self.fault(*id, history, "is a dead letter, against the plan");

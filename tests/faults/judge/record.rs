@@ -40,13 +40,15 @@ pub(super) enum What {
     Broken,
     /// It was published.
     Published,
+    /// The server confirmed that.
+    Accepted,
     /// A copy for this attempt was sent, which waits for so many milliseconds.
     Copying(u64),
     /// The server has that copy.
     Waiting,
     /// A copy for its dead letter was sent; of no attempt.
     Burying,
-    /// No queue took a copy; of no attempt.
+    /// No queue took it, or its copy; of no attempt.
     Returned,
 }
 
@@ -114,6 +116,7 @@ impl Record {
             "refused" => What::Refused,
             "broken" => What::Broken,
             "published" => What::Published,
+            "accepted" => What::Accepted,
             "copying" => What::Copying(number(3)?.into()),
             "waiting" => What::Waiting,
             "burying" => What::Burying,
@@ -122,7 +125,7 @@ impl Record {
         };
         let of_none = matches!(
             what,
-            What::Copied | What::Published | What::Burying | What::Returned
+            What::Copied | What::Published | What::Accepted | What::Burying | What::Returned
         );
         let attempt = match of_none {
             true => 0,
