@@ -59,11 +59,11 @@ impl Job {
         job
     }
 
-    /// Asks for a retry of every length, and succeeds.
-    pub(crate) fn put_off() -> Self {
+    /// Asks for one retry, in this way, and succeeds.
+    pub(crate) fn put_off(step: &'static str) -> Self {
         Self {
             work_ms: 0,
-            first: vec!["decline", "later"],
+            first: vec![step],
             end: End::Acked,
         }
     }

@@ -87,6 +87,15 @@ impl OnAmqp {
         depth
     }
 
+    /// Waits until a consumer has made a queue.
+    async fn there(&self, queue: &str) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.management.queue(queue).await.is_none() {
+            assert!(Instant::now() < deadline, "no consumer makes `{queue}`");
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     async fn channel(&self) -> (Connection, Channel) {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(&url(self.port), properties).await;
@@ -135,17 +144,19 @@ impl Broker for OnAmqp {
         ]);
     }
 
-    /// The queue, and every rung of its ladder that is used.
+    /// The queue, and every rung of its ladder that is used: one that is declared just before a kill stays broken.
     async fn prepared(&self) {
-        let there = Instant::now() + DEADLINE;
-        while self.management.queue(QUEUE).await.is_none() {
-            assert!(Instant::now() < there, "no consumer makes its queue");
-            sleep(Duration::from_millis(100)).await;
+        self.there(QUEUE).await;
+        let first = [
+            (u64::from(u32::MAX), "decline"),
+            (u64::from(u32::MAX) + 1, "later"),
+        ];
+        let first = first.map(|(id, step)| (id, Job::put_off(step)));
+        let sent = self.sender(self.port).send(&HashMap::from(first)).await;
+        assert_eq!(sent.len(), 2, "the first messages are not confirmed");
+        for rung in ["1s", "2s"] {
+            self.there(&format!("{QUEUE}.retry.{rung}")).await;
         }
-        let first = HashMap::from([(u64::from(u32::MAX), Job::put_off())]);
-        let sent = self.sender(self.port).send(&first).await;
-        assert_eq!(sent.len(), 1, "the first message is not confirmed");
-        assert_eq!(self.emptied().await, Ok(()), "it stays");
         self.server.lock().await.settled().await;
     }
 

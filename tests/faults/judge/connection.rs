@@ -8,6 +8,8 @@ use super::{
 /// In milliseconds, how long an ack may take through the broker: it hands acks on to the queue a few at a time, and forgets those
 /// that wait when their connection ends.
 const HANDED_ON: u64 = 2_000;
+/// In milliseconds, how long the broker goes on to push to a connection that has ended.
+const NOTICED: u64 = 200;
 /// In milliseconds: the broker's clock and ours are rounded each for itself.
 const ROUNDED: u64 = 5;
 /// In milliseconds, what the handler asks for that says `later`.
@@ -158,10 +160,13 @@ impl Record {
     fn why_unseen(&self, before: &[Line], line: &Line) -> Option<&'static str> {
         let given = before.iter().filter(|other| other.what == What::Given);
         let seen = given.map(|other| other.attempt).max().unwrap_or(0);
-        let since = before.last()?.at;
+        // Since it was there to be pushed, told or not.
+        let there =
+            |other: &&Line| matches!(other.what, What::Published | What::Copying(_) | What::Given);
+        let since = before.iter().rfind(there)?.at;
         let ended = self.troubles.iter().any(|trouble| {
             let ends = matches!(trouble.word.as_str(), "closed" | "down");
-            ends && trouble.from <= line.at && trouble.to >= since
+            ends && trouble.from <= line.at && trouble.to.saturating_add(NOTICED) >= since
         });
         (ended && line.attempt > seen + 1).then_some("connection ended before it came")
     }

@@ -170,7 +170,26 @@ fn two_copies_need_a_confirm_that_was_lost() {
 fn a_delivery_that_nobody_saw_needs_a_connection_that_ended() {
     let second = "20 given 1 2 b; 21 start 1 2 8; 22 said 1 2 8 true; 23 deleting 1 2";
     nothing(&handled(&["10 closed a", second]));
+    // The proxy saw the end before it was told that the message is there.
+    let early = BEGIN.replace("1 accepted", "3 accepted");
+    let early = early.replace("1 published", "0 closed a; 1 published");
+    nothing(&judged(
+        RULES,
+        End::Acked,
+        &[],
+        &format!("{early}; {second}"),
+    ));
     fault(&handled(&[second]), "was given as attempt 2 after 0");
+    let long_ago = second.replace("20 given", "400 given");
+    let long_ago = long_ago
+        .replace("21 start", "401 start")
+        .replace("22 said", "402 said")
+        .replace("23 deleting", "403 deleting");
+    let published = BEGIN
+        .replace("1 published", "0 closed a; 300 published")
+        .replace("1 accepted", "300 accepted");
+    let verdict = judged(RULES, End::Acked, &[], &format!("{published}; {long_ago}"));
+    fault(&verdict, "was given as attempt 2 after 0");
     let told = "20 given 1 1 b; 21 start 1 2 8; 22 said 1 2 8 true; 23 deleting 1 1";
     fault(&handled(&[told]), "as attempt 2, which nobody was given");
 }
