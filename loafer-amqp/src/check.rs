@@ -17,6 +17,7 @@ use crate::{
     names,
     outlet::{Parcel, Unsent},
     places::{exchange_exists, find},
+    rights::may_consume,
     topology::Plan,
 };
 
@@ -35,6 +36,8 @@ pub(crate) async fn check(
     if !queue(link, plan, &mut found).await {
         return found;
     }
+    let consumed = may_consume(link, &plan.queue).await.err();
+    found.extend(consumed.map(|error| Finding::problem(error.to_string())));
     bindings(link, plan, &mut found).await;
     letters(link, plan, &mut found).await;
     retries(link, plan, &mut found).await;
@@ -49,6 +52,12 @@ async fn queue(link: &Link, plan: &Plan, found: &mut Vec<Finding>) -> bool {
     let (queue, route) = (&plan.queue, &plan.route);
     let there = match find(link, queue).await {
         Ok(Some(there)) => there,
+        Ok(None) if plan.declare == Declare::Create => {
+            found.push(Finding::warning(format!(
+                "queue `{queue}` does not exist yet: the program makes it when it starts, and `check --create` makes it now"
+            )));
+            return false;
+        }
         Ok(None) => {
             let remedy = plan.remedy();
             let text = format!("queue `{queue}` does not exist: {remedy}");
@@ -96,6 +105,11 @@ async fn bindings(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
         let text = format!("queue `{queue}` is bound to the exchange `{exchange}` by {keys}");
         return found.push(Finding::good(text));
     }
+    if plan.declare == Declare::Create {
+        return found.push(Finding::good(format!(
+            "queue `{queue}` is bound to the exchange `{exchange}` by {keys}, by the start at the latest"
+        )));
+    }
     found.push(
         match exchange_exists(link, exchange, queue, &plan.remedy()).await {
             Ok(()) => Finding::warning(format!(
@@ -131,7 +145,7 @@ async fn letters(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
                 )));
             }
         }
-        Ok(None) if target.exchange.is_empty() => found.push(Finding::problem(format!(
+        Ok(None) if target.exchange.is_empty() || target.queue.is_some() => found.push(Finding::problem(format!(
             "dead-letter queue `{letters}` does not exist: {}",
             match plan.dead {
                 Some(_) => "run `check --create`".to_owned(),
@@ -167,12 +181,20 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
     }
     found.push(match &missing[..] {
         [] => Finding::good("the queues in which retries wait are there"),
-        [first, ..] => Finding::problem(format!(
-            "retries have nowhere to wait: {} of {} queues {} missing, first `{first}`; run `check --create`, or make them by hand",
-            missing.len(),
-            ladder::rungs().count(),
-            if missing.len() == 1 { "is" } else { "are" },
-        )),
+        [first, ..] => {
+            let are = if missing.len() == 1 { "is" } else { "are" };
+            let (count, all) = (missing.len(), ladder::rungs().count());
+            let missing = format!("{count} of {all} queues {are} missing, first `{first}`");
+            match plan.declare {
+                Declare::Off => Finding::problem(format!(
+                    "retries have nowhere to wait: {missing}; run `check --create`, or make them by hand"
+                )),
+                _ => Finding::warning(format!(
+                    "queues in which retries wait: {missing}; the first retry makes them, where the user may configure `{}.retry.*`",
+                    plan.queue
+                )),
+            }
+        }
     });
 }
 

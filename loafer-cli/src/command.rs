@@ -90,7 +90,7 @@ where
         }
         Command::Routes => routes::list(&prepare.offline(routes, setup).await?),
         Command::Check { create } => {
-            let mode = if create { Open::Create } else { Open::Existing };
+            let mode = if create { Open::Create } else { Open::Look };
             let routes = routes.open(mode);
             check::check(&prepare.manager(routes, &Default::default(), setup).await?).await
         }

@@ -12,8 +12,9 @@ use crate::{args::LogFormat, fields::Fields, text::Text};
 /// The client of RabbitMQ logs messages that came back to it, payload and all: that no body is logged holds whatever `RUST_LOG` says.
 const NEVER: &str = "lapin::returned_messages=off";
 
-/// Where `RUST_LOG` says nothing: clients are quiet until something is wrong. That this is no machine of AWS is not: what is missing then, we say.
-const DEFAULT: &str = "info,aws=warn,aws_config::imds=error,h2=warn,hyper=warn,lapin=error,reqwest=warn,rustls=warn,sentry=warn";
+/// Where `RUST_LOG` says nothing: clients are quiet until something is wrong. That this is no machine of AWS is not: what is missing then, we say. And
+/// what RabbitMQ refuses is told by whoever asked for it: its client calls an error what was only a question.
+const DEFAULT: &str = "info,aws=warn,aws_config::imds=error,h2=warn,hyper=warn,lapin=off,reqwest=warn,rustls=warn,sentry=warn";
 
 /// Installs the program's subscriber. Where there is one already, it stays.
 pub(crate) fn init(format: LogFormat) {

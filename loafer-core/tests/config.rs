@@ -50,6 +50,30 @@ fn weighed(file: &str, environment: &[(&str, &str)]) -> Result<(usize, String), 
 }
 
 #[test]
+fn names_with_dots_are_written_in_quotes_and_an_app_has_a_name() {
+    let told = fault("[routes.order.placed]\nconcurrency = 1", &[]);
+    assert!(
+        told.contains("written in quotes, as [routes.\"order."),
+        "{told}"
+    );
+    assert!(fault("app = \" \"", &[]).contains("`app` is empty"));
+    assert!(fault("", &[("LOAFER_APP", "")]).contains("`app` is empty"));
+}
+
+#[test]
+fn every_key_of_a_target_of_dead_letters_is_read() {
+    let file = "[routes.friend-created]\ndead_letter = { exchange = \"amq.direct\", routing_key = \"dead\", queue = \"dead\" }";
+    let queue = (
+        "LOAFER_ROUTES__FRIEND_CREATED__DEAD_LETTER__QUEUE",
+        "letters",
+    );
+    for environment in [&[][..], &[queue]] {
+        let config = Config::parse(file, variables(environment), ROUTES);
+        assert!(config.is_ok(), "{config:?}");
+    }
+}
+
+#[test]
 fn code_outranks_the_attribute_the_file_outranks_code_and_the_environment_the_file() {
     let file = "[routes.friend-created]\nconcurrency = 4\nqueue = \"by-file\"";
     let environment = [("LOAFER_ROUTES__FRIEND_CREATED__CONCURRENCY", "5")];

@@ -91,7 +91,7 @@ impl AmqpDeadLetters {
                 "it is made with the route's queue: run the service once, or `check --create`"
                     .to_owned()
             }
-            (None, "") => format!(
+            (None, exchange) if exchange.is_empty() || target.queue.is_some() => format!(
                 "make it, or change `dead_letter` under [routes.{}] in loafer.toml",
                 plan.route
             ),

@@ -175,6 +175,9 @@ impl Provider for AmqpProvider {
 
     /// Connects and declares: exchange, queue, bindings, the queue of the dead letters. That the queue may not be consumed is told here, too.
     async fn open(&self, mode: Open) -> Result<(), Error> {
+        if mode == Open::Look {
+            return Ok(());
+        }
         let create = mode == Open::Create;
         let link = &self.shared.consuming;
         self.plan.establish(link, create).await?;

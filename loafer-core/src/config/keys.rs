@@ -9,7 +9,7 @@ use crate::RouteOptions;
 
 pub(super) const TOP: &[&str] = &["app", "drain", "log_bodies", "routes", "topics"];
 pub(super) const TOPIC: &[&str] = &["name", "publisher"];
-pub(super) const DEAD_LETTER: &[&str] = &["exchange", "routing_key"];
+pub(super) const DEAD_LETTER: &[&str] = &["exchange", "routing_key", "queue"];
 const BACKOFF: &[&str] = &["initial", "factor", "max", "jitter"];
 
 /// Every key is known, every route is the program's; else says which is not, and what it is nearest to.
@@ -21,6 +21,11 @@ pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
     let ours = table.iter().filter(|(name, value)| ours(name, value));
     known(ours.map(|(key, _)| key), TOP, "", "key")?;
     if let Some(Value::Table(of_routes)) = table.get("routes") {
+        if let Some(first) = of_routes.keys().find(|name| is_cut(name, routes)) {
+            return Err(format!(
+                "unknown route `routes.{first}`: a name with dots is written in quotes, as [routes.\"{first}.…\"]"
+            ));
+        }
         known(of_routes.keys(), routes, "routes.", "route")?;
         for (route, options) in of_routes {
             let Value::Table(options) = options else {
@@ -46,6 +51,15 @@ pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether this is a route's name as far as its first dot: TOML takes the rest for a table in a table.
+fn is_cut(name: &str, routes: &[&str]) -> bool {
+    let begins = |route: &&str| {
+        let rest = route.strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    !routes.contains(&name) && routes.iter().any(begins)
 }
 
 fn known<'k>(

@@ -125,6 +125,16 @@ impl Config {
                 error.inner().message()
             ))
         })?;
+        if config
+            .app
+            .as_deref()
+            .is_some_and(|app| app.trim().is_empty())
+        {
+            return Err(Error::Config(
+                "`app` is empty: queues are named after it, so name the app, or leave it out to call it as its package is called"
+                    .to_owned(),
+            ));
+        }
         Ok(Self { brokers, ..config })
     }
 

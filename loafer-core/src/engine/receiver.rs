@@ -26,7 +26,7 @@ const UNSEEN: Duration = Duration::from_millis(1500);
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut deliveries = Vec::with_capacity(shared.board().limits.ask);
     let mut jobs = VecDeque::with_capacity(shared.board().limits.ask);
-    let mut pauses = pauses();
+    let mut pauses = pauses(&shared);
     while let Some(max) = shared.board().permit().await {
         let (answer, unseen) = receive(&shared, max, &mut deliveries).await;
         let settled = shared.take_in(&mut deliveries, &mut jobs, unseen);
@@ -34,7 +34,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
         match answer {
             Ok(()) => {
                 if shared.route.received_well(true) {
-                    pauses = self::pauses();
+                    pauses = self::pauses(&shared);
                     tracing::info!(route = %shared.route.policy.route, queue = %shared.route.policy.queue, "receiving again");
                 }
             }
@@ -48,10 +48,15 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     shared.provider.stop().await;
 }
 
-fn pauses() -> impl Iterator<Item = Duration> {
+fn pauses<P: Provider>(shared: &Shared<P>) -> impl Iterator<Item = Duration> + use<P> {
+    // A try that is a connection to a broker of one's own is cheap; a call is paid for.
+    let longest = match shared.capabilities.pushed {
+        true => Duration::from_secs(2),
+        false => Duration::from_secs(30),
+    };
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(30))
+        .with_max_delay(longest)
         .without_max_times()
         .with_jitter()
         .build()

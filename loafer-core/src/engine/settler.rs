@@ -265,7 +265,7 @@ impl<'s, P: Provider> Settler<'s, P> {
                     judge(&mut self.judged, self.fenced, &entry, false);
                     shared.route.declined(
                         &entry.message,
-                        "there is no dead-letter queue to put it in: retried instead; set a redrive policy on the queue",
+                        "there is no dead-letter queue to put it in: retried instead; SQS: set a redrive policy on the queue; RabbitMQ: bind a queue where `dead_letter` of the route points",
                     );
                     entry.settlement = Settlement::Retry {
                         after: shared.backoff(entry.message.attempt()),

@@ -122,6 +122,8 @@ pub enum Open {
     Existing,
     /// Make it, with its dead-letter queue. Never touches what is there.
     Create,
+    /// Nothing, not even what the program makes when it starts: [`Provider::check`] looks what is there.
+    Look,
 }
 
 /// One message on lease.
