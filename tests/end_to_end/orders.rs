@@ -135,7 +135,7 @@ async fn a_retry_of_what_is_not_there_says_so() {
     let Some(shop) = Shop::opened("a_retry_of_what_is_not_there_says_so") else {
         return;
     };
-    let checked = run(&mut shop.orders("", &["check"])).await;
+    let checked = run(&mut shop.orders("", &["check", "--create"])).await;
     assert_eq!(checked.code, Some(0), "{}", checked.stdout);
     let line = ["dead-letters", "stock", "retry", "nothing"];
     let ended = run(&mut shop.orders("", &line)).await;

@@ -7,19 +7,26 @@
 //! | `multiple` | one ack for every 50 deliveries |
 //! | `pipelined` | 500 messages unconfirmed at once, each confirm awaited by itself |
 //! | `batches` | 50 messages are written together; ten such batches unconfirmed at once |
+//! | `bare` | as `pipelined`, and the messages have no properties but that they are persistent |
+//!
+//! Messages carry what Loafer's do, and come back where no queue takes them: so both send and receive the same.
 
-use std::future::ready;
+use std::{
+    future::ready,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use lapin::{
-    BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer,
     options::{
         BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
         ConfirmSelectOptions,
     },
     types::FieldTable,
 };
+use loafer::MessageId;
 use loafer_benches::amqp::task::{BATCH, Task, WINDOW};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -47,7 +54,7 @@ async fn publish(task: &Task, channel: &Channel) -> Result<()> {
     let bodies = stream::iter(task.bodies());
     let one = |body| publish_one(task, channel, body);
     match task.style.as_str() {
-        "pipelined" => {
+        "pipelined" | "bare" => {
             let confirmed = bodies.map(one).buffer_unordered(WINDOW);
             confirmed.try_for_each(|()| ready(Ok(()))).await?;
         }
@@ -65,16 +72,40 @@ async fn publish(task: &Task, channel: &Channel) -> Result<()> {
 }
 
 async fn publish_one(task: &Task, channel: &Channel, body: String) -> Result<()> {
+    let bare = task.style == "bare";
+    let options = BasicPublishOptions {
+        mandatory: !bare,
+        ..BasicPublishOptions::default()
+    };
     let written = channel.basic_publish(
         "".into(),
         task.queue.as_str().into(),
-        BasicPublishOptions::default(),
+        options,
         body.as_bytes(),
-        BasicProperties::default().with_delivery_mode(2),
+        properties(bare)?,
     );
     let confirmation = written.await?.await?;
-    ensure!(confirmation.is_ack(), "refused: {confirmation:?}");
+    ensure!(
+        matches!(confirmation, Confirmation::Ack(None)),
+        "refused, or it came back: {confirmation:?}"
+    );
     Ok(())
+}
+
+/// Persistent; unless bare, with what Loafer says of a message.
+fn properties(bare: bool) -> Result<BasicProperties> {
+    let persistent = BasicProperties::default().with_delivery_mode(2);
+    if bare {
+        return Ok(persistent);
+    }
+    let id = MessageId::new().to_string();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(persistent
+        .with_content_type("application/json".into())
+        .with_content_encoding("utf-8".into())
+        .with_message_id(id.as_str().into())
+        .with_correlation_id(id.into())
+        .with_timestamp(now.as_secs()))
 }
 
 async fn consume(task: &Task, channel: &Channel) -> Result<()> {

@@ -27,13 +27,16 @@ const PREFETCHES: [u16; 2] = [50, 500];
 const WARMING: usize = 10_000;
 /// The contestant under test.
 const LOAFER: &str = "loafer";
+/// Beside them, and compared with nobody: its messages are smaller.
+const BARE: &str = "raw-bare";
 /// Who runs, how it consumes, and how it publishes before.
-const LAPS: [(&str, &str, &str, &str); 5] = [
+const LAPS: [(&str, &str, &str, &str); 6] = [
     (RAW, "amqp-raw", "each", "pipelined"),
     (LOAFER, "amqp-loafer", "route", "batches"),
     (RAW, "amqp-raw", "together", "batches"),
     (LOAFER, "amqp-loafer", "route", "pipelined"),
     (RAW, "amqp-raw", "multiple", "pipelined"),
+    (BARE, "amqp-raw", "multiple", "bare"),
 ];
 
 #[tokio::main]
