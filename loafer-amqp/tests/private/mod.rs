@@ -63,8 +63,8 @@ pub fn note_log() {
     static NOTED: LazyLock<()> = LazyLock::new(|| {
         tracing_subscriber::fmt()
             .with_ansi(false)
-            // As `loafer::main!` has it: the client quotes messages.
-            .with_env_filter("info,lapin=error,lapin::returned_messages=off")
+            // As `loafer::main!` has it.
+            .with_env_filter("info,lapin=off")
             .with_writer(|| Log)
             .init();
     });
