@@ -16,17 +16,46 @@
 
 pub mod guides;
 
-/// A program whose routes are made in code instead of by [`macro@main`]: its name, its brokers, and its command line.
-pub use loafer_cli::{Program, run_with};
-pub use loafer_core::*;
+pub use loafer_core::{
+    Error,
+    extract::{
+        Batch, BatchOutcome, Context, Extension, FromContext, Metadata, Missing,
+        OptionalFromContext, Rejection, State,
+    },
+    message::{Event, Headers, Message, Outgoing},
+    outcome::{FailureKind, Outcome},
+    translate::{Base64, Bytes, Cloudevents, Json, Text},
+};
 pub use loafer_macros::{Event, FromContext, OptionalFromContext, handler, main};
+pub use loafer_memory::Memory;
+pub use loafer_runtime::{
+    bus::{Bus, Replier},
+    handler::Failure,
+    program::{App, Manager, Route, RouteOptions},
+};
 
 #[cfg(feature = "amqp")]
 pub use loafer_amqp::Amqp;
+#[cfg(feature = "messagepack")]
+pub use loafer_core::translate::MessagePack;
+#[cfg(feature = "protobuf")]
+pub use loafer_core::translate::Protobuf;
 #[cfg(feature = "sqs")]
-pub use loafer_sqs::{
-    EventBridge, S3Bucket, S3Event, S3Notification, S3Object, S3Record, Sns, Sqs,
-};
+pub use loafer_sqs::{EventBridge, S3Event, Sns, Sqs};
+
+pub use loafer_core::{broker, extract, message, outcome, policy, translate};
+pub use loafer_runtime::{bus, dead_letters, handler as handlers, testing};
+
+/// Programs: app, routes, configuration, the manager that runs them, and the command line of a program of one's own.
+pub mod program {
+    pub use loafer_cli::{Program, run_with};
+    pub use loafer_runtime::{RouteStats, program::*};
+}
+
+/// The broker in memory, all of it.
+pub mod memory {
+    pub use loafer_memory::*;
+}
 
 /// RabbitMQ, all of it: also the provider, and [`Routing`](loafer_amqp::Routing).
 #[cfg(feature = "amqp")]
@@ -45,15 +74,22 @@ pub mod prelude {
     #[cfg(feature = "amqp")]
     pub use loafer_amqp::Amqp;
     #[cfg(feature = "messagepack")]
-    pub use loafer_core::MessagePack;
+    pub use loafer_core::translate::MessagePack;
     #[cfg(feature = "protobuf")]
-    pub use loafer_core::Protobuf;
+    pub use loafer_core::translate::Protobuf;
     pub use loafer_core::{
-        App, Base64, Batch, BatchOutcome, Bus, Bytes, Cloudevents, Event, Extension, Failure,
-        FailureKind, Headers, Json, Memory, Message, Metadata, Outcome, Outgoing, Replier, State,
-        Text,
+        extract::{Batch, BatchOutcome, Extension, Metadata, State},
+        message::{Event, Headers, Message, Outgoing},
+        outcome::{FailureKind, Outcome},
+        translate::{Base64, Bytes, Cloudevents, Json, Text},
     };
     pub use loafer_macros::{Event, FromContext, handler};
+    pub use loafer_memory::Memory;
+    pub use loafer_runtime::{
+        bus::{Bus, Replier},
+        handler::Failure,
+        program::App,
+    };
     #[cfg(feature = "sqs")]
     pub use loafer_sqs::{EventBridge, S3Event, Sns, Sqs};
     pub use serde_json::json;
@@ -64,8 +100,18 @@ pub mod prelude {
 pub mod __private {
     use std::{convert::Infallible, future::Future, process::ExitCode};
 
-    pub use loafer_core::__private::*;
-    use loafer_core::{App, BoxError, BrokerKind, Memory, Route};
+    use loafer_core::outcome::BoxError;
+    use loafer_memory::Memory;
+    pub use loafer_runtime::__private::*;
+    use loafer_runtime::program::{App, BrokerKind, Route};
+
+    pub use loafer_core::{
+        broker::Broker,
+        extract::{FromApp, Resources},
+        outcome::{IntoOutcome, Verdict},
+        policy::Selector,
+        translate::{Envelope, Translator},
+    };
 
     /// The provider of a route that names none.
     #[cfg(feature = "sqs")]

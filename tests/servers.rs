@@ -68,7 +68,7 @@ async fn an_unknown_queue_is_told_by_every_sqs() {
 #[cfg(feature = "amqp")]
 #[tokio::test]
 async fn an_unknown_queue_is_told_by_every_rabbitmq() {
-    use loafer::{Amqp, Declare, RouteOptions};
+    use loafer::{Amqp, RouteOptions, policy::Declare};
 
     for (server, url) in started(OF_AMQP) {
         let app = App::new().broker(Amqp::new(url));

@@ -7,7 +7,7 @@ use axum::{
     extract::Path,
     routing::{get, patch},
 };
-use loafer::{App, Error, Memory, Message, Running, prelude::json};
+use loafer::{App, Error, Memory, Message, prelude::json, program::Running};
 use serde_json::Value;
 use tokio::net::TcpListener;
 

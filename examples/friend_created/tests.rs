@@ -182,8 +182,9 @@ async fn an_api_nobody_serves_is_an_error() {
 #[tokio::test]
 async fn a_friend_is_stored_once_the_api_is_up_again_and_acked() {
     let apis = Apis::answering([500]).await;
-    let soon =
-        RouteOptions::new().backoff(loafer::Backoff::new(std::time::Duration::from_millis(1)));
+    let soon = RouteOptions::new().backoff(loafer::policy::Backoff::new(
+        std::time::Duration::from_millis(1),
+    ));
     let app = testing::app()
         .state(apis.friends())
         .state(apis.offline())

@@ -7,7 +7,7 @@
 mod events;
 
 use anyhow::Context;
-use loafer::{Broker, prelude::*};
+use loafer::{broker::Broker, prelude::*};
 
 use crate::events::OrderClosed;
 

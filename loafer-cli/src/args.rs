@@ -8,7 +8,7 @@ use clap::{
     error::{Error, ErrorKind},
 };
 
-use crate::{Program, letters::Letters, publish::PublishArgs};
+use crate::{Program, dead_letters::Letters, publish::PublishArgs};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -113,7 +113,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "ROUTE")]
     pub(crate) only: Vec<String>,
     /// How long running handlers may go on when told to stop, as `30s` or `2m` [default: 25s]
-    #[arg(long, value_name = "DURATION", value_parser = loafer_core::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = loafer_core::policy::parse_duration)]
     pub(crate) drain: Option<Duration>,
     /// Receive once on every route, handle what came, exit
     #[arg(long)]
@@ -187,10 +187,11 @@ impl RunArgs {
 
 #[cfg(test)]
 mod tests {
-    use loafer_core::{BrokerKind, Memory};
+    use loafer_memory::Memory;
+    use loafer_runtime::program::BrokerKind;
 
     use super::*;
-    use crate::letters::Chosen;
+    use crate::dead_letters::Chosen;
 
     fn parsed(line: &str) -> Result<Args, Error> {
         let program = Program {

@@ -6,7 +6,11 @@ use std::{
     process::ExitCode,
 };
 
-use loafer_core::{BoxError, Finding, Level, Manager};
+use loafer_core::{
+    broker::{Finding, Level},
+    outcome::BoxError,
+};
+use loafer_runtime::program::Manager;
 
 use crate::{logging, routes::print};
 

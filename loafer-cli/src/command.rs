@@ -7,13 +7,14 @@ use std::{
     process::ExitCode,
 };
 
-use loafer_core::{App, BoxError, ManagerBuilder, Open};
+use loafer_core::{broker::Open, outcome::BoxError};
+use loafer_runtime::program::{App, ManagerBuilder};
 use tokio::runtime;
 
 use crate::{
     Program,
     args::{self, Command, Global},
-    check, letters, logging, panics,
+    check, dead_letters, logging, panics,
     prepare::{self, Prepare},
     publish, routes,
     run::{self, Service},
@@ -90,7 +91,7 @@ where
         }
         Command::Routes => routes::list(&prepare.offline(routes, setup).await?),
         Command::Check { create } => {
-            let mode = if create { Open::Create } else { Open::Look };
+            let mode = if create { Open::Create } else { Open::ReadOnly };
             let routes = routes.open(mode);
             check::check(&prepare.manager(routes, &Default::default(), setup).await?).await
         }
@@ -102,7 +103,7 @@ where
             let manager = prepare.manager(routes, &Default::default(), setup).await?;
             // From here on a signal ends the work between two steps, with nothing left half done.
             let mut signals = Signals::listen()?;
-            letters::letters(program, &manager, &route, action, &mut signals).await
+            dead_letters::letters(program, &manager, &route, action, &mut signals).await
         }
     }
 }

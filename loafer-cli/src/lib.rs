@@ -1,4 +1,4 @@
-//! The command line of a service: `run`, `routes`, `check`, `publish` and `dead-letters`, around the [manager](loafer_core::Manager).
+//! The command line of a service: `run`, `routes`, `check`, `publish` and `dead-letters`, around the [manager](loafer_runtime::program::Manager).
 //!
 //! `loafer::main!` calls [`run`]; a program that makes its routes in code calls [`run_with`].
 //!
@@ -15,8 +15,8 @@
 mod args;
 mod check;
 mod command;
+mod dead_letters;
 mod fields;
-mod letters;
 mod logging;
 mod panics;
 mod prepare;
@@ -31,7 +31,8 @@ mod text;
 
 use std::{future::Future, process::ExitCode};
 
-use loafer_core::{App, BoxError, BrokerKind, Manager, ManagerBuilder};
+use loafer_core::outcome::BoxError;
+use loafer_runtime::program::{App, BrokerKind, Manager, ManagerBuilder};
 
 #[cfg(feature = "sentry")]
 pub use self::sentry::{InvalidDsn, Sentry};
@@ -68,7 +69,7 @@ where
 /// use std::{convert::Infallible, process::ExitCode};
 ///
 /// use loafer_cli::Program;
-/// use loafer_core::{App, BrokerKind, Json, Manager, Memory, Route};
+/// use loafer::{App, Json, Manager, Memory, Route, program::BrokerKind};
 ///
 /// async fn setup(app: App) -> Result<App, Infallible> {
 ///     Ok(app.state("a pool of connections"))

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use loafer_core::{App, BoxError, Config, Manager, ManagerBuilder, Memory, Running};
+use loafer_core::outcome::BoxError;
+use loafer_memory::Memory;
+use loafer_runtime::program::{App, Config, Manager, ManagerBuilder, Running};
 use tokio::time::{Instant, interval_at};
 
 use crate::{

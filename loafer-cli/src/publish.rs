@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use loafer_core::{BoxError, Manager, Message};
+use loafer_core::{message::Message, outcome::BoxError};
+use loafer_runtime::program::Manager;
 use tokio::time::timeout;
 
 use crate::{Program, prepare::MEMORY, routes::print};

@@ -5,7 +5,8 @@ use std::{
     process::ExitCode,
 };
 
-use loafer_core::{BoxError, Manager};
+use loafer_core::outcome::BoxError;
+use loafer_runtime::program::Manager;
 
 const HEAD: [&str; 8] = [
     "ROUTE",

@@ -2,7 +2,9 @@
 
 use std::{future::pending, process::ExitCode, time::Duration};
 
-use loafer_core::{BoxError, Ended, Manager, Memory, Running};
+use loafer_core::outcome::BoxError;
+use loafer_memory::Memory;
+use loafer_runtime::program::{Ended, Manager, Running};
 use tokio::time::{sleep, timeout};
 
 use crate::{Program, signals::Signals, stdin::Lines};

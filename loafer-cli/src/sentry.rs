@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, env, error::Error as StdError, fmt, time::Duration};
 
-use loafer_core::{Failure, Report};
+use loafer_runtime::handler::{Failure, Report};
 use sentry::{
     ClientInitGuard, ClientOptions,
     protocol::{Event, Exception, Map, Value, Values},
@@ -144,7 +144,7 @@ impl StdError for InvalidDsn {}
 
 #[cfg(test)]
 mod tests {
-    use loafer_core::{FailureKind, Message};
+    use loafer_core::{message::Message, outcome::FailureKind};
 
     use super::*;
 
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn types_are_told_from_texts() {
-        let name = |error: loafer_core::BoxError| type_name(&*error);
+        let name = |error: loafer_core::outcome::BoxError| type_name(&*error);
         assert_eq!(name(Box::new(InvalidDsn)).as_deref(), Some("InvalidDsn"));
         assert_eq!(
             name(Box::new("x".parse::<i32>().expect_err("no number"))).as_deref(),

@@ -2,7 +2,10 @@
 
 use std::{io, thread};
 
-use loafer_core::{Error, Message, MessageId};
+use loafer_core::{
+    Error,
+    message::{Message, MessageId},
+};
 use tokio::sync::mpsc;
 
 /// Lines read ahead of what is published.

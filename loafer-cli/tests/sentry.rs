@@ -9,7 +9,11 @@ use std::{
 };
 
 use loafer_cli::Sentry;
-use loafer_core::{App, Json, Manager, Message, Report as _, Route};
+use loafer_core::{message::Message, translate::Json};
+use loafer_runtime::{
+    handler::Report as _,
+    program::{App, Manager, Route},
+};
 use serde::Deserialize;
 use serde_json::Value;
 

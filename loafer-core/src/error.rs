@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BoxError, TranslateError};
+use crate::{outcome::BoxError, translate::TranslateError};
 
 /// What went wrong between the framework, its configuration and a broker.
 ///

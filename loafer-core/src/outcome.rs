@@ -9,7 +9,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 ///
 /// ```
 /// # use std::time::Duration;
-/// use loafer_core::Outcome;
+/// use loafer::Outcome;
 ///
 /// async fn charge(cents: u64) -> Outcome {
 ///     match cents {
@@ -51,18 +51,29 @@ pub trait IntoOutcome {
 /// What was said of a message: an outcome, a plain "not done", or a failure.
 ///
 /// The framework's and the layers' form of what a handler returns. 16 bytes: the rare cases are boxed.
-pub struct Verdict(pub(crate) Said);
+pub struct Verdict(#[doc(hidden)] pub Said);
 
-pub(crate) enum Said {
+/// What a [`Verdict`] holds: the runtime's to read.
+#[doc(hidden)]
+#[allow(missing_debug_implementations, reason = "`Verdict` shows it")]
+pub enum Said {
+    /// Done.
     Ack,
     /// `false`: the route's backoff, or lease expiry.
     Nack,
+    /// All that is rare.
     Rare(Box<Rare>),
 }
 
-pub(crate) enum Rare {
+/// The rare verdicts, boxed.
+#[doc(hidden)]
+#[allow(missing_debug_implementations, reason = "`Verdict` shows it")]
+pub enum Rare {
+    /// [`Outcome::Retry`].
     Retry(Duration),
+    /// [`Outcome::Reject`].
     Reject(Cow<'static, str>),
+    /// A failure.
     Failed(FailureKind, BoxError),
     /// No handler of the route takes it; its event type, where it has one.
     Unmatched(Option<Box<str>>),
@@ -80,7 +91,8 @@ impl Verdict {
     }
 
     /// The same for so many messages.
-    pub(crate) fn repeated(self, times: usize) -> Vec<Self> {
+    #[doc(hidden)]
+    pub fn repeated(self, times: usize) -> Vec<Self> {
         let repeat = |verdict: &dyn Fn() -> Said| (0..times).map(|_| Self(verdict())).collect();
         match self.0 {
             Said::Ack => repeat(&|| Said::Ack),
@@ -103,7 +115,8 @@ impl Verdict {
 
     /// No handler of the route takes a message of this event type.
     #[cold]
-    pub(crate) fn unmatched(event_type: Option<&str>) -> Self {
+    #[doc(hidden)]
+    pub fn unmatched(event_type: Option<&str>) -> Self {
         Self(Said::Rare(Box::new(Rare::Unmatched(
             event_type.map(Into::into),
         ))))

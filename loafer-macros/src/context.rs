@@ -62,7 +62,7 @@ fn implementation(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
         (None, quote!((#(#needs)*)), None)
     };
     let found = fields.iter().map(|(_, ty)| {
-        let (extractor, app) = (extractor(ty), local("__app", ty));
+        let (extractor, app) = (extractor(ty), local("__resources", ty));
         quote_spanned!(ty.span()=> #extractor::needs(#app)?,)
     });
     let made = fields.iter().enumerate().map(|(at, (member, ty))| {
@@ -78,7 +78,7 @@ fn implementation(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
         impl #of_impl ::loafer::FromContext for #name #of_type #bounds {
             type Needs = #needs;
 
-            fn needs(__app: &::loafer::App) -> ::core::result::Result<Self::Needs, ::loafer::Missing> {
+            fn needs(__resources: &::loafer::extract::Resources) -> ::core::result::Result<Self::Needs, ::loafer::Missing> {
                 ::core::result::Result::Ok(#make (#(#found)*))
             }
 
@@ -106,7 +106,7 @@ fn optional(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
     };
     let extractor = |ty: &Type| quote_spanned!(ty.span()=> <#ty as ::loafer::OptionalFromContext>);
     let found = fields.iter().map(|(_, ty)| {
-        let (extractor, app) = (extractor(ty), local("__app", ty));
+        let (extractor, app) = (extractor(ty), local("__resources", ty));
         field(
             ty,
             quote_spanned!(ty.span()=> #extractor::optional_needs(#app)),
@@ -133,7 +133,7 @@ fn optional(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
         #[automatically_derived]
         impl #of_impl ::loafer::OptionalFromContext for #name #of_type #bounds {
             fn optional_needs(
-                __app: &::loafer::App,
+                __resources: &::loafer::extract::Resources,
             ) -> ::core::result::Result<::core::option::Option<Self::Needs>, ::loafer::Missing> {
                 ::core::result::Result::Ok(::core::option::Option::Some(#needs))
             }

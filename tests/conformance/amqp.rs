@@ -1,7 +1,10 @@
 //! RabbitMQ as a subject.
 
 use loafer::{
-    Amqp, BoxError, Broker as _, Declare, Open, Provider as _, RouteOptions, Source,
+    Amqp, RouteOptions,
+    broker::{Broker as _, Open, Provider as _, Source},
+    outcome::BoxError,
+    policy::Declare,
     testing::conformance::{Declaration, Feature, Made, Outage, Subject, Wanted},
 };
 

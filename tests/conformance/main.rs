@@ -8,7 +8,8 @@ mod sqs;
 
 use loafer::{
     Memory,
-    testing::conformance::{self, Matrix, Subject},
+    testing::conformance,
+    testing::conformance::{Matrix, Subject},
 };
 
 use amqp::{OnAmqp, Version};

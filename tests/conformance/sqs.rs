@@ -8,7 +8,9 @@ use aws_sdk_sqs::{
     types::QueueAttributeName as Name,
 };
 use loafer::{
-    BoxError, Broker as _, Sqs,
+    Sqs,
+    broker::Broker as _,
+    outcome::BoxError,
     testing::conformance::{Declaration, Feature, Made, Outage, Subject, Wanted},
 };
 

@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use loafer::{IntoOutcome, Verdict, prelude::*};
+use loafer::{
+    outcome::{IntoOutcome, Verdict},
+    prelude::*,
+};
 use serde::Deserialize;
 
 /// Where the ledger is: the lines of several processes come in the order in which they were written.

@@ -7,7 +7,7 @@ use aws_sdk_sqs::{
     config::{Credentials, SharedCredentialsProvider, retry::RetryConfig},
     types::{QueueAttributeName as Name, SendMessageBatchRequestEntry as Entry},
 };
-use loafer::MessageId;
+use loafer::message::MessageId;
 use tokio::{
     process::Command,
     time::{Instant, MissedTickBehavior, interval},

@@ -10,8 +10,10 @@ use std::{convert::Infallible, future::ready, process::ExitCode};
 use anyhow::{Result, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use loafer::{
-    Amqp, App, Broker, BrokerKind, Bus, Declare, Manager, Message, Program, Route, RouteOptions,
-    Text,
+    Amqp, App, Bus, Manager, Message, Route, RouteOptions, Text,
+    broker::Broker,
+    policy::Declare,
+    program::{BrokerKind, Program},
 };
 use loafer_benches::amqp::task::{BATCH, Task, WINDOW};
 use tokio::signal::unix::{SignalKind, signal};

@@ -26,7 +26,7 @@ use lapin::{
     },
     types::FieldTable,
 };
-use loafer::MessageId;
+use loafer::message::MessageId;
 use loafer_benches::amqp::task::{BATCH, Task, WINDOW};
 use tokio::signal::unix::{SignalKind, signal};
 

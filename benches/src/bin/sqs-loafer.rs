@@ -2,7 +2,10 @@
 
 use std::{convert::Infallible, process::ExitCode};
 
-use loafer::{App, BrokerKind, Json, Manager, Program, Route, RouteOptions, Sqs};
+use loafer::{
+    App, Json, Manager, Route, RouteOptions, Sqs,
+    program::{BrokerKind, Program},
+};
 use loafer_benches::sqs::task::{Event, Task};
 
 fn main() -> ExitCode {

@@ -4,10 +4,14 @@ use std::{future::pending, process::ExitCode, time::Duration};
 
 use loafer_cli::Program;
 use loafer_core::{
-    App, Broker, BrokerKind, Error, Json, Manager, Memory, Message, Metadata, Route, RouteOptions,
-    Running, Source, Text,
-    memory::{MemoryProvider, MemoryPublisher},
+    Error,
+    broker::{Broker, Source},
+    extract::Metadata,
+    message::Message,
+    translate::{Json, Text},
 };
+use loafer_memory::{Memory, MemoryProvider, MemoryPublisher};
+use loafer_runtime::program::{App, BrokerKind, Manager, Route, RouteOptions, Running};
 use serde_json::Value;
 
 async fn echo(value: Value, metadata: Metadata) -> anyhow::Result<bool> {
@@ -68,7 +72,7 @@ struct Named(Memory);
 impl Broker for Named {
     type Provider = MemoryProvider;
     type Publisher = MemoryPublisher;
-    const NAME: &'static str = "named";
+    const KIND: &'static str = "named";
 
     fn queue_name(route: &str, app: Option<&str>) -> String {
         format!("{route}-of-{}", app.unwrap_or("nobody"))

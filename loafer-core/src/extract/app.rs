@@ -2,13 +2,13 @@
 
 use super::FromContext;
 
-/// An extractor that needs no message: what a batch handler can take beside its [`Batch`](crate::Batch).
+/// An extractor that needs no message: what a batch handler can take beside its `Batch`.
 ///
-/// [`State`](crate::State) and [`Bus`](crate::Bus) are such. What belongs to one message is found in the items of the batch. An extractor of your
+/// [`State`](crate::extract::State) and `Bus` are such. What belongs to one message is found in the items of the batch. An extractor of your
 /// own that makes itself from what it keeps from startup says so by implementing this as well:
 ///
 /// ```
-/// use loafer_core::{App, Context, FromApp, FromContext, Missing, Rejection};
+/// use loafer::{Context, FromContext, Missing, Rejection, extract::FromApp};
 ///
 /// /// What a call of the price list costs at most.
 /// #[derive(Clone)]
@@ -17,7 +17,7 @@ use super::FromContext;
 /// impl FromContext for Budget {
 ///     type Needs = Self;
 ///
-///     fn needs(app: &App) -> Result<Self, Missing> {
+///     fn needs(resources: &Resources) -> Result<Self, Missing> {
 ///         let budget = app.shared::<u64>().ok_or_else(|| Missing::new("there is no budget: give it in `setup`"));
 ///         budget.map(|cents| Self(*cents))
 ///     }

@@ -2,16 +2,16 @@
 
 use std::{any::type_name, ops::Deref};
 
+use super::Resources;
 use super::{Context, FromContext, Missing, OptionalFromContext, Rejection};
-use crate::App;
 
-/// A value that a layer put on the message: [`Request::with_extension`](crate::Request::with_extension).
+/// A value that a layer put on the message: `Request::with_extension`.
 ///
 /// A message without one is refused, as if the handler had returned an error; `Option<Extension<T>>` takes it either way. In a unit test it is
 /// made by hand.
 ///
 /// ```
-/// use loafer_core::Extension;
+/// use loafer::Extension;
 ///
 /// #[derive(Clone)]
 /// struct Caller(String);
@@ -38,7 +38,7 @@ impl<T> Deref for Extension<T> {
 impl<T: Clone + Send + Sync + 'static> FromContext for Extension<T> {
     type Needs = ();
 
-    fn needs(_: &App) -> Result<(), Missing> {
+    fn needs(_: &Resources) -> Result<(), Missing> {
         Ok(())
     }
 

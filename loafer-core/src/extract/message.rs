@@ -1,13 +1,14 @@
 //! The message itself, and its headers, as arguments.
 
+use super::Resources;
 use super::{Context, FromContext, Missing, Rejection};
-use crate::{App, Headers, Message};
+use crate::message::{Headers, Message};
 
 /// The message as the broker delivered it, its envelope closed.
 impl FromContext for Message {
     type Needs = ();
 
-    fn needs(_: &App) -> Result<(), Missing> {
+    fn needs(_: &Resources) -> Result<(), Missing> {
         Ok(())
     }
 
@@ -20,7 +21,7 @@ impl FromContext for Message {
 impl FromContext for Headers {
     type Needs = ();
 
-    fn needs(_: &App) -> Result<(), Missing> {
+    fn needs(_: &Resources) -> Result<(), Missing> {
         Ok(())
     }
 

@@ -5,15 +5,16 @@ use std::{
     time::SystemTime,
 };
 
+use super::Resources;
 use super::{Context, FromContext, Missing, Rejection, RouteName};
-use crate::{App, Headers, Message, MessageId};
+use crate::message::{Headers, Message, MessageId};
 
 /// What is known of a message beside its payload: attempt, id, queue, topic, headers.
 ///
 /// In a unit test it is made from a message:
 ///
 /// ```
-/// use loafer_core::{Message, Metadata};
+/// use loafer::{Message, Metadata};
 ///
 /// let metadata = Metadata::new(Message::new("{}").with_attempt(3).with_header("tenant", "acme"));
 /// assert_eq!(metadata.attempt(), 3);
@@ -29,21 +30,16 @@ pub struct Metadata {
 impl Metadata {
     /// The metadata of this message, on a route and a queue called `test`.
     pub fn new(message: Message) -> Self {
-        static TEST: LazyLock<Arc<RouteName>> = LazyLock::new(|| {
-            Arc::new(RouteName {
-                route: "test".into(),
-                queue: "test".into(),
-                handler: "test",
-                broker: "test",
-            })
-        });
+        static TEST: LazyLock<Arc<RouteName>> =
+            LazyLock::new(|| Arc::new(RouteName::new("test", "test", "test", "test")));
         Self {
             message,
             names: TEST.clone(),
         }
     }
 
-    pub(crate) fn of(message: &Message, names: &Arc<RouteName>) -> Self {
+    /// Returns the metadata of an opened message of the route with these names.
+    pub fn of(message: &Message, names: &Arc<RouteName>) -> Self {
         Self {
             message: message.clone(),
             names: names.clone(),
@@ -105,7 +101,7 @@ impl From<Message> for Metadata {
 impl FromContext for Metadata {
     type Needs = ();
 
-    fn needs(_: &App) -> Result<(), Missing> {
+    fn needs(_: &Resources) -> Result<(), Missing> {
         Ok(())
     }
 

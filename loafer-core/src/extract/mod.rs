@@ -1,28 +1,34 @@
 //! What a handler takes beside its message: extractors.
 
 mod app;
+mod batch;
 mod extension;
 mod message;
 mod metadata;
 mod optional;
+mod resources;
+mod route_name;
 mod state;
 
 use std::{fmt, sync::Arc};
 
-use crate::{App, Message};
+use crate::message::Message;
 
 pub use self::{
     app::FromApp,
+    batch::{Batch, BatchItem, BatchOutcome, IntoBatchOutcome},
     extension::Extension,
     metadata::Metadata,
     optional::OptionalFromContext,
+    resources::Resources,
+    route_name::RouteName,
     state::{Shareable, State},
 };
 
 /// One argument of a handler after the first: says at startup what it needs, and makes itself for each message.
 ///
 /// ```
-/// use loafer_core::{App, Context, FromContext, Missing, Rejection};
+/// use loafer::{Context, FromContext, Missing, Rejection};
 ///
 /// /// The tenant a message speaks for.
 /// struct Tenant(String);
@@ -30,7 +36,7 @@ pub use self::{
 /// impl FromContext for Tenant {
 ///     type Needs = ();
 ///
-///     fn needs(_: &App) -> Result<(), Missing> {
+///     fn needs(_: &Resources) -> Result<(), Missing> {
 ///         Ok(())
 ///     }
 ///
@@ -49,12 +55,12 @@ pub trait FromContext: Sized {
     /// What it keeps from startup, for every message.
     type Needs: Send + Sync + 'static;
 
-    /// Finds what it needs in the app.
+    /// Finds what it needs among the app's resources.
     ///
     /// # Errors
     ///
     /// Where the app lacks it: the program says so and does not start.
-    fn needs(app: &App) -> Result<Self::Needs, Missing>;
+    fn needs(resources: &Resources) -> Result<Self::Needs, Missing>;
 
     /// Makes the argument for one message.
     ///
@@ -72,21 +78,9 @@ pub struct Context<'m> {
     route: &'m Arc<RouteName>,
 }
 
-/// The names of a route, shared by all its messages.
-#[derive(Debug)]
-pub(crate) struct RouteName {
-    /// The route.
-    pub(crate) route: Arc<str>,
-    /// Its queue, as configured.
-    pub(crate) queue: Arc<str>,
-    /// The handler's path.
-    pub(crate) handler: &'static str,
-    /// Its broker, as the command line calls it.
-    pub(crate) broker: &'static str,
-}
-
 impl<'m> Context<'m> {
-    pub(crate) fn new(message: &'m Message, raw: &'m Message, route: &'m Arc<RouteName>) -> Self {
+    /// Returns the context of a message: as it is with its envelope opened, as the broker delivered it, and its route's names.
+    pub fn new(message: &'m Message, raw: &'m Message, route: &'m Arc<RouteName>) -> Self {
         Self {
             message,
             raw,
@@ -114,7 +108,8 @@ impl<'m> Context<'m> {
         &self.route.queue
     }
 
-    pub(crate) fn names(&self) -> &'m Arc<RouteName> {
+    /// The names of its route: shared by all messages of the route.
+    pub fn names(&self) -> &'m Arc<RouteName> {
         self.route
     }
 }

@@ -1,7 +1,7 @@
 //! Extractors that may be absent, and those whose refusals the handler judges.
 
-use super::{Context, FromApp, FromContext, Missing, Rejection};
-use crate::App;
+use super::{Context, FromApp, FromContext, Metadata, Missing, Rejection, Resources};
+use crate::message::{Headers, Message};
 
 /// An extractor that the app or a message may lack: what `Option<E>` takes.
 ///
@@ -10,14 +10,14 @@ use crate::App;
 ///
 /// | `Option<…>` of | is `None` |
 /// |---|---|
-/// | [`State<S>`](crate::State) | where the app has no state of that type |
-/// | [`Extension<T>`](crate::Extension) | where no layer put a `T` on the message |
-/// | [`Metadata`](crate::Metadata), [`Headers`](crate::Headers), [`Message`](crate::Message), [`Bus`](crate::Bus) | never |
+/// | [`State<S>`](crate::extract::State) | where the app has no state of that type |
+/// | [`Extension<T>`](crate::extract::Extension) | where no layer put a `T` on the message |
+/// | [`Metadata`](crate::extract::Metadata), [`Headers`](crate::message::Headers), [`Message`](crate::message::Message), `Bus` | never |
 /// | a struct that derives it, beside `FromContext` | where one of its fields is |
 /// | a type of your own | where its implementation says so |
 ///
 /// ```
-/// use loafer_core::{App, Context, FromContext, Missing, OptionalFromContext, Rejection};
+/// use loafer::{Context, FromContext, Missing, OptionalFromContext, Rejection};
 ///
 /// /// The tenant a message speaks for: some messages are nobody's.
 /// struct Tenant(u32);
@@ -25,7 +25,7 @@ use crate::App;
 /// impl FromContext for Tenant {
 ///     type Needs = ();
 ///
-///     fn needs(_: &App) -> Result<(), Missing> {
+///     fn needs(_: &Resources) -> Result<(), Missing> {
 ///         Ok(())
 ///     }
 ///
@@ -60,8 +60,8 @@ pub trait OptionalFromContext: FromContext {
     /// # Errors
     ///
     /// Where the app has something else than it should: the program says so and does not start.
-    fn optional_needs(app: &App) -> Result<Option<Self::Needs>, Missing> {
-        Self::needs(app).map(Some)
+    fn optional_needs(resources: &Resources) -> Result<Option<Self::Needs>, Missing> {
+        Self::needs(resources).map(Some)
     }
 
     /// Makes the argument for one message; `None` where it is absent.
@@ -79,8 +79,8 @@ pub trait OptionalFromContext: FromContext {
 impl<E: OptionalFromContext> FromContext for Option<E> {
     type Needs = Option<E::Needs>;
 
-    fn needs(app: &App) -> Result<Option<E::Needs>, Missing> {
-        E::optional_needs(app)
+    fn needs(resources: &Resources) -> Result<Option<E::Needs>, Missing> {
+        E::optional_needs(resources)
     }
 
     fn from_context(needs: &Option<E::Needs>, context: &Context<'_>) -> Result<Self, Rejection> {
@@ -101,8 +101,8 @@ impl<E: FromApp + OptionalFromContext> FromApp for Option<E> {
 impl<E: FromContext> FromContext for Result<E, Rejection> {
     type Needs = E::Needs;
 
-    fn needs(app: &App) -> Result<E::Needs, Missing> {
-        E::needs(app)
+    fn needs(resources: &Resources) -> Result<E::Needs, Missing> {
+        E::needs(resources)
     }
 
     fn from_context(needs: &E::Needs, context: &Context<'_>) -> Result<Self, Rejection> {
@@ -123,7 +123,7 @@ macro_rules! never_absent {
     };
 }
 
-never_absent!(crate::Bus, crate::Headers, crate::Message, crate::Metadata);
+never_absent!(Headers, Message, Metadata);
 
 /// As a field of a struct that may be absent itself: the field says `None`, the struct is there.
 impl<E: OptionalFromContext> OptionalFromContext for Option<E> {

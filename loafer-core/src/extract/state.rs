@@ -2,15 +2,15 @@
 
 use std::{any::type_name, fmt, ops::Deref, sync::Arc};
 
+use super::Resources;
 use super::{Context, FromApp, FromContext, Missing, OptionalFromContext, Rejection};
-use crate::App;
 
 /// The app's value of this type, shared by all handlers: what [`App::state`] was given.
 ///
 /// `S` need not be `Clone`. It dereferences to `S`; in a unit test it is made by [`State::new`].
 ///
 /// ```
-/// use loafer_core::State;
+/// use loafer::State;
 ///
 /// struct Prices { cents: u64 }
 ///
@@ -81,8 +81,8 @@ impl<S: Send + Sync + 'static> Shareable for S {}
 impl<S: Shareable + ?Sized> FromContext for State<S> {
     type Needs = Arc<S>;
 
-    fn needs(app: &App) -> Result<Arc<S>, Missing> {
-        Self::optional_needs(app)?.ok_or_else(|| {
+    fn needs(resources: &Resources) -> Result<Arc<S>, Missing> {
+        Self::optional_needs(resources)?.ok_or_else(|| {
             Missing::new(format!(
                 "there is no state of type `{}`: give it in `setup`, as `app.state(value)`",
                 type_name::<S>()
@@ -101,9 +101,9 @@ impl<S: Shareable + ?Sized> FromContext for State<S> {
     reason = "what is not sized is told to be no state, instead of having no size"
 )]
 impl<S: Shareable + ?Sized> OptionalFromContext for State<S> {
-    fn optional_needs(app: &App) -> Result<Option<Arc<S>>, Missing> {
-        let state = app.shared::<S>();
-        if state.is_none() && app.shared::<Arc<S>>().is_some() {
+    fn optional_needs(resources: &Resources) -> Result<Option<Arc<S>>, Missing> {
+        let state = resources.get::<S>();
+        if state.is_none() && resources.get::<Arc<S>>().is_some() {
             let name = type_name::<S>();
             return Err(Missing::new(format!(
                 "there is no state of type `{name}`; state of type `Arc<{name}>` is there: give the value itself, Loafer shares it, or take `State<Arc<{name}>>`"
@@ -141,12 +141,13 @@ mod tests {
 
     #[test]
     fn missing_state_that_is_there_in_an_arc_is_told() {
-        let app = App::new().state(Arc::new(1_u8));
-        let missing = State::<u8>::needs(&app).unwrap_err().to_string();
+        let mut resources = Resources::new();
+        resources.insert(Arc::new(1_u8));
+        let missing = State::<u8>::needs(&resources).unwrap_err().to_string();
         assert!(missing.contains("take `State<Arc<u8>>`"), "{missing}");
-        assert!(State::<Arc<u8>>::needs(&app).is_ok());
+        assert!(State::<Arc<u8>>::needs(&resources).is_ok());
         // Not absent: given in another form.
-        assert!(Option::<State<u8>>::needs(&app).is_err());
-        assert!(Option::<State<u16>>::needs(&app).is_ok());
+        assert!(Option::<State<u8>>::needs(&resources).is_err());
+        assert!(Option::<State<u16>>::needs(&resources).is_ok());
     }
 }

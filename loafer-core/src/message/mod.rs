@@ -1,17 +1,23 @@
 //! A message: payload, headers, id, attempt, and where it came from.
 
+mod event;
 mod extensions;
 mod headers;
 mod id;
+mod outgoing;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
 use self::extensions::Extensions;
-use crate::GroupId;
 
-pub use self::{headers::Headers, id::MessageId};
+pub use self::{
+    event::{EVENT_VERSION, Event, Publishable, encoded},
+    headers::Headers,
+    id::MessageId,
+    outgoing::{DeduplicationId, GroupId, Outgoing},
+};
 
 /// The header that ties a message to the one it answers or follows.
 pub const CORRELATION_ID: &str = "correlation-id";
@@ -22,13 +28,13 @@ pub const TRACEPARENT: &str = "traceparent";
 /// The header with what tracing systems add to [`TRACEPARENT`] (W3C Trace Context).
 pub const TRACESTATE: &str = "tracestate";
 
-/// One message, as its broker delivered it or as an [`Envelope`](crate::Envelope) opened it.
+/// One message, as its broker delivered it or as an [`Envelope`](crate::translate::Envelope) opened it.
 ///
 /// A cheap handle (16 bytes): cloning shares the payload and the headers. The attempt stands
 /// beside the shared part, since it differs from one delivery of a message to the next.
 ///
 /// ```
-/// use loafer_core::Message;
+/// use loafer::Message;
 ///
 /// let message = Message::new(r#"{"id": 1}"#).with_header("tenant", "acme").with_attempt(2);
 /// assert_eq!(message.headers().get("tenant"), Some("acme"));
@@ -78,7 +84,7 @@ impl Message {
 
     /// The same message with the id that a broker gave it.
     #[must_use]
-    pub(crate) fn with_new_id(mut self, id: MessageId) -> Self {
+    pub fn with_broker_id(mut self, id: MessageId) -> Self {
         self.parts_mut().id = id;
         self
     }
@@ -138,7 +144,7 @@ impl Message {
 
     /// The same message with a value for whoever handles it: what a layer found out. It stays in the program; an earlier one of its type is replaced.
     ///
-    /// A handler takes it as [`Extension`](crate::Extension).
+    /// A handler takes it as [`Extension`](crate::extract::Extension).
     #[must_use]
     pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.extra_mut().extensions.insert(value);

@@ -2,19 +2,13 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de::Error as _};
-
-/// Reads a duration, or says how one is written.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+/// Reads a duration as the configuration writes it: a number and a unit, for example `"20s"`.
+///
+/// # Errors
+///
+/// If the text is no duration. The error says how one is written.
+pub fn parse(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| {
         format!("`{text}` is no duration: write a number and a unit, as \"20s\", \"500ms\", \"15m\" or \"1h 30m\"")
     })
-}
-
-pub(super) fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    parse(&String::deserialize(from)?).map_err(D::Error::custom)
-}
-
-pub(super) fn optional<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    required(from).map(Some)
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::Message;
+use crate::message::Message;
 
 /// What makes a group: messages of one group are handled one at a time, other groups meanwhile.
 ///
@@ -12,8 +12,8 @@ use crate::Message;
 /// keeps groups in order, its groups hold and this is left unread.
 ///
 /// ```
-/// # use loafer_core::Error;
-/// use loafer_core::GroupBy;
+/// # use loafer::Error;
+/// use loafer::policy::GroupBy;
 ///
 /// # fn main() -> Result<(), Error> {
 /// let group_by: GroupBy = "header:tenant".parse()?;
@@ -38,8 +38,9 @@ impl GroupBy {
         Self(By::Header(name.into()))
     }
 
-    /// The group of this message, if it is in one.
-    pub(crate) fn of<'m>(&self, message: &'m Message) -> Option<&'m str> {
+    /// Returns the group of this message; `None` if it is in none.
+    #[must_use]
+    pub fn of<'m>(&self, message: &'m Message) -> Option<&'m str> {
         match &self.0 {
             By::Group => message.group(),
             By::Header(name) => message.headers().get(name),

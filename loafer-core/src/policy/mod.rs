@@ -1,18 +1,23 @@
 //! How a route behaves: its options, as given, and its policy, as resolved.
 
 mod backoff;
-pub(crate) mod duration;
+mod duration;
 mod group_by;
-mod options;
+mod nearest;
+mod selector;
 mod topology;
+mod undecodable;
 
 use std::time::Duration;
 
 pub use self::{
     backoff::Backoff,
+    duration::parse as parse_duration,
     group_by::GroupBy,
-    options::{RouteOptions, Undecodable, Unmatched},
+    nearest::{nearest, unknown},
+    selector::{EVENT_TYPE, Selector, event_type, topic_matches},
     topology::{Argument, Bindings, DeadLetterTarget, Declare, QueueType, Topology},
+    undecodable::{Undecodable, Unmatched},
 };
 
 /// How many handlers of a route run at once, where nothing else is said.
@@ -20,6 +25,9 @@ const CONCURRENCY: usize = 10;
 
 /// How many messages a call of a batch handler gets at most, where nothing else is said.
 const BATCH: usize = 10;
+
+/// How long running handlers get at shutdown, where nothing else is said: Kubernetes kills after 30 s.
+const DRAIN: Duration = Duration::from_secs(25);
 
 /// How a route behaves, every source of configuration weighed.
 #[derive(Clone, Debug)]
@@ -56,32 +64,31 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy with these options and the defaults for the rest.
-    pub fn new(route: &str, options: RouteOptions) -> Self {
-        Self::resolve(route, options, Duration::from_secs(25))
-    }
-
-    /// Messages a call of a batch handler, at most.
-    pub(crate) fn messages_a_call(&self) -> usize {
-        self.batch.unwrap_or(BATCH)
-    }
-
-    pub(crate) fn resolve(route: &str, options: RouteOptions, drain: Duration) -> Self {
+    /// Returns the policy of a route that sets nothing: its queue is named as it is, and all else is the default.
+    #[must_use]
+    pub fn new(route: impl Into<String>) -> Self {
+        let route = route.into();
         Self {
-            route: route.to_owned(),
-            queue: options.queue.unwrap_or_else(|| route.to_owned()),
-            concurrency: options.concurrency.unwrap_or(CONCURRENCY),
-            prefetch: options.prefetch,
-            visibility_timeout: options.visibility_timeout,
-            timeout: options.timeout,
-            backoff: options.backoff.and_then(backoff::Parts::whole),
-            max_attempts: options.max_attempts,
-            undecodable: options.undecodable.unwrap_or_default(),
-            unmatched: options.unmatched.unwrap_or_default(),
-            group_by: options.group_by,
-            batch: options.batch,
-            linger: options.linger.unwrap_or_default(),
-            drain,
+            queue: route.clone(),
+            route,
+            concurrency: CONCURRENCY,
+            prefetch: None,
+            visibility_timeout: None,
+            timeout: None,
+            backoff: None,
+            max_attempts: None,
+            undecodable: Undecodable::default(),
+            unmatched: Unmatched::default(),
+            group_by: None,
+            batch: None,
+            linger: Duration::ZERO,
+            drain: DRAIN,
         }
+    }
+
+    /// Returns how many messages a call of a batch handler gets at most.
+    #[must_use]
+    pub fn messages_a_call(&self) -> usize {
+        self.batch.unwrap_or(BATCH)
     }
 }

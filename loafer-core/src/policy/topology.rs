@@ -36,8 +36,9 @@ impl Topology {
         "dead_letter",
     ];
 
-    /// The first of its keys that is set.
-    pub(crate) fn first_key(&self) -> Option<&'static str> {
+    /// Returns the first of its keys that is set.
+    #[must_use]
+    pub fn first_key(&self) -> Option<&'static str> {
         let set = [
             self.exchange.is_some(),
             self.binding.is_some(),

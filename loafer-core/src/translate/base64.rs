@@ -8,20 +8,20 @@ use ::base64::{
 };
 
 use super::{Envelope, Json, TranslateError, Translator};
-use crate::Message;
+use crate::message::Message;
 
 /// Payloads in base64, as binary ones travel over SQS; what was encoded is decoded by `T`: `Base64<Protobuf>`.
 ///
 /// Both alphabets of RFC 4648 are taken, with or without padding, and line breaks are skipped.
 ///
 /// ```
-/// use loafer_core::{Base64, Bytes, Envelope, Message, Translator};
+/// use loafer::{Base64, Bytes, Message, translate::{Envelope, Translator}};
 ///
 /// let base64 = Base64::of(Bytes::new());
 /// let message = base64.open_inner(Message::new("AAEC"))?;
 /// let bytes: &[u8] = base64.translate(&message)?;
 /// assert_eq!(bytes, [0, 1, 2]);
-/// # Ok::<(), loafer_core::TranslateError>(())
+/// # Ok::<(), loafer::translate::TranslateError>(())
 /// ```
 ///
 /// # Errors
@@ -96,7 +96,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Bytes;
+    use crate::translate::Bytes;
 
     fn open(payload: &'static str) -> Result<Bytes, String> {
         Base64::of(Bytes::new())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::BoxError;
+use crate::outcome::BoxError;
 
 /// Why a message could not be decoded, without a value of it: bodies may be personal data.
 #[derive(Debug)]

@@ -26,7 +26,7 @@ impl<'p> From<&'p serde_path_to_error::Segment> for Segment<'p> {
 
 /// ` at` and the path of field names, or nothing. A key that does not look like a field's name may be data (a map's key): it is left out.
 /// So are those with many digits, as ids have them.
-pub(crate) fn place(path: &Path) -> String {
+pub fn place(path: &Path) -> String {
     place_of(path.iter().map(Into::into))
 }
 
@@ -58,7 +58,7 @@ fn is_a_name(key: &str) -> bool {
 }
 
 /// What serde says of the *type*; what it says of the value is left out.
-pub(crate) fn expected(message: &str) -> String {
+pub fn expected(message: &str) -> String {
     let message = message
         .rsplit_once(" at line ")
         .map_or(message, |(message, _)| message);

@@ -8,7 +8,7 @@ use super::{
     explain::{expected, place_of},
     json_path::path,
 };
-use crate::Message;
+use crate::message::Message;
 
 /// JSON, decoded by serde: gives any `T: Deserialize`, which may borrow from the payload.
 ///
@@ -33,7 +33,7 @@ impl<'m> Translator<'m, Message> for Json {
 
 /// Decodes a payload as a type, which is called this where it does not fit.
 #[inline]
-pub(crate) fn decode<'m, T: Deserialize<'m>>(
+pub fn decode<'m, T: Deserialize<'m>>(
     payload: &'m [u8],
     called: &str,
 ) -> Result<T, TranslateError> {

@@ -76,7 +76,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::translate::explain::{place, place_of};
+    use crate::translate::{explain::place_of, place};
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

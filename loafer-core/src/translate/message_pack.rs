@@ -9,19 +9,19 @@ use super::{
     Envelope, TranslateError, Translator,
     explain::{expected, place},
 };
-use crate::Message;
+use crate::message::Message;
 
 /// MessagePack, decoded by serde: gives any `T: Deserialize`, which may borrow from the payload. Structs may be maps or arrays.
 ///
 /// SQS carries text: there it is `Base64<MessagePack>`. Needs the feature `messagepack`.
 ///
 /// ```
-/// use loafer_core::{Message, MessagePack, Translator};
+/// use loafer::{Message, MessagePack, translate::Translator};
 ///
 /// let message = Message::new(&b"\x93\x01\x02\x03"[..]);
 /// let numbers: Vec<u8> = MessagePack.translate(&message)?;
 /// assert_eq!(numbers, [1, 2, 3]);
-/// # Ok::<(), loafer_core::TranslateError>(())
+/// # Ok::<(), loafer::translate::TranslateError>(())
 /// ```
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 mod base64;
 mod cloudevents;
 mod error;
-pub(crate) mod explain;
+mod explain;
 mod json;
 mod json_path;
 #[cfg(feature = "messagepack")]
@@ -14,9 +14,8 @@ mod raw;
 
 use std::borrow::Cow;
 
-use crate::Message;
+use crate::message::Message;
 
-pub(crate) use self::json::decode as decode_json;
 #[cfg(feature = "messagepack")]
 pub use self::message_pack::MessagePack;
 #[cfg(feature = "protobuf")]
@@ -28,6 +27,11 @@ pub use self::{
     json::Json,
     raw::{Bytes, Text},
 };
+#[doc(hidden)]
+pub use self::{
+    explain::{expected, place},
+    json::decode as decode_json,
+};
 
 /// Opens the envelope: payload, headers and topic as the sender meant them.
 ///
@@ -36,7 +40,7 @@ pub use self::{
 ///
 /// ```
 /// use std::borrow::Cow;
-/// use loafer_core::{Envelope, Message, TranslateError};
+/// use loafer::{translate::{Envelope, TranslateError}, Message};
 ///
 /// /// Payloads behind a one-byte version.
 /// #[derive(Default)]
@@ -83,7 +87,7 @@ pub trait Envelope: Default + Send + Sync + 'static {
 /// Decodes an opened message; `T` may borrow from it.
 ///
 /// ```
-/// use loafer_core::{Envelope, Message, TranslateError, Translator};
+/// use loafer::{translate::{Envelope, TranslateError, Translator}, Message};
 ///
 /// /// Tables in CSV: gives their lines.
 /// #[derive(Default)]

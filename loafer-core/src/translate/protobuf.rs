@@ -1,14 +1,14 @@
 //! Protocol Buffers payloads.
 
 use super::{Envelope, TranslateError, Translator};
-use crate::Message;
+use crate::message::Message;
 
 /// Protocol Buffers, decoded by `prost`: gives any `T: prost::Message + Default`, as prost derives it or generates it from `.proto` files.
 ///
 /// Fields of the type `Bytes` share the payload. SQS carries text: there it is `Base64<Protobuf>`. Needs the feature `protobuf`.
 ///
 /// ```
-/// use loafer_core::{Message, Protobuf, Translator};
+/// use loafer::{Message, Protobuf, translate::Translator};
 ///
 /// #[derive(PartialEq, prost::Message)]
 /// struct Friend {
@@ -22,7 +22,7 @@ use crate::Message;
 /// let message = Message::new(prost::Message::encode_to_vec(&friend));
 /// let decoded: Friend = Protobuf.translate(&message)?;
 /// assert_eq!(decoded, friend);
-/// # Ok::<(), loafer_core::TranslateError>(())
+/// # Ok::<(), loafer::translate::TranslateError>(())
 /// ```
 ///
 /// # Errors
@@ -116,7 +116,7 @@ mod tests {
         #[prost(string, tag = "1")]
         name: String,
         #[prost(bytes = "bytes", tag = "2")]
-        picture: crate::Bytes,
+        picture: crate::translate::Bytes,
     }
 
     fn error_of(payload: &'static [u8]) -> String {

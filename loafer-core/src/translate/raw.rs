@@ -6,7 +6,7 @@
 pub use bytes::Bytes;
 
 use super::{Envelope, TranslateError, Translator};
-use crate::Message;
+use crate::message::Message;
 
 /// Text in UTF-8: gives `String` or `&str`.
 #[derive(Clone, Copy, Debug, Default)]

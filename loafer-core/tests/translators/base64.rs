@@ -1,5 +1,8 @@
 use ::base64::{Engine, engine::general_purpose};
-use loafer_core::{Base64, Bytes, Message};
+use loafer_core::{
+    message::Message,
+    translate::{Base64, Bytes},
+};
 use proptest::{collection::vec, prelude::*};
 
 use crate::values::{Order, SECRET, decoded, order, quiet, wrong};

@@ -1,5 +1,8 @@
 use ::base64::{Engine, engine::general_purpose::STANDARD};
-use loafer_core::{Bytes, Cloudevents, Message, Text};
+use loafer_core::{
+    message::Message,
+    translate::{Bytes, Cloudevents, Text},
+};
 use proptest::{collection::vec, prelude::*};
 use serde_json::json;
 

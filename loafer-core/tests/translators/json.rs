@@ -1,4 +1,4 @@
-use loafer_core::{Json, Message};
+use loafer_core::{message::Message, translate::Json};
 use proptest::{collection::vec, prelude::*};
 
 use crate::values::{Order, decoded, order, quiet, wrong};

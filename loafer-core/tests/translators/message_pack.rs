@@ -1,4 +1,4 @@
-use loafer_core::{Message, MessagePack};
+use loafer_core::{message::Message, translate::MessagePack};
 use proptest::{collection::vec, prelude::*};
 
 use crate::values::{Order, decoded, order, quiet, wrong};

@@ -1,4 +1,7 @@
-use loafer_core::{Bytes, Message, Protobuf};
+use loafer_core::{
+    message::Message,
+    translate::{Bytes, Protobuf},
+};
 use proptest::{collection::vec, prelude::*};
 use prost::Message as _;
 

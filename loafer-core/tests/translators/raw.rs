@@ -1,4 +1,7 @@
-use loafer_core::{Bytes, Message, Text};
+use loafer_core::{
+    message::Message,
+    translate::{Bytes, Text},
+};
 use proptest::{collection::vec, prelude::*};
 
 use crate::values::{SECRET, decoded, quiet};

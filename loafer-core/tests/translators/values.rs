@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use loafer_core::{Envelope, Message, TranslateError, Translator};
+use loafer_core::{
+    message::Message,
+    translate::{Envelope, TranslateError, Translator},
+};
 use proptest::{
     collection::{btree_map, vec},
     prelude::*,

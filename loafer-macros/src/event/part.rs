@@ -75,7 +75,7 @@ impl Part {
         let fields = &self.0;
         quote_spanned! {at=>
             fn #method(&#this) -> ::core::option::Option<::loafer::#id> {
-                use ::loafer::__private::Whole as _;
+                use loafer::__private::Whole as _;
 
                 ::loafer::__private::Field(&#this #(.#fields)*).text().map(::core::convert::Into::into)
             }

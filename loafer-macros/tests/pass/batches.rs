@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use loafer::{BatchOutcome, BoxError, Context, FromApp, FromContext, Missing, Outcome, Rejection, prelude::*};
+use loafer::{BatchOutcome, Context, FromContext, Missing, Outcome, Rejection, outcome::BoxError, extract::FromApp, prelude::*};
 
 #[derive(serde::Deserialize)]
 struct Friend<'m> {

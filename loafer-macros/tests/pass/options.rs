@@ -58,17 +58,17 @@ impl<T: Default, U> Default for Wrapped<T, U> {
     }
 }
 
-impl<T: loafer::Envelope, U: 'static> loafer::Envelope for Wrapped<T, U> {
+impl<T: loafer::translate::Envelope, U: 'static> loafer::translate::Envelope for Wrapped<T, U> {
     fn open<'m>(
         &self,
         raw: &'m Message,
-    ) -> Result<std::borrow::Cow<'m, Message>, loafer::TranslateError> {
+    ) -> Result<std::borrow::Cow<'m, Message>, loafer::translate::TranslateError> {
         self.0.open(raw)
     }
 }
 
-impl<'m, T: loafer::Translator<'m, M>, U, M> loafer::Translator<'m, M> for Wrapped<T, U> {
-    fn translate(&self, message: &'m Message) -> Result<M, loafer::TranslateError> {
+impl<'m, T: loafer::translate::Translator<'m, M>, U, M> loafer::translate::Translator<'m, M> for Wrapped<T, U> {
+    fn translate(&self, message: &'m Message) -> Result<M, loafer::translate::TranslateError> {
         self.0.translate(message)
     }
 }

@@ -2,7 +2,7 @@
 
 #![deny(warnings, clippy::all)]
 
-use loafer::{Bindings, DeadLetterTarget, Declare, QueueType, RouteOptions, prelude::*};
+use loafer::{policy::{Bindings, DeadLetterTarget, Declare, QueueType}, RouteOptions, prelude::*};
 
 #[handler(
     route = "#",

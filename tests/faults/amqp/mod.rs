@@ -13,8 +13,10 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 use loafer::{
-    Amqp, Broker as _, DeadLetter, Message, MessageId, Outgoing, Publisher as _, Topic,
+    Amqp, Message, Outgoing,
     amqp::AmqpPublisher,
+    broker::{Broker as _, DeadLetter, Publisher as _, Topic},
+    message::MessageId,
 };
 use loafer_test_servers::{Management, RabbitMq};
 use tokio::{

@@ -1,6 +1,6 @@
 //! The binary mode: attributes in headers, data as payload.
 
-use crate::{Headers, Message};
+use crate::message::{Headers, Message};
 
 /// What the bindings put before an attribute's name: HTTP and NATS, Kafka, AMQP and its other spelling.
 const PREFIXES: [&str; 4] = ["ce-", "ce_", "cloudEvents:", "cloudEvents_"];

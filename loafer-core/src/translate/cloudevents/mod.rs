@@ -13,7 +13,7 @@ use std::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{Envelope, Json, TranslateError, Translator};
-use crate::{CORRELATION_ID, Headers, Message};
+use crate::message::{CORRELATION_ID, Headers, Message};
 
 /// Opens CloudEvents 1.0, then decodes their data by `T`.
 ///
@@ -32,7 +32,7 @@ use crate::{CORRELATION_ID, Headers, Message};
 /// The id stays the broker's. `data` that is no JSON by its `datacontenttype` is the text itself. What is no CloudEvent is taken as it is.
 ///
 /// ```
-/// use loafer_core::{Cloudevents, Envelope, Message, Translator};
+/// use loafer::{Cloudevents, Message, translate::{Envelope, Translator}};
 ///
 /// let cloudevents = Cloudevents::new();
 /// let raw = Message::new(r#"{"specversion": "1.0", "id": "1", "source": "/orders", "type": "order.placed", "data": {"count": 3}}"#);
@@ -40,7 +40,7 @@ use crate::{CORRELATION_ID, Headers, Message};
 /// assert_eq!((message.topic(), message.headers().get("ce-source")), (Some("order.placed"), Some("/orders")));
 /// let order: serde_json::Value = cloudevents.translate(&message)?;
 /// assert_eq!(order["count"], 3);
-/// # Ok::<(), loafer_core::TranslateError>(())
+/// # Ok::<(), loafer::translate::TranslateError>(())
 /// ```
 ///
 /// # Errors

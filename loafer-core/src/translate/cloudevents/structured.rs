@@ -7,7 +7,10 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::{batch, content_type, media_type};
-use crate::{Bytes, Message, TranslateError, translate::base64};
+use crate::{
+    message::Message,
+    translate::{Bytes, TranslateError, base64},
+};
 
 /// The members of the object, still as JSON: each is read once it is known what it has to be.
 type Members<'m> = BTreeMap<String, &'m RawValue>;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Text;
+use crate::translate::Text;
 
 const EVENT: &str = r#"{
   "specversion": "1.0", "id": "A1", "source": "/orders", "type": "order.placed", "subject": null,

@@ -44,7 +44,7 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
         None => quote!(__handler),
     };
     quote! {
-        fn __ready(__app: &::loafer::App) -> __loafer::Prepared {
+        fn __ready(__resources: &::loafer::extract::Resources) -> __loafer::Prepared {
             #checks
             let __handler = #ready;
             ::core::result::Result::Ok(#answered)
@@ -105,13 +105,17 @@ impl Call {
             .callee
             .instance()
             .map(named)
-            .map(|named| quote!(#named.instance(__app)?,));
+            .map(|named| quote!(#named.instance(__resources)?,));
         let extractors = self
             .extractors
             .iter()
             .map(named)
-            .map(|named| quote!(#named.needs(__app)?,));
-        let bus = returned::goes_out(self).then(|| quote!(__app.bus(),));
+            .map(|named| quote!(#named.needs(__resources)?,));
+        let bus = returned::goes_out(self).then(|| {
+            quote!(<::loafer::Bus as ::loafer::FromContext>::needs(
+                __resources
+            )?,)
+        });
         quote!((#instance #(#extractors)* #bus))
     }
 

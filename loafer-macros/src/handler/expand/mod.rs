@@ -37,7 +37,7 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
     quote! {
         #(#cfgs)*
         const _: () = {
-            use ::loafer::__private::{self as __loafer, traits::*};
+            use loafer::{__private::self as __loafer, __private::traits::*};
 
             #ready
 

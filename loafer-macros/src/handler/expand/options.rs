@@ -67,8 +67,10 @@ pub(super) fn options(options: &Options) -> Option<TokenStream> {
 /// `.on(…)`: which messages the handler takes.
 pub(super) fn on(on: &On) -> TokenStream {
     match on {
-        On::EventType(pattern) => quote!(.on(::loafer::Selector::event_type(#pattern))),
-        On::Header(name, pattern) => quote!(.on(::loafer::Selector::header(#name, #pattern))),
+        On::EventType(pattern) => quote!(.on(::loafer::policy::Selector::event_type(#pattern))),
+        On::Header(name, pattern) => {
+            quote!(.on(::loafer::policy::Selector::header(#name, #pattern)))
+        }
     }
 }
 
@@ -77,7 +79,7 @@ fn backoff(backoff: &Backoff) -> TokenStream {
     let factor = backoff.factor.map(|factor| quote!(.with_factor(#factor)));
     let max = backoff.max.map(duration).map(|max| quote!(.with_max(#max)));
     let jitter = backoff.jitter.map(|jitter| quote!(.with_jitter(#jitter)));
-    quote!(::loafer::Backoff::new(#initial) #factor #max #jitter)
+    quote!(::loafer::policy::Backoff::new(#initial) #factor #max #jitter)
 }
 
 fn duration(duration: Duration) -> TokenStream {
@@ -88,22 +90,22 @@ fn duration(duration: Duration) -> TokenStream {
 
 fn unmatched(unmatched: Unmatched) -> TokenStream {
     match unmatched {
-        Unmatched::Retry => quote!(::loafer::Unmatched::Retry),
-        Unmatched::Reject => quote!(::loafer::Unmatched::Reject),
-        Unmatched::Ignore => quote!(::loafer::Unmatched::Ignore),
+        Unmatched::Retry => quote!(::loafer::policy::Unmatched::Retry),
+        Unmatched::Reject => quote!(::loafer::policy::Unmatched::Reject),
+        Unmatched::Ignore => quote!(::loafer::policy::Unmatched::Ignore),
     }
 }
 
 fn group_by(group_by: &GroupBy) -> TokenStream {
     match group_by {
-        GroupBy::Group => quote!(::loafer::GroupBy::GROUP),
-        GroupBy::Header(name) => quote!(::loafer::GroupBy::header(#name)),
+        GroupBy::Group => quote!(::loafer::policy::GroupBy::GROUP),
+        GroupBy::Header(name) => quote!(::loafer::policy::GroupBy::header(#name)),
     }
 }
 
 fn undecodable(undecodable: Undecodable) -> TokenStream {
     match undecodable {
-        Undecodable::Retry => quote!(::loafer::Undecodable::Retry),
-        Undecodable::Reject => quote!(::loafer::Undecodable::Reject),
+        Undecodable::Retry => quote!(::loafer::policy::Undecodable::Retry),
+        Undecodable::Reject => quote!(::loafer::policy::Undecodable::Reject),
     }
 }

@@ -44,16 +44,16 @@ fn argument((name, value): &(String, Argument)) -> TokenStream {
 
 fn queue_type(queue_type: QueueType) -> TokenStream {
     match queue_type {
-        QueueType::Quorum => quote!(::loafer::QueueType::Quorum),
-        QueueType::Classic => quote!(::loafer::QueueType::Classic),
+        QueueType::Quorum => quote!(::loafer::policy::QueueType::Quorum),
+        QueueType::Classic => quote!(::loafer::policy::QueueType::Classic),
     }
 }
 
 fn declare(declare: Declare) -> TokenStream {
     match declare {
-        Declare::Create => quote!(::loafer::Declare::Create),
-        Declare::Verify => quote!(::loafer::Declare::Verify),
-        Declare::Off => quote!(::loafer::Declare::Off),
+        Declare::Create => quote!(::loafer::policy::Declare::Create),
+        Declare::Verify => quote!(::loafer::policy::Declare::Verify),
+        Declare::Off => quote!(::loafer::policy::Declare::Off),
     }
 }
 
@@ -64,5 +64,5 @@ fn dead_letter(target: &DeadLetter) -> TokenStream {
         queue,
     } = target;
     let queue = queue.as_ref().map(|queue| quote!(.in_queue(#queue)));
-    quote!(.dead_letter(::loafer::DeadLetterTarget::new(#exchange, #routing_key) #queue))
+    quote!(.dead_letter(::loafer::policy::DeadLetterTarget::new(#exchange, #routing_key) #queue))
 }

@@ -1,0 +1,287 @@
+//! The command `dead-letters`: list, show, try again, move, purge.
+
+mod action;
+mod print;
+mod progress;
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _},
+    ops::ControlFlow,
+    process::ExitCode,
+};
+
+use loafer_core::{
+    Error,
+    broker::{Destination, Progress},
+    message::MessageId,
+    outcome::BoxError,
+};
+use loafer_runtime::{
+    dead_letters::{DeadLetters, Listing, MoveResult, Selection},
+    program::Manager,
+};
+
+pub(crate) use self::action::{Chosen, Letters};
+use self::progress::Line;
+use crate::{Program, logging, prepare::MEMORY, routes, signals::Signals};
+
+pub(crate) async fn letters(
+    program: Program<'_>,
+    manager: &Manager,
+    route: &str,
+    action: Letters,
+    signals: &mut Signals,
+) -> Result<ExitCode, BoxError> {
+    let mut known = manager.routes().into_iter();
+    if known.any(|known| known.route == route && known.provider == MEMORY) {
+        return Err(format!(
+            "route `{route}` is in memory, where dead letters end with their process; run `{} dead-letters` on the broker that keeps them",
+            program.name
+        )
+        .into());
+    }
+    let letters = manager.dead_letters(route).await?;
+    for warning in &letters.about().warnings {
+        note("warning", warning);
+    }
+    let mut desk = Desk {
+        letters,
+        program,
+        route,
+        signals,
+    };
+    match action {
+        Letters::List { max, json } => desk.list(max, json).await,
+        Letters::Show { ids, json } => desk.show(&ids, json).await,
+        Letters::Retry(chosen) => desk.send(chosen, Destination::Source).await,
+        Letters::Move { chosen, to } => desk.send(chosen, Destination::Queue(to)).await,
+        Letters::Purge { yes } => desk.purge(yes).await,
+    }
+}
+
+struct Desk<'d> {
+    letters: DeadLetters,
+    program: Program<'d>,
+    route: &'d str,
+    signals: &'d mut Signals,
+}
+
+impl Desk<'_> {
+    async fn list(&mut self, max: usize, json: bool) -> Result<ExitCode, BoxError> {
+        self.remark();
+        let (signals, mut line) = (&mut *self.signals, Line::new("looked at"));
+        let mut watch = |progress| go_on(signals, &mut line, progress);
+        let listed = self.letters.list(max, &mut watch).await?;
+        drop(line);
+        let text = if json {
+            print::lines(&listed.letters)?
+        } else {
+            print::table(&listed.letters)
+        };
+        routes::print(&print::safe(text, io::stdout().is_terminal()))?;
+        let (about, found) = (self.letters.about(), listed.letters.len());
+        let of = match about.count {
+            Some(count) if count > found as u64 => format!(" of about {count}"),
+            _ => String::new(),
+        };
+        note("note", &format!("{found}{of} in `{}`", about.queue));
+        Ok(ended(&listed))
+    }
+
+    async fn show(&mut self, ids: &[String], json: bool) -> Result<ExitCode, BoxError> {
+        self.remark();
+        let (ids, signals) = (message_ids(ids), &mut *self.signals);
+        let mut line = Line::new("looked at");
+        let mut watch = |progress| go_on(signals, &mut line, progress);
+        let listed = self.letters.find(&ids, &mut watch).await?;
+        drop(line);
+        for letter in &listed.letters {
+            let text = match json {
+                true => print::object(letter)?,
+                false => print::whole(letter),
+            };
+            routes::print(&print::safe(text, io::stdout().is_terminal()))?;
+        }
+        self.tell_missing(&listed.missing);
+        let code = ended(&listed);
+        Ok(if listed.missing.is_empty() {
+            code
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
+    async fn send(&mut self, chosen: Chosen, to: Destination) -> Result<ExitCode, BoxError> {
+        let which = match chosen.all {
+            true => Selection::All,
+            false => Selection::Ids(message_ids(&chosen.ids)),
+        };
+        let (signals, mut line) = (&mut *self.signals, Line::new("sent"));
+        let mut watch = |progress| go_on(signals, &mut line, progress);
+        let sent = self.letters.send(&which, &to, &mut watch).await?;
+        drop(line);
+        Ok(self.tell(&sent, &to))
+    }
+
+    /// Says what became of letters: each that is not where it should be, with the reason.
+    fn tell(&self, sent: &MoveResult, to: &Destination) -> ExitCode {
+        for text in &sent.notes {
+            note("note", text);
+        }
+        for (queue, count) in &sent.left {
+            note(
+                "note",
+                &format!(
+                    "{count} left: from `{queue}`, which this route does not consume; `move` brings them there"
+                ),
+            );
+        }
+        for (id, error) in &sent.failed {
+            note("error", &format!("{id}: {}", crate::command::reason(error)));
+        }
+        self.tell_missing(&sent.missing);
+        if let Some(error) = &sent.error {
+            let reason = crate::command::reason(error);
+            note("error", &format!("broke off before the end: {reason}"));
+        }
+        tell_not_given_back(sent.not_given_back.as_ref());
+        if sent.stopped {
+            note("note", "stopped: what is left stays where it is");
+        }
+        let to = match to {
+            Destination::Source => "tried again".to_owned(),
+            Destination::Queue(queue) => format!("moved to `{queue}`"),
+        };
+        note("note", &format!("{} {to}", sent.sent));
+        match is_whole(sent) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        }
+    }
+
+    async fn purge(&mut self, yes: bool) -> Result<ExitCode, BoxError> {
+        let about = self.letters.about();
+        let count = about
+            .count
+            .map_or_else(|| "its".to_owned(), |count| format!("about {count}"));
+        let what = format!("{count} dead letters in `{}`", about.queue);
+        for warning in self.letters.purge_warnings().await {
+            note("warning", &warning);
+        }
+        if !yes {
+            if !io::stdin().is_terminal() {
+                return Err(format!(
+                    "{what} would be gone for good: say `{} dead-letters {} purge --yes`",
+                    self.program.name, self.route
+                )
+                .into());
+            }
+            note(
+                "note",
+                &format!("{what} will be gone for good. Write `yes` to go on:"),
+            );
+            // The read can't be cancelled: it is left behind.
+            let answer = tokio::task::spawn_blocking(|| {
+                let mut answer = String::new();
+                io::stdin().lock().read_line(&mut answer).map(|_| answer)
+            });
+            let answer = tokio::select! {
+                answer = answer => answer??,
+                _ = self.signals.next() => String::new(),
+            };
+            if answer.trim() != "yes" {
+                return Err("nothing was purged".into());
+            }
+        }
+        self.letters.purge().await?;
+        note("note", &format!("{what}: purged"));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn remark(&self) {
+        for remark in &self.letters.about().remarks {
+            note("note", remark);
+        }
+    }
+
+    fn tell_missing(&self, missing: &[MessageId]) {
+        for id in missing {
+            let queue = &self.letters.about().queue;
+            note(
+                "error",
+                &format!("{id}: not found in `{queue}`, or on lease to somebody else"),
+            );
+        }
+    }
+}
+
+/// Shows how far it is; stops at the first signal.
+fn go_on(signals: &mut Signals, line: &mut Line, progress: Progress) -> ControlFlow<()> {
+    line.show(progress);
+    match signals.came() {
+        Some(_) => ControlFlow::Break(()),
+        None => ControlFlow::Continue(()),
+    }
+}
+
+fn ended(listed: &Listing) -> ExitCode {
+    tell_not_given_back(listed.not_given_back.as_ref());
+    if listed.came_again {
+        note(
+            "note",
+            "letters seen before came again: their leases were over before the end was reached, and there may be more; ask for fewer, as `list --max 100`, or lengthen the queue's visibility timeout",
+        );
+    }
+    if listed.stopped {
+        note(
+            "note",
+            "stopped before all were seen; what was looked at is given back",
+        );
+    }
+    match listed.stopped || listed.not_given_back.is_some() {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn tell_not_given_back(error: Option<&Error>) {
+    if let Some(error) = error {
+        let reason = crate::command::reason(error);
+        note(
+            "error",
+            &format!("letters stay on lease for a while: {reason}"),
+        );
+    }
+}
+
+/// Whether all that was asked for was done.
+fn is_whole(sent: &MoveResult) -> bool {
+    let wrong = sent.error.is_some() || sent.not_given_back.is_some() || sent.stopped;
+    !wrong && sent.failed.is_empty() && sent.missing.is_empty()
+}
+
+/// Names of queues, reasons and ids may come from whoever wrote the letter.
+fn note(kind: &str, text: &str) {
+    logging::note(kind, &print::line(text));
+}
+
+fn message_ids(ids: &[String]) -> Vec<MessageId> {
+    ids.iter().map(|id| MessageId::from(id.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_breaks_off_or_stays_on_lease_is_no_success() {
+        assert!(is_whole(&MoveResult::default()));
+        let error = || Some(Error::Config("lost".to_owned()));
+        let mut broken = MoveResult::default();
+        (broken.sent, broken.error) = (3, error());
+        assert!(!is_whole(&broken));
+        let mut on_lease = MoveResult::default();
+        on_lease.not_given_back = error();
+        assert!(!is_whole(&on_lease));
+    }
+}

@@ -1,0 +1,137 @@
+//! What a broker says of itself before it is tested.
+
+use std::{borrow::Cow, time::Duration};
+
+use super::{Case, Feature};
+
+/// What a broker says of itself before it is tested: its name, what it lacks and why, and how hard it is to be tried.
+///
+/// What is not declared missing is tested. Every "no" has a reason, which stands below the [`Matrix`](super::Matrix).
+///
+/// ```
+/// use crate::{BrokerProfile, Feature};
+///
+/// let declaration = BrokerProfile::new("a pager")
+///     .without(Feature::Binary, "it shows text")
+///     .largest(240)
+///     .headers(0);
+/// assert_eq!(declaration.lacks(Feature::Mebibyte), Some("a message has at most 240 bytes"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct BrokerProfile {
+    name: Cow<'static, str>,
+    missing: Vec<(Feature, Cow<'static, str>)>,
+    exceptions: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    /// The largest body, in bytes; none: no limit that a test should try.
+    pub(super) largest: Option<usize>,
+    pub(super) headers: usize,
+    pub(super) scale: usize,
+    pub(super) at_once: usize,
+    pub(super) patience: Duration,
+}
+
+impl BrokerProfile {
+    /// A broker that can do everything: 10 headers, message counts as they are, one case at a time, 30 s for anything to happen.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            name: name.into(),
+            missing: Vec::new(),
+            exceptions: Vec::new(),
+            largest: None,
+            headers: 10,
+            scale: 1,
+            at_once: 1,
+            patience: Duration::from_secs(30),
+        }
+    }
+
+    /// The same without this. The reason is printed: say whose limit it is, the broker's or that of the server the test has.
+    #[must_use]
+    pub fn without(mut self, feature: Feature, reason: impl Into<Cow<'static, str>>) -> Self {
+        self.missing.push((feature, reason.into()));
+        self
+    }
+
+    /// The same without one case that its features do not tell apart.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such case.
+    #[must_use]
+    pub fn except(
+        mut self,
+        case: impl Into<Cow<'static, str>>,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let case = case.into();
+        assert!(
+            super::cases().iter().any(|known| known.name == case),
+            "there is no case `{case}`"
+        );
+        self.exceptions.push((case, reason.into()));
+        self
+    }
+
+    /// The same with bodies of at most this many bytes: those are carried, and one byte more is refused.
+    #[must_use]
+    pub fn largest(mut self, bytes: usize) -> Self {
+        self.largest = Some(bytes);
+        let sizes = [
+            (Feature::QuarterMebibyte, 256 * 1024),
+            (Feature::Mebibyte, 1024 * 1024),
+        ];
+        for (feature, size) in sizes {
+            if bytes < size {
+                self = self.without(feature, format!("a message has at most {bytes} bytes"));
+            }
+        }
+        self
+    }
+
+    /// The same with messages of up to this many headers; else 10.
+    #[must_use]
+    pub fn headers(mut self, most: usize) -> Self {
+        self.headers = most;
+        self
+    }
+
+    /// The same with the thousands of messages of the large cases divided by this; else 1.
+    #[must_use]
+    pub fn scaled_down(mut self, by: usize) -> Self {
+        self.scale = by.max(1);
+        self
+    }
+
+    /// The same with this many cases at once; else 1. Under a paused clock leave it at 1.
+    #[must_use]
+    pub fn at_once(mut self, cases: usize) -> Self {
+        self.at_once = cases.max(1);
+        self
+    }
+
+    /// The same with this long for anything to happen before a case has failed; else 30 s. A whole case gets four times that.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// What it is called: the head of its column.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why it lacks this, where it does.
+    pub fn lacks(&self, feature: Feature) -> Option<&str> {
+        let missing = self.missing.iter().find(|(known, _)| *known == feature);
+        missing.map(|(_, reason)| &**reason)
+    }
+
+    /// Why a case does not apply to it, where it does not.
+    pub fn excuses(&self, case: &Case) -> Option<&str> {
+        let excepted = self.exceptions.iter().find(|(name, _)| name == case.name);
+        excepted
+            .map(|(_, reason)| &**reason)
+            .or_else(|| case.needs.iter().find_map(|feature| self.lacks(*feature)))
+    }
+}

@@ -1,0 +1,80 @@
+//! What a broker may lack.
+
+use std::fmt;
+
+/// What a broker may lack. Cases that need it do not apply to a broker that [declares](super::BrokerProfile::without) it missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Feature {
+    /// A delivered message is ours for a time, which can be renewed and runs out.
+    Leases,
+    /// A receipt whose lease ran out is told from one that holds.
+    StaleReceipts,
+    /// A message tells how often it was delivered.
+    Attempts,
+    /// A retry waits as long as it is told.
+    RetryDelay,
+    /// A published message waits as long as it is told.
+    PublishDelay,
+    /// There is a place for dead letters.
+    DeadLetters,
+    /// The broker itself gives up what was delivered too often.
+    Redrive,
+    /// There are sources that keep the messages of a group in order.
+    Order,
+    /// Such a source leaves out what was sent again with the same deduplication id.
+    Deduplication,
+    /// A source without order still carries the group of a message.
+    Groups,
+    /// Several sources can hear one topic.
+    Topics,
+    /// A process has a private address, at which the replies to its requests come in.
+    Replies,
+    /// Something can't be sent: too large, too many headers. See [`BrokerProfile::largest`](super::BrokerProfile::largest).
+    Limits,
+    /// A body of 256 KiB.
+    QuarterMebibyte,
+    /// A body of 1 MiB.
+    Mebibyte,
+    /// Bodies of any bytes.
+    Binary,
+    /// Bodies of none.
+    Empty,
+    /// Characters beyond U+FFFF, as emoji are.
+    Emoji,
+    /// The test can make it unreachable for a while, and what it holds outlasts that. See [`BrokerUnderTest::outage`](super::BrokerUnderTest::outage).
+    Outages,
+}
+
+impl Feature {
+    /// What it is called in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Leases => "leases",
+            Self::StaleReceipts => "stale receipts",
+            Self::Attempts => "attempts",
+            Self::RetryDelay => "retry delay",
+            Self::PublishDelay => "publish delay",
+            Self::DeadLetters => "dead letters",
+            Self::Redrive => "redrive",
+            Self::Order => "order",
+            Self::Deduplication => "deduplication",
+            Self::Groups => "groups",
+            Self::Topics => "topics",
+            Self::Replies => "replies",
+            Self::Limits => "limits",
+            Self::QuarterMebibyte => "256 KiB",
+            Self::Mebibyte => "1 MiB",
+            Self::Binary => "binary bodies",
+            Self::Empty => "empty bodies",
+            Self::Emoji => "emoji",
+            Self::Outages => "outages",
+        }
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

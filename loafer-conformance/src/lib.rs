@@ -1,0 +1,69 @@
+//! The conformance suite: what every broker must do for the framework to keep its word, as named cases.
+//!
+//! A broker crate implements [`BrokerUnderTest`], in some thirty lines of its tests, and [runs](run) the cases against a real server. Some speak to
+//! provider and publisher directly, others run whole services on them. What the broker can't do it [declares](BrokerProfile), with the reason;
+//! all else is tested. A [`Report`] says how it went, a [`Matrix`] sets several beside one another.
+//!
+//! ```
+//! use loafer::{outcome::BoxError, broker::{Broker, Source}, Memory};
+//! use crate::{BrokerProfile, BrokerUnderTest, Feature, QueueSpec, TestQueue, self};
+//!
+//! struct OnMyServer(Memory);
+//!
+//! impl BrokerUnderTest for OnMyServer {
+//!     type Broker = Memory;
+//!
+//!     fn declares(&self) -> BrokerProfile {
+//!         BrokerProfile::new("mine")
+//!             .without(Feature::Limits, "it refuses nothing")
+//!             .without(Feature::Outages, "it ends with its process")
+//!             .without(Feature::Topics, "it has no topics")
+//!     }
+//!
+//!     fn broker(&self) -> Memory {
+//!         self.0.clone()
+//!     }
+//!
+//!     async fn queue(&self, wanted: &QueueSpec) -> Result<TestQueue, BoxError> {
+//!         let queue = format!("{}{}", wanted.name, if wanted.ordered { ".fifo" } else { "" });
+//!         let broker = self.0.clone().with_max_receives(Some(wanted.max_receives));
+//!         broker.provider(&Source::new(&wanted.name, &queue))?;
+//!         let (topic, letters) = (broker.queue_topic(&queue), format!("{queue}-dlq"));
+//!         Ok(TestQueue { queue, topic, dead_letters: Some(letters) })
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() {
+//! // In a test, under `#[tokio::test]`: all cases. Here one.
+//! let subject = OnMyServer(Memory::new());
+//! let report = conformance::run_only(subject, "groups_stay_in_order").await;
+//! report.assert_passed();
+//! # }
+//! ```
+//!
+#![doc = include_str!("watermill.md")]
+
+mod broker_profile;
+mod broker_under_test;
+mod case;
+mod cases;
+mod feature;
+mod ledger;
+mod matrix;
+mod memory;
+mod program;
+mod queue;
+mod report;
+mod runner;
+mod stage;
+
+pub use self::{
+    broker_profile::BrokerProfile,
+    broker_under_test::{BrokerUnderTest, Outage, QueueSpec, TestQueue},
+    case::Case,
+    feature::Feature,
+    matrix::Matrix,
+    report::{Report, Verdict},
+    runner::{cases, run, run_only},
+};

@@ -1,0 +1,82 @@
+//! Cases by brokers, as a table in Markdown.
+
+use std::fmt;
+
+use super::{BrokerProfile, Case, Verdict, cases};
+
+/// Cases by brokers, as a table in Markdown; the reasons of what does not apply stand below it.
+///
+/// Of declarations it is what should be, of reports what was seen: a README that shows the one is proved by the other being equal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matrix {
+    columns: Vec<(String, Vec<Option<Verdict>>)>,
+}
+
+impl Matrix {
+    /// What these brokers declare: everything holds that is not declared missing.
+    pub fn declared<'d>(declarations: impl IntoIterator<Item = &'d BrokerProfile>) -> Self {
+        let mut matrix = Self::default();
+        for declaration in declarations {
+            matrix.add(declaration.name(), |case| {
+                let excuse = declaration.excuses(case);
+                Some(excuse.map_or(Verdict::Passed, |reason| {
+                    Verdict::NotApplicable(reason.to_owned())
+                }))
+            });
+        }
+        matrix
+    }
+
+    pub(super) fn add(&mut self, name: &str, verdict: impl Fn(&Case) -> Option<Verdict>) {
+        self.columns
+            .push((name.to_owned(), cases().iter().map(verdict).collect()));
+    }
+
+    /// The reasons, each once, and the brokers it holds for.
+    fn reasons(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (name, verdicts) in &self.columns {
+            for reason in verdicts.iter().flatten().filter_map(Verdict::reason) {
+                match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                    Some((_, names)) if names.contains(&name.as_str()) => {}
+                    Some((_, names)) => names.push(name),
+                    None => reasons.push((reason, vec![name])),
+                }
+            }
+        }
+        reasons
+    }
+}
+
+impl fmt::Display for Matrix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reasons = self.reasons();
+        write!(f, "| case |")?;
+        for (name, _) in &self.columns {
+            write!(f, " {name} |")?;
+        }
+        writeln!(f, "\n|---|{}", "---|".repeat(self.columns.len()))?;
+        for (row, case) in cases().iter().enumerate() {
+            write!(f, "| {} |", case.name.replace('_', " "))?;
+            for (_, verdicts) in &self.columns {
+                match &verdicts[row] {
+                    None => write!(f, " |")?,
+                    Some(Verdict::Passed) => write!(f, " ✓ |")?,
+                    Some(Verdict::Failed(_)) => write!(f, " **failed** |")?,
+                    Some(Verdict::NotApplicable(reason)) => {
+                        let at = reasons.iter().position(|(known, _)| known == reason);
+                        write!(f, " – ({}) |", at.unwrap_or_default() + 1)?;
+                    }
+                }
+            }
+            writeln!(f)?;
+        }
+        if !reasons.is_empty() {
+            writeln!(f)?;
+        }
+        for (at, (reason, names)) in reasons.iter().enumerate() {
+            writeln!(f, "{}. {}: {reason}", at + 1, names.join(", "))?;
+        }
+        Ok(())
+    }
+}

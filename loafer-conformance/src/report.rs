@@ -1,0 +1,111 @@
+//! How a broker did.
+
+use std::{fmt, time::Duration};
+
+use super::{BrokerProfile, Case, Matrix};
+
+/// How one case went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It holds.
+    Passed,
+    /// It does not, and what was seen.
+    Failed(String),
+    /// The broker declares that it can't, and why.
+    NotApplicable(String),
+}
+
+impl Verdict {
+    /// Why the case does not apply, where it does not.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::NotApplicable(reason) => Some(reason),
+            Self::Passed | Self::Failed(_) => None,
+        }
+    }
+}
+
+/// How a broker did: a verdict a case. Prints as a list; several make a [`Matrix`].
+#[derive(Clone, Debug)]
+#[must_use = "a report of failures fails nothing by itself"]
+pub struct Report {
+    declaration: BrokerProfile,
+    verdicts: Vec<(&'static Case, Verdict, Duration)>,
+}
+
+impl Report {
+    pub(super) fn new(
+        declaration: BrokerProfile,
+        verdicts: Vec<(&'static Case, Verdict, Duration)>,
+    ) -> Self {
+        Self {
+            declaration,
+            verdicts,
+        }
+    }
+
+    /// What the broker had said of itself.
+    pub fn declaration(&self) -> &BrokerProfile {
+        &self.declaration
+    }
+
+    /// Every case that was asked for, and how it went.
+    pub fn verdicts(&self) -> impl Iterator<Item = (&'static Case, &Verdict)> {
+        self.verdicts
+            .iter()
+            .map(|(case, verdict, _)| (*case, verdict))
+    }
+
+    /// The cases that failed.
+    pub fn failed(&self) -> Vec<&'static str> {
+        let failed = self.verdicts();
+        let failed = failed.filter(|(_, verdict)| matches!(verdict, Verdict::Failed(_)));
+        failed.map(|(case, _)| case.name).collect()
+    }
+
+    /// Prints the report, and fails the test where a case failed.
+    ///
+    /// # Panics
+    ///
+    /// With the whole report.
+    #[track_caller]
+    pub fn assert_passed(&self) {
+        assert!(self.failed().is_empty(), "{self}");
+        println!("{self}");
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "conformance of {}:", self.declaration.name())?;
+        for (case, verdict, took) in &self.verdicts {
+            let (name, took) = (case.name, took.as_secs_f64());
+            match verdict {
+                Verdict::Passed => writeln!(f, "  passed          {took:6.1} s  {name}")?,
+                Verdict::Failed(why) => {
+                    writeln!(f, "  FAILED          {took:6.1} s  {name}: {why}")?
+                }
+                Verdict::NotApplicable(why) => {
+                    writeln!(f, "  not applicable            {name}: {why}")?
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'r> FromIterator<&'r Report> for Matrix {
+    fn from_iter<I: IntoIterator<Item = &'r Report>>(reports: I) -> Self {
+        let mut matrix = Self::default();
+        for report in reports {
+            let verdict_of = |case: &Case| {
+                let mut verdicts = report.verdicts();
+                let found = verdicts.find(|(known, _)| known.name == case.name);
+                found.map(|(_, verdict)| verdict.clone())
+            };
+            matrix.add(report.declaration.name(), verdict_of);
+        }
+        matrix
+    }
+}

@@ -1,0 +1,229 @@
+//! The conformance suite on the broker in memory: as it is, and with one promise broken at a time.
+
+mod sabotage;
+
+use loafer_conformance::{
+    self as conformance, BrokerProfile, BrokerUnderTest, Feature, Matrix, Report, Verdict,
+};
+use loafer_memory::Memory;
+use sabotage::{Sabotage, Sabotaged};
+
+#[tokio::test(start_paused = true)]
+async fn memory_conforms() {
+    conformance::run(Memory::new()).await.assert_passed();
+}
+
+/// A broker that breaks one promise fails these cases and no other.
+async fn fails(how: Sabotage, cases: &[&str]) {
+    let report = conformance::run(Sabotaged::new(how)).await;
+    assert_eq!(report.failed(), cases, "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrapped_broker_conforms_as_long_as_nothing_is_broken() {
+    fails(Sabotage::None, &[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_message_fails_the_cases_that_count_so_far() {
+    let cases = [
+        "many_publishers_and_consumers_lose_nothing",
+        "consumers_that_come_and_go_lose_nothing",
+        "what_a_closed_publisher_confirmed_arrives",
+    ];
+    fails(Sabotage::LosesOneOfThousands, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hidden_attempt_fails_its_case() {
+    fails(Sabotage::HidesTheAttempt, &["attempts_are_counted"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ignored_retry_delay_fails_its_cases() {
+    let cases = [
+        "settlements_of_all_kinds_share_a_batch",
+        "a_retry_waits_its_delay",
+    ];
+    fails(Sabotage::IgnoresRetryDelays, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_receipt_that_is_answered_as_done_fails_its_case() {
+    fails(
+        Sabotage::AnswersDoneToStale,
+        &["a_stale_receipt_is_lost_alone"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receive_that_brings_one_too_many_fails_its_case() {
+    fails(
+        Sabotage::BringsOneMore,
+        &["a_receive_brings_no_more_than_was_asked_for"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewals_that_do_nothing_fail_their_cases() {
+    let cases = ["a_renewed_lease_is_kept", "a_handler_may_outlast_its_lease"];
+    fails(Sabotage::RenewsNothing, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_not_kept_fails_its_cases() {
+    let cases = [
+        "the_next_of_a_group_waits_while_one_is_held",
+        "groups_stay_in_order",
+        "groups_stay_in_order_through_failures",
+        "a_slow_group_holds_up_no_other",
+        "what_is_sent_twice_is_told_by_its_deduplication_id",
+    ];
+    fails(Sabotage::KeepsNoOrder, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_confirmed_after_the_end_and_not_sent_fails_its_case() {
+    fails(
+        Sabotage::ConfirmsWhenClosed,
+        &["what_a_closed_publisher_confirmed_arrives"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_without_their_headers_fail_their_cases() {
+    let cases = [
+        "what_does_not_decode_is_a_dead_letter_with_its_reason",
+        "what_is_rejected_is_a_dead_letter_with_its_reason",
+    ];
+    fails(Sabotage::DropsHeadersOfDeadLetters, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_waits_fails_its_cases() {
+    let cases = [
+        "settlements_of_all_kinds_share_a_batch",
+        "groups_stay_in_order_through_failures",
+        "what_is_released_comes_at_once",
+        "a_shutdown_releases_what_has_not_started",
+    ];
+    fails(Sabotage::ReleasesLate, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_replies_fail_the_cases_that_wait_for_them() {
+    let cases = [
+        "a_request_is_answered",
+        "a_failed_request_is_told_to_its_requester",
+        "requesters_get_their_own_replies",
+    ];
+    fails(Sabotage::LosesReplies, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn replies_that_are_none_fail_their_cases() {
+    let cases = [
+        "a_request_is_answered",
+        "a_request_without_a_listener_times_out_and_says_so",
+        "a_failed_request_is_told_to_its_requester",
+        "requesters_get_their_own_replies",
+    ];
+    fails(Sabotage::EchoesRequests, &cases).await;
+}
+
+/// A subject that can't even make a queue, and lacks something.
+struct Nowhere;
+
+impl BrokerUnderTest for Nowhere {
+    type Broker = Memory;
+
+    fn declares(&self) -> BrokerProfile {
+        BrokerProfile::new("nowhere")
+            .without(Feature::Topics, "there is nothing to hear")
+            .except("groups_stay_in_order", "it would take too long")
+            .largest(300 * 1024)
+    }
+
+    fn broker(&self) -> Memory {
+        Memory::new()
+    }
+
+    async fn queue(
+        &self,
+        _: &conformance::QueueSpec,
+    ) -> Result<conformance::TestQueue, loafer_core::outcome::BoxError> {
+        panic!("no queues here")
+    }
+}
+
+async fn nowhere(case: &str) -> (Report, Verdict) {
+    let report = conformance::run_only(Nowhere, case).await;
+    let verdict = report.verdicts().next().map(|(_, verdict)| verdict.clone());
+    (report, verdict.unwrap_or(Verdict::Passed))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_a_case_that_failed() {
+    let (report, verdict) = nowhere("attempts_are_counted").await;
+    assert!(
+        matches!(&verdict, Verdict::Failed(why) if why.contains("no queues here")),
+        "{verdict:?}"
+    );
+    assert!(report.to_string().contains("FAILED"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_declared_missing_is_not_run_and_says_why() {
+    for (case, why) in [
+        (
+            "two_queues_on_a_topic_get_all_of_it",
+            "there is nothing to hear",
+        ),
+        ("groups_stay_in_order", "it would take too long"),
+        (
+            "a_mebibyte_arrives_whole",
+            "a message has at most 307200 bytes",
+        ),
+    ] {
+        let (report, verdict) = nowhere(case).await;
+        assert_eq!(verdict, Verdict::NotApplicable(why.into()));
+        let matrix = Matrix::from_iter([&report]).to_string();
+        assert!(matrix.contains(&format!("1. nowhere: {why}")), "{matrix}");
+    }
+}
+
+#[test]
+fn a_matrix_of_what_is_declared_has_every_case() {
+    let matrix = Matrix::declared([&Nowhere.declares()]).to_string();
+    assert!(matrix.starts_with("| case | nowhere |\n|---|---|\n"));
+    for case in conformance::cases() {
+        let row = format!("| {} |", case.name.replace('_', " "));
+        assert!(matrix.contains(&row), "{row}");
+    }
+    assert!(
+        matrix.contains("| groups stay in order | – (2) |"),
+        "{matrix}"
+    );
+}
+
+#[test]
+fn every_case_of_watermill_has_ours_beside_it() {
+    let table = include_str!("../src/watermill.md");
+    let rows: Vec<_> = table.lines().filter(|line| line.contains("| `")).collect();
+    assert_eq!(rows.len(), 16);
+    for case in conformance::cases() {
+        let row = case.watermill.map(|theirs| format!("| {theirs} | "));
+        let name = format!("`{}`", case.name);
+        let found = rows.iter().find(|line| line.contains(&name));
+        assert_eq!(found.is_some(), row.is_some(), "{name}");
+        assert!(
+            found
+                .zip(row)
+                .is_none_or(|(found, row)| found.starts_with(&row)),
+            "{name}"
+        );
+    }
+}

@@ -1,0 +1,227 @@
+//! A broker in memory that breaks one promise.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use loafer_conformance::{BrokerProfile, BrokerUnderTest, QueueSpec, TestQueue};
+use loafer_core::{
+    Error,
+    broker::{
+        Broker, Capabilities, Delivery, Finding, Open, Provider, Publisher, REPLY_TO, Renewed,
+        Replies, Settle, Settled, Settlement, Source, Topic, is_reply_queue,
+    },
+    message::{Message, MessageId, Outgoing},
+    outcome::BoxError,
+    policy::Policy,
+};
+use loafer_memory::{Memory, MemoryProvider, MemoryPublisher, MemoryReceipt};
+
+/// The promise that is broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    #[default]
+    None,
+    LosesOneOfThousands,
+    HidesTheAttempt,
+    IgnoresRetryDelays,
+    AnswersDoneToStale,
+    BringsOneMore,
+    RenewsNothing,
+    KeepsNoOrder,
+    ConfirmsWhenClosed,
+    DropsHeadersOfDeadLetters,
+    ReleasesLate,
+    LosesReplies,
+    EchoesRequests,
+}
+
+/// A broker in memory that breaks one promise.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sabotaged {
+    memory: Memory,
+    how: Sabotage,
+}
+
+impl Sabotaged {
+    pub(crate) fn new(how: Sabotage) -> Self {
+        Self {
+            memory: Memory::new(),
+            how,
+        }
+    }
+}
+
+impl BrokerUnderTest for Sabotaged {
+    type Broker = Self;
+
+    fn declares(&self) -> BrokerProfile {
+        self.memory.declares()
+    }
+
+    fn broker(&self) -> Self {
+        self.clone()
+    }
+
+    async fn queue(&self, wanted: &QueueSpec) -> Result<TestQueue, BoxError> {
+        let mut wanted = wanted.clone();
+        wanted.ordered &= self.how != Sabotage::KeepsNoOrder;
+        self.memory.queue(&wanted).await
+    }
+}
+
+impl Broker for Sabotaged {
+    type Provider = Provides;
+    type Publisher = Publishes;
+    const KIND: &'static str = "memory";
+
+    fn provider(&self, source: &Source) -> Result<Provides, Error> {
+        Ok(Provides {
+            memory: self.memory.provider(source)?,
+            how: self.how,
+        })
+    }
+
+    fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
+        Broker::replies(&self.memory, app)
+    }
+
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        self.memory.reply_topic(address)
+    }
+
+    fn publisher(&self) -> Publishes {
+        Publishes {
+            memory: self.memory.publisher(),
+            how: self.how,
+            closed: AtomicBool::new(false),
+        }
+    }
+}
+
+pub(crate) struct Publishes {
+    memory: MemoryPublisher,
+    how: Sabotage,
+    closed: AtomicBool,
+}
+
+impl Publisher for Publishes {
+    async fn publish(
+        &self,
+        topic: &Topic,
+        batch: &[Outgoing],
+        answers: &mut Vec<Result<MessageId, Error>>,
+    ) {
+        if self.how == Sabotage::ConfirmsWhenClosed && self.closed.load(Ordering::SeqCst) {
+            return answers.extend(batch.iter().map(|_| Ok(MessageId::new())));
+        }
+        let queue = topic.as_str().rsplit(':').next().unwrap_or_default();
+        if self.how == Sabotage::LosesReplies && is_reply_queue(queue) {
+            return answers.extend(batch.iter().map(|_| Ok(MessageId::new())));
+        }
+        if self.how == Sabotage::EchoesRequests {
+            self.echo(batch).await;
+        }
+        self.memory.publish(topic, batch, answers).await;
+    }
+
+    async fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Publishes {
+    /// To who sent it, as if it were the reply.
+    async fn echo(&self, batch: &[Outgoing]) {
+        for request in batch {
+            if let Some(address) = request.message.headers().get(REPLY_TO) {
+                let topic = Topic::from(format!("memory:{address}"));
+                self.memory
+                    .publish(&topic, std::slice::from_ref(request), &mut Vec::new())
+                    .await;
+            }
+        }
+    }
+}
+
+pub(crate) struct Provides {
+    memory: MemoryProvider,
+    how: Sabotage,
+}
+
+impl Provider for Provides {
+    type Receipt = MemoryReceipt;
+
+    async fn open(&self, mode: Open) -> Result<(), Error> {
+        self.memory.open(mode).await
+    }
+
+    async fn check(&self, policy: &Policy) -> Vec<Finding> {
+        self.memory.check(policy).await
+    }
+
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        into: &mut Vec<Delivery<MemoryReceipt>>,
+    ) -> Result<(), Error> {
+        // Not of those who want one, and not of those who want all.
+        let more = self.how == Sabotage::BringsOneMore && (2..=4).contains(&max);
+        let max = max + usize::from(more);
+        self.memory.receive(max, wait, into).await?;
+        match self.how {
+            Sabotage::LosesOneOfThousands => {
+                into.retain(|delivery| delivery.message.payload() != "3456");
+            }
+            Sabotage::HidesTheAttempt => {
+                for delivery in into {
+                    delivery.message = delivery.message.clone().with_attempt(1);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, batch: &[Settle<MemoryReceipt>], answers: &mut Vec<Settled>) {
+        let batch: Vec<_> = batch.iter().map(|entry| self.changed(entry)).collect();
+        let first = answers.len();
+        self.memory.settle(&batch, answers).await;
+        if self.how == Sabotage::AnswersDoneToStale {
+            answers[first..].fill_with(|| Settled::Done);
+        }
+    }
+
+    async fn renew(&self, leases: &[MemoryReceipt], by: Duration, answers: &mut Vec<Renewed>) {
+        if self.how == Sabotage::RenewsNothing {
+            return answers.extend(leases.iter().map(|_| Renewed::Done));
+        }
+        self.memory.renew(leases, by, answers).await;
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.memory.capabilities()
+    }
+}
+
+impl Provides {
+    /// What the broker makes of what it was told.
+    fn changed(&self, entry: &Settle<MemoryReceipt>) -> Settle<MemoryReceipt> {
+        let mut entry = entry.clone();
+        match (self.how, &mut entry.settlement) {
+            (Sabotage::IgnoresRetryDelays, Settlement::Retry { after: Some(after) }) => {
+                *after = Duration::ZERO;
+            }
+            (Sabotage::ReleasesLate, settlement @ Settlement::Release) => {
+                *settlement = Settlement::Retry { after: None };
+            }
+            (Sabotage::DropsHeadersOfDeadLetters, Settlement::DeadLetter(_)) => {
+                entry.message = Message::new(entry.message.payload().clone());
+            }
+            _ => {}
+        }
+        entry
+    }
+}

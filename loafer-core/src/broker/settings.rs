@@ -1,0 +1,194 @@
+//! What the configuration says of a broker: read without ever quoting a value, which may be a password.
+
+use std::fmt;
+
+use serde::{
+    Deserializer,
+    de::{
+        DeserializeOwned, IntoDeserializer, Visitor,
+        value::{MapDeserializer, SeqDeserializer},
+    },
+    forward_to_deserialize_any,
+};
+use toml::{Table, Value, de::Error as Fault};
+
+use crate::{
+    Error,
+    policy::unknown,
+    translate::{expected, place},
+};
+
+/// What `loafer.toml` and the environment say of a broker: the section of its name.
+#[derive(Clone)]
+pub struct Settings {
+    broker: String,
+    table: Table,
+}
+
+impl Settings {
+    /// Returns the settings of a broker, from its section of the configuration.
+    #[doc(hidden)]
+    pub fn new(broker: &str, table: Table) -> Self {
+        Self {
+            broker: broker.to_owned(),
+            table,
+        }
+    }
+
+    /// The broker they are for, as [`Broker::KIND`](crate::broker::Broker::KIND) has it.
+    pub fn broker(&self) -> &str {
+        &self.broker
+    }
+
+    /// Reads them. What the environment says is text: numbers and truths are read from it where the type wants them.
+    ///
+    /// # Errors
+    ///
+    /// Where they don't fit the type; the text names the section and the key, and never quotes a value, which may be a password: values are
+    /// cut out of what a `Deserialize` of your own says, but it must not quote parts of one.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let table = Lenient(Value::Table(self.table.clone()));
+        serde_path_to_error::deserialize(table).map_err(|error| {
+            let (at, message) = (place(error.path()), error.inner().message());
+            Error::Config(self.told(&at, message))
+        })
+    }
+
+    fn told(&self, at: &str, message: &str) -> String {
+        let broker = &self.broker;
+        let unknown_field = message.strip_prefix("unknown field `");
+        if let Some((name, rest)) = unknown_field.and_then(|rest| rest.split_once('`')) {
+            // serde quotes each of them.
+            let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+            return unknown(name, &known, &format!("{broker}."), "key");
+        }
+        let what = match expected(message) {
+            known if !known.is_empty() => known,
+            // What a type of the broker's own says.
+            _ => format!(": {}", self.without_values(message)),
+        };
+        format!("`[{broker}]`: wrong value{at}{what}")
+    }
+
+    /// The text, where no value of the section stands in it.
+    fn without_values(&self, text: &str) -> String {
+        let mut values = Vec::new();
+        texts(&self.table, &mut values);
+        // The longest first: one may stand in another.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.iter().fold(text.to_owned(), |text, value| {
+            let quoted = value.escape_debug().to_string();
+            text.replace(&quoted, "…").replace(value, "…")
+        })
+    }
+}
+
+/// The texts and numbers among the values, as they would be quoted.
+fn texts(table: &Table, found: &mut Vec<String>) {
+    for value in table.values() {
+        text(value, found);
+    }
+}
+
+fn text(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Table(inner) => texts(inner, found),
+        Value::Array(values) => values.iter().for_each(|value| text(value, found)),
+        Value::String(text) if !text.is_empty() => found.push(text.clone()),
+        Value::Integer(number) => found.push(number.to_string()),
+        Value::Float(number) => found.push(number.to_string()),
+        _ => {}
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Keys only.
+        f.debug_struct("Settings")
+            .field("broker", &self.broker)
+            .field("keys", &self.table.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A value of which a text is a number or a truth where one is wanted: the environment knows texts only.
+struct Lenient(Value);
+
+macro_rules! from_text {
+    ($($method:ident => $visit:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            match self.0.as_str().and_then(|text| text.trim().parse().ok()) {
+                Some(value) => visitor.$visit(value),
+                None => self.deserialize_any(visitor),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Lenient {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match self.0 {
+            Value::Table(table) => {
+                let entries = table.into_iter().map(|(key, value)| (key, Self(value)));
+                let mut entries = MapDeserializer::new(entries);
+                let read = visitor.visit_map(&mut entries)?;
+                entries.end().map(|()| read)
+            }
+            Value::Array(values) => {
+                let mut values = SeqDeserializer::new(values.into_iter().map(Self));
+                let read = visitor.visit_seq(&mut values)?;
+                values.end().map(|()| read)
+            }
+            other => other.deserialize_any(visitor),
+        }
+    }
+
+    from_text! {
+        deserialize_bool => visit_bool
+        deserialize_i8 => visit_i64
+        deserialize_i16 => visit_i64
+        deserialize_i32 => visit_i64
+        deserialize_i64 => visit_i64
+        deserialize_u8 => visit_u64
+        deserialize_u16 => visit_u64
+        deserialize_u32 => visit_u64
+        deserialize_u64 => visit_u64
+        deserialize_f32 => visit_f64
+        deserialize_f64 => visit_f64
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.0.deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'de> IntoDeserializer<'de, Fault> for Lenient {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}

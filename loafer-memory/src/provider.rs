@@ -1,0 +1,206 @@
+//! The provider of the broker in memory.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    broker::Exchange,
+    dead_letter_queue,
+    queue::{Answer, End, Queue, QueueOptions},
+};
+use loafer_core::policy::{Bindings, Topology};
+use loafer_core::{
+    Error,
+    broker::{
+        Capabilities, DeadLetter, Delivery, Finding, Open, Provider, Renewed, Settle, Settled,
+        Settlement, Source,
+    },
+    message::Message,
+    policy::Policy,
+};
+
+/// The longest delay of a retry, as SQS has it: nothing waits in memory for ever.
+const MAX_DELAY: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// Messages a route holds ahead of its handlers: they are in memory either way.
+const PREFETCH: usize = 100;
+
+/// Leases messages from one queue in memory.
+pub struct MemoryProvider {
+    queue: Arc<Queue>,
+    dead_letters: Arc<Queue>,
+    options: QueueOptions,
+}
+
+/// One lease of a queue in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryReceipt {
+    pub(super) index: u32,
+    /// A place is used again for another message: its receipts differ.
+    pub(super) serial: u64,
+}
+
+impl MemoryProvider {
+    pub(super) fn new(exchange: &Exchange, options: QueueOptions, source: &Source) -> Self {
+        let queue = exchange.queue(&source.queue, &options);
+        let Topology {
+            exchange: bound_to,
+            binding,
+            ..
+        } = &source.topology;
+        // Bound to no exchange, it hears no topic.
+        if bound_to.as_deref() != Some("") {
+            let route = Bindings::from(source.route.as_str());
+            for key in binding.as_ref().unwrap_or(&route).keys() {
+                exchange.subscribe(key, &queue);
+            }
+        }
+        queue.consume();
+        let dead_letters = exchange.queue(&dead_letter_queue(&source.queue), &options);
+        Self {
+            queue,
+            dead_letters,
+            options,
+        }
+    }
+
+    /// Leases what is visible; what was received too often goes to the dead letters, as SQS moves it: without a word of ours.
+    fn take(&self, max: usize, into: &mut Vec<Delivery<MemoryReceipt>>) -> bool {
+        let before = into.len();
+        self.queue.receive(max, self.options.lease, into, |dead| {
+            self.dead_letters.send(dead, None)
+        });
+        into.len() > before
+    }
+
+    /// Gives a message back that is to come later, as if it had not been received yet.
+    #[doc(hidden)]
+    pub fn postpone(&self, receipt: &MemoryReceipt, by: Duration) {
+        let end = (receipt, End::UntriedAfter(by));
+        self.queue.settle(std::iter::once(end), |_| {});
+    }
+
+    /// The copy that goes to the dead letters, before the original is gone.
+    fn dead_letter(&self, message: &Message, letter: &DeadLetter) {
+        let copy = message
+            .clone()
+            .with_header(DeadLetter::HEADER, letter.to_header());
+        self.dead_letters.send([copy], None);
+    }
+}
+
+impl Provider for MemoryProvider {
+    type Receipt = MemoryReceipt;
+
+    async fn open(&self, _: Open) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn check(&self, _: &Policy) -> Vec<Finding> {
+        vec![Finding::good(format!(
+            "queue `{}` is in memory: it ends with the process",
+            self.queue.name
+        ))]
+    }
+
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        into: &mut Vec<Delivery<MemoryReceipt>>,
+    ) -> Result<(), Error> {
+        if self.take(max, into) {
+            return Ok(());
+        }
+        let give_up = Instant::now() + wait;
+        let mut alarm = pin!(sleep_until(give_up));
+        let mut watching = self.queue.watching();
+        poll_fn(|cx| {
+            loop {
+                // Before the look: what comes after it wakes.
+                watching.renew(cx);
+                if self.take(max, into) {
+                    return Poll::Ready(());
+                }
+                let until = self.queue.next_visible();
+                let until = until.map_or(give_up, |visible| visible.min(give_up));
+                if until != alarm.deadline() {
+                    alarm.as_mut().reset(until);
+                }
+                ready!(alarm.as_mut().poll(cx));
+                if until == give_up {
+                    return Poll::Ready(());
+                }
+            }
+        })
+        .await;
+        Ok(())
+    }
+
+    async fn settle(&self, batch: &[Settle<MemoryReceipt>], answers: &mut Vec<Settled>) {
+        let ends = batch.iter().map(|entry| {
+            let end = match &entry.settlement {
+                Settlement::Ack => End::Gone,
+                Settlement::Retry { after } => after.map_or(End::Lapse, End::After),
+                Settlement::Release => End::Untried,
+                Settlement::DeadLetter(letter) => {
+                    self.dead_letter(&entry.message, letter);
+                    End::Gone
+                }
+            };
+            (&entry.receipt, end)
+        });
+        self.queue.settle(ends, |answer| {
+            answers.push(match answer {
+                Answer::Done => Settled::Done,
+                Answer::Lost => Settled::Lost,
+            });
+        });
+    }
+
+    async fn renew(&self, leases: &[MemoryReceipt], by: Duration, answers: &mut Vec<Renewed>) {
+        self.queue.renew(leases, by, |answer| {
+            answers.push(match answer {
+                Answer::Done => Renewed::Done,
+                Answer::Lost => Renewed::Lost,
+            });
+        });
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            receive_batch: self.options.batch,
+            prefetch: PREFETCH,
+            settle_batch: self.options.batch,
+            receivers: 1,
+            settlers: 1,
+            wait: Duration::from_secs(20),
+            // A receive that is dropped has taken nothing.
+            receive_grace: Duration::ZERO,
+            linger: Duration::ZERO,
+            lease: Some(self.options.lease),
+            lease_ceiling: None,
+            max_delay: Some(MAX_DELAY),
+            ordered: self.queue.is_fifo(),
+            release_costs_attempt: false,
+            max_receives: self.queue.max_receives(),
+            own_ids: true,
+            ..Capabilities::default()
+        }
+    }
+}
+
+impl std::fmt::Debug for MemoryProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryProvider")
+            .field("queue", &self.queue.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,73 @@
+//! Publishers and replies with their types erased: once a broker.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use loafer_core::{
+    Error,
+    broker::{Publisher, Replies, Topic},
+    message::{Message, MessageId, Outgoing},
+};
+
+/// A publisher whose type is not known.
+pub(crate) trait DynPublisher: Send + Sync {
+    fn publish<'a>(
+        &'a self,
+        topic: &'a Topic,
+        batch: &'a [Outgoing],
+    ) -> BoxFuture<'a, Vec<Result<MessageId, Error>>>;
+
+    fn is_ready(&self) -> bool;
+
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+impl<P: Publisher> DynPublisher for P {
+    fn publish<'a>(
+        &'a self,
+        topic: &'a Topic,
+        batch: &'a [Outgoing],
+    ) -> BoxFuture<'a, Vec<Result<MessageId, Error>>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(batch.len());
+            Publisher::publish(self, topic, batch, &mut answers).await;
+            answers
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        Publisher::is_ready(self)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Publisher::close(self))
+    }
+}
+
+/// Replies of a broker whose type is not known.
+pub(crate) trait DynReplies: Send + Sync {
+    fn address(&self) -> BoxFuture<'_, Result<String, Error>>;
+    fn receive(&self, wait: Duration) -> BoxFuture<'_, Result<Vec<Message>, Error>>;
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+impl<R: Replies> DynReplies for R {
+    fn address(&self) -> BoxFuture<'_, Result<String, Error>> {
+        Box::pin(Replies::address(self))
+    }
+
+    fn receive(&self, wait: Duration) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
+        Box::pin(async move {
+            let mut replies = Vec::new();
+            Replies::receive(self, wait, &mut replies).await?;
+            Ok(replies)
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Replies::close(self))
+    }
+}
+
+/// As an app keeps it.
+pub(crate) type SharedReplies = Arc<dyn DynReplies>;

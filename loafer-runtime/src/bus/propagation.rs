@@ -1,0 +1,101 @@
+//! The headers that tie what a handler publishes to what it handles: trace, correlation, causation.
+
+use loafer_core::message::{
+    CAUSATION_ID, CORRELATION_ID, Message, Outgoing, TRACEPARENT, TRACESTATE,
+};
+
+/// Gives a message the headers that tie it to the message being handled, where it has none of its own; the least needed last.
+///
+/// The trace goes on as it is: W3C Trace Context lets those who record no span of their own pass it through.
+pub(super) fn carry(mut outgoing: Outgoing, handled: &Message) -> Outgoing {
+    let ours = outgoing.message.headers();
+    let traced = ours.get(TRACEPARENT).is_some();
+    let theirs = |name| {
+        handled
+            .headers()
+            .get(name)
+            .filter(|value| !value.is_empty())
+    };
+    let correlated = theirs(CORRELATION_ID).map(str::to_owned);
+    let trace = |name| theirs(name).filter(|_| !traced).map(str::to_owned);
+    let carried = [
+        (TRACEPARENT, trace(TRACEPARENT)),
+        (
+            CORRELATION_ID,
+            correlated.or_else(|| Some(handled.id().to_string())),
+        ),
+        (CAUSATION_ID, Some(handled.id().to_string())),
+        // Without its parent a state means nothing.
+        (
+            TRACESTATE,
+            trace(TRACESTATE).filter(|_| theirs(TRACEPARENT).is_some()),
+        ),
+    ];
+    for (name, value) in carried {
+        if let Some(value) = value
+            && outgoing.message.headers().get(name).is_none()
+        {
+            outgoing.message = outgoing.message.with_header(name, value);
+            outgoing.optional.push(name);
+        }
+    }
+    outgoing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handled() -> Message {
+        Message::with_id("cause", "{}")
+            .with_header(TRACEPARENT, "00-1-2-01")
+            .with_header(TRACESTATE, "vendor=1")
+            .with_header("tenant", "acme")
+    }
+
+    fn carried(outgoing: Message) -> Vec<(String, String)> {
+        let outgoing = carry(Outgoing::new(outgoing), &handled());
+        let headers = outgoing.message.headers().iter();
+        headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn trace_correlation_and_causation_go_on_and_nothing_else() {
+        let headers = carried(Message::new("{}"));
+        let told: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (TRACEPARENT, "00-1-2-01"),
+                (CORRELATION_ID, "cause"),
+                (CAUSATION_ID, "cause"),
+                (TRACESTATE, "vendor=1"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_correlation_goes_on_from_message_to_message() {
+        let handled = handled().with_header(CORRELATION_ID, "first");
+        let next = carry(Outgoing::new(Message::new("{}")), &handled);
+        assert_eq!(next.message.correlation_id(), Some("first"));
+    }
+
+    #[test]
+    fn what_the_sender_set_stays() {
+        let own = Message::new("{}")
+            .with_header(TRACEPARENT, "00-own")
+            .with_header(CORRELATION_ID, "own");
+        let outgoing = carry(Outgoing::new(own), &handled());
+        let header = |name| outgoing.message.headers().get(name);
+        assert_eq!(header(TRACEPARENT), Some("00-own"));
+        assert_eq!(header(CORRELATION_ID), Some("own"));
+        assert_eq!(header(TRACESTATE), None, "a state of another trace");
+        assert_eq!(outgoing.optional, [CAUSATION_ID]);
+    }
+}

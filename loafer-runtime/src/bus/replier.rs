@@ -1,0 +1,290 @@
+//! The way back: replies to requests, and word of those that failed for good.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{task::JoinSet, time::timeout};
+
+use super::{Bus, erased::DynPublisher, propagation};
+use loafer_core::{
+    Error,
+    broker::{REPLY_ERROR, REPLY_TO, REQUEST_ID, Topic},
+    extract::RouteName,
+    extract::{Context, FromContext, Missing, Rejection, Resources},
+    message::{Message, Outgoing},
+};
+
+/// How long it may take to tell a requester that its request failed.
+const REFUSAL: Duration = Duration::from_secs(5);
+
+/// Replies to the request being handled: an extractor. `#[handler(…, reply)]` does it for you, with what the handler returns.
+///
+/// ```
+/// # use loafer::{Error, Replier};
+/// # use serde_json::{Value, json};
+/// async fn price_wanted(item: Value, replier: Replier) -> Result<bool, Error> {
+///     if item["id"].is_null() {
+///         return Ok(false);
+///     }
+///     replier.reply(&json!({ "cents": 100 })).await?;
+///     Ok(true)
+/// }
+/// ```
+///
+/// A reply carries the request's id, and trace and correlation on. A request that wants no reply is none to fail for: nothing is sent then.
+#[derive(Clone)]
+pub struct Replier {
+    bus: Bus,
+    request: Message,
+    names: Option<Arc<RouteName>>,
+}
+
+impl Replier {
+    /// One that replies to this request on this bus, for a unit test.
+    pub fn new(bus: &Bus, request: Message) -> Self {
+        Self {
+            bus: bus.clone(),
+            request,
+            names: None,
+        }
+    }
+
+    pub(crate) fn of(bus: &Bus, context: &Context<'_>) -> Self {
+        Self {
+            bus: bus.clone(),
+            request: context.message().clone(),
+            names: Some(context.names().clone()),
+        }
+    }
+
+    /// Whether the request says where a reply is wanted.
+    pub fn is_wanted(&self) -> bool {
+        address(&self.request).is_some()
+    }
+
+    /// Replies with a value, as JSON; returns once the broker confirmed it.
+    ///
+    /// Where no reply is wanted, where the address is none that this service may reply to, and where it is gone since the requester gave up,
+    /// nothing is sent and nothing fails: the logs say so.
+    ///
+    /// # Errors
+    ///
+    /// Where the value does not encode, or the broker did not confirm: the reply may or may not have been sent.
+    pub async fn reply<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), Error> {
+        let payload = serde_json::to_vec(value).map_err(|error| Error::Encode {
+            topic: "a reply".to_owned(),
+            source: error.into(),
+        })?;
+        self.send(Message::new(payload)).await
+    }
+
+    /// Replies with a message as it is: payload, headers.
+    ///
+    /// # Errors
+    ///
+    /// As [`reply`](Self::reply).
+    pub async fn send(&self, reply: impl Into<Outgoing>) -> Result<(), Error> {
+        let (request_id, message_id) = (id(&self.request), self.request.id());
+        let Some(address) = address(&self.request) else {
+            self.unasked();
+            return Ok(());
+        };
+        let found = self.bus.repliers().way(self.names.as_deref(), address);
+        let found = found.unwrap_or_else(|| self.bus.back(address));
+        let (topic, publisher) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%message_id, request_id, %error, "handled, and not replied to");
+                return Ok(());
+            }
+        };
+        let mut reply = reply.into();
+        if let Some(id) = request_id {
+            reply = reply.header(REQUEST_ID, id);
+        }
+        let answers = publisher
+            .publish(&topic, &[propagation::carry(reply, &self.request)])
+            .await;
+        match answers.into_iter().next() {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(Error::UnknownQueue { .. })) => {
+                tracing::debug!(%message_id, request_id, "handled, and not replied to: its requester is gone");
+                Ok(())
+            }
+            Some(Err(error)) => Err(error),
+            None => Err(Error::Unreachable {
+                what: "replying",
+                queue: topic.to_string(),
+                cause: "no answer".to_owned(),
+                source: None,
+            }),
+        }
+    }
+
+    /// It may be that a request is sent as an event is, on purpose: told once a route.
+    fn unasked(&self) {
+        let (route, message_id) = (self.route(), self.request.id());
+        if self.bus.repliers().is_news(route) {
+            tracing::warn!(route, %message_id, "handled, and not replied to: the message has no header `reply-to`, as those of `bus.request` have; said once");
+        } else {
+            tracing::debug!(route, %message_id, "handled, and not replied to: the message has no header `reply-to`");
+        }
+    }
+
+    fn route(&self) -> &str {
+        self.names.as_deref().map_or("test", |names| &names.route)
+    }
+}
+
+fn address(request: &Message) -> Option<&str> {
+    let address = request.headers().get(REPLY_TO);
+    address.filter(|address| !address.is_empty())
+}
+
+fn id(request: &Message) -> Option<&str> {
+    request.headers().get(REQUEST_ID)
+}
+
+impl FromContext for Replier {
+    type Needs = Bus;
+
+    fn needs(resources: &Resources) -> Result<Bus, Missing> {
+        Bus::of(resources)
+    }
+
+    fn from_context(bus: &Bus, context: &Context<'_>) -> Result<Self, Rejection> {
+        Ok(Self::of(bus, context))
+    }
+}
+
+impl fmt::Debug for Replier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replier")
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The topic of a reply, and who publishes to it.
+pub(crate) type Way = Result<(Topic, Arc<dyn DynPublisher>), Error>;
+
+/// How replies get out on one broker of an app.
+#[derive(Clone)]
+pub(crate) struct ReplyPath {
+    /// The broker's instance.
+    pub(crate) broker: Arc<str>,
+    /// The topic of an address, by [`Broker::reply_topic`](loafer_core::broker::Broker::reply_topic).
+    pub(crate) topic: ReplyTopic,
+    /// What publishes to that topic.
+    pub(crate) publisher: Arc<dyn DynPublisher>,
+}
+
+/// Finds the topic of a reply address.
+pub(crate) type ReplyTopic = Arc<dyn Fn(&str) -> Result<Topic, Error> + Send + Sync>;
+
+/// How the replies of an app go out.
+#[derive(Default)]
+pub(crate) struct Repliers {
+    /// Those of its routes; set once these are open.
+    brokers: OnceLock<Vec<ReplyPath>>,
+    /// The routes of which it was told that a message wants no reply.
+    told: Mutex<HashSet<String>>,
+    /// Words to requesters that are on their way.
+    refusals: Mutex<JoinSet<()>>,
+}
+
+impl Repliers {
+    pub(crate) fn connect(&self, brokers: Vec<ReplyPath>) {
+        _ = self.brokers.set(brokers);
+    }
+
+    /// A reply goes out on the broker by which its request came, and nowhere else; none on a bus made by hand.
+    fn way(&self, names: Option<&RouteName>, address: &str) -> Option<Way> {
+        let (brokers, names) = (self.brokers.get()?, names?);
+        let path = brokers.iter().find(|path| path.broker == names.broker)?;
+        let topic = (path.topic)(address);
+        Some(topic.map(|topic| (topic, path.publisher.clone())))
+    }
+
+    fn is_news(&self, route: &str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        !told.contains(route) && told.insert(route.to_owned())
+    }
+
+    /// Waits for the words that are on their way to requesters; each has its time.
+    pub(crate) async fn close(&self) {
+        let mut refusals = {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *refusals)
+        };
+        while refusals.join_next().await.is_some() {}
+    }
+}
+
+/// What a requester is told where its request failed for good.
+#[derive(Debug, Deserialize, Serialize)]
+struct Refusal {
+    kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl Bus {
+    /// Tells the requester of this message, envelope opened, that it failed for good; it need not wait any longer. Returns at once: the
+    /// message is settled whether or not anybody hears of it.
+    #[cold]
+    pub(crate) fn refuse(
+        &self,
+        names: &Arc<RouteName>,
+        request: Message,
+        kind: &str,
+        reason: Option<&str>,
+    ) {
+        if address(&request).is_none() {
+            return;
+        }
+        let refusal = Refusal {
+            kind: kind.to_owned(),
+            reason: reason.map(str::to_owned),
+        };
+        let reply = Message::new(serde_json::to_vec(&refusal).unwrap_or_default())
+            .with_header(REPLY_ERROR, kind);
+        let replier = Replier {
+            bus: self.clone(),
+            request,
+            names: Some(names.clone()),
+        };
+        let refusals = &self.repliers().refusals;
+        let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that are done are let go.
+        while refusals.try_join_next().is_some() {}
+        refusals.spawn(async move {
+            let sent = timeout(REFUSAL, replier.send(reply)).await;
+            let cause = match sent {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {REFUSAL:?}"),
+            };
+            tracing::warn!(message_id = %replier.request.id(), cause, "the requester could not be told that its request failed: it waits to its timeout");
+        });
+    }
+}
+
+/// The reply, or what it says instead.
+pub(crate) fn opened(topic: &Topic, reply: Message) -> Result<Message, Error> {
+    let Some(kind) = reply.headers().get(REPLY_ERROR) else {
+        return Ok(reply);
+    };
+    let told = serde_json::from_slice::<Refusal>(reply.payload()).ok();
+    Err(Error::RequestFailed {
+        topic: topic.to_string(),
+        request_id: id(&reply).unwrap_or_default().to_owned(),
+        kind: kind.to_owned(),
+        reason: told.and_then(|told| told.reason),
+    })
+}

@@ -1,0 +1,137 @@
+//! What a handler asks others by.
+
+use std::time::Duration;
+
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout_at;
+
+use super::{Bus, replier};
+use crate::clock::after;
+use loafer_core::{
+    Error,
+    broker::{REPLY_TO, REQUEST_ID, Topic},
+    message::{Event, Message, MessageId, Outgoing, encoded},
+    translate::decode_json,
+};
+
+impl Bus {
+    /// Sends a value, as JSON, to a topic, and waits for the reply, which is JSON too.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use loafer::{Bus, Error};
+    /// # use serde::{Deserialize, Serialize};
+    /// #[derive(Serialize)]
+    /// struct PriceWanted { item: u64 }
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Quote { cents: u64 }
+    ///
+    /// async fn order_placed(item: u64, bus: Bus) -> Result<bool, Error> {
+    ///     let quote: Quote = bus.request("price-wanted", &PriceWanted { item }, Duration::from_secs(5)).await?;
+    ///     Ok(quote.cents < 100_000)
+    /// }
+    /// ```
+    ///
+    /// The reply comes to a private address of this process, which is opened at its first request. A handler that waits holds its message
+    /// and its place: `timeout` is best shorter than the route's. Of several replies (a topic may have many who hear it) the first counts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoReply`] after `timeout`, [`Error::RequestFailed`] where whoever handled it says that it failed for good,
+    /// [`Error::UndecodableReply`]; where the request does not encode or was not confirmed, and where the broker of this bus has no replies or
+    /// can't open an address.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped in flight, the request may still be handled; its reply is dropped.
+    pub async fn request<R: DeserializeOwned>(
+        &self,
+        topic: impl Into<Topic>,
+        value: &(impl Serialize + ?Sized),
+        timeout: Duration,
+    ) -> Result<R, Error> {
+        let topic = topic.into();
+        let request = encoded(topic.as_str(), value)?.into();
+        decoded(&topic, &self.ask(&topic, request, timeout).await?)
+    }
+
+    /// Sends an event, as JSON, to its topic, and waits for the reply: otherwise as [`request`](Self::request).
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    pub async fn request_event<R: DeserializeOwned>(
+        &self,
+        event: &impl Event,
+        timeout: Duration,
+    ) -> Result<R, Error> {
+        let (topic, request) = addressed(event)?;
+        decoded(&topic, &self.ask(&topic, request, timeout).await?)
+    }
+
+    /// Sends a message as it is, and waits for the reply, as it comes: payload and headers. Otherwise as [`request`](Self::request).
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request), but for what does not decode.
+    pub async fn request_message(
+        &self,
+        topic: impl Into<Topic>,
+        message: impl Into<Outgoing>,
+        timeout: Duration,
+    ) -> Result<Message, Error> {
+        self.ask(&topic.into(), message.into(), timeout).await
+    }
+
+    async fn ask(
+        &self,
+        topic: &Topic,
+        request: Outgoing,
+        within: Duration,
+    ) -> Result<Message, Error> {
+        let until = after(within);
+        let replies = self.requests_to(topic).replies(topic)?;
+        let address = timeout_at(until, replies.address()).await;
+        let address = address.map_err(|_| Error::Timeout {
+            what: "opening a reply address for a request",
+            queue: topic.to_string(),
+            after: within,
+        })??;
+        let id = MessageId::new();
+        let request = request
+            .header(REPLY_TO, address)
+            .header(REQUEST_ID, id.to_string());
+        // Before it is sent: a reply may be faster than the confirmation.
+        let mut waiting = self.requests_to(topic).wait(&id, topic)?;
+        let answered = async {
+            self.send(topic.clone(), request).await?;
+            waiting.reply(topic).await
+        };
+        match timeout_at(until, answered).await {
+            Ok(reply) => replier::opened(topic, reply?),
+            Err(_) => Err(Error::NoReply {
+                topic: topic.to_string(),
+                request_id: id.to_string(),
+                after: within,
+            }),
+        }
+    }
+}
+
+/// An event as a request, and where it goes. Apart, so that no value of the caller's is held across an await that it need not be.
+fn addressed<E: Event>(event: &E) -> Result<(Topic, Outgoing), Error> {
+    Ok((E::TOPIC.into(), Outgoing::event(event)?))
+}
+
+fn decoded<R: DeserializeOwned>(topic: &Topic, reply: &Message) -> Result<R, Error> {
+    decode_json(reply.payload(), "the type asked for").map_err(|source| Error::UndecodableReply {
+        topic: topic.to_string(),
+        request_id: reply
+            .headers()
+            .get(REQUEST_ID)
+            .unwrap_or_default()
+            .to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,81 @@
+//! The watcher: hears what the broker tells by itself, where leases have no end of their own to wait for.
+
+use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::engine::{
+    Shared,
+    leases::table::{Key, Moment},
+};
+use loafer_core::broker::{Notice, Provider};
+
+/// How soon a worker is told again that its lease is lost: it may not have begun when it was told.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// How often messages are looked at that may be held too long.
+const LOOK: Duration = Duration::from_secs(10);
+
+pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
+    let mut notice = pin!(shared.provider.notice());
+    // Where leases end by themselves the keeper knows the ceiling.
+    let ceiling = shared
+        .capabilities
+        .lease_ceiling
+        .filter(|ceiling| shared.capabilities.lease.is_none() && !ceiling.is_zero());
+    let mut warned = HashSet::new();
+    let mut lost = false;
+    loop {
+        tokio::select! {
+            told = &mut notice => {
+                notice.set(shared.provider.notice());
+                lost = match told {
+                    Notice::LeasesLost => shared.lose_leases(),
+                };
+            }
+            () = sleep(AGAIN), if lost => lost = shared.lose_leases(),
+            () = sleep(LOOK.min(ceiling.unwrap_or(LOOK) / 10)), if ceiling.is_some() && !lost => {
+                shared.warn_of(ceiling.unwrap_or_default(), &mut warned);
+            }
+        }
+    }
+}
+
+impl<P: Provider> Shared<P> {
+    /// Takes back what is not ours any more; says whether somebody still has some of it in hand.
+    fn lose_leases(&self) -> bool {
+        let mut gone: Vec<Key> = Vec::new();
+        for (key, slot) in self.slots().iter_mut() {
+            slot.lost |= !self.provider.is_live(&slot.receipt);
+            if slot.lost {
+                gone.push(key);
+            }
+        }
+        gone.iter().for_each(|key| self.lose(*key));
+        !gone.is_empty()
+    }
+
+    /// Warns, once a message, that it is held for most of the time the broker allows.
+    fn warn_of(&self, ceiling: Duration, warned: &mut HashSet<Key>) {
+        let mut slots = self.slots();
+        let now = slots.now();
+        let old = |received: Moment| now.since(received) >= ceiling * 4 / 5;
+        let due: HashSet<Key> = slots
+            .iter_mut()
+            .filter(|(_, slot)| old(slot.received_at))
+            .map(|(key, _)| key)
+            .collect();
+        drop(slots);
+        let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
+        let new = due.difference(warned).count();
+        if new > 0 {
+            tracing::warn!(
+                %route, %queue, messages = new, ?ceiling,
+                "handlers have held messages for four fifths of the time the broker allows; after all of it the broker takes every unsettled \
+                 message of this route back: set the route's `timeout` below it, or raise the broker's limit (RabbitMQ: `consumer_timeout`, in \
+                 rabbitmq.conf and under [amqp])"
+            );
+        }
+        *warned = due;
+    }
+}

@@ -1,0 +1,175 @@
+//! The lease keeper: renews every live lease of a route, in batches.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::engine::{
+    Shared,
+    leases::table::{Key, Moment, Slot},
+    receiver::margin,
+};
+use loafer_core::broker::{Provider, Renewed};
+
+/// How many batches are renewed at once.
+const CALLS: usize = 16;
+
+pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: Duration) {
+    let mut keeper = Keeper {
+        shared: &shared,
+        lease,
+        due: Vec::new(),
+        early: Vec::new(),
+        receipts: Vec::new(),
+        answers: Vec::new(),
+        failing: false,
+    };
+    loop {
+        sleep(lease / 12).await;
+        keeper.look();
+        keeper.renew().await;
+    }
+}
+
+/// Buffers used again for every round.
+struct Keeper<'s, P: Provider> {
+    shared: &'s Shared<P>,
+    lease: Duration,
+    /// The slots to renew, and for how long.
+    due: Vec<(Key, Duration)>,
+    /// Slots that are due next, and what is left of them: they fill up a call that is made anyway.
+    early: Vec<(Duration, Key)>,
+    receipts: Vec<P::Receipt>,
+    answers: Vec<Renewed>,
+    /// One line a streak.
+    failing: bool,
+}
+
+impl<P: Provider> Keeper<'_, P> {
+    /// Finds the leases that are due, and those that ran out.
+    fn look(&mut self) {
+        let mut ran_out = Vec::new();
+        let mut slots = self.shared.slots();
+        let now = slots.now();
+        for (number, slot) in slots.iter_mut() {
+            if slot.lost {
+                // Told again until the worker that had it in hand has noticed.
+                ran_out.push(number);
+                continue;
+            }
+            if now >= slot.leased_until {
+                slot.lost = true;
+                ran_out.push(number);
+            } else if let Some(by) = self.renewal(slot, now) {
+                let left = slot.leased_until.since(now);
+                if left <= self.lease / 3 {
+                    self.due.push((number, by));
+                } else if left <= self.lease * 2 / 3 && by == self.lease {
+                    self.early.push((left, number));
+                }
+            }
+        }
+        drop(slots);
+        for slot in ran_out {
+            self.shared.lose(slot);
+        }
+    }
+
+    /// How long a lease can be made from now on; none where that would not outlast it: the ceiling is near.
+    fn renewal(&self, slot: &Slot<P::Receipt>, now: Moment) -> Option<Duration> {
+        let ceiling = self.shared.capabilities.lease_ceiling;
+        let left = ceiling.map(|most| most.saturating_sub(now.since(slot.received_at)));
+        let by = left.map_or(self.lease, |left| left.min(self.lease));
+        (by > slot.leased_until.since(now)).then_some(by)
+    }
+
+    /// Leases that began at different times end up in the same calls.
+    fn fill_up(&mut self) {
+        let batch = self.shared.capabilities.settle_batch.max(1);
+        let room = self.due.len().next_multiple_of(batch) - self.due.len();
+        self.early.sort_unstable_by_key(|(left, _)| *left);
+        let early = self.early.drain(..).take(room);
+        self.due
+            .extend(early.map(|(_, number)| (number, self.lease)));
+    }
+
+    async fn renew(&mut self) {
+        self.fill_up();
+        // The provider makes as many calls of it as it must, at once where it can.
+        let batch = CALLS * self.shared.capabilities.settle_batch.max(1);
+        // Leases that share a length share a call.
+        self.due.sort_unstable_by_key(|(_, by)| *by);
+        let due = std::mem::take(&mut self.due);
+        for same in due.chunk_by(|(_, a), (_, b)| a == b) {
+            for chunk in same.chunks(batch) {
+                self.renew_batch(chunk, chunk[0].1).await;
+            }
+        }
+        self.due = due;
+        self.due.clear();
+    }
+
+    async fn renew_batch(&mut self, chunk: &[(Key, Duration)], by: Duration) {
+        let shared = self.shared;
+        let guard = shared.renewing.lock().await;
+        let mut renewed = Vec::with_capacity(chunk.len());
+        {
+            let mut slots = shared.slots();
+            for &(number, _) in chunk {
+                if let Some(slot) = slots.get_mut(number).filter(|slot| !slot.lost) {
+                    self.receipts.push(slot.receipt.clone());
+                    renewed.push(number);
+                }
+            }
+        }
+        if self.receipts.is_empty() {
+            return;
+        }
+        let sent = shared.slots().now();
+        shared
+            .provider
+            .renew(&self.receipts, by, &mut self.answers)
+            .await;
+        drop(guard);
+        self.receipts.clear();
+
+        let mut failure = None;
+        for (number, answer) in renewed.into_iter().zip(self.answers.drain(..)) {
+            match answer {
+                Renewed::Done => {
+                    if let Some(slot) = shared.slots().get_mut(number) {
+                        slot.leased_until = sent.plus(by - margin(by));
+                    }
+                }
+                Renewed::Lost => {
+                    if let Some(slot) = shared.slots().get_mut(number) {
+                        slot.lost = true;
+                    }
+                    shared.lose(number);
+                }
+                Renewed::Failed(error) => failure = Some(error),
+            }
+        }
+        if let Some(error) = &failure
+            && !self.failing
+        {
+            let (route, queue) = (&shared.route.policy.route, &shared.route.policy.queue);
+            tracing::error!(%route, %queue, %error, "renewing leases failed: trying again until they run out");
+        }
+        self.failing = failure.is_some();
+    }
+}
+
+impl<P: Provider> Shared<P> {
+    /// A lease is lost: what waits is dropped, what runs is cancelled, what is handled is not sent.
+    pub(in crate::engine) fn lose(&self, slot: Key) {
+        if let Some(message) = self.board().lose(slot) {
+            self.slots().remove(slot);
+            self.route.lost();
+            self.route.declined(
+                &message,
+                "its lease was lost before a handler was free: it comes again",
+            );
+        }
+    }
+}

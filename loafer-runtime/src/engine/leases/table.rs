@@ -1,0 +1,134 @@
+//! The leases a route holds.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A moment, in nanoseconds since the route began: half the size of an [`Instant`], and there are two a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::engine) struct Moment(u64);
+
+impl Moment {
+    /// Later than any other.
+    pub(in crate::engine) const NEVER: Self = Self(u64::MAX);
+
+    pub(in crate::engine) fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(by.as_nanos() as u64))
+    }
+
+    /// Earlier than this, but not before the route began.
+    pub(in crate::engine) fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(by.as_nanos() as u64))
+    }
+
+    /// How long from `earlier` until here; nothing where it is later.
+    pub(in crate::engine) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The leases a route holds, each in a slot: workers see its key only.
+pub(in crate::engine) struct Slots<R> {
+    entries: Vec<Entry<R>>,
+    free: Vec<u32>,
+    began: Instant,
+}
+
+/// A slot, and which of its occupants it is in the lower half. A slot is used again: the key of an earlier occupant finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::engine) struct Key(u64);
+
+struct Entry<R> {
+    occupant: u32,
+    slot: Option<Slot<R>>,
+}
+
+pub(in crate::engine) struct Slot<R> {
+    pub(in crate::engine) receipt: R,
+    /// By our clock, with a margin: after it the message may be somebody else's.
+    pub(in crate::engine) leased_until: Moment,
+    /// The ceiling of the lease counts from here.
+    pub(in crate::engine) received_at: Moment,
+    /// Lost: nothing is sent for it.
+    pub(in crate::engine) lost: bool,
+}
+
+impl Key {
+    fn new(number: usize, occupant: u32) -> Self {
+        Self((number as u64) << 32 | u64::from(occupant))
+    }
+
+    fn number(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
+    fn is_of(self, occupant: u32) -> bool {
+        self.0 as u32 == occupant
+    }
+}
+
+impl<R> Default for Slots<R> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            began: Instant::now(),
+        }
+    }
+}
+
+impl<R> Slots<R> {
+    pub(in crate::engine) fn now(&self) -> Moment {
+        Moment(self.began.elapsed().as_nanos() as u64)
+    }
+
+    pub(in crate::engine) fn insert(
+        &mut self,
+        receipt: R,
+        received_at: Moment,
+        leased_until: Moment,
+    ) -> Key {
+        let slot = Some(Slot {
+            receipt,
+            leased_until,
+            received_at,
+            lost: false,
+        });
+        match self.free.pop() {
+            Some(number) => {
+                let entry = &mut self.entries[number as usize];
+                entry.occupant = entry.occupant.wrapping_add(1);
+                entry.slot = slot;
+                Key::new(number as usize, entry.occupant)
+            }
+            None => {
+                self.entries.push(Entry { occupant: 0, slot });
+                Key::new(self.entries.len() - 1, 0)
+            }
+        }
+    }
+
+    pub(in crate::engine) fn get_mut(&mut self, key: Key) -> Option<&mut Slot<R>> {
+        let entry = self.entries.get_mut(key.number())?;
+        entry.slot.as_mut().filter(|_| key.is_of(entry.occupant))
+    }
+
+    pub(in crate::engine) fn remove(&mut self, key: Key) -> Option<Slot<R>> {
+        let entry = self.entries.get_mut(key.number())?;
+        if !key.is_of(entry.occupant) {
+            return None;
+        }
+        let slot = entry.slot.take()?;
+        self.free.push(key.number() as u32);
+        Some(slot)
+    }
+
+    pub(in crate::engine) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Slot<R>)> {
+        self.entries
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(number, entry)| {
+                Some((Key::new(number, entry.occupant), entry.slot.as_mut()?))
+            })
+    }
+}

@@ -1,0 +1,104 @@
+//! The counts of a route.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use loafer_core::broker::Settlement;
+
+/// The counts of one route, kept since the start. Cheap to clone; reads are live.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stats(Arc<Counters>);
+
+/// The counts of one route at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouteStats {
+    /// Deliveries leased.
+    pub received: u64,
+    /// Messages whose ack the broker confirmed.
+    pub acked: u64,
+    /// Deliveries left to be delivered again: `false`, failures, `Outcome::Retry`.
+    pub retried: u64,
+    /// Messages whose dead-letter copy was confirmed.
+    pub rejected: u64,
+    /// Deliveries given back unhandled: at shutdown, and behind a failed message of an ordered group.
+    pub released: u64,
+    /// Deliveries whose lease was lost before they were settled.
+    pub lost: u64,
+    /// Deliveries acked without the handler: it had said `true` before, and that could not be told to the broker. Counted beside `acked`.
+    pub repeated: u64,
+    /// Deliveries that failed: error, panic, timeout, undecodable. Counted beside what became of them.
+    pub failed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    received: AtomicU64,
+    acked: AtomicU64,
+    retried: AtomicU64,
+    rejected: AtomicU64,
+    released: AtomicU64,
+    lost: AtomicU64,
+    repeated: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl RouteStats {
+    /// One more was settled so.
+    pub(super) fn settled(&mut self, settlement: &Settlement) {
+        match settlement {
+            Settlement::Ack => self.acked += 1,
+            Settlement::Retry { .. } => self.retried += 1,
+            Settlement::DeadLetter(_) => self.rejected += 1,
+            Settlement::Release => self.released += 1,
+        }
+    }
+}
+
+impl Stats {
+    /// The counts now.
+    pub(crate) fn now(&self) -> RouteStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        RouteStats {
+            received: read(&self.0.received),
+            acked: read(&self.0.acked),
+            retried: read(&self.0.retried),
+            rejected: read(&self.0.rejected),
+            released: read(&self.0.released),
+            lost: read(&self.0.lost),
+            repeated: read(&self.0.repeated),
+            failed: read(&self.0.failed),
+        }
+    }
+
+    /// So many were received.
+    pub(super) fn received(&self, messages: usize) {
+        self.0
+            .received
+            .fetch_add(messages as u64, Ordering::Release);
+    }
+
+    /// So many were acked: what most batches come to.
+    pub(super) fn acked(&self, messages: usize) {
+        self.0.acked.fetch_add(messages as u64, Ordering::Release);
+    }
+
+    /// Adds what a batch came to: one atomic operation for each count that moved.
+    pub(super) fn add(&self, change: &RouteStats) {
+        let add = |counter: &AtomicU64, by: u64| {
+            if by > 0 {
+                counter.fetch_add(by, Ordering::Release);
+            }
+        };
+        add(&self.0.received, change.received);
+        add(&self.0.acked, change.acked);
+        add(&self.0.retried, change.retried);
+        add(&self.0.rejected, change.rejected);
+        add(&self.0.released, change.released);
+        add(&self.0.lost, change.lost);
+        add(&self.0.repeated, change.repeated);
+        add(&self.0.failed, change.failed);
+    }
+}

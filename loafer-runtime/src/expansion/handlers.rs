@@ -1,0 +1,75 @@
+//! Handlers of the expansion of `#[handler]`, and its macros.
+//!
+//! A handler is given by a pointer to a function: so what keeps it is compiled for every set of extractors, and not for every handler.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use crate::handler::{BatchCall, Calls, Env, FutureCall, Ready};
+use loafer_core::{message::Message, outcome::Verdict, translate::Envelope};
+
+/// An asynchronous handler.
+pub fn asynchronous<T: Envelope, N: Send + Sync + 'static>(
+    translator: T,
+    needs: N,
+    calls: fn(Env<T, N>) -> Calls,
+) -> Ready {
+    Ready::asynchronous(translator, needs, calls)
+}
+
+/// A plain handler.
+pub fn blocking<T: Envelope, N: Send + Sync + 'static>(
+    translator: T,
+    needs: N,
+    call: fn(&Env<T, N>, &Message) -> Verdict,
+) -> Ready {
+    Ready::blocking(translator, needs, call)
+}
+
+/// An asynchronous batch handler.
+pub fn batches<T: Envelope, N: Send + Sync + 'static>(
+    translator: T,
+    needs: N,
+    call: fn(Env<T, N>, Arc<BatchCall>) -> FutureCall,
+) -> Ready {
+    Ready::batches(translator, needs, call)
+}
+
+/// A plain batch handler.
+pub fn blocking_batches<T: Envelope, N: Send + Sync + 'static>(
+    translator: T,
+    needs: N,
+    call: fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>>,
+) -> Ready {
+    Ready::blocking_batches(translator, needs, call)
+}
+
+/// A future that can go from thread to thread.
+pub fn sent<O>(
+    call: impl Future<Output = O> + Send + 'static,
+) -> Pin<Box<dyn Future<Output = O> + Send>> {
+    Box::pin(call)
+}
+
+/// The value; or what is there in its place, as the end of the call, which is a `loop` that is left. A `?` would compile its conversions for every type.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __given {
+    ($value:expr) => {
+        match $value {
+            ::core::result::Result::Ok(value) => value,
+            ::core::result::Result::Err(said) => break said,
+        }
+    };
+}
+
+/// A handler's path, and the file and line of its attribute.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __place {
+    ($name:literal) => {
+        (
+            ::core::concat!(::core::module_path!(), "::", $name),
+            (::core::file!(), ::core::line!()),
+        )
+    };
+}

@@ -1,0 +1,136 @@
+//! One call of a batch handler: its messages, and what is known of them before it is made.
+
+use std::{
+    borrow::Cow,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{place::panicked, undecodable};
+use loafer_core::extract::{Batch, BatchItem, IntoBatchOutcome};
+use loafer_core::{
+    extract::Metadata,
+    extract::RouteName,
+    message::Message,
+    outcome::Verdict,
+    translate::{Envelope, TranslateError, Translator},
+};
+
+/// The messages of one call.
+///
+/// Shared by the call and its place: what did not decode stays known whatever becomes of the call.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BatchCall {
+    messages: Vec<Message>,
+    /// What did not decode, in order.
+    undecoded: Mutex<Vec<(usize, Verdict)>>,
+}
+
+/// One message of a call, its envelope opened.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Opened<'m> {
+    /// Where it stands in the call.
+    place: usize,
+    message: Cow<'m, Message>,
+}
+
+impl BatchCall {
+    pub(super) fn new(messages: Vec<Message>) -> Self {
+        Self {
+            messages,
+            undecoded: Mutex::default(),
+        }
+    }
+
+    fn undecoded(&self) -> MutexGuard<'_, Vec<(usize, Verdict)>> {
+        self.undecoded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The messages inside their envelopes, those that could be opened.
+    pub fn open<'m, T: Envelope>(&'m self, translator: &T) -> Vec<Opened<'m>> {
+        let mut opened = Vec::with_capacity(self.messages.len());
+        for (place, message) in self.messages.iter().enumerate() {
+            let mut open = || {
+                let message = translator.open(message)?;
+                opened.push(Opened { place, message });
+                Ok(())
+            };
+            self.guarded(place, &mut open);
+        }
+        opened
+    }
+
+    /// The batch, of what decodes; none where nothing does: then there is nothing to call the handler with.
+    pub(crate) fn decode<'m, M, T>(
+        &self,
+        translator: &T,
+        names: &Arc<RouteName>,
+        opened: &'m [Opened<'m>],
+    ) -> Option<Batch<M>>
+    where
+        T: Translator<'m, M>,
+    {
+        let mut batch = Batch::with_capacity(opened.len());
+        self.decode_each(opened, &mut |message| {
+            let value = translator.translate(message)?;
+            batch.push(BatchItem::new(value, Metadata::of(message, names)));
+            Ok(())
+        });
+        if batch.is_empty() { None } else { Some(batch) }
+    }
+
+    /// Compiled once, whatever the messages are.
+    fn decode_each<'m>(
+        &self,
+        opened: &'m [Opened<'m>],
+        decode: &mut dyn FnMut(&'m Message) -> Result<(), TranslateError>,
+    ) {
+        for Opened { place, message } in opened {
+            self.guarded(*place, &mut || decode(message));
+        }
+    }
+
+    /// A translator is the user's code: where it panics, its message fails alone.
+    fn guarded(&self, place: usize, translate: &mut dyn FnMut() -> Result<(), TranslateError>) {
+        let verdict = match catch_unwind(AssertUnwindSafe(translate)) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => undecodable(error),
+            Err(panic) => panicked(&*panic),
+        };
+        self.undecoded().push((place, verdict));
+    }
+
+    /// What the handler returned.
+    pub fn said<O: IntoBatchOutcome>(&self, said: O) -> Vec<Verdict> {
+        let decoded = self.messages.len() - self.undecoded().len();
+        said.into_verdicts(decoded)
+    }
+
+    /// What is said of every message, where this is said of those that decoded.
+    pub(super) fn with_undecoded(&self, said: Vec<Verdict>) -> Vec<Verdict> {
+        let mut undecoded = mem::take(&mut *self.undecoded());
+        if undecoded.is_empty() {
+            return said;
+        }
+        // Those that did not open were found before those that did not decode.
+        undecoded.sort_unstable_by_key(|(place, _)| *place);
+        let (mut said, mut undecoded) = (said.into_iter(), undecoded.into_iter().peekable());
+        let each = (0..self.messages.len()).map(|place| {
+            let failed = undecoded.next_if(|(at, _)| *at == place);
+            failed.map(|(_, verdict)| verdict).or_else(|| said.next())
+        });
+        each.map(|verdict| verdict.unwrap_or(Verdict::NACK))
+            .collect()
+    }
+
+    /// What is said of every message, where this is said of the call.
+    pub(super) fn all(&self, verdict: Verdict) -> Vec<Verdict> {
+        let decoded = self.messages.len() - self.undecoded().len();
+        self.with_undecoded(verdict.repeated(decoded))
+    }
+}

@@ -1,0 +1,203 @@
+//! Several handlers on one route: which of them takes a message.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use super::{
+    OnError, Ready,
+    place::{Make, Opener, Place},
+};
+use loafer_core::{
+    extract::RouteName, message::Message, outcome::Verdict, policy::Selector, policy::event_type,
+};
+
+/// The handlers of one route, ready for it.
+pub(crate) struct Handlers {
+    pub(crate) make: Make,
+    /// What is each one's own; the last is for what no handler takes.
+    each: Vec<Own>,
+    /// None where one takes every message.
+    choice: Option<Arc<Choice>>,
+}
+
+/// One handler of a route.
+pub(crate) struct Handler {
+    pub(crate) ready: Ready,
+    pub(crate) names: Arc<RouteName>,
+    pub(crate) timeout: Option<Duration>,
+    /// None: it takes what no other does.
+    pub(crate) on: Option<Selector>,
+    /// Whether it replies to requests.
+    pub(crate) replies: bool,
+}
+
+/// What of a handler is its own, beside its call.
+pub(crate) struct Own {
+    pub(crate) on_error: Option<OnError>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) names: Arc<RouteName>,
+    /// Opens requests, where it replies to them.
+    requests: Option<Opener>,
+}
+
+impl Own {
+    /// The request that this message is, envelope opened; none where its handler replies to none.
+    pub(crate) fn request(&self, raw: &Message) -> Option<Message> {
+        self.requests.as_ref()?(raw).ok()
+    }
+
+    /// Of a message that no handler takes: none is asked about it.
+    fn of_nobody(names: &RouteName) -> Self {
+        Self {
+            on_error: None,
+            timeout: None,
+            requests: None,
+            names: Arc::new(RouteName::new(
+                names.route.clone(),
+                names.queue.clone(),
+                "none",
+                names.broker.clone(),
+            )),
+        }
+    }
+}
+
+impl Handlers {
+    /// The handlers of a route, of which there is one at least.
+    pub(crate) fn new(mut handlers: Vec<Handler>) -> Self {
+        // Whoever says more of its messages is asked first, whoever says nothing last.
+        handlers
+            .sort_by_key(|handler| std::cmp::Reverse(handler.on.as_ref().map(Selector::weight)));
+        let choice = handlers.iter().any(|handler| handler.on.is_some());
+        let choice = choice.then(|| Arc::new(Choice::of(&handlers)));
+        let make = match &choice {
+            Some(choice) => switch(&handlers, choice),
+            None => handlers[0].ready.make.clone(),
+        };
+        let nobody = Own::of_nobody(&handlers[0].names);
+        let each = handlers.into_iter().map(|handler| Own {
+            requests: handler.replies.then_some(handler.ready.opener),
+            on_error: handler.ready.on_error,
+            timeout: handler.timeout,
+            names: handler.names,
+        });
+        Self {
+            make,
+            each: each.chain([nobody]).collect(),
+            choice,
+        }
+    }
+
+    /// What is the own of the handler that a place runs.
+    pub(crate) fn own(&self, which: usize) -> &Own {
+        &self.each[which]
+    }
+
+    /// Whose message this is.
+    pub(crate) fn whose(&self, message: &Message) -> &Own {
+        let nobody = self.each.len() - 1;
+        self.own(match &self.choice {
+            None => 0,
+            Some(choice) => choice.choose(message).unwrap_or(nobody),
+        })
+    }
+
+    /// Whether one call handles many messages.
+    pub(crate) fn take_batches(&self) -> bool {
+        matches!(self.make, Make::Batches(_))
+    }
+}
+
+/// What the handlers of a route take.
+struct Choice(Vec<(Opener, Option<Selector>)>);
+
+impl Choice {
+    fn of(handlers: &[Handler]) -> Self {
+        let each = handlers
+            .iter()
+            .map(|handler| (handler.ready.opener.clone(), handler.on.clone()));
+        Self(each.collect())
+    }
+
+    /// Which handler takes the message, its envelope opened by that handler's own translator.
+    fn choose(&self, raw: &Message) -> Result<usize, Verdict> {
+        let (mut fault, mut seen) = (None, None);
+        for (which, (open, on)) in self.0.iter().enumerate() {
+            let Some(on) = on else { return Ok(which) };
+            match open(raw) {
+                Ok(message) if on.takes(&message) => return Ok(which),
+                Ok(message) => seen = Some(message),
+                Err(verdict) => fault = fault.or(Some(verdict)),
+            }
+        }
+        // An envelope that nobody can open is broken; one that somebody could is somebody else's.
+        match (fault, seen) {
+            (Some(verdict), None) => Err(verdict),
+            (_, seen) => Err(Verdict::unmatched(seen.as_ref().and_then(event_type))),
+        }
+    }
+}
+
+/// Makes places that choose.
+fn switch(handlers: &[Handler], choice: &Arc<Choice>) -> Make {
+    let each: Vec<_> = handlers
+        .iter()
+        .filter_map(|handler| match &handler.ready.make {
+            Make::Place(make) => Some((make.clone(), handler.names.clone())),
+            // A plan that has batches among several is refused.
+            Make::Batches(_) => None,
+        })
+        .collect();
+    let choice = choice.clone();
+    Make::Place(Arc::new(move |_| {
+        let places = each.iter().map(|(make, names)| make(names));
+        Box::new(Switch {
+            places: places.collect(),
+            choice: choice.clone(),
+            which: 0,
+        })
+    }))
+}
+
+/// A place for each handler; one of them runs at a time.
+struct Switch {
+    places: Vec<Box<dyn Place>>,
+    choice: Arc<Choice>,
+    /// The one that was started last; one beyond them where nobody took the message.
+    which: usize,
+}
+
+impl Place for Switch {
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        match self.choice.choose(message) {
+            Ok(which) => {
+                self.which = which;
+                self.places[which].start(message, cx)
+            }
+            Err(verdict) => {
+                self.which = self.places.len();
+                Poll::Ready(verdict)
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        match self.places.get_mut(self.which) {
+            Some(place) => place.poll(cx),
+            None => Poll::Ready(Verdict::NACK),
+        }
+    }
+
+    fn cancel(&mut self) -> bool {
+        self.places
+            .get_mut(self.which)
+            .is_none_or(|place| place.cancel())
+    }
+
+    fn which(&self) -> usize {
+        self.which
+    }
+}

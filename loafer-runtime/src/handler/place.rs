@@ -1,0 +1,252 @@
+//! The place a handler's calls run in: made once a worker, reused for every message.
+
+use std::{
+    any::Any,
+    borrow::Cow,
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use super::{
+    Around, BatchCall, Env, LayerFn, OnError,
+    batch_place::{self, FutureCall, MakeBatchPlace},
+    layered,
+    places::{BlockingCall, BlockingPlace, Calls},
+    undecodable,
+};
+use crate::handler::Failure;
+use loafer_core::{
+    extract::RouteName,
+    message::Message,
+    outcome::{FailureKind, IntoOutcome, Verdict},
+    translate::{Envelope, TranslateError},
+};
+
+/// Where one worker runs the calls of a handler, one after the other.
+///
+/// Erased once a worker; inside, translator, extractors and the call are static. A place panics where the user's code
+/// does: workers and layers call it by the `caught_` methods, which are compiled once and not for every handler.
+pub(crate) trait Place: Send {
+    /// Starts the call for this message, and polls it.
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict>;
+
+    /// Polls the call that was started.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict>;
+
+    /// Drops the call that was started; false where it can't be dropped, and goes on.
+    fn cancel(&mut self) -> bool;
+
+    /// Which of the route's handlers it runs.
+    fn which(&self) -> usize {
+        0
+    }
+}
+
+impl dyn Place {
+    /// [`start`](Place::start), where a panic is a failure of the message.
+    pub(crate) fn caught_start(
+        &mut self,
+        message: &Message,
+        cx: &mut Context<'_>,
+    ) -> Poll<Verdict> {
+        caught(|| self.start(message, cx))
+    }
+
+    /// [`poll`](Place::poll), where a panic is a failure of the message.
+    pub(crate) fn caught_poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        caught(|| self.poll(cx))
+    }
+
+    /// [`cancel`](Place::cancel), where a panicking destructor has ended what it was of.
+    pub(crate) fn caught_cancel(&mut self) -> bool {
+        catch_unwind(AssertUnwindSafe(|| self.cancel())).unwrap_or(true)
+    }
+}
+
+pub(crate) type MakePlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn Place> + Send + Sync>;
+
+/// Opens a message's envelope, for whoever must see what is in it before the handler does.
+pub(super) type Opener = Arc<dyn Fn(&Message) -> Result<Message, Verdict> + Send + Sync>;
+
+/// Makes places, of the one kind or the other.
+#[derive(Clone)]
+pub(crate) enum Make {
+    /// For single messages.
+    Place(MakePlace),
+    /// For batches.
+    Batches(MakeBatchPlace),
+}
+
+/// A handler made ready for one app: makes a place for each worker.
+#[derive(Clone)]
+pub struct Ready {
+    pub(crate) make: Make,
+    pub(crate) on_error: Option<OnError>,
+    pub(super) opener: Opener,
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready")
+            .field("on_error", &self.on_error.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ready {
+    /// An asynchronous handler: `calls` makes the place of one worker.
+    #[doc(hidden)]
+    pub fn asynchronous<T, N, F>(translator: T, needs: N, calls: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(Env<T, N>) -> Calls + Send + Sync + 'static,
+    {
+        let shared = Arc::new((translator, needs));
+        let opener = opener(&shared);
+        let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
+            calls(Env::new(shared.clone(), names.clone())).0
+        };
+        Self::of(Make::Place(Arc::new(make)), opener)
+    }
+
+    /// A plain handler: runs on the blocking pool.
+    #[doc(hidden)]
+    pub fn blocking<T, N, F>(translator: T, needs: N, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(&Env<T, N>, &Message) -> Verdict + Send + Sync + 'static,
+    {
+        let shared = Arc::new((translator, needs));
+        let opener = opener(&shared);
+        Self::of_blocking(
+            Arc::new(move |names, message| call(&Env::new(shared.clone(), names.clone()), message)),
+            opener,
+        )
+    }
+
+    fn of_blocking(call: BlockingCall, opener: Opener) -> Self {
+        let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
+            Box::new(BlockingPlace {
+                names: names.clone(),
+                call: call.clone(),
+                running: None,
+            })
+        };
+        Self::of(Make::Place(Arc::new(make)), opener)
+    }
+
+    /// An asynchronous batch handler: `call` gives none where no message came to the handler.
+    #[doc(hidden)]
+    pub fn batches<T, N, F>(translator: T, needs: N, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(Env<T, N>, Arc<BatchCall>) -> FutureCall + Send + Sync + 'static,
+    {
+        let shared = Arc::new((translator, needs));
+        let opener = opener(&shared);
+        let place = batch_place::asynchronous(Arc::new(move |names, batch| {
+            call(Env::new(shared.clone(), names.clone()), batch)
+        }));
+        Self::of(Make::Batches(place), opener)
+    }
+
+    /// A plain batch handler: runs on the blocking pool.
+    #[doc(hidden)]
+    pub fn blocking_batches<T, N, F>(translator: T, needs: N, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>> + Send + Sync + 'static,
+    {
+        let shared = Arc::new((translator, needs));
+        let opener = opener(&shared);
+        let place = batch_place::blocking(Arc::new(move |names, batch| {
+            call(&Env::new(shared.clone(), names.clone()), batch)
+        }));
+        Self::of(Make::Batches(place), opener)
+    }
+
+    fn of(make: Make, opener: Opener) -> Self {
+        Self {
+            make,
+            on_error: None,
+            opener,
+        }
+    }
+
+    /// The same with a function that is asked what becomes of failures.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn on_error<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Failure) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        self.on_error = Some(super::on_error(handler));
+        self
+    }
+
+    /// The same inside the app's layers, the first outermost. Layers go around single messages: a plan that has them around batches is refused.
+    pub(crate) fn layered(mut self, layers: &[LayerFn]) -> Self {
+        if let Make::Place(inner) = &self.make
+            && !layers.is_empty()
+        {
+            let (inner, layers) = (inner.clone(), layers.to_vec());
+            self.make = Make::Place(Arc::new(move |names| {
+                layered::place(inner(names), names, &layers)
+            }));
+        }
+        self
+    }
+}
+
+impl Ready {
+    /// The same inside this, which is closest to the handler.
+    pub(crate) fn around(mut self, around: Option<&Around>) -> Self {
+        let Some(Around { calls, batches }) = around.cloned() else {
+            return self;
+        };
+        match self.make {
+            Make::Place(_) => self.layered(&[calls]),
+            Make::Batches(inner) => {
+                self.make = Make::Batches(Arc::new(move |names| batches(inner(names), names)));
+                self
+            }
+        }
+    }
+}
+
+fn opener<T: Envelope, N: Send + Sync + 'static>(shared: &Arc<(T, N)>) -> Opener {
+    let shared = shared.clone();
+    Arc::new(move |raw| opened(&|| shared.0.open(raw)))
+}
+
+/// Translators are the user's code, and this runs where a panic would take the whole route.
+fn opened<'m>(
+    open: &dyn Fn() -> Result<Cow<'m, Message>, TranslateError>,
+) -> Result<Message, Verdict> {
+    let opened = catch_unwind(AssertUnwindSafe(open));
+    let opened = opened.map_err(|panic| panicked(&*panic))?;
+    Ok(opened.map_err(undecodable)?.into_owned())
+}
+
+/// Turns a panic into a failure of its message.
+pub(crate) fn caught(poll: impl FnOnce() -> Poll<Verdict>) -> Poll<Verdict> {
+    catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|panic| Poll::Ready(panicked(&*panic)))
+}
+
+#[cold]
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Verdict {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Verdict::failed(
+        FailureKind::Panic,
+        format!("panicked: {}", text.unwrap_or("with no message")),
+    )
+}

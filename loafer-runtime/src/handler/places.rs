@@ -1,0 +1,179 @@
+//! The places of handlers of single messages.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::task::JoinHandle;
+
+use super::{
+    Env,
+    place::{Place, panicked},
+};
+use loafer_core::{
+    extract::RouteName,
+    message::Message,
+    outcome::{IntoOutcome, Verdict},
+    translate::Envelope,
+};
+
+/// The place of one worker of an asynchronous handler.
+#[doc(hidden)]
+pub struct Calls(pub(super) Box<dyn Place>);
+
+pub(super) type BlockingCall = Arc<dyn Fn(&Arc<RouteName>, &Message) -> Verdict + Send + Sync>;
+
+impl Calls {
+    /// Where this is called for each message.
+    pub fn new<T, N, F, Fut>(env: Env<T, N>, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(Arc<Env<T, N>>, Message) -> Fut + Send + 'static,
+        Fut: Future<Output = Verdict> + Send + 'static,
+    {
+        Self(Box::new(FuturePlace {
+            env: Arc::new(env),
+            call,
+            running: Box::pin(None),
+        }))
+    }
+
+    /// The same of a handler that borrows nothing: this decodes what it is called with, and keeps neither the message nor anything else for it.
+    pub(super) fn of_owned<T, N, F, Fut>(env: Env<T, N>, call: F) -> Self
+    where
+        T: Envelope,
+        N: Send + Sync + 'static,
+        F: Fn(&Env<T, N>, &Message) -> Result<Fut, Verdict> + Send + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        Self(Box::new(OwnedPlace {
+            env,
+            call,
+            running: Box::pin(None),
+        }))
+    }
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").finish_non_exhaustive()
+    }
+}
+
+/// Where an asynchronous handler runs that may borrow from its message: the only place that is compiled for every handler of the attribute.
+struct FuturePlace<T, N, F, Fut> {
+    env: Arc<Env<T, N>>,
+    call: F,
+    /// Refilled for every message, so that a call allocates nothing.
+    running: Pin<Box<Option<Fut>>>,
+}
+
+impl<T, N, F, Fut> Place for FuturePlace<T, N, F, Fut>
+where
+    T: Envelope,
+    N: Send + Sync + 'static,
+    F: Fn(Arc<Env<T, N>>, Message) -> Fut + Send + 'static,
+    Fut: Future<Output = Verdict> + Send + 'static,
+{
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let call = (self.call)(self.env.clone(), message.clone());
+        self.running.set(Some(call));
+        self.poll(cx)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        match self.running.as_mut().as_pin_mut() {
+            Some(call) => call.poll(cx),
+            None => Poll::Ready(Verdict::NACK),
+        }
+    }
+
+    fn cancel(&mut self) -> bool {
+        self.running.set(None);
+        true
+    }
+}
+
+/// Where an asynchronous handler runs that borrows nothing.
+struct OwnedPlace<T, N, F, Fut> {
+    env: Env<T, N>,
+    call: F,
+    running: Pin<Box<Option<Fut>>>,
+}
+
+impl<T, N, F, Fut> Place for OwnedPlace<T, N, F, Fut>
+where
+    T: Envelope,
+    N: Send + Sync + 'static,
+    F: Fn(&Env<T, N>, &Message) -> Result<Fut, Verdict> + Send + 'static,
+    Fut: Future<Output: IntoOutcome> + Send + 'static,
+{
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        match (self.call)(&self.env, message) {
+            Ok(call) => {
+                self.running.set(Some(call));
+                self.poll(cx)
+            }
+            Err(verdict) => Poll::Ready(verdict),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        match self.running.as_mut().as_pin_mut() {
+            Some(call) => call.poll(cx).map(IntoOutcome::into_outcome),
+            None => Poll::Ready(Verdict::NACK),
+        }
+    }
+
+    fn cancel(&mut self) -> bool {
+        self.running.set(None);
+        true
+    }
+}
+
+/// Where a plain handler runs.
+pub(super) struct BlockingPlace {
+    pub(super) names: Arc<RouteName>,
+    pub(super) call: BlockingCall,
+    pub(super) running: Option<JoinHandle<Verdict>>,
+}
+
+impl Place for BlockingPlace {
+    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let (names, call, span) = (
+            self.names.clone(),
+            self.call.clone(),
+            tracing::Span::current(),
+        );
+        let message = message.clone();
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            span.in_scope(|| call(&names, &message))
+        }));
+        self.poll(cx)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let Some(running) = &mut self.running else {
+            return Poll::Ready(Verdict::NACK);
+        };
+        let said = ready!(Pin::new(running).poll(cx));
+        self.running = None;
+        Poll::Ready(match said {
+            Ok(said) => said,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => panicked(&*panic),
+                // The runtime is shutting down: nothing is said of the message.
+                Err(_) => Verdict::NACK,
+            },
+        })
+    }
+
+    fn cancel(&mut self) -> bool {
+        self.running.is_none()
+    }
+}

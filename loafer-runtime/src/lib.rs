@@ -1,0 +1,53 @@
+//! What runs Loafer's services: the bus, the handlers, the engine, the program and the test kit.
+//!
+//! Users of Loafer name these types by the facade `loafer`. Each module names only modules above it in this table, and `loafer_core`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`bus`] | how a handler publishes, requests and replies |
+//! | [`handler`] | handlers made ready, the storage their calls run in, layers, failures and reports |
+//! | `engine` | the way of a message: receiver, workers, settler, leases |
+//! | [`program`] | app, routes, configuration, manager |
+//! | [`dead_letters`] | what may be done with dead letters |
+//! | `expansion` | what the macros' expansions call |
+//! | [`testing`] | services in memory, for tests |
+
+pub mod bus;
+mod clock;
+mod engine;
+#[doc(hidden)]
+pub mod expansion;
+pub mod handler;
+pub mod program;
+pub mod testing;
+
+/// What may be done with dead letters: listed, looked at, tried again, moved, thrown away.
+pub mod dead_letters {
+    pub use crate::program::dead_letters::{
+        DeadLetterMessage, DeadLetterSummary, DeadLetters, Listing, MoveResult, Selection,
+    };
+}
+
+pub use self::engine::RouteStats;
+
+/// What the macros' expansions name. Not for people.
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+
+    /// What an expansion imports.
+    pub mod traits {
+        pub use crate::expansion::{
+            checks::StandIn as _,
+            replied::{Encoded as _, Given as _},
+            returned::{EventValue as _, Plain as _, Single as _, Value as _},
+        };
+    }
+
+    pub use crate::{
+        __given as given, __place as place,
+        expansion::{checks::*, handlers::*, replied::*, returned::*},
+        handler::{BatchCall, Calls, Env, Opened, Ready, refused, undecodable},
+        program::registry::Registration,
+    };
+}

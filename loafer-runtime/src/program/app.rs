@@ -1,0 +1,303 @@
+//! The whole program under construction: state, layers, hooks, options.
+
+use std::{
+    any::TypeId,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tower::{Layer, Service};
+
+use crate::{
+    bus::Bus,
+    handler::{Around, HandlerService, LayerFn, Report, Request, layered},
+    program::erased::DynBroker,
+    program::{BrokerKind, RouteOptions, Running},
+};
+use loafer_core::extract::Resources;
+use loafer_core::{
+    Error,
+    broker::{Broker, Settings},
+    outcome::{BoxError, Verdict},
+};
+
+/// Lines on messages that were not acked.
+pub(crate) type FailureLog = Arc<Mutex<Vec<String>>>;
+
+pub(crate) type Hook = Arc<
+    dyn Fn(Running) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send + Sync,
+>;
+
+/// The whole program under construction: state, layers, hooks and options. `setup` is given one and gives it back.
+///
+/// ```
+/// use loafer::{App, RouteOptions};
+///
+/// # struct Prices;
+/// # async fn connect() -> anyhow::Result<Prices> { Ok(Prices) }
+/// async fn setup(app: App) -> anyhow::Result<App> {
+///     let prices = connect().await?;
+///     Ok(app.state(prices).options("order-placed", RouteOptions::new().concurrency(50)))
+/// }
+/// ```
+pub struct App {
+    /// What handlers find: state by type, and the bus.
+    resources: Resources,
+    /// With the route each is for; none: all routes.
+    layers: Vec<(Option<String>, LayerFn)>,
+    /// Around every call, closest to the handler: the test kit's.
+    pub(crate) around: Option<Around>,
+    pub(crate) options: BTreeMap<String, RouteOptions>,
+    pub(crate) on_start: Vec<Hook>,
+    pub(crate) on_stop: Vec<Hook>,
+    pub(crate) reporters: Vec<Arc<dyn Report>>,
+    /// What was not acked, and why, for a test that fails.
+    pub(crate) journal: Option<FailureLog>,
+    pub(crate) drain: Option<Duration>,
+    /// What it is called, where the configuration does not say.
+    pub(crate) name: Option<String>,
+    /// Takes the place of every route's own broker.
+    pub(crate) provider: Option<BrokerKind>,
+    /// What topics may be published on, though no route is on it.
+    pub(crate) known: Vec<BrokerKind>,
+    /// What the bus publishes on, where a route is on it.
+    pub(crate) default_provider: Option<BrokerKind>,
+    pub(crate) bus: Bus,
+    /// One of each broker, made when first asked for: tests don't see each other's memory.
+    brokers: Mutex<HashMap<TypeId, Arc<dyn DynBroker>>>,
+}
+
+impl App {
+    /// An app with nothing set.
+    pub fn new() -> Self {
+        let bus = Bus::default();
+        let mut resources = Resources::new();
+        resources.insert(bus.clone());
+        Self {
+            resources,
+            layers: Vec::new(),
+            around: None,
+            options: BTreeMap::new(),
+            on_start: Vec::new(),
+            on_stop: Vec::new(),
+            reporters: Vec::new(),
+            journal: None,
+            drain: None,
+            name: None,
+            provider: None,
+            known: Vec::new(),
+            default_provider: None,
+            bus,
+            brokers: Mutex::default(),
+        }
+    }
+
+    /// The same with this value as state: what `State<S>` and the `&self` of a handler type give. One a type; a second one replaces the first.
+    #[must_use]
+    pub fn state<S: Send + Sync + 'static>(mut self, value: S) -> Self {
+        self.resources.insert(value);
+        self
+    }
+
+    /// The same with a `tower` layer around every handler. Layers given first are outermost.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send>
+            + Send
+            + 'static,
+    {
+        self.layers.push((None, layered::erased(layer)));
+        self
+    }
+
+    /// The same with a `tower` layer around the handlers of one route.
+    #[must_use]
+    pub fn layer_for<L>(mut self, route: impl Into<String>, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<Request, Response = Verdict, Error: Into<BoxError>, Future: Send>
+            + Send
+            + 'static,
+    {
+        self.layers
+            .push((Some(route.into()), layered::erased(layer)));
+        self
+    }
+
+    /// The same with options for one route. They outrank its attribute; `loafer.toml`, the environment and the command line outrank them.
+    #[must_use]
+    pub fn options(mut self, route: impl Into<String>, options: RouteOptions) -> Self {
+        let known = self.options.entry(route.into()).or_default();
+        *known = std::mem::take(known).overridden_by(options);
+        self
+    }
+
+    /// The same with a hook that runs once every route receives. An error stops the program.
+    #[must_use]
+    pub fn on_start<F, Fut, E>(mut self, hook: F) -> Self
+    where
+        F: Fn(Running) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.on_start.push(erased(hook));
+        self
+    }
+
+    /// The same with a hook that runs after the last message was settled, before the publishers close. An error is logged.
+    #[must_use]
+    pub fn on_stop<F, Fut, E>(mut self, hook: F) -> Self
+    where
+        F: Fn(Running) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.on_stop.push(erased(hook));
+        self
+    }
+
+    /// The same with somebody to tell of every message that failed: an error tracker.
+    #[must_use]
+    pub fn report(mut self, reporter: impl Report) -> Self {
+        self.reporters.push(Arc::new(reporter));
+        self
+    }
+
+    /// The same with this much time for running handlers at shutdown; else 25 s.
+    #[must_use]
+    pub fn drain(mut self, drain: Duration) -> Self {
+        self.drain = Some(drain);
+        self
+    }
+
+    /// The same under this name, where `loafer.toml` gives no `app`: it names what is made for this service on brokers that need it, as
+    /// queues on RabbitMQ. The generated main sets the package's before `setup` is called.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The same with this broker instead of every route's own: `--provider NAME`.
+    #[must_use]
+    pub fn provider(mut self, broker: BrokerKind) -> Self {
+        self.provider = Some(broker);
+        self
+    }
+
+    /// The same with this broker as the one its [`Bus`] publishes on, where a route is on it; else that of the first route.
+    #[must_use]
+    pub fn default_provider(mut self, broker: BrokerKind) -> Self {
+        self.default_provider = Some(broker);
+        self
+    }
+
+    /// The same with these brokers known, though no route may be on them: `[topics.TOPIC] publisher` in `loafer.toml` names one. The
+    /// generated main knows those of all features that are on.
+    #[must_use]
+    pub fn brokers(mut self, brokers: impl IntoIterator<Item = BrokerKind>) -> Self {
+        self.known.extend(brokers);
+        self
+    }
+
+    /// The same with this value of a broker, where its `Default` would not do.
+    #[must_use]
+    pub fn broker<B: Broker>(mut self, broker: B) -> Self {
+        self.known.push(BrokerKind::of::<B>());
+        self.brokers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(TypeId::of::<B>(), Arc::new(broker));
+        self
+    }
+
+    /// The name of the broker that takes the place of every route's own, where the command line says so.
+    pub fn provider_name(&self) -> Option<&'static str> {
+        self.provider.map(|broker| broker.name())
+    }
+
+    /// What publishes on the broker of the service. Works once the routes are open.
+    pub fn bus(&self) -> Bus {
+        self.bus.clone()
+    }
+
+    /// The state of this type.
+    pub fn shared<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
+        self.resources.get()
+    }
+
+    /// What handlers find at startup.
+    pub(crate) fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    pub(crate) fn layers_of(&self, route: &str) -> Vec<LayerFn> {
+        let ours = self
+            .layers
+            .iter()
+            .filter(|(of, _)| of.as_deref().is_none_or(|of| of == route));
+        ours.map(|(_, layer)| layer.clone()).collect()
+    }
+
+    /// The names of the routes that layers and options were given for.
+    pub(crate) fn named_routes(&self) -> impl Iterator<Item = &str> {
+        let of_layers = self.layers.iter().filter_map(|(of, _)| of.as_deref());
+        of_layers.chain(self.options.keys().map(String::as_str))
+    }
+
+    /// Tells a broker what the configuration says of it. Only before anybody has it.
+    pub(crate) fn configure(
+        &self,
+        kind: BrokerKind,
+        settings: Option<&Settings>,
+        name: Option<&str>,
+    ) -> Result<(), Error> {
+        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        let broker = brokers.entry(kind.id).or_insert_with(|| kind.make());
+        match Arc::get_mut(broker) {
+            Some(broker) => broker.configure(settings, name),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn broker_of(&self, kind: BrokerKind) -> Arc<dyn DynBroker> {
+        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        brokers
+            .entry(kind.id)
+            .or_insert_with(|| kind.make())
+            .clone()
+    }
+}
+
+fn erased<F, Fut, E>(hook: F) -> Hook
+where
+    F: Fn(Running) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<BoxError>,
+{
+    Arc::new(move |running| {
+        let hook = hook(running);
+        Box::pin(async move { hook.await.map_err(Into::into) })
+    })
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("resources", &self.resources)
+            .field("layers", &self.layers.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! The environment: `LOAFER_ROUTES__FRIEND_CREATED__QUEUE`, with `__` between levels and `_` for `-` and `.`.
+
+use toml::{Table, Value};
+
+use super::keys::{DEAD_LETTER, TOP, TOPIC};
+use crate::bus::form;
+use crate::program::RouteOptions;
+use loafer_core::Error;
+use loafer_core::policy::{nearest, parse_duration, unknown};
+
+const PREFIX: &str = "LOAFER_";
+
+/// Writes what the environment says over what the file says.
+pub(super) fn overlay(
+    table: &mut Table,
+    environment: impl IntoIterator<Item = (String, String)>,
+    routes: &[&str],
+) -> Result<(), Error> {
+    // A backoff comes before its parts, whatever the order of the environment.
+    let mut environment: Vec<_> = environment.into_iter().collect();
+    environment.sort_unstable();
+    for (name, value) in environment {
+        // Variables of the test kit's servers are no configuration.
+        let Some(path) = name
+            .strip_prefix(PREFIX)
+            .filter(|path| !path.starts_with("TEST_"))
+        else {
+            continue;
+        };
+        let fault = |what: String| {
+            Error::Config(format!("the variable `{name}` of the environment: {what}"))
+        };
+        let levels: Vec<&str> = path.split("__").collect();
+        let (last, parents) = levels
+            .split_last()
+            .ok_or_else(|| fault("names nothing".to_owned()))?;
+        let keys = resolve(parents, last, routes, table)
+            .map_err(|what| fault(what + injected(&levels)))?;
+        let (last, parents) = keys
+            .split_last()
+            .ok_or_else(|| fault("names nothing".to_owned()))?;
+        let of_broker = parents
+            .first()
+            .is_some_and(|section| !TOP.contains(&section.as_str()));
+        let value = if of_broker {
+            // What it is only the broker knows, and it may be a password.
+            Value::String(value)
+        } else if parents.last().is_some_and(|of| of == "arguments") {
+            argument(value)
+        } else {
+            scalar(last, &value).map_err(fault)?
+        };
+        let at = parents.iter().fold(&mut *table, |at, key| inner(at, key));
+        at.insert(last.clone(), value);
+    }
+    Ok(())
+}
+
+/// What to do about a variable that looks as those Kubernetes gives a pod for a service whose name begins with `loafer`.
+fn injected(levels: &[&str]) -> &'static str {
+    match levels {
+        [name] if name.ends_with("SERVICE_HOST") || name.split('_').any(|word| word == "PORT") => {
+            "; if Kubernetes injected it, set `enableServiceLinks: false` in the pod's spec"
+        }
+        _ => "",
+    }
+}
+
+/// The table below a key, made where there is none. Only a backoff may be something else: its first delay alone.
+fn inner<'t>(table: &'t mut Table, key: &str) -> &'t mut Table {
+    let entry = table
+        .entry(key)
+        .or_insert_with(|| Value::Table(Table::new()));
+    if !entry.is_table() {
+        let initial = std::mem::replace(entry, Value::Table(Table::new()));
+        if let Value::Table(parts) = entry {
+            parts.insert("initial".to_owned(), initial);
+        }
+    }
+    match entry {
+        Value::Table(inner) => inner,
+        _ => unreachable!("made a table just above"),
+    }
+}
+
+/// From the levels of a variable to the keys of the file.
+fn resolve(
+    parents: &[&str],
+    last: &str,
+    routes: &[&str],
+    file: &Table,
+) -> Result<Vec<String>, String> {
+    match parents {
+        [] if last.starts_with("ROUTES_") || last.starts_with("TOPICS_") => Err(format!(
+            "`{last}` has one `_` between its levels; write two, as in LOAFER_ROUTES__{}__QUEUE",
+            routes
+                .first()
+                .map_or_else(|| "ROUTE".to_owned(), |route| form(route))
+        )),
+        [] => key(last, &TOP[..3], "key")
+            .map(|key| vec![key])
+            .map_err(|what| match last.split_once('_') {
+                Some((broker, rest)) if injected(&[last]).is_empty() => {
+                    format!("{what}; were it of a broker: LOAFER_{broker}__{rest}, with two `_`")
+                }
+                _ => what,
+            }),
+        ["ROUTES", _, "DEAD_LETTER" | "ARGUMENTS"] => part(parents, last, routes, file),
+        ["ROUTES", _] if matches!(last, "DEAD_LETTER" | "ARGUMENTS") => Err(format!(
+            "`{last}` has parts: write LOAFER_{}__{last}__{}",
+            parents.join("__"),
+            if last == "ARGUMENTS" {
+                "X_MAX_LENGTH"
+            } else {
+                "ROUTING_KEY"
+            }
+        )),
+        ["ROUTES", route] => Ok(vec![
+            "routes".into(),
+            key(route, routes, "route")?,
+            key(last, RouteOptions::KEYS, "key")?,
+        ]),
+        ["ROUTES", route, "BACKOFF"] => {
+            let part = key(last, &["initial", "factor", "max", "jitter"], "key")?;
+            Ok(vec![
+                "routes".into(),
+                key(route, routes, "route")?,
+                "backoff".into(),
+                part,
+            ])
+        }
+        ["TOPICS", topic] => Ok(vec![
+            "topics".into(),
+            file.get("topics")
+                .and_then(Value::as_table)
+                .and_then(|topics| in_file(topics, topic))
+                .unwrap_or_else(|| (*topic).to_owned()),
+            key(last, TOPIC, "key")?,
+        ]),
+        [section, inner @ ..] if is_broker(section) => {
+            let inner = inner.iter().chain([&last]);
+            let name = in_file(file, section).unwrap_or_else(|| section.to_lowercase());
+            Ok([name]
+                .into_iter()
+                .chain(inner.map(|key| key.to_lowercase()))
+                .collect())
+        }
+        _ => Err(
+            "is nested in a way no key is; write LOAFER_ROUTES__ROUTE__KEY, or LOAFER_KEY"
+                .to_owned(),
+        ),
+    }
+}
+
+/// From the levels of a part of a route's key to the keys of the file. Arguments are called as the broker calls them, with `-`.
+fn part(
+    parents: &[&str],
+    last: &str,
+    routes: &[&str],
+    file: &Table,
+) -> Result<Vec<String>, String> {
+    let route = key(parents[1], routes, "route")?;
+    let whole = key(parents[2], RouteOptions::KEYS, "key")?;
+    let part = match whole.as_str() {
+        "dead_letter" => key(last, DEAD_LETTER, "key")?,
+        _ => ["routes", &route, "arguments"]
+            .iter()
+            .try_fold(file, |at, key| at.get(*key)?.as_table())
+            .and_then(|arguments| in_file(arguments, last))
+            .unwrap_or_else(|| last.to_lowercase().replace('_', "-")),
+    };
+    Ok(vec!["routes".into(), route, whole, part])
+}
+
+/// Whether variables of this section are a broker's. A name that is nearly one of ours is a slip.
+fn is_broker(section: &str) -> bool {
+    let ours = TOP.iter().any(|name| form(name) == section);
+    !(section.is_empty() || ours || nearest(section, &["ROUTES", "TOPICS"]).is_some())
+}
+
+/// The name in this table of the file that is written like this in the environment. A topic that is not there stays as it is written: the bus finds it by that.
+fn in_file(table: &Table, written: &str) -> Option<String> {
+    table.keys().find(|name| form(name) == written).cloned()
+}
+
+/// The known name that is written like this in the environment.
+fn key(written: &str, known: &[&str], what: &str) -> Result<String, String> {
+    match known.iter().find(|name| form(name) == written) {
+        Some(name) => Ok((*name).to_owned()),
+        None => {
+            let forms: Vec<String> = known.iter().map(|name| form(name)).collect();
+            let forms: Vec<&str> = forms.iter().map(String::as_str).collect();
+            let near = nearest(written, &forms)
+                .map(|near| vec![near])
+                .unwrap_or(forms);
+            Err(unknown(written, &near, "", what))
+        }
+    }
+}
+
+/// Numbers and booleans where the key takes them; everything else is text.
+fn scalar(key: &str, value: &str) -> Result<Value, String> {
+    let text = value.trim();
+    match key {
+        "concurrency" | "prefetch" | "max_attempts" | "batch" => text
+            .parse()
+            .map(|number: u32| Value::Integer(number.into()))
+            .map_err(|_| format!("`{text}` is no whole number from 0 to {}", u32::MAX)),
+        "factor" => text
+            .parse()
+            .map(Value::Float)
+            .map_err(|_| format!("`{text}` is no number")),
+        "jitter" | "log_bodies" => text
+            .parse()
+            .map(Value::Boolean)
+            .map_err(|_| format!("`{text}` is neither `true` nor `false`")),
+        "timeout" | "visibility_timeout" | "drain" | "initial" | "max" | "backoff" | "linger" => {
+            parse_duration(text).map(|_| Value::String(text.to_owned()))
+        }
+        // Several, as the file writes them.
+        "binding" if text.starts_with('[') => {
+            let list = format!("binding = {text}").parse::<Table>().ok();
+            list.and_then(|mut list| list.remove("binding"))
+                .ok_or_else(|| format!("`{text}` is no list of routing keys: write [\"a\", \"b\"]"))
+        }
+        "declare" if !matches!(text, "create" | "verify" | "off") => Err(format!(
+            "`{text}` is neither `create` nor `verify` nor `off`"
+        )),
+        "queue_type" if !matches!(text, "quorum" | "classic") => {
+            Err(format!("`{text}` is neither `quorum` nor `classic`"))
+        }
+        "undecodable" if !matches!(text, "retry" | "reject") => {
+            Err(format!("`{text}` is neither `retry` nor `reject`"))
+        }
+        "unmatched" if !matches!(text, "retry" | "reject" | "ignore") => Err(format!(
+            "`{text}` is neither `retry` nor `reject` nor `ignore`"
+        )),
+        _ => Ok(Value::String(value.to_owned())),
+    }
+}
+
+/// What an argument of a queue is, by how it looks.
+fn argument(text: String) -> Value {
+    match (text.parse(), text.parse()) {
+        (Ok(number), _) => Value::Integer(number),
+        (_, Ok(truth)) => Value::Boolean(truth),
+        _ => Value::String(text),
+    }
+}

@@ -1,0 +1,112 @@
+//! A queue that answers as it is told.
+
+use std::{collections::VecDeque, sync::Mutex};
+
+use super::*;
+use loafer_core::{broker::DeadLetterInfo, message::Message};
+
+/// What each lease gives: letters by id, or an error.
+struct Scripted(Mutex<VecDeque<Option<Vec<&'static str>>>>);
+
+impl Scripted {
+    fn new(leases: impl IntoIterator<Item = Option<Vec<&'static str>>>) -> Self {
+        Self(Mutex::new(leases.into_iter().collect()))
+    }
+}
+
+fn gone() -> Error {
+    Error::Unreachable {
+        what: "receive",
+        queue: "orders-dlq".to_owned(),
+        cause: "nobody there".to_owned(),
+        source: None,
+    }
+}
+
+impl DeadLetterQueue for Scripted {
+    type Receipt = &'static str;
+
+    async fn open(&self) -> Result<DeadLetterInfo, Error> {
+        Ok(DeadLetterInfo::default())
+    }
+
+    async fn lease(&self, _: usize, into: &mut Vec<Delivery<&'static str>>) -> Result<(), Error> {
+        let next = self.0.lock().expect("no panic").pop_front();
+        let ids = next.unwrap_or_else(|| Some(Vec::new())).ok_or_else(gone)?;
+        into.extend(ids.into_iter().map(|id| Delivery {
+            message: Message::new(id).with_broker_id(MessageId::from(id)),
+            receipt: id,
+        }));
+        Ok(())
+    }
+
+    async fn give_back(&self, _: &[&'static str]) -> Result<(), Error> {
+        Err(gone())
+    }
+
+    async fn send(
+        &self,
+        _: &Destination,
+        letters: &[Delivery<&'static str>],
+        answers: &mut Vec<Result<(), Error>>,
+    ) {
+        // One that stays makes no trouble for those after it.
+        answers.extend(letters.iter().map(|letter| match letter.receipt {
+            "stays" => Err(gone()),
+            _ => Ok(()),
+        }));
+    }
+
+    async fn purge(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+async fn all_of(queue: Scripted) -> Result<MoveResult, Error> {
+    let mut on = |_| ControlFlow::Continue(());
+    let (all, to) = (Selection::All, Destination::Source);
+    send(&queue, &all, &to, None, &mut on).await
+}
+
+#[tokio::test]
+async fn what_breaks_off_halfway_is_an_error_beside_what_was_done() {
+    let sent = all_of(Scripted::new([Some(vec!["1", "2"]), None])).await;
+    let sent = sent.expect("what was done");
+    assert_eq!(sent.sent, 2);
+    assert!(matches!(sent.error, Some(Error::Unreachable { .. })));
+    assert!(sent.not_given_back.is_none(), "nothing was held");
+    let nothing = all_of(Scripted::new([None])).await;
+    assert!(matches!(nothing, Err(Error::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn what_is_held_and_not_given_back_is_an_error() {
+    let sent = all_of(Scripted::new([Some(vec!["1", "stays"])])).await;
+    let sent = sent.expect("what was done");
+    assert_eq!((sent.sent, sent.failed.len()), (1, 1));
+    assert!(sent.error.is_none() && sent.not_given_back.is_some());
+}
+
+#[tokio::test]
+async fn a_queue_that_begins_anew_was_not_seen_to_its_end() {
+    let leases = [vec!["1", "stays"], vec!["stays", "2"], vec!["stays"]];
+    let sent = all_of(Scripted::new(leases.map(Some))).await;
+    let sent = sent.expect("what was done");
+    assert_eq!(sent.sent, 2);
+    let error = sent.error.expect("an error").to_string();
+    assert!(error.contains("came a second time"), "{error}");
+}
+
+#[tokio::test]
+async fn a_listing_that_meets_only_what_it_has_seen_says_so() {
+    let list = async |leases: Vec<Option<Vec<&'static str>>>| {
+        let mut on = |_| ControlFlow::Continue(());
+        let queue = Scripted::new(leases);
+        crate::program::dead_letters::browse::browse(&queue, 100, None, &mut on).await
+    };
+    let again = vec![Some(vec!["1", "2"]), Some(vec!["2", "1"])];
+    let listed = list(again).await.expect("letters");
+    assert_eq!((listed.letters.len(), listed.came_again), (2, true));
+    let all = list(vec![Some(vec!["1", "2"])]).await.expect("letters");
+    assert_eq!((all.letters.len(), all.came_again), (2, false));
+}

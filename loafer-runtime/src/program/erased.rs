@@ -1,0 +1,88 @@
+//! Brokers and their routes with the types erased: once a route, so that the manager names no broker.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use crate::{
+    bus::erased::{DynPublisher, SharedReplies},
+    engine,
+    program::dead_letters::DynDeadLetters,
+};
+use loafer_core::{
+    Error,
+    broker::{Broker, Capabilities, Finding, Open, Provider, Settings, Source, Topic},
+    policy::Policy,
+};
+
+/// A future on the heap.
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Makes a broker.
+pub(crate) type Maker = fn() -> Arc<dyn DynBroker>;
+
+/// A broker whose type is not known.
+pub(crate) trait DynBroker: Send + Sync {
+    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error>;
+    fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error>;
+    fn dead_letters(&self, source: &Source) -> Result<Box<dyn DynDeadLetters>, Error>;
+    fn publisher(&self) -> Arc<dyn DynPublisher>;
+    fn queue_topic(&self, queue: &str) -> Topic;
+    fn replies(&self, app: Option<&str>) -> Result<SharedReplies, Error>;
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error>;
+}
+
+impl<B: Broker> DynBroker for B {
+    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error> {
+        Broker::configure(self, settings, app)
+    }
+
+    fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error> {
+        Ok(Box::new(Broker::provider(self, source)?))
+    }
+
+    fn dead_letters(&self, source: &Source) -> Result<Box<dyn DynDeadLetters>, Error> {
+        Ok(Box::new(Broker::dead_letters(self, source)?))
+    }
+
+    fn publisher(&self) -> Arc<dyn DynPublisher> {
+        Arc::new(Broker::publisher(self))
+    }
+
+    fn queue_topic(&self, queue: &str) -> Topic {
+        Broker::queue_topic(self, queue)
+    }
+
+    fn replies(&self, app: Option<&str>) -> Result<SharedReplies, Error> {
+        Ok(Arc::new(Broker::replies(self, app)?))
+    }
+
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        Broker::reply_topic(self, address)
+    }
+}
+
+/// A provider whose type is not known.
+pub(crate) trait DynProvider: Send + Sync {
+    fn open(&self, mode: Open) -> BoxFuture<'_, Result<(), Error>>;
+    fn check<'a>(&'a self, policy: &'a Policy) -> BoxFuture<'a, Vec<Finding>>;
+    fn capabilities(&self) -> Capabilities;
+    /// Runs the route until it is told to stop and has settled everything, or its time is up.
+    fn run(self: Box<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()>;
+}
+
+impl<P: Provider> DynProvider for P {
+    fn open(&self, mode: Open) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(Provider::open(self, mode))
+    }
+
+    fn check<'a>(&'a self, policy: &'a Policy) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(Provider::check(self, policy))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Provider::capabilities(self)
+    }
+
+    fn run(self: Box<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()> {
+        Box::pin(engine::run(*self, route))
+    }
+}

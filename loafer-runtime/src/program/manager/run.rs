@@ -1,0 +1,292 @@
+//! From a plan to running routes, and to their end.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::join_all};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
+
+use super::{
+    Manager, Plan,
+    plan::combined,
+    topics::{self, Publishers},
+};
+use crate::clock::after;
+use crate::program::running::{Ended, Inner, RouteAtWork, Running, Stop};
+use crate::{
+    bus::Bus,
+    bus::erased::DynPublisher,
+    engine::{Closing, Parts, Route, RouteStats},
+    handler::{Handlers, Report, RouteHandler},
+    program::app::Hook,
+};
+use loafer_core::{Error, broker::Open, outcome::BoxError};
+
+/// How long a source may take to open.
+const OPEN: Duration = Duration::from_secs(12);
+
+/// How long a reporter may take to send what is not sent yet, at the end.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// How long the end may take once the time to drain is over.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+pub(super) async fn open(plan: &Plan, mode: Open) -> Result<(), Error> {
+    let late = |_| Error::Timeout {
+        what: "opening",
+        queue: plan.policy.queue.clone(),
+        after: OPEN,
+    };
+    timeout(OPEN, plan.provider.open(mode))
+        .await
+        .map_err(late)?
+}
+
+pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
+    let Manager {
+        app,
+        plans,
+        topics,
+        config,
+        open: mode,
+        once,
+    } = manager;
+    let handlers = ready(&plans, &app)?;
+    open_all(&plans, mode).await?;
+
+    let quiet = Arc::new(Notify::new());
+    let mut routes = Vec::new();
+    let mut work = JoinSet::new();
+    let mut publishers = Publishers::default();
+    for (plan, handlers) in plans.into_iter().zip(handlers) {
+        let publisher = publishers.of(plan.kind.name(), &plan.broker);
+        let parts = Parts {
+            policy: plan.policy,
+            handlers,
+            once,
+            log_bodies: config.log_bodies.unwrap_or(false),
+            reporters: app.reporters.clone(),
+            journal: app.journal.clone(),
+            quiet: quiet.clone(),
+            bus: app.bus.clone(),
+        };
+        let source = plan.broker.queue_topic(&parts.policy.queue);
+        let engine = Arc::new(Route::new(parts, &plan.provider.capabilities()));
+        routes.push(RouteAtWork {
+            engine: engine.clone(),
+            publisher,
+            source,
+            provider: plan.kind.name(),
+        });
+        work.spawn(plan.provider.run(engine));
+    }
+    topics::connect(&app, &config, &topics, &mut publishers);
+
+    let drain = routes
+        .iter()
+        .map(|route| route.engine.policy.drain)
+        .max()
+        .unwrap_or_default();
+    let inner = Arc::new(Inner {
+        routes,
+        publishers: publishers.all(),
+        quiet,
+        stop: watch::channel(Stop::No).0,
+        ended: watch::channel(None).0,
+    });
+    let running = Running::new(inner.clone());
+    let end = End {
+        on_stop: app.on_stop.clone(),
+        bus: app.bus.clone(),
+        publishers: publishers.all(),
+        reporters: app.reporters.clone(),
+        drain,
+        once,
+    };
+    // Subscribed before anybody can ask it to stop.
+    let stop = inner.stop.subscribe();
+    tokio::spawn(supervise(inner, work, stop, end));
+
+    let mut unfinished = StopOnDrop(Some(running.clone()));
+    for hook in &app.on_start {
+        if let Err(error) = guarded(hook, &running).await {
+            running.shutdown();
+            running.ended().await;
+            return Err(Error::Start(format!("an `on_start` hook failed: {error}")));
+        }
+    }
+    unfinished.0 = None;
+    Ok(running)
+}
+
+/// Every handler finds what it needs, or all that is missing is said at once.
+fn ready(plans: &[Plan], app: &crate::program::App) -> Result<Vec<Handlers>, Error> {
+    let mut faults = Vec::new();
+    let mut of_routes = Vec::new();
+    for plan in plans {
+        let mut handlers = Vec::new();
+        for planned in &plan.handlers {
+            let (route, handler) = (planned.route.name(), planned.route.handler);
+            match planned.route.ready(app.resources()) {
+                Some(Ok(ready)) => handlers.push(RouteHandler {
+                    ready: ready
+                        .around(app.around.as_ref())
+                        .layered(&app.layers_of(route)),
+                    names: planned.names.clone(),
+                    timeout: planned.timeout,
+                    on: planned.route.on.clone(),
+                    replies: planned.route.replies,
+                }),
+                Some(Err(missing)) => {
+                    faults.push(format!("handler `{handler}` of route `{route}`: {missing}"))
+                }
+                None => faults.push(format!(
+                    "route `{route}` has no handler: give it one with `Route::handler`"
+                )),
+            }
+        }
+        // With a fault none of them is used.
+        if faults.is_empty() {
+            of_routes.push(Handlers::new(handlers));
+        }
+    }
+    combined(faults).map_or(Ok(of_routes), Err)
+}
+
+async fn open_all(plans: &[Plan], mode: Open) -> Result<(), Error> {
+    let opened = plans.iter().map(|plan| Box::pin(open(plan, mode)));
+    let faults = join_all(opened).await.into_iter().zip(plans);
+    let faults = faults.filter_map(|(answer, plan)| {
+        Some(format!("route `{}`: {}", plan.policy.route, answer.err()?))
+    });
+    combined(faults.collect()).map_or(Ok(()), Err)
+}
+
+/// A start that is dropped while its hooks run must not leave routes at work that nobody can stop.
+struct StopOnDrop(Option<Running>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(running) = &self.0 {
+            running.shutdown();
+        }
+    }
+}
+
+/// Runs a hook; a panic is an error of it.
+async fn guarded(hook: &Hook, running: &Running) -> Result<(), BoxError> {
+    let ran = AssertUnwindSafe(async { hook(running.clone()).await })
+        .catch_unwind()
+        .await;
+    ran.unwrap_or_else(|_| Err("it panicked".into()))
+}
+
+/// What happens at the end.
+struct End {
+    on_stop: Vec<Hook>,
+    bus: Bus,
+    publishers: Vec<Arc<dyn DynPublisher>>,
+    reporters: Vec<Arc<dyn Report>>,
+    drain: Duration,
+    once: bool,
+}
+
+/// Waits for the routes; passes on that they are to stop, and that their time is up.
+async fn supervise(
+    inner: Arc<Inner>,
+    mut work: JoinSet<()>,
+    mut stop: watch::Receiver<Stop>,
+    end: End,
+) {
+    let mut deadline = None;
+    let mut clean = true;
+    loop {
+        tokio::select! {
+            ended = work.join_next() => match ended {
+                None => break,
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a route came to an unexpected end: stopping, so that whoever runs this program can start it again");
+                    clean = false;
+                    inner.stop.send_modify(|stop| *stop = (*stop).max(Stop::Drain));
+                }
+            },
+            Ok(()) = stop.changed() => {
+                let asked = *stop.borrow_and_update();
+                if asked >= Stop::Drain && deadline.is_none() {
+                    deadline = Some(after(end.drain));
+                    inner.routes.iter().for_each(|route| route.engine.close(Closing::Drain));
+                }
+                if asked == Stop::Cancel {
+                    clean &= inner.routes.iter().all(|route| route.engine.held() == 0);
+                    inner.routes.iter().for_each(|route| route.engine.close(Closing::Cancel));
+                }
+            }
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() && *inner.stop.borrow() != Stop::Cancel => {
+                let held: usize = inner.routes.iter().map(|route| route.engine.held()).sum();
+                tracing::error!(drain = ?end.drain, messages = held, "the time to drain is over: what still runs is cancelled, not acked");
+                inner.stop.send_modify(|stop| *stop = Stop::Cancel);
+            }
+        }
+    }
+    if end.once {
+        clean &= inner.routes.iter().all(|route| route.engine.is_healthy());
+    }
+    for route in &inner.routes {
+        let RouteStats {
+            received,
+            acked,
+            retried,
+            rejected,
+            released,
+            lost,
+            repeated,
+            failed,
+        } = route.engine.stats.now();
+        tracing::info!(route = %route.engine.policy.route, received, acked, retried, rejected, released, lost, repeated, failed, "ended");
+    }
+    let running = Running::new(inner.clone());
+    let now = Instant::now();
+    let last = deadline.map_or_else(
+        || after(end.drain),
+        |deadline| deadline.max(now + LAST_WORDS),
+    );
+    for hook in end.on_stop {
+        let ran = timeout_at(last, guarded(&hook, &running)).await;
+        if let Err(error) =
+            ran.unwrap_or_else(|_| Err("it took longer than there was time to drain".into()))
+        {
+            tracing::error!(error, "an `on_stop` hook failed");
+            clean = false;
+        }
+    }
+    if timeout_at(last + LAST_WORDS, end.bus.close())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the reply address could not be removed in time: it may be left behind");
+    }
+    for publisher in end.publishers {
+        if timeout_at(last + LAST_WORDS, publisher.close())
+            .await
+            .is_err()
+        {
+            tracing::error!("a publisher did not close in time");
+            clean = false;
+        }
+    }
+    if !end.reporters.is_empty() {
+        let flush = move || {
+            end.reporters
+                .iter()
+                .for_each(|reporter| reporter.flush(FLUSH))
+        };
+        clean &= tokio::task::spawn_blocking(flush).await.is_ok();
+    }
+    inner
+        .ended
+        .send_replace(Some(if clean { Ended::Clean } else { Ended::Unclean }));
+}

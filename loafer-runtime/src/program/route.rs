@@ -1,0 +1,251 @@
+//! A route: provider, translator, handler and options under one name.
+
+use std::{any::TypeId, borrow::Cow, fmt, future::Future, sync::Arc};
+
+use crate::{
+    handler::{BatchHandler, Failure, Handler, OnError, Ready, on_error},
+    program::RouteOptions,
+    program::erased::{DynBroker, Maker},
+};
+use loafer_core::extract::Resources;
+use loafer_core::{
+    broker::Broker, extract::Missing, outcome::IntoOutcome, policy::Selector, translate::Envelope,
+};
+use loafer_memory::Memory;
+
+type MakeReady = Arc<dyn Fn(&Resources) -> Result<Ready, Missing> + Send + Sync>;
+
+/// Provider, translator, handler and options, under one name.
+///
+/// ```
+/// use loafer::{Json, Memory, Metadata, Route, RouteOptions};
+///
+/// let route = Route::new("order-placed")
+///     .provider::<Memory>()
+///     .options(RouteOptions::new().concurrency(4))
+///     .handler(Json, async |order: serde_json::Value, metadata: Metadata| order["id"].is_number() && metadata.attempt() < 5);
+/// ```
+#[derive(Clone)]
+pub struct Route {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) handler: &'static str,
+    pub(crate) translator: &'static str,
+    /// File and line of the handler.
+    pub(crate) place: (&'static str, u32),
+    pub(crate) broker: BrokerKind,
+    pub(crate) options: RouteOptions,
+    /// Which messages its handler takes; none: every one.
+    pub(crate) on: Option<Selector>,
+    /// Whether its handler takes batches.
+    pub(crate) batches: bool,
+    /// Whether its handler replies to requests.
+    pub(crate) replies: bool,
+    on_error: Option<OnError>,
+    ready: Option<MakeReady>,
+}
+
+impl Route {
+    /// A route on the memory provider, without a handler yet.
+    #[track_caller]
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        let caller = std::panic::Location::caller();
+        Self {
+            name: name.into(),
+            handler: "closure",
+            translator: "",
+            place: (caller.file(), caller.line()),
+            broker: BrokerKind::of::<Memory>(),
+            options: RouteOptions::new(),
+            on: None,
+            batches: false,
+            replies: false,
+            on_error: None,
+            ready: None,
+        }
+    }
+
+    /// The same on this broker.
+    #[must_use]
+    pub fn provider<B: Broker>(mut self) -> Self {
+        self.broker = BrokerKind::of::<B>();
+        self
+    }
+
+    /// The same with these options; the configuration outranks them.
+    #[must_use]
+    pub fn options(mut self, options: RouteOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The same with this handler.
+    #[must_use]
+    pub fn handler<T, A, H>(mut self, translator: T, handler: H) -> Self
+    where
+        T: Envelope + Clone,
+        H: Handler<T, A>,
+    {
+        self.handler = std::any::type_name::<H>();
+        self.translator = short_name::<T>();
+        self.batches = false;
+        self.ready = Some(Arc::new(move |resources| {
+            handler.clone().ready(translator.clone(), resources)
+        }));
+        self
+    }
+
+    /// The same with this handler of batches.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use loafer::{Batch, BatchOutcome, Json, Route, RouteOptions};
+    ///
+    /// let route = Route::new("order-placed")
+    ///     .options(RouteOptions::new().batch(25).linger(Duration::from_millis(200)))
+    ///     .batch_handler(Json, async |orders: Batch<u64>| -> BatchOutcome { orders.values().map(|cents| *cents > 0).collect() });
+    /// ```
+    #[must_use]
+    pub fn batch_handler<T, A, H>(mut self, translator: T, handler: H) -> Self
+    where
+        T: Envelope + Clone,
+        H: BatchHandler<T, A>,
+    {
+        self.handler = std::any::type_name::<H>();
+        self.translator = short_name::<T>();
+        self.batches = true;
+        self.ready = Some(Arc::new(move |resources| {
+            handler.clone().ready(translator.clone(), resources)
+        }));
+        self
+    }
+
+    /// The same for these messages only: other routes of this name take the others, each with a handler of its own.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), loafer::Error> {
+    /// use loafer::{Json, Manager, Route};
+    ///
+    /// let placed = Route::new("orders").on("order.placed".parse()?).handler(Json, async |id: u64| id > 0);
+    /// let others = Route::new("orders").handler(Json, async |_: serde_json::Value| true);
+    /// let manager = Manager::builder().route(placed).route(others).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on(mut self, messages: Selector) -> Self {
+        self.on = Some(messages);
+        self
+    }
+
+    /// The same with a function that is asked what becomes of a message that failed: its answer may ack.
+    #[must_use]
+    pub fn on_error<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Failure) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoOutcome> + Send + 'static,
+    {
+        self.on_error = Some(on_error(handler));
+        self
+    }
+
+    /// The same, and its handler replies to requests, by a [`Replier`](crate::bus::Replier): where one fails for good, its requester is told.
+    #[must_use]
+    pub fn replying(mut self) -> Self {
+        self.replies = true;
+        self
+    }
+
+    /// The same as the attribute found it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn declared(
+        mut self,
+        (handler, place): (&'static str, (&'static str, u32)),
+        translator: &'static str,
+        ready: fn(&Resources) -> Result<Ready, Missing>,
+    ) -> Self {
+        (self.handler, self.place, self.translator) = (handler, place, translator);
+        self.ready = Some(Arc::new(ready));
+        self
+    }
+
+    /// The same, and its handler takes batches.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_batches(mut self) -> Self {
+        self.batches = true;
+        self
+    }
+
+    /// The route's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes its handler ready; none where it has no handler.
+    pub(crate) fn ready(&self, resources: &Resources) -> Option<Result<Ready, Missing>> {
+        let ready = (self.ready.as_ref()?)(resources).map(|mut ready| {
+            ready.on_error = self.on_error.clone().or(ready.on_error);
+            ready
+        });
+        Some(ready)
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("name", &self.name)
+            .field("handler", &self.handler)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The last part of a type's path: `Json`, `Sns<Json>`.
+fn short_name<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    let path = name.split('<').next().unwrap_or(name);
+    &name[path.rfind("::").map_or(0, |at| at + 2)..]
+}
+
+/// A broker, by its type.
+#[derive(Clone, Copy)]
+pub struct BrokerKind {
+    /// Tells brokers apart.
+    pub(crate) id: TypeId,
+    /// As the command line calls it.
+    pub(crate) name: &'static str,
+    /// Whether its routes have a topology.
+    pub(crate) topology: bool,
+    /// The queue of a route that names none.
+    pub(crate) queue_name: fn(&str, Option<&str>) -> String,
+    make: Maker,
+}
+
+impl BrokerKind {
+    /// This broker.
+    pub fn of<B: Broker>() -> Self {
+        Self {
+            id: TypeId::of::<B>(),
+            name: B::KIND,
+            topology: B::TOPOLOGY,
+            queue_name: B::queue_name,
+            make: || Arc::new(B::default()),
+        }
+    }
+
+    /// What the command line calls it.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn make(&self) -> Arc<dyn DynBroker> {
+        (self.make)()
+    }
+}
+
+impl fmt::Debug for BrokerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

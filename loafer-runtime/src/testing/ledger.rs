@@ -1,0 +1,214 @@
+//! The record of what became of messages: what assertions read, and what they tell when they fail.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::engine::FailureLog;
+use loafer_core::{
+    broker::{Settled, Settlement},
+    message::{Message, MessageId},
+};
+use loafer_memory::Memory;
+
+/// The most lines of a failed assertion: the rest is counted.
+const LINES: usize = 40;
+
+/// What became of the messages of one service.
+#[derive(Clone, Default)]
+pub(super) struct Ledger(Arc<Mutex<Records>>);
+
+#[derive(Default)]
+struct Records {
+    deliveries: Vec<Delivered>,
+    /// What the service published, with the topic.
+    published: Vec<(String, Message)>,
+    /// How much was written: a test that waits sees by it that something goes on.
+    written: usize,
+}
+
+struct Delivered {
+    queue: Arc<str>,
+    id: MessageId,
+    attempt: u32,
+    end: Option<End>,
+}
+
+/// What the broker was told of a delivery.
+#[derive(Clone, Copy)]
+enum End {
+    Acked,
+    Retried(Option<Duration>),
+    DeadLettered,
+    Released,
+    Lost,
+}
+
+impl Ledger {
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn delivered(&self, queue: &Arc<str>, message: &Message) {
+        let mut records = self.records();
+        records.written += 1;
+        records.deliveries.push(Delivered {
+            queue: queue.clone(),
+            id: message.id().clone(),
+            attempt: message.attempt(),
+            end: None,
+        });
+    }
+
+    /// What a settlement was answered; one that failed is tried again.
+    pub(super) fn settled(
+        &self,
+        queue: &str,
+        message: &Message,
+        settlement: &Settlement,
+        answer: &Settled,
+    ) {
+        let end = match (answer, settlement) {
+            (Settled::Failed(_) | Settled::NoDeadLetterTarget, _) => return,
+            (Settled::Lost, _) => End::Lost,
+            (Settled::Done, Settlement::Ack) => End::Acked,
+            (Settled::Done, Settlement::Retry { after }) => End::Retried(*after),
+            (Settled::Done, Settlement::DeadLetter(_)) => End::DeadLettered,
+            (Settled::Done, Settlement::Release) => End::Released,
+        };
+        let mut records = self.records();
+        records.written += 1;
+        let same = |known: &&mut Delivered| {
+            known.end.is_none()
+                && known.attempt == message.attempt()
+                && known.id == *message.id()
+                && *known.queue == *queue
+        };
+        if let Some(delivered) = records.deliveries.iter_mut().rev().find(same) {
+            delivered.end = Some(end);
+        }
+    }
+
+    pub(super) fn published(&self, topic: &str, message: Message) {
+        let mut records = self.records();
+        records.written += 1;
+        records.published.push((topic.to_owned(), message));
+    }
+
+    /// What the service published, in order, with the topics.
+    pub(super) fn all_published(&self) -> Vec<(String, Message)> {
+        self.records().published.clone()
+    }
+
+    /// Whether a message was acked, or is a dead letter because the service said so.
+    pub(super) fn has_left(&self, queue: &str, id: &MessageId) -> bool {
+        let records = self.records();
+        let mut ours = records
+            .deliveries
+            .iter()
+            .filter(|known| *known.queue == *queue && known.id == *id);
+        ours.any(|known| matches!(known.end, Some(End::Acked | End::DeadLettered)))
+    }
+
+    pub(super) fn written(&self) -> usize {
+        self.records().written
+    }
+}
+
+/// All that a failed assertion can tell.
+#[derive(Clone)]
+pub(super) struct Evidence {
+    pub(super) ledger: Ledger,
+    pub(super) journal: FailureLog,
+    pub(super) memory: Memory,
+}
+
+impl Evidence {
+    /// Why a delivery was not acked, as the service said.
+    pub(super) fn reasons(&self, route: &str, id: &MessageId, attempt: Option<u32>) -> Vec<String> {
+        let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_message = format!("not acked: route `{route}`, message {id}, attempt ");
+        let lines = journal.iter().filter_map(|line| {
+            let (number, reason) = line.strip_prefix(&of_message)?.split_once(": ")?;
+            let ours = attempt.is_none_or(|attempt| number == attempt.to_string());
+            ours.then(|| reason.to_owned())
+        });
+        lines.collect()
+    }
+
+    /// What happened to every message of a route, a line each.
+    pub(super) fn story(&self, route: &str, queue: &str) -> String {
+        let waiting = self.memory.messages(queue);
+        let mut lines = self.deliveries(route, queue, &waiting);
+        let records = self.ledger.records();
+        for message in &waiting {
+            let known = |delivered: &Delivered| delivered.id == *message.id();
+            if !records.deliveries.iter().any(known) {
+                lines.push(format!("{}: not received yet", message.id()));
+            }
+        }
+        for dead in self.memory.dead_letters(queue) {
+            lines.push(format!("{}: is a dead letter", dead.id()));
+        }
+        if lines.is_empty() {
+            return format!("no message came to route `{route}`");
+        }
+        let mut story = format!("what happened on route `{route}`:{}", listed(&lines));
+        if !waiting.is_empty() {
+            _ = write!(
+                story,
+                "\n{} still on its queue: is an `app.settled().await` missing?",
+                waiting.len()
+            );
+        }
+        story
+    }
+
+    fn deliveries(&self, route: &str, queue: &str, waiting: &[Message]) -> Vec<String> {
+        let records = self.ledger.records();
+        let ours = records
+            .deliveries
+            .iter()
+            .filter(|known| *known.queue == *queue);
+        let line = |delivered: &Delivered| {
+            let Delivered {
+                id, attempt, end, ..
+            } = delivered;
+            let reasons = self.reasons(route, id, Some(*attempt)).join("; ");
+            let end = match end {
+                Some(End::Acked) => "acked".to_owned(),
+                Some(End::Retried(Some(after))) => {
+                    format!("again after {}", humantime::format_duration(*after))
+                }
+                Some(End::Retried(None)) => "again at once".to_owned(),
+                Some(End::DeadLettered) => "to the dead letters".to_owned(),
+                Some(End::Released) => "released, not tried".to_owned(),
+                Some(End::Lost) => "its lease was lost".to_owned(),
+                None if !reasons.is_empty() => "again at the end of its lease".to_owned(),
+                None if waiting.iter().any(|message| message.id() == id) => {
+                    "running, or not settled yet".to_owned()
+                }
+                None => "never settled".to_owned(),
+            };
+            match reasons.as_str() {
+                "" => format!("{id}, attempt {attempt}: {end}"),
+                reasons => format!("{id}, attempt {attempt}: not acked, {end}: {reasons}"),
+            }
+        };
+        ours.map(line).collect()
+    }
+}
+
+/// Lines, each on its own, and how many there are more than one reads.
+pub(super) fn listed(lines: &[String]) -> String {
+    let mut text = String::new();
+    for line in lines.iter().take(LINES) {
+        _ = write!(text, "\n  {line}");
+    }
+    if let more @ 1.. = lines.len().saturating_sub(LINES) {
+        _ = write!(text, "\n  … and {more} more");
+    }
+    text
+}

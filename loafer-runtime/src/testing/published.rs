@@ -1,0 +1,239 @@
+//! What a service published, and what it hears: what a test asserts of them.
+
+use serde::de::DeserializeOwned;
+
+use super::{TestApp, ledger::listed};
+use crate::program::RouteSummary;
+use loafer_core::{
+    message::{Event, Message},
+    policy::{EVENT_TYPE, Selector},
+};
+
+/// How much of a body a failed assertion shows.
+const SHOWN: usize = 200;
+
+/// What the test itself publishes is not counted. Topics are called what the program calls them: `friend-created`, or `sqs:orders` for a queue.
+impl TestApp {
+    /// The messages that the service published to a topic since the start.
+    pub fn published(&self, topic: &str) -> Vec<Message> {
+        let all = self.ledger().all_published();
+        let ours = all.into_iter().filter(|(to, _)| to == topic);
+        ours.map(|(_, message)| message).collect()
+    }
+
+    /// The events of this type that the service published, in order.
+    ///
+    /// # Panics
+    ///
+    /// Where a message to its topic does not decode as one.
+    #[track_caller]
+    pub fn published_events<E: Event + DeserializeOwned>(&self) -> Vec<E> {
+        self.decoded(E::TOPIC)
+    }
+
+    /// An event of which this holds was published.
+    ///
+    /// # Panics
+    ///
+    /// Where none was: with all that was published. Where a message to its topic does not decode as one.
+    #[track_caller]
+    pub fn assert_published<E: Event + DeserializeOwned>(&self, holds: impl Fn(&E) -> bool) {
+        self.assert_published_to(E::TOPIC, holds);
+    }
+
+    /// A JSON value of which this holds was published to a topic: `|invoice: &Invoice| invoice.cents == 3`, `|value: &Value| value["cents"] == 3`.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_published`](Self::assert_published).
+    #[track_caller]
+    pub fn assert_published_to<T: DeserializeOwned>(
+        &self,
+        topic: &str,
+        holds: impl Fn(&T) -> bool,
+    ) {
+        if !self.decoded(topic).iter().any(holds) {
+            let found = match self.published(topic).len() {
+                0 => "expected a message, found none".to_owned(),
+                number => format!(
+                    "expected a message of which the closure holds, found {number} of which it does not"
+                ),
+            };
+            self.fail_published(topic, &found);
+        }
+    }
+
+    /// No event of this type was published.
+    ///
+    /// # Panics
+    ///
+    /// Where one was: with all that was published.
+    #[track_caller]
+    pub fn assert_not_published<E: Event>(&self) {
+        self.assert_not_published_to(E::TOPIC);
+    }
+
+    /// Nothing was published to a topic.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_not_published`](Self::assert_not_published).
+    #[track_caller]
+    pub fn assert_not_published_to(&self, topic: &str) {
+        self.assert_published_count_to(topic, 0);
+    }
+
+    /// Nothing was published to any topic.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_not_published`](Self::assert_not_published).
+    #[track_caller]
+    pub fn assert_nothing_published(&self) {
+        if let published @ 1.. = self.ledger().all_published().len() {
+            panic!(
+                "expected nothing published, found {published}\n{}\n",
+                self.all_published()
+            );
+        }
+    }
+
+    /// So many events of this type were published.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_not_published`](Self::assert_not_published).
+    #[track_caller]
+    pub fn assert_published_count<E: Event>(&self, events: usize) {
+        self.assert_published_count_to(E::TOPIC, events);
+    }
+
+    /// So many messages were published to a topic.
+    ///
+    /// # Panics
+    ///
+    /// As [`assert_not_published`](Self::assert_not_published).
+    #[track_caller]
+    pub fn assert_published_count_to(&self, topic: &str, messages: usize) {
+        let found = self.published(topic).len();
+        if found != messages {
+            self.fail_published(topic, &format!("expected {messages}, found {found}"));
+        }
+    }
+
+    /// A route consumes the queue of this name: what the route's `queue` says, or else what its broker calls it, as `sample.event.billing` for the
+    /// route `sample.event` of the app `billing` on RabbitMQ.
+    ///
+    /// # Panics
+    ///
+    /// Where none does: with the routes and their queues.
+    #[track_caller]
+    pub fn assert_consuming(&self, queue: &str) {
+        let routes: Vec<&str> = self.running().routes().collect();
+        let queue_of = |route: &&str| self.running().queue(route).unwrap_or_default();
+        if !routes.iter().any(|route| queue_of(route) == queue) {
+            let routes = routes
+                .iter()
+                .map(|route| format!("route `{route}`: queue `{}`", queue_of(route)));
+            panic!(
+                "expected a route that consumes queue `{queue}`, found:{}\n",
+                listed(&routes.collect::<Vec<_>>())
+            );
+        }
+    }
+
+    /// A route hears the topic of this event, by its name or by a binding: [`publish_event`](Self::publish_event) comes to somebody.
+    ///
+    /// # Panics
+    ///
+    /// Where none does: with what is heard.
+    #[track_caller]
+    pub fn assert_consuming_event<E: Event>(&self) {
+        self.heard(E::TOPIC);
+    }
+
+    #[track_caller]
+    pub(super) fn heard(&self, topic: &str) {
+        if self.memory().listeners(topic).is_empty() {
+            let heard = self.memory().heard();
+            let heard: Vec<_> = heard.iter().map(|topic| format!("`{topic}`")).collect();
+            panic!(
+                "no route hears the topic `{topic}`: in memory a route hears the topic of its name, or what its `binding` says. Heard are: {}{}
+",
+                heard.join(", "),
+                self.ways_to(topic)
+            );
+        }
+    }
+
+    /// The routes, and how to put on one of them what its topic would not bring.
+    fn ways_to(&self, topic: &str) -> String {
+        let event = Message::new("").with_header(EVENT_TYPE, topic);
+        let takes = |handler: &RouteSummary| {
+            let on: Option<Selector> = handler.on.as_ref().and_then(|on| on.parse().ok());
+            on.is_some_and(|on| on.takes(&event))
+        };
+        let line = |handler: &RouteSummary| {
+            let (route, on) = (&handler.route, handler.on.as_deref());
+            match on {
+                Some(on) if takes(handler) => format!(
+                    "route `{route}` takes such events (`on = {on:?}`): `app.publish_event_on({route:?}, &event)` puts one on its queue"
+                ),
+                Some(on) => format!("route `{route}` (`on = {on:?}`)"),
+                None => format!("route `{route}`"),
+            }
+        };
+        // Those that take it first.
+        let (taking, others): (Vec<_>, Vec<_>) =
+            self.handlers().iter().partition(|handler| takes(handler));
+        let hint = match taking.is_empty() {
+            true => ". `app.publish_event_on(ROUTE, &event)` puts one on the queue of another",
+            false => "",
+        };
+        let lines: Vec<_> = taking.into_iter().chain(others).map(line).collect();
+        format!("{hint}{}", listed(&lines))
+    }
+
+    #[track_caller]
+    fn decoded<T: DeserializeOwned>(&self, topic: &str) -> Vec<T> {
+        let decode = |message: &Message| serde_json::from_slice(message.payload());
+        match self.published(topic).iter().map(decode).collect() {
+            Ok(values) => values,
+            Err(error) => self.fail_published(
+                topic,
+                &format!(
+                    "a message does not decode as `{}`: {error}",
+                    std::any::type_name::<T>()
+                ),
+            ),
+        }
+    }
+
+    #[track_caller]
+    fn fail_published(&self, topic: &str, found: &str) -> ! {
+        panic!(
+            "published to topic `{topic}`: {found}\n{}\n",
+            self.all_published()
+        );
+    }
+
+    fn all_published(&self) -> String {
+        let line = |(topic, message): &(String, Message)| {
+            let body = String::from_utf8_lossy(message.payload());
+            let cut = if body.chars().nth(SHOWN).is_some() {
+                "…"
+            } else {
+                ""
+            };
+            let body: String = body.chars().take(SHOWN).collect();
+            format!("topic `{topic}`, {}: {body}{cut}", message.id())
+        };
+        match self.ledger().all_published().as_slice() {
+            [] => "the service published nothing".to_owned(),
+            published => {
+                let lines: Vec<_> = published.iter().map(line).collect();
+                format!("the service published:{}", listed(&lines))
+            }
+        }
+    }
+}

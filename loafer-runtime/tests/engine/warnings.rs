@@ -1,0 +1,97 @@
+//! What is warned of before it happens.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use loafer_runtime::program::RouteOptions;
+use tokio::time::sleep;
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+
+use crate::scripted::Scripted;
+
+/// The warnings, each with its fields.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0 += &format!("{field}={value:?} ");
+    }
+}
+
+/// What is said of messages held too long, after so many seconds each.
+async fn held_too_long(leaseless: bool, after: &[u64]) -> Vec<Vec<String>> {
+    let warnings = Warnings::default();
+    let _on = tracing::subscriber::set_default(warnings.clone());
+    let broker = Scripted::default()
+        .then(Duration::ZERO, [300_000, 300_001, 10])
+        .then(Duration::from_secs(30), [300_002]);
+    {
+        let mut script = broker.0.lock().unwrap();
+        script.leaseless = leaseless;
+        script.ceiling = Some(Duration::from_secs(100));
+    }
+    let running = broker
+        .start(RouteOptions::new(), Duration::from_millis)
+        .await;
+    let mut told = Vec::new();
+    let mut passed = 0;
+    for seconds in after {
+        sleep(Duration::from_secs(seconds - passed)).await;
+        passed = *seconds;
+        let warnings = warnings.0.lock().unwrap();
+        let held = warnings.iter().filter(|line| line.contains("four fifths"));
+        told.push(held.cloned().collect());
+    }
+    drop(running);
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_held_for_four_fifths_of_the_ceiling_are_told_once_each() {
+    let told = held_too_long(true, &[79, 91, 109, 121, 290]).await;
+    let count: Vec<usize> = told.iter().map(Vec::len).collect();
+    assert_eq!(count, [0, 1, 1, 2, 2], "{told:?}");
+    let [first, second] = &told[4][..] else {
+        panic!("two")
+    };
+    assert!(first.contains("messages=2 ceiling=100s"), "{first}");
+    assert!(second.contains("messages=1 "), "{second}");
+    assert!(first.contains("route=r ") && first.contains("set the route's `timeout`"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_leases_end_by_themselves_the_keeper_sees_to_the_ceiling() {
+    let told = held_too_long(false, &[99]).await;
+    assert_eq!(told, [Vec::<String>::new()]);
+}
