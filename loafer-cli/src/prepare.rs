@@ -129,13 +129,8 @@ impl<'p> Prepare<'p> {
         if let Some(default) = self.program.brokers.last() {
             app = app.default_provider(*default);
         }
-        let named = self
-            .program
-            .brokers
-            .iter()
-            .find(|broker| Some(broker.name()) == self.global.provider.as_deref());
-        if let Some(broker) = named {
-            app = app.provider(*broker);
+        if let Some(name) = &self.global.provider {
+            app = app.provider(name);
         }
         match &self.memory {
             Some(memory) => app.broker(memory.clone()),

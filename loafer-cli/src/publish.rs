@@ -79,7 +79,7 @@ pub(crate) async fn publish(
     if manager
         .routes()
         .iter()
-        .any(|known| known.route == route && known.provider == MEMORY)
+        .any(|known| known.route == route && known.broker == MEMORY)
     {
         return Err(format!(
             "route `{route}` is in memory, and the message would end with this process; \

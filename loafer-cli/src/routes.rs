@@ -25,7 +25,7 @@ pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
         [
             route.route,
             route.queue,
-            route.provider.to_owned(),
+            route.broker,
             route.translator.to_owned(),
             match route.batch {
                 Some(batch) => format!("{} x {batch}", route.concurrency),

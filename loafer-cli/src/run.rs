@@ -86,7 +86,7 @@ pub(crate) async fn stop_while_starting(
 fn announce(program: Program<'_>, running: &Running) {
     let mut providers: Vec<&str> = running
         .routes()
-        .filter_map(|route| running.provider(route))
+        .filter_map(|route| running.broker(route))
         .collect();
     providers.sort_unstable();
     providers.dedup();
@@ -101,7 +101,7 @@ fn announce(program: Program<'_>, running: &Running) {
         tracing::debug!(
             route,
             queue = running.queue(route),
-            provider = running.provider(route),
+            provider = running.broker(route),
             "receiving"
         );
     }

@@ -7,7 +7,6 @@ use loafer_core::{
     broker::{Broker, Topic},
     outcome::BoxError,
 };
-use loafer_runtime::program::RouteOptions;
 
 /// The broker under test: what its crate's tests tell the cases.
 ///
@@ -30,10 +29,10 @@ pub trait BrokerUnderTest: Send + Sync + 'static {
     fn queue(&self, wanted: &QueueSpec)
     -> impl Future<Output = Result<TestQueue, BoxError>> + Send;
 
-    /// What routes on one of its queues set besides; unless implemented, nothing.
-    fn options(&self, queue: &str, options: RouteOptions) -> RouteOptions {
+    /// Returns the options of the broker's own that routes on one of its queues set. Unless implemented, none.
+    fn options(&self, queue: &str) -> <Self::Broker as Broker>::Options {
         _ = queue;
-        options
+        Default::default()
     }
 
     /// A value of it whose line to the server can be cut, where it does not declare [`Feature::Outages`](super::Feature::Outages) missing.

@@ -2,7 +2,7 @@
 
 use super::{BrokerProfile, BrokerUnderTest, Feature, QueueSpec, TestQueue};
 use loafer_core::{
-    broker::{Broker, Source},
+    broker::{Broker, NoOptions, Source},
     outcome::BoxError,
 };
 use loafer_memory::Memory;
@@ -31,7 +31,7 @@ impl BrokerUnderTest for Memory {
         // Whoever names it first says how it behaves.
         let broker = self.clone().with_max_receives(Some(wanted.max_receives));
         let source = Source::new(wanted.topic.as_ref().unwrap_or(name), &queue);
-        broker.provider(&source)?;
+        broker.provider(&source, &NoOptions::default())?;
         let topic = wanted.topic.as_deref().map(Into::into);
         Ok(TestQueue {
             topic: topic.unwrap_or_else(|| self.queue_topic(&queue)),

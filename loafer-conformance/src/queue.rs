@@ -70,10 +70,10 @@ impl<S: BrokerUnderTest> Queue<S> {
 
     async fn provider_of(&self, queue: &str) -> Checked<ProviderOf<S>> {
         let mut source = Source::new(&self.wanted.name, queue);
-        source.visibility_timeout = self.lease();
+        source.policy.lease = self.lease();
         let subject = &self.stage.subject;
-        source.topology = subject.options(queue, RouteOptions::new()).topology();
-        let provider = subject.broker().provider(&source)?;
+        let options = subject.options(queue);
+        let provider = subject.broker().provider(&source, &options)?;
         provider.open(Open::Existing).await?;
         Ok(provider)
     }
@@ -85,9 +85,10 @@ impl<S: BrokerUnderTest> Queue<S> {
     /// A route on it, without a handler.
     pub(super) fn route(&self, options: RouteOptions) -> Route {
         let queue = &self.made.queue;
-        let mut options = self.stage.subject.options(queue, options.queue(queue));
+        let own = self.stage.subject.options(queue);
+        let mut options = options.queue(queue).broker_options::<S::Broker>(own);
         if let Some(lease) = self.lease() {
-            options = options.visibility_timeout(lease);
+            options = options.lease(lease);
         }
         Route::new(self.wanted.name.clone())
             .provider::<S::Broker>()

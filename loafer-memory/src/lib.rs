@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use self::{broker::Exchange, queue::QueueOptions};
 use loafer_core::{
     Error,
-    broker::{Broker, DeadLetterQueue, Replies, Source, Topic},
+    broker::{Broker, DeadLetterQueue, NoOptions, Replies, Source, Topic},
     message::Message,
 };
 
@@ -154,15 +154,18 @@ impl std::fmt::Debug for Memory {
 impl Broker for Memory {
     type Provider = MemoryProvider;
     type Publisher = MemoryPublisher;
-    const KIND: &'static str = "memory";
+    type Options = NoOptions;
 
-    fn provider(&self, source: &Source) -> Result<MemoryProvider, Error> {
+    const KIND: &'static str = "memory";
+    const RENAMES_TOPICS: bool = false;
+
+    fn provider(&self, source: &Source, _: &NoOptions) -> Result<MemoryProvider, Error> {
         let mut options = self.options.clone();
-        options.lease = source.visibility_timeout.unwrap_or(options.lease);
+        options.lease = source.policy.lease.unwrap_or(options.lease);
         Ok(MemoryProvider::new(&self.exchange, options, source))
     }
 
-    fn dead_letters(&self, source: &Source) -> Result<impl DeadLetterQueue, Error> {
+    fn dead_letters(&self, source: &Source, _: &NoOptions) -> Result<impl DeadLetterQueue, Error> {
         Ok(MemoryDeadLetters::new(
             self.exchange.clone(),
             self.options.clone(),

@@ -15,7 +15,6 @@ use super::{
     dead_letter_queue,
     queue::{Answer, End, Queue, QueueOptions},
 };
-use loafer_core::policy::{Bindings, Topology};
 use loafer_core::{
     Error,
     broker::{
@@ -50,17 +49,8 @@ pub struct MemoryReceipt {
 impl MemoryProvider {
     pub(super) fn new(exchange: &Exchange, options: QueueOptions, source: &Source) -> Self {
         let queue = exchange.queue(&source.queue, &options);
-        let Topology {
-            exchange: bound_to,
-            binding,
-            ..
-        } = &source.topology;
-        // Bound to no exchange, it hears no topic.
-        if bound_to.as_deref() != Some("") {
-            let route = Bindings::from(source.route.as_str());
-            for key in binding.as_ref().unwrap_or(&route).keys() {
-                exchange.subscribe(key, &queue);
-            }
+        for topic in &source.topics {
+            exchange.subscribe(topic, &queue);
         }
         queue.consume();
         let dead_letters = exchange.queue(&dead_letter_queue(&source.queue), &options);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loafer_core::{
     Error,
-    broker::{Broker, Source},
+    broker::{Broker, NoOptions, Source},
     message::Message,
     policy::Backoff,
     translate::Json,
@@ -284,10 +284,11 @@ struct Elsewhere(Memory);
 impl Broker for Elsewhere {
     type Provider = MemoryProvider;
     type Publisher = MemoryPublisher;
+    type Options = NoOptions;
     const KIND: &'static str = "elsewhere";
 
-    fn provider(&self, source: &Source) -> Result<MemoryProvider, Error> {
-        self.0.provider(source)
+    fn provider(&self, source: &Source, options: &NoOptions) -> Result<MemoryProvider, Error> {
+        self.0.provider(source, options)
     }
 
     fn publisher(&self) -> MemoryPublisher {

@@ -14,8 +14,8 @@ use std::{
 use loafer_core::{
     Error,
     broker::{
-        Broker, Capabilities, Delivery, Finding, Open, Provider, Publisher, Renewed, Settle,
-        Settled, Settlement, Source, Topic,
+        Broker, Capabilities, Delivery, Finding, NoOptions, Open, Provider, Publisher, Renewed,
+        Settle, Settled, Settlement, Source, Topic,
     },
     message::{Message, MessageId, Outgoing},
     policy::Policy,
@@ -104,9 +104,10 @@ impl Deep {
 impl Broker for Deep {
     type Provider = Self;
     type Publisher = Self;
+    type Options = NoOptions;
     const KIND: &'static str = "deep";
 
-    fn provider(&self, _: &Source) -> Result<Self, Error> {
+    fn provider(&self, _: &Source, _: &NoOptions) -> Result<Self, Error> {
         Ok(self.clone())
     }
 

@@ -9,7 +9,7 @@ use std::sync::{
 
 use loafer_core::{
     Error,
-    broker::{Broker, Publisher, Source, Topic},
+    broker::{Broker, NoOptions, Publisher, Source, Topic},
     message::{MessageId, Outgoing},
     translate::Json,
 };
@@ -50,10 +50,11 @@ impl Publisher for ElsewherePublisher {
 impl Broker for Elsewhere {
     type Provider = MemoryProvider;
     type Publisher = ElsewherePublisher;
+    type Options = NoOptions;
     const KIND: &'static str = "elsewhere";
 
-    fn provider(&self, source: &Source) -> Result<MemoryProvider, Error> {
-        self.memory.provider(source)
+    fn provider(&self, source: &Source, options: &NoOptions) -> Result<MemoryProvider, Error> {
+        self.memory.provider(source, options)
     }
 
     fn publisher(&self) -> ElsewherePublisher {

@@ -33,7 +33,7 @@ pub(crate) async fn letters(
     signals: &mut Signals,
 ) -> Result<ExitCode, BoxError> {
     let mut known = manager.routes().into_iter();
-    if known.any(|known| known.route == route && known.provider == MEMORY) {
+    if known.any(|known| known.route == route && known.broker == MEMORY) {
         return Err(format!(
             "route `{route}` is in memory, where dead letters end with their process; run `{} dead-letters` on the broker that keeps them",
             program.name

@@ -5,7 +5,7 @@ use std::{future::pending, process::ExitCode, time::Duration};
 use loafer_cli::Program;
 use loafer_core::{
     Error,
-    broker::{Broker, Source},
+    broker::{Broker, NoOptions, Source},
     extract::Metadata,
     message::Message,
     translate::{Json, Text},
@@ -72,14 +72,15 @@ struct Named(Memory);
 impl Broker for Named {
     type Provider = MemoryProvider;
     type Publisher = MemoryPublisher;
+    type Options = NoOptions;
     const KIND: &'static str = "named";
 
     fn queue_name(route: &str, app: Option<&str>) -> String {
         format!("{route}-of-{}", app.unwrap_or("nobody"))
     }
 
-    fn provider(&self, source: &Source) -> Result<MemoryProvider, Error> {
-        self.0.provider(source)
+    fn provider(&self, source: &Source, options: &NoOptions) -> Result<MemoryProvider, Error> {
+        self.0.provider(source, options)
     }
 
     fn publisher(&self) -> MemoryPublisher {

@@ -9,8 +9,8 @@ use loafer_conformance::{BrokerProfile, BrokerUnderTest, QueueSpec, TestQueue};
 use loafer_core::{
     Error,
     broker::{
-        Broker, Capabilities, Delivery, Finding, Open, Provider, Publisher, REPLY_TO, Renewed,
-        Replies, Settle, Settled, Settlement, Source, Topic, is_reply_queue,
+        Broker, Capabilities, Delivery, Finding, NoOptions, Open, Provider, Publisher, REPLY_TO,
+        Renewed, Replies, Settle, Settled, Settlement, Source, Topic, is_reply_queue,
     },
     message::{Message, MessageId, Outgoing},
     outcome::BoxError,
@@ -74,11 +74,12 @@ impl BrokerUnderTest for Sabotaged {
 impl Broker for Sabotaged {
     type Provider = Provides;
     type Publisher = Publishes;
+    type Options = NoOptions;
     const KIND: &'static str = "memory";
 
-    fn provider(&self, source: &Source) -> Result<Provides, Error> {
+    fn provider(&self, source: &Source, options: &NoOptions) -> Result<Provides, Error> {
         Ok(Provides {
-            memory: self.memory.provider(source)?,
+            memory: self.memory.provider(source, options)?,
             how: self.how,
         })
     }

@@ -3,7 +3,9 @@
 mod capabilities;
 mod dead_letters;
 mod finding;
+mod instance;
 mod notice;
+mod options;
 mod provider;
 mod publisher;
 mod replies;
@@ -18,7 +20,9 @@ pub use self::{
         BrokerMove, DeadLetterInfo, DeadLetterQueue, Destination, Origin, Progress, ProgressFn,
     },
     finding::{Finding, Level},
+    instance::Instance,
     notice::Notice,
+    options::{BrokerOptions, NoOptions},
     provider::{Delivery, Open, Provider},
     publisher::{Publisher, Topic},
     replies::{REPLY_ERROR, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},
@@ -28,69 +32,102 @@ pub use self::{
     unsupported::Unsupported,
 };
 
+use std::future::Future;
+
 use crate::Error;
 
-/// A broker, as `#[handler(provider = Sqs)]` names it.
+/// A broker: `provider = Sqs` of `#[handler]` names one.
 ///
-/// An `App` makes one value of each broker its routes name, by `Default`, and asks it for a provider a route. Nothing
-/// here connects: that is [`Provider::open`].
+/// A program makes one value of each broker that it uses, by `Default` or in code, tells it what the configuration says of it, and asks it for
+/// a provider a route. Nothing here connects but [`start`](Self::start); providers connect by [`Provider::open`].
+///
+/// A program may use several brokers of one kind, each an [`Instance`] with a name.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no provider",
-    label = "no provider",
-    note = "use `Sqs` or `Memory`, or a type of your own that implements `loafer::Broker`"
+    message = "`{Self}` is not a provider",
+    label = "not a provider",
+    note = "use `Sqs` or `Memory`, or a type of your own that implements `loafer::broker::Broker`"
 )]
 pub trait Broker: Default + Send + Sync + 'static {
     /// What leases messages from one of its queues.
     type Provider: Provider;
     /// What publishes to it.
     type Publisher: Publisher;
-    /// What the command line calls it: `--provider sqs`.
+    /// What a route may set that only this broker knows; [`NoOptions`] if there is nothing.
+    type Options: BrokerOptions;
+
+    /// What kind of broker it is, for example `sqs`: the name of its first instance.
     const KIND: &'static str;
 
-    /// Whether its routes have a [`Topology`]: exchange, bindings and how their queues are made. Where not, a route that sets one can't start.
-    const TOPOLOGY: bool = false;
+    /// Whether topics have names of their own on this broker, which `[topics.TOPIC] name` of the configuration gives. `false` if topics are
+    /// always called what the program calls them.
+    const RENAMES_TOPICS: bool = true;
 
-    /// The queue of a route that names none; the app's name is as `loafer.toml` has it, else as the program is called.
-    fn queue_name(route: &str, app: Option<&str>) -> String {
-        _ = app;
+    /// Returns the queue of a route that names none, for this consumer: the route's `consumer`, else the app's name.
+    fn queue_name(route: &str, consumer: Option<&str>) -> String {
+        _ = consumer;
         route.to_owned()
     }
 
-    /// Takes in the name of the app, and what `loafer.toml` and the environment say in the section of its name: they outrank what code said.
-    /// Called once, before all else; not by the test kit, for which neither has a say.
+    /// Reads what the configuration says of this instance: it overrides what code said. Called once, before all else. The test kit does not
+    /// call it.
     ///
     /// # Errors
     ///
-    /// Where it does not know a key, or what it says can't be.
-    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error> {
-        _ = app;
-        match settings {
+    /// If a key is unknown, or a value is invalid. Unless implemented, any settings are an error.
+    fn configure(&mut self, instance: &Instance<'_>) -> Result<(), Error> {
+        match instance.settings() {
             Some(settings) => Err(Error::Config(format!(
-                "`[{0}]`: the broker `{0}` takes no settings from `loafer.toml`: leave the section out",
-                settings.broker()
+                "`[{}]`: the broker `{}` takes no settings: leave the section out",
+                settings.section(),
+                Self::KIND
             ))),
             None => Ok(()),
         }
     }
 
-    /// A provider for one route's source.
+    /// Makes a provider for one route's source, with the options that are the broker's own.
     ///
     /// # Errors
     ///
-    /// Where the route asks for what this broker can't do.
-    fn provider(&self, source: &Source) -> Result<Self::Provider, Error>;
+    /// If the route asks for what this broker can't do.
+    fn provider(&self, source: &Source, options: &Self::Options) -> Result<Self::Provider, Error>;
 
-    /// Its publisher.
+    /// Makes its publisher.
     fn publisher(&self) -> Self::Publisher;
 
-    /// The dead letters of one source, where this broker keeps them so that they can be worked with. Connects to nothing yet.
+    /// Starts what all routes of this instance share, for example a listener. Called once, after all providers are open and before any
+    /// receives. Unless implemented, there is nothing to start.
     ///
     /// # Errors
     ///
-    /// Where it does not.
-    fn dead_letters(&self, source: &Source) -> Result<impl DeadLetterQueue, Error> {
+    /// If it can't be started: the program says why and does not start.
+    fn start(&self) -> impl Future<Output = Result<(), Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Closes what all routes of this instance share. Called once, after its providers and its publisher are closed. Unless implemented,
+    /// there is nothing to close.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped at the end of the program's time to stop.
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// Returns the dead letters of one source, if this broker keeps them so that they can be worked with. Does not connect.
+    ///
+    /// # Errors
+    ///
+    /// If it does not.
+    fn dead_letters(
+        &self,
+        source: &Source,
+        options: &Self::Options,
+    ) -> Result<impl DeadLetterQueue, Error> {
+        _ = options;
         Err::<Unsupported, _>(Error::Config(format!(
-            "route `{}`: dead letters on the broker `{}` can't be worked with yet",
+            "route `{}`: the broker `{}` gives no access to dead letters",
             source.route,
             Self::KIND
         )))
@@ -105,7 +142,7 @@ pub trait Broker: Default + Send + Sync + 'static {
     fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
         _ = app;
         Err::<Unsupported, _>(Error::Config(format!(
-            "the broker `{}` has no replies yet",
+            "the broker `{}` has no request and reply",
             Self::KIND
         )))
     }
@@ -121,12 +158,12 @@ pub trait Broker: Default + Send + Sync + 'static {
     fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
         _ = address;
         Err(Error::Config(format!(
-            "the broker `{}` has no replies yet",
+            "the broker `{}` has no request and reply",
             Self::KIND
         )))
     }
 
-    /// How a queue is written where a topic is asked for: `sqs:QUEUE`.
+    /// Returns a queue as a topic of this broker's publisher: `sqs:QUEUE`.
     fn queue_topic(&self, queue: &str) -> Topic {
         Topic::from(format!("{}:{queue}", Self::KIND))
     }

@@ -18,34 +18,35 @@ use crate::{
     translate::{expected, place},
 };
 
-/// What `loafer.toml` and the environment say of a broker: the section of its name.
+/// One section of the configuration, as `loafer.toml` and the environment have it: the settings of a broker, or a route's options of it.
 #[derive(Clone)]
 pub struct Settings {
-    broker: String,
+    section: String,
     table: Table,
 }
 
 impl Settings {
-    /// Returns the settings of a broker, from its section of the configuration.
-    #[doc(hidden)]
-    pub fn new(broker: &str, table: Table) -> Self {
+    /// Returns the settings in a section, for example `brokers.amqp`.
+    #[must_use]
+    pub fn new(section: impl Into<String>, table: Table) -> Self {
         Self {
-            broker: broker.to_owned(),
+            section: section.into(),
             table,
         }
     }
 
-    /// The broker they are for, as [`Broker::KIND`](crate::broker::Broker::KIND) has it.
-    pub fn broker(&self) -> &str {
-        &self.broker
+    /// Returns the section they stand in, for example `brokers.amqp`.
+    #[must_use]
+    pub fn section(&self) -> &str {
+        &self.section
     }
 
-    /// Reads them. What the environment says is text: numbers and truths are read from it where the type wants them.
+    /// Reads them. The environment knows only text: numbers, `true` and `false` are read from text if the type wants them.
     ///
     /// # Errors
     ///
-    /// Where they don't fit the type; the text names the section and the key, and never quotes a value, which may be a password: values are
-    /// cut out of what a `Deserialize` of your own says, but it must not quote parts of one.
+    /// If they don't fit the type. The error names the section and the key, and never quotes a value, which may be a password: values are cut
+    /// out of what a `Deserialize` of your own says, but it must not quote parts of one.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let table = Lenient(Value::Table(self.table.clone()));
         serde_path_to_error::deserialize(table).map_err(|error| {
@@ -55,19 +56,19 @@ impl Settings {
     }
 
     fn told(&self, at: &str, message: &str) -> String {
-        let broker = &self.broker;
+        let section = &self.section;
         let unknown_field = message.strip_prefix("unknown field `");
         if let Some((name, rest)) = unknown_field.and_then(|rest| rest.split_once('`')) {
-            // serde quotes each of them.
-            let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-            return unknown(name, &known, &format!("{broker}."), "key");
+            let known = quoted(rest);
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            return unknown(name, &known, &format!("{section}."), "key");
         }
         let what = match expected(message) {
             known if !known.is_empty() => known,
             // What a type of the broker's own says.
             _ => format!(": {}", self.without_values(message)),
         };
-        format!("`[{broker}]`: wrong value{at}{what}")
+        format!("`[{section}]`: wrong value{at}{what}")
     }
 
     /// The text, where no value of the section stands in it.
@@ -81,6 +82,15 @@ impl Settings {
             text.replace(&quoted, "…").replace(value, "…")
         })
     }
+}
+
+/// The names that serde lists as known: it quotes each of them.
+fn quoted(known: &str) -> Vec<String> {
+    let names = known.split('`').skip(1).step_by(2);
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The texts and numbers among the values, as they would be quoted.
@@ -105,7 +115,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Keys only.
         f.debug_struct("Settings")
-            .field("broker", &self.broker)
+            .field("section", &self.section)
             .field("keys", &self.table.keys().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }

@@ -1,10 +1,8 @@
 //! What a provider is made from.
 
-use std::time::Duration;
+use crate::policy::Policy;
 
-use crate::policy::Topology;
-
-/// What a route asks of its broker.
+/// What a route asks of its broker: all that a provider may need to know of the route.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Source {
@@ -12,33 +10,32 @@ pub struct Source {
     pub route: String,
     /// The queue, by name or by the broker's own address of it.
     pub queue: String,
-    /// Whether somebody gave the queue this name; else it is the broker's [`queue_name`](Broker::queue_name).
+    /// Whether somebody gave the queue this name. If not, it is the broker's [`queue_name`](crate::broker::Broker::queue_name).
     pub named: bool,
-    /// The lease; none: the queue's own.
-    pub visibility_timeout: Option<Duration>,
-    /// The topic of the route's name, as the broker calls it.
-    pub topic: String,
-    /// The route's translator, as `Json` or `Sns`; empty where that is not known.
+    /// The topics that the queue receives, as the broker calls them. Each may be a pattern: `*` is one word, `#` any number of words.
+    pub topics: Vec<String>,
+    /// Whose queue it is among all who receive the topics: the route's `consumer`, else the app's name. `None` if neither is known.
+    pub consumer: Option<String>,
+    /// The route's translator, for example `Json` or `Sns`; empty if that is not known.
     pub translator: String,
-    /// The app's name, where it has one.
-    pub app: Option<String>,
-    /// Where the queue hangs, on a broker that has exchanges.
-    pub topology: Topology,
+    /// How the route behaves: its lease, its attempts, its groups, its limits.
+    pub policy: Policy,
 }
 
 impl Source {
-    /// A source with the queue's own lease, and a topic that is named as the route is.
+    /// Returns a source with the default policy, that receives the topic of the route's name.
     pub fn new(route: impl Into<String>, queue: impl Into<String>) -> Self {
-        let route = route.into();
+        let (route, queue) = (route.into(), queue.into());
+        let mut policy = Policy::new(&*route);
+        policy.queue.clone_from(&queue);
         Self {
-            topic: route.clone(),
+            topics: vec![route.clone()],
             translator: String::new(),
             route,
-            queue: queue.into(),
+            queue,
             named: true,
-            visibility_timeout: None,
-            app: None,
-            topology: Topology::default(),
+            consumer: None,
+            policy,
         }
     }
 }

@@ -3,9 +3,9 @@
 mod backoff;
 mod duration;
 mod group_by;
+mod names;
 mod nearest;
 mod selector;
-mod topology;
 mod undecodable;
 
 use std::time::Duration;
@@ -14,9 +14,9 @@ pub use self::{
     backoff::Backoff,
     duration::parse as parse_duration,
     group_by::GroupBy,
+    names::Names,
     nearest::{nearest, unknown},
     selector::{EVENT_TYPE, Selector, event_type, topic_matches},
-    topology::{Argument, Bindings, DeadLetterTarget, Declare, QueueType, Topology},
     undecodable::{Undecodable, Unmatched},
 };
 
@@ -42,7 +42,7 @@ pub struct Policy {
     /// Messages leased ahead of the handlers; none: what the broker's batch asks for.
     pub prefetch: Option<usize>,
     /// The lease; none: the queue's own.
-    pub visibility_timeout: Option<Duration>,
+    pub lease: Option<Duration>,
     /// The longest a handler call may take.
     pub timeout: Option<Duration>,
     /// The delay of a retry; none: the end of the lease.
@@ -73,7 +73,7 @@ impl Policy {
             route,
             concurrency: CONCURRENCY,
             prefetch: None,
-            visibility_timeout: None,
+            lease: None,
             timeout: None,
             backoff: None,
             max_attempts: None,

@@ -52,6 +52,8 @@ struct Line {
     publisher: OnceLock<Arc<dyn DynPublisher>>,
     /// What the configuration says of topics, by their names or by how the environment writes these.
     ways: OnceLock<HashMap<String, Way>>,
+    /// The queues of the program's brokers, by the names of these: what stands before the `:` of `legacy:orders`.
+    queues: OnceLock<HashMap<String, Queues>>,
     /// What waits for replies on the broker of the service.
     requests: Arc<Requests>,
     repliers: Repliers,
@@ -71,6 +73,14 @@ pub(crate) struct Elsewhere {
     pub(crate) publisher: Arc<dyn DynPublisher>,
     /// What waits for replies there.
     pub(crate) requests: Arc<Requests>,
+}
+
+/// The queues of a broker, as topics.
+pub(crate) struct Queues {
+    /// A queue as a topic of the broker's publisher.
+    pub(crate) topic: Arc<dyn Fn(&str) -> Topic + Send + Sync>,
+    /// Where they are, where that is not the broker of the service.
+    pub(crate) elsewhere: Option<Elsewhere>,
 }
 
 impl Bus {
@@ -93,7 +103,7 @@ impl Bus {
 
     /// The same on the broker that a topic leads to: a reply comes in where its request went out.
     pub(crate) fn requests_to(&self, topic: &Topic) -> &Arc<Requests> {
-        let elsewhere = self.way(topic).and_then(|way| way.elsewhere.as_ref());
+        let (elsewhere, _) = self.resolve(topic);
         elsewhere.map_or(&self.line.requests, |elsewhere| &elsewhere.requests)
     }
 
@@ -114,8 +124,11 @@ impl Bus {
     pub(crate) async fn close(&self) {
         self.line.repliers.close().await;
         let ways = self.line.ways.get().into_iter().flat_map(HashMap::values);
-        let elsewhere = ways.filter_map(|way| way.elsewhere.as_ref());
-        let others = elsewhere.map(|elsewhere| &elsewhere.requests);
+        let queues = self.line.queues.get().into_iter().flat_map(HashMap::values);
+        let of_ways = ways.filter_map(|way| way.elsewhere.as_ref());
+        let of_queues = queues.filter_map(|queues| queues.elsewhere.as_ref());
+        let others = of_ways.chain(of_queues);
+        let others = others.map(|elsewhere| &elsewhere.requests);
         // Those of several topics may be the same: it is closed once.
         join_all(
             others
@@ -125,8 +138,28 @@ impl Bus {
         .await;
     }
 
-    pub(crate) fn lead(&self, ways: HashMap<String, Way>) {
+    pub(crate) fn lead(&self, ways: HashMap<String, Way>, queues: HashMap<String, Queues>) {
         _ = self.line.ways.set(ways);
+        _ = self.line.queues.set(queues);
+    }
+
+    /// The broker whose queue this topic is, by its name, and the queue.
+    fn queue<'t>(&self, topic: &'t Topic) -> Option<(&Queues, &'t str)> {
+        let (broker, queue) = topic.as_str().split_once(':')?;
+        Some((self.line.queues.get()?.get(broker)?, queue))
+    }
+
+    /// Where a topic leads, where that is not the broker of the service, and what it is called there.
+    fn resolve(&self, topic: &Topic) -> (Option<&Elsewhere>, Topic) {
+        if let Some(way) = self.way(topic) {
+            let name = way.name.as_deref();
+            let name = name.map_or_else(|| topic.clone(), Topic::from);
+            return (way.elsewhere.as_ref(), name);
+        }
+        match self.queue(topic) {
+            Some((queues, queue)) => (queues.elsewhere.as_ref(), (queues.topic)(queue)),
+            None => (None, topic.clone()),
+        }
     }
 
     /// What the configuration says of this topic.
@@ -222,13 +255,11 @@ impl Bus {
         topic: &Topic,
         mut batch: Vec<Outgoing>,
     ) -> Vec<Result<MessageId, Error>> {
-        let way = self.way(topic);
-        let own = way.and_then(|way| Some(&way.elsewhere.as_ref()?.publisher));
-        let Some(publisher) = own.or_else(|| self.line.publisher.get()) else {
-            return batch.iter().map(|_| Err(too_early(topic))).collect();
+        let (elsewhere, topic) = self.resolve(topic);
+        let elsewhere = elsewhere.map(|elsewhere| &elsewhere.publisher);
+        let Some(publisher) = elsewhere.or_else(|| self.line.publisher.get()) else {
+            return batch.iter().map(|_| Err(too_early(&topic))).collect();
         };
-        let name = way.and_then(|way| way.name.as_deref());
-        let topic = name.map_or_else(|| topic.clone(), Topic::from);
         if batch.is_empty() {
             return Vec::new();
         }

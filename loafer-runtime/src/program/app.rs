@@ -1,32 +1,21 @@
 //! The whole program under construction: state, layers, hooks, options.
 
-use std::{
-    any::TypeId,
-    collections::{BTreeMap, HashMap},
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tower::{Layer, Service};
 
 use crate::{
     bus::Bus,
+    engine::FailureLog,
     handler::{Around, HandlerService, LayerFn, Report, Request, layered},
     program::erased::DynBroker,
     program::{BrokerKind, RouteOptions, Running},
 };
 use loafer_core::extract::Resources;
 use loafer_core::{
-    Error,
-    broker::{Broker, Settings},
+    broker::Broker,
     outcome::{BoxError, Verdict},
 };
-
-/// Lines on messages that were not acked.
-pub(crate) type FailureLog = Arc<Mutex<Vec<String>>>;
 
 pub(crate) type Hook = Arc<
     dyn Fn(Running) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send + Sync,
@@ -61,14 +50,14 @@ pub struct App {
     /// What it is called, where the configuration does not say.
     pub(crate) name: Option<String>,
     /// Takes the place of every route's own broker.
-    pub(crate) provider: Option<BrokerKind>,
-    /// What topics may be published on, though no route is on it.
-    pub(crate) known: Vec<BrokerKind>,
-    /// What the bus publishes on, where a route is on it.
+    pub(crate) provider: Option<String>,
+    /// The kinds of brokers that the configuration may name.
+    pub(crate) kinds: Vec<BrokerKind>,
+    /// The broker of routes that name none, and what the bus publishes on if a route is on it.
     pub(crate) default_provider: Option<BrokerKind>,
     pub(crate) bus: Bus,
-    /// One of each broker, made when first asked for: tests don't see each other's memory.
-    brokers: Mutex<HashMap<TypeId, Arc<dyn DynBroker>>>,
+    /// Those given in code, by the names of their instances.
+    pub(crate) brokers: BTreeMap<String, (BrokerKind, Box<dyn DynBroker>)>,
 }
 
 impl App {
@@ -89,10 +78,10 @@ impl App {
             drain: None,
             name: None,
             provider: None,
-            known: Vec::new(),
+            kinds: Vec::new(),
             default_provider: None,
             bus,
-            brokers: Mutex::default(),
+            brokers: BTreeMap::new(),
         }
     }
 
@@ -184,42 +173,49 @@ impl App {
         self
     }
 
-    /// The same with this broker instead of every route's own: `--provider NAME`.
+    /// Sets the broker instance that takes the place of every route's own, by its name: `--provider NAME`.
     #[must_use]
-    pub fn provider(mut self, broker: BrokerKind) -> Self {
-        self.provider = Some(broker);
+    pub fn provider(mut self, instance: impl Into<String>) -> Self {
+        self.provider = Some(instance.into());
         self
     }
 
-    /// The same with this broker as the one its [`Bus`] publishes on, where a route is on it; else that of the first route.
+    /// Sets the broker of routes that name none. The [`Bus`] publishes on it if a route runs on it, else on that of the first route.
     #[must_use]
     pub fn default_provider(mut self, broker: BrokerKind) -> Self {
         self.default_provider = Some(broker);
         self
     }
 
-    /// The same with these brokers known, though no route may be on them: `[topics.TOPIC] publisher` in `loafer.toml` names one. The
-    /// generated main knows those of all features that are on.
+    /// Adds kinds of brokers that the configuration may name, though no route may run on them: as `kind` of `[brokers.NAME]`, or as the
+    /// instance of that name. The generated main adds those of all features that are on.
     #[must_use]
-    pub fn brokers(mut self, brokers: impl IntoIterator<Item = BrokerKind>) -> Self {
-        self.known.extend(brokers);
+    pub fn brokers(mut self, kinds: impl IntoIterator<Item = BrokerKind>) -> Self {
+        self.kinds.extend(kinds);
         self
     }
 
-    /// The same with this value of a broker, where its `Default` would not do.
+    /// Adds this value of a broker, if its `Default` would not do. It is the first instance of its kind.
     #[must_use]
-    pub fn broker<B: Broker>(mut self, broker: B) -> Self {
-        self.known.push(BrokerKind::of::<B>());
-        self.brokers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(TypeId::of::<B>(), Arc::new(broker));
+    pub fn broker<B: Broker>(self, broker: B) -> Self {
+        self.broker_named(B::KIND, broker)
+    }
+
+    /// Adds this value of a broker as the instance of this name. Routes run on it by `broker = "NAME"` in their configuration, or by
+    /// [`RouteOptions::broker`].
+    #[must_use]
+    pub fn broker_named<B: Broker>(mut self, name: impl Into<String>, broker: B) -> Self {
+        let instance = (
+            BrokerKind::of::<B>(),
+            Box::new(broker) as Box<dyn DynBroker>,
+        );
+        self.brokers.insert(name.into(), instance);
         self
     }
 
-    /// The name of the broker that takes the place of every route's own, where the command line says so.
-    pub fn provider_name(&self) -> Option<&'static str> {
-        self.provider.map(|broker| broker.name())
+    /// Returns the name of the broker instance that takes the place of every route's own, if the command line says so.
+    pub fn provider_name(&self) -> Option<&str> {
+        self.provider.as_deref()
     }
 
     /// What publishes on the broker of the service. Works once the routes are open.
@@ -249,29 +245,6 @@ impl App {
     pub(crate) fn named_routes(&self) -> impl Iterator<Item = &str> {
         let of_layers = self.layers.iter().filter_map(|(of, _)| of.as_deref());
         of_layers.chain(self.options.keys().map(String::as_str))
-    }
-
-    /// Tells a broker what the configuration says of it. Only before anybody has it.
-    pub(crate) fn configure(
-        &self,
-        kind: BrokerKind,
-        settings: Option<&Settings>,
-        name: Option<&str>,
-    ) -> Result<(), Error> {
-        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
-        let broker = brokers.entry(kind.id).or_insert_with(|| kind.make());
-        match Arc::get_mut(broker) {
-            Some(broker) => broker.configure(settings, name),
-            None => Ok(()),
-        }
-    }
-
-    pub(crate) fn broker_of(&self, kind: BrokerKind) -> Arc<dyn DynBroker> {
-        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
-        brokers
-            .entry(kind.id)
-            .or_insert_with(|| kind.make())
-            .clone()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Brokers and their routes with the types erased: once a route, so that the manager names no broker.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 use crate::{
     bus::erased::{DynPublisher, SharedReplies},
@@ -9,21 +11,24 @@ use crate::{
 };
 use loafer_core::{
     Error,
-    broker::{Broker, Capabilities, Finding, Open, Provider, Settings, Source, Topic},
+    broker::{Broker, Capabilities, Finding, Instance, Open, Provider, Settings, Source, Topic},
     policy::Policy,
 };
 
-/// A future on the heap.
-pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
 /// Makes a broker.
-pub(crate) type Maker = fn() -> Arc<dyn DynBroker>;
+pub(crate) type Maker = fn() -> Box<dyn DynBroker>;
 
 /// A broker whose type is not known.
 pub(crate) trait DynBroker: Send + Sync {
-    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error>;
-    fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error>;
-    fn dead_letters(&self, source: &Source) -> Result<Box<dyn DynDeadLetters>, Error>;
+    fn configure(&mut self, instance: &Instance<'_>) -> Result<(), Error>;
+    fn provider(&self, source: &Source, options: &Settings) -> Result<Box<dyn DynProvider>, Error>;
+    fn dead_letters(
+        &self,
+        source: &Source,
+        options: &Settings,
+    ) -> Result<Box<dyn DynDeadLetters>, Error>;
+    fn start(&self) -> BoxFuture<'_, Result<(), Error>>;
+    fn close(&self) -> BoxFuture<'_, ()>;
     fn publisher(&self) -> Arc<dyn DynPublisher>;
     fn queue_topic(&self, queue: &str) -> Topic;
     fn replies(&self, app: Option<&str>) -> Result<SharedReplies, Error>;
@@ -31,16 +36,30 @@ pub(crate) trait DynBroker: Send + Sync {
 }
 
 impl<B: Broker> DynBroker for B {
-    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error> {
-        Broker::configure(self, settings, app)
+    fn configure(&mut self, instance: &Instance<'_>) -> Result<(), Error> {
+        Broker::configure(self, instance)
     }
 
-    fn provider(&self, source: &Source) -> Result<Box<dyn DynProvider>, Error> {
-        Ok(Box::new(Broker::provider(self, source)?))
+    fn provider(&self, source: &Source, options: &Settings) -> Result<Box<dyn DynProvider>, Error> {
+        let options = options.read::<B::Options>()?;
+        Ok(Box::new(Broker::provider(self, source, &options)?))
     }
 
-    fn dead_letters(&self, source: &Source) -> Result<Box<dyn DynDeadLetters>, Error> {
-        Ok(Box::new(Broker::dead_letters(self, source)?))
+    fn dead_letters(
+        &self,
+        source: &Source,
+        options: &Settings,
+    ) -> Result<Box<dyn DynDeadLetters>, Error> {
+        let options = options.read::<B::Options>()?;
+        Ok(Box::new(Broker::dead_letters(self, source, &options)?))
+    }
+
+    fn start(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(Broker::start(self))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Broker::close(self))
     }
 
     fn publisher(&self) -> Arc<dyn DynPublisher> {

@@ -2,10 +2,12 @@
 
 pub(crate) mod app;
 mod backoff;
+mod broker_table;
 mod config;
 pub(crate) mod dead_letters;
 mod duration;
 pub(crate) mod erased;
+pub(crate) mod instances;
 mod manager;
 mod options;
 pub(crate) mod registry;
@@ -15,8 +17,9 @@ mod running;
 pub use self::{
     app::App,
     config::Config,
+    instances::BrokerKind,
     manager::{Manager, ManagerBuilder, RouteSummary},
     options::RouteOptions,
-    route::{BrokerKind, Route},
+    route::Route,
     running::{Ended, Running},
 };

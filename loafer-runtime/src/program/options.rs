@@ -1,13 +1,13 @@
 //! What can be set of a route.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{backoff, duration};
-use loafer_core::policy::{
-    Argument, Backoff, Bindings, DeadLetterTarget, Declare, GroupBy, Policy, QueueType, Topology,
-    Undecodable, Unmatched,
+use super::{backoff, broker_table::BrokerTable, duration};
+use loafer_core::{
+    broker::Broker,
+    policy::{Backoff, GroupBy, Names, Policy, Undecodable, Unmatched},
 };
 
 /// What can be set of a route: by the attribute, in code, in `loafer.toml`, by the environment or on the command line.
@@ -19,31 +19,32 @@ use loafer_core::policy::{
 /// let options = RouteOptions::new().concurrency(50).timeout(Duration::from_secs(20));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct RouteOptions {
     pub(crate) queue: Option<String>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) prefetch: Option<usize>,
-    #[serde(default, deserialize_with = "duration::optional")]
-    pub(crate) visibility_timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "duration::optional")]
+    #[serde(alias = "visibility_timeout", deserialize_with = "duration::optional")]
+    pub(crate) lease: Option<Duration>,
+    #[serde(deserialize_with = "duration::optional")]
     pub(crate) timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "backoff::written")]
+    #[serde(deserialize_with = "backoff::written")]
     pub(crate) backoff: Option<backoff::Parts>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) undecodable: Option<Undecodable>,
     pub(crate) unmatched: Option<Unmatched>,
     pub(crate) group_by: Option<GroupBy>,
     pub(crate) batch: Option<usize>,
-    #[serde(default, deserialize_with = "duration::optional")]
+    #[serde(deserialize_with = "duration::optional")]
     pub(crate) linger: Option<Duration>,
-    pub(crate) exchange: Option<String>,
-    pub(crate) binding: Option<Bindings>,
-    pub(crate) queue_type: Option<QueueType>,
-    #[serde(default)]
-    pub(crate) arguments: BTreeMap<String, Argument>,
-    pub(crate) declare: Option<Declare>,
-    pub(crate) dead_letter: Option<DeadLetterTarget>,
+    /// The topics that its queue receives.
+    pub(crate) topics: Option<Names>,
+    /// Whose queue it is among all who receive the topics.
+    pub(crate) consumer: Option<String>,
+    /// The instance it runs on.
+    pub(crate) broker: Option<String>,
+    /// What only its broker knows.
+    pub(crate) options: BrokerTable,
 }
 
 impl RouteOptions {
@@ -52,6 +53,7 @@ impl RouteOptions {
         "queue",
         "concurrency",
         "prefetch",
+        "lease",
         "visibility_timeout",
         "timeout",
         "backoff",
@@ -61,12 +63,10 @@ impl RouteOptions {
         "group_by",
         "batch",
         "linger",
-        "exchange",
-        "binding",
-        "queue_type",
-        "arguments",
-        "declare",
-        "dead_letter",
+        "topics",
+        "consumer",
+        "broker",
+        "options",
     ];
 
     /// Nothing set.
@@ -95,11 +95,17 @@ impl RouteOptions {
         self
     }
 
-    /// The lease; else the queue's own. An error on a broker without leases.
+    /// Sets the lease (SQS: the visibility timeout). Unless set, the queue's own. An error on a broker without leases.
     #[must_use]
-    pub fn visibility_timeout(mut self, lease: Duration) -> Self {
-        self.visibility_timeout = Some(lease);
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = Some(lease);
         self
+    }
+
+    /// Sets the [lease](Self::lease), as SQS calls it.
+    #[must_use]
+    pub fn visibility_timeout(self, lease: Duration) -> Self {
+        self.lease(lease)
     }
 
     /// The longest a handler call may take; else no limit.
@@ -158,71 +164,34 @@ impl RouteOptions {
         self
     }
 
-    /// The exchange its queue is bound to, on a broker that has exchanges; empty: none. Else the broker's default.
+    /// Sets the topics that its queue receives, which may be patterns: `"order.*"`, or `["order.closed", "order.paid"]`. Unless set, the
+    /// topic of the route's name.
     #[must_use]
-    pub fn exchange(mut self, exchange: impl Into<String>) -> Self {
-        self.exchange = Some(exchange.into());
+    pub fn topics(mut self, topics: impl Into<Names>) -> Self {
+        self.topics = Some(topics.into());
         self
     }
 
-    /// The routing keys its queue hears, as `"order.*"` or `["order.closed", "order.paid"]`; else the route's name.
+    /// Sets whose queue it is among all who receive the topics (Kafka: the consumer group; RabbitMQ: the last part of the queue's name). Unless
+    /// set, the app's name.
     #[must_use]
-    pub fn binding(mut self, keys: impl Into<Bindings>) -> Self {
-        self.binding = Some(keys.into());
+    pub fn consumer(mut self, consumer: impl Into<String>) -> Self {
+        self.consumer = Some(consumer.into());
         self
     }
 
-    /// What kind of queue it is, on a broker that has several; else a quorum queue.
+    /// Sets the broker instance that the route runs on, by its name. Unless set, the first one of the route's provider.
     #[must_use]
-    pub fn queue_type(mut self, queue_type: QueueType) -> Self {
-        self.queue_type = Some(queue_type);
+    pub fn broker(mut self, instance: impl Into<String>) -> Self {
+        self.broker = Some(instance.into());
         self
     }
 
-    /// One more argument its queue is declared with, as `("x-max-length", 10_000)`.
+    /// Sets what only the broker knows.
     #[must_use]
-    pub fn argument(mut self, name: impl Into<String>, value: impl Into<Argument>) -> Self {
-        self.arguments.insert(name.into(), value.into());
+    pub fn broker_options<B: Broker>(mut self, options: B::Options) -> Self {
+        self.options = self.options.overridden_by(BrokerTable::of::<B>(&options));
         self
-    }
-
-    /// What may be made on the broker when the route opens; else whatever is missing.
-    #[must_use]
-    pub fn declare(mut self, declare: Declare) -> Self {
-        self.declare = Some(declare);
-        self
-    }
-
-    /// Where its dead letters go; else a queue of their own.
-    #[must_use]
-    pub fn dead_letter(mut self, target: DeadLetterTarget) -> Self {
-        self.dead_letter = Some(target);
-        self
-    }
-
-    fn topology_fault(&self) -> Option<&'static str> {
-        let keys = self.binding.as_ref().map(Bindings::keys);
-        if keys.is_some_and(|keys| keys.is_empty() || keys.iter().any(String::is_empty)) {
-            return Some(
-                "`binding` names no routing key, or an empty one: name one, or set `exchange = \"\"` to bind the queue to nothing",
-            );
-        }
-        let target = self.dead_letter.as_ref()?;
-        target.routing_key.is_empty().then_some(
-            "`dead_letter.routing_key` is empty: name a routing key; without an exchange it is the name of a queue",
-        )
-    }
-
-    /// What of it says where the queue hangs.
-    pub fn topology(&self) -> Topology {
-        let mut topology = Topology::default();
-        topology.exchange = self.exchange.clone();
-        topology.binding = self.binding.clone();
-        topology.queue_type = self.queue_type;
-        topology.arguments = self.arguments.clone();
-        topology.declare = self.declare;
-        topology.dead_letter = self.dead_letter.clone();
-        topology
     }
 
     /// These options, where set in `stronger` those.
@@ -232,7 +201,7 @@ impl RouteOptions {
             queue: stronger.queue.or(self.queue),
             concurrency: stronger.concurrency.or(self.concurrency),
             prefetch: stronger.prefetch.or(self.prefetch),
-            visibility_timeout: stronger.visibility_timeout.or(self.visibility_timeout),
+            lease: stronger.lease.or(self.lease),
             timeout: stronger.timeout.or(self.timeout),
             backoff: match (self.backoff, stronger.backoff) {
                 (Some(weaker), Some(stronger)) => Some(weaker.overridden_by(stronger)),
@@ -244,36 +213,32 @@ impl RouteOptions {
             group_by: stronger.group_by.or(self.group_by),
             batch: stronger.batch.or(self.batch),
             linger: stronger.linger.or(self.linger),
-            exchange: stronger.exchange.or(self.exchange),
-            binding: stronger.binding.or(self.binding),
-            queue_type: stronger.queue_type.or(self.queue_type),
-            arguments: {
-                let mut arguments = self.arguments;
-                arguments.extend(stronger.arguments);
-                arguments
-            },
-            declare: stronger.declare.or(self.declare),
-            dead_letter: stronger.dead_letter.or(self.dead_letter),
+            topics: stronger.topics.or(self.topics),
+            consumer: stronger.consumer.or(self.consumer),
+            broker: stronger.broker.or(self.broker),
+            options: self.options.overridden_by(stronger.options),
         }
     }
 
     /// These options and those; else the key that both set, to different values.
-    pub(crate) fn joined(self, other: Self) -> Result<Self, &'static str> {
+    pub(crate) fn joined(self, other: Self) -> Result<Self, String> {
         macro_rules! agree {
-            ($($key:ident),*) => {{
+            ($($key:ident),*) => {
                 // Without `..`: a key that is not named here does not compile.
-                let Self { $($key,)* arguments } = &self;
+                let Self { $($key,)* options } = &self;
                 $(if $key.is_some() && other.$key.is_some() && *$key != other.$key {
-                    return Err(stringify!($key));
+                    return Err(stringify!($key).to_owned());
                 })*
-                arguments
-            }};
+                if let Some(key) = options.conflict(&other.options) {
+                    return Err(key);
+                }
+            };
         }
-        let arguments = agree!(
+        agree!(
             queue,
             concurrency,
             prefetch,
-            visibility_timeout,
+            lease,
             timeout,
             backoff,
             max_attempts,
@@ -282,16 +247,10 @@ impl RouteOptions {
             group_by,
             batch,
             linger,
-            exchange,
-            binding,
-            queue_type,
-            declare,
-            dead_letter
+            topics,
+            consumer,
+            broker
         );
-        let differs = |(name, value)| other.arguments.get(name).is_some_and(|own| own != value);
-        if arguments.iter().any(differs) {
-            return Err("arguments");
-        }
         Ok(self.overridden_by(other))
     }
 
@@ -303,9 +262,9 @@ impl RouteOptions {
         if self.timeout == Some(Duration::ZERO) {
             return Some("`timeout` is 0: no handler could ever finish; leave it out for no limit");
         }
-        if self.visibility_timeout == Some(Duration::ZERO) {
+        if self.lease == Some(Duration::ZERO) {
             return Some(
-                "`visibility_timeout` is 0: no message could ever be handled in time; leave it out for the queue's own",
+                "`lease` is 0: no message could ever be handled in time; leave it out for the queue's own",
             );
         }
         if self.batch == Some(0) {
@@ -316,8 +275,15 @@ impl RouteOptions {
                 "`queue` is empty: name the queue, or leave it out for the route's own name",
             );
         }
-        if let Some(fault) = self.topology_fault() {
-            return Some(fault);
+        if self.topics.as_ref().is_some_and(Names::is_blank) {
+            return Some(
+                "`topics` names no topic, or an empty one: name one, or leave it out for the topic of the route's name",
+            );
+        }
+        if self.consumer.as_deref() == Some("") {
+            return Some(
+                "`consumer` is empty: name the consumer, or leave it out for the app's name",
+            );
         }
         if let Some(fault) = self.backoff.as_ref().and_then(backoff::Parts::fault) {
             return Some(fault);
@@ -330,7 +296,7 @@ impl RouteOptions {
         let mut policy = Policy::new(route);
         policy.drain = drain;
         policy.prefetch = self.prefetch;
-        policy.visibility_timeout = self.visibility_timeout;
+        policy.lease = self.lease;
         policy.timeout = self.timeout;
         policy.backoff = self.backoff.and_then(backoff::Parts::whole);
         policy.max_attempts = self.max_attempts;

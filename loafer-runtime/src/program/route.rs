@@ -1,17 +1,15 @@
 //! A route: provider, translator, handler and options under one name.
 
-use std::{any::TypeId, borrow::Cow, fmt, future::Future, sync::Arc};
+use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 
 use crate::{
     handler::{BatchHandler, Failure, Handler, OnError, Ready, on_error},
-    program::RouteOptions,
-    program::erased::{DynBroker, Maker},
+    program::{BrokerKind, RouteOptions},
 };
 use loafer_core::extract::Resources;
 use loafer_core::{
     broker::Broker, extract::Missing, outcome::IntoOutcome, policy::Selector, translate::Envelope,
 };
-use loafer_memory::Memory;
 
 type MakeReady = Arc<dyn Fn(&Resources) -> Result<Ready, Missing> + Send + Sync>;
 
@@ -32,7 +30,8 @@ pub struct Route {
     pub(crate) translator: &'static str,
     /// File and line of the handler.
     pub(crate) place: (&'static str, u32),
-    pub(crate) broker: BrokerKind,
+    /// `None` if it names none: it runs on the program's default.
+    pub(crate) broker: Option<BrokerKind>,
     pub(crate) options: RouteOptions,
     /// Which messages its handler takes; none: every one.
     pub(crate) on: Option<Selector>,
@@ -45,7 +44,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route on the memory provider, without a handler yet.
+    /// A route without a handler yet, on the program's default broker.
     #[track_caller]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         let caller = std::panic::Location::caller();
@@ -54,7 +53,7 @@ impl Route {
             handler: "closure",
             translator: "",
             place: (caller.file(), caller.line()),
-            broker: BrokerKind::of::<Memory>(),
+            broker: None,
             options: RouteOptions::new(),
             on: None,
             batches: false,
@@ -67,7 +66,7 @@ impl Route {
     /// The same on this broker.
     #[must_use]
     pub fn provider<B: Broker>(mut self) -> Self {
-        self.broker = BrokerKind::of::<B>();
+        self.broker = Some(BrokerKind::of::<B>());
         self
     }
 
@@ -206,46 +205,4 @@ fn short_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     let path = name.split('<').next().unwrap_or(name);
     &name[path.rfind("::").map_or(0, |at| at + 2)..]
-}
-
-/// A broker, by its type.
-#[derive(Clone, Copy)]
-pub struct BrokerKind {
-    /// Tells brokers apart.
-    pub(crate) id: TypeId,
-    /// As the command line calls it.
-    pub(crate) name: &'static str,
-    /// Whether its routes have a topology.
-    pub(crate) topology: bool,
-    /// The queue of a route that names none.
-    pub(crate) queue_name: fn(&str, Option<&str>) -> String,
-    make: Maker,
-}
-
-impl BrokerKind {
-    /// This broker.
-    pub fn of<B: Broker>() -> Self {
-        Self {
-            id: TypeId::of::<B>(),
-            name: B::KIND,
-            topology: B::TOPOLOGY,
-            queue_name: B::queue_name,
-            make: || Arc::new(B::default()),
-        }
-    }
-
-    /// What the command line calls it.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    pub(crate) fn make(&self) -> Arc<dyn DynBroker> {
-        (self.make)()
-    }
-}
-
-impl fmt::Debug for BrokerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
 }

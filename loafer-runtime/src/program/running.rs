@@ -36,7 +36,7 @@ pub(in crate::program) struct RouteAtWork {
     pub(in crate::program) publisher: Arc<dyn DynPublisher>,
     /// Its own queue, as a topic.
     pub(in crate::program) source: Topic,
-    pub(in crate::program) provider: &'static str,
+    pub(in crate::program) broker: Arc<str>,
 }
 
 /// How far it was told to stop; only ever further.
@@ -114,8 +114,8 @@ impl Running {
     }
 
     /// What a route's broker is called on the command line.
-    pub fn provider(&self, route: &str) -> Option<&'static str> {
-        Some(self.find(route)?.provider)
+    pub fn broker(&self, route: &str) -> Option<&str> {
+        Some(&*self.find(route)?.broker)
     }
 
     /// Messages leased and not yet settled, of all routes.

@@ -13,8 +13,8 @@ use crate::clock::after;
 use loafer_core::{
     Error,
     broker::{
-        Broker, Capabilities, Delivery, Finding, Open, Provider, Publisher, Renewed, Replies,
-        Settle, Settled, Settlement, Source, Topic, is_reply_queue,
+        Broker, Capabilities, Delivery, Finding, NoOptions, Open, Provider, Publisher, Renewed,
+        Replies, Settle, Settled, Settlement, Source, Topic, is_reply_queue,
     },
     message::{Message, MessageId, Outgoing},
     policy::Policy,
@@ -50,12 +50,14 @@ pub(super) struct TestPublisher {
 impl Broker for TestBroker {
     type Provider = TestProvider;
     type Publisher = TestPublisher;
+    type Options = NoOptions;
     // The program is not to see a difference.
     const KIND: &'static str = Memory::KIND;
+    const RENAMES_TOPICS: bool = Memory::RENAMES_TOPICS;
 
-    fn provider(&self, source: &Source) -> Result<TestProvider, Error> {
+    fn provider(&self, source: &Source, options: &NoOptions) -> Result<TestProvider, Error> {
         Ok(TestProvider {
-            inner: self.memory.provider(source)?,
+            inner: self.memory.provider(source, options)?,
             memory: self.memory.clone(),
             route: source.route.clone(),
             queue: source.queue.as_str().into(),

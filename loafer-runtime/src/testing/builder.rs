@@ -10,9 +10,12 @@ use super::{TestApp, broker::TestBroker, fake::Fakes, ledger::Ledger, plan::Plan
 use crate::{
     engine::FailureLog,
     handler::{HandlerService, Report, Request},
-    program::{App, BrokerKind, Config, Manager, Route, RouteOptions},
+    program::{App, Config, Manager, Route, RouteOptions},
 };
-use loafer_core::outcome::{BoxError, Verdict};
+use loafer_core::{
+    broker::Broker,
+    outcome::{BoxError, Verdict},
+};
 use loafer_memory::Memory;
 
 /// The receives after which a test's message goes to the dead letters, so that every test ends.
@@ -185,9 +188,7 @@ impl TestBuilder {
             plan,
             fakes,
         };
-        let mut app = app
-            .broker(broker.clone())
-            .provider(BrokerKind::of::<TestBroker>());
+        let mut app = app.broker(broker.clone()).provider(Memory::KIND);
         app.journal = Some(journal.clone());
         let mut manager = Manager::builder()
             .app(app)

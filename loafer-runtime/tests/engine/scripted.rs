@@ -9,8 +9,8 @@ use std::{
 use loafer_core::{
     Error,
     broker::{
-        Broker, Capabilities, Delivery, Finding, Notice, Open, Provider, Publisher, Renewed,
-        Settle, Settled, Settlement, Source, Topic,
+        Broker, Capabilities, Delivery, Finding, NoOptions, Notice, Open, Provider, Publisher,
+        Renewed, Settle, Settled, Settlement, Source, Topic,
     },
     extract::Batch,
     message::{Message, MessageId, Outgoing},
@@ -150,9 +150,10 @@ impl Scripted {
 impl Broker for Scripted {
     type Provider = Self;
     type Publisher = Self;
+    type Options = NoOptions;
     const KIND: &'static str = "scripted";
 
-    fn provider(&self, _: &Source) -> Result<Self, Error> {
+    fn provider(&self, _: &Source, _: &NoOptions) -> Result<Self, Error> {
         Ok(self.clone())
     }
 

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::keys::{DEAD_LETTER, TOP, TOPIC};
+use super::keys::{SINGLE, TOPIC, foreign};
 use crate::bus::form;
 use crate::program::RouteOptions;
 use loafer_core::Error;
@@ -39,16 +39,12 @@ pub(super) fn overlay(
         let (last, parents) = keys
             .split_last()
             .ok_or_else(|| fault("names nothing".to_owned()))?;
-        let of_broker = parents
-            .first()
-            .is_some_and(|section| !TOP.contains(&section.as_str()));
-        let value = if of_broker {
+        let value = match parents {
             // What it is only the broker knows, and it may be a password.
-            Value::String(value)
-        } else if parents.last().is_some_and(|of| of == "arguments") {
-            argument(value)
-        } else {
-            scalar(last, &value).map_err(fault)?
+            [of, ..] if of == "brokers" => Value::String(value),
+            [_, _, options] if options == "options" => option(value),
+            [_, _, options, ..] if options == "options" => argument(value),
+            _ => scalar(last, &value).map_err(fault)?,
         };
         let at = parents.iter().fold(&mut *table, |at, key| inner(at, key));
         at.insert(last.clone(), value);
@@ -97,28 +93,26 @@ fn resolve(
                 .first()
                 .map_or_else(|| "ROUTE".to_owned(), |route| form(route))
         )),
-        [] => key(last, &TOP[..3], "key")
+        [] => key(last, SINGLE, "key")
             .map(|key| vec![key])
             .map_err(|what| match last.split_once('_') {
-                Some((broker, rest)) if injected(&[last]).is_empty() => {
-                    format!("{what}; were it of a broker: LOAFER_{broker}__{rest}, with two `_`")
-                }
+                Some((broker, rest)) if injected(&[last]).is_empty() => format!(
+                    "{what}; a setting of a broker is written LOAFER_BROKERS__{broker}__{rest}, with two `_`"
+                ),
                 _ => what,
             }),
-        ["ROUTES", _, "DEAD_LETTER" | "ARGUMENTS"] => part(parents, last, routes, file),
-        ["ROUTES", _] if matches!(last, "DEAD_LETTER" | "ARGUMENTS") => Err(format!(
-            "`{last}` has parts: write LOAFER_{}__{last}__{}",
-            parents.join("__"),
-            if last == "ARGUMENTS" {
-                "X_MAX_LENGTH"
-            } else {
-                "ROUTING_KEY"
-            }
+        ["ROUTES", _] if last == "OPTIONS" => Err(format!(
+            "`{last}` has parts: write LOAFER_{}__OPTIONS__KEY",
+            parents.join("__")
         )),
+        ["ROUTES", route, "OPTIONS", inner @ ..] => option_keys(route, inner, last, routes, file),
         ["ROUTES", route] => Ok(vec![
             "routes".into(),
             key(route, routes, "route")?,
-            key(last, RouteOptions::KEYS, "key")?,
+            key(last, RouteOptions::KEYS, "key").map_err(foreign(&format!(
+                "routes.{}",
+                key(route, routes, "route")?
+            )))?,
         ]),
         ["ROUTES", route, "BACKOFF"] => {
             let part = key(last, &["initial", "factor", "max", "jitter"], "key")?;
@@ -137,14 +131,18 @@ fn resolve(
                 .unwrap_or_else(|| (*topic).to_owned()),
             key(last, TOPIC, "key")?,
         ]),
-        [section, inner @ ..] if is_broker(section) => {
-            let inner = inner.iter().chain([&last]);
-            let name = in_file(file, section).unwrap_or_else(|| section.to_lowercase());
-            Ok([name]
-                .into_iter()
-                .chain(inner.map(|key| key.to_lowercase()))
-                .collect())
+        ["BROKERS", broker, inner @ ..] => {
+            let brokers = file.get("brokers").and_then(Value::as_table);
+            let name = brokers.and_then(|brokers| in_file(brokers, broker));
+            let name = name.unwrap_or_else(|| broker.to_lowercase());
+            let inner = inner.iter().chain([&last]).map(|key| key.to_lowercase());
+            Ok(["brokers".into(), name].into_iter().chain(inner).collect())
         }
+        [broker, ..] if is_broker(broker) => Err(format!(
+            "there is no section `{}`; a setting of a broker is written LOAFER_BROKERS__{}__{last}",
+            broker.to_lowercase(),
+            parents.join("__")
+        )),
         _ => Err(
             "is nested in a way no key is; write LOAFER_ROUTES__ROUTE__KEY, or LOAFER_KEY"
                 .to_owned(),
@@ -152,30 +150,39 @@ fn resolve(
     }
 }
 
-/// From the levels of a part of a route's key to the keys of the file. Arguments are called as the broker calls them, with `-`.
-fn part(
-    parents: &[&str],
+/// From the levels of a key of a route's broker to the keys of the file. Below the first level keys are called as the broker calls them,
+/// with `-`.
+fn option_keys(
+    route: &str,
+    inner: &[&str],
     last: &str,
     routes: &[&str],
     file: &Table,
 ) -> Result<Vec<String>, String> {
-    let route = key(parents[1], routes, "route")?;
-    let whole = key(parents[2], RouteOptions::KEYS, "key")?;
-    let part = match whole.as_str() {
-        "dead_letter" => key(last, DEAD_LETTER, "key")?,
-        _ => ["routes", &route, "arguments"]
+    let mut keys = vec![
+        "routes".to_owned(),
+        key(route, routes, "route")?,
+        "options".to_owned(),
+    ];
+    let first = keys.len();
+    for written in inner.iter().chain([&last]) {
+        let at = keys
             .iter()
-            .try_fold(file, |at, key| at.get(*key)?.as_table())
-            .and_then(|arguments| in_file(arguments, last))
-            .unwrap_or_else(|| last.to_lowercase().replace('_', "-")),
-    };
-    Ok(vec!["routes".into(), route, whole, part])
+            .try_fold(file, |at, key| at.get(key)?.as_table());
+        let own = || match keys.len() == first {
+            true => written.to_lowercase(),
+            false => written.to_lowercase().replace('_', "-"),
+        };
+        let name = at.and_then(|at| in_file(at, written)).unwrap_or_else(own);
+        keys.push(name);
+    }
+    Ok(keys)
 }
 
 /// Whether variables of this section are a broker's. A name that is nearly one of ours is a slip.
 fn is_broker(section: &str) -> bool {
-    let ours = TOP.iter().any(|name| form(name) == section);
-    !(section.is_empty() || ours || nearest(section, &["ROUTES", "TOPICS"]).is_some())
+    let known = ["BROKERS", "ROUTES", "TOPICS"];
+    !section.is_empty() && nearest(section, &known).is_none()
 }
 
 /// The name in this table of the file that is written like this in the environment. A topic that is not there stays as it is written: the bus finds it by that.
@@ -214,21 +221,11 @@ fn scalar(key: &str, value: &str) -> Result<Value, String> {
             .parse()
             .map(Value::Boolean)
             .map_err(|_| format!("`{text}` is neither `true` nor `false`")),
-        "timeout" | "visibility_timeout" | "drain" | "initial" | "max" | "backoff" | "linger" => {
-            parse_duration(text).map(|_| Value::String(text.to_owned()))
-        }
+        "timeout" | "lease" | "visibility_timeout" | "drain" | "initial" | "max" | "backoff"
+        | "linger" => parse_duration(text).map(|_| Value::String(text.to_owned())),
         // Several, as the file writes them.
-        "binding" if text.starts_with('[') => {
-            let list = format!("binding = {text}").parse::<Table>().ok();
-            list.and_then(|mut list| list.remove("binding"))
-                .ok_or_else(|| format!("`{text}` is no list of routing keys: write [\"a\", \"b\"]"))
-        }
-        "declare" if !matches!(text, "create" | "verify" | "off") => Err(format!(
-            "`{text}` is neither `create` nor `verify` nor `off`"
-        )),
-        "queue_type" if !matches!(text, "quorum" | "classic") => {
-            Err(format!("`{text}` is neither `quorum` nor `classic`"))
-        }
+        "topics" if text.starts_with('[') => list(text)
+            .ok_or_else(|| format!("`{text}` is not a list of topics: write [\"a\", \"b\"]")),
         "undecodable" if !matches!(text, "retry" | "reject") => {
             Err(format!("`{text}` is neither `retry` nor `reject`"))
         }
@@ -239,7 +236,20 @@ fn scalar(key: &str, value: &str) -> Result<Value, String> {
     }
 }
 
-/// What an argument of a queue is, by how it looks.
+/// A list, as the file writes it.
+fn list(text: &str) -> Option<Value> {
+    let list = format!("list = {text}").parse::<Table>().ok();
+    list.and_then(|mut list| list.remove("list"))
+}
+
+/// What an option of a broker is: a list by how it looks, else a text, of which a number is read if the broker wants one.
+fn option(text: String) -> Value {
+    let looks = text.trim();
+    let list = looks.starts_with('[').then(|| list(looks)).flatten();
+    list.unwrap_or(Value::String(text))
+}
+
+/// What a value within an option of a broker is, by how it looks.
 fn argument(text: String) -> Value {
     match (text.parse(), text.parse()) {
         (Ok(number), _) => Value::Integer(number),

@@ -4,25 +4,34 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+use super::BrokerSection;
 use crate::program::RouteOptions;
 use loafer_core::{
+    Error,
     broker::Settings,
     policy::{nearest, unknown},
 };
 
-pub(super) const TOP: &[&str] = &["app", "drain", "log_bodies", "routes", "topics"];
+/// Single values.
+pub(super) const SINGLE: &[&str] = &["app", "drain", "log_bodies"];
+pub(super) const TOP: &[&str] = &["app", "drain", "log_bodies", "brokers", "routes", "topics"];
 pub(super) const TOPIC: &[&str] = &["name", "publisher"];
-pub(super) const DEAD_LETTER: &[&str] = &["exchange", "routing_key", "queue"];
 const BACKOFF: &[&str] = &["initial", "factor", "max", "jitter"];
 
 /// Every key is known, every route is the program's; else says which is not, and what it is nearest to.
 pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
-    // What a table of another name is for only the brokers of the program know; but a name that is nearly one of ours is a slip.
-    let ours = |name: &str, value: &Value| {
-        !value.is_table() || nearest(name, &["routes", "topics"]).is_some()
-    };
-    let ours = table.iter().filter(|(name, value)| ours(name, value));
-    known(ours.map(|(key, _)| key), TOP, "", "key")?;
+    known(table.keys(), TOP, "", "key").map_err(|fault| {
+        let section = table.iter().find(|(name, value)| {
+            let ours = TOP.contains(&name.as_str()) || nearest(name, TOP).is_some();
+            value.is_table() && !ours
+        });
+        match section {
+            Some((name, _)) => {
+                format!("{fault}; the settings of a broker are written under [brokers.{name}]")
+            }
+            None => fault,
+        }
+    })?;
     if let Some(Value::Table(of_routes)) = table.get("routes") {
         if let Some(first) = of_routes.keys().find(|name| is_cut(name, routes)) {
             return Err(format!(
@@ -35,13 +44,9 @@ pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
                 continue;
             };
             let at = format!("routes.{route}.");
-            known(options.keys(), RouteOptions::KEYS, &at, "key")?;
+            known(options.keys(), RouteOptions::KEYS, &at, "key").map_err(foreign(&at))?;
             if let Some(Value::Table(backoff)) = options.get("backoff") {
                 known(backoff.keys(), BACKOFF, &format!("{at}backoff."), "key")?;
-            }
-            if let Some(Value::Table(target)) = options.get("dead_letter") {
-                let at = format!("{at}dead_letter.");
-                known(target.keys(), DEAD_LETTER, &at, "key")?;
             }
         }
     }
@@ -77,21 +82,46 @@ fn known<'k>(
     }
 }
 
-/// Takes the sections of brokers out of a table.
-pub(super) fn sections(table: &mut Table) -> BTreeMap<String, Settings> {
-    let names: Vec<String> = table
-        .iter()
-        .filter(|(name, value)| value.is_table() && !TOP.contains(&name.as_str()))
-        .map(|(name, _)| name.clone())
-        .collect();
-    let sections = names
-        .into_iter()
-        .filter_map(|name| match table.remove(&name) {
-            Some(Value::Table(section)) => {
-                let settings = Settings::new(&name, section);
-                Some((name, settings))
+/// Says where a key may belong that is none of ours, nor nearly one.
+pub(super) fn foreign(at: &str) -> impl Fn(String) -> String {
+    let section = at.trim_end_matches('.').to_owned();
+    move |fault| match fault.contains("did you mean") {
+        true => fault,
+        false => {
+            format!("{fault}; a key of the route's broker is written under [{section}.options]")
+        }
+    }
+}
+
+/// Takes the settings of brokers out of the table.
+pub(super) fn brokers(table: &mut Table) -> Result<BTreeMap<String, BrokerSection>, Error> {
+    let Some(brokers) = table.remove("brokers") else {
+        return Ok(BTreeMap::new());
+    };
+    let fault = |at: &str| {
+        Error::Config(format!(
+            "`{at}` is not a table: write [brokers.NAME], and what is said of that broker below it"
+        ))
+    };
+    let Value::Table(brokers) = brokers else {
+        return Err(fault("brokers"));
+    };
+    let section = |(name, section): (String, Value)| {
+        let at = format!("brokers.{name}");
+        let Value::Table(mut section) = section else {
+            return Err(fault(&at));
+        };
+        let kind = match section.remove("kind") {
+            None => None,
+            Some(Value::String(kind)) => Some(kind),
+            Some(_) => {
+                return Err(Error::Config(format!(
+                    "`{at}.kind` is not a text: write `kind = \"amqp\"`, for example"
+                )));
             }
-            _ => None,
-        });
-    sections.collect()
+        };
+        let settings = Settings::new(at, section);
+        Ok((name, BrokerSection { kind, settings }))
+    };
+    brokers.into_iter().map(section).collect()
 }

@@ -46,9 +46,17 @@ pub struct Config {
     pub(crate) log_bodies: Option<bool>,
     pub(crate) routes: BTreeMap<String, RouteOptions>,
     pub(crate) topics: BTreeMap<String, TopicOptions>,
-    /// What is said of each broker, by its name; it reads that itself.
+    /// What is said of each broker instance, by its name; it reads that itself.
     #[serde(skip)]
-    pub(crate) brokers: BTreeMap<String, Settings>,
+    pub(crate) brokers: BTreeMap<String, BrokerSection>,
+}
+
+/// What the configuration says of one broker instance.
+#[derive(Clone, Debug)]
+pub(crate) struct BrokerSection {
+    /// Its kind, where its name does not say.
+    pub(crate) kind: Option<String>,
+    pub(crate) settings: Settings,
 }
 
 /// What can be set of a topic.
@@ -114,7 +122,7 @@ impl Config {
         // Deserialized once before the environment has its say, so that a wrong value is told with its place in the file.
         toml::from_str::<Self>(text).map_err(|error| fault(error.to_string()))?;
         environment::overlay(&mut table, environment, routes)?;
-        let brokers = keys::sections(&mut table);
+        let brokers = keys::brokers(&mut table)?;
         let config: Self = serde_path_to_error::deserialize(table).map_err(|error| {
             Error::Config(format!(
                 "a variable `LOAFER_…` of the environment has a wrong value{}: {}",

@@ -9,16 +9,19 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
-use crate::program::running::{self, Running};
 use crate::{
     dead_letters::DeadLetters,
-    program::erased::{DynBroker, DynProvider},
-    program::registry::registered,
-    program::{App, BrokerKind, Config, Route},
+    program::{
+        App, Config, Route,
+        erased::DynProvider,
+        instances::{Instance, Instances},
+        registry::registered,
+        running::{self, Running},
+    },
 };
 use loafer_core::{
     Error,
-    broker::{Finding, Level, Open, Source},
+    broker::{Finding, Level, Open, Settings, Source},
     extract::RouteName,
     policy::Policy,
 };
@@ -42,8 +45,10 @@ use loafer_core::{
 pub struct Manager {
     app: App,
     plans: Vec<Plan>,
+    /// The brokers it uses.
+    instances: Instances,
     /// The brokers of topics that go through another than the service's.
-    topics: BTreeMap<String, BrokerKind>,
+    topics: BTreeMap<String, Instance>,
     config: Config,
     open: Open,
     once: bool,
@@ -54,9 +59,10 @@ struct Plan {
     /// One at least.
     handlers: Vec<PlannedHandler>,
     policy: Policy,
-    kind: BrokerKind,
-    broker: Arc<dyn DynBroker>,
+    instance: Instance,
     source: Source,
+    /// What only its broker knows.
+    options: Settings,
     provider: Box<dyn DynProvider>,
 }
 
@@ -86,8 +92,8 @@ pub struct RouteSummary {
     pub route: String,
     /// Its queue, as configured.
     pub queue: String,
-    /// Its broker, as the command line calls it.
-    pub provider: &'static str,
+    /// Its broker, by the instance's name.
+    pub broker: String,
     /// Its translator.
     pub translator: &'static str,
     /// Handlers at once.
@@ -181,7 +187,7 @@ impl Manager {
         let summary = |plan: &Plan, route: &Route| RouteSummary {
             route: plan.policy.route.clone(),
             queue: plan.policy.queue.clone(),
-            provider: plan.kind.name(),
+            broker: plan.instance.name.to_string(),
             translator: route.translator,
             concurrency: plan.policy.concurrency,
             batch: route.batches.then(|| plan.policy.messages_a_call()),
@@ -244,8 +250,8 @@ impl Manager {
     ) -> Result<loafer_core::message::MessageId, Error> {
         let plan = self.plan(route)?;
         running::publish(
-            &*plan.broker.publisher(),
-            plan.broker.queue_topic(&plan.policy.queue),
+            &*plan.instance.broker.publisher(),
+            plan.instance.broker.queue_topic(&plan.policy.queue),
             message,
         )
         .await
@@ -260,7 +266,12 @@ impl Manager {
     /// Where there is no such route, its broker can't be reached, or its queue has no dead-letter queue: with what to do.
     pub async fn dead_letters(&self, route: &str) -> Result<DeadLetters, Error> {
         let plan = self.plan(route)?;
-        DeadLetters::open(plan.broker.dead_letters(&plan.source)?).await
+        DeadLetters::open(
+            plan.instance
+                .broker
+                .dead_letters(&plan.source, &plan.options)?,
+        )
+        .await
     }
 
     fn plan(&self, route: &str) -> Result<&Plan, Error> {

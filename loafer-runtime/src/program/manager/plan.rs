@@ -5,9 +5,18 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 use super::{Manager, ManagerBuilder, Plan, PlannedHandler, topics};
 use crate::{
     bus::form,
-    program::{App, BrokerKind, Config, Route, RouteOptions},
+    program::{
+        App, BrokerKind, Config, Route, RouteOptions,
+        broker_table::BrokerTable,
+        instances::{Instance, Instances},
+    },
 };
-use loafer_core::{Error, broker::Source, extract::RouteName, policy::unknown};
+use loafer_core::{
+    Error,
+    broker::{Settings, Source},
+    extract::RouteName,
+    policy::unknown,
+};
 
 /// How long running handlers get at shutdown, where nothing else is said: Kubernetes kills after 30 s.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -21,19 +30,43 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
         open,
         once,
     } = builder;
+    let mut app = app;
     let mut faults = faults(&routes, &app, &only);
-    let (topics, strange) = topics::brokers(&routes, &app, &config);
+    let default = default_kind(&app);
+    let kinds = routes.iter().filter_map(|route| route.broker);
+    let (mut instances, strange) = Instances::new(&mut app, &config, kinds.chain(default));
     faults.extend(strange);
-    faults.extend(configure(&routes, &topics, &app, &config));
+    let (topics, strange) = topics::brokers(&app, &config, &mut instances);
+    faults.extend(strange);
     let mut plans = Vec::new();
-    for routes in by_name(routes) {
+    let stand_in = app
+        .provider
+        .as_deref()
+        .map_or(Ok(()), |name| instances.check(name));
+    let routes = match stand_in {
+        Ok(()) => by_name(routes),
+        Err(fault) => {
+            faults.push(fault);
+            Vec::new()
+        }
+    };
+    for routes in routes {
         if !only.is_empty() && !only.iter().any(|name| name == routes[0].name()) {
             continue;
         }
-        match plan_route(routes, &app, &config) {
+        match plan_route(routes, &app, &config, default, &mut instances) {
             Ok(plan) => plans.push(plan),
             Err(fault) => faults.push(fault),
         }
+    }
+    if app.provider.is_none() {
+        // A section that nobody uses is read all the same: its topics may be published to, and its mistakes are told.
+        let configured = instances.configured();
+        faults.extend(
+            configured
+                .iter()
+                .filter_map(|name| instances.get(name).err()),
+        );
     }
     plans.sort_by(|a, b| a.policy.route.cmp(&b.policy.route));
     if let Some(error) = combined(faults) {
@@ -42,6 +75,7 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
     Ok(Manager {
         app,
         plans,
+        instances,
         topics,
         config,
         open,
@@ -61,7 +95,22 @@ fn by_name(routes: Vec<Route>) -> Vec<Vec<Route>> {
     by_name.into_values().collect()
 }
 
-fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, String> {
+/// The kind of broker of routes that name none: the program's default, else the only kind that code gave a value of.
+fn default_kind(app: &App) -> Option<BrokerKind> {
+    app.default_provider.or_else(|| {
+        let mut given = app.brokers.values().map(|(kind, _)| *kind);
+        let first = given.next()?;
+        given.all(|kind| kind == first).then_some(first)
+    })
+}
+
+fn plan_route(
+    routes: Vec<Route>,
+    app: &App,
+    config: &Config,
+    default: Option<BrokerKind>,
+    instances: &mut Instances,
+) -> Result<Plan, String> {
     let name = routes[0].name().to_owned();
     let at_route = |fault: String| format!("route `{name}`: {fault}");
     let stronger = [app.options.get(&name), config.routes.get(&name)];
@@ -81,37 +130,45 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
     if let Some(fault) = batch_fault(&routes, &options, app) {
         return Err(at_route(fault));
     }
-    let own = routes[0].broker;
-    let kind = app.provider.unwrap_or(own);
-    let topology = options.topology();
-    if let Some(key) = topology.first_key().filter(|_| !own.topology) {
-        return Err(at_route(format!(
-            "`{key}` is set, and its broker `{}` has no exchanges: leave it out",
-            own.name
-        )));
-    }
-    let app_name = app_name(app, config);
+    let own = routes[0].broker.or(default);
+    let wanted = instance(&options, own, app).ok_or_else(|| at_route(NO_PROVIDER.to_owned()))?;
+    instances.check(wanted).map_err(at_route)?;
+    // What is wrong with a broker is said once, and not of each route.
+    let instance = instances.get(wanted)?;
+    let broker_options = broker_options(&name, &options, own, &instance, app).map_err(at_route)?;
+    let consumer = options.consumer.take();
+    let consumer = consumer.or_else(|| instances.app().map(str::to_owned));
     let named = options.queue.is_some();
-    options
-        .queue
-        .get_or_insert_with(|| (own.queue_name)(&name, app_name.as_deref()));
-    let policy = options.resolve(&name, config.drain.or(app.drain).unwrap_or(DRAIN));
-    let broker = app.broker_of(kind);
+    let queue = || instance.kind.queue_name(&name, consumer.as_deref());
+    options.queue.get_or_insert_with(queue);
+    let topics = options.topics.take();
+    let drain = config.drain.or(app.drain).unwrap_or(DRAIN);
+    let policy = options.resolve(&name, drain);
     let mut source = Source::new(&name, &policy.queue);
-    source.visibility_timeout = policy.visibility_timeout;
-    source.topic = topic(&name, config);
+    let topics = topics.unwrap_or_else(|| name.as_str().into());
+    let called = |of: &String| match instance.kind.renames_topics() {
+        true => topic(of, config),
+        false => of.clone(),
+    };
+    source.topics = topics.as_slice().iter().map(called).collect();
     source.translator = shared_translator(&routes).to_owned();
-    source.app = app_name;
+    source.consumer = consumer;
     source.named = named;
-    source.topology = topology;
-    let provider = broker
-        .provider(&source)
+    source.policy = policy.clone();
+    let provider = instance
+        .broker
+        .provider(&source, &broker_options)
         .map_err(|error| at_route(error.to_string()))?;
     let (route, queue): (Arc<str>, Arc<str>) = (name.as_str().into(), policy.queue.as_str().into());
     let handlers = routes.into_iter().zip(timeouts).map(|(from, timeout)| {
-        let names = RouteName::new(route.clone(), queue.clone(), from.handler, kind.name());
+        let broker = instance.name.clone();
         PlannedHandler {
-            names: Arc::new(names),
+            names: Arc::new(RouteName::new(
+                route.clone(),
+                queue.clone(),
+                from.handler,
+                broker,
+            )),
             timeout,
             route: from,
         }
@@ -119,59 +176,59 @@ fn plan_route(routes: Vec<Route>, app: &App, config: &Config) -> Result<Plan, St
     Ok(Plan {
         handlers: handlers.collect(),
         policy,
-        kind,
-        broker,
+        instance: instance.clone(),
         source,
+        options: broker_options,
         provider,
     })
 }
 
-/// Tells the brokers of the routes what the configuration says of them; says what of it is wrong.
-fn configure(
-    routes: &[Route],
-    topics: &BTreeMap<String, BrokerKind>,
-    app: &App,
-    config: &Config,
-) -> Vec<String> {
-    let mut kinds: Vec<BrokerKind> = Vec::new();
-    let routes = routes.iter().map(|route| route.broker);
-    let used = routes.chain(topics.values().copied());
-    for kind in used.chain(app.provider).chain(app.default_provider) {
-        if !kinds.iter().any(|known| known.name == kind.name) {
-            kinds.push(kind);
-        }
-    }
-    let name = app_name(app, config);
-    // The environment writes `_` for `-`.
-    let called = |kind: &BrokerKind, section: &str| form(kind.name) == form(section);
-    let sections = || config.brokers.iter();
-    let unread = sections()
-        .filter(|(section, _)| !kinds.iter().any(|kind| called(kind, section)))
-        .map(|(section, _)| {
-            let brokers = kinds.iter().map(|kind| kind.name);
-            let known: Vec<&str> = ["routes", "topics"].into_iter().chain(brokers).collect();
-            format!(
-                "{}; it stands in `loafer.toml` as `[{section}]`, or in the environment as `LOAFER_{}__…`",
-                unknown(section, &known, "", "section"),
-                form(section)
-            )
-        });
-    // A broker that another one stands in for is not asked for, and need not be able to run.
-    let told = kinds
-        .iter()
-        .filter(|kind| app.provider.is_none_or(|instead| instead.name == kind.name))
-        .filter_map(|kind| {
-            let settings = sections().find(|(section, _)| called(kind, section));
-            let settings = settings.map(|(_, settings)| settings);
-            let told = app.configure(*kind, settings, name.as_deref());
-            Some(told.err()?.to_string())
-        });
-    unread.chain(told).collect()
+const NO_PROVIDER: &str = "it names no provider, and the program has no default: name one with `Route::provider::<B>()`, or give `App::default_provider`";
+
+/// The broker that a route runs on, by its name: the one that takes the place of all, else the one its configuration names, else the first of
+/// its kind.
+fn instance<'n>(
+    options: &'n RouteOptions,
+    own: Option<BrokerKind>,
+    app: &'n App,
+) -> Option<&'n str> {
+    let configured = app.provider.as_deref().or(options.broker.as_deref());
+    configured.or_else(|| Some(own?.name()))
 }
 
-/// What the app is called.
-fn app_name(app: &App, config: &Config) -> Option<String> {
-    config.app.clone().or_else(|| app.name.clone())
+/// A route's options of its broker. Those of another kind are an error, unless the broker in force stands in for all others.
+fn broker_options(
+    route: &str,
+    options: &RouteOptions,
+    own: Option<BrokerKind>,
+    instance: &Instance,
+    app: &App,
+) -> Result<Settings, String> {
+    let given = &options.options;
+    if let Some(fault) = given.fault() {
+        return Err(format!("its options of the broker can't be read: {fault}"));
+    }
+    let kind = instance.kind;
+    let of_another = given
+        .kind()
+        .or(own.map(|own| own.name()))
+        .filter(|of| *of != kind.name());
+    let Some(other) = of_another.filter(|_| given.first_key().is_some()) else {
+        return Ok(given.section(route));
+    };
+    if app.provider.is_some() && !kind.renames_topics() {
+        return Ok(BrokerTable::default().section(route));
+    }
+    // Options that the file alone gives may be meant for the broker that it names.
+    if given.kind().is_none() && options.broker.is_some() && app.provider.is_none() {
+        return Ok(given.section(route));
+    }
+    Err(format!(
+        "its options, for example `{}`, are those of a broker of kind `{other}`, and it runs on `{}` of kind `{}`: leave them out, or move the route back",
+        given.first_key().unwrap_or_default(),
+        instance.name,
+        kind.name()
+    ))
 }
 
 /// The options that the handlers of a route have in common: what one sets holds for all, what two set must agree.
@@ -273,10 +330,7 @@ fn handlers_fault(name: &str, routes: &[&Route]) -> Option<String> {
     let same = |of: &dyn Fn(&Route) -> bool| -> Vec<&Route> {
         routes.iter().copied().filter(|route| of(route)).collect()
     };
-    if let Some(other) = routes
-        .iter()
-        .find(|route| route.broker.id != routes[0].broker.id)
-    {
+    if let Some(other) = routes.iter().find(|route| route.broker != routes[0].broker) {
         let both = places([routes[0], other]);
         return Some(format!(
             "route `{name}` has handlers on two providers, {both}: a route has one; give each a route of its own"

@@ -15,6 +15,7 @@ use super::{
     topics::{self, Publishers},
 };
 use crate::clock::after;
+use crate::program::instances::{Instance, Instances};
 use crate::program::running::{Ended, Inner, RouteAtWork, Running, Stop};
 use crate::{
     bus::Bus,
@@ -49,6 +50,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let Manager {
         app,
         plans,
+        instances,
         topics,
         config,
         open: mode,
@@ -56,13 +58,14 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     } = manager;
     let handlers = ready(&plans, &app)?;
     open_all(&plans, mode).await?;
+    let brokers = start_all(&instances).await?;
 
     let quiet = Arc::new(Notify::new());
     let mut routes = Vec::new();
     let mut work = JoinSet::new();
     let mut publishers = Publishers::default();
     for (plan, handlers) in plans.into_iter().zip(handlers) {
-        let publisher = publishers.of(plan.kind.name(), &plan.broker);
+        let publisher = publishers.of(&plan.instance);
         let parts = Parts {
             policy: plan.policy,
             handlers,
@@ -73,17 +76,17 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
             quiet: quiet.clone(),
             bus: app.bus.clone(),
         };
-        let source = plan.broker.queue_topic(&parts.policy.queue);
+        let source = plan.instance.broker.queue_topic(&parts.policy.queue);
         let engine = Arc::new(Route::new(parts, &plan.provider.capabilities()));
         routes.push(RouteAtWork {
             engine: engine.clone(),
             publisher,
             source,
-            provider: plan.kind.name(),
+            broker: plan.instance.name,
         });
         work.spawn(plan.provider.run(engine));
     }
-    topics::connect(&app, &config, &topics, &mut publishers);
+    topics::connect(&app, &config, &topics, &instances, &mut publishers);
 
     let drain = routes
         .iter()
@@ -102,6 +105,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         on_stop: app.on_stop.clone(),
         bus: app.bus.clone(),
         publishers: publishers.all(),
+        brokers,
         reporters: app.reporters.clone(),
         drain,
         once,
@@ -165,6 +169,21 @@ async fn open_all(plans: &[Plan], mode: Open) -> Result<(), Error> {
     combined(faults.collect()).map_or(Ok(()), Err)
 }
 
+/// Starts what the routes of each broker share; returns the brokers that are to be closed.
+async fn start_all(instances: &Instances) -> Result<Vec<Instance>, Error> {
+    let brokers: Vec<Instance> = instances.used().cloned().collect();
+    let started = join_all(brokers.iter().map(async |instance| {
+        let started = timeout(OPEN, instance.broker.start()).await;
+        let fault = match started {
+            Ok(started) => started.err()?.to_string(),
+            Err(_) => format!("starting it took longer than {OPEN:?}"),
+        };
+        Some(format!("broker `{}`: {fault}", instance.name))
+    }));
+    let faults = started.await.into_iter().flatten().collect();
+    combined(faults).map_or(Ok(brokers), Err)
+}
+
 /// A start that is dropped while its hooks run must not leave routes at work that nobody can stop.
 struct StopOnDrop(Option<Running>);
 
@@ -189,6 +208,7 @@ struct End {
     on_stop: Vec<Hook>,
     bus: Bus,
     publishers: Vec<Arc<dyn DynPublisher>>,
+    brokers: Vec<Instance>,
     reporters: Vec<Arc<dyn Report>>,
     drain: Duration,
     once: bool,
@@ -277,6 +297,11 @@ async fn supervise(
             tracing::error!("a publisher did not close in time");
             clean = false;
         }
+    }
+    let closed = join_all(end.brokers.iter().map(|instance| instance.broker.close()));
+    if timeout_at(last + LAST_WORDS, closed).await.is_err() {
+        tracing::error!("a broker did not close in time");
+        clean = false;
     }
     if !end.reporters.is_empty() {
         let flush = move || {

@@ -6,85 +6,65 @@ use std::{
 };
 
 use crate::{
-    bus::erased::DynPublisher,
-    bus::replier::ReplyPath,
-    bus::requests::Requests,
-    bus::{Elsewhere, Way},
-    program::erased::DynBroker,
-    program::{App, BrokerKind, Config, Route},
+    bus::{Elsewhere, Queues, Way, erased::DynPublisher, replier::ReplyPath, requests::Requests},
+    program::{
+        App, Config,
+        instances::{Instance, Instances},
+    },
 };
-use loafer_core::{broker::Broker, policy::unknown};
-use loafer_memory::Memory;
-
-/// A broker of a program, by its name, and its publisher.
-type Exit = (&'static str, Arc<dyn DynBroker>, Arc<dyn DynPublisher>);
 
 /// The publishers of a program: one a broker.
 #[derive(Default)]
-pub(super) struct Publishers(Vec<Exit>);
+pub(super) struct Publishers(Vec<(Instance, Arc<dyn DynPublisher>)>);
 
 impl Publishers {
     /// That of this broker, made where there is none yet.
-    pub(super) fn of(
-        &mut self,
-        name: &'static str,
-        broker: &Arc<dyn DynBroker>,
-    ) -> Arc<dyn DynPublisher> {
-        if let Some((.., publisher)) = self.0.iter().find(|(known, ..)| *known == name) {
+    pub(super) fn of(&mut self, instance: &Instance) -> Arc<dyn DynPublisher> {
+        let known = self.0.iter().find(|(known, _)| known.name == instance.name);
+        if let Some((_, publisher)) = known {
             return publisher.clone();
         }
-        let publisher = broker.publisher();
-        self.0.push((name, broker.clone(), publisher.clone()));
+        let publisher = instance.broker.publisher();
+        self.0.push((instance.clone(), publisher.clone()));
         publisher
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<dyn DynPublisher>> {
+        let publishers = self.0.iter();
+        publishers.map(|(_, publisher)| publisher.clone()).collect()
     }
 
     /// How replies get out on each broker.
     fn reply_paths(&self) -> Vec<ReplyPath> {
-        let path = |(name, broker, publisher): &Exit| {
-            let broker = broker.clone();
+        let path = |(instance, publisher): &(Instance, Arc<dyn DynPublisher>)| {
+            let broker = instance.broker.clone();
             ReplyPath {
-                broker: (*name).into(),
+                broker: instance.name.clone(),
                 topic: Arc::new(move |address| broker.reply_topic(address)),
                 publisher: publisher.clone(),
             }
         };
         self.0.iter().map(path).collect()
     }
-
-    pub(super) fn all(&self) -> Vec<Arc<dyn DynPublisher>> {
-        let publishers = self.0.iter();
-        publishers
-            .map(|(.., publisher)| publisher.clone())
-            .collect()
-    }
 }
 
 /// The brokers of topics that the configuration sends elsewhere, and what is wrong with what it says.
 pub(super) fn brokers(
-    routes: &[Route],
     app: &App,
     config: &Config,
-) -> (BTreeMap<String, BrokerKind>, Vec<String>) {
-    let of_routes = routes.iter().map(|route| route.broker);
-    let known = of_routes.chain(app.provider).chain(app.default_provider);
-    let known: BTreeMap<&str, BrokerKind> = known
-        .chain(app.known.iter().copied())
-        .map(|kind| (kind.name, kind))
-        .collect();
+    instances: &mut Instances,
+) -> (BTreeMap<String, Instance>, Vec<String>) {
     let mut brokers = BTreeMap::new();
     let mut faults = Vec::new();
     for (topic, name) in config.topic_publishers() {
-        match known.get(name) {
-            // What stands in for the brokers of all routes does so for those of topics.
-            Some(kind) if app.provider.is_none() => {
-                brokers.insert(topic.to_owned(), *kind);
-            }
-            Some(_) => {}
-            None => {
-                let names: Vec<&str> = known.keys().copied().collect();
-                let fault = unknown(name, &names, "", "broker");
-                faults.push(format!("`publisher` of [topics.{topic}]: {fault}"));
-            }
+        // What stands in for the brokers of all routes does so for those of topics.
+        let found = match app.provider {
+            Some(_) => instances.check(name).map(|()| None),
+            None => instances.get(name).map(Some),
+        };
+        match found {
+            Ok(instance) => brokers.extend(instance.map(|instance| (topic.to_owned(), instance))),
+            Err(fault) => faults.push(format!("`publisher` of [topics.{topic}]: {fault}")),
         }
     }
     (brokers, faults)
@@ -94,44 +74,55 @@ pub(super) fn brokers(
 pub(super) fn connect(
     app: &App,
     config: &Config,
-    topics: &BTreeMap<String, BrokerKind>,
+    topics: &BTreeMap<String, Instance>,
+    instances: &Instances,
     publishers: &mut Publishers,
 ) {
     let of_routes = publishers.0.iter();
-    let wanted = app.default_provider.map(|kind| kind.name);
-    let default = of_routes.clone().find(|(name, ..)| Some(*name) == wanted);
-    let Some((default, broker, publisher)) = default.or(publishers.0.first()).cloned() else {
+    let wanted = app.default_provider;
+    let default = of_routes.clone().find(|(of, _)| Some(of.kind) == wanted);
+    let Some((default, publisher)) = default.or(publishers.0.first()).cloned() else {
         return;
     };
     app.bus.repliers().connect(publishers.reply_paths());
-    let program = config.app.as_deref().or(app.name.as_deref());
-    app.bus.requests().connect(broker.replies(program));
+    let program = instances.app();
+    app.bus.requests().connect(default.broker.replies(program));
     // One a broker, however many topics lead there.
-    let mut others: BTreeMap<&'static str, Elsewhere> = BTreeMap::new();
+    let mut others: BTreeMap<Arc<str>, Elsewhere> = BTreeMap::new();
+    let mut elsewhere = |instance: &Instance| -> Option<Elsewhere> {
+        if instance.name == default.name {
+            return None;
+        }
+        let other = others.entry(instance.name.clone()).or_insert_with(|| {
+            let requests = Arc::<Requests>::default();
+            requests.connect(instance.broker.replies(program));
+            Elsewhere {
+                publisher: publishers.of(instance),
+                requests,
+            }
+        });
+        Some(other.clone())
+    };
     let of_topics = config.topics.iter().map(|(topic, options)| {
         let other = topics.get(topic);
         // In memory topics are called what the program calls them: that is what its routes hear.
-        let renamed = other.map_or(default, |kind| kind.name) != Memory::KIND;
-        let elsewhere = other.map(|kind| {
-            let other = others.entry(kind.name).or_insert_with(|| {
-                let broker = app.broker_of(*kind);
-                let requests = Arc::<Requests>::default();
-                requests.connect(broker.replies(program));
-                let publisher = publishers.of(kind.name, &broker);
-                Elsewhere {
-                    publisher,
-                    requests,
-                }
-            });
-            other.clone()
-        });
+        let renamed = other.unwrap_or(&default).kind.renames_topics();
         let way = Way {
             name: options.name.clone().filter(|_| renamed),
-            elsewhere,
+            elsewhere: other.and_then(&mut elsewhere),
         };
         (topic.clone(), way)
     });
     let ways: HashMap<_, _> = of_topics.collect();
-    app.bus.lead(ways);
+    let queues = instances.used().map(|instance| {
+        let broker = instance.broker.clone();
+        let queues = Queues {
+            topic: Arc::new(move |queue| broker.queue_topic(queue)),
+            elsewhere: elsewhere(instance),
+        };
+        (instance.name.to_string(), queues)
+    });
+    let queues: HashMap<_, _> = queues.collect();
+    app.bus.lead(ways, queues);
     app.bus.connect(publisher);
 }

@@ -1,0 +1,237 @@
+//! The brokers of a program, by name: which there are, and each made and configured when first asked for.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use loafer_core::{
+    broker::{self, Broker, Settings},
+    policy::unknown,
+};
+
+use super::{
+    App, Config,
+    config::BrokerSection,
+    erased::{DynBroker, Maker},
+};
+use crate::bus::form;
+
+/// A kind of broker, by its type.
+#[derive(Clone, Copy)]
+pub struct BrokerKind {
+    name: &'static str,
+    renames_topics: bool,
+    queue_name: fn(&str, Option<&str>) -> String,
+    make: Maker,
+}
+
+impl BrokerKind {
+    /// Returns the kind of this broker.
+    #[must_use]
+    pub fn of<B: Broker>() -> Self {
+        Self {
+            name: B::KIND,
+            renames_topics: B::RENAMES_TOPICS,
+            queue_name: B::queue_name,
+            make: || Box::new(B::default()),
+        }
+    }
+
+    /// Returns its name, for example `sqs`: that of its first instance.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether its topics have names of their own, which the configuration gives.
+    pub(crate) fn renames_topics(&self) -> bool {
+        self.renames_topics
+    }
+
+    /// The queue of a route that names none.
+    pub(crate) fn queue_name(&self, route: &str, consumer: Option<&str>) -> String {
+        (self.queue_name)(route, consumer)
+    }
+}
+
+impl PartialEq for BrokerKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for BrokerKind {}
+
+impl fmt::Debug for BrokerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// One broker of a program.
+#[derive(Clone)]
+pub(crate) struct Instance {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: BrokerKind,
+    pub(crate) broker: Arc<dyn DynBroker>,
+}
+
+/// A broker that may be asked for.
+struct Known {
+    kind: BrokerKind,
+    /// Given in code.
+    value: Option<Box<dyn DynBroker>>,
+    settings: Option<Settings>,
+}
+
+/// The brokers of a program.
+pub(crate) struct Instances {
+    app: Option<String>,
+    known: BTreeMap<String, Known>,
+    /// Those that were asked for; or why one can't be had.
+    used: BTreeMap<String, Result<Instance, String>>,
+}
+
+impl Instances {
+    /// Returns the brokers that the app and the configuration name, and those of these kinds; and what is wrong with their names.
+    pub(crate) fn new(
+        app: &mut App,
+        config: &Config,
+        kinds: impl IntoIterator<Item = BrokerKind>,
+    ) -> (Self, Vec<String>) {
+        let given = std::mem::take(&mut app.brokers);
+        let kinds: BTreeMap<&str, BrokerKind> = kinds
+            .into_iter()
+            .chain(app.kinds.iter().copied())
+            .chain(given.values().map(|(kind, _)| *kind))
+            .map(|kind| (kind.name, kind))
+            .collect();
+        let firsts = kinds.values().map(|kind| (kind.name.to_owned(), *kind));
+        let mut known: BTreeMap<String, Known> = firsts
+            .map(|(name, kind)| (name, Known::new(kind)))
+            .collect();
+        for (name, (kind, value)) in given {
+            let known = known.entry(name).or_insert(Known::new(kind));
+            (known.kind, known.value) = (kind, Some(value));
+        }
+        let mut faults = Vec::new();
+        for (name, section) in &config.brokers {
+            // The environment writes `_` for `-`.
+            let called = known.keys().find(|known| form(known) == form(name));
+            let name = called.unwrap_or(name).clone();
+            match kind_of(&name, section, known.get(&name), &kinds) {
+                Ok(kind) => {
+                    let known = known.entry(name).or_insert(Known::new(kind));
+                    known.settings = Some(section.settings.clone());
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let app = config.app.clone().or_else(|| app.name.clone());
+        let used = BTreeMap::new();
+        (Self { app, known, used }, faults)
+    }
+
+    /// Returns the broker of this name, made and configured.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of this name, or its settings are invalid: the same error each time.
+    pub(crate) fn get(&mut self, name: &str) -> Result<Instance, String> {
+        if let Some(used) = self.used.get(name) {
+            return used.clone();
+        }
+        self.check(name)?;
+        let made = self.make(name);
+        self.used.insert(name.to_owned(), made.clone());
+        made
+    }
+
+    fn make(&mut self, name: &str) -> Result<Instance, String> {
+        let Some(known) = self.known.get_mut(name) else {
+            unreachable!("it was found by its name");
+        };
+        let mut broker = known.value.take().unwrap_or_else(|| (known.kind.make)());
+        let (app, settings) = (self.app.as_deref(), known.settings.as_ref());
+        let instance = broker::Instance::new(name, known.kind.name, app, settings);
+        let configured = broker.configure(&instance);
+        configured.map_err(|error| match instance.is_first() {
+            true => error.to_string(),
+            false => format!("broker `{name}`: {error}"),
+        })?;
+        Ok(Instance {
+            name: name.into(),
+            kind: known.kind,
+            broker: broker.into(),
+        })
+    }
+
+    /// Returns the names of those that the configuration has a section for.
+    pub(crate) fn configured(&self) -> Vec<String> {
+        let known = self.known.iter();
+        let configured = known.filter(|(_, known)| known.settings.is_some());
+        configured.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Returns whether there is a broker of this name; it is not made.
+    ///
+    /// # Errors
+    ///
+    /// If there is none: says which there are.
+    pub(crate) fn check(&self, name: &str) -> Result<(), String> {
+        let names: Vec<&str> = self.known.keys().map(String::as_str).collect();
+        match self.known.contains_key(name) {
+            true => Ok(()),
+            false => Err(unknown(name, &names, "", "broker")),
+        }
+    }
+
+    /// Returns those that were asked for.
+    pub(crate) fn used(&self) -> impl Iterator<Item = &Instance> {
+        self.used.values().filter_map(|used| used.as_ref().ok())
+    }
+
+    /// Returns the app's name, if it has one.
+    pub(crate) fn app(&self) -> Option<&str> {
+        self.app.as_deref()
+    }
+}
+
+impl Known {
+    fn new(kind: BrokerKind) -> Self {
+        Self {
+            kind,
+            value: None,
+            settings: None,
+        }
+    }
+}
+
+/// The kind of broker that a section of the configuration is for: the one it names, else the one that the instance has already.
+fn kind_of(
+    name: &str,
+    section: &BrokerSection,
+    known: Option<&Known>,
+    kinds: &BTreeMap<&str, BrokerKind>,
+) -> Result<BrokerKind, String> {
+    let names: Vec<&str> = kinds.keys().copied().collect();
+    let own = known.map(|known| known.kind);
+    let Some(wanted) = &section.kind else {
+        return own.ok_or_else(|| {
+            format!(
+                "{}; a second broker of a kind says which: [brokers.{name}] with `kind = \"{}\"`",
+                unknown(name, &names, "brokers.", "broker"),
+                names.last().copied().unwrap_or("memory")
+            )
+        });
+    };
+    match (kinds.get(wanted.as_str()), own) {
+        (None, _) => Err(format!(
+            "[brokers.{name}]: {}",
+            unknown(wanted, &names, "", "kind")
+        )),
+        (Some(kind), Some(own)) if *kind != own => Err(format!(
+            "[brokers.{name}]: `kind = \"{wanted}\"`, but `{name}` is a broker of kind `{}`: give the section another name, or leave `kind` out",
+            own.name
+        )),
+        (Some(kind), _) => Ok(*kind),
+    }
+}
