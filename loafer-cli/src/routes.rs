@@ -21,7 +21,7 @@ const HEAD: [&str; 8] = [
 
 pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
     let rows = manager.routes().into_iter().map(|route| {
-        let (file, line) = route.place;
+        let (file, line) = route.location;
         [
             route.route,
             route.queue,

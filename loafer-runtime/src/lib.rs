@@ -47,7 +47,7 @@ pub mod __private {
     pub use crate::{
         __given as given, __place as place,
         expansion::{checks::*, handlers::*, replied::*, returned::*},
-        handler::{BatchCall, Calls, Env, Opened, Ready, refused, undecodable},
+        handler::{BatchCall, Calls, Env, Opened, PreparedHandler, refused, undecodable},
         program::registry::Registration,
     };
 }

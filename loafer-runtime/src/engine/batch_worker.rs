@@ -23,7 +23,7 @@ use super::{
     leases::table::Key,
     scheduler::{Gathered, Step},
 };
-use crate::handler::{BatchPlace, Own};
+use crate::handler::{BatchCallSlot, Own};
 use loafer_core::{
     message::Message,
     outcome::Said,
@@ -36,7 +36,7 @@ pub(super) struct BatchWorker {
     number: u32,
     /// Set when every lease of what it runs is lost, or the route is cancelled.
     cancelled: Arc<AtomicBool>,
-    place: Box<dyn BatchPlace>,
+    slot: Box<dyn BatchCallSlot>,
     stage: Stage,
     /// Messages a call, at most.
     most: usize,
@@ -56,11 +56,11 @@ pub(super) struct BatchWorker {
 type Verdicts = vec::IntoIter<Verdict>;
 
 enum Stage {
-    /// At the board, or lingering there for more.
+    /// At the scheduler, or lingering there for more.
     Idle,
     /// The handler waits.
     Running,
-    /// A blocking handler is past its time or all its leases: its place is kept until it returns, what it says is ignored.
+    /// A blocking handler is past its time or all its leases: its slot is kept until it returns, what it says is ignored.
     Abandoned(Answer),
     /// The call is over.
     Judging(Verdicts, Fences),
@@ -81,14 +81,14 @@ type Fences = HashSet<String>;
 impl BatchWorker {
     pub(super) fn new(
         route: Arc<Route>,
-        place: Box<dyn BatchPlace>,
+        slot: Box<dyn BatchCallSlot>,
         number: u32,
         cancelled: Arc<AtomicBool>,
     ) -> Self {
         Self {
             number,
             cancelled,
-            place,
+            slot,
             stage: Stage::Idle,
             most: route.policy.messages_a_call(),
             linger: route.policy.linger,
@@ -104,7 +104,7 @@ impl BatchWorker {
     /// Brings what is done, and takes a batch once there is one.
     fn gather(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
-            let (gathered, call) = self.route.board.gather(
+            let (gathered, call) = self.route.scheduler.gather(
                 self.number,
                 &mut self.outcomes,
                 &mut self.jobs,
@@ -131,13 +131,13 @@ impl BatchWorker {
         let messages: Vec<Message> = self.jobs.iter().map(|job| job.message.clone()).collect();
         let said = {
             let _entered = self.span.enter();
-            self.place.start(messages, cx)
+            self.slot.start(messages, cx)
         };
         match said {
             Poll::Ready(verdicts) => self.conclude(Answer::Said(verdicts)),
             Poll::Pending => {
-                let slots: Vec<_> = self.jobs.iter().map(|job| job.slot).collect();
-                self.hold(slots, cx);
+                let table: Vec<_> = self.jobs.iter().map(|job| job.key).collect();
+                self.hold(table, cx);
                 self.timeout.arm_timeout(self.own().timeout);
                 self.stage = Stage::Running;
             }
@@ -149,12 +149,12 @@ impl BatchWorker {
         self.route.handlers.own(0)
     }
 
-    /// Tells the board what it is at while it waits.
-    fn hold(&mut self, slots: Vec<Key>, cx: &Context<'_>) {
+    /// Tells the scheduler what it is at while it waits.
+    fn hold(&mut self, table: Vec<Key>, cx: &Context<'_>) {
         let call = self
             .route
-            .board
-            .hold(self.number, slots, &mut self.outcomes, cx);
+            .scheduler
+            .hold(self.number, table, &mut self.outcomes, cx);
         self.route.answer(call);
     }
 
@@ -162,7 +162,7 @@ impl BatchWorker {
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let said = {
             let _entered = self.span.enter();
-            self.place.poll(cx)
+            self.slot.poll(cx)
         };
         let answer = if let Poll::Ready(verdicts) = said {
             self.conclude(Answer::Said(verdicts));
@@ -171,12 +171,12 @@ impl BatchWorker {
             Answer::Forget
         } else if self.timeout.is_over(self.own().timeout, cx) {
             let late = Verdict::failed(FailureKind::Timeout, Route::too_late(self.own().timeout));
-            Answer::Said(self.place.answer_for(late))
+            Answer::Said(self.slot.answer_for(late))
         } else {
             self.stage = Stage::Running;
             return Poll::Pending;
         };
-        if self.place.cancel() {
+        if self.slot.cancel() {
             self.conclude(answer);
             return Poll::Ready(());
         }
@@ -185,7 +185,7 @@ impl BatchWorker {
 
     /// Waits for a blocking handler that can't be cancelled; what it says is ignored.
     fn outlast(&mut self, answer: Answer, cx: &mut Context<'_>) -> Poll<()> {
-        if self.place.poll(cx).is_pending() {
+        if self.slot.poll(cx).is_pending() {
             self.stage = Stage::Abandoned(answer);
             return Poll::Pending;
         }
@@ -215,7 +215,7 @@ impl BatchWorker {
     /// Each message by itself, in order, until `on_error` is to be asked.
     fn judge(&mut self, mut said: Verdicts, mut fences: Fences, cx: &Context<'_>) {
         while let Some(job) = self.jobs.pop_front() {
-            // One verdict a message: the place sees to it.
+            // One verdict a message: the slot sees to it.
             let verdict = said.next().unwrap_or(Verdict::NACK);
             if is_behind(&job.message, &fences) {
                 self.route.declined(
@@ -234,7 +234,7 @@ impl BatchWorker {
             match judged {
                 Judged::Settle(fate) => self.settle(job, fate, &mut fences),
                 Judged::Ask(failed) => {
-                    self.hold(vec![job.slot], cx);
+                    self.hold(vec![job.key], cx);
                     self.timeout.arm_timeout(self.own().timeout);
                     self.stage = Stage::Failing(job, failed, said, fences);
                     return;
@@ -246,7 +246,7 @@ impl BatchWorker {
 
     fn settle(&mut self, job: Job, fate: Fate, fences: &mut Fences) {
         if !matches!(fate, Fate::Ack)
-            && self.route.board.is_fenced()
+            && self.route.scheduler.is_fenced()
             && let Some(group) = job.message.group()
         {
             fences.insert(group.to_owned());

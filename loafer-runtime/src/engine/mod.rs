@@ -1,6 +1,6 @@
 //! The way of a message: receivers lease, workers handle, settlers answer, the keeper renews.
 //!
-//! One [`Board`] a route says who may do what next; it knows no types. What depends on the provider's types stands in [`Shared`].
+//! One [`Scheduler`] a route says who may do what next; it knows no types. What depends on the provider's types stands in [`Shared`].
 
 mod batch_worker;
 mod deadline;
@@ -32,8 +32,8 @@ use tokio::task::{JoinError, JoinSet};
 
 use self::{
     fate::{Fate, RareFate},
-    leases::table::Slots,
-    scheduler::{Board, Job, Phase},
+    leases::table::LeaseTable,
+    scheduler::{Job, Phase, Scheduler},
 };
 use loafer_core::broker::{Capabilities, Provider};
 
@@ -43,25 +43,25 @@ pub use self::stats::RouteStats;
 use self::stats::Stats;
 
 /// How long settlements get once the drain deadline has passed.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const FLUSH_GRACE: Duration = Duration::from_secs(2);
 
 /// What the tasks of one route share and the provider's types shape.
 struct Shared<P: Provider> {
     provider: P,
     capabilities: Capabilities,
-    slots: Mutex<Slots<P::Receipt>>,
+    table: Mutex<LeaseTable<P::Receipt>>,
     /// Held while a renewal is in flight: a retry delay set meanwhile would be overwritten by it.
     renewing: tokio::sync::Mutex<()>,
     route: Arc<Route>,
 }
 
 impl<P: Provider> Shared<P> {
-    fn slots(&self) -> MutexGuard<'_, Slots<P::Receipt>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, LeaseTable<P::Receipt>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn board(&self) -> &Board {
-        &self.route.board
+    fn scheduler(&self) -> &Scheduler {
+        &self.route.scheduler
     }
 }
 
@@ -76,14 +76,16 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     let shared = Arc::new(Shared {
         provider,
         capabilities,
-        slots: Mutex::default(),
+        table: Mutex::default(),
         renewing: tokio::sync::Mutex::default(),
         route: route.clone(),
     });
 
-    shared.provider.set_capacity(shared.board().limits.places);
+    shared
+        .provider
+        .set_capacity(shared.scheduler().limits.capacity);
     let mut tasks = JoinSet::new();
-    if shared.board().limits.is_joined() {
+    if shared.scheduler().limits.is_joined() {
         tasks.spawn(settle_and_receive(shared.clone()));
     } else {
         for _ in 0..settlers {
@@ -99,14 +101,14 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     tasks.spawn(leases::monitor::run(shared.clone()));
 
     tokio::select! {
-        () = route.board.settled() => {}
+        () = route.scheduler.settled() => {}
         never = watch(&mut tasks) => match never {},
     }
-    if route.board.phase() == Phase::Cancelled {
-        _ = tokio::time::timeout(LAST_WORDS, route.board.flushed()).await;
+    if route.scheduler.phase() == Phase::Cancelled {
+        _ = tokio::time::timeout(FLUSH_GRACE, route.scheduler.flushed()).await;
     }
     // Workers that waited for others of a group have gone idle: nothing comes any more.
-    route.board.close(Phase::Draining);
+    route.scheduler.close(Phase::Draining);
     tasks.shutdown().await;
     shared.provider.close().await;
 }
@@ -133,7 +135,7 @@ async fn settle_and_receive<P: Provider>(shared: Arc<Shared<P>>) {
     let mut settler = pin!(settler::run(shared.clone()));
     let mut receiver = pin!(receiver::run(shared).fuse());
     poll_fn(|cx| {
-        // In this order: see `Board::freed`.
+        // In this order: see `Scheduler::freed`.
         let settler: Poll<()> = settler.as_mut().poll(cx);
         _ = receiver.as_mut().poll(cx);
         settler

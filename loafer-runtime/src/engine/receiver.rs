@@ -28,10 +28,10 @@ const LOOK: Duration = Duration::from_millis(500);
 const UNSEEN: Duration = Duration::from_millis(1500);
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
-    let mut deliveries = Vec::with_capacity(shared.board().limits.ask);
-    let mut jobs = VecDeque::with_capacity(shared.board().limits.ask);
+    let mut deliveries = Vec::with_capacity(shared.scheduler().limits.ask);
+    let mut jobs = VecDeque::with_capacity(shared.scheduler().limits.ask);
     let mut pauses = pauses(&shared);
-    while let Some(max) = shared.board().permit().await {
+    while let Some(max) = shared.scheduler().permit().await {
         let (answer, unseen) = receive(&shared, max, &mut deliveries).await;
         let settled = shared.take_in(&mut deliveries, &mut jobs, unseen);
         shared.route.received(&mut jobs, settled, max);
@@ -101,7 +101,7 @@ async fn receive<P: Provider>(
                 look.as_mut().reset(after(LOOK));
             }
         }
-        shared.board().poll_closed(cx).map(|()| None)
+        shared.scheduler().poll_closed(cx).map(|()| None)
     })
     .await;
     if let Some(answer) = answer {
@@ -115,10 +115,10 @@ async fn receive<P: Provider>(
             return (answer, Duration::ZERO);
         }
         // While handlers finish, waiting on costs nothing.
-        if grace.is_zero() || shared.board().held() == 0 {
+        if grace.is_zero() || shared.scheduler().held() == 0 {
             return (Ok(()), Duration::ZERO);
         }
-        shared.board().bait(grace);
+        shared.scheduler().wake_poll(grace);
     }
 }
 
@@ -127,13 +127,13 @@ async fn until_closed<P: Provider>(shared: &Shared<P>, wait: impl Future<Output 
     let mut wait = pin!(wait);
     poll_fn(|cx| match wait.as_mut().poll(cx) {
         Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => shared.board().poll_closed(cx),
+        Poll::Pending => shared.scheduler().poll_closed(cx),
     })
     .await;
 }
 
 impl<P: Provider> Shared<P> {
-    /// Gives each delivery a slot. Gives back what was handled before: it goes to the settler, not to a worker. What came may be as old as `unseen`.
+    /// Gives each delivery a key. Gives back what was handled before: it goes to the settler, not to a worker. What came may be as old as `unseen`.
     fn take_in(
         &self,
         deliveries: &mut Vec<Delivery<P::Receipt>>,
@@ -147,8 +147,8 @@ impl<P: Provider> Shared<P> {
         self.route.stats.received(deliveries.len());
         let handled_before = !self.route.handled.is_empty();
         {
-            let mut slots = self.slots();
-            let now = slots.now();
+            let mut table = self.table();
+            let now = table.now();
             let received_at = now.minus(unseen);
             let leased_until = self.capabilities.lease.map_or(Moment::NEVER, |lease| {
                 received_at.plus(lease - margin(lease))
@@ -156,7 +156,7 @@ impl<P: Provider> Shared<P> {
             if leased_until <= now {
                 self.came_too_late(deliveries, unseen);
             }
-            // What the broker told before these had slots went by without them.
+            // What the broker told before these had table went by without them.
             if !deliveries
                 .iter()
                 .all(|delivery| self.provider.is_live(&delivery.receipt))
@@ -164,11 +164,11 @@ impl<P: Provider> Shared<P> {
                 self.lost_on_the_way(deliveries);
             }
             for Delivery { receipt, message } in deliveries.drain(..) {
-                let slot = slots.insert(receipt, received_at, leased_until);
+                let key = table.insert(receipt, received_at, leased_until);
                 if handled_before && self.route.handled.contains(message.id()) {
-                    known.push(Job::new(slot, message).done(Fate::Ack));
+                    known.push(Job::new(key, message).done(Fate::Ack));
                 } else {
-                    jobs.push_back(Job::new(slot, message));
+                    jobs.push_back(Job::new(key, message));
                 }
             }
         }

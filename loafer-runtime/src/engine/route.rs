@@ -13,9 +13,9 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    Board, Job, Phase, Stats,
+    Job, Phase, Scheduler, Stats,
     batch_worker::BatchWorker,
-    leases::dedup::Handled,
+    leases::dedup::AckDedup,
     scheduler::{Call, Grouping, Limits},
     worker::Worker,
 };
@@ -26,8 +26,8 @@ use crate::{
 };
 use loafer_core::{broker::Capabilities, message::Message, policy::Policy};
 
-/// In how many receives a batch of places is filled, where a receive costs nothing.
-const HANDFULS: usize = 8;
+/// In how many receives a batch of capacity is filled, where a receive costs nothing.
+const RECEIVES_PER_BATCH: usize = 8;
 
 /// How much of a body is logged where bodies are logged.
 const LOGGED_BODY: usize = 2048;
@@ -45,10 +45,10 @@ pub(crate) struct Route {
     /// Bodies may be logged: development.
     log_bodies: bool,
     pub(super) handlers: Handlers,
-    pub(super) handled: Handled,
-    pub(super) board: Board,
+    pub(super) handled: AckDedup,
+    pub(super) scheduler: Scheduler,
     reporters: Vec<Arc<dyn Report>>,
-    journal: Option<FailureLog>,
+    failure_log: Option<FailureLog>,
     /// Told whenever nothing is held.
     quiet: Arc<Notify>,
     /// For word to requesters.
@@ -62,7 +62,7 @@ pub(crate) struct Parts {
     pub(crate) once: bool,
     pub(crate) log_bodies: bool,
     pub(crate) reporters: Vec<Arc<dyn Report>>,
-    pub(crate) journal: Option<FailureLog>,
+    pub(crate) failure_log: Option<FailureLog>,
     pub(crate) quiet: Arc<Notify>,
     pub(crate) bus: Bus,
 }
@@ -84,7 +84,7 @@ impl Route {
             once,
             log_bodies,
             reporters,
-            journal,
+            failure_log,
             quiet,
             bus,
         } = parts;
@@ -102,17 +102,17 @@ impl Route {
             once,
             log_bodies,
             handlers,
-            handled: Handled::default(),
-            board: Board::new(limits),
+            handled: AckDedup::default(),
+            scheduler: Scheduler::new(limits),
             reporters,
-            journal,
+            failure_log,
             quiet,
             bus,
         }
     }
 
     pub(crate) fn close(&self, how: Closing) {
-        self.board.close(match how {
+        self.scheduler.close(match how {
             Closing::Drain => Phase::Draining,
             Closing::Cancel => Phase::Cancelled,
         });
@@ -120,7 +120,7 @@ impl Route {
 
     /// Messages leased and not yet settled.
     pub(crate) fn held(&self) -> usize {
-        self.board.held()
+        self.scheduler.held()
     }
 
     pub(crate) fn is_healthy(&self) -> bool {
@@ -137,9 +137,9 @@ impl Route {
         changed(&self.settles, well)
     }
 
-    /// Gives places back.
-    pub(super) fn freed(&self, places: usize, stalled: bool) {
-        if self.board.freed(places, stalled) == 0 {
+    /// Gives capacity back.
+    pub(super) fn freed(&self, capacity: usize, stalled: bool) {
+        if self.scheduler.freed(capacity, stalled) == 0 {
             self.quiet.notify_waiters();
         }
     }
@@ -162,22 +162,22 @@ impl Route {
         settled: Vec<Job>,
         asked: usize,
     ) {
-        let call = self.board.received(jobs, settled, asked, self.once);
+        let call = self.scheduler.received(jobs, settled, asked, self.once);
         self.answer(call);
     }
 
-    /// Brings the worker that the board called for.
+    /// Brings the worker that the scheduler called for.
     pub(super) fn answer(self: &Arc<Self>, call: Call) {
         match call {
             Call::Nobody => {}
             Call::Wake(waker) => waker.wake(),
             Call::Hire(number, cancelled) => match &self.handlers.make {
-                Make::Place(make) => {
+                Make::CallSlot(make) => {
                     tokio::spawn(Worker::new(self.clone(), make, number, cancelled));
                 }
                 Make::Batches(make) => {
-                    let place = make(&self.handlers.own(0).names);
-                    tokio::spawn(BatchWorker::new(self.clone(), place, number, cancelled));
+                    let slot = make(&self.handlers.own(0).names);
+                    tokio::spawn(BatchWorker::new(self.clone(), slot, number, cancelled));
                 }
             },
         }
@@ -224,11 +224,11 @@ impl Route {
 
     /// For the test that may want to know.
     fn note(&self, message: &Message, reason: &str) {
-        if let Some(journal) = &self.journal {
+        if let Some(failure_log) = &self.failure_log {
             let (route, id, attempt) = (&self.policy.route, message.id(), message.attempt());
             let line =
                 format!("not acked: route `{route}`, message {id}, attempt {attempt}: {reason}");
-            journal
+            failure_log
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(line);
@@ -256,7 +256,7 @@ fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits
         policy.concurrency
     };
     let batch = capabilities.receive_batch.max(1);
-    // A call costs the same for one message as for a batch, so a batch is leased ahead at least; places for two batches, so that one is handled
+    // A call costs the same for one message as for a batch, so a batch is leased ahead at least; capacity for two batches, so that one is handled
     // while the next is on its way; and as much as keeps every handler busy meanwhile.
     let prefetch = policy.prefetch.unwrap_or_else(|| {
         let two_batches = (2 * batch).saturating_sub(handled);
@@ -264,7 +264,7 @@ fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits
             .max(capabilities.prefetch)
             .max(two_batches)
             .max(handled.min(10 * batch));
-        // A receive may bring one group only: places for as many groups as there are handlers, so that few wait for another.
+        // A receive may bring one group only: capacity for as many groups as there are handlers, so that few wait for another.
         let groups = policy.concurrency.saturating_mul(batch - 1);
         if capabilities.ordered || policy.group_by.is_some() {
             least.max(groups)
@@ -272,16 +272,16 @@ fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits
             least
         }
     });
-    let places = handled.saturating_add(prefetch);
+    let capacity = handled.saturating_add(prefetch);
     // Never more than what is prefetched: a slow message that fills a handler must not keep the others from being fed.
-    let ask = batch.min(prefetch.max(1)).min(places);
+    let ask = batch.min(prefetch.max(1)).min(capacity);
     Limits {
         concurrency: policy.concurrency,
-        places,
+        capacity,
         ask,
         // A receive that costs a call is to be a full one; what was pushed is taken in handfuls.
         worth: if capabilities.pushed {
-            (ask / HANDFULS).max(1)
+            (ask / RECEIVES_PER_BATCH).max(1)
         } else {
             ask
         },
@@ -290,7 +290,7 @@ fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits
         // What was pushed and is not settled keeps more from being pushed: never all of it waits to be settled. Half of it, since the fewer
         // settlements there are, the fuller is what the broker pushes next.
         settle_batch: if capabilities.pushed {
-            capabilities.settle_batch.min(places / 2).max(1)
+            capabilities.settle_batch.min(capacity / 2).max(1)
         } else {
             capabilities.settle_batch.max(1)
         },

@@ -33,7 +33,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
                 passed_on(ended);
             }
             shared
-                .board()
+                .scheduler()
                 .poll_batch(&mut settler.taken, linger.as_mut(), cx)
         })
         .await;
@@ -44,7 +44,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             continue;
         }
         if shared.capabilities.lease.is_some() {
-            shared.board().stalled(settler.batch.len());
+            shared.scheduler().stalled(settler.batch.len());
             settler.finish().await;
         } else {
             let rest = (mem::take(&mut settler.batch), mem::take(&mut settler.ends));
@@ -65,10 +65,10 @@ async fn settle_beside<P: Provider>(
     let mut settler = Settler::new(&shared);
     (settler.batch, settler.ends, settler.acks_only) = (batch, ends, false);
     let held = settler.batch.len();
-    shared.board().stalled(held);
+    shared.scheduler().stalled(held);
     if at_once {
         settler.try_once().await;
-        settler.tell_lanes();
+        settler.tell_groups();
         settler.free(held, true);
     }
     settler.finish().await;
@@ -96,7 +96,7 @@ struct Settler<'s, P: Provider> {
 
 impl<'s, P: Provider> Settler<'s, P> {
     fn new(shared: &'s Shared<P>) -> Self {
-        let size = shared.board().limits.settle_batch;
+        let size = shared.scheduler().limits.settle_batch;
         Self {
             shared,
             taken: VecDeque::with_capacity(size),
@@ -105,7 +105,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             answers: Vec::with_capacity(size),
             acks_only: true,
             judged: Vec::new(),
-            fenced: shared.board().is_fenced(),
+            fenced: shared.scheduler().is_fenced(),
             counts: RouteStats::default(),
             counted: false,
         }
@@ -115,12 +115,12 @@ impl<'s, P: Provider> Settler<'s, P> {
     async fn begin(&mut self) -> Option<Rest<P::Receipt>> {
         let mut held = self.taken.len();
         self.prepare();
-        self.tell_lanes();
+        self.tell_groups();
         let aside = self.put_aside();
         held -= aside.as_ref().map_or(0, |(batch, _)| batch.len());
         if !self.batch.is_empty() {
             self.try_once().await;
-            self.tell_lanes();
+            self.tell_groups();
         }
         self.free(held, false);
         aside
@@ -156,7 +156,7 @@ impl<'s, P: Provider> Settler<'s, P> {
                 }
                 None => self.give_up(),
             }
-            self.tell_lanes();
+            self.tell_groups();
             self.free(held, true);
         }
     }
@@ -193,7 +193,7 @@ impl<'s, P: Provider> Settler<'s, P> {
     /// Before another try: a stale receipt may still delete what somebody else is handling.
     #[cold]
     fn drop_stale(&mut self) {
-        let now = self.shared.slots().now();
+        let now = self.shared.table().now();
         let entries = self.ends.drain(..).zip(self.batch.drain(..));
         let (stale, live): (Vec<_>, Vec<_>) = entries
             .partition(|(end, entry)| now >= *end || !self.shared.provider.is_live(&entry.receipt));
@@ -319,12 +319,12 @@ impl<'s, P: Provider> Settler<'s, P> {
 
     /// Lets the groups of what failed go on, or gives back what waits behind it.
     #[inline]
-    fn tell_lanes(&mut self) {
+    fn tell_groups(&mut self) {
         if self.judged.is_empty() {
             return;
         }
         for (message, left) in self.judged.drain(..) {
-            let call = self.shared.board().judged(&message, left);
+            let call = self.shared.scheduler().judged(&message, left);
             self.shared.route.answer(call);
         }
     }

@@ -97,7 +97,7 @@ impl<P: Provider> Shared<P> {
     ) -> bool {
         match ends.iter().min() {
             Some(end) if *end != Moment::NEVER => {
-                let left = end.since(self.slots().now());
+                let left = end.since(self.table().now());
                 timeout(left, settling).await.is_ok()
             }
             _ => {

@@ -1,4 +1,4 @@
-//! A worker: runs one handler call at a time, in a place made once.
+//! A worker: runs one handler call at a time, in a slot made once.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +24,7 @@ use super::{
     leases::table::Key,
     scheduler::Step,
 };
-use crate::handler::{MakePlace, Own, Place};
+use crate::handler::{CallSlot, MakeCallSlot, Own};
 use loafer_core::{
     message::Message,
     outcome::Said,
@@ -42,7 +42,7 @@ pub(super) struct Worker {
     number: u32,
     /// Set when the lease of what it runs is lost, or the route is cancelled.
     cancelled: Arc<AtomicBool>,
-    place: Box<dyn Place>,
+    slot: Box<dyn CallSlot>,
     stage: Stage,
     chunk: VecDeque<Job>,
     outcomes: VecDeque<Job>,
@@ -55,11 +55,11 @@ pub(super) struct Worker {
 }
 
 enum Stage {
-    /// At the board, or with a chunk to run through.
+    /// At the scheduler, or with a chunk to run through.
     Idle,
     /// The handler waits.
     Running(Job),
-    /// A blocking handler is past its time or its lease: its place is kept until it returns, what it says is ignored.
+    /// A blocking handler is past its time or its lease: its slot is kept until it returns, what it says is ignored.
     Abandoned(Job, Judged),
     /// The route's `on_error` is asked.
     Failing(Job, Box<Failed>),
@@ -68,18 +68,18 @@ enum Stage {
 impl Worker {
     pub(super) fn new(
         route: Arc<Route>,
-        make: &MakePlace,
+        make: &MakeCallSlot,
         number: u32,
         cancelled: Arc<AtomicBool>,
     ) -> Self {
         // Layers are the user's code.
-        let place = catch_unwind(AssertUnwindSafe(|| make(&route.handlers.own(0).names)));
-        let place = place.unwrap_or_else(|_| Box::new(Unmade));
+        let slot = catch_unwind(AssertUnwindSafe(|| make(&route.handlers.own(0).names)));
+        let slot = slot.unwrap_or_else(|_| Box::new(Unmade));
         Self {
             route,
             number,
             cancelled,
-            place,
+            slot,
             stage: Stage::Idle,
             chunk: VecDeque::new(),
             outcomes: VecDeque::new(),
@@ -89,7 +89,7 @@ impl Worker {
         }
     }
 
-    /// Runs through the chunk, until a call waits or `on_error` is to be asked: the rest goes back to the board then.
+    /// Runs through the chunk, until a call waits or `on_error` is to be asked: the rest goes back to the scheduler then.
     fn run_chunk(&mut self, cx: &mut Context<'_>) {
         let (started, taken) = (Instant::now(), self.chunk.len());
         // Each stays where it is, and is told there what becomes of it.
@@ -130,28 +130,31 @@ impl Worker {
         };
     }
 
-    /// What is before it in the chunk is done, what is behind it goes back to the board.
+    /// What is before it in the chunk is done, what is behind it goes back to the scheduler.
     fn stop_at(&mut self, at: usize, mut chunk: VecDeque<Job>, cx: &Context<'_>) -> Option<Job> {
         self.outcomes.extend(chunk.drain(..at));
         let job = chunk.pop_front();
         self.chunk = chunk;
-        self.hand_back(job.as_ref()?.slot, cx);
+        self.hand_back(job.as_ref()?.key, cx);
         self.timeout.arm_timeout(self.own().timeout);
         job
     }
 
-    fn hand_back(&mut self, slot: Key, cx: &Context<'_>) {
+    fn hand_back(&mut self, key: Key, cx: &Context<'_>) {
         self.most = 1;
-        let call =
-            self.route
-                .board
-                .hand_back(self.number, slot, &mut self.outcomes, &mut self.chunk, cx);
+        let call = self.route.scheduler.hand_back(
+            self.number,
+            key,
+            &mut self.outcomes,
+            &mut self.chunk,
+            cx,
+        );
         self.route.answer(call);
     }
 
     fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         if LevelFilter::current() < LevelFilter::ERROR {
-            return self.place.caught_start(message, cx);
+            return self.slot.caught_start(message, cx);
         }
         self.span = tracing::info_span!(
             "message",
@@ -160,17 +163,17 @@ impl Worker {
             attempt = message.attempt()
         );
         let _entered = self.span.enter();
-        self.place.caught_start(message, cx)
+        self.slot.caught_start(message, cx)
     }
 
     fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         let _entered = self.span.enter();
-        self.place.caught_poll(cx)
+        self.slot.caught_poll(cx)
     }
 
     /// What is the own of the handler that runs, or ran last.
     fn own(&self) -> &Own {
-        self.route.handlers.own(self.place.which())
+        self.route.handlers.own(self.slot.which())
     }
 
     /// What is to become of a message of which this was said.
@@ -224,7 +227,7 @@ impl Worker {
             self.stage = Stage::Running(job);
             return Poll::Pending;
         };
-        if self.place.caught_cancel() {
+        if self.slot.caught_cancel() {
             self.conclude(job, judged)
         } else {
             self.outlast(job, judged, cx)
@@ -260,10 +263,10 @@ impl Worker {
     }
 }
 
-/// The place of a handler whose layers panicked when they were put around it.
+/// The slot of a handler whose layers panicked when they were put around it.
 struct Unmade;
 
-impl Place for Unmade {
+impl CallSlot for Unmade {
     fn start(&mut self, _: &Message, _: &mut Context<'_>) -> Poll<Verdict> {
         Poll::Ready(Verdict::failed(
             FailureKind::Panic,
@@ -290,8 +293,8 @@ impl Future for Worker {
                 Stage::Idle => {
                     // A handler that never waits must not keep its thread from the route's other tasks.
                     let budget = ready!(coop::poll_proceed(cx));
-                    let board = &this.route.board;
-                    let (step, call) = board.exchange(
+                    let scheduler = &this.route.scheduler;
+                    let (step, call) = scheduler.exchange(
                         this.number,
                         &mut this.outcomes,
                         &mut this.chunk,

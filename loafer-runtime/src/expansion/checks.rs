@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     handler,
-    handler::{BatchCall, Env, Failure, Opened, Ready},
+    handler::{BatchCall, Env, Failure, Opened, PreparedHandler},
 };
 use loafer_core::extract::{Batch, IntoBatchOutcome, Resources};
 use loafer_core::{
@@ -18,7 +18,7 @@ use loafer_core::{
 };
 
 /// A handler made ready for an app, or what the app lacks.
-pub type Prepared = Result<Ready, Missing>;
+pub type Prepared = Result<PreparedHandler, Missing>;
 
 /// Decodes a handler's first argument.
 ///
@@ -278,7 +278,7 @@ impl<T> Deref for Nobody<T> {
 )]
 pub trait ErrorHandler<A> {
     /// The handler, with this function asked what becomes of failures.
-    fn of(self, handler: Ready) -> Ready;
+    fn of(self, handler: PreparedHandler) -> PreparedHandler;
 }
 
 /// Its argument and its answer are told apart, so that the one that is wrong is named.
@@ -288,7 +288,7 @@ where
     F: Fn(A) -> Fut + Send + Sync + 'static,
     Fut: AnswersFailure + Send + 'static,
 {
-    fn of(self, handler: Ready) -> Ready {
+    fn of(self, handler: PreparedHandler) -> PreparedHandler {
         handler.on_error(move |failure| self(A::of(failure)).answer())
     }
 }
@@ -338,6 +338,6 @@ where
 
 /// The handler with its `on_error`.
 #[must_use]
-pub fn on_error<A, F: ErrorHandler<A>>(function: F, handler: Ready) -> Ready {
+pub fn on_error<A, F: ErrorHandler<A>>(function: F, handler: PreparedHandler) -> PreparedHandler {
     function.of(handler)
 }

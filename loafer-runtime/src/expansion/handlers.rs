@@ -4,7 +4,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use crate::handler::{BatchCall, Calls, Env, FutureCall, Ready};
+use crate::handler::{BatchCall, Calls, Env, FutureCall, PreparedHandler};
 use loafer_core::{message::Message, outcome::Verdict, translate::Envelope};
 
 /// An asynchronous handler.
@@ -12,8 +12,8 @@ pub fn asynchronous<T: Envelope, N: Send + Sync + 'static>(
     translator: T,
     needs: N,
     calls: fn(Env<T, N>) -> Calls,
-) -> Ready {
-    Ready::asynchronous(translator, needs, calls)
+) -> PreparedHandler {
+    PreparedHandler::asynchronous(translator, needs, calls)
 }
 
 /// A plain handler.
@@ -21,8 +21,8 @@ pub fn blocking<T: Envelope, N: Send + Sync + 'static>(
     translator: T,
     needs: N,
     call: fn(&Env<T, N>, &Message) -> Verdict,
-) -> Ready {
-    Ready::blocking(translator, needs, call)
+) -> PreparedHandler {
+    PreparedHandler::blocking(translator, needs, call)
 }
 
 /// An asynchronous batch handler.
@@ -30,8 +30,8 @@ pub fn batches<T: Envelope, N: Send + Sync + 'static>(
     translator: T,
     needs: N,
     call: fn(Env<T, N>, Arc<BatchCall>) -> FutureCall,
-) -> Ready {
-    Ready::batches(translator, needs, call)
+) -> PreparedHandler {
+    PreparedHandler::batches(translator, needs, call)
 }
 
 /// A plain batch handler.
@@ -39,8 +39,8 @@ pub fn blocking_batches<T: Envelope, N: Send + Sync + 'static>(
     translator: T,
     needs: N,
     call: fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>>,
-) -> Ready {
-    Ready::blocking_batches(translator, needs, call)
+) -> PreparedHandler {
+    PreparedHandler::blocking_batches(translator, needs, call)
 }
 
 /// A future that can go from thread to thread.

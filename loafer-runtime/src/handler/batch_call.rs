@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{place::panicked, undecodable};
+use super::{call_slot::panicked, undecodable};
 use loafer_core::extract::{Batch, BatchItem, IntoBatchOutcome};
 use loafer_core::{
     extract::Metadata,
@@ -19,7 +19,7 @@ use loafer_core::{
 
 /// The messages of one call.
 ///
-/// Shared by the call and its place: what did not decode stays known whatever becomes of the call.
+/// Shared by the call and its index: what did not decode stays known whatever becomes of the call.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct BatchCall {
@@ -33,7 +33,7 @@ pub struct BatchCall {
 #[derive(Debug)]
 pub struct Opened<'m> {
     /// Where it stands in the call.
-    place: usize,
+    index: usize,
     message: Cow<'m, Message>,
 }
 
@@ -54,13 +54,13 @@ impl BatchCall {
     /// The messages inside their envelopes, those that could be opened.
     pub fn open<'m, T: Envelope>(&'m self, translator: &T) -> Vec<Opened<'m>> {
         let mut opened = Vec::with_capacity(self.messages.len());
-        for (place, message) in self.messages.iter().enumerate() {
+        for (index, message) in self.messages.iter().enumerate() {
             let mut open = || {
                 let message = translator.open(message)?;
-                opened.push(Opened { place, message });
+                opened.push(Opened { index, message });
                 Ok(())
             };
-            self.guarded(place, &mut open);
+            self.guarded(index, &mut open);
         }
         opened
     }
@@ -90,19 +90,19 @@ impl BatchCall {
         opened: &'m [Opened<'m>],
         decode: &mut dyn FnMut(&'m Message) -> Result<(), TranslateError>,
     ) {
-        for Opened { place, message } in opened {
-            self.guarded(*place, &mut || decode(message));
+        for Opened { index, message } in opened {
+            self.guarded(*index, &mut || decode(message));
         }
     }
 
     /// A translator is the user's code: where it panics, its message fails alone.
-    fn guarded(&self, place: usize, translate: &mut dyn FnMut() -> Result<(), TranslateError>) {
+    fn guarded(&self, index: usize, translate: &mut dyn FnMut() -> Result<(), TranslateError>) {
         let verdict = match catch_unwind(AssertUnwindSafe(translate)) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => undecodable(error),
             Err(panic) => panicked(&*panic),
         };
-        self.undecoded().push((place, verdict));
+        self.undecoded().push((index, verdict));
     }
 
     /// What the handler returned.
@@ -118,10 +118,10 @@ impl BatchCall {
             return said;
         }
         // Those that did not open were found before those that did not decode.
-        undecoded.sort_unstable_by_key(|(place, _)| *place);
+        undecoded.sort_unstable_by_key(|(index, _)| *index);
         let (mut said, mut undecoded) = (said.into_iter(), undecoded.into_iter().peekable());
-        let each = (0..self.messages.len()).map(|place| {
-            let failed = undecoded.next_if(|(at, _)| *at == place);
+        let each = (0..self.messages.len()).map(|index| {
+            let failed = undecoded.next_if(|(at, _)| *at == index);
             failed.map(|(_, verdict)| verdict).or_else(|| said.next())
         });
         each.map(|verdict| verdict.unwrap_or(Verdict::NACK))

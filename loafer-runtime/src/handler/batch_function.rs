@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{BatchCall, Env, Ready};
+use super::{BatchCall, Env, PreparedHandler};
 use loafer_core::extract::{Batch, IntoBatchOutcome, Resources};
 use loafer_core::{
     extract::{FromApp, Missing},
@@ -19,7 +19,7 @@ use loafer_core::{
 )]
 pub trait BatchHandler<T, Arguments>: Clone + Send + Sync + 'static {
     #[doc(hidden)]
-    fn ready(self, translator: T, resources: &Resources) -> Result<Ready, Missing>;
+    fn ready(self, translator: T, resources: &Resources) -> Result<PreparedHandler, Missing>;
 }
 
 macro_rules! functions {
@@ -34,9 +34,9 @@ macro_rules! functions {
             $($extractor: FromApp + Send + 'static,)*
         {
             #[allow(unused_variables, reason = "for a handler without extractors")]
-            fn ready(self, translator: T, resources: &Resources) -> Result<Ready, Missing> {
+            fn ready(self, translator: T, resources: &Resources) -> Result<PreparedHandler, Missing> {
                 let needs = ($($extractor::needs(resources)?,)*);
-                Ok(Ready::batches(translator, needs, move |env: Env<T, _>, raw: Arc<BatchCall>| {
+                Ok(PreparedHandler::batches(translator, needs, move |env: Env<T, _>, raw: Arc<BatchCall>| {
                     let handler = self.clone();
                     Box::pin(async move {
                         let call = {

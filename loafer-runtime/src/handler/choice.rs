@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    OnError, Ready,
-    place::{Make, Opener, Place},
+    OnError, PreparedHandler,
+    call_slot::{CallSlot, Make, Opener},
 };
 use loafer_core::{
     extract::RouteName, message::Message, outcome::Verdict, policy::Selector, policy::event_type,
@@ -25,7 +25,7 @@ pub(crate) struct Handlers {
 
 /// One handler of a route.
 pub(crate) struct Handler {
-    pub(crate) ready: Ready,
+    pub(crate) ready: PreparedHandler,
     pub(crate) names: Arc<RouteName>,
     pub(crate) timeout: Option<Duration>,
     /// None: it takes what no other does.
@@ -91,7 +91,7 @@ impl Handlers {
         }
     }
 
-    /// What is the own of the handler that a place runs.
+    /// What is the own of the handler that a slot runs.
     pub(crate) fn own(&self, which: usize) -> &Own {
         &self.each[which]
     }
@@ -141,60 +141,60 @@ impl Choice {
     }
 }
 
-/// Makes places that choose.
+/// Makes slots that choose.
 fn switch(handlers: &[Handler], choice: &Arc<Choice>) -> Make {
     let each: Vec<_> = handlers
         .iter()
         .filter_map(|handler| match &handler.ready.make {
-            Make::Place(make) => Some((make.clone(), handler.names.clone())),
+            Make::CallSlot(make) => Some((make.clone(), handler.names.clone())),
             // A plan that has batches among several is refused.
             Make::Batches(_) => None,
         })
         .collect();
     let choice = choice.clone();
-    Make::Place(Arc::new(move |_| {
-        let places = each.iter().map(|(make, names)| make(names));
+    Make::CallSlot(Arc::new(move |_| {
+        let slots = each.iter().map(|(make, names)| make(names));
         Box::new(Switch {
-            places: places.collect(),
+            slots: slots.collect(),
             choice: choice.clone(),
             which: 0,
         })
     }))
 }
 
-/// A place for each handler; one of them runs at a time.
+/// A slot for each handler; one of them runs at a time.
 struct Switch {
-    places: Vec<Box<dyn Place>>,
+    slots: Vec<Box<dyn CallSlot>>,
     choice: Arc<Choice>,
     /// The one that was started last; one beyond them where nobody took the message.
     which: usize,
 }
 
-impl Place for Switch {
+impl CallSlot for Switch {
     fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         match self.choice.choose(message) {
             Ok(which) => {
                 self.which = which;
-                self.places[which].start(message, cx)
+                self.slots[which].start(message, cx)
             }
             Err(verdict) => {
-                self.which = self.places.len();
+                self.which = self.slots.len();
                 Poll::Ready(verdict)
             }
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        match self.places.get_mut(self.which) {
-            Some(place) => place.poll(cx),
+        match self.slots.get_mut(self.which) {
+            Some(slot) => slot.poll(cx),
             None => Poll::Ready(Verdict::NACK),
         }
     }
 
     fn cancel(&mut self) -> bool {
-        self.places
+        self.slots
             .get_mut(self.which)
-            .is_none_or(|place| place.cancel())
+            .is_none_or(|slot| slot.cancel())
     }
 
     fn which(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{Calls, Ready, extract};
+use super::{Calls, PreparedHandler, extract};
 use crate::handler::undecodable;
 use loafer_core::extract::Resources;
 use loafer_core::{
@@ -21,7 +21,7 @@ use loafer_core::{
 )]
 pub trait Handler<T, Arguments>: Clone + Send + Sync + 'static {
     #[doc(hidden)]
-    fn ready(self, translator: T, resources: &Resources) -> Result<Ready, Missing>;
+    fn ready(self, translator: T, resources: &Resources) -> Result<PreparedHandler, Missing>;
 }
 
 macro_rules! functions {
@@ -36,9 +36,9 @@ macro_rules! functions {
             $($extractor: FromContext + Send + 'static,)*
         {
             #[allow(unused_variables, non_snake_case, reason = "for a handler without extractors")]
-            fn ready(self, translator: T, resources: &Resources) -> Result<Ready, Missing> {
+            fn ready(self, translator: T, resources: &Resources) -> Result<PreparedHandler, Missing> {
                 let needs = ($($extractor::needs(resources)?,)*);
-                Ok(Ready::asynchronous(translator, needs, move |env| {
+                Ok(PreparedHandler::asynchronous(translator, needs, move |env| {
                     let handler = self.clone();
                     Calls::of_owned(env, move |env, raw| {
                         let opened = env.open(raw)?;

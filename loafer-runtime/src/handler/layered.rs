@@ -11,7 +11,7 @@ use std::{
 
 use tower::{Layer, Service, ServiceExt, util::BoxService};
 
-use super::{Place, place::caught};
+use super::{CallSlot, call_slot::caught};
 use loafer_core::{
     extract::Metadata,
     extract::RouteName,
@@ -74,14 +74,14 @@ where
     Arc::new(move |inner| BoxService::new(layer.layer(inner).map_err(Into::into)))
 }
 
-/// A place whose calls go through the layers, the first of them outermost.
-pub(super) fn place(
-    inner: Box<dyn Place>,
+/// A slot whose calls go through the layers, the first of them outermost.
+pub(super) fn slot(
+    inner: Box<dyn CallSlot>,
     names: &Arc<RouteName>,
     layers: &[LayerFn],
-) -> Box<dyn Place> {
-    let inner = Inner(Arc::new(Mutex::new(InnerPlace {
-        place: inner,
+) -> Box<dyn CallSlot> {
+    let inner = Inner(Arc::new(Mutex::new(InnerCallSlot {
+        slot: inner,
         busy: false,
     })));
     let handler: HandlerService = BoxService::new(inner.clone());
@@ -89,7 +89,7 @@ pub(super) fn place(
         .iter()
         .rev()
         .fold(handler, |inner, layer| layer(inner));
-    Box::new(LayeredPlace {
+    Box::new(LayeredCallSlot {
         service,
         inner,
         names: names.clone(),
@@ -97,18 +97,18 @@ pub(super) fn place(
     })
 }
 
-/// The handler's place as a service: what the layers are around. The lock is contended by nobody: one task polls the calls of a worker.
+/// The handler's slot as a service: what the layers are around. The lock is contended by nobody: one task polls the calls of a worker.
 #[derive(Clone)]
-struct Inner(Arc<Mutex<InnerPlace>>);
+struct Inner(Arc<Mutex<InnerCallSlot>>);
 
-struct InnerPlace {
-    place: Box<dyn Place>,
+struct InnerCallSlot {
+    slot: Box<dyn CallSlot>,
     /// A call was started and is not over.
     busy: bool,
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, InnerPlace> {
+    fn lock(&self) -> MutexGuard<'_, InnerCallSlot> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -120,14 +120,14 @@ impl Inner {
             ));
         }
         inner.busy = true;
-        let said = inner.place.caught_start(message, cx);
+        let said = inner.slot.caught_start(message, cx);
         inner.busy = said.is_pending();
         said.map(Ok)
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Verdict> {
         let mut inner = self.lock();
-        let said = inner.place.caught_poll(cx);
+        let said = inner.slot.caught_poll(cx);
         inner.busy = said.is_pending();
         said
     }
@@ -135,7 +135,7 @@ impl Inner {
     /// False where the handler can't be cancelled, and goes on.
     fn cancel(&self) -> bool {
         let mut inner = self.lock();
-        inner.busy = inner.busy && !inner.place.caught_cancel();
+        inner.busy = inner.busy && !inner.slot.caught_cancel();
         !inner.busy
     }
 }
@@ -193,7 +193,7 @@ impl Drop for Call {
     }
 }
 
-struct LayeredPlace {
+struct LayeredCallSlot {
     service: HandlerService,
     inner: Inner,
     names: Arc<RouteName>,
@@ -205,17 +205,17 @@ enum Stage {
     /// The layers were not ready yet.
     Waiting(Request),
     Running(<HandlerService as Service<Request>>::Future),
-    /// The layers are done with a blocking handler that is not: its place is kept until it returns.
+    /// The layers are done with a blocking handler that is not: its slot is kept until it returns.
     Outlasting(Verdict),
 }
 
-impl fmt::Debug for LayeredPlace {
+impl fmt::Debug for LayeredCallSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LayeredPlace").finish_non_exhaustive()
+        f.debug_struct("LayeredCallSlot").finish_non_exhaustive()
     }
 }
 
-impl LayeredPlace {
+impl LayeredCallSlot {
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Verdict, BoxError>> {
         loop {
             match std::mem::replace(&mut self.stage, Stage::Idle) {
@@ -254,7 +254,7 @@ impl LayeredPlace {
     }
 }
 
-impl Place for LayeredPlace {
+impl CallSlot for LayeredCallSlot {
     fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         self.stage = Stage::Waiting(Request {
             message: message.clone(),

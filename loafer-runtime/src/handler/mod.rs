@@ -2,13 +2,13 @@
 
 mod batch_call;
 mod batch_function;
-mod batch_place;
+mod batch_slot;
+mod call_slot;
+mod call_slots;
 mod choice;
 mod failure;
 mod function;
 pub(crate) mod layered;
-mod place;
-mod places;
 mod report;
 
 use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
@@ -24,19 +24,19 @@ use loafer_core::{
 pub use self::{
     batch_call::{BatchCall, Opened},
     batch_function::BatchHandler,
+    call_slot::PreparedHandler,
+    call_slots::Calls,
     failure::Failure,
     function::Handler,
     layered::{HandlerService, Request},
-    place::Ready,
-    places::Calls,
     report::Report,
 };
 pub(crate) use self::{
-    batch_place::{BatchLayerFn, BatchPlace, FutureCall},
+    batch_slot::{BatchCallSlot, BatchLayerFn, FutureCall},
+    call_slot::{CallSlot, Make, MakeCallSlot, caught},
     choice::{Handler as RouteHandler, Handlers, Own},
     failure::Undecoded,
     layered::LayerFn,
-    place::{Make, MakePlace, Place, caught},
 };
 
 /// What the test kit puts around every call, that of a batch too, where an app's layers do not go.

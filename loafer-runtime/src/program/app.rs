@@ -45,7 +45,7 @@ pub struct App {
     pub(crate) on_stop: Vec<Hook>,
     pub(crate) reporters: Vec<Arc<dyn Report>>,
     /// What was not acked, and why, for a test that fails.
-    pub(crate) journal: Option<FailureLog>,
+    pub(crate) failure_log: Option<FailureLog>,
     pub(crate) drain: Option<Duration>,
     /// What it is called, where the configuration does not say.
     pub(crate) name: Option<String>,
@@ -74,7 +74,7 @@ impl App {
             on_start: Vec::new(),
             on_stop: Vec::new(),
             reporters: Vec::new(),
-            journal: None,
+            failure_log: None,
             drain: None,
             name: None,
             provider: None,

@@ -26,6 +26,6 @@ pub(crate) fn registered() -> Vec<Route> {
         .into_iter()
         .map(|known| (known.route)())
         .collect();
-    routes.sort_by(|a, b| (&a.name, a.handler, a.place).cmp(&(&b.name, b.handler, b.place)));
+    routes.sort_by(|a, b| (&a.name, a.handler, a.location).cmp(&(&b.name, b.handler, b.location)));
     routes
 }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 
 use crate::{
-    handler::{BatchHandler, Failure, Handler, OnError, Ready, on_error},
+    handler::{BatchHandler, Failure, Handler, OnError, PreparedHandler, on_error},
     program::{BrokerKind, RouteOptions},
 };
 use loafer_core::extract::Resources;
@@ -11,7 +11,7 @@ use loafer_core::{
     broker::Broker, extract::Missing, outcome::IntoOutcome, policy::Selector, translate::Envelope,
 };
 
-type MakeReady = Arc<dyn Fn(&Resources) -> Result<Ready, Missing> + Send + Sync>;
+type MakeReady = Arc<dyn Fn(&Resources) -> Result<PreparedHandler, Missing> + Send + Sync>;
 
 /// Provider, translator, handler and options, under one name.
 ///
@@ -29,7 +29,7 @@ pub struct Route {
     pub(crate) handler: &'static str,
     pub(crate) translator: &'static str,
     /// File and line of the handler.
-    pub(crate) place: (&'static str, u32),
+    pub(crate) location: (&'static str, u32),
     /// `None` if it names none: it runs on the program's default.
     pub(crate) broker: Option<BrokerKind>,
     pub(crate) options: RouteOptions,
@@ -52,7 +52,7 @@ impl Route {
             name: name.into(),
             handler: "closure",
             translator: "",
-            place: (caller.file(), caller.line()),
+            location: (caller.file(), caller.line()),
             broker: None,
             options: RouteOptions::new(),
             on: None,
@@ -159,11 +159,11 @@ impl Route {
     #[must_use]
     pub fn declared(
         mut self,
-        (handler, place): (&'static str, (&'static str, u32)),
+        (handler, location): (&'static str, (&'static str, u32)),
         translator: &'static str,
-        ready: fn(&Resources) -> Result<Ready, Missing>,
+        ready: fn(&Resources) -> Result<PreparedHandler, Missing>,
     ) -> Self {
-        (self.handler, self.place, self.translator) = (handler, place, translator);
+        (self.handler, self.location, self.translator) = (handler, location, translator);
         self.ready = Some(Arc::new(ready));
         self
     }
@@ -182,7 +182,7 @@ impl Route {
     }
 
     /// Makes its handler ready; none where it has no handler.
-    pub(crate) fn ready(&self, resources: &Resources) -> Option<Result<Ready, Missing>> {
+    pub(crate) fn ready(&self, resources: &Resources) -> Option<Result<PreparedHandler, Missing>> {
         let ready = (self.ready.as_ref()?)(resources).map(|mut ready| {
             ready.on_error = self.on_error.clone().or(ready.on_error);
             ready

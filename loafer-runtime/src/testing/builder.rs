@@ -181,7 +181,7 @@ impl TestBuilder {
             routes,
             only,
         } = self;
-        let journal = FailureLog::default();
+        let failure_log = FailureLog::default();
         let broker = TestBroker {
             memory: memory.with_max_receives(Some(max_receives)),
             ledger: Ledger::default(),
@@ -189,7 +189,7 @@ impl TestBuilder {
             fakes,
         };
         let mut app = app.broker(broker.clone()).provider(Memory::KIND);
-        app.journal = Some(journal.clone());
+        app.failure_log = Some(failure_log.clone());
         let mut manager = Manager::builder()
             .app(app)
             .config(Config::default())
@@ -209,7 +209,7 @@ impl TestBuilder {
             Err(error) => Err(error),
         };
         match started {
-            Ok((running, handlers)) => TestApp::new(running, broker, journal, handlers),
+            Ok((running, handlers)) => TestApp::new(running, broker, failure_log, handlers),
             Err(error) => panic!("the service can't start: {error}"),
         }
     }

@@ -121,16 +121,19 @@ impl Ledger {
 #[derive(Clone)]
 pub(super) struct Evidence {
     pub(super) ledger: Ledger,
-    pub(super) journal: FailureLog,
+    pub(super) failure_log: FailureLog,
     pub(super) memory: Memory,
 }
 
 impl Evidence {
     /// Why a delivery was not acked, as the service said.
     pub(super) fn reasons(&self, route: &str, id: &MessageId, attempt: Option<u32>) -> Vec<String> {
-        let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure_log = self
+            .failure_log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let of_message = format!("not acked: route `{route}`, message {id}, attempt ");
-        let lines = journal.iter().filter_map(|line| {
+        let lines = failure_log.iter().filter_map(|line| {
             let (number, reason) = line.strip_prefix(&of_message)?.split_once(": ")?;
             let ours = attempt.is_none_or(|attempt| number == attempt.to_string());
             ours.then(|| reason.to_owned())

@@ -29,7 +29,7 @@ use loafer_memory::Memory;
 pub struct TestApp {
     running: Running,
     broker: TestBroker,
-    journal: FailureLog,
+    failure_log: FailureLog,
     /// The test's own way to the broker: it is neither recorded nor tampered with.
     outside: Bus,
     /// Its handlers, and which messages each takes.
@@ -40,7 +40,7 @@ impl TestApp {
     pub(super) fn new(
         running: Running,
         broker: TestBroker,
-        journal: FailureLog,
+        failure_log: FailureLog,
         handlers: Vec<RouteSummary>,
     ) -> Self {
         let outside = Bus::new(Broker::publisher(&broker.memory));
@@ -52,7 +52,7 @@ impl TestApp {
             handlers,
             outside,
             broker,
-            journal,
+            failure_log,
         }
     }
 
@@ -221,7 +221,7 @@ impl TestApp {
     fn evidence(&self) -> Evidence {
         Evidence {
             ledger: self.broker.ledger.clone(),
-            journal: self.journal.clone(),
+            failure_log: self.failure_log.clone(),
             memory: self.broker.memory.clone(),
         }
     }
@@ -255,8 +255,11 @@ fn confirmed(answer: Result<MessageId, Error>) -> MessageId {
 impl Drop for TestApp {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-            journal.iter().for_each(|line| eprintln!("{line}"));
+            let failure_log = self
+                .failure_log
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            failure_log.iter().for_each(|line| eprintln!("{line}"));
         }
         self.running.cancel();
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use loafer_core::{outcome::Verdict, translate::Json};
-use loafer_runtime::__private::Ready;
+use loafer_runtime::__private::PreparedHandler;
 use loafer_runtime::{
     program::{Route, RouteOptions},
     testing,
@@ -111,7 +111,7 @@ async fn a_layer_that_gives_up_on_a_plain_handler_keeps_its_place_until_it_retur
     let route = Route::new("r")
         .options(RouteOptions::new().concurrency(1).max_attempts(1))
         .declared(("plain", (file!(), line!())), "Json", |_| {
-            Ok(Ready::blocking(Json, (), |_, _| {
+            Ok(PreparedHandler::blocking(Json, (), |_, _| {
                 MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(50));
                 RUNNING.fetch_sub(1, Ordering::SeqCst);

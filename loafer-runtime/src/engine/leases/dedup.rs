@@ -15,13 +15,13 @@ const CAPACITY: usize = 10_000;
 
 /// Messages that were handled and could not be acked, by the identity their broker gave them: acked on redelivery without the handler.
 #[derive(Default)]
-pub(in crate::engine) struct Handled {
+pub(in crate::engine) struct AckDedup {
     /// Read on every receive: almost always 0.
     len: AtomicUsize,
     ids: Mutex<(HashSet<MessageId>, VecDeque<MessageId>)>,
 }
 
-impl Handled {
+impl AckDedup {
     pub(in crate::engine) fn is_empty(&self) -> bool {
         self.len.load(Ordering::Relaxed) == 0
     }

@@ -45,9 +45,9 @@ impl<P: Provider> Shared<P> {
     /// Takes back what is not ours any more; says whether somebody still has some of it in hand.
     fn lose_leases(&self) -> bool {
         let mut gone: Vec<Key> = Vec::new();
-        for (key, slot) in self.slots().iter_mut() {
-            slot.lost |= !self.provider.is_live(&slot.receipt);
-            if slot.lost {
+        for (key, lease) in self.table().iter_mut() {
+            lease.lost |= !self.provider.is_live(&lease.receipt);
+            if lease.lost {
                 gone.push(key);
             }
         }
@@ -57,15 +57,15 @@ impl<P: Provider> Shared<P> {
 
     /// Warns, once a message, that it is held for most of the time the broker allows.
     fn warn_of(&self, ceiling: Duration, warned: &mut HashSet<Key>) {
-        let mut slots = self.slots();
-        let now = slots.now();
+        let mut table = self.table();
+        let now = table.now();
         let old = |received: Moment| now.since(received) >= ceiling * 4 / 5;
-        let due: HashSet<Key> = slots
+        let due: HashSet<Key> = table
             .iter_mut()
-            .filter(|(_, slot)| old(slot.received_at))
+            .filter(|(_, lease)| old(lease.received_at))
             .map(|(key, _)| key)
             .collect();
-        drop(slots);
+        drop(table);
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
         let new = due.difference(warned).count();
         if new > 0 {

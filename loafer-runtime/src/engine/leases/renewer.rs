@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::engine::{
     Shared,
-    leases::table::{Key, Moment, Slot},
+    leases::table::{Key, Lease, Moment},
     receiver::margin,
 };
 use loafer_core::broker::{Provider, Renewed};
@@ -15,7 +15,7 @@ use loafer_core::broker::{Provider, Renewed};
 const CALLS: usize = 16;
 
 pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: Duration) {
-    let mut keeper = Keeper {
+    let mut keeper = Renewer {
         shared: &shared,
         lease,
         due: Vec::new(),
@@ -32,12 +32,12 @@ pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: D
 }
 
 /// Buffers used again for every round.
-struct Keeper<'s, P: Provider> {
+struct Renewer<'s, P: Provider> {
     shared: &'s Shared<P>,
     lease: Duration,
-    /// The slots to renew, and for how long.
+    /// The table to renew, and for how long.
     due: Vec<(Key, Duration)>,
-    /// Slots that are due next, and what is left of them: they fill up a call that is made anyway.
+    /// LeaseTable that are due next, and what is left of them: they fill up a call that is made anyway.
     early: Vec<(Duration, Key)>,
     receipts: Vec<P::Receipt>,
     answers: Vec<Renewed>,
@@ -45,23 +45,23 @@ struct Keeper<'s, P: Provider> {
     failing: bool,
 }
 
-impl<P: Provider> Keeper<'_, P> {
+impl<P: Provider> Renewer<'_, P> {
     /// Finds the leases that are due, and those that ran out.
     fn look(&mut self) {
         let mut ran_out = Vec::new();
-        let mut slots = self.shared.slots();
-        let now = slots.now();
-        for (number, slot) in slots.iter_mut() {
-            if slot.lost {
+        let mut table = self.shared.table();
+        let now = table.now();
+        for (number, lease) in table.iter_mut() {
+            if lease.lost {
                 // Told again until the worker that had it in hand has noticed.
                 ran_out.push(number);
                 continue;
             }
-            if now >= slot.leased_until {
-                slot.lost = true;
+            if now >= lease.leased_until {
+                lease.lost = true;
                 ran_out.push(number);
-            } else if let Some(by) = self.renewal(slot, now) {
-                let left = slot.leased_until.since(now);
+            } else if let Some(by) = self.renewal(lease, now) {
+                let left = lease.leased_until.since(now);
                 if left <= self.lease / 3 {
                     self.due.push((number, by));
                 } else if left <= self.lease * 2 / 3 && by == self.lease {
@@ -69,18 +69,18 @@ impl<P: Provider> Keeper<'_, P> {
                 }
             }
         }
-        drop(slots);
-        for slot in ran_out {
-            self.shared.lose(slot);
+        drop(table);
+        for lease in ran_out {
+            self.shared.lose(lease);
         }
     }
 
     /// How long a lease can be made from now on; none where that would not outlast it: the ceiling is near.
-    fn renewal(&self, slot: &Slot<P::Receipt>, now: Moment) -> Option<Duration> {
+    fn renewal(&self, lease: &Lease<P::Receipt>, now: Moment) -> Option<Duration> {
         let ceiling = self.shared.capabilities.lease_ceiling;
-        let left = ceiling.map(|most| most.saturating_sub(now.since(slot.received_at)));
+        let left = ceiling.map(|most| most.saturating_sub(now.since(lease.received_at)));
         let by = left.map_or(self.lease, |left| left.min(self.lease));
-        (by > slot.leased_until.since(now)).then_some(by)
+        (by > lease.leased_until.since(now)).then_some(by)
     }
 
     /// Leases that began at different times end up in the same calls.
@@ -114,10 +114,10 @@ impl<P: Provider> Keeper<'_, P> {
         let guard = shared.renewing.lock().await;
         let mut renewed = Vec::with_capacity(chunk.len());
         {
-            let mut slots = shared.slots();
+            let mut table = shared.table();
             for &(number, _) in chunk {
-                if let Some(slot) = slots.get_mut(number).filter(|slot| !slot.lost) {
-                    self.receipts.push(slot.receipt.clone());
+                if let Some(lease) = table.get_mut(number).filter(|lease| !lease.lost) {
+                    self.receipts.push(lease.receipt.clone());
                     renewed.push(number);
                 }
             }
@@ -125,7 +125,7 @@ impl<P: Provider> Keeper<'_, P> {
         if self.receipts.is_empty() {
             return;
         }
-        let sent = shared.slots().now();
+        let sent = shared.table().now();
         shared
             .provider
             .renew(&self.receipts, by, &mut self.answers)
@@ -137,13 +137,13 @@ impl<P: Provider> Keeper<'_, P> {
         for (number, answer) in renewed.into_iter().zip(self.answers.drain(..)) {
             match answer {
                 Renewed::Done => {
-                    if let Some(slot) = shared.slots().get_mut(number) {
-                        slot.leased_until = sent.plus(by - margin(by));
+                    if let Some(lease) = shared.table().get_mut(number) {
+                        lease.leased_until = sent.plus(by - margin(by));
                     }
                 }
                 Renewed::Lost => {
-                    if let Some(slot) = shared.slots().get_mut(number) {
-                        slot.lost = true;
+                    if let Some(lease) = shared.table().get_mut(number) {
+                        lease.lost = true;
                     }
                     shared.lose(number);
                 }
@@ -162,9 +162,9 @@ impl<P: Provider> Keeper<'_, P> {
 
 impl<P: Provider> Shared<P> {
     /// A lease is lost: what waits is dropped, what runs is cancelled, what is handled is not sent.
-    pub(in crate::engine) fn lose(&self, slot: Key) {
-        if let Some(message) = self.board().lose(slot) {
-            self.slots().remove(slot);
+    pub(in crate::engine) fn lose(&self, lease: Key) {
+        if let Some(message) = self.scheduler().lose(lease) {
+            self.table().remove(lease);
             self.route.lost();
             self.route.declined(
                 &message,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A moment, in nanoseconds since the route began: half the size of an [`Instant`], and there are two a slot.
+/// A moment, in nanoseconds since the route began: half the size of an [`Instant`], and there are two a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::engine) struct Moment(u64);
 
@@ -27,23 +27,23 @@ impl Moment {
     }
 }
 
-/// The leases a route holds, each in a slot: workers see its key only.
-pub(in crate::engine) struct Slots<R> {
+/// The leases a route holds, each in a lease: workers see its key only.
+pub(in crate::engine) struct LeaseTable<R> {
     entries: Vec<Entry<R>>,
     free: Vec<u32>,
     began: Instant,
 }
 
-/// A slot, and which of its occupants it is in the lower half. A slot is used again: the key of an earlier occupant finds nothing.
+/// A lease, and which of its occupants it is in the lower half. A lease is used again: the key of an earlier occupant finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::engine) struct Key(u64);
 
 struct Entry<R> {
     occupant: u32,
-    slot: Option<Slot<R>>,
+    lease: Option<Lease<R>>,
 }
 
-pub(in crate::engine) struct Slot<R> {
+pub(in crate::engine) struct Lease<R> {
     pub(in crate::engine) receipt: R,
     /// By our clock, with a margin: after it the message may be somebody else's.
     pub(in crate::engine) leased_until: Moment,
@@ -67,7 +67,7 @@ impl Key {
     }
 }
 
-impl<R> Default for Slots<R> {
+impl<R> Default for LeaseTable<R> {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
@@ -77,7 +77,7 @@ impl<R> Default for Slots<R> {
     }
 }
 
-impl<R> Slots<R> {
+impl<R> LeaseTable<R> {
     pub(in crate::engine) fn now(&self) -> Moment {
         Moment(self.began.elapsed().as_nanos() as u64)
     }
@@ -88,7 +88,7 @@ impl<R> Slots<R> {
         received_at: Moment,
         leased_until: Moment,
     ) -> Key {
-        let slot = Some(Slot {
+        let lease = Some(Lease {
             receipt,
             leased_until,
             received_at,
@@ -98,37 +98,37 @@ impl<R> Slots<R> {
             Some(number) => {
                 let entry = &mut self.entries[number as usize];
                 entry.occupant = entry.occupant.wrapping_add(1);
-                entry.slot = slot;
+                entry.lease = lease;
                 Key::new(number as usize, entry.occupant)
             }
             None => {
-                self.entries.push(Entry { occupant: 0, slot });
+                self.entries.push(Entry { occupant: 0, lease });
                 Key::new(self.entries.len() - 1, 0)
             }
         }
     }
 
-    pub(in crate::engine) fn get_mut(&mut self, key: Key) -> Option<&mut Slot<R>> {
+    pub(in crate::engine) fn get_mut(&mut self, key: Key) -> Option<&mut Lease<R>> {
         let entry = self.entries.get_mut(key.number())?;
-        entry.slot.as_mut().filter(|_| key.is_of(entry.occupant))
+        entry.lease.as_mut().filter(|_| key.is_of(entry.occupant))
     }
 
-    pub(in crate::engine) fn remove(&mut self, key: Key) -> Option<Slot<R>> {
+    pub(in crate::engine) fn remove(&mut self, key: Key) -> Option<Lease<R>> {
         let entry = self.entries.get_mut(key.number())?;
         if !key.is_of(entry.occupant) {
             return None;
         }
-        let slot = entry.slot.take()?;
+        let lease = entry.lease.take()?;
         self.free.push(key.number() as u32);
-        Some(slot)
+        Some(lease)
     }
 
-    pub(in crate::engine) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Slot<R>)> {
+    pub(in crate::engine) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Lease<R>)> {
         self.entries
             .iter_mut()
             .enumerate()
             .filter_map(|(number, entry)| {
-                Some((Key::new(number, entry.occupant), entry.slot.as_mut()?))
+                Some((Key::new(number, entry.occupant), entry.lease.as_mut()?))
             })
     }
 }

@@ -1,4 +1,4 @@
-//! Workers of batch handlers at the board: when a batch goes.
+//! Workers of batch handlers at the scheduler: when a batch goes.
 
 use std::{
     collections::VecDeque,
@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Board, Call, Job, Phase, State, Step};
+use super::{Call, Job, Phase, Scheduler, State, Step};
 use crate::clock;
 use crate::engine::leases::table::Key;
 
@@ -19,7 +19,7 @@ pub(in crate::engine) enum Gathered {
     Until(Instant),
 }
 
-impl Board {
+impl Scheduler {
     /// Brings what is done, and takes a batch: one that is full, or whose time to linger is over, or what is left when the route closes.
     ///
     /// A worker that lingers stays the one that was called: no other is called for the same messages.
@@ -33,13 +33,13 @@ impl Board {
     ) -> (Gathered, Call) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        let desk = &mut state.desks[worker as usize];
-        if desk.is_idle() {
+        let slot = &mut state.slots[worker as usize];
+        if slot.is_idle() {
             // Polled for another reason than a call.
             return (Gathered::Step(Poll::Pending), Call::Nobody);
         }
-        if desk.arrive() {
-            (state.called, state.gathering) = (false, None);
+        if slot.arrive() {
+            (state.called, state.batch_window) = (false, None);
         }
         state.running -= outcomes.len();
         state.take_back(outcomes);
@@ -60,8 +60,8 @@ impl Board {
                     // Another worker sees to it.
                     Gathered::Step(state.rest(worker, cx))
                 } else {
-                    state.desks[worker as usize].stay(cx);
-                    (state.called, state.gathering) = (true, Some(cx.waker().clone()));
+                    state.slots[worker as usize].stay(cx);
+                    (state.called, state.batch_window) = (true, Some(cx.waker().clone()));
                     Gathered::Until(moment)
                 };
                 (gathered, Call::Nobody)
@@ -89,7 +89,7 @@ impl Board {
     pub(in crate::engine) fn hold(
         &self,
         worker: u32,
-        slots: Vec<Key>,
+        table: Vec<Key>,
         outcomes: &mut VecDeque<Job>,
         cx: &Context<'_>,
     ) -> Call {
@@ -97,7 +97,7 @@ impl Board {
         state.running -= outcomes.len();
         state.take_back(outcomes);
         let cancelled = state.phase == Phase::Cancelled;
-        state.desks[worker as usize].hold(slots, cancelled, cx);
+        state.slots[worker as usize].hold(table, cancelled, cx);
         let settler = state.settler_for(&self.limits, true);
         let call = state.call(self.limits.concurrency);
         drop(state);
@@ -110,7 +110,7 @@ impl State {
     /// Whether no message will come any more.
     fn is_over(&self) -> bool {
         self.phase >= Phase::Draining
-            || (self.phase > Phase::Open && self.receiving == 0 && self.lanes_are_empty())
+            || (self.phase > Phase::Open && self.receiving == 0 && self.groups_are_empty())
     }
 
     /// When what is ready goes though it fills no batch; none: now.
@@ -124,7 +124,7 @@ impl State {
 
     /// A worker has nothing to do.
     fn rest(&mut self, worker: u32, cx: &Context<'_>) -> Poll<Step> {
-        self.desks[worker as usize].rest(cx);
+        self.slots[worker as usize].rest(cx);
         self.idle.push(worker);
         Poll::Pending
     }

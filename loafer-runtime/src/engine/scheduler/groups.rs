@@ -1,11 +1,11 @@
-//! Lanes: the messages of one group, one at a time and in order, beside those of other groups.
+//! Groups: the messages of one group, one at a time and in order, beside those of other groups.
 
 use std::{
     collections::{HashMap, VecDeque},
     mem,
 };
 
-use super::{Board, Call, Job, Phase, State};
+use super::{Call, Job, Phase, Scheduler, State};
 use crate::engine::Fate;
 use crate::engine::leases::table::Key;
 use loafer_core::{
@@ -35,29 +35,29 @@ impl Grouping {
 }
 
 /// The groups that have messages on lease.
-pub(super) struct Lanes {
+pub(super) struct Groups {
     grouping: Grouping,
-    lanes: HashMap<Box<str>, Lane>,
+    groups: HashMap<Box<str>, Group>,
 }
 
 /// A group that has a message ready, running, or failed and not settled.
-struct Lane {
+struct Group {
     /// How many of those it has.
     out: usize,
     /// What came after them.
     waiting: VecDeque<Job>,
 }
 
-impl Lanes {
+impl Groups {
     pub(super) fn new(grouping: Grouping) -> Self {
         Self {
             grouping,
-            lanes: HashMap::new(),
+            groups: HashMap::new(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+        self.groups.is_empty()
     }
 
     /// Lets the first of each group through; the others wait for it.
@@ -67,14 +67,14 @@ impl Lanes {
                 ready.push_back(job);
                 continue;
             };
-            if let Some(lane) = self.lanes.get_mut(group) {
-                lane.waiting.push_back(job);
+            if let Some(members) = self.groups.get_mut(group) {
+                members.waiting.push_back(job);
             } else {
-                let lane = Lane {
+                let members = Group {
                     out: 1,
                     waiting: VecDeque::new(),
                 };
-                self.lanes.insert(group.into(), lane);
+                self.groups.insert(group.into(), members);
                 ready.push_back(job);
             }
         }
@@ -99,31 +99,31 @@ impl Lanes {
 
     /// A message is over: the next of its group may run.
     fn advance(&mut self, message: &Message, ready: &mut VecDeque<Job>) {
-        let Some((group, lane)) = self.lane_of(message) else {
+        let Some((group, members)) = self.members_of(message) else {
             return;
         };
-        lane.out = lane.out.saturating_sub(1);
-        if lane.out > 0 {
+        members.out = members.out.saturating_sub(1);
+        if members.out > 0 {
             return;
         }
-        match lane.waiting.pop_front() {
+        match members.waiting.pop_front() {
             Some(next) => {
-                lane.out = 1;
+                members.out = 1;
                 ready.push_back(next);
             }
-            None => _ = self.lanes.remove(group),
+            None => _ = self.groups.remove(group),
         }
     }
 
-    /// Of a batch, a message behind one that failed: it goes back, and so does what waits behind it. The failed one keeps the lane until it is judged.
+    /// Of a batch, a message behind one that failed: it goes back, and so does what waits behind it. The failed one keeps the members until it is judged.
     fn step_back(&mut self, message: &Message) -> VecDeque<Job> {
-        let Some((group, lane)) = self.lane_of(message) else {
+        let Some((group, members)) = self.members_of(message) else {
             return VecDeque::new();
         };
-        lane.out = lane.out.saturating_sub(1);
-        let behind = mem::take(&mut lane.waiting);
-        if lane.out == 0 {
-            self.lanes.remove(group);
+        members.out = members.out.saturating_sub(1);
+        let behind = mem::take(&mut members.waiting);
+        if members.out == 0 {
+            self.groups.remove(group);
         }
         behind
     }
@@ -131,40 +131,40 @@ impl Lanes {
     /// A message comes again: what waits behind it must not run before it.
     fn fence(&mut self, message: &Message) -> VecDeque<Job> {
         let group = self.grouping.by.of(message);
-        let lane = group.and_then(|group| self.lanes.remove(group));
-        lane.map(|lane| lane.waiting).unwrap_or_default()
+        let members = group.and_then(|group| self.groups.remove(group));
+        members.map(|members| members.waiting).unwrap_or_default()
     }
 
     /// How many wait behind this one: they may run with it, in one batch.
     fn behind(&self, head: &Job) -> usize {
         let group = self.grouping.by.of(&head.message);
-        let lane = group.and_then(|group| self.lanes.get(group));
-        lane.map_or(0, |lane| lane.waiting.len())
+        let members = group.and_then(|group| self.groups.get(group));
+        members.map_or(0, |members| members.waiting.len())
     }
 
     /// Takes the next of a group behind this one, to run with it.
     fn follow(&mut self, head: &Message) -> Option<Job> {
-        let (_, lane) = self.lane_of(head)?;
-        let next = lane.waiting.pop_front()?;
-        lane.out += 1;
+        let (_, members) = self.members_of(head)?;
+        let next = members.waiting.pop_front()?;
+        members.out += 1;
         Some(next)
     }
 
-    fn lane_of<'m>(&mut self, message: &'m Message) -> Option<(&'m str, &mut Lane)> {
+    fn members_of<'m>(&mut self, message: &'m Message) -> Option<(&'m str, &mut Group)> {
         let group = self.grouping.by.of(message)?;
-        Some((group, self.lanes.get_mut(group)?))
+        Some((group, self.groups.get_mut(group)?))
     }
 
     /// Takes out a waiting message whose lease is lost, and in a fenced group what waits behind it.
-    fn lose(&mut self, slot: Key) -> Option<(Job, VecDeque<Job>)> {
-        for lane in self.lanes.values_mut() {
-            let Some(at) = lane.waiting.iter().position(|job| job.slot == slot) else {
+    fn lose(&mut self, key: Key) -> Option<(Job, VecDeque<Job>)> {
+        for members in self.groups.values_mut() {
+            let Some(at) = members.waiting.iter().position(|job| job.key == key) else {
                 continue;
             };
-            let mut behind = lane.waiting.split_off(at);
+            let mut behind = members.waiting.split_off(at);
             let lost = behind.pop_front()?;
             if !self.grouping.fenced {
-                lane.waiting.append(&mut behind);
+                members.waiting.append(&mut behind);
             }
             return Some((lost, behind));
         }
@@ -173,40 +173,40 @@ impl Lanes {
 
     /// Everything that waits, each group in order.
     fn clear(&mut self) -> impl Iterator<Item = Job> {
-        mem::take(&mut self.lanes)
+        mem::take(&mut self.groups)
             .into_values()
-            .flat_map(|lane| lane.waiting)
+            .flat_map(|members| members.waiting)
     }
 }
 
 impl State {
     /// Puts what was received where workers find it, or behind what runs of its group.
     pub(super) fn admit(&mut self, jobs: &mut VecDeque<Job>) {
-        match &mut self.lanes {
-            Some(lanes) => lanes.admit(jobs, &mut self.ready),
+        match &mut self.groups {
+            Some(groups) => groups.admit(jobs, &mut self.ready),
             None if self.ready.is_empty() => mem::swap(&mut self.ready, jobs),
             None => self.ready.append(jobs),
         }
     }
 
     /// What a worker brings, before it is handed to the settlers.
-    pub(super) fn pass_lanes(&mut self, outcomes: &VecDeque<Job>) {
-        let Some(lanes) = &mut self.lanes else {
+    pub(super) fn pass_groups(&mut self, outcomes: &VecDeque<Job>) {
+        let Some(groups) = &mut self.groups else {
             return;
         };
         let mut released = Vec::new();
-        lanes.take_back(outcomes, &mut self.ready, &mut released);
+        groups.take_back(outcomes, &mut self.ready, &mut released);
         self.release(released);
     }
 
     /// How many messages a batch can have, up to `most`: those that are ready, and what waits behind them.
     pub(super) fn at_hand(&self, most: usize) -> usize {
         let mut count = self.ready.len();
-        let (Some(lanes), true) = (&self.lanes, count < most) else {
+        let (Some(groups), true) = (&self.groups, count < most) else {
             return count.min(most);
         };
         for job in &self.ready {
-            count += lanes.behind(job);
+            count += groups.behind(job);
             if count >= most {
                 return most;
             }
@@ -218,54 +218,54 @@ impl State {
     pub(super) fn take_batch(&mut self, most: usize, batch: &mut VecDeque<Job>) {
         let heads = most.min(self.ready.len());
         batch.extend(self.ready.drain(..heads));
-        let Some(lanes) = &mut self.lanes else {
+        let Some(groups) = &mut self.groups else {
             return;
         };
         for head in 0..heads {
             while batch.len() < most
-                && let Some(next) = lanes.follow(&batch[head].message)
+                && let Some(next) = groups.follow(&batch[head].message)
             {
                 batch.push_back(next);
             }
         }
     }
 
-    /// What waits in lanes goes back.
-    pub(super) fn clear_lanes(&mut self) {
-        if let Some(lanes) = &mut self.lanes {
-            let waiting: Vec<_> = lanes.clear().collect();
+    /// What waits in groups goes back.
+    pub(super) fn clear_groups(&mut self) {
+        if let Some(groups) = &mut self.groups {
+            let waiting: Vec<_> = groups.clear().collect();
             self.set_aside(waiting);
         }
     }
 
-    /// Takes out a message that waits in a lane.
-    pub(super) fn lose_in_lane(&mut self, slot: Key) -> Option<Job> {
-        let (lost, behind) = self.lanes.as_mut()?.lose(slot)?;
+    /// Takes out a message that waits in a members.
+    pub(super) fn lose_in_group(&mut self, key: Key) -> Option<Job> {
+        let (lost, behind) = self.groups.as_mut()?.lose(key)?;
         self.release(behind);
         Some(lost)
     }
 
     /// A message that was ready is lost: it comes again.
     pub(super) fn lost_head(&mut self, message: &Message) {
-        if self.lanes.is_some() {
+        if self.groups.is_some() {
             self.judge(message, false);
         }
     }
 
     /// Whether nobody waits for others of a group.
-    pub(super) fn lanes_are_empty(&self) -> bool {
-        self.lanes.as_ref().is_none_or(Lanes::is_empty)
+    pub(super) fn groups_are_empty(&self) -> bool {
+        self.groups.as_ref().is_none_or(Groups::is_empty)
     }
 
     /// A message of a group has left the queue, or comes again.
     fn judge(&mut self, message: &Message, left: bool) {
-        let Some(lanes) = &mut self.lanes else {
+        let Some(groups) = &mut self.groups else {
             return;
         };
-        if left || !lanes.grouping.fenced {
-            lanes.advance(message, &mut self.ready);
+        if left || !groups.grouping.fenced {
+            groups.advance(message, &mut self.ready);
         } else {
-            let behind = lanes.fence(message);
+            let behind = groups.fence(message);
             self.release(behind);
         }
     }
@@ -275,7 +275,7 @@ impl State {
     }
 }
 
-impl Board {
+impl Scheduler {
     /// Whether a group waits for what became of its failed messages.
     pub(in crate::engine) fn is_fenced(&self) -> bool {
         self.limits

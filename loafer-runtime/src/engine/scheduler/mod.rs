@@ -17,7 +17,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::{groups::Lanes, slots::Desk};
+use self::{groups::Groups, slots::WorkerSlot};
 use super::{Fate, leases::table::Key};
 use loafer_core::message::Message;
 
@@ -30,16 +30,16 @@ pub(super) use self::{
 /// A message on its way through the route: to a worker, then to the settler.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) slot: Key,
+    pub(super) key: Key,
     pub(super) message: Message,
     /// What is to become of it; until it was handled, as if it had never been started.
     pub(super) fate: Fate,
 }
 
 impl Job {
-    pub(super) fn new(slot: Key, message: Message) -> Self {
+    pub(super) fn new(key: Key, message: Message) -> Self {
         Self {
-            slot,
+            key,
             message,
             fate: Fate::Release,
         }
@@ -68,10 +68,10 @@ pub(super) struct Limits {
     /// Handlers at once.
     pub(super) concurrency: usize,
     /// Messages held at once.
-    pub(super) places: usize,
+    pub(super) capacity: usize,
     /// Messages asked for at once, at most.
     pub(super) ask: usize,
-    /// How many places must be free for a receive to be worth its cost.
+    /// How many capacity must be free for a receive to be worth its cost.
     pub(super) worth: usize,
     /// Receives at once, at most.
     pub(super) receivers: usize,
@@ -97,7 +97,7 @@ impl Limits {
 }
 
 /// Who may do what next: the one lock of a route. It knows no types of the provider or the handler.
-pub(super) struct Board {
+pub(super) struct Scheduler {
     state: Mutex<State>,
     pub(super) limits: Limits,
 }
@@ -109,10 +109,10 @@ struct State {
     /// Not started before the route drained: released once no receive is in flight that would bring them back.
     unstarted: Vec<Job>,
     /// When some of them were released for the receives in flight to come back with.
-    baited: Option<Instant>,
+    woken: Option<Instant>,
     /// Leased and behind another message of their group; none where messages have no groups.
-    lanes: Option<Lanes>,
-    /// Handled, not settled.
+    groups: Option<Groups>,
+    /// AckDedup, not settled.
     done: VecDeque<Job>,
     /// When the oldest of `done` came, where a settler lingers for it.
     lingering: Option<Instant>,
@@ -120,25 +120,25 @@ struct State {
     running: usize,
     /// Held by settlers whose first try is not over: they make room for a receive already.
     settling: usize,
-    /// Leased and not yet free: `ready`, in lanes, set aside, running, `done` and settling.
+    /// Leased and not yet free: `ready`, in groups, set aside, running, `done` and settling.
     held: usize,
-    /// Places promised to receives in flight.
+    /// Capacity promised to receives in flight.
     reserved: usize,
     /// Receives in flight.
     receiving: usize,
     /// Receives that should be in flight while there is room: grows on full answers, falls on empty ones.
     target: usize,
     /// One a worker, by its number.
-    desks: Vec<Desk>,
+    slots: Vec<WorkerSlot>,
     /// Workers with nothing to do.
     idle: Vec<u32>,
     /// A worker was called and has not come yet: one outstanding call a route.
     called: bool,
     /// The worker that was called and has come, and lingers for more than there was.
-    gathering: Option<Waker>,
+    batch_window: Option<Waker>,
     /// When the oldest of `ready` came, on a route whose batches linger.
     gathered_from: Option<Instant>,
-    /// Receivers that wait for places.
+    /// Receivers that wait for capacity.
     receivers: Vec<Waker>,
     /// Receivers in flight: they watch for the end.
     in_flight: Vec<Waker>,
@@ -148,14 +148,14 @@ struct State {
     supervisor: Option<Waker>,
 }
 
-impl Board {
+impl Scheduler {
     pub(super) fn new(limits: Limits) -> Self {
         let state = State {
             phase: Phase::Open,
-            ready: VecDeque::with_capacity(limits.places.min(1024)),
+            ready: VecDeque::with_capacity(limits.capacity.min(1024)),
             unstarted: Vec::new(),
-            baited: None,
-            lanes: limits.grouping.clone().map(Lanes::new),
+            woken: None,
+            groups: limits.grouping.clone().map(Groups::new),
             done: VecDeque::with_capacity(limits.settle_batch),
             lingering: None,
             running: 0,
@@ -164,10 +164,10 @@ impl Board {
             reserved: 0,
             receiving: 0,
             target: 1,
-            desks: Vec::new(),
+            slots: Vec::new(),
             idle: Vec::new(),
             called: false,
-            gathering: None,
+            batch_window: None,
             gathered_from: None,
             receivers: Vec::new(),
             in_flight: Vec::new(),
@@ -203,10 +203,10 @@ impl Board {
         if phase >= Phase::Draining {
             let unstarted = mem::take(&mut state.ready);
             state.set_aside(unstarted);
-            state.clear_lanes();
+            state.clear_groups();
         }
         if phase == Phase::Cancelled {
-            state.desks.iter().for_each(Desk::cancel);
+            state.slots.iter().for_each(WorkerSlot::cancel);
         }
         let wakers = state.everybody();
         drop(state);
@@ -242,9 +242,9 @@ impl Board {
 
     /// Ends the receives in flight that did not come back in time: a long poll that is dropped may take what is released next, and keep it to the end of its
     /// lease. One message for each brings them back. Where it did not, others consume the queue too, and the rest is for them.
-    pub(super) fn bait(&self, patience: Duration) {
+    pub(super) fn wake_poll(&self, patience: Duration) {
         let mut state = self.lock();
-        let at = match state.baited {
+        let at = match state.woken {
             None => state.unstarted.len().saturating_sub(state.receiving),
             Some(since) if since.elapsed() >= patience => 0,
             Some(_) => return,
@@ -252,7 +252,7 @@ impl Board {
         if state.unstarted.is_empty() {
             return;
         }
-        state.baited = Some(Instant::now());
+        state.woken = Some(Instant::now());
         state.release_from(at);
         let settler = state.settler_for(&self.limits, true);
         drop(state);
@@ -270,21 +270,21 @@ impl Board {
     }
 
     /// A lease was lost: gives back its message where no worker had it, and cancels the handler that runs it.
-    pub(super) fn lose(&self, slot: Key) -> Option<Message> {
+    pub(super) fn lose(&self, key: Key) -> Option<Message> {
         let mut state = self.lock();
-        if let Some(at) = state.ready.iter().position(|job| job.slot == slot) {
+        if let Some(at) = state.ready.iter().position(|job| job.key == key) {
             let job = state.ready.remove(at)?;
             state.lost_head(&job.message);
             return Some(self.drop_lost(state, job));
         }
-        if let Some(job) = state.lose_in_lane(slot) {
+        if let Some(job) = state.lose_in_group(key) {
             return Some(self.drop_lost(state, job));
         }
         let waker = state
-            .desks
+            .slots
             .iter_mut()
-            .find(|desk| desk.runs(slot))
-            .and_then(|desk| desk.lose(slot));
+            .find(|slot| slot.runs(key))
+            .and_then(|slot| slot.lose(key));
         drop(state);
         waker.into_iter().for_each(Waker::wake);
         None
@@ -323,7 +323,11 @@ impl State {
     /// Whom to wake when the route closes, or has come further on its way to the end.
     fn everybody(&mut self) -> Vec<Waker> {
         self.idle.clear();
-        let mut wakers: Vec<_> = self.desks.iter_mut().filter_map(Desk::leave).collect();
+        let mut wakers: Vec<_> = self
+            .slots
+            .iter_mut()
+            .filter_map(WorkerSlot::leave)
+            .collect();
         wakers.append(&mut self.receivers);
         wakers.append(&mut self.in_flight);
         wakers.append(&mut self.settlers);
@@ -332,7 +336,7 @@ impl State {
     }
 
     fn take_back(&mut self, outcomes: &mut VecDeque<Job>) {
-        self.pass_lanes(outcomes);
+        self.pass_groups(outcomes);
         if self.done.is_empty() {
             mem::swap(&mut self.done, outcomes);
         } else {

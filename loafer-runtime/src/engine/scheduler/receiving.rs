@@ -1,4 +1,4 @@
-//! Receivers at the board: when to ask for more.
+//! Receivers at the scheduler: when to ask for more.
 
 use std::{
     collections::VecDeque,
@@ -8,9 +8,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Board, Call, Job, Limits, Phase, State, register, unregister};
+use super::{Call, Job, Limits, Phase, Scheduler, State, register, unregister};
 
-impl Board {
+impl Scheduler {
     /// Waits until a receive is due; says how many messages to ask for, or nothing once the route is closed.
     pub(in crate::engine) async fn permit(&self) -> Option<usize> {
         poll_fn(|cx| {
@@ -89,19 +89,19 @@ impl Board {
 }
 
 impl State {
-    /// A receive is due when enough places are free to be worth one, or nothing is held.
+    /// A receive is due when enough capacity are free to be worth one, or nothing is held.
     pub(super) fn may_receive(&self, limits: &Limits) -> bool {
         self.phase == Phase::Open
             && self.receiving < self.target
             && (self.taken() == 0 || self.room(limits) >= limits.worth)
     }
 
-    /// Places that are free.
+    /// Capacity that are free.
     fn room(&self, limits: &Limits) -> usize {
-        limits.places.saturating_sub(self.taken())
+        limits.capacity.saturating_sub(self.taken())
     }
 
-    /// Places that are not. What is being settled is handled: it makes room already, for the time of a call.
+    /// Capacity that are not. What is being settled is handled: it makes room already, for the time of a call.
     fn taken(&self) -> usize {
         self.held - self.settling + self.reserved
     }

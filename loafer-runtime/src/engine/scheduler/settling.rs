@@ -1,4 +1,4 @@
-//! Settlers at the board: when a batch is due.
+//! Settlers at the scheduler: when a batch is due.
 
 use std::{
     collections::VecDeque,
@@ -9,9 +9,9 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{Board, Job, Limits, Phase, State, register, unregister};
+use super::{Job, Limits, Phase, Scheduler, State, register, unregister};
 
-impl Board {
+impl Scheduler {
     /// Waits until a batch is due, and takes it.
     pub(in crate::engine) fn poll_batch(
         &self,
@@ -52,17 +52,17 @@ impl Board {
     }
 
     /// The first try of a batch failed: what is left of it makes no room until it is settled.
-    pub(in crate::engine) fn stalled(&self, places: usize) {
-        self.lock().settling -= places;
+    pub(in crate::engine) fn stalled(&self, capacity: usize) {
+        self.lock().settling -= capacity;
     }
 
-    /// A batch was settled: its places are free. Says how many are held still.
-    pub(in crate::engine) fn freed(&self, places: usize, stalled: bool) -> usize {
+    /// A batch was settled: its capacity are free. Says how many are held still.
+    pub(in crate::engine) fn freed(&self, capacity: usize, stalled: bool) -> usize {
         let mut state = self.lock();
         if !stalled {
-            state.settling -= places;
+            state.settling -= capacity;
         }
-        let supervisor = state.free(places);
+        let supervisor = state.free(capacity);
         let receiver = state.receiver_for(&self.limits);
         let held = state.held;
         drop(state);
@@ -81,9 +81,9 @@ impl State {
         }
     }
 
-    /// Gives places back; whom to wake for it, the receiver apart.
-    pub(super) fn free(&mut self, places: usize) -> Option<Waker> {
-        self.held -= places;
+    /// Gives capacity back; whom to wake for it, the receiver apart.
+    pub(super) fn free(&mut self, capacity: usize) -> Option<Waker> {
+        self.held -= capacity;
         if self.phase > Phase::Open {
             self.supervisor.take()
         } else {

@@ -1,4 +1,4 @@
-//! Workers at the board: what they bring, what they take.
+//! Workers at the scheduler: what they bring, what they take.
 
 use std::{
     collections::VecDeque,
@@ -9,42 +9,42 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{Board, Job, Phase, State};
+use super::{Job, Phase, Scheduler, State};
 use crate::engine::leases::table::Key;
 
-/// What the board knows of one worker.
+/// What the scheduler knows of one worker.
 #[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct WorkerSlot {
     waker: Option<Waker>,
     /// It waits for work.
     idle: bool,
     /// It was called and has not come yet.
     called: bool,
     /// What its handler waits on, if it waits.
-    slot: Option<Key>,
+    key: Option<Key>,
     /// What else is in its batch, of a batch handler that waits.
     others: Vec<Key>,
     /// Read by the worker whenever its waiting handler is polled.
     cancelled: Arc<AtomicBool>,
 }
 
-impl Desk {
+impl WorkerSlot {
     pub(super) fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
     }
 
-    pub(super) fn runs(&self, slot: Key) -> bool {
-        self.slot == Some(slot) || self.others.contains(&slot)
+    pub(super) fn runs(&self, key: Key) -> bool {
+        self.key == Some(key) || self.others.contains(&key)
     }
 
     /// Of what it runs this is lost. A call goes on for the rest of its batch; where that was all, whom to wake because it is cancelled.
-    pub(super) fn lose(&mut self, slot: Key) -> Option<Waker> {
-        if let Some(at) = self.others.iter().position(|other| *other == slot) {
+    pub(super) fn lose(&mut self, key: Key) -> Option<Waker> {
+        if let Some(at) = self.others.iter().position(|other| *other == key) {
             self.others.swap_remove(at);
             return None;
         }
         if let Some(other) = self.others.pop() {
-            self.slot = Some(other);
+            self.key = Some(other);
             return None;
         }
         self.cancel();
@@ -61,9 +61,9 @@ impl Desk {
         self.idle
     }
 
-    /// A worker comes to the board; whether it was called.
+    /// A worker comes to the scheduler; whether it was called.
     pub(super) fn arrive(&mut self) -> bool {
-        self.slot = None;
+        self.key = None;
         self.others.clear();
         std::mem::take(&mut self.called)
     }
@@ -81,9 +81,9 @@ impl Desk {
     }
 
     /// Its handler waits, with these in its hands.
-    pub(super) fn hold(&mut self, mut slots: Vec<Key>, cancelled: bool, cx: &Context<'_>) {
-        self.slot = slots.pop();
-        self.others = slots;
+    pub(super) fn hold(&mut self, mut table: Vec<Key>, cancelled: bool, cx: &Context<'_>) {
+        self.key = table.pop();
+        self.others = table;
         self.register(cx);
         // An earlier call's cancellation, come too late, is not this one's.
         self.cancelled.store(cancelled, Ordering::Release);
@@ -108,7 +108,7 @@ pub(in crate::engine) enum Step {
     Stop,
 }
 
-/// How another worker comes to the board, once the lock is released.
+/// How another worker comes to the scheduler, once the lock is released.
 #[must_use]
 pub(in crate::engine) enum Call {
     Nobody,
@@ -117,7 +117,7 @@ pub(in crate::engine) enum Call {
     Hire(u32, Arc<AtomicBool>),
 }
 
-impl Board {
+impl Scheduler {
     /// Brings what is done and takes what is next, under one lock.
     pub(in crate::engine) fn exchange(
         &self,
@@ -128,13 +128,13 @@ impl Board {
         cx: &Context<'_>,
     ) -> (Poll<Step>, Call) {
         let mut state = self.lock();
-        let desk = &mut state.desks[worker as usize];
-        if desk.idle {
+        let slot = &mut state.slots[worker as usize];
+        if slot.idle {
             // Polled for another reason than a call.
             return (Poll::Pending, Call::Nobody);
         }
-        desk.slot = None;
-        if std::mem::take(&mut desk.called) {
+        slot.key = None;
+        if std::mem::take(&mut slot.called) {
             state.called = false;
         }
         state.running -= outcomes.len();
@@ -162,13 +162,14 @@ impl Board {
                 },
             )
         } else if state.phase > Phase::Open
-            && (state.phase >= Phase::Draining || (state.receiving == 0 && state.lanes_are_empty()))
+            && (state.phase >= Phase::Draining
+                || (state.receiving == 0 && state.groups_are_empty()))
         {
             (Poll::Ready(Step::Stop), Call::Nobody)
         } else {
-            let desk = &mut state.desks[worker as usize];
-            desk.idle = true;
-            desk.register(cx);
+            let slot = &mut state.slots[worker as usize];
+            slot.idle = true;
+            slot.register(cx);
             state.idle.push(worker);
             (Poll::Pending, Call::Nobody)
         };
@@ -181,7 +182,7 @@ impl Board {
     pub(in crate::engine) fn hand_back(
         &self,
         worker: u32,
-        slot: Key,
+        key: Key,
         outcomes: &mut VecDeque<Job>,
         chunk: &mut VecDeque<Job>,
         cx: &Context<'_>,
@@ -196,11 +197,11 @@ impl Board {
             state.ready.push_front(job);
         }
         let phase = state.phase;
-        let desk = &mut state.desks[worker as usize];
-        desk.slot = Some(slot);
-        desk.register(cx);
+        let slot = &mut state.slots[worker as usize];
+        slot.key = Some(key);
+        slot.register(cx);
         // An earlier call's cancellation, come too late, is not this one's.
-        desk.cancelled
+        slot.cancelled
             .store(phase == Phase::Cancelled, Ordering::Release);
         let settler = state.settler_for(&self.limits, true);
         let call = state.call(self.limits.concurrency);
@@ -215,29 +216,29 @@ impl State {
     pub(super) fn call(&mut self, concurrency: usize) -> Call {
         if self.called {
             // A worker that gathers a batch looks whether this fills it.
-            return self.gathering.take().map_or(Call::Nobody, Call::Wake);
+            return self.batch_window.take().map_or(Call::Nobody, Call::Wake);
         }
         if self.ready.is_empty() {
             return Call::Nobody;
         }
         if let Some(worker) = self.idle.pop() {
-            let desk = &mut self.desks[worker as usize];
-            desk.idle = false;
-            if let Some(waker) = desk.waker.take() {
-                (desk.called, self.called) = (true, true);
+            let slot = &mut self.slots[worker as usize];
+            slot.idle = false;
+            if let Some(waker) = slot.waker.take() {
+                (slot.called, self.called) = (true, true);
                 return Call::Wake(waker);
             }
         }
-        if self.desks.len() >= concurrency {
+        if self.slots.len() >= concurrency {
             return Call::Nobody;
         }
-        let desk = Desk {
+        let slot = WorkerSlot {
             called: true,
-            ..Desk::default()
+            ..WorkerSlot::default()
         };
-        let cancelled = desk.cancelled.clone();
-        self.desks.push(desk);
+        let cancelled = slot.cancelled.clone();
+        self.slots.push(slot);
         self.called = true;
-        Call::Hire((self.desks.len() - 1) as u32, cancelled)
+        Call::Hire((self.slots.len() - 1) as u32, cancelled)
     }
 }

@@ -14,17 +14,12 @@ impl<P: Provider> Settler<'_, P> {
     pub(super) fn prepare(&mut self) {
         let shared = self.shared;
         self.acks_only = true;
-        let mut slots = shared.slots();
-        let now = slots.now();
+        let mut table = shared.table();
+        let now = table.now();
         let mut taken = mem::take(&mut self.taken);
-        for Job {
-            slot,
-            message,
-            fate,
-        } in taken.drain(..)
-        {
+        for Job { key, message, fate } in taken.drain(..) {
             // From here on the keeper does not know it: a renewal would undo a retry delay.
-            let Some(lease) = slots.remove(slot) else {
+            let Some(lease) = table.remove(key) else {
                 continue;
             };
             // The watcher may not have heard yet that it is lost.

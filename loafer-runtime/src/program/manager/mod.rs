@@ -105,7 +105,7 @@ pub struct RouteSummary {
     /// The handler's path.
     pub handler: &'static str,
     /// The handler's file and line.
-    pub place: (&'static str, u32),
+    pub location: (&'static str, u32),
 }
 
 impl ManagerBuilder {
@@ -193,7 +193,7 @@ impl Manager {
             batch: route.batches.then(|| plan.policy.messages_a_call()),
             on: route.on.as_ref().map(ToString::to_string),
             handler: route.handler,
-            place: route.place,
+            location: route.location,
         };
         let of_route = |plan: &Plan| {
             let handlers = plan.handlers.iter();

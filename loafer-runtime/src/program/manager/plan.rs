@@ -258,9 +258,12 @@ fn shared_translator(routes: &[Route]) -> &'static str {
 
 /// The handlers, and where they stand.
 fn places<'r>(routes: impl IntoIterator<Item = &'r Route>) -> String {
-    let places = routes
-        .into_iter()
-        .map(|route| format!("`{}` ({}:{})", route.handler, route.place.0, route.place.1));
+    let places = routes.into_iter().map(|route| {
+        format!(
+            "`{}` ({}:{})",
+            route.handler, route.location.0, route.location.1
+        )
+    });
     places.collect::<Vec<_>>().join(" and ")
 }
 

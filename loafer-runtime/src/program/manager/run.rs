@@ -33,7 +33,7 @@ const OPEN: Duration = Duration::from_secs(12);
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// How long the end may take once the time to drain is over.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const FLUSH_GRACE: Duration = Duration::from_secs(2);
 
 pub(super) async fn open(plan: &Plan, mode: Open) -> Result<(), Error> {
     let late = |_| Error::Timeout {
@@ -72,7 +72,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
             once,
             log_bodies: config.log_bodies.unwrap_or(false),
             reporters: app.reporters.clone(),
-            journal: app.journal.clone(),
+            failure_log: app.failure_log.clone(),
             quiet: quiet.clone(),
             bus: app.bus.clone(),
         };
@@ -272,7 +272,7 @@ async fn supervise(
     let now = Instant::now();
     let last = deadline.map_or_else(
         || after(end.drain),
-        |deadline| deadline.max(now + LAST_WORDS),
+        |deadline| deadline.max(now + FLUSH_GRACE),
     );
     for hook in end.on_stop {
         let ran = timeout_at(last, guarded(&hook, &running)).await;
@@ -283,14 +283,14 @@ async fn supervise(
             clean = false;
         }
     }
-    if timeout_at(last + LAST_WORDS, end.bus.close())
+    if timeout_at(last + FLUSH_GRACE, end.bus.close())
         .await
         .is_err()
     {
         tracing::warn!("the reply address could not be removed in time: it may be left behind");
     }
     for publisher in end.publishers {
-        if timeout_at(last + LAST_WORDS, publisher.close())
+        if timeout_at(last + FLUSH_GRACE, publisher.close())
             .await
             .is_err()
         {
@@ -299,7 +299,7 @@ async fn supervise(
         }
     }
     let closed = join_all(end.brokers.iter().map(|instance| instance.broker.close()));
-    if timeout_at(last + LAST_WORDS, closed).await.is_err() {
+    if timeout_at(last + FLUSH_GRACE, closed).await.is_err() {
         tracing::error!("a broker did not close in time");
         clean = false;
     }

@@ -11,7 +11,7 @@ use tokio::task::coop;
 use tower::{Layer, Service};
 
 use crate::{
-    handler::{Around, BatchPlace, HandlerService, Request, layered},
+    handler::{Around, BatchCallSlot, HandlerService, Request, layered},
     testing::plan::{Cut, Plan},
 };
 use loafer_core::{
@@ -110,7 +110,7 @@ impl Future for Stepping {
 
 /// The place of a batch handler, step by step.
 struct SteppingBatches {
-    inner: Box<dyn BatchPlace>,
+    inner: Box<dyn BatchCallSlot>,
     plan: Plan,
     names: Arc<RouteName>,
     /// A call that has not begun.
@@ -119,7 +119,7 @@ struct SteppingBatches {
     first: Option<MessageId>,
 }
 
-impl BatchPlace for SteppingBatches {
+impl BatchCallSlot for SteppingBatches {
     fn start(&mut self, messages: Vec<Message>, cx: &mut Context<'_>) -> Poll<Vec<Verdict>> {
         self.first = messages.first().map(|message| message.id().clone());
         self.waiting = messages;

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::{
     Env,
-    place::{Place, panicked},
+    call_slot::{CallSlot, panicked},
 };
 use loafer_core::{
     extract::RouteName,
@@ -21,9 +21,9 @@ use loafer_core::{
     translate::Envelope,
 };
 
-/// The place of one worker of an asynchronous handler.
+/// The slot of one worker of an asynchronous handler.
 #[doc(hidden)]
-pub struct Calls(pub(super) Box<dyn Place>);
+pub struct Calls(pub(super) Box<dyn CallSlot>);
 
 pub(super) type BlockingCall = Arc<dyn Fn(&Arc<RouteName>, &Message) -> Verdict + Send + Sync>;
 
@@ -36,7 +36,7 @@ impl Calls {
         F: Fn(Arc<Env<T, N>>, Message) -> Fut + Send + 'static,
         Fut: Future<Output = Verdict> + Send + 'static,
     {
-        Self(Box::new(FuturePlace {
+        Self(Box::new(FutureCallSlot {
             env: Arc::new(env),
             call,
             running: Box::pin(None),
@@ -51,7 +51,7 @@ impl Calls {
         F: Fn(&Env<T, N>, &Message) -> Result<Fut, Verdict> + Send + 'static,
         Fut: Future<Output: IntoOutcome> + Send + 'static,
     {
-        Self(Box::new(OwnedPlace {
+        Self(Box::new(OwnedCallSlot {
             env,
             call,
             running: Box::pin(None),
@@ -65,15 +65,15 @@ impl fmt::Debug for Calls {
     }
 }
 
-/// Where an asynchronous handler runs that may borrow from its message: the only place that is compiled for every handler of the attribute.
-struct FuturePlace<T, N, F, Fut> {
+/// Where an asynchronous handler runs that may borrow from its message: the only slot that is compiled for every handler of the attribute.
+struct FutureCallSlot<T, N, F, Fut> {
     env: Arc<Env<T, N>>,
     call: F,
     /// Refilled for every message, so that a call allocates nothing.
     running: Pin<Box<Option<Fut>>>,
 }
 
-impl<T, N, F, Fut> Place for FuturePlace<T, N, F, Fut>
+impl<T, N, F, Fut> CallSlot for FutureCallSlot<T, N, F, Fut>
 where
     T: Envelope,
     N: Send + Sync + 'static,
@@ -100,13 +100,13 @@ where
 }
 
 /// Where an asynchronous handler runs that borrows nothing.
-struct OwnedPlace<T, N, F, Fut> {
+struct OwnedCallSlot<T, N, F, Fut> {
     env: Env<T, N>,
     call: F,
     running: Pin<Box<Option<Fut>>>,
 }
 
-impl<T, N, F, Fut> Place for OwnedPlace<T, N, F, Fut>
+impl<T, N, F, Fut> CallSlot for OwnedCallSlot<T, N, F, Fut>
 where
     T: Envelope,
     N: Send + Sync + 'static,
@@ -137,13 +137,13 @@ where
 }
 
 /// Where a plain handler runs.
-pub(super) struct BlockingPlace {
+pub(super) struct BlockingCallSlot {
     pub(super) names: Arc<RouteName>,
     pub(super) call: BlockingCall,
     pub(super) running: Option<JoinHandle<Verdict>>,
 }
 
-impl Place for BlockingPlace {
+impl CallSlot for BlockingCallSlot {
     fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         let (names, call, span) = (
             self.names.clone(),

@@ -1,4 +1,4 @@
-//! The place a handler's calls run in: made once a worker, reused for every message.
+//! The slot a handler's calls run in: made once a worker, reused for every message.
 
 use std::{
     any::Any,
@@ -12,10 +12,9 @@ use std::{
 
 use super::{
     Around, BatchCall, Env, LayerFn, OnError,
-    batch_place::{self, FutureCall, MakeBatchPlace},
-    layered,
-    places::{BlockingCall, BlockingPlace, Calls},
-    undecodable,
+    batch_slot::{self, FutureCall, MakeBatchCallSlot},
+    call_slots::{BlockingCall, BlockingCallSlot, Calls},
+    layered, undecodable,
 };
 use crate::handler::Failure;
 use loafer_core::{
@@ -27,9 +26,9 @@ use loafer_core::{
 
 /// Where one worker runs the calls of a handler, one after the other.
 ///
-/// Erased once a worker; inside, translator, extractors and the call are static. A place panics where the user's code
+/// Erased once a worker; inside, translator, extractors and the call are static. A slot panics where the user's code
 /// does: workers and layers call it by the `caught_` methods, which are compiled once and not for every handler.
-pub(crate) trait Place: Send {
+pub(crate) trait CallSlot: Send {
     /// Starts the call for this message, and polls it.
     fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict>;
 
@@ -45,8 +44,8 @@ pub(crate) trait Place: Send {
     }
 }
 
-impl dyn Place {
-    /// [`start`](Place::start), where a panic is a failure of the message.
+impl dyn CallSlot {
+    /// [`start`](CallSlot::start), where a panic is a failure of the message.
     pub(crate) fn caught_start(
         &mut self,
         message: &Message,
@@ -55,49 +54,49 @@ impl dyn Place {
         caught(|| self.start(message, cx))
     }
 
-    /// [`poll`](Place::poll), where a panic is a failure of the message.
+    /// [`poll`](CallSlot::poll), where a panic is a failure of the message.
     pub(crate) fn caught_poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         caught(|| self.poll(cx))
     }
 
-    /// [`cancel`](Place::cancel), where a panicking destructor has ended what it was of.
+    /// [`cancel`](CallSlot::cancel), where a panicking destructor has ended what it was of.
     pub(crate) fn caught_cancel(&mut self) -> bool {
         catch_unwind(AssertUnwindSafe(|| self.cancel())).unwrap_or(true)
     }
 }
 
-pub(crate) type MakePlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn Place> + Send + Sync>;
+pub(crate) type MakeCallSlot = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn CallSlot> + Send + Sync>;
 
 /// Opens a message's envelope, for whoever must see what is in it before the handler does.
 pub(super) type Opener = Arc<dyn Fn(&Message) -> Result<Message, Verdict> + Send + Sync>;
 
-/// Makes places, of the one kind or the other.
+/// Makes slots, of the one kind or the other.
 #[derive(Clone)]
 pub(crate) enum Make {
     /// For single messages.
-    Place(MakePlace),
+    CallSlot(MakeCallSlot),
     /// For batches.
-    Batches(MakeBatchPlace),
+    Batches(MakeBatchCallSlot),
 }
 
-/// A handler made ready for one app: makes a place for each worker.
+/// A handler made ready for one app: makes a slot for each worker.
 #[derive(Clone)]
-pub struct Ready {
+pub struct PreparedHandler {
     pub(crate) make: Make,
     pub(crate) on_error: Option<OnError>,
     pub(super) opener: Opener,
 }
 
-impl fmt::Debug for Ready {
+impl fmt::Debug for PreparedHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ready")
+        f.debug_struct("PreparedHandler")
             .field("on_error", &self.on_error.is_some())
             .finish_non_exhaustive()
     }
 }
 
-impl Ready {
-    /// An asynchronous handler: `calls` makes the place of one worker.
+impl PreparedHandler {
+    /// An asynchronous handler: `calls` makes the slot of one worker.
     #[doc(hidden)]
     pub fn asynchronous<T, N, F>(translator: T, needs: N, calls: F) -> Self
     where
@@ -107,10 +106,10 @@ impl Ready {
     {
         let shared = Arc::new((translator, needs));
         let opener = opener(&shared);
-        let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
+        let make = move |names: &Arc<RouteName>| -> Box<dyn CallSlot> {
             calls(Env::new(shared.clone(), names.clone())).0
         };
-        Self::of(Make::Place(Arc::new(make)), opener)
+        Self::of(Make::CallSlot(Arc::new(make)), opener)
     }
 
     /// A plain handler: runs on the blocking pool.
@@ -130,14 +129,14 @@ impl Ready {
     }
 
     fn of_blocking(call: BlockingCall, opener: Opener) -> Self {
-        let make = move |names: &Arc<RouteName>| -> Box<dyn Place> {
-            Box::new(BlockingPlace {
+        let make = move |names: &Arc<RouteName>| -> Box<dyn CallSlot> {
+            Box::new(BlockingCallSlot {
                 names: names.clone(),
                 call: call.clone(),
                 running: None,
             })
         };
-        Self::of(Make::Place(Arc::new(make)), opener)
+        Self::of(Make::CallSlot(Arc::new(make)), opener)
     }
 
     /// An asynchronous batch handler: `call` gives none where no message came to the handler.
@@ -150,10 +149,10 @@ impl Ready {
     {
         let shared = Arc::new((translator, needs));
         let opener = opener(&shared);
-        let place = batch_place::asynchronous(Arc::new(move |names, batch| {
+        let slot = batch_slot::asynchronous(Arc::new(move |names, batch| {
             call(Env::new(shared.clone(), names.clone()), batch)
         }));
-        Self::of(Make::Batches(place), opener)
+        Self::of(Make::Batches(slot), opener)
     }
 
     /// A plain batch handler: runs on the blocking pool.
@@ -166,10 +165,10 @@ impl Ready {
     {
         let shared = Arc::new((translator, needs));
         let opener = opener(&shared);
-        let place = batch_place::blocking(Arc::new(move |names, batch| {
+        let slot = batch_slot::blocking(Arc::new(move |names, batch| {
             call(&Env::new(shared.clone(), names.clone()), batch)
         }));
-        Self::of(Make::Batches(place), opener)
+        Self::of(Make::Batches(slot), opener)
     }
 
     fn of(make: Make, opener: Opener) -> Self {
@@ -194,26 +193,26 @@ impl Ready {
 
     /// The same inside the app's layers, the first outermost. Layers go around single messages: a plan that has them around batches is refused.
     pub(crate) fn layered(mut self, layers: &[LayerFn]) -> Self {
-        if let Make::Place(inner) = &self.make
+        if let Make::CallSlot(inner) = &self.make
             && !layers.is_empty()
         {
             let (inner, layers) = (inner.clone(), layers.to_vec());
-            self.make = Make::Place(Arc::new(move |names| {
-                layered::place(inner(names), names, &layers)
+            self.make = Make::CallSlot(Arc::new(move |names| {
+                layered::slot(inner(names), names, &layers)
             }));
         }
         self
     }
 }
 
-impl Ready {
+impl PreparedHandler {
     /// The same inside this, which is closest to the handler.
     pub(crate) fn around(mut self, around: Option<&Around>) -> Self {
         let Some(Around { calls, batches }) = around.cloned() else {
             return self;
         };
         match self.make {
-            Make::Place(_) => self.layered(&[calls]),
+            Make::CallSlot(_) => self.layered(&[calls]),
             Make::Batches(inner) => {
                 self.make = Make::Batches(Arc::new(move |names| batches(inner(names), names)));
                 self

@@ -1,4 +1,4 @@
-//! The place a batch handler's calls run in: made once a worker, as that of a handler of single messages.
+//! The slot a batch handler's calls run in: made once a worker, as that of a handler of single messages.
 
 use std::{
     future::Future,
@@ -10,11 +10,11 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{BatchCall, place::panicked};
+use super::{BatchCall, call_slot::panicked};
 use loafer_core::{extract::RouteName, message::Message, outcome::Verdict};
 
 /// Where one worker runs the calls of a batch handler, one after the other. What is said is one verdict a message, in order.
-pub(crate) trait BatchPlace: Send {
+pub(crate) trait BatchCallSlot: Send {
     /// Starts a call for these messages, and polls it.
     fn start(&mut self, messages: Vec<Message>, cx: &mut Context<'_>) -> Poll<Vec<Verdict>>;
 
@@ -28,28 +28,29 @@ pub(crate) trait BatchPlace: Send {
     fn cancel(&mut self) -> bool;
 }
 
-pub(crate) type MakeBatchPlace = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn BatchPlace> + Send + Sync>;
+pub(crate) type MakeBatchCallSlot =
+    Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn BatchCallSlot> + Send + Sync>;
 
-/// What the test kit puts around a batch handler's place.
+/// What the test kit puts around a batch handler's slot.
 pub(crate) type BatchLayerFn =
-    Arc<dyn Fn(Box<dyn BatchPlace>, &Arc<RouteName>) -> Box<dyn BatchPlace> + Send + Sync>;
+    Arc<dyn Fn(Box<dyn BatchCallSlot>, &Arc<RouteName>) -> Box<dyn BatchCallSlot> + Send + Sync>;
 
 /// The call of an asynchronous batch handler; of a plain one.
 pub(super) type Call = Arc<dyn Fn(&Arc<RouteName>, Arc<BatchCall>) -> FutureCall + Send + Sync>;
 pub(super) type PlainCall =
     Arc<dyn Fn(&Arc<RouteName>, &BatchCall) -> Option<Vec<Verdict>> + Send + Sync>;
 
-pub(super) fn asynchronous(call: Call) -> MakeBatchPlace {
+pub(super) fn asynchronous(call: Call) -> MakeBatchCallSlot {
     Arc::new(move |names| {
         let (call, names) = (call.clone(), names.clone());
-        Box::new(CallPlace {
+        Box::new(CallCallSlot {
             start: move |batch| call(&names, batch),
             running: None,
         })
     })
 }
 
-pub(super) fn blocking(call: PlainCall) -> MakeBatchPlace {
+pub(super) fn blocking(call: PlainCall) -> MakeBatchCallSlot {
     Arc::new(move |names| {
         let (call, names) = (call.clone(), names.clone());
         let start = move |batch: Arc<BatchCall>| {
@@ -58,7 +59,7 @@ pub(super) fn blocking(call: PlainCall) -> MakeBatchPlace {
                 span.in_scope(|| call(&names, &batch))
             }))
         };
-        Box::new(CallPlace {
+        Box::new(CallCallSlot {
             start,
             running: None,
         })
@@ -74,12 +75,12 @@ trait Running: Send {
     fn is_cancellable(&self) -> bool;
 }
 
-struct CallPlace<S, R> {
+struct CallCallSlot<S, R> {
     start: S,
     running: Option<(R, Arc<BatchCall>)>,
 }
 
-impl<S, R> BatchPlace for CallPlace<S, R>
+impl<S, R> BatchCallSlot for CallCallSlot<S, R>
 where
     S: Fn(Arc<BatchCall>) -> R + Send,
     R: Running,
@@ -127,7 +128,7 @@ where
     }
 }
 
-impl<S, R> CallPlace<S, R> {
+impl<S, R> CallCallSlot<S, R> {
     /// A destructor of the user's may panic, too.
     fn drop_running(&mut self) {
         let running = self.running.take();
