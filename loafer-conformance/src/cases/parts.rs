@@ -109,6 +109,7 @@ pub(super) async fn settlements_of_all_kinds_share_a_batch<S: BrokerUnderTest>(
 fn letter(message: &Message) -> DeadLetter {
     DeadLetter {
         event_id: message.id().to_string(),
+        message_id: message.id().to_string(),
         correlation_id: None,
         route: "conformance".into(),
         queue: "conformance".into(),

@@ -62,8 +62,11 @@ pub enum Renewed {
 /// The message keeps its body and its headers; this travels as JSON in the header [`DeadLetter::HEADER`], the same on every broker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// The id the message had.
+    /// The id of the event, as its publisher gave it in the header `event-id`; else the id that the broker gave the message.
     pub event_id: String,
+    /// The id that the broker gave the message.
+    #[serde(default)]
+    pub message_id: String,
     /// What tied it to others.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub correlation_id: Option<String>,

@@ -56,6 +56,12 @@ impl Metadata {
         self.message.id()
     }
 
+    /// Returns the id of the event: the same on every copy of it, retries, dead letters and tries again included. `None` if its publisher
+    /// gave it none.
+    pub fn event_id(&self) -> Option<&str> {
+        self.message.event_id()
+    }
+
     /// The route's name.
     pub fn route(&self) -> &str {
         &self.names.route

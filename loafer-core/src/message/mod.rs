@@ -19,6 +19,12 @@ pub use self::{
     outgoing::{DeduplicationId, GroupId, Outgoing},
 };
 
+/// The header with the id of an event: the same on every copy of it.
+///
+/// [`Bus`](https://docs.rs/loafer/latest/loafer/struct.Bus.html) gives each message that it publishes a new one (UUID version 7), unless the
+/// message has one. Retries, dead letters, forwards and tries again keep it, while brokers give every copy an id of its own. Consumers in any
+/// language recognise a duplicate by it.
+pub const EVENT_ID: &str = "event-id";
 /// The header that ties a message to the one it answers or follows.
 pub const CORRELATION_ID: &str = "correlation-id";
 /// The header with the id of the message whose handling published this one.
@@ -154,6 +160,12 @@ impl Message {
     /// The identity its broker gave it; the same on every delivery.
     pub fn id(&self) -> &MessageId {
         &self.parts.id
+    }
+
+    /// Returns the id of the event: the header [`EVENT_ID`], the same on every copy. `None` if its publisher gave it none.
+    #[must_use]
+    pub fn event_id(&self) -> Option<&str> {
+        self.headers().get(EVENT_ID)
     }
 
     /// The payload.

@@ -253,7 +253,7 @@ impl Bus {
     async fn send_batch(
         &self,
         topic: &Topic,
-        mut batch: Vec<Outgoing>,
+        batch: Vec<Outgoing>,
     ) -> Vec<Result<MessageId, Error>> {
         let (elsewhere, topic) = self.resolve(topic);
         let elsewhere = elsewhere.map(|elsewhere| &elsewhere.publisher);
@@ -263,12 +263,14 @@ impl Bus {
         if batch.is_empty() {
             return Vec::new();
         }
-        if let Some(handled) = &self.handled {
-            batch = batch
-                .into_iter()
-                .map(|outgoing| propagation::carry(outgoing, handled))
-                .collect();
-        }
+        let prepared = batch.into_iter().map(|outgoing| {
+            let outgoing = propagation::identify(outgoing);
+            match &self.handled {
+                Some(handled) => propagation::carry(outgoing, handled),
+                None => outgoing,
+            }
+        });
+        let batch: Vec<Outgoing> = prepared.collect();
         let mut answers = publisher.publish(&topic, &batch).await;
         answers.resize_with(batch.len(), || Err(unanswered(&topic)));
         answers

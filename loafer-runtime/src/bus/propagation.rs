@@ -1,15 +1,22 @@
 //! The headers that tie what a handler publishes to what it handles: trace, correlation, causation.
 
 use loafer_core::message::{
-    CAUSATION_ID, CORRELATION_ID, Message, Outgoing, TRACEPARENT, TRACESTATE,
+    CAUSATION_ID, CORRELATION_ID, EVENT_ID, Message, MessageId, Outgoing, TRACEPARENT, TRACESTATE,
 };
 
-/// Gives a message the headers that tie it to the message being handled, where it has none of its own; the least needed last.
+/// Gives a message the id of its event, unless it has one: a message that is passed on stays the same event.
+pub(super) fn identify(outgoing: Outgoing) -> Outgoing {
+    match outgoing.message.event_id() {
+        Some(_) => outgoing,
+        None => outgoing.header(EVENT_ID, MessageId::new().to_string()),
+    }
+}
+
+/// Gives a message the headers that tie it to the message being handled, unless it has its own; the least needed last.
 ///
 /// The trace goes on as it is: W3C Trace Context lets those who record no span of their own pass it through.
 pub(super) fn carry(mut outgoing: Outgoing, handled: &Message) -> Outgoing {
-    let ours = outgoing.message.headers();
-    let traced = ours.get(TRACEPARENT).is_some();
+    let traced = outgoing.message.headers().get(TRACEPARENT).is_some();
     let theirs = |name| {
         handled
             .headers()
@@ -35,7 +42,7 @@ pub(super) fn carry(mut outgoing: Outgoing, handled: &Message) -> Outgoing {
         if let Some(value) = value
             && outgoing.message.headers().get(name).is_none()
         {
-            outgoing.message = outgoing.message.with_header(name, value);
+            outgoing = outgoing.header(name, value);
             outgoing.optional.push(name);
         }
     }
@@ -97,5 +104,15 @@ mod tests {
         assert_eq!(header(CORRELATION_ID), Some("own"));
         assert_eq!(header(TRACESTATE), None, "a state of another trace");
         assert_eq!(outgoing.optional, [CAUSATION_ID]);
+    }
+
+    #[test]
+    fn a_new_event_has_an_id_and_one_that_is_passed_on_keeps_its_own() {
+        let new = identify(Outgoing::new(Message::new("{}")));
+        let id = new.message.event_id().unwrap_or_default().to_owned();
+        assert_eq!(MessageId::from(&*id).to_string().len(), 36, "{id}");
+        assert!(new.optional.is_empty(), "no publisher may leave it out");
+        let passed_on = identify(Outgoing::new(new.message));
+        assert_eq!(passed_on.message.event_id(), Some(&*id));
     }
 }

@@ -107,9 +107,8 @@ impl Replier {
         if let Some(id) = request_id {
             reply = reply.header(REQUEST_ID, id);
         }
-        let answers = publisher
-            .publish(&topic, &[propagation::carry(reply, &self.request)])
-            .await;
+        let reply = propagation::carry(propagation::identify(reply), &self.request);
+        let answers = publisher.publish(&topic, &[reply]).await;
         match answers.into_iter().next() {
             Some(Ok(_)) => Ok(()),
             Some(Err(Error::UnknownQueue { .. })) => {

@@ -87,7 +87,10 @@ impl<P: Provider> Shared<P> {
             .find(|&at| reason.is_char_boundary(at))
             .unwrap_or(0);
         Settlement::DeadLetter(Arc::new(DeadLetter {
-            event_id: message.id().to_string(),
+            event_id: message
+                .event_id()
+                .map_or_else(|| message.id().to_string(), str::to_owned),
+            message_id: message.id().to_string(),
             correlation_id: message.correlation_id().map(str::to_owned),
             route: self.route.policy.route.clone(),
             queue: self.route.policy.queue.clone(),
