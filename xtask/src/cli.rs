@@ -49,6 +49,8 @@ enum Task {
     },
     /// Prints which module names which, and fails on circles and on arrows against the order of the house
     Arrows(rules::Arrows),
+    /// Prints retired words and phrases that users and readers see, and fails on any
+    Words(rules::Words),
     /// Runs a bench of this workspace
     Bench {
         #[command(subcommand)]
@@ -83,6 +85,7 @@ impl Cli {
             Task::Soak(soak) => soak::run(&soak),
             Task::Fuzz { arguments } => fuzz::run(&arguments),
             Task::Arrows(arrows) => rules::arrows(&arrows),
+            Task::Words(words) => rules::words(&words),
             Task::Bench { bench } => match bench {
                 Bench::Memory(options) => bench::memory::run(&options),
                 Bench::Macros(options) => bench::macros::run(&options),

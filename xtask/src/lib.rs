@@ -2,6 +2,6 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`house`] | which module may name which |
+//! | [`house`] | which module may name which, and which words are retired |
 
 pub mod house;

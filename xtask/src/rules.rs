@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use xtask::house::{Files, arrows};
+use xtask::house::{Files, arrows, words};
 
 use crate::workspace;
 
@@ -20,6 +20,16 @@ pub(crate) struct Arrows {
     /// Prints the circles between files, too, which are no faults
     #[arg(long)]
     files: bool,
+}
+
+/// What `cargo xtask words` prints.
+#[derive(Debug, Args)]
+pub(crate) struct Words {
+    #[command(flatten)]
+    checkout: Checkout,
+    /// Prints the retired words that only the code has, too, which are no faults
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -53,4 +63,23 @@ pub(crate) fn arrows(options: &Arrows) -> Result<ExitCode> {
     }
     println!("\n{}\n\n{faults} faults", report.faults_in_words());
     Ok(ExitCode::FAILURE)
+}
+
+/// Prints the retired words, then how many there are where.
+pub(crate) fn words(options: &Words) -> Result<ExitCode> {
+    let report = words::check(&options.checkout.files()?, words::EXCEPTIONS)?;
+    let faults = report.faults();
+    for line in &faults {
+        println!("{line}");
+    }
+    if options.all {
+        for line in report.private() {
+            println!("private: {line}");
+        }
+    }
+    print!("\n{report}");
+    match faults.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Ok(ExitCode::FAILURE),
+    }
 }

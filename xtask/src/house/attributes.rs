@@ -16,6 +16,16 @@ pub(crate) fn only_in_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
+/// Whether documentation leaves the item out: `#[doc(hidden)]`.
+pub(crate) fn is_hidden(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("doc") => predicates(&list.tokens)
+            .iter()
+            .any(|meta| meta.path().is_ident("hidden")),
+        _ => false,
+    })
+}
+
 /// The text that an attribute `#[NAME = "…"]` gives.
 pub(crate) fn text_of(attribute: &Attribute, name: &str) -> Option<String> {
     match &attribute.meta {

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`arrows`] | which module names which, in circles or against the declared order |
+//! | [`words`] | retired words in names and documentation |
 //! | `files` | the texts of a checkout, or of a test |
 //! | `packages` | the workspace's packages, and what they depend on |
 //! | `modules` | the modules of a crate, with their items |
@@ -15,5 +16,6 @@ mod error;
 mod files;
 mod modules;
 mod packages;
+pub mod words;
 
 pub use self::{error::Error, files::Files};

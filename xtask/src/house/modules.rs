@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use syn::spanned::Spanned;
-use syn::{Item, ItemMod, Visibility};
+use syn::{Attribute, Item, ItemMod, Visibility};
 
 use super::packages::Root;
 use super::{Error, Files, attributes};
@@ -28,8 +28,12 @@ pub(crate) struct Module {
     pub(crate) children: BTreeMap<String, Index>,
     pub(crate) visibility: Visibility,
     pub(crate) file: String,
+    /// The line of `file` that it begins on: the first one, unless it is in braces.
+    pub(crate) line: usize,
     /// Whether its macros are those of its parent too: `#[macro_use]`.
     pub(crate) lends_macros: bool,
+    /// Those of the declaration and those inside.
+    pub(crate) attributes: Vec<Attribute>,
     pub(crate) items: Vec<Item>,
 }
 
@@ -53,7 +57,9 @@ pub(crate) fn load(files: &Files, root: &Root) -> Result<Crate, Error> {
         parent: None,
         children: BTreeMap::new(),
         visibility: Visibility::Inherited,
+        line: 1,
         lends_macros: false,
+        attributes: parsed.attrs,
         items: parsed.items,
         file: root.file.clone(),
     })?;
@@ -110,12 +116,17 @@ impl Loader<'_> {
         let content = item.content.take();
         let item = item.clone();
         let name = name_of(&item.ident);
-        let (file, items) = match content {
-            Some((_, items)) => (self.modules[parent].file.clone(), items),
+        let mut attributes = item.attrs.clone();
+        let (file, line, items) = match content {
+            Some((_, items)) => {
+                let line = item.ident.span().start().line;
+                (self.modules[parent].file.clone(), line, items)
+            }
             None => {
                 let (file, text) = self.file_of(parent, &item)?;
                 let parsed = parse(&file, text)?;
-                (file, parsed.items)
+                attributes.extend(parsed.attrs);
+                (file, 1, parsed.items)
             }
         };
         let index = self.add(Module {
@@ -124,7 +135,9 @@ impl Loader<'_> {
             children: BTreeMap::new(),
             visibility: item.vis,
             file,
-            lends_macros: item.attrs.iter().any(|it| it.path().is_ident("macro_use")),
+            line,
+            lends_macros: attributes.iter().any(|it| it.path().is_ident("macro_use")),
+            attributes,
             items,
         })?;
         self.modules[parent].children.insert(name, index);
