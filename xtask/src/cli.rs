@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench;
 use crate::fuzz;
+use crate::rules;
 use crate::servers::{self, Server};
 use crate::soak::{self, Soak};
 use crate::test;
@@ -46,6 +47,10 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Prints which module names which, and fails on circles and on arrows against the order of the house
+    Arrows(rules::Arrows),
+    /// Prints retired words and phrases that users and readers see, and fails on any
+    Words(rules::Words),
     /// Runs a bench of this workspace
     Bench {
         #[command(subcommand)]
@@ -79,6 +84,8 @@ impl Cli {
             Task::Servers { without, endpoint } => servers::serve(&without.rest(), endpoint),
             Task::Soak(soak) => soak::run(&soak),
             Task::Fuzz { arguments } => fuzz::run(&arguments),
+            Task::Arrows(arrows) => rules::arrows(&arrows),
+            Task::Words(words) => rules::words(&words),
             Task::Bench { bench } => match bench {
                 Bench::Memory(options) => bench::memory::run(&options),
                 Bench::Macros(options) => bench::macros::run(&options),

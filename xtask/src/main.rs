@@ -7,6 +7,7 @@
 //! | `soak` | the fault test, for long |
 //! | `servers` | real brokers as local processes: install, start, stop |
 //! | `fuzz` | the fuzz targets, and what is left of a target that died |
+//! | `rules` | the rules that the sources keep |
 //! | `bench` | benches, and the counts that gate |
 //! | `leash` | child processes which can't outlive this one |
 //! | `debian` | programs of the system, installed where that is possible |
@@ -17,6 +18,7 @@ mod cli;
 mod debian;
 mod fuzz;
 mod leash;
+mod rules;
 mod servers;
 mod soak;
 mod test;
