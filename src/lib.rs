@@ -22,7 +22,8 @@ pub use loafer_core::{
         Batch, BatchOutcome, Context, Extension, FromContext, Metadata, Missing,
         OptionalFromContext, Rejection, State,
     },
-    message::{Event, Headers, Message, Outgoing},
+    event::Event,
+    message::{Headers, Message, Outgoing},
     outcome::{FailureKind, Outcome},
     translate::{Base64, Bytes, Cloudevents, Json, Text},
 };
@@ -43,7 +44,7 @@ pub use loafer_core::translate::Protobuf;
 #[cfg(feature = "sqs")]
 pub use loafer_sqs::{EventBridge, S3Event, Sns, Sqs};
 
-pub use loafer_core::{broker, extract, message, outcome, policy, translate};
+pub use loafer_core::{broker, event, extract, message, outcome, policy, translate};
 pub use loafer_runtime::{bus, dead_letters, handler as handlers, testing};
 
 /// Programs: app, routes, configuration, the manager that runs them, and the command line of a program of one's own.
@@ -79,7 +80,8 @@ pub mod prelude {
     pub use loafer_core::translate::Protobuf;
     pub use loafer_core::{
         extract::{Batch, BatchOutcome, Extension, Metadata, State},
-        message::{Event, Headers, Message, Outgoing},
+        event::Event,
+    message::{Headers, Message, Outgoing},
         outcome::{FailureKind, Outcome},
         translate::{Base64, Bytes, Cloudevents, Json, Text},
     };

@@ -7,12 +7,14 @@
 //! | [`message`] | payload, headers, ids; a message on its way out |
 //! | [`outcome`] | what a handler says of its message |
 //! | [`translate`] | envelopes and translators: from a raw message to what a handler takes |
+//! | [`event`] | types whose values are published |
 //! | [`policy`] | how a route behaves, and which messages a handler takes |
 //! | [`extract`] | the other arguments of a handler |
 //! | [`broker`] | brokers, providers, publishers, replies and dead letters |
 
 pub mod broker;
 mod error;
+pub mod event;
 pub mod extract;
 pub mod message;
 pub mod outcome;

@@ -7,12 +7,13 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use loafer_core::message::EVENT_TYPE;
 use loafer_core::{
     Error,
     broker::DeadLetter,
     extract::Metadata,
     message::Message,
-    policy::{EVENT_TYPE, Unmatched},
+    policy::Unmatched,
     translate::{Envelope, Json, Text, TranslateError, Translator},
 };
 use loafer_runtime::{

@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
+use loafer_core::event::Event;
 use loafer_core::{
     Error,
     broker::{Publisher, Topic},
     extract::Metadata,
     message::{
-        CAUSATION_ID, CORRELATION_ID, DeduplicationId, Event, GroupId, Message, MessageId,
-        Outgoing, TRACEPARENT,
+        CAUSATION_ID, CORRELATION_ID, DeduplicationId, GroupId, Message, MessageId, Outgoing,
+        TRACEPARENT,
     },
     translate::Json,
 };

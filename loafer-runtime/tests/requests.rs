@@ -13,11 +13,12 @@ use std::{
     time::Duration,
 };
 
+use loafer_core::event::Event;
 use loafer_core::{
     Error,
     broker::{REPLY_TO, REQUEST_ID},
     extract::Metadata,
-    message::{CAUSATION_ID, CORRELATION_ID, Event, Message, Outgoing},
+    message::{CAUSATION_ID, CORRELATION_ID, Message, Outgoing},
     outcome::{FailureKind, Outcome},
     translate::Json,
 };

@@ -14,10 +14,11 @@ use std::{
     time::Duration,
 };
 
+use loafer_core::event::Event;
 use loafer_core::{
     Error,
     extract::{Metadata, State},
-    message::{Event, Message, Outgoing},
+    message::{Message, Outgoing},
     outcome::Outcome,
     policy::Backoff,
     translate::Json,

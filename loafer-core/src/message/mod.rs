@@ -1,6 +1,5 @@
 //! A message: payload, headers, id, attempt, and where it came from.
 
-mod event;
 mod extensions;
 mod headers;
 mod id;
@@ -13,12 +12,13 @@ use bytes::Bytes;
 use self::extensions::Extensions;
 
 pub use self::{
-    event::{EVENT_VERSION, Event, Publishable, encoded},
     headers::Headers,
     id::MessageId,
     outgoing::{DeduplicationId, GroupId, Outgoing},
 };
 
+/// The header that says which event a message is: what `Bus::publish` sets to the event's topic.
+pub const EVENT_TYPE: &str = "event-type";
 /// The header with the id of an event: the same on every copy of it.
 ///
 /// [`Bus`](https://docs.rs/loafer/latest/loafer/struct.Bus.html) gives each message that it publishes a new one (UUID version 7), unless the
@@ -166,6 +166,12 @@ impl Message {
     #[must_use]
     pub fn event_id(&self) -> Option<&str> {
         self.headers().get(EVENT_ID)
+    }
+
+    /// Returns which event it is: the header [`EVENT_TYPE`], else its topic; `None` if it has neither.
+    #[must_use]
+    pub fn event_type(&self) -> Option<&str> {
+        self.headers().get(EVENT_TYPE).or(self.topic())
     }
 
     /// The payload.

@@ -16,7 +16,7 @@ pub use self::{
     group_by::GroupBy,
     names::Names,
     nearest::{nearest, unknown},
-    selector::{EVENT_TYPE, Selector, event_type, topic_matches},
+    selector::{Selector, topic_matches},
     undecodable::{Undecodable, Unmatched},
 };
 

@@ -8,9 +8,6 @@ use std::{
 
 use crate::{Error, message::Message};
 
-/// The header that says which event a message is: what `Bus::publish` sets to the event's topic.
-pub const EVENT_TYPE: &str = "event-type";
-
 /// Which messages of a route a handler takes, where the route has several handlers.
 ///
 /// A pattern of the message's event type: its header `event-type`, or the topic it came by where it has none. `order.placed` is that one,
@@ -64,7 +61,7 @@ impl Selector {
     /// Whether a handler takes this message, its envelope opened.
     pub fn takes(&self, message: &Message) -> bool {
         let name = match &self.of {
-            Of::EventType => event_type(message),
+            Of::EventType => message.event_type(),
             Of::Header(name) => message.headers().get(name),
         };
         name.is_some_and(|name| topic_matches(&self.pattern, name))
@@ -115,12 +112,6 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Returns the event type of a message: its header `event-type`, else its topic; `None` if it has neither.
-#[must_use]
-pub fn event_type(message: &Message) -> Option<&str> {
-    message.headers().get(EVENT_TYPE).or(message.topic())
-}
-
 /// Returns whether a topic matches a pattern, word by word: `*` is one word, `#` any number of them.
 #[must_use]
 pub fn topic_matches(pattern: &str, name: &str) -> bool {
@@ -154,6 +145,7 @@ pub fn topic_matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::EVENT_TYPE;
 
     fn takes(pattern: &str, event: &str) -> bool {
         let message = Message::new("").with_header(EVENT_TYPE, event);

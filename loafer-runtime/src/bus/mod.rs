@@ -17,11 +17,12 @@ use futures_util::future::join_all;
 
 use self::{erased::DynPublisher, replier::Repliers, requests::Requests};
 pub use self::{publishing::Publishing, replier::Replier};
+use loafer_core::event::{Event, Publishable, encoded};
 use loafer_core::{
     Error,
     broker::{Publisher, Topic},
     extract::{Context, FromApp, FromContext, Missing, OptionalFromContext, Rejection, Resources},
-    message::{Event, Message, MessageId, Outgoing, Publishable, encoded},
+    message::{Message, MessageId, Outgoing},
 };
 
 /// Publishes on the broker of the service: an extractor.

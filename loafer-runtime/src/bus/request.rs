@@ -7,10 +7,11 @@ use tokio::time::timeout_at;
 
 use super::{Bus, replier};
 use crate::clock::after;
+use loafer_core::event::{Event, encoded};
 use loafer_core::{
     Error,
     broker::{REPLY_TO, REQUEST_ID, Topic},
-    message::{Event, Message, MessageId, Outgoing, encoded},
+    message::{Message, MessageId, Outgoing},
     translate::decode_json,
 };
 

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 
 use crate::bus::Bus;
-use loafer_core::message::{Event, Publishable};
+use loafer_core::event::{Event, Publishable};
 use loafer_core::{
     broker::Topic,
     message::{Message, Outgoing},

@@ -10,9 +10,7 @@ use super::{
     OnError, PreparedHandler,
     call_slot::{CallSlot, Make, Opener},
 };
-use loafer_core::{
-    extract::RouteName, message::Message, outcome::Verdict, policy::Selector, policy::event_type,
-};
+use loafer_core::{extract::RouteName, message::Message, outcome::Verdict, policy::Selector};
 
 /// The handlers of one route, ready for it.
 pub(crate) struct Handlers {
@@ -136,7 +134,7 @@ impl Choice {
         // An envelope that nobody can open is broken; one that somebody could is somebody else's.
         match (fault, seen) {
             (Some(verdict), None) => Err(verdict),
-            (_, seen) => Err(Verdict::unmatched(seen.as_ref().and_then(event_type))),
+            (_, seen) => Err(Verdict::unmatched(seen.as_ref().and_then(|seen| seen.event_type()))),
         }
     }
 }

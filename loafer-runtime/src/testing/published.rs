@@ -4,10 +4,9 @@ use serde::de::DeserializeOwned;
 
 use super::{TestApp, ledger::listed};
 use crate::program::RouteSummary;
-use loafer_core::{
-    message::{Event, Message},
-    policy::{EVENT_TYPE, Selector},
-};
+use loafer_core::event::Event;
+use loafer_core::message::EVENT_TYPE;
+use loafer_core::{message::Message, policy::Selector};
 
 /// How much of a body a failed assertion shows.
 const SHOWN: usize = 200;

@@ -16,7 +16,7 @@ use crate::{
     program::erased::DynBroker,
     program::{Ended, RouteSummary, Running},
 };
-use loafer_core::message::Event;
+use loafer_core::event::Event;
 use loafer_core::{
     Error,
     broker::Broker,

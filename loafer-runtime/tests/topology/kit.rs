@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use loafer_core::{Error, message::Event, translate::Json};
+use loafer_core::event::Event;
+use loafer_core::{Error, translate::Json};
 use loafer_runtime::{
     bus::Bus,
     program::{App, Route, RouteOptions},

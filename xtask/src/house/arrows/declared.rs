@@ -44,10 +44,11 @@ pub const RULES: Rules = Rules {
         Order {
             package: "loafer-core",
             layers: &[
-                &["message"],
-                &["outcome", "error"],
+                &["message", "outcome"],
                 &["translate"],
+                &["error"],
                 &["policy"],
+                &["event"],
                 &["extract"],
                 &["broker"],
             ],
@@ -55,11 +56,12 @@ pub const RULES: Rules = Rules {
         Order {
             package: "loafer-runtime",
             layers: &[
+                &["clock"],
                 &["bus"],
-                &["extract"],
                 &["handler"],
                 &["engine"],
                 &["program"],
+                &["expansion"],
                 &["testing"],
             ],
         },
@@ -71,7 +73,12 @@ pub const RULES: Rules = Rules {
         MayName::only("loafer-bridge", &["loafer"]),
         MayName::only(
             "loafer-cli",
-            &["loafer-admin", "loafer-core", "loafer-runtime"],
+            &[
+                "loafer-admin",
+                "loafer-core",
+                "loafer-memory",
+                "loafer-runtime",
+            ],
         ),
         MayName::only(
             "loafer-conformance",

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
-use super::{DeduplicationId, GroupId, Message, Outgoing};
-use crate::{Error, policy::EVENT_TYPE};
+use crate::{
+    Error,
+    message::{DeduplicationId, EVENT_TYPE, GroupId, Message, Outgoing},
+};
 
 /// The header that says which form of an event a message is, where that is not the first.
 pub const EVENT_VERSION: &str = "event-version";
