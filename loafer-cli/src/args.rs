@@ -7,7 +7,7 @@ use clap::{
     error::{Error, ErrorKind},
 };
 
-use crate::{Program, dead_letters::Letters, publish::PublishArgs};
+use crate::{dead_letters::Letters, program::Program, publish::PublishArgs};
 
 const AFTER_HELP: &str = "\
 Examples:

@@ -12,10 +12,10 @@ use loafer_runtime::program::{App, ManagerBuilder};
 use tokio::runtime;
 
 use crate::{
-    Program,
     args::{self, Command, Global},
     check, dead_letters, logging, panics,
     prepare::{self, Prepare},
+    program::Program,
     publish, routes,
     run::{self, Service},
     signals::Signals,

@@ -6,8 +6,9 @@
 //! |---|---|
 //! | `args` | what the command line says, and its help |
 //! | `command` | from there to the command: runtime, what failed, exit code |
+//! | `program` | the program that a command line is for |
 //! | `prepare` | configuration, `setup` and routes, made one manager |
-//! | `run`, `routes`, `check`, `publish`, `letters` | the commands |
+//! | `run`, `routes`, `check`, `publish`, `dead_letters` | the commands |
 //! | `signals`, `stdin` | what a running service hears |
 //! | `logging`, `text`, `fields`, `panics` | what it says on stderr |
 //! | `sentry` | failures sent to Sentry, with the feature `sentry` |
@@ -20,6 +21,7 @@ mod fields;
 mod logging;
 mod panics;
 mod prepare;
+mod program;
 mod publish;
 mod routes;
 mod run;
@@ -32,23 +34,12 @@ mod text;
 use std::{future::Future, process::ExitCode};
 
 use loafer_core::outcome::BoxError;
-use loafer_runtime::program::{App, BrokerKind, Manager, ManagerBuilder};
+use loafer_runtime::program::{App, Manager, ManagerBuilder};
+
+pub use self::program::Program;
 
 #[cfg(feature = "sentry")]
 pub use self::sentry::{InvalidDsn, Sentry};
-
-/// The program that a command line is for.
-#[derive(Clone, Copy, Debug)]
-pub struct Program<'b> {
-    /// Its name: in help, messages and reports.
-    pub name: &'static str,
-    /// Its package: what the app is called, where neither `setup` nor `loafer.toml` names it.
-    pub package: &'static str,
-    /// Its version.
-    pub version: &'static str,
-    /// What `--provider` can name. The last is the program's default: what its `Bus` publishes on, where a route is on it.
-    pub brokers: &'b [BrokerKind],
-}
 
 /// Does what the command line says, with every annotated handler of every linked crate; returns when it is done.
 ///

@@ -16,8 +16,8 @@ use loafer_runtime::program::{App, Config, Manager, ManagerBuilder, Running};
 use tokio::time::{Instant, interval_at};
 
 use crate::{
-    Program,
     args::{Global, RunArgs},
+    program::Program,
 };
 
 /// What the broker in memory is called on the command line.

@@ -12,7 +12,7 @@ use loafer_core::{message::Message, outcome::BoxError};
 use loafer_runtime::program::Manager;
 use tokio::time::timeout;
 
-use crate::{Program, prepare::MEMORY, routes::print};
+use crate::{prepare::MEMORY, program::Program, routes::print};
 
 /// How long the broker may take to confirm.
 const CONFIRMED: Duration = Duration::from_secs(15);

@@ -7,7 +7,7 @@ use loafer_memory::Memory;
 use loafer_runtime::program::{Ended, Manager, Running};
 use tokio::time::{sleep, timeout};
 
-use crate::{Program, signals::Signals, stdin::Lines};
+use crate::{program::Program, signals::Signals, stdin::Lines};
 
 /// How long what was cancelled may take to end: more than the engine gives the last settlements (2 s). A blocking handler can't be cancelled, and the
 /// process does not wait for it.

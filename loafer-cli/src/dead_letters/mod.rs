@@ -23,7 +23,7 @@ use loafer_runtime::{
 
 pub(crate) use self::action::{Chosen, Letters};
 use self::progress::Line;
-use crate::{Program, logging, prepare::MEMORY, routes, signals::Signals};
+use crate::{logging, prepare::MEMORY, program::Program, routes, signals::Signals};
 
 pub(crate) async fn letters(
     program: Program<'_>,
