@@ -9,16 +9,18 @@ use lapin::BasicProperties;
 use loafer_core::{Capabilities, Declare, Finding, MessageId, Policy, QueueType};
 
 use crate::{
-    compare::Likeness,
-    config::Shared,
+    broker::Shared,
+    client::Link,
     error::ACCESS_REFUSED,
-    ladder,
-    link::Link,
     names,
-    outlet::{Parcel, Unsent},
-    places::{exchange_exists, find},
+    publisher::channels::{Parcel, Unsent},
     rights::may_consume,
-    topology::Plan,
+    topology::{
+        Plan,
+        compare::Likeness,
+        delay,
+        find::{exchange_exists, find},
+    },
 };
 
 /// Below this a few deploys use up a message's deliveries: what a shutdown gives back counts as one.
@@ -167,7 +169,7 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
         return;
     }
     let mut missing = Vec::new();
-    for rung in ladder::rungs() {
+    for rung in delay::rungs() {
         let name = names::rung(&plan.queue, rung);
         let there = match plan.made.get() {
             Some(()) => plan.declare_rung(link, rung).await.map(|()| true),
@@ -183,7 +185,7 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
         [] => Finding::good("the queues in which retries wait are there"),
         [first, ..] => {
             let are = if missing.len() == 1 { "is" } else { "are" };
-            let (count, all) = (missing.len(), ladder::rungs().count());
+            let (count, all) = (missing.len(), delay::rungs().count());
             let missing = format!("{count} of {all} queues {are} missing, first `{first}`");
             match plan.declare {
                 Declare::Off => Finding::problem(format!(

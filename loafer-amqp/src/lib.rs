@@ -32,36 +32,25 @@
     allow(clippy::unwrap_used, reason = "a test that can't go on should fail")
 )]
 
+mod broker;
 mod check;
-mod compare;
-mod config;
-mod declared;
+mod client;
+mod dead_letters;
 mod error;
-pub mod headers;
-mod hosts;
-mod ladder;
-mod letters;
-mod link;
 mod message;
 mod names;
-mod outlet;
-mod places;
-mod properties;
+mod outgoing;
 mod provider;
 mod publisher;
 mod replies;
 mod rights;
-mod routing;
-mod section;
-mod tls;
 mod topology;
-mod unfetched;
 
 pub use self::{
-    config::{Amqp, ExchangeType, Unroutable},
-    letters::{AmqpDeadLetters, LetterReceipt},
+    broker::{Amqp, ExchangeType, Unroutable},
+    dead_letters::{AmqpDeadLetters, LetterReceipt},
+    names::{headers, routing::Routing},
     provider::{AmqpProvider, Receipt},
     publisher::AmqpPublisher,
     replies::AmqpReplies,
-    routing::Routing,
 };

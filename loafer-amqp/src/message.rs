@@ -12,8 +12,8 @@ use lapin::{
 use loafer_core::{CORRELATION_ID, Headers, Message, MessageId, REQUEST_ID};
 
 use crate::{
-    headers::{APP_ID, CONTENT_ENCODING, CONTENT_TYPE, KIND, PRIORITY, REPLY_TO},
-    properties::PERSISTENT,
+    names::headers::{APP_ID, CONTENT_ENCODING, CONTENT_TYPE, KIND, PRIORITY, REPLY_TO},
+    outgoing::PERSISTENT,
 };
 
 /// The header by which a copy says which attempt it is for: publishing it again reset the broker's own count.

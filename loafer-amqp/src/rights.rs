@@ -10,8 +10,8 @@ use lapin::{
 use loafer_core::Error;
 
 use crate::{
+    client::{Link, timed},
     error::{self, ACCESS_REFUSED},
-    link::{Link, timed},
     topology::close,
 };
 

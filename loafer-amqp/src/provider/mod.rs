@@ -1,8 +1,8 @@
 //! The provider of a route: deliveries pushed by the broker, settled together.
 
 mod acks;
-mod consuming;
 mod pump;
+mod receive;
 mod settle;
 
 use std::{
@@ -20,8 +20,12 @@ use loafer_core::{
 };
 use tokio::sync::Notify;
 
-use self::consuming::Consuming;
-use crate::{config::Shared, ladder, places::find, rights::may_consume, topology::Plan};
+use self::receive::Consuming;
+use crate::{
+    broker::Shared,
+    rights::may_consume,
+    topology::{Plan, delay, find::find},
+};
 
 /// Messages worth holding ahead of the handlers, where a route does not say: a delivery on the way is cheaper than a handler without work.
 const PREFETCH: usize = 100;
@@ -249,7 +253,7 @@ impl Provider for AmqpProvider {
             receive_grace: Duration::ZERO,
             linger: LINGER,
             lease_ceiling: Some(self.consumer_timeout()),
-            max_delay: Some(ladder::LONGEST),
+            max_delay: Some(delay::LONGEST),
             release_costs_attempt: true,
             backoff: Some(Backoff::new(BACKOFF)),
             max_attempts: Some(MAX_ATTEMPTS),

@@ -8,13 +8,13 @@ use lapin::{
 };
 use loafer_core::{DeadLetter, Declare, Error, Settle, Settled, Settlement};
 
-use super::{AmqpProvider, Receipt, consuming::Consuming};
+use super::{AmqpProvider, Receipt, receive::Consuming};
 use crate::{
     error::{self, refused},
-    ladder,
     message::{ATTEMPT, copied},
-    outlet::{Parcel, Unsent},
-    properties::frame,
+    outgoing::frame,
+    publisher::channels::{Parcel, Unsent},
+    topology::delay,
 };
 
 /// Where the copy of a message goes.
@@ -84,7 +84,7 @@ impl AmqpProvider {
                     });
                 }
                 Settlement::Retry { after } => {
-                    let rung = ladder::rung(after.unwrap_or_default());
+                    let rung = delay::rung(after.unwrap_or_default());
                     copies.push((at, Some(rung), None));
                 }
                 Settlement::DeadLetter(letter) => copies.push((at, None, Some(letter.clone()))),

@@ -8,8 +8,8 @@ use lapin::{
 use loafer_core::Error;
 
 use crate::{
+    client::{Link, timed},
     error::{self, refused},
-    link::{Link, timed},
     topology::close,
 };
 

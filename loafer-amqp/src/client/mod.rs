@@ -1,5 +1,9 @@
 //! One connection to the broker, made again when it breaks.
 
+pub(crate) mod hosts;
+pub(crate) mod section;
+pub(crate) mod tls;
+
 use std::{
     sync::{
         Arc,
@@ -17,8 +21,8 @@ use tokio::{
 };
 
 use crate::{
+    client::hosts::Hosts,
     error::{self, refused},
-    hosts::Hosts,
 };
 
 /// How long one answer of the broker may take.

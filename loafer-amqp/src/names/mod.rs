@@ -1,5 +1,8 @@
 //! What queues are called.
 
+pub mod headers;
+pub(crate) mod routing;
+
 use std::time::Duration;
 
 /// The queue of an event for an app: lower case, spaces to dots, so that two apps each have their own and two processes of one app share one.
@@ -34,7 +37,7 @@ pub(crate) fn of_rung(name: &str) -> &str {
 
 /// The queue in which what is bound for this key on an exchange waits first.
 pub(crate) fn delayed(exchange: &str, key: &str, delay: Duration) -> String {
-    let exchange = crate::routing::encoded(exchange);
+    let exchange = routing::encoded(exchange);
     format!("{exchange}/{key}.delay.{}s", delay.as_secs())
 }
 

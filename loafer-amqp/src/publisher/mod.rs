@@ -1,20 +1,25 @@
 //! The publisher: what is published, tried again, and told.
 
+pub(crate) mod channels;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use loafer_core::{Error, MessageId, Outgoing, Publisher, Topic};
 use tokio::time::{Instant, sleep};
 
+use self::channels::{Parcel, Sent, Unsent, unsent};
 use crate::{
-    config::{Shared, Unroutable},
-    declared::{Declared, Place},
+    broker::{Shared, Unroutable},
     error::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, refused},
-    ladder, names,
-    outlet::{Parcel, Sent, Unsent, unsent},
-    properties::{Common, published},
+    names,
+    names::routing::{Routing, SHORT},
+    outgoing::{Common, published},
     replies,
-    routing::{Routing, SHORT},
+    topology::{
+        delay,
+        required::{Declared, Place},
+    },
 };
 
 /// For how long a message is tried again of which is not known whether it was published.
@@ -271,15 +276,15 @@ impl<'p> Publication<'p> {
     /// The way a message takes; none where there is no such way.
     fn way(&mut self, at: usize) -> Option<usize> {
         let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
-        if let Some(delay) = delay.filter(|delay| *delay > ladder::LONGEST) {
+        if let Some(delay) = delay.filter(|delay| *delay > delay::LONGEST) {
             let cause = format!(
                 "its delay of {delay:?} is longer than {:?}, the longest there is on RabbitMQ",
-                ladder::LONGEST
+                delay::LONGEST
             );
             self.answers[at] = Some(Err(self.refused(at, cause)));
             return None;
         }
-        let rung = delay.map(ladder::rung);
+        let rung = delay.map(delay::rung);
         let known = self.ways.iter().position(|way| way.rung == rung);
         let way = known.unwrap_or_else(|| {
             let way = Way::new(self.exchange(), &self.routing.key, rung, self.shared);

@@ -9,10 +9,10 @@ use lapin::{
 };
 use loafer_core::{Delivery, Error};
 
-use super::{Lease, LetterReceipt, marks};
+use super::{Lease, LetterReceipt, native};
 use crate::{
+    client::{Link, answered},
     error::refused,
-    link::{Link, answered},
     message,
     topology::Plan,
 };
@@ -73,8 +73,8 @@ impl Held {
             message::received(routing_key.as_str(), false, properties, data)
         };
         let unnamed = properties.message_id().is_none();
-        let marks = marks::marked(read(&properties, Vec::new()), &properties);
-        let id = self.free(&marks::id(&marks, &data, plan, unnamed));
+        let marks = native::marked(read(&properties, Vec::new()), &properties);
+        let id = self.free(&native::id(&marks, &data, plan, unnamed));
         let named = properties.clone().with_message_id(id.as_str().into());
         let lease = Lease {
             epoch: self.epoch,
@@ -83,7 +83,7 @@ impl Held {
             properties,
         };
         Delivery {
-            message: marks::marked(read(&named, data), &lease.properties),
+            message: native::marked(read(&named, data), &lease.properties),
             receipt: LetterReceipt(Arc::new(lease)),
         }
     }

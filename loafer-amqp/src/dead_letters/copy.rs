@@ -8,11 +8,11 @@ use lapin::{
 };
 use loafer_core::{DeadLetter, Delivery, Destination, Error};
 
-use super::{AmqpDeadLetters, LetterReceipt, marks};
+use super::{AmqpDeadLetters, LetterReceipt, native};
 use crate::{
     error::refused,
     message::copied,
-    outlet::{Parcel, Unsent},
+    publisher::channels::{Parcel, Unsent},
 };
 
 impl AmqpDeadLetters {
@@ -90,7 +90,7 @@ fn properties(to: &Destination, letter: &Delivery<LetterReceipt>) -> BasicProper
                 let value = AMQPValue::LongString(from.into());
                 (DeadLetter::RETRIED_FROM, value)
             });
-            let copy = copied(given, marks::topic(message), said);
+            let copy = copied(given, native::topic(message), said);
             let mut headers = copy.headers().clone().unwrap_or_default();
             let kept = |name: &str| message.headers().get(name).is_some();
             if !kept(DeadLetter::HEADER) {

@@ -2,11 +2,11 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `channels` | channels with confirms, each used by one window at a time |
-//! | `gathering` | what is sent to one place at the same time goes out together |
+//! | `pool` | channels with confirms, each used by one window at a time |
+//! | `combine` | what is sent to one place at the same time goes out together |
 
-mod channels;
-mod gathering;
+mod combine;
+mod pool;
 
 use std::{
     iter,
@@ -23,10 +23,10 @@ use loafer_core::Error;
 use tokio::sync::oneshot;
 
 use self::{
-    channels::Channels,
-    gathering::{Gathering, Part},
+    combine::{Gathering, Part},
+    pool::Channels,
 };
-use crate::link::Link;
+use crate::client::Link;
 
 /// Messages handed over before their confirms are waited for: the client keeps a copy of each until it is written.
 const WINDOW: usize = 256;

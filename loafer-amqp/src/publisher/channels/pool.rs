@@ -20,8 +20,8 @@ use tokio::{
 
 use super::{Parcel, Sent, Unsent, WINDOW, unsent};
 use crate::{
+    client::{Link, answered},
     error::{self, cause, code, refused},
-    link::{Link, answered},
 };
 
 /// How long the broker may go without confirming any of what it was sent.

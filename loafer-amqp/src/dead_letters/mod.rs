@@ -1,8 +1,8 @@
 //! A dead-letter queue on RabbitMQ: leased by `basic.get` on one channel, which is what holds the leases.
 
 mod copy;
-mod held;
-mod marks;
+mod lease;
+mod native;
 
 use std::{
     fmt,
@@ -15,14 +15,12 @@ use loafer_core::{
     Source,
 };
 
-use self::held::Held;
+use self::lease::Held;
 use crate::{
-    compare::Likeness,
-    config::Shared,
+    broker::Shared,
+    client::answered,
     error::refused,
-    link::answered,
-    places,
-    topology::{Plan, close},
+    topology::{Plan, close, compare::Likeness, find},
 };
 
 /// The dead letters of one queue.
@@ -142,7 +140,7 @@ impl DeadLetterQueue for AmqpDeadLetters {
 
     async fn open(&self) -> Result<AboutLetters, Error> {
         let letters = self.plan.letters();
-        let found = places::find(&self.shared.consuming, letters).await?;
+        let found = find::find(&self.shared.consuming, letters).await?;
         let found = found.ok_or_else(|| self.missing(letters))?;
         _ = self.letters.set(letters.to_owned());
         Ok(self.about(letters, found.messages).await)
@@ -195,8 +193,8 @@ impl DeadLetterQueue for AmqpDeadLetters {
     /// By the envelope; of what RabbitMQ gave up itself, by its header `x-death`.
     fn origin(&self, message: &Message) -> Origin {
         let envelope = DeadLetter::of(message).map(|envelope| envelope.queue);
-        let by_broker = envelope.is_none() && marks::died_in(message).is_some();
-        let queue = envelope.or_else(|| marks::died_in(message).map(str::to_owned));
+        let by_broker = envelope.is_none() && native::died_in(message).is_some();
+        let queue = envelope.or_else(|| native::died_in(message).map(str::to_owned));
         let elsewhere = match &queue {
             Some(queue) => *queue != self.plan.queue,
             // In a queue of its own nobody else puts anything.

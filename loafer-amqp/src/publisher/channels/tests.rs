@@ -2,9 +2,8 @@ use futures_util::{FutureExt, future::join_all};
 
 use super::*;
 use crate::{
+    client::{hosts::Hosts, tls::Tls},
     error::{NOT_FOUND, PRECONDITION_FAILED},
-    hosts::Hosts,
-    tls::Tls,
 };
 
 /// An outlet of the server of the tests, and a queue of its own; none where there is no server.

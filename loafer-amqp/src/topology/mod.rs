@@ -1,5 +1,10 @@
 //! Exchanges, queues and bindings: declared, or verified. Every declaration can be made again: what is there as it should be is left alone.
 
+pub(crate) mod compare;
+pub(crate) mod delay;
+pub(crate) mod find;
+pub(crate) mod required;
+
 use std::{sync::OnceLock, time::Duration};
 
 use lapin::{
@@ -10,13 +15,11 @@ use lapin::{
 use loafer_core::{Argument, Bindings, DeadLetterTarget, Declare, Error, QueueType, Source};
 use tokio::time::timeout;
 
+use self::find::{exchange_exists, find};
 use crate::{
-    compare,
+    client::{ANSWER, Link, answered, timed},
     error::{self, cause, refused},
-    ladder,
-    link::{ANSWER, Link, answered, timed},
     names,
-    places::{exchange_exists, find},
 };
 
 /// After how many deliveries RabbitMQ itself gives a message up that nobody settles: one that kills its consumer. RabbitMQ 4's own default.
@@ -72,7 +75,7 @@ impl Plan {
 
     /// Names that AMQP can't carry are told before anything is made.
     pub(crate) fn check_names(&self) -> Result<(), Error> {
-        let longest = names::rung(&self.queue, ladder::LONGEST);
+        let longest = names::rung(&self.queue, delay::LONGEST);
         let target = &self.dead_letter;
         let names = [
             &longest,

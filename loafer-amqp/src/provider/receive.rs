@@ -28,8 +28,8 @@ use super::{
     pump::{Arrivals, pump},
 };
 use crate::{
+    client::{ANSWER, Link, answered},
     error,
-    link::{ANSWER, Link, answered},
     topology::{Plan, close},
 };
 

@@ -4,8 +4,8 @@ use lapin::{options::QueueDeclareOptions, types::FieldTable};
 use loafer_core::QueueType;
 
 use crate::{
+    client::{Link, timed},
     error::{self, cause},
-    link::{Link, timed},
     topology::{Plan, close, table},
 };
 

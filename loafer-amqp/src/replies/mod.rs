@@ -1,5 +1,7 @@
 //! Replies: an exclusive queue of this process, which ends with its connection.
 
+mod buffer;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
@@ -11,13 +13,13 @@ use lapin::{
 use loafer_core::{Error, Message, REQUEST_ID, Replies, Topic, is_reply_queue, reply_queue};
 use tokio::{sync::Mutex, task::AbortHandle, time::timeout};
 
+use self::buffer::{Inlet, Unfetched, unfetched};
 use crate::{
     Routing,
-    config::Shared,
-    link::{ANSWER, Link, answered},
+    broker::Shared,
+    client::{ANSWER, Link, answered},
     message,
     topology::close,
-    unfetched::{Inlet, Unfetched, unfetched},
 };
 
 /// The longest name of a queue (AMQP 0-9-1: a short string).

@@ -9,11 +9,11 @@ use lapin::{
 use loafer_core::{CORRELATION_ID, Message, REQUEST_ID};
 
 use crate::{
-    headers::{
+    message::{CATEGORY, GROUP},
+    names::headers::{
         APP_ID, CONTENT_ENCODING, CONTENT_TYPE, EXPIRATION, KIND, PRIORITY, REPLY_TO, STANDING_FOR,
     },
-    message::{CATEGORY, GROUP},
-    routing::SHORT,
+    names::routing::SHORT,
 };
 
 /// Persistent: written to disk.

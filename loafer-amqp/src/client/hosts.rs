@@ -13,8 +13,8 @@ use loafer_core::Error;
 use tokio::time::timeout;
 
 use crate::{
+    client::tls::{self, Tls},
     error::{self, cause, refused},
-    tls::{self, Tls},
 };
 
 /// How long connecting to one address may take.

@@ -14,14 +14,14 @@ use serde::Deserialize;
 
 use crate::{
     AmqpDeadLetters, AmqpProvider, AmqpPublisher, AmqpReplies,
-    hosts::Hosts,
-    link::Link,
+    client::Link,
+    client::hosts::Hosts,
+    client::section::{Section, Urls},
+    client::tls::Tls,
     names,
-    outlet::Outlet,
+    names::routing::queue_topic,
+    publisher::channels::Outlet,
     replies,
-    routing::queue_topic,
-    section::{Section, Urls},
-    tls::Tls,
 };
 
 /// The exchange that events are published to, and that queues are bound to.

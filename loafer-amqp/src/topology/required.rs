@@ -15,11 +15,11 @@ use lapin::{
 use loafer_core::Error;
 
 use crate::{
-    config::ExchangeType,
+    broker::ExchangeType,
+    client::{Link, answered},
     error::{
         ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, RESOURCE_LOCKED, cause, code, refused,
     },
-    link::{Link, answered},
     names,
     topology::{close, waiting},
 };

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Parcel, Sent, Unsent, WINDOW, WINDOW_BYTES, channels::Channels};
+use super::{Parcel, Sent, Unsent, WINDOW, WINDOW_BYTES, pool::Channels};
 
 /// Windows on their way to one place, before what comes next has to wait for one of them; a full one never waits.
 const WINDOWS: usize = 2;
