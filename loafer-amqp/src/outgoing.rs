@@ -1,43 +1,60 @@
-//! The properties of a message on its way out: what every message has, what the configuration adds, what the message itself says.
+//! A message on its way out: where it goes, and its properties.
+//!
+//! What every message has comes first, then what the configuration adds, then what the message itself says, which is the strongest.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
+use bytes::Bytes;
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
 };
 use loafer_core::{CORRELATION_ID, Message, REQUEST_ID};
 
-use crate::{
-    message::{CATEGORY, GROUP},
-    names::headers::{
-        APP_ID, CONTENT_ENCODING, CONTENT_TYPE, EXPIRATION, KIND, PRIORITY, REPLY_TO, STANDING_FOR,
+use crate::names::{
+    MAX_BYTES,
+    headers::{
+        APP_ID, ATTEMPT, CATEGORY, CONTENT_ENCODING, CONTENT_TYPE, EXPIRATION, GROUP, KIND,
+        PRIORITY, REPLY_TO, STANDING_FOR, TOPIC, is_brokers,
     },
-    names::routing::SHORT,
 };
 
-/// Persistent: written to disk.
+/// One message for the client, and where it goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) exchange: Arc<str>,
+    pub(crate) routing_key: Arc<str>,
+    pub(crate) properties: BasicProperties,
+    pub(crate) payload: Bytes,
+    /// Whether RabbitMQ returns the message if no queue takes it.
+    pub(crate) mandatory: bool,
+}
+
+/// The delivery mode of messages that are written to disk.
 pub(crate) const PERSISTENT: u8 = 2;
 
-pub(crate) const JSON: &str = "application/json";
+const JSON: &str = "application/json";
 
 const UTF_8: &str = "utf-8";
 
-/// What a frame with properties holds beside them: its own frame, class, size of the body, flags.
+/// The bytes of a frame with properties beside these: its own frame, the class, the size of the body, the flags.
 const AROUND: usize = 8 + 14;
 
-/// What is said of every message of one publication.
+/// What all messages of one publish call have in common.
 pub(crate) struct Common<'c> {
-    /// The name of the event; none: what is published is no event.
+    /// The name of the event. `None` means that the messages are no events.
     pub(crate) event: Option<&'c str>,
     pub(crate) app_id: Option<&'c str>,
-    /// Headers, where the message has none of that name.
+    /// Headers of every message that has none of that name.
     pub(crate) headers: &'c [(String, String)],
-    /// The largest frame, in bytes: properties can't be cut.
+    /// The largest frame in bytes: properties must fit into one.
     pub(crate) frame_max: usize,
 }
 
-/// The properties of a message. What its own headers say outranks the rest; the error says what of it AMQP can't carry.
+/// Returns the properties of a message. Its own headers outrank the rest. The error says what AMQP can't carry.
 pub(crate) fn published(message: &Message, common: &Common<'_>) -> Result<BasicProperties, String> {
     let own = message.headers();
     let id = message.id().to_string();
@@ -93,7 +110,7 @@ pub(crate) fn published(message: &Message, common: &Common<'_>) -> Result<BasicP
     Ok(properties)
 }
 
-/// Of requests and their replies, by the convention of RabbitMQ's own clients, the request; else the conversation.
+/// Returns the correlation id. In requests and replies, by the convention of RabbitMQ's own clients, it is the id of the request.
 fn correlation_id(message: &Message, id: &str) -> Result<ShortString, String> {
     let own = message.headers();
     match own.get(REQUEST_ID) {
@@ -113,14 +130,14 @@ fn table(message: &Message, common: &Common<'_>) -> Result<FieldTable, String> {
         set(name, value)?;
     }
     let own = message.headers();
-    // The property says which request it is: the conversation has no other place.
+    // In requests the property is the id of the request, so the correlation id goes into the table.
     let of_request = own.get(REQUEST_ID).is_some();
     for (name, value) in own.iter() {
         if (of_request || name != CORRELATION_ID) && !STANDING_FOR.contains(&name) {
             set(name, value)?;
         }
     }
-    // A message that is passed on has the name of another event.
+    // A message that is forwarded may have the name of another event.
     if let Some(event) = common.event {
         set(CATEGORY, event)?;
     }
@@ -132,14 +149,14 @@ fn table(message: &Message, common: &Common<'_>) -> Result<FieldTable, String> {
 
 fn short(what: &str, text: &str) -> Result<ShortString, String> {
     match text.len() {
-        ..=SHORT => Ok(ShortString::from(text)),
+        ..=MAX_BYTES => Ok(ShortString::from(text)),
         length => Err(format!(
-            "its {what} has {length} bytes, and AMQP carries {SHORT}: shorten it"
+            "its {what} has {length} bytes, and AMQP carries {MAX_BYTES}: shorten it"
         )),
     }
 }
 
-/// The bytes that a header's value takes.
+/// Returns the bytes that a header's value takes.
 fn value(of: &AMQPValue) -> usize {
     match of {
         AMQPValue::LongString(text) => 5 + text.as_bytes().len(),
@@ -152,17 +169,17 @@ fn value(of: &AMQPValue) -> usize {
                 .map(|(name, of)| 1 + name.as_str().len() + value(of))
                 .sum::<usize>()
         }
-        // Numbers, truths and times.
+        // Numbers, booleans and times.
         _ => 9,
     }
 }
 
-/// The bytes of the frame that carries properties.
+/// Returns the bytes of the frame that carries these properties.
 pub(crate) fn frame(properties: &BasicProperties) -> usize {
     size(properties) + AROUND
 }
 
-/// The bytes that properties take in their frame.
+/// Returns the bytes that properties take in their frame.
 fn size(properties: &BasicProperties) -> usize {
     let short =
         |text: &Option<ShortString>| text.as_ref().map_or(0, |text| 1 + text.as_str().len());
@@ -180,133 +197,54 @@ fn size(properties: &BasicProperties) -> usize {
         properties.kind(),
         properties.app_id(),
     ];
-    // The length of the table, delivery mode, priority, timestamp.
+    // The length of the table, the delivery mode, the priority and the timestamp.
     4 + headers + texts.into_iter().map(short).sum::<usize>() + 1 + 1 + 8
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::message::received;
-
-    fn common<'c>(event: Option<&'c str>, headers: &'c [(String, String)]) -> Common<'c> {
-        Common {
-            event,
-            app_id: None,
-            headers,
-            frame_max: 128 * 1024,
+/// Returns the properties of a copy: those of the original, its topic, and what else is said of the copy.
+pub(crate) fn copied(
+    original: &BasicProperties,
+    topic: Option<&str>,
+    said: impl IntoIterator<Item = (&'static str, AMQPValue)>,
+) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in original.headers().iter().flatten() {
+        // What RabbitMQ wrote of the original does not hold for the copy, and the copy goes to one queue only.
+        if !is_brokers(name.as_str()) && !matches!(name.as_str(), ATTEMPT | "CC" | "BCC") {
+            headers.insert(name.clone(), value.clone());
         }
     }
-
-    fn there_and_back(message: &Message) -> Message {
-        let properties = published(message, &common(None, &[])).unwrap();
-        received("key", false, &properties, message.payload().to_vec())
+    if let Some(topic) = topic {
+        headers.insert(TOPIC.into(), AMQPValue::LongString(topic.into()));
     }
-
-    proptest! {
-        #[test]
-        fn headers_come_back_as_they_were_sent(
-            // Not those of brokers, which are theirs to write.
-            headers in prop::collection::btree_map("[a-w][ -~]{0,40}", "\\PC{0,80}", 0..12),
-            group in prop::option::of("\\PC{1,20}"),
-        ) {
-            let mut message = Message::new("{}");
-            for (name, value) in &headers {
-                message = message.with_header(name.clone(), value.clone());
-            }
-            if let Some(group) = &group {
-                message = message.with_group(group.as_str());
-            }
-            let came = there_and_back(&message);
-            prop_assert_eq!(came.id(), message.id());
-            prop_assert_eq!(came.group(), group.as_deref());
-            for (name, value) in &headers {
-                prop_assert_eq!(came.headers().get(name), Some(value.as_str()), "{}", name);
-            }
-            // Content type and correlation are always said.
-            prop_assert_eq!(came.headers().len(), headers.len() + 2);
-        }
-
-        #[test]
-        fn what_stands_for_properties_comes_back(
-            texts in prop::collection::vec("[a-z/]{1,255}", 5),
-            priority in any::<u8>(),
-        ) {
-            let names = [CONTENT_TYPE, CONTENT_ENCODING, REPLY_TO, APP_ID, KIND];
-            let mut message = Message::new("{}").with_header(PRIORITY, priority.to_string());
-            for (name, text) in names.into_iter().zip(&texts) {
-                message = message.with_header(name, text.clone());
-            }
-            let came = there_and_back(&message);
-            for (name, text) in names.into_iter().zip(&texts) {
-                prop_assert_eq!(came.headers().get(name), Some(text.as_str()), "{}", name);
-            }
-            prop_assert_eq!(came.headers().get(PRIORITY), Some(&*priority.to_string()));
-        }
+    for (name, value) in said {
+        headers.insert(name.into(), value);
     }
-
-    #[test]
-    fn the_message_outranks_the_configuration_but_not_the_name_of_the_event() {
-        let headers = [("tenant", "everybody"), ("region", "sa")];
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let message = Message::new("{}")
-            .with_header("tenant", "acme")
-            .with_header(CATEGORY, "order.placed");
-        let properties = published(&message, &common(Some("order.closed"), &headers)).unwrap();
-        let came = received("order.closed", false, &properties, Vec::new());
-        let header = |name| came.headers().get(name);
-        assert_eq!(header("tenant"), Some("acme"));
-        assert_eq!(header("region"), Some("sa"));
-        assert_eq!(header(CATEGORY), Some("order.closed"));
-    }
-
-    #[test]
-    fn the_property_names_the_request_where_there_is_one() {
-        let message = Message::new("{}").with_header(CORRELATION_ID, "talk");
-        let named = |message: &Message| {
-            let properties = published(message, &common(None, &[])).unwrap();
-            properties.correlation_id().clone().unwrap().to_string()
+    let mut copy = BasicProperties::default()
+        .with_headers(headers)
+        .with_delivery_mode(PERSISTENT);
+    // Not `expiration`, which would end the copy's delay, and not `user_id`, which only that user may publish.
+    macro_rules! keep {
+        ($($get:ident $with:ident),*) => {
+            $(if let Some(value) = original.$get() {
+                copy = copy.$with(value.clone());
+            })*
         };
-        assert_eq!(named(&message), "talk");
-        assert_eq!(there_and_back(&message).headers().get(REQUEST_ID), None);
-        let reply = message.with_header(REQUEST_ID, "7");
-        for sent in [reply.clone(), reply.with_header(REPLY_TO, "amq.gen-1")] {
-            assert_eq!(named(&sent), "7");
-            let came = there_and_back(&sent);
-            assert_eq!(came.headers().get(REQUEST_ID), Some("7"));
-            assert_eq!(came.correlation_id(), Some("talk"));
-        }
     }
-
-    #[test]
-    fn a_request_of_another_client_is_named_by_its_property() {
-        let properties = BasicProperties::default()
-            .with_reply_to("amq.gen-1".into())
-            .with_correlation_id("7".into());
-        let came = received("key", false, &properties, Vec::new());
-        assert_eq!(came.headers().get(REQUEST_ID), Some("7"));
-        assert_eq!(came.headers().get(REPLY_TO), Some("amq.gen-1"));
-    }
-
-    #[test]
-    fn an_empty_payload_is_an_event_where_it_is_no_json() {
-        let empty = Message::new("");
-        let event = common(Some("e"), &[]);
-        assert!(published(&empty, &event).is_err());
-        assert!(published(&empty, &common(None, &[])).is_ok());
-        let protobuf = empty.with_header(CONTENT_TYPE, "application/protobuf");
-        assert!(published(&protobuf, &event).is_ok());
-    }
-
-    #[test]
-    fn headers_that_fill_more_than_a_frame_are_told_by_their_size() {
-        let sized = |bytes: usize| {
-            let message = Message::new("{}").with_header("h", "x".repeat(bytes));
-            published(&message, &common(None, &[]))
-        };
-        assert!(sized(100 * 1024).is_ok());
-        assert!(sized(128 * 1024).unwrap_err().contains("frame_max"));
-    }
+    keep!(
+        content_type with_content_type,
+        content_encoding with_content_encoding,
+        priority with_priority,
+        correlation_id with_correlation_id,
+        reply_to with_reply_to,
+        message_id with_message_id,
+        timestamp with_timestamp,
+        kind with_type,
+        app_id with_app_id,
+        cluster_id with_cluster_id
+    );
+    copy
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,7 +172,7 @@ async fn limits_that_lose_messages_are_told() {
     has(
         &told,
         Level::Warning,
-        "drops letters that were looked at more often",
+        "drops dead letters that were looked at more often",
     );
     rabbit.clean(&queue).await;
 }

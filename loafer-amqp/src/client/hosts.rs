@@ -1,4 +1,4 @@
-//! The addresses of RabbitMQ: whichever answers.
+//! The addresses of RabbitMQ: a connection goes to one that answers.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -12,29 +12,27 @@ use lapin::{
 use loafer_core::Error;
 use tokio::time::timeout;
 
-use crate::{
-    client::tls::{self, Tls},
-    error::{self, cause, refused},
-};
+use super::tls::{self, Tls};
+use crate::error::{self, cause, refused};
 
 /// How long connecting to one address may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Seconds between heartbeats, where the address does not say: after two without any the connection is given up.
+/// Seconds between heartbeats, unless the address says otherwise. After two intervals without one the connection is given up.
 const HEARTBEAT: u16 = 10;
 
-/// The addresses of one cluster, for all connections of a program.
+/// The addresses of one cluster, shared by all connections of a program.
 pub(crate) struct Hosts {
     addresses: Vec<AMQPUri>,
     tls: Tls,
-    /// Which address is tried first: the one that answered last, whatever it was asked for. Who consumes and who publishes meet on one host, which
-    /// they must where the others are no cluster but in reserve.
+    /// The index of the address to try first: the one that answered last, for whichever connection. So what consumes and what publishes use the same
+    /// host, which they must if the other addresses are standby servers and no cluster.
     first: AtomicUsize,
 }
 
 impl Hosts {
     pub(crate) fn new(addresses: Vec<AMQPUri>, tls: Tls) -> Self {
-        // Many programs are not all on the first.
+        // Spreads programs over the nodes.
         let first = fastrand::usize(..addresses.len().max(1));
         Self {
             addresses,
@@ -43,7 +41,7 @@ impl Hosts {
         }
     }
 
-    /// Connects to one of them.
+    /// Connects to one of the addresses, each tried once.
     pub(crate) async fn connect(
         &self,
         purpose: &str,
@@ -79,10 +77,10 @@ impl Hosts {
     }
 }
 
-/// Where addresses are said.
+/// Where to set the addresses.
 const REMEDY: &str = "set AMQP_URL, or `url` under [amqp] in loafer.toml";
 
-/// An address that could not be connected to, and what to look at.
+/// Returns why one address could not be connected to, and what to look at.
 fn at_address(
     what: &'static str,
     queue: &str,
@@ -119,7 +117,7 @@ fn at_address(
     }
 }
 
-/// Why no address answered: each is told, since which of them is wrong is not known here.
+/// Returns why no address answered. It names each cause, since any of the addresses may be the wrong one.
 fn none_of(what: &'static str, queue: &str, mut failures: Vec<Error>) -> Error {
     if failures.len() < 2 {
         let none = || refused(what, queue, "no address of RabbitMQ is set");
@@ -129,7 +127,7 @@ fn none_of(what: &'static str, queue: &str, mut failures: Vec<Error>) -> Error {
         Error::Unreachable { cause, .. } | Error::Refused { cause, .. } => cause.clone(),
         other => other.to_string(),
     });
-    // What to do is the same for all of them: once, after the last.
+    // The remedy is the same for all addresses, so only the last cause keeps it.
     let (mut causes, remedy) = (causes.collect::<Vec<_>>(), format!("; {REMEDY}"));
     if let [others @ .., _] = &mut causes[..] {
         for other in others {
@@ -137,7 +135,7 @@ fn none_of(what: &'static str, queue: &str, mut failures: Vec<Error>) -> Error {
         }
     }
     let cause = causes.join(". ");
-    // What is refused everywhere is not for trying again.
+    // If every address refused, trying again won't help.
     match failures
         .iter()
         .all(|failure| matches!(failure, Error::Refused { .. }))

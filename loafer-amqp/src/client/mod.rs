@@ -1,7 +1,15 @@
-//! One connection to the broker, made again when it breaks.
+//! The connections to RabbitMQ: [`Link`] is one of them, made again when it breaks.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `config` | the configuration of one RabbitMQ |
+//! | `section` | `[amqp]` in `loafer.toml` |
+//! | `hosts` | the addresses of a cluster |
+//! | `tls` | certificates: what a connection trusts, and what it shows |
 
+pub(crate) mod config;
 pub(crate) mod hosts;
-pub(crate) mod section;
+mod section;
 pub(crate) mod tls;
 
 use std::{
@@ -20,30 +28,29 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    client::hosts::Hosts,
-    error::{self, refused},
-};
+use self::hosts::Hosts;
+use crate::error::{self, refused};
 
-/// How long one answer of the broker may take.
+/// How long RabbitMQ may take for one answer.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
-/// The largest frame, where no connection has said another: RabbitMQ's default (`frame_max`).
+/// The largest frame in bytes before a connection has agreed on one: RabbitMQ's default (`frame_max`).
 const FRAME_MAX: usize = 128 * 1024;
 
-/// One connection to the broker, made when it is first asked for and again when it broke. Who asks decides how often.
+/// One connection to RabbitMQ, made when it is first asked for, and again after it broke. The caller decides how often to try.
 pub(crate) struct Link {
-    /// What it is for, as the broker's own pages show it.
+    /// What the connection is for, as RabbitMQ's management page shows it.
     purpose: &'static str,
     hosts: Arc<Hosts>,
+    /// `None` until the first call, after the connection was given up, and after `close`. It may hold a connection that is broken.
     connection: Mutex<Option<Arc<Connection>>>,
-    /// Whether it came to its end.
+    /// Set by `close`: no connection is made after that.
     closed: AtomicBool,
-    /// Which connection this is: counted up from 1.
+    /// The number of the connection, counted from 1. It only grows, and only under the lock of `connection`.
     epoch: Arc<AtomicU64>,
-    /// The largest frame that was agreed upon.
+    /// The largest frame in bytes that the last connection agreed on.
     frame_max: AtomicUsize,
-    /// Why the broker takes no messages, where it says so.
+    /// The reason RabbitMQ gave for taking no messages. `None` means that it takes them.
     blocked: watch::Sender<Option<String>>,
 }
 
@@ -60,7 +67,7 @@ impl Link {
         }
     }
 
-    /// A new channel, on a connection that is made where there is none.
+    /// Opens a channel. Connects first if there is no connection.
     pub(crate) async fn channel(&self, what: &'static str, queue: &str) -> Result<Channel, Error> {
         let connection = self.connection(what, queue).await?;
         let failed = match timed(what, queue, connection.create_channel()).await? {
@@ -70,15 +77,15 @@ impl Link {
         if error::code(&failed).is_none() || failed.is_amqp_hard_error() {
             return Err(error::unreachable(what, queue, failed));
         }
-        // The client remembers why channels were closed, and tells it of the next one of that number: numbers have run out once. The channels
-        // that are open go on, and with the last of them the connection ends.
-        self.leave(&connection).await;
+        // The client remembers why each channel number was closed, and reports that to the next channel of the same number. When channels were
+        // closed so often that the numbers start over, this connection opens no more of them. Its open channels go on.
+        self.give_up(&connection).await;
         let connection = self.connection(what, queue).await?;
         answered(what, queue, connection.create_channel()).await
     }
 
-    /// Opens no more channels on this connection.
-    async fn leave(&self, connection: &Arc<Connection>) {
+    /// Opens no more channels on this connection. It ends with the last of its open channels.
+    async fn give_up(&self, connection: &Arc<Connection>) {
         let mut known = self.connection.lock().await;
         if known
             .as_ref()
@@ -106,7 +113,7 @@ impl Link {
         Ok(known.insert(connection).clone())
     }
 
-    /// Notes when the broker takes no messages for a while.
+    /// Notes when RabbitMQ stops taking messages, and when it takes them again.
     fn watch(&self, connection: &Arc<Connection>, epoch: u64) {
         let mut events = Box::pin(connection.events_listener());
         let connection = Arc::downgrade(connection);
@@ -128,7 +135,7 @@ impl Link {
                         tracing::info!(connection = purpose, "RabbitMQ takes messages again");
                         blocked.send_replace(None);
                     }
-                    // Told of channels, too: the connection may be as good as before.
+                    // Errors of channels arrive here, too, and leave the connection as it is.
                     Event::Error(_) => {
                         let alive = connection.upgrade();
                         if alive.is_none_or(|connection| !connection.status().connected()) {
@@ -138,37 +145,37 @@ impl Link {
                     _ => {}
                 }
             }
-            // Another connection may be blocked by now.
+            // The next connection may be blocked by now.
             if current.load(Ordering::Acquire) == epoch {
                 blocked.send_replace(None);
             }
         });
     }
 
-    /// Whether the broker says that it takes no messages on it.
+    /// Returns whether RabbitMQ takes no messages on this connection.
     pub(crate) fn is_blocked(&self) -> bool {
         self.blocked.borrow().is_some()
     }
 
-    /// Waits while the broker takes no messages.
+    /// Waits while RabbitMQ takes no messages.
     pub(crate) async fn unblocked(&self) {
         if self.is_blocked() {
-            // The sender is here: it can't be gone.
+            // `self` owns the sender, so waiting can't fail.
             _ = self.blocked.subscribe().wait_for(Option::is_none).await;
         }
     }
 
-    /// Which connection this is: what was declared on one may be unknown on the next.
+    /// Returns the number of the connection. What was declared on one connection may not exist on the next.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// The largest frame, in bytes.
+    /// Returns the largest frame in bytes.
     pub(crate) fn frame_max(&self) -> usize {
         self.frame_max.load(Ordering::Relaxed)
     }
 
-    /// Ends the connection, after all that was written on it. None is made any more.
+    /// Ends the connection, after all that was written on it. Later calls make no new one.
     pub(crate) async fn close(&self) {
         self.closed.store(true, Ordering::Release);
         let connection = self.connection.lock().await.take();
@@ -178,7 +185,7 @@ impl Link {
     }
 }
 
-/// Waits for an answer, but not for ever.
+/// Waits for RabbitMQ's answer, but no longer than [`ANSWER`].
 pub(crate) async fn answered<T>(
     what: &'static str,
     queue: &str,
@@ -188,7 +195,7 @@ pub(crate) async fn answered<T>(
     answer.map_err(|failed| error::unreachable(what, queue, failed))
 }
 
-/// The same where a refusal is an answer, too.
+/// Waits like [`answered`], and returns RabbitMQ's refusal for the caller to judge.
 pub(crate) async fn timed<T>(
     what: &'static str,
     queue: &str,
@@ -199,4 +206,9 @@ pub(crate) async fn timed<T>(
         queue: queue.to_owned(),
         after: ANSWER,
     })
+}
+
+/// Closes a channel that was opened for one call. A call that RabbitMQ refuses closes its channel by itself.
+pub(crate) async fn close(channel: &Channel) {
+    _ = timeout(ANSWER, channel.close(200, "OK".into())).await;
 }

@@ -4,25 +4,25 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::{ExchangeType, Unroutable};
+use super::config::{ExchangeType, Unroutable};
 
-/// The section `[amqp]` of `loafer.toml`.
+/// The section `[amqp]` of `loafer.toml`. [`Config`](super::config::Config) says what the keys mean.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Section {
-    pub(crate) url: Option<Urls>,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) cert_file: Option<PathBuf>,
-    pub(crate) key_file: Option<PathBuf>,
+pub(super) struct Section {
+    pub(super) url: Option<Urls>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) cert_file: Option<PathBuf>,
+    pub(super) key_file: Option<PathBuf>,
     #[serde(default, deserialize_with = "duration")]
-    pub(crate) consumer_timeout: Option<Duration>,
-    pub(crate) exchange: Option<String>,
-    pub(crate) app_id: Option<String>,
-    pub(crate) unroutable: Option<Unroutable>,
+    pub(super) consumer_timeout: Option<Duration>,
+    pub(super) exchange: Option<String>,
+    pub(super) app_id: Option<String>,
+    pub(super) unroutable: Option<Unroutable>,
     #[serde(default)]
-    pub(crate) headers: BTreeMap<String, HeaderTree>,
+    pub(super) headers: BTreeMap<String, HeaderTree>,
     #[serde(default)]
-    pub(crate) exchanges: BTreeMap<String, ExchangeType>,
+    pub(super) exchanges: BTreeMap<String, ExchangeType>,
 }
 
 /// A header, or several whose names begin alike.
@@ -31,21 +31,21 @@ pub(crate) struct Section {
     untagged,
     expecting = "a header is a text, a number, a truth value, or a table of headers, whose names are then joined by dots"
 )]
-pub(crate) enum HeaderTree {
-    Text(String),
-    Truth(bool),
-    Whole(i64),
-    Number(f64),
+pub(super) enum HeaderTree {
+    String(String),
+    Bool(bool),
+    Int(i64),
+    Float(f64),
     Table(BTreeMap<String, Self>),
 }
 
 impl HeaderTree {
-    pub(crate) fn flatten(self, name: String, into: &mut Vec<(String, String)>) {
+    pub(super) fn flatten(self, name: String, into: &mut Vec<(String, String)>) {
         match self {
-            Self::Text(text) => into.push((name, text)),
-            Self::Truth(truth) => into.push((name, truth.to_string())),
-            Self::Whole(number) => into.push((name, number.to_string())),
-            Self::Number(number) => into.push((name, number.to_string())),
+            Self::String(text) => into.push((name, text)),
+            Self::Bool(truth) => into.push((name, truth.to_string())),
+            Self::Int(number) => into.push((name, number.to_string())),
+            Self::Float(number) => into.push((name, number.to_string())),
             Self::Table(table) => {
                 for (key, tree) in table {
                     tree.flatten(format!("{name}.{key}"), into);
@@ -55,12 +55,13 @@ impl HeaderTree {
     }
 }
 
+/// One address, or those of several nodes.
 #[derive(Deserialize)]
 #[serde(
     untagged,
     expecting = "an address, as \"amqp://user:password@host/vhost\", or a list of them"
 )]
-pub(crate) enum Urls {
+pub(super) enum Urls {
     One(String),
     Many(Vec<String>),
 }

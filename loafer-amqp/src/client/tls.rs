@@ -1,4 +1,4 @@
-//! Whom a connection trusts, and the certificate it shows.
+//! Certificates: what a connection trusts, and what it shows.
 
 use std::{
     fmt, fs, io,
@@ -17,19 +17,19 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-/// The files that connections by TLS go by, all in PEM.
+/// The files that TLS connections use, all in PEM.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tls {
-    /// The authorities that are trusted, and no others; none: those this machine trusts.
+    /// The only authorities to trust. `None` means those that this machine trusts.
     pub(crate) ca_file: Option<PathBuf>,
-    /// The certificate that is shown.
+    /// The certificate to show.
     pub(crate) cert_file: Option<PathBuf>,
-    /// The key of that.
+    /// The key of `cert_file`.
     pub(crate) key_file: Option<PathBuf>,
 }
 
 impl Tls {
-    /// A certificate without its key is told before anything is connected; and that files are there for nothing.
+    /// Checks the files before anything is connected: a certificate without its key is an error, and files that no address uses are a warning.
     pub(crate) fn check(&self, addresses: &[AMQPUri]) -> Result<(), Error> {
         let is_set = self.ca_file.is_some() || self.cert_file.is_some();
         let plain = |address: &AMQPUri| address.scheme == AMQPScheme::AMQP;
@@ -49,9 +49,9 @@ impl Tls {
         )))
     }
 
-    /// Connects, by TLS where the address says so.
+    /// Connects, by TLS if the address says so.
     ///
-    /// The files are read anew for each connection, on the thread of the client: a certificate may be renewed while the service runs.
+    /// Each connection reads the files again, on the client's own thread, so that certificates can be renewed while the service runs.
     pub(crate) async fn connect(
         &self,
         address: AMQPUri,
@@ -95,7 +95,7 @@ impl Tls {
     }
 }
 
-/// The certificates in a file: one at least.
+/// Reads the certificates in a file. There must be at least one.
 fn certificates(key: &str, file: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let text = read(key, file)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
@@ -117,7 +117,7 @@ fn unusable(key: &str, file: &Path, why: impl fmt::Display) -> io::Error {
     )))
 }
 
-/// A file that can't be used.
+/// An error about a file that can't be used.
 #[derive(Debug)]
 struct Unusable(String);
 
@@ -129,14 +129,14 @@ impl fmt::Display for Unusable {
 
 impl std::error::Error for Unusable {}
 
-/// What went wrong about TLS at this place, and what to do; none where it was something else.
+/// Returns what went wrong with TLS at this address, and what to do. `None` means that the error is about something else.
 pub(crate) fn cause(failed: &lapin::Error, scheme: &AMQPScheme, place: &str) -> Option<String> {
     let inner = match failed.kind() {
         ErrorKind::IOError(error) => match error.get_ref() {
             Some(inner) => inner,
             None => return hung_up(error, scheme, place),
         },
-        // The other side answered, and with no frame of AMQP.
+        // The other side answered with something that is no AMQP frame.
         ErrorKind::ParsingError(_) | ErrorKind::InvalidProtocolVersion(_) => {
             return Some(format!(
                 "what answers at {place} speaks no AMQP 0-9-1: where that is the port for TLS (as a rule 5671), write amqps://; without TLS RabbitMQ listens \
@@ -169,7 +169,7 @@ pub(crate) fn cause(failed: &lapin::Error, scheme: &AMQPScheme, place: &str) -> 
     })
 }
 
-/// What may be wrong where somebody closed the connection at once: what they said of it before is lost, if they are quick.
+/// Returns what may be wrong if the other side closed the connection at once. A TLS alert that it sent before may be lost.
 fn hung_up(error: &io::Error, scheme: &AMQPScheme, place: &str) -> Option<String> {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let closed = [
@@ -191,7 +191,7 @@ fn hung_up(error: &io::Error, scheme: &AMQPScheme, place: &str) -> Option<String
     ))
 }
 
-/// What is wrong with the certificate of the server.
+/// Returns what is wrong with the server's certificate.
 fn certificate(wrong: &CertificateError, place: &str) -> String {
     match wrong {
         CertificateError::NotValidForName => format!(
@@ -221,7 +221,7 @@ fn certificate(wrong: &CertificateError, place: &str) -> String {
     }
 }
 
-/// `DnsName("localhost")`, as rustls has it, as a name.
+/// Returns the name in rustls' form `DnsName("localhost")`.
 fn bare(name: &str) -> String {
     let name = name.split_once('(').map_or(name, |(_, name)| name);
     format!("`{}`", name.trim_matches([')', '"']))

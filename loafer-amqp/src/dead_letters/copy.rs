@@ -1,4 +1,4 @@
-//! Letters sent away: a confirmed copy in one queue, then the letter is deleted.
+//! Copying: a confirmed copy in one queue, then the dead letter is deleted.
 
 use std::sync::Arc;
 
@@ -8,46 +8,47 @@ use lapin::{
 };
 use loafer_core::{DeadLetter, Delivery, Destination, Error};
 
-use super::{AmqpDeadLetters, LetterReceipt, native};
+use super::{AmqpDeadLetters, DeadLetterReceipt, native};
 use crate::{
     error::refused,
-    message::copied,
-    publisher::channels::{Parcel, Unsent},
+    names::headers::DELIVERY_COUNT,
+    outgoing::{Entry, PERSISTENT, copied},
+    publisher::channels::Unsent,
 };
 
 impl AmqpDeadLetters {
     pub(super) async fn send_copies(
         &self,
         to: &Destination,
-        letters: &[Delivery<LetterReceipt>],
+        dead: &[Delivery<DeadLetterReceipt>],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         let (queue, from) = match self.target(to) {
             Ok(found) => found,
             Err(cause) => {
                 let refused = || refused("sending dead letters", &self.plan.queue, cause.clone());
-                return answers.extend(letters.iter().map(|_| Err(refused())));
+                return answers.extend(dead.iter().map(|_| Err(refused())));
             }
         };
-        // To one queue, and no exchange that others listen to: who handled it well is not called again.
+        // To one queue, and to no exchange that others listen to: services that handled the message do not get it again.
         let (exchange, routing_key): (Arc<str>, Arc<str>) = ("".into(), queue.as_str().into());
-        let parcels = letters.iter().map(|letter| Parcel {
+        let entries = dead.iter().map(|dead| Entry {
             exchange: exchange.clone(),
             routing_key: routing_key.clone(),
-            properties: properties(to, letter),
-            payload: letter.message.payload().clone(),
+            properties: properties(to, dead),
+            payload: dead.message.payload().clone(),
             mandatory: true,
         });
-        let sent = self.shared.outlet.send(&queue, &parcels.collect()).await;
-        let confirmed: Vec<_> = letters
+        let sent = self.channels.publish(&queue, &entries.collect()).await;
+        let confirmed: Vec<_> = dead
             .iter()
             .zip(&sent)
             .filter(|(_, sent)| sent.is_ok())
-            .map(|(letter, _)| &letter.receipt)
+            .map(|(dead, _)| &dead.receipt)
             .collect();
-        let mut held = self.held.lock().await;
-        let mut deleted = held.delete(from, &confirmed).await.into_iter();
-        drop(held);
+        let mut leased = self.leased.lock().await;
+        let mut deleted = leased.delete(from, &confirmed).await.into_iter();
+        drop(leased);
         answers.extend(sent.into_iter().map(|sent| match sent {
             Ok(()) => deleted.next().unwrap_or(Ok(())).map_err(|error| {
                 let cause =
@@ -58,9 +59,9 @@ impl AmqpDeadLetters {
         }));
     }
 
-    /// The queue that letters go to, and that they are in.
+    /// Returns the queue that dead letters go to, and the one they are in.
     fn target(&self, to: &Destination) -> Result<(String, &str), String> {
-        let from = self.letters().map_err(|error| error.to_string())?;
+        let from = self.queue().map_err(|error| error.to_string())?;
         let queue = match to {
             Destination::Source => &self.plan.queue,
             Destination::Queue(queue) => queue.strip_prefix("amqp:").unwrap_or(queue),
@@ -79,14 +80,14 @@ impl AmqpDeadLetters {
     }
 }
 
-/// What a copy says of itself.
-fn properties(to: &Destination, letter: &Delivery<LetterReceipt>) -> BasicProperties {
-    let (message, lease) = (&letter.message, &letter.receipt.0);
+/// Returns the properties of a copy.
+fn properties(to: &Destination, dead: &Delivery<DeadLetterReceipt>) -> BasicProperties {
+    let (message, lease) = (&dead.message, &dead.receipt.0);
     let given = &lease.properties;
     let copy = match to {
         Destination::Source => {
-            let again = message.headers().get(DeadLetter::RETRIED_FROM);
-            let said = again.map(|from| {
+            let from = message.headers().get(DeadLetter::RETRIED_FROM);
+            let said = from.map(|from| {
                 let value = AMQPValue::LongString(from.into());
                 (DeadLetter::RETRIED_FROM, value)
             });
@@ -98,19 +99,22 @@ fn properties(to: &Destination, letter: &Delivery<LetterReceipt>) -> BasicProper
             }
             copy.with_headers(headers)
         }
-        // As it is, but for what the broker counted: elsewhere too its marks say where it came from.
+        // As it is, except for RabbitMQ's count: the headers that say where it came from are of use in another queue, too.
         _ => {
             let mut headers = FieldTable::default();
             for (name, value) in given.headers().iter().flatten() {
-                if !matches!(name.as_str(), "x-delivery-count" | "CC" | "BCC") {
+                if !matches!(name.as_str(), DELIVERY_COUNT | "CC" | "BCC") {
                     headers.insert(name.clone(), value.clone());
                 }
             }
-            given.clone().with_headers(headers).with_delivery_mode(2)
+            given
+                .clone()
+                .with_headers(headers)
+                .with_delivery_mode(PERSISTENT)
         }
     };
     match lease.unnamed && *to == Destination::Source {
-        // So that its attempts, and a second failure, are known as those of one message.
+        // Its attempts, and a second failure, need one id.
         true => copy.with_message_id(ShortString::from(message.id().to_string())),
         false => copy,
     }
@@ -132,13 +136,13 @@ fn unsent_to(queue: &str, unsent: Unsent) -> Error {
         Unsent::Unroutable => refused(
             what,
             queue,
-            "there is no such queue: make it, or name another; the letter stays where it is",
+            "there is no such queue: make it, or name another; the dead letter stays where it is",
         ),
         Unsent::Refused(cause) | Unsent::Closed(_, cause) => refused(what, queue, cause),
         Unsent::Unknown(cause) => Error::Unreachable {
             what,
             queue: queue.to_owned(),
-            cause: format!("{cause}; the letter stays where it is"),
+            cause: format!("{cause}; the dead letter stays where it is"),
             source: None,
         },
     }

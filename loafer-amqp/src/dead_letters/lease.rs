@@ -1,4 +1,4 @@
-//! Letters on lease: what one channel holds.
+//! Leasing: the dead letters that one channel holds.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -9,7 +9,7 @@ use lapin::{
 };
 use loafer_core::{Delivery, Error};
 
-use super::{Lease, LetterReceipt, native};
+use super::{DeadLetterReceipt, Lease, native};
 use crate::{
     client::{Link, answered},
     error::refused,
@@ -17,18 +17,20 @@ use crate::{
     topology::Plan,
 };
 
-/// What one channel holds. With the channel all of it goes back.
+/// The dead letters that one channel holds. If the channel is lost, RabbitMQ has all of them back.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct Leased {
+    /// The number of the channel, counted from 1.
     epoch: u64,
+    /// `None` before the first lease. It may hold a channel that is lost.
     channel: Option<Channel>,
-    /// The ids of what is held. In a queue of several services one event may have died twice: each has an id of its own.
+    /// The ids on lease. In a queue of several services one event may have been dead-lettered twice, and each copy needs an id of its own.
     ids: HashSet<String>,
 }
 
-impl Held {
-    /// The channel; another one where it is gone, and with it all that was held.
-    async fn channel(&mut self, link: &Link, letters: &str) -> Result<Channel, Error> {
+impl Leased {
+    /// Returns the channel, or a new one if it is lost, and with it all leases.
+    async fn channel(&mut self, link: &Link, queue: &str) -> Result<Channel, Error> {
         if let Some(channel) = self
             .channel
             .as_ref()
@@ -36,7 +38,7 @@ impl Held {
         {
             return Ok(channel.clone());
         }
-        let channel = link.channel("leasing dead letters", letters).await?;
+        let channel = link.channel("leasing dead letters", queue).await?;
         self.epoch += 1;
         self.ids.clear();
         Ok(self.channel.insert(channel).clone())
@@ -46,14 +48,14 @@ impl Held {
         &mut self,
         link: &Link,
         plan: &Plan,
-        letters: &str,
+        queue: &str,
         max: usize,
-        into: &mut Vec<Delivery<LetterReceipt>>,
+        into: &mut Vec<Delivery<DeadLetterReceipt>>,
     ) -> Result<(), Error> {
-        let channel = self.channel(link, letters).await?;
+        let channel = self.channel(link, queue).await?;
         for _ in 0..max {
-            let got = channel.basic_get(letters.into(), BasicGetOptions::default());
-            let Some(got) = answered("leasing dead letters", letters, got).await? else {
+            let got = channel.basic_get(queue.into(), BasicGetOptions::default());
+            let Some(got) = answered("leasing dead letters", queue, got).await? else {
                 break;
             };
             into.push(self.leased(plan, got));
@@ -61,7 +63,7 @@ impl Held {
         Ok(())
     }
 
-    fn leased(&mut self, plan: &Plan, got: BasicGetMessage) -> Delivery<LetterReceipt> {
+    fn leased(&mut self, plan: &Plan, got: BasicGetMessage) -> Delivery<DeadLetterReceipt> {
         let Got {
             delivery_tag: tag,
             routing_key,
@@ -84,32 +86,32 @@ impl Held {
         };
         Delivery {
             message: native::marked(read(&named, data), &lease.properties),
-            receipt: LetterReceipt(Arc::new(lease)),
+            receipt: DeadLetterReceipt(Arc::new(lease)),
         }
     }
 
-    /// This id, or the same with a number where it is held already.
+    /// Returns this id, with a number added if it is on lease already.
     fn free(&mut self, id: &str) -> String {
         let mut free = id.to_owned();
         let mut number = 1;
         while !self.ids.insert(free.clone()) {
             number += 1;
-            // What AMQP carries, with room for the number.
+            // Leaves room for the number within what AMQP carries.
             free = format!("{}~{number}", &id[..id.floor_char_boundary(240)]);
         }
         free
     }
 
-    /// The channel a lease came on; none where it is gone, and the letter with it back in its queue.
-    fn channel_of(&self, lease: &LetterReceipt) -> Option<&Channel> {
+    /// Returns the channel of a lease. `None` means that it is lost, and the dead letter is back in its queue.
+    fn channel_of(&self, lease: &DeadLetterReceipt) -> Option<&Channel> {
         let channel = self.channel.as_ref()?;
         (lease.0.epoch == self.epoch && channel.status().connected()).then_some(channel)
     }
 
     pub(super) async fn give_back(
         &mut self,
-        letters: &str,
-        leases: &[LetterReceipt],
+        queue: &str,
+        leases: &[DeadLetterReceipt],
     ) -> Result<(), Error> {
         let what = "giving back dead letters";
         let options = BasicNackOptions {
@@ -117,41 +119,43 @@ impl Held {
             requeue: true,
         };
         for lease in leases {
-            // Without the channel they are back already.
+            // If the channel is lost, they are back already.
             if let Some(channel) = self.channel_of(lease) {
-                answered(what, letters, channel.basic_nack(lease.0.tag, options)).await?;
+                answered(what, queue, channel.basic_nack(lease.0.tag, options)).await?;
             }
         }
         self.ids.clear();
-        self.heard(what, letters).await
+        self.written(what, queue).await
     }
 
-    /// Deletes letters; says of each whether RabbitMQ was told.
+    /// Deletes dead letters. Returns for each whether RabbitMQ has read the ack.
     pub(super) async fn delete(
         &mut self,
-        letters: &str,
-        leases: &[&LetterReceipt],
+        queue: &str,
+        leases: &[&DeadLetterReceipt],
     ) -> Vec<Result<(), Error>> {
         let what = "deleting a dead letter";
-        let mut told = Vec::with_capacity(leases.len());
+        let mut answers = Vec::with_capacity(leases.len());
         for lease in leases {
-            told.push(match self.channel_of(lease) {
+            answers.push(match self.channel_of(lease) {
                 Some(channel) => {
                     let acked = channel.basic_ack(lease.0.tag, BasicAckOptions::default());
-                    answered(what, letters, acked).await
+                    answered(what, queue, acked).await
                 }
-                None => Err(refused(what, letters, "the channel that held it is gone")),
+                None => Err(refused(what, queue, "the channel that held it is gone")),
             });
         }
-        if let Err(error) = self.heard(what, letters).await {
-            let unheard = || refused(what, letters, error.to_string());
-            told.iter_mut().for_each(|told| *told = Err(unheard()));
+        if let Err(error) = self.written(what, queue).await {
+            let failed = || refused(what, queue, error.to_string());
+            answers
+                .iter_mut()
+                .for_each(|answer| *answer = Err(failed()));
         }
-        told
+        answers
     }
 
-    /// Waits until RabbitMQ has read what was written: neither ack nor nack is answered, and this process may end right after.
-    async fn heard(&self, what: &'static str, letters: &str) -> Result<(), Error> {
+    /// Waits until RabbitMQ has read what was written. It answers neither ack nor nack, and this process may end right after.
+    async fn written(&self, what: &'static str, queue: &str) -> Result<(), Error> {
         let Some(channel) = self
             .channel
             .as_ref()
@@ -160,6 +164,6 @@ impl Held {
             return Ok(());
         };
         let asked = channel.basic_qos(0, BasicQosOptions::default());
-        answered(what, letters, asked).await
+        answered(what, queue, asked).await
     }
 }

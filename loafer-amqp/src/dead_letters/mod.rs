@@ -1,4 +1,10 @@
-//! A dead-letter queue on RabbitMQ: leased by `basic.get` on one channel, which is what holds the leases.
+//! The dead letters of a route, leased by `basic.get` on one channel.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `lease` | dead letters on lease: what one channel holds |
+//! | `copy` | copies to another queue, confirmed before the dead letter is deleted |
+//! | `native` | what RabbitMQ wrote on a message that it gave up itself |
 
 mod copy;
 mod lease;
@@ -15,59 +21,66 @@ use loafer_core::{
     Source,
 };
 
-use self::lease::Held;
+use self::lease::Leased;
 use crate::{
-    broker::Shared,
-    client::answered,
+    client::{Link, answered, close, config::Config},
     error::refused,
-    topology::{Plan, close, compare::Likeness, find},
+    publisher::channels::PublishChannels,
+    topology::{Plan, compare::Comparison, find},
 };
 
 /// The dead letters of one queue.
 ///
 /// | call | AMQP |
 /// |---|---|
-/// | `lease` | `basic.get`, on a channel that is kept open: its end gives everything back |
+/// | `lease` | `basic.get`, on a channel that is kept open: if it is lost, RabbitMQ has all of them back |
 /// | `give_back` | `basic.nack` with requeue, in the order they came, which keeps their order |
 /// | `send` | `basic.publish` to one queue by the default exchange, confirmed; then `basic.ack` |
 /// | `purge` | `queue.purge` |
 ///
-/// A quorum queue counts each look as a delivery. The queue that Loafer makes for dead letters has no limit to speak of; another one may.
+/// A quorum queue counts each look as a delivery. The dead-letter queue that Loafer makes has practically no limit; another queue may have one.
 pub struct AmqpDeadLetters {
-    shared: Arc<Shared>,
+    link: Arc<Link>,
+    channels: Arc<PublishChannels>,
     plan: Plan,
-    /// The queue they are in, set by `open`.
-    letters: OnceLock<String>,
-    held: tokio::sync::Mutex<Held>,
+    /// The dead-letter queue, set by `open`.
+    queue: OnceLock<String>,
+    leased: tokio::sync::Mutex<Leased>,
 }
 
-/// What gives back or deletes one leased dead letter: its tag, and the channel it came on.
+/// The receipt of one leased dead letter: its tag, and the epoch of the channel that it came on.
 #[derive(Clone)]
-pub struct LetterReceipt(Arc<Lease>);
+pub struct DeadLetterReceipt(Arc<Lease>);
 
 struct Lease {
     epoch: u64,
     tag: u64,
-    /// As the letter came: a copy keeps what a message of Loafer can't carry, as numbers and tables among its headers.
+    /// The properties of the dead letter. A copy keeps what a message of Loafer can't carry, for example numbers and tables among the headers.
     properties: BasicProperties,
-    /// Whether its id was made here: it came without one.
+    /// Whether it came without an id, so that its id was made here.
     unnamed: bool,
 }
 
 impl AmqpDeadLetters {
-    pub(crate) fn new(shared: Arc<Shared>, source: &Source) -> Self {
-        let plan = Plan::new(source, shared.options.exchange());
+    pub(crate) fn new(
+        config: &Config,
+        link: Arc<Link>,
+        channels: Arc<PublishChannels>,
+        source: &Source,
+    ) -> Self {
         Self {
-            shared,
-            plan,
-            letters: OnceLock::new(),
-            held: tokio::sync::Mutex::default(),
+            link,
+            channels,
+            plan: Plan::new(source, config.exchange()),
+            queue: OnceLock::new(),
+            leased: tokio::sync::Mutex::default(),
         }
     }
 
-    fn letters(&self) -> Result<&str, Error> {
-        let letters = self.letters.get().map(String::as_str);
-        letters.ok_or_else(|| {
+    /// Returns the dead-letter queue, which must have been opened.
+    fn queue(&self) -> Result<&str, Error> {
+        let queue = self.queue.get().map(String::as_str);
+        queue.ok_or_else(|| {
             Error::Config(format!(
                 "route `{}`: its dead-letter queue was not opened",
                 self.plan.route
@@ -75,13 +88,13 @@ impl AmqpDeadLetters {
         })
     }
 
-    /// Whether other services may have their dead letters there.
+    /// Returns whether other services may have their dead letters in the same queue.
     fn is_shared(&self) -> bool {
         self.plan.dead.is_none()
     }
 
-    /// Their queue is not there.
-    fn missing(&self, letters: &str) -> Error {
+    /// Returns the error of a dead-letter queue that does not exist.
+    fn missing(&self, queue: &str) -> Error {
         let plan = &self.plan;
         let target = &plan.dead_letter;
         let what_to_do = match (&plan.dead, target.exchange.as_str()) {
@@ -102,33 +115,32 @@ impl AmqpDeadLetters {
         refused(
             "finding dead letters",
             &plan.queue,
-            format!("there is no queue `{letters}`: {what_to_do}"),
+            format!("there is no queue `{queue}`: {what_to_do}"),
         )
     }
 
-    /// What is to be known before letters are looked at.
-    async fn about(&self, letters: &str, count: u32) -> AboutLetters {
+    /// Returns what to know before looking at the dead letters.
+    async fn about(&self, queue: &str, count: u32) -> AboutLetters {
         let mut about = AboutLetters {
-            queue: letters.to_owned(),
+            queue: queue.to_owned(),
             count: Some(count.into()),
             ..AboutLetters::default()
         };
         let limited = "each look counts as a delivery, and a quorum queue with a delivery limit (RabbitMQ 4: 20, unless set) drops what was delivered more often";
         if self.is_shared() {
             about.remarks.push(format!(
-                "`{letters}` was not made by Loafer: {limited}. Letters of other services that are in it are left where they are"
+                "`{queue}` was not made by Loafer: {limited}. Dead letters of other services that are in it are left where they are"
             ));
             let target = &self.plan.dead_letter;
             if !target.exchange.is_empty() && target.queue.is_none() {
                 about.remarks.push(format!(
-                    "`{letters}` is taken for the queue behind the exchange `{}`, by its name: else say `queue` in `dead_letter` under [routes.{}]",
+                    "`{queue}` is taken for the queue behind the exchange `{}`, by its name: else say `queue` in `dead_letter` under [routes.{}]",
                     target.exchange, self.plan.route
                 ));
             }
-        } else if let Likeness::Differs(how) = self.plan.dead_likeness(&self.shared.consuming).await
-        {
+        } else if let Comparison::Differs(how) = self.plan.compare_dead(&self.link).await {
             about.warnings.push(format!(
-                "`{letters}` is not as Loafer makes it: {how}; {limited}"
+                "`{queue}` is not as Loafer makes it: {how}; {limited}"
             ));
         }
         about
@@ -136,68 +148,67 @@ impl AmqpDeadLetters {
 }
 
 impl DeadLetterQueue for AmqpDeadLetters {
-    type Receipt = LetterReceipt;
+    type Receipt = DeadLetterReceipt;
 
     async fn open(&self) -> Result<AboutLetters, Error> {
-        let letters = self.plan.letters();
-        let found = find::find(&self.shared.consuming, letters).await?;
-        let found = found.ok_or_else(|| self.missing(letters))?;
-        _ = self.letters.set(letters.to_owned());
-        Ok(self.about(letters, found.messages).await)
+        let queue = self.plan.dead_letter_queue();
+        let found = find::queue(&self.link, queue).await?;
+        let found = found.ok_or_else(|| self.missing(queue))?;
+        _ = self.queue.set(queue.to_owned());
+        Ok(self.about(queue, found.messages).await)
     }
 
     async fn lease(
         &self,
         max: usize,
-        into: &mut Vec<Delivery<LetterReceipt>>,
+        into: &mut Vec<Delivery<DeadLetterReceipt>>,
     ) -> Result<(), Error> {
-        let letters = self.letters()?;
-        let mut held = self.held.lock().await;
-        held.lease(&self.shared.consuming, &self.plan, letters, max, into)
-            .await
+        let queue = self.queue()?;
+        let mut leased = self.leased.lock().await;
+        leased.lease(&self.link, &self.plan, queue, max, into).await
     }
 
-    async fn give_back(&self, leases: &[LetterReceipt]) -> Result<(), Error> {
-        let letters = self.letters()?;
-        self.held.lock().await.give_back(letters, leases).await
+    async fn give_back(&self, leases: &[DeadLetterReceipt]) -> Result<(), Error> {
+        let queue = self.queue()?;
+        self.leased.lock().await.give_back(queue, leases).await
     }
 
     async fn send(
         &self,
         to: &Destination,
-        letters: &[Delivery<LetterReceipt>],
+        dead: &[Delivery<DeadLetterReceipt>],
         answers: &mut Vec<Result<(), Error>>,
     ) {
-        self.send_copies(to, letters, answers).await;
+        self.send_copies(to, dead, answers).await;
     }
 
     async fn purge_warnings(&self) -> Vec<String> {
         let warning = || {
             format!(
                 "`{}` may hold dead letters of other services, too: RabbitMQ does not tell whose they are",
-                self.plan.letters()
+                self.plan.dead_letter_queue()
             )
         };
         self.is_shared().then(warning).into_iter().collect()
     }
 
     async fn purge(&self) -> Result<(), Error> {
-        let (what, letters) = ("purge", self.letters()?);
-        let channel = self.shared.consuming.channel(what, letters).await?;
-        let purged = channel.queue_purge(letters.into(), QueuePurgeOptions::default());
-        answered(what, letters, purged).await?;
+        let (what, queue) = ("purge", self.queue()?);
+        let channel = self.link.channel(what, queue).await?;
+        let purged = channel.queue_purge(queue.into(), QueuePurgeOptions::default());
+        answered(what, queue, purged).await?;
         close(&channel).await;
         Ok(())
     }
 
-    /// By the envelope; of what RabbitMQ gave up itself, by its header `x-death`.
+    /// Reads the envelope, or the header `x-death` of a message that RabbitMQ gave up itself.
     fn origin(&self, message: &Message) -> Origin {
         let envelope = DeadLetter::of(message).map(|envelope| envelope.queue);
         let by_broker = envelope.is_none() && native::died_in(message).is_some();
         let queue = envelope.or_else(|| native::died_in(message).map(str::to_owned));
         let elsewhere = match &queue {
             Some(queue) => *queue != self.plan.queue,
-            // In a queue of its own nobody else puts anything.
+            // Nobody else puts anything into the route's own queue.
             None => self.is_shared(),
         };
         Origin {
@@ -212,14 +223,14 @@ impl fmt::Debug for AmqpDeadLetters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AmqpDeadLetters")
             .field("route", &self.plan.route)
-            .field("queue", &self.plan.letters())
+            .field("queue", &self.plan.dead_letter_queue())
             .finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for LetterReceipt {
+impl fmt::Debug for DeadLetterReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LetterReceipt")
+        f.debug_struct("DeadLetterReceipt")
             .field("epoch", &self.0.epoch)
             .field("tag", &self.0.tag)
             .finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! What RabbitMQ wrote on a letter that it gave up itself, and what letters are told apart by.
+//! What RabbitMQ wrote on a message that it gave up itself, and the ids of dead letters.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -8,25 +8,28 @@ use lapin::{
 };
 use loafer_core::{DeadLetter, Message};
 
-use crate::{message::ATTEMPT, names, topology::Plan};
+use crate::{
+    names::{self, headers::ATTEMPT},
+    topology::Plan,
+};
 
-/// The queue in which it died first, as RabbitMQ calls it.
+/// The queue in which the message was dead-lettered first, in RabbitMQ's own header.
 const FIRST_QUEUE: &str = "x-first-death-queue";
-/// Why: `rejected`, `expired`, `maxlen`, `delivery_limit`.
+/// The reason: `rejected`, `expired`, `maxlen`, `delivery_limit`.
 const FIRST_REASON: &str = "x-first-death-reason";
-/// When it died there.
+/// The time of that death.
 const DIED_AT: &str = "x-death-time";
-/// What it was published with.
+/// The routing key that it was published with.
 const ROUTING_KEY: &str = "x-death-routing-key";
 /// Every death: a list of tables, the latest first (RabbitMQ docs, "Dead Letter Exchanges").
 const DEATHS: &str = "x-death";
 
-/// The letter with RabbitMQ's marks among its headers, in the form of texts, and with the attempt they tell of.
+/// Adds to a dead letter the headers that say where and why RabbitMQ gave it up, as text, and the attempt.
 pub(super) fn marked(message: Message, properties: &BasicProperties) -> Message {
     let Some(headers) = properties.headers() else {
         return message.with_attempt(1);
     };
-    // Less this look it is how often it was tried; that of what the broker gave up is known only where a retry of ours wrote it down.
+    // One more than it was tried, for this look. Of a message that RabbitMQ gave up, tries are known only if a retry of ours wrote them down.
     let tried = headers.inner().get(ATTEMPT).and_then(number).unwrap_or(0);
     let mut message = message.with_attempt(tried.saturating_add(1));
     let death = first_death(headers);
@@ -45,7 +48,7 @@ pub(super) fn marked(message: Message, properties: &BasicProperties) -> Message 
         AMQPValue::Timestamp(seconds) => Some(seconds.to_string()),
         _ => None,
     });
-    let queue = queue.map(|queue| names::of_rung(&queue).to_owned());
+    let queue = queue.map(|queue| names::without_delay(&queue).to_owned());
     let marks = [
         (FIRST_QUEUE, queue),
         (FIRST_REASON, reason),
@@ -60,19 +63,19 @@ pub(super) fn marked(message: Message, properties: &BasicProperties) -> Message 
     message
 }
 
-/// Where RabbitMQ gave it up, if it did.
+/// Returns the queue in which RabbitMQ gave the message up. `None` means that it did not.
 pub(super) fn died_in(message: &Message) -> Option<&str> {
     message.headers().get(FIRST_QUEUE)
 }
 
-/// The topic a letter was published to, where its way here did not keep it.
+/// Returns the topic that a dead letter was published to: the one RabbitMQ remembers, unless an envelope of ours kept the message's own.
 pub(super) fn topic(message: &Message) -> Option<&str> {
     let envelope = message.headers().get(DeadLetter::HEADER).is_some();
     let died_with = message.headers().get(ROUTING_KEY).filter(|_| !envelope);
     died_with.or(message.topic())
 }
 
-/// The first death that was none: of those in a queue of retries every retry dies one.
+/// Returns the first death outside the delay queues, where each retry dies once by design. If there is no other, returns the oldest.
 fn first_death(headers: &FieldTable) -> Option<&FieldTable> {
     let AMQPValue::FieldArray(deaths) = headers.inner().get(DEATHS)? else {
         return None;
@@ -83,14 +86,14 @@ fn first_death(headers: &FieldTable) -> Option<&FieldTable> {
         _ => None,
     });
     let oldest = tables.clone().next();
-    let is_retry = |table: &FieldTable| {
+    let in_delay_queue = |table: &FieldTable| {
         let queue = table.inner().get("queue").and_then(text);
-        queue.is_some_and(|queue| names::of_rung(&queue) != queue)
+        queue.is_some_and(|queue| names::without_delay(&queue) != queue)
     };
-    tables.find(|table| !is_retry(table)).or(oldest)
+    tables.find(|table| !in_delay_queue(table)).or(oldest)
 }
 
-/// By what a letter is known, at every look: the id its sender gave it, with its queue where that is not the route's; else what it is made of.
+/// Returns the id of a dead letter, the same at every look: the sender's id, or a hash of the message. A message of another queue has that queue added.
 pub(super) fn id(message: &Message, payload: &[u8], plan: &Plan, unnamed: bool) -> String {
     let envelope = DeadLetter::of(message).map(|envelope| envelope.queue);
     let queue = envelope.as_deref().or_else(|| died_in(message));
@@ -158,20 +161,20 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_came_from_where_it_died_first() {
+    fn a_dead_letter_came_from_where_it_died_first() {
         let properties = died(vec![
             death("parked", "expired", "dead"),
             death("order.closed.stock", "delivery_limit", "order.closed"),
         ]);
-        let letter = marked(Message::new("{}").with_topic("dead"), &properties);
-        assert_eq!(died_in(&letter), Some("order.closed.stock"));
-        assert_eq!(topic(&letter), Some("order.closed"));
-        assert_eq!(letter.headers().get(FIRST_REASON), Some("delivery_limit"));
-        assert_eq!(letter.attempt(), 4, "three tries, and this look");
+        let dead = marked(Message::new("{}").with_topic("dead"), &properties);
+        assert_eq!(died_in(&dead), Some("order.closed.stock"));
+        assert_eq!(topic(&dead), Some("order.closed"));
+        assert_eq!(dead.headers().get(FIRST_REASON), Some("delivery_limit"));
+        assert_eq!(dead.attempt(), 4, "three tries, and this look");
     }
 
     #[test]
-    fn a_death_among_the_retries_is_none() {
+    fn a_death_in_a_delay_queue_does_not_count() {
         let retry = || death("a.b.retry.16s", "expired", "a.b.retry.16s");
         let given_up = died(vec![death("a.b", "delivery_limit", "a.b"), retry()]);
         assert_eq!(died_in(&marked(Message::new(""), &given_up)), Some("a.b"));
@@ -180,15 +183,15 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_known_by_the_same_id_at_every_look() {
+    fn a_dead_letter_has_the_same_id_at_every_look() {
         let plan = Plan::new(&Source::new("a", "a.b"), "event");
-        let letter = || Message::new("{}").with_topic("a");
-        let unnamed = id(&letter(), b"{}", &plan, true);
-        assert_eq!(unnamed, id(&letter(), b"{}", &plan, true));
-        assert_ne!(unnamed, id(&letter(), b"[]", &plan, true));
-        let here = letter().with_header(FIRST_QUEUE, "a.b");
+        let dead = || Message::new("{}").with_topic("a");
+        let unnamed = id(&dead(), b"{}", &plan, true);
+        assert_eq!(unnamed, id(&dead(), b"{}", &plan, true));
+        assert_ne!(unnamed, id(&dead(), b"[]", &plan, true));
+        let here = dead().with_header(FIRST_QUEUE, "a.b");
         assert_eq!(id(&here, b"", &plan, false), here.id().to_string());
-        let theirs = letter().with_header(FIRST_QUEUE, "a.c");
+        let theirs = dead().with_header(FIRST_QUEUE, "a.c");
         let expected = format!("{}@a.c", theirs.id());
         assert_eq!(id(&theirs, b"", &plan, false), expected);
     }

@@ -1,11 +1,21 @@
-//! What queues are called.
+//! Names: of queues, of headers, and of what a topic stands for.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`headers`] | headers that stand for properties of AMQP, and those that Loafer writes |
+//! | `routing` | [`Routing`](routing::Routing): the exchange and routing key that a topic stands for |
+//! | `replies` | addresses of replies |
 
 pub mod headers;
+pub(crate) mod replies;
 pub(crate) mod routing;
 
 use std::time::Duration;
 
-/// The queue of an event for an app: lower case, spaces to dots, so that two apps each have their own and two processes of one app share one.
+/// The longest name of a queue, exchange, routing key or header, and the longest property, in bytes (AMQP 0-9-1, short strings).
+pub(crate) const MAX_BYTES: usize = 255;
+
+/// Returns the queue of an event for an app, in lower case and with dots for spaces. Two apps have a queue each, and processes of one app share one.
 pub(crate) fn queue(event: &str, app: Option<&str>) -> String {
     let name = match app {
         Some(app) => format!("{event}.{app}"),
@@ -14,18 +24,18 @@ pub(crate) fn queue(event: &str, app: Option<&str>) -> String {
     name.to_lowercase().replace(' ', ".")
 }
 
-/// The queue of its dead letters.
+/// Returns the dead-letter queue of a queue.
 pub(crate) fn dead(queue: &str) -> String {
     format!("{queue}.dead")
 }
 
-/// The queue in which its retries wait for so long.
-pub(crate) fn rung(queue: &str, delay: Duration) -> String {
+/// Returns the delay queue in which messages for a queue wait this long.
+pub(crate) fn delay_queue(queue: &str, delay: Duration) -> String {
     format!("{queue}.retry.{}s", delay.as_secs())
 }
 
-/// The queue whose retries wait in one of this name; any other name is its own.
-pub(crate) fn of_rung(name: &str) -> &str {
+/// Returns the queue whose messages wait in the delay queue of this name. Any other name is returned as it is.
+pub(crate) fn without_delay(name: &str) -> &str {
     let Some((queue, delay)) = name.rsplit_once(".retry.") else {
         return name;
     };
@@ -35,8 +45,8 @@ pub(crate) fn of_rung(name: &str) -> &str {
     }
 }
 
-/// The queue in which what is bound for this key on an exchange waits first.
-pub(crate) fn delayed(exchange: &str, key: &str, delay: Duration) -> String {
+/// Returns the delay queue in which messages for this routing key on an exchange wait this long.
+pub(crate) fn delay_queue_to(exchange: &str, key: &str, delay: Duration) -> String {
     let exchange = routing::encoded(exchange);
     format!("{exchange}/{key}.delay.{}s", delay.as_secs())
 }
@@ -58,8 +68,8 @@ mod tests {
     #[test]
     fn dead_letters_and_retries_are_beside_their_queue() {
         assert_eq!(dead("a.b"), "a.b.dead");
-        assert_eq!(rung("a.b", Duration::from_secs(16)), "a.b.retry.16s");
-        assert_eq!(of_rung("a.b.retry.16s"), "a.b");
-        assert_eq!(of_rung("a.retry.b"), "a.retry.b");
+        assert_eq!(delay_queue("a.b", Duration::from_secs(16)), "a.b.retry.16s");
+        assert_eq!(without_delay("a.b.retry.16s"), "a.b");
+        assert_eq!(without_delay("a.retry.b"), "a.retry.b");
     }
 }

@@ -1,13 +1,19 @@
-//! Where a message goes: a routing key on an exchange, as a topic says it.
+//! [`Routing`]: the exchange and routing key that a topic stands for.
 
 use std::borrow::Cow;
 
 use loafer_core::Topic;
+use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
+
+use super::MAX_BYTES;
 
 /// What a topic begins with that is no event.
 const PREFIX: &str = "amqp:";
 
-/// A routing key on an exchange, as a topic.
+/// What is written as `%XX` in the name of an exchange: the `/` that ends it, and the `%` itself. So is all that is not ASCII.
+const IN_EXCHANGE: &AsciiSet = &AsciiSet::EMPTY.add(b'/').add(b'%');
+
+/// A topic that is a routing key on an exchange.
 ///
 /// | topic | goes to |
 /// |---|---|
@@ -16,7 +22,7 @@ const PREFIX: &str = "amqp:";
 /// | `amqp:EXCHANGE/KEY` | that exchange, with that routing key, which may be empty |
 /// | `amqp:/QUEUE` | the default exchange: a queue whose name has a `/` |
 ///
-/// In the name of an exchange `/` is written `%2f` and `%` is written `%25`; what a [`Routing`] becomes is written so.
+/// In the name of an exchange `/` is written `%2F` and `%` is written `%25`. A [`Routing`] becomes a topic in this form.
 ///
 /// ```
 /// # use loafer_core::{Bus, Error};
@@ -30,13 +36,13 @@ const PREFIX: &str = "amqp:";
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routing {
-    /// None: the exchange of events.
+    /// `None` means the exchange of events.
     pub(crate) exchange: Option<String>,
     pub(crate) key: String,
 }
 
 impl Routing {
-    /// This routing key on the exchange of events.
+    /// Returns this routing key on the exchange of events.
     pub fn key(key: impl Into<String>) -> Self {
         Self {
             exchange: None,
@@ -44,14 +50,14 @@ impl Routing {
         }
     }
 
-    /// The same on this exchange; the empty name is the default exchange, whose routing keys are queues.
+    /// Sets the exchange. The empty name is the default exchange, whose routing keys are queues.
     #[must_use]
     pub fn exchange(mut self, exchange: impl Into<String>) -> Self {
         self.exchange = Some(exchange.into());
         self
     }
 
-    /// Reads a topic; the error says what is wrong with it.
+    /// Reads a topic. The error says what is wrong with it.
     pub(crate) fn of(topic: &str) -> Result<Self, &'static str> {
         let routing = match topic.strip_prefix(PREFIX) {
             None => Self::key(topic),
@@ -60,7 +66,7 @@ impl Routing {
                 None => Self::key(address).exchange(""),
             },
         };
-        let named = |name: &str| name.len() <= SHORT;
+        let fits = |name: &str| name.len() <= MAX_BYTES;
         match &routing.exchange {
             None if routing.key.is_empty() => {
                 Err("it has no name: an event has one, as `order.closed`")
@@ -68,19 +74,16 @@ impl Routing {
             Some(exchange) if exchange.is_empty() && routing.key.is_empty() => {
                 Err("it names no queue: write `amqp:QUEUE`, or `amqp:EXCHANGE/KEY`")
             }
-            Some(exchange) if !named(exchange) => {
+            Some(exchange) if !fits(exchange) => {
                 Err("the name of its exchange is longer than 255 bytes, which AMQP can't carry")
             }
-            _ if !named(&routing.key) => {
+            _ if !fits(&routing.key) => {
                 Err("its routing key is longer than 255 bytes, which AMQP can't carry: shorten it")
             }
             _ => Ok(routing),
         }
     }
 }
-
-/// The longest name, in bytes (AMQP 0-9-1, short strings).
-pub(crate) const SHORT: usize = 255;
 
 impl From<Routing> for Topic {
     fn from(routing: Routing) -> Self {
@@ -91,7 +94,7 @@ impl From<Routing> for Topic {
     }
 }
 
-/// How a queue is written as a topic.
+/// Returns the topic of a queue.
 pub(crate) fn queue_topic(queue: &str) -> Topic {
     match queue.contains('/') {
         true => Topic::from(format!("{PREFIX}/{queue}")),
@@ -99,17 +102,13 @@ pub(crate) fn queue_topic(queue: &str) -> Topic {
     }
 }
 
-/// The name of an exchange, so that what stands behind a `/` is told from it.
-pub(crate) fn encoded(exchange: &str) -> Cow<'_, str> {
-    match exchange.contains(['/', '%']) {
-        true => exchange.replace('%', "%25").replace('/', "%2f").into(),
-        false => exchange.into(),
-    }
+/// Returns the name of an exchange in a form that has no `/`.
+pub(super) fn encoded(exchange: &str) -> Cow<'_, str> {
+    utf8_percent_encode(exchange, IN_EXCHANGE).into()
 }
 
-fn decoded(exchange: &str) -> String {
-    let slashes = exchange.replace("%2f", "/").replace("%2F", "/");
-    slashes.replace("%25", "%")
+fn decoded(exchange: &str) -> Cow<'_, str> {
+    percent_decode_str(exchange).decode_utf8_lossy()
 }
 
 #[cfg(test)]
@@ -143,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nothing_or_too_much_is_told() {
-        let told = |topic: &str| Routing::of(topic).unwrap_err();
-        assert!(told("").contains("no name"));
-        assert!(told("amqp:").contains("no queue"));
-        assert!(told("amqp:/").contains("no queue"));
+    fn a_topic_that_names_nothing_or_too_much_is_refused() {
+        let cause = |topic: &str| Routing::of(topic).unwrap_err();
+        assert!(cause("").contains("no name"));
+        assert!(cause("amqp:").contains("no queue"));
+        assert!(cause("amqp:/").contains("no queue"));
         let long = "k".repeat(256);
-        assert!(told(&long).contains("routing key"));
-        assert!(told(&format!("amqp:{long}/k")).contains("exchange"));
+        assert!(cause(&long).contains("routing key"));
+        assert!(cause(&format!("amqp:{long}/k")).contains("exchange"));
         assert!(Routing::of(&long[1..]).is_ok());
     }
 

@@ -1,4 +1,4 @@
-//! One consumer on one channel, from its beginning to its loss.
+//! Receiving: one consumer on one channel, from its beginning to its loss.
 
 use std::{
     sync::{
@@ -28,45 +28,51 @@ use super::{
     pump::{Arrivals, pump},
 };
 use crate::{
-    client::{ANSWER, Link, answered},
+    client::{ANSWER, Link, answered, close, timed},
     error,
-    topology::{Plan, close},
+    topology::Plan,
 };
 
-/// How long the broker may take to hand acks on to the queue.
+/// How long RabbitMQ may take to hand acks on to a quorum queue.
 const HANDED_ON: Duration = Duration::from_millis(300);
 
-/// One consumer on one channel. Once its channel is gone it stays so: another one takes its place.
-pub(super) struct Consuming {
+/// One consumer on one channel. It never recovers a lost channel: another consumer takes its place.
+pub(super) struct ConsumerChannel {
+    /// The number of this consumer. 0 means one that could not begin.
     pub(super) epoch: u64,
     queue: String,
-    pub(super) channel: Option<Channel>,
+    /// `None` means that it could not begin.
+    channel: Option<Channel>,
+    /// What the pump shares with it.
     shared: Arc<Arrivals>,
-    consumer: Mutex<Begun>,
-    /// Whether something was settled of late.
-    pub(super) settled: AtomicBool,
+    /// Replaced each time consuming resumes.
+    consumer: Mutex<ActiveConsumer>,
+    /// Whether anything was acked, so that `close` waits for RabbitMQ to hand it on.
+    settled: AtomicBool,
 }
 
-/// The consumer at work.
+/// The consumer that runs.
 #[derive(Default)]
-struct Begun {
+struct ActiveConsumer {
+    /// RabbitMQ's tag of the consumer.
     tag: String,
+    /// Reads what RabbitMQ pushes. `None` once it was waited for.
     pump: Option<JoinHandle<()>>,
 }
 
-impl Consuming {
+impl ConsumerChannel {
     /// Opens a channel and begins to consume.
     pub(super) async fn begin(
         link: &Link,
         plan: &Plan,
         (epoch, alive): (u64, &Arc<AtomicU64>),
-        places: u16,
+        capacity: u16,
     ) -> Result<Self, Error> {
         let (what, queue) = ("consuming", plan.queue.as_str());
         let channel = link.channel(what, queue).await?;
-        let qos = channel.basic_qos(places, BasicQosOptions::default());
+        let qos = channel.basic_qos(capacity, BasicQosOptions::default());
         answered(what, queue, qos).await?;
-        let consuming = Self {
+        let consumer = Self {
             epoch,
             queue: queue.to_owned(),
             channel: Some(channel),
@@ -78,11 +84,11 @@ impl Consuming {
             settled: AtomicBool::new(false),
         };
         alive.store(epoch, Ordering::Release);
-        consuming.consume(plan).await?;
-        Ok(consuming)
+        consumer.consume(plan).await?;
+        Ok(consumer)
     }
 
-    /// Begins to consume, again where the consumer was ended from here.
+    /// Begins to consume, for the first time or after `cancel`.
     async fn consume(&self, plan: &Plan) -> Result<(), Error> {
         let (what, queue) = ("consuming", self.queue.as_str());
         let Some(channel) = &self.channel else {
@@ -94,35 +100,24 @@ impl Consuming {
             BasicConsumeOptions::default(),
             FieldTable::default(),
         );
-        let consumer = match timeout(ANSWER, consumed).await {
-            Ok(Ok(consumer)) => consumer,
-            Ok(Err(failed)) if error::code(&failed) == Some(error::NOT_FOUND) => {
-                return Err(Error::UnknownQueue {
-                    queue: queue.to_owned(),
-                    place: String::new(),
-                    remedy: plan.remedy(),
-                });
+        let consumer = match timed(what, queue, consumed).await? {
+            Ok(consumer) => consumer,
+            Err(failed) if error::code(&failed) == Some(error::NOT_FOUND) => {
+                return Err(plan.unknown(queue));
             }
-            Ok(Err(failed)) => return Err(error::unreachable(what, queue, failed)),
-            Err(_) => {
-                return Err(Error::Timeout {
-                    what,
-                    queue: queue.to_owned(),
-                    after: ANSWER,
-                });
-            }
+            Err(failed) => return Err(error::unreachable(what, queue, failed)),
         };
         self.shared.canceled.store(false, Ordering::Release);
         let tag = consumer.tag().to_string();
         let reading = tokio::spawn(pump(consumer, self.epoch, self.shared.clone()));
-        *self.consumer() = Begun {
+        *self.consumer() = ActiveConsumer {
             tag,
             pump: Some(reading),
         };
         Ok(())
     }
 
-    /// Consumes again, where that was ended from here.
+    /// Consumes again after `cancel`.
     pub(super) async fn resume(&self, plan: &Plan) -> Result<(), Error> {
         match self.is_canceled() {
             true => self.consume(plan).await,
@@ -130,11 +125,11 @@ impl Consuming {
         }
     }
 
-    fn consumer(&self) -> MutexGuard<'_, Begun> {
+    fn consumer(&self) -> MutexGuard<'_, ActiveConsumer> {
         self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing is consumed: the last try failed.
+    /// Returns a consumer that could not begin, which counts as lost.
     pub(super) fn none(queue: &str) -> Self {
         let shared = Arrivals::default();
         shared
@@ -150,26 +145,26 @@ impl Consuming {
         }
     }
 
-    /// Whether what came can be settled. Who reads the channel tells its end; once reading was ended from here, the client is asked, whose answer
-    /// waits for a lock.
+    /// Returns whether deliveries can be settled. The pump notices the end of the channel. After `cancel` there is no pump, so the client is asked, whose
+    /// answer waits for a lock.
     pub(super) fn is_live(&self) -> bool {
         let alive = self.shared.alive.load(Ordering::Acquire) == self.epoch;
         let channel = self.channel.as_ref().filter(|_| alive);
         channel.is_some_and(|channel| !self.is_canceled() || channel.status().connected())
     }
 
-    /// Whether consuming was ended from here.
+    /// Returns whether `cancel` ended the consumer.
     pub(super) fn is_canceled(&self) -> bool {
         self.shared.canceled.load(Ordering::Acquire)
     }
 
-    /// Waits until its channel is gone.
+    /// Waits until the channel is lost.
     pub(super) async fn ended(&self) {
-        // The sender is here: it can't be gone.
+        // `self` owns the sender, so waiting can't fail.
         _ = self.shared.end.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Takes what was pushed, up to `max`; waits for the first.
+    /// Takes up to `max` messages that were pushed. Waits for the first.
     pub(super) async fn receive(
         &self,
         max: usize,
@@ -201,12 +196,12 @@ impl Consuming {
         }
     }
 
-    /// Does something with what is known of the deliveries.
+    /// Gives access to the state of the deliveries, under its lock.
     pub(super) fn acks<T>(&self, with: impl FnOnce(&mut Acks) -> T) -> T {
         with(&mut self.shared.buffer().acks)
     }
 
-    /// Stops consuming; what was pushed and not taken goes back at once. Settling goes on.
+    /// Ends the consumer, and releases what was pushed and not taken. Settling goes on.
     pub(super) async fn cancel(&self) {
         if self.shared.canceled.swap(true, Ordering::AcqRel) {
             return;
@@ -217,9 +212,9 @@ impl Consuming {
         let tag = self.consumer().tag.as_str().into();
         let canceled = channel.basic_cancel(tag, BasicCancelOptions::default());
         if let Err(error) = answered("ending the consumer", &self.queue, canceled).await {
-            tracing::debug!(queue = self.queue, %error, "the consumer was not ended in time: its channel's end will");
+            tracing::debug!(queue = self.queue, %error, "the consumer was not ended in time: it ends with its channel");
         }
-        // What had come before the answer is stored by then.
+        // The pump ends once it has stored all that came before the answer.
         let pump = self.consumer().pump.take();
         if let Some(mut pump) = pump
             && timeout(ANSWER, &mut pump).await.is_err()
@@ -228,15 +223,15 @@ impl Consuming {
         }
         let untaken: Vec<_> = self.shared.buffer().ready.drain(..).collect();
         for delivery in untaken {
-            self.give_back(delivery.receipt.tag);
+            self.release(delivery.receipt.tag);
         }
     }
 
-    /// Tells the broker that these are settled, in as few frames as can be; says whether it could be told.
+    /// Acks these deliveries in as few frames as possible. Returns whether the client took the frames.
     ///
-    /// Frames are handed over, in the first poll, while nobody else settles: one that settles many must not overtake, nor be overtaken by, those
-    /// that settle one of them. Waiting until they are written would cost the client's thread a round trip and tell nothing more: RabbitMQ
-    /// confirms no acks, and a channel that breaks takes back what it did not read.
+    /// The first poll hands the frames to the client, under the lock of the acks: a frame that settles many deliveries must keep its order with frames
+    /// that settle one of them. Waiting until they are written would cost a round trip to the client's thread and show nothing more: RabbitMQ confirms
+    /// no acks, and redelivers what it did not read before a channel broke.
     pub(super) fn ack(&self, tags: impl Iterator<Item = u64>) -> bool {
         let Some(channel) = &self.channel else {
             return false;
@@ -252,8 +247,8 @@ impl Consuming {
         })
     }
 
-    /// Gives a delivery back: the broker delivers it again, to whoever consumes.
-    pub(super) fn give_back(&self, tag: u64) -> bool {
+    /// Releases a delivery: RabbitMQ redelivers it to any consumer.
+    pub(super) fn release(&self, tag: u64) -> bool {
         let Some(channel) = &self.channel else {
             return false;
         };
@@ -269,13 +264,13 @@ impl Consuming {
         })
     }
 
-    /// Ends the channel, once the broker has read all that was written on it.
+    /// Closes the channel once RabbitMQ has read all that was written on it.
     pub(super) async fn close(&self) {
         self.cancel().await;
         if let Some(channel) = &self.channel {
             if self.settled.load(Ordering::Relaxed) {
-                // RabbitMQ hands acks on to a quorum queue a few at a time, and drops those that wait when their channel is closed: no answer of
-                // its tells when they are through.
+                // RabbitMQ hands acks on to a quorum queue a few at a time, and drops those that still wait when their channel is closed. No answer
+                // of RabbitMQ's tells when all are handed on.
                 sleep(HANDED_ON).await;
             }
             _ = timeout(ANSWER, close(channel)).await;
@@ -283,7 +278,7 @@ impl Consuming {
     }
 }
 
-impl Drop for Consuming {
+impl Drop for ConsumerChannel {
     fn drop(&mut self) {
         self.consumer().pump.iter().for_each(JoinHandle::abort);
     }

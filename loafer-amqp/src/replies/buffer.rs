@@ -1,4 +1,4 @@
-//! Replies that came in and were not fetched yet: few enough, and small enough together.
+//! The reply buffer: replies that came and are not fetched yet, bounded in number and in bytes. Only a broker that pushes replies needs it.
 
 use std::sync::Arc;
 
@@ -8,36 +8,37 @@ use tokio::{
     task::yield_now,
 };
 
-/// How many are kept; more than requests can wait.
+/// How many replies are kept: more than there can be requests that wait.
 const MOST: usize = 16 * 1024;
-/// How many bytes they have together, bodies and headers. A larger one is kept where it is alone.
+/// How many bytes of bodies and headers they have together. A larger reply is kept if it is alone.
 const BYTES: u32 = 64 * 1024 * 1024;
 
-/// With the room it takes until it is fetched.
+/// A reply, with the room that it takes until it is fetched.
 type Kept = (Message, OwnedSemaphorePermit);
 
-/// Where replies are put.
-pub(crate) struct Inlet {
+/// The side that puts replies in.
+pub(super) struct Writer {
     sender: mpsc::Sender<Kept>,
     room: Arc<Semaphore>,
 }
 
-/// Where they are fetched.
-pub(crate) struct Unfetched(mpsc::Receiver<Kept>);
+/// The side that fetches them.
+pub(super) struct Reader(mpsc::Receiver<Kept>);
 
-pub(crate) fn unfetched() -> (Inlet, Unfetched) {
+/// Returns the two sides of a new buffer.
+pub(super) fn buffer() -> (Writer, Reader) {
     let (sender, receiver) = mpsc::channel(MOST);
     let room = Arc::new(Semaphore::new(BYTES as usize));
-    (Inlet { sender, room }, Unfetched(receiver))
+    (Writer { sender, room }, Reader(receiver))
 }
 
-impl Inlet {
-    /// Keeps a reply, or drops it where it is too much; whether anybody is there to fetch it.
-    pub(crate) async fn put(&self, reply: Message) -> bool {
+impl Writer {
+    /// Keeps a reply, or drops it if there is no room. Returns whether anybody can still fetch replies.
+    pub(super) async fn put(&self, reply: Message) -> bool {
         let bytes = size(&reply);
         let mut room = self.room(bytes);
         if room.is_none() {
-            // Whoever fetches may want this very thread.
+            // The task that fetches may need this very thread.
             yield_now().await;
             room = self.room(bytes);
         }
@@ -54,19 +55,19 @@ impl Inlet {
     }
 }
 
-impl Unfetched {
-    /// The next, once there is one; none where no more come in.
-    pub(crate) async fn next(&mut self) -> Option<Message> {
+impl Reader {
+    /// Waits for the next reply. `None` means that no more come.
+    pub(super) async fn next(&mut self) -> Option<Message> {
         self.0.recv().await.map(|(reply, _)| reply)
     }
 
-    /// The next that is there.
-    pub(crate) fn next_now(&mut self) -> Option<Message> {
+    /// Returns the next reply if there is one.
+    pub(super) fn next_now(&mut self) -> Option<Message> {
         self.0.try_recv().ok().map(|(reply, _)| reply)
     }
 }
 
-/// What it takes of the room.
+/// Returns the room that a reply takes.
 fn size(reply: &Message) -> u32 {
     let headers = reply.headers().iter();
     let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
@@ -84,67 +85,67 @@ mod tests {
         Message::new(vec![0; bytes])
     }
 
-    fn sizes(unfetched: &mut Unfetched) -> Vec<usize> {
-        let next = std::iter::from_fn(|| unfetched.next_now());
+    fn sizes(reader: &mut Reader) -> Vec<usize> {
+        let next = std::iter::from_fn(|| reader.next_now());
         next.map(|reply| reply.payload().len()).collect()
     }
 
     #[tokio::test]
     async fn what_is_too_large_together_is_dropped_until_some_is_fetched() {
-        let (inlet, mut unfetched) = unfetched();
+        let (writer, mut reader) = buffer();
         for bytes in [HALF, HALF - 1, 2, 1] {
-            assert!(inlet.put(reply(bytes)).await);
+            assert!(writer.put(reply(bytes)).await);
         }
-        assert_eq!(sizes(&mut unfetched), [HALF, HALF - 1, 1]);
-        assert!(inlet.put(reply(HALF)).await);
-        assert_eq!(sizes(&mut unfetched), [HALF]);
+        assert_eq!(sizes(&mut reader), [HALF, HALF - 1, 1]);
+        assert!(writer.put(reply(HALF)).await);
+        assert_eq!(sizes(&mut reader), [HALF]);
     }
 
     #[tokio::test]
     async fn headers_take_room_too() {
-        let (inlet, mut unfetched) = unfetched();
+        let (writer, mut reader) = buffer();
         let large = "x".repeat(HALF);
         let reply = Message::new("1").with_header("large", large);
         for _ in 0..2 {
-            assert!(inlet.put(reply.clone()).await);
+            assert!(writer.put(reply.clone()).await);
         }
-        assert_eq!(sizes(&mut unfetched), [1]);
+        assert_eq!(sizes(&mut reader), [1]);
     }
 
     #[tokio::test]
     async fn one_larger_than_all_may_be_is_kept_alone() {
-        let (inlet, mut unfetched) = unfetched();
+        let (writer, mut reader) = buffer();
         let huge = 2 * HALF + 1;
-        assert!(inlet.put(reply(huge)).await);
-        assert!(inlet.put(reply(1)).await);
-        assert_eq!(sizes(&mut unfetched), [huge]);
+        assert!(writer.put(reply(huge)).await);
+        assert!(writer.put(reply(1)).await);
+        assert_eq!(sizes(&mut reader), [huge]);
     }
 
     #[tokio::test]
-    async fn whoever_fetches_on_the_same_thread_is_let_in_first() {
-        let (inlet, mut unfetched) = unfetched();
+    async fn a_task_that_fetches_on_the_same_thread_is_let_in_first() {
+        let (writer, mut reader) = buffer();
         let fetching = tokio::spawn(async move {
             let mut came = 0;
-            while unfetched.next().await.is_some() {
+            while reader.next().await.is_some() {
                 came += 1;
             }
             came
         });
         for _ in 0..5 {
-            assert!(inlet.put(reply(HALF + 1)).await);
+            assert!(writer.put(reply(HALF + 1)).await);
         }
-        drop(inlet);
+        drop(writer);
         assert_eq!(fetching.await.unwrap(), 5);
     }
 
     #[tokio::test]
-    async fn as_many_as_requests_may_wait_are_kept_and_the_end_is_told() {
-        let (inlet, mut unfetched) = unfetched();
+    async fn as_many_as_requests_may_wait_are_kept_and_the_end_is_noticed() {
+        let (writer, mut reader) = buffer();
         for _ in 0..=MOST {
-            assert!(inlet.put(reply(1)).await);
+            assert!(writer.put(reply(1)).await);
         }
-        assert_eq!(sizes(&mut unfetched).len(), MOST);
-        drop(unfetched);
-        assert!(!inlet.put(reply(1)).await);
+        assert_eq!(sizes(&mut reader).len(), MOST);
+        drop(reader);
+        assert!(!writer.put(reply(1)).await);
     }
 }

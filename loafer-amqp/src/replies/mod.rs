@@ -1,4 +1,6 @@
 //! Replies: an exclusive queue of this process, which ends with its connection.
+//!
+//! The reply buffer, `buffer`, keeps what came until it is fetched.
 
 mod buffer;
 
@@ -10,59 +12,60 @@ use lapin::{
     options::{BasicConsumeOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
-use loafer_core::{Error, Message, REQUEST_ID, Replies, Topic, is_reply_queue, reply_queue};
+use loafer_core::{Error, Message, REQUEST_ID, Replies};
 use tokio::{sync::Mutex, task::AbortHandle, time::timeout};
 
-use self::buffer::{Inlet, Unfetched, unfetched};
+use self::buffer::{Reader, Writer, buffer};
 use crate::{
-    Routing,
-    broker::Shared,
-    client::{ANSWER, Link, answered},
-    message,
-    topology::close,
+    client::{ANSWER, Link, answered, close},
+    message, names,
 };
-
-/// The longest name of a queue (AMQP 0-9-1: a short string).
-const NAME: usize = 255;
-/// What the names of queues begin with that RabbitMQ names itself: nobody else may declare one.
-const OF_SERVER: [&str; 2] = ["amq.gen-", "amq.rabbitmq.reply-to."];
-/// A topic that is a queue, whatever its name holds.
-const QUEUE: &str = "amqp:/";
 
 /// An exclusive queue, `APP-replies-UUID`, declared at the first request of the process and consumed without acknowledgements.
 ///
-/// RabbitMQ deletes it with its connection, a crash included. After a lost connection there is another one: requests that were on their way
+/// RabbitMQ deletes it with its connection, also after a crash. After a lost connection a new queue is made, and requests that were on their way
 /// time out.
 pub struct AmqpReplies {
-    shared: Arc<Shared>,
+    link: Arc<Link>,
     app: Option<String>,
-    inbox: Mutex<Option<Inbox>>,
+    /// `None` until the first request, and after `close`. It may hold a queue that is lost.
+    queue: Mutex<Option<ReplyQueue>>,
 }
 
-/// The queue, and what came of it.
+/// The queue, and the replies that came to it.
 #[derive(Clone)]
-struct Inbox {
-    queue: Arc<str>,
+struct ReplyQueue {
+    name: Arc<str>,
     channel: Channel,
-    /// Reads the channel to its end.
+    /// The task that reads the channel to its end.
     pump: AbortHandle,
-    replies: Arc<Mutex<Unfetched>>,
+    replies: Arc<Mutex<Reader>>,
 }
 
 impl AmqpReplies {
-    pub(crate) fn new(shared: Arc<Shared>, app: Option<&str>) -> Self {
+    pub(crate) fn new(link: Arc<Link>, app: Option<&str>) -> Self {
         Self {
-            shared,
+            link,
             app: app.map(str::to_owned),
-            inbox: Mutex::default(),
+            queue: Mutex::default(),
         }
+    }
+
+    /// Returns the queue. The first caller opens it, and so does the first after it was lost.
+    async fn queue(&self) -> Result<ReplyQueue, Error> {
+        let mut queue = self.queue.lock().await;
+        if let Some(queue) = queue.as_ref().filter(|queue| queue.is_live()) {
+            return Ok(queue.clone());
+        }
+        let opened = ReplyQueue::open(&self.link, self.app.as_deref()).await?;
+        Ok(queue.insert(opened).clone())
     }
 }
 
-impl Inbox {
+impl ReplyQueue {
     async fn open(link: &Link, app: Option<&str>) -> Result<Self, Error> {
-        // Another name each time: of a connection that is lost here the broker may not know yet, and its queue is nobody else's.
-        let (what, queue) = ("opening the queue for replies", reply_queue(app, NAME));
+        // A new name each time: RabbitMQ may not yet know that the last connection is lost, and keeps its queue for it alone.
+        let (what, queue) = ("opening the queue for replies", names::replies::queue(app));
         let channel = link.channel(what, &queue).await?;
         let options = QueueDeclareOptions {
             exclusive: true,
@@ -70,7 +73,7 @@ impl Inbox {
             ..QueueDeclareOptions::default()
         };
         let mut arguments = FieldTable::default();
-        // A virtual host may have another default, which can't be exclusive.
+        // The virtual host may have another default type, which can't be exclusive.
         arguments.insert(
             "x-queue-type".into(),
             AMQPValue::LongString("classic".into()),
@@ -85,23 +88,23 @@ impl Inbox {
         let none = FieldTable::default();
         let consumed = channel.basic_consume(queue.as_str().into(), "".into(), options, none);
         let consumer = answered(what, &queue, consumed).await?;
-        let (inlet, replies) = unfetched();
+        let (writer, replies) = buffer();
         Ok(Self {
-            queue: queue.into(),
+            name: queue.into(),
             channel,
-            pump: tokio::spawn(pump(consumer, inlet)).abort_handle(),
+            pump: tokio::spawn(pump(consumer, writer)).abort_handle(),
             replies: Arc::new(Mutex::new(replies)),
         })
     }
 
-    /// Whether replies still come in.
+    /// Returns whether replies still come in.
     fn is_live(&self) -> bool {
         self.channel.status().connected() && !self.pump.is_finished()
     }
 }
 
-/// Takes in what the broker pushes, also while nobody waits: what is too much is dropped here, and not kept for ever.
-async fn pump(mut consumer: Consumer, replies: Inlet) {
+/// Takes what RabbitMQ pushes, also while nobody fetches: what is too much is dropped here.
+async fn pump(mut consumer: Consumer, replies: Writer) {
     while let Some(Ok(delivered)) = consumer.next().await {
         let properties = &delivered.properties;
         let mut reply = message::received(
@@ -110,7 +113,7 @@ async fn pump(mut consumer: Consumer, replies: Inlet) {
             properties,
             delivered.data,
         );
-        // Those who reply in other languages set the property alone.
+        // Clients in other languages set the property only.
         if let Some(id) = properties.correlation_id()
             && reply.headers().get(REQUEST_ID).is_none()
         {
@@ -122,32 +125,20 @@ async fn pump(mut consumer: Consumer, replies: Inlet) {
     }
 }
 
-impl AmqpReplies {
-    /// The queue, opened by the first who asks, and again where it was lost.
-    async fn inbox(&self) -> Result<Inbox, Error> {
-        let mut inbox = self.inbox.lock().await;
-        if let Some(inbox) = inbox.as_ref().filter(|inbox| inbox.is_live()) {
-            return Ok(inbox.clone());
-        }
-        let opened = Inbox::open(&self.shared.consuming, self.app.as_deref()).await?;
-        Ok(inbox.insert(opened).clone())
-    }
-}
-
 impl Replies for AmqpReplies {
     async fn address(&self) -> Result<String, Error> {
-        Ok(self.inbox().await?.queue.to_string())
+        Ok(self.queue().await?.name.to_string())
     }
 
     async fn receive(&self, wait: Duration, into: &mut Vec<Message>) -> Result<(), Error> {
-        let inbox = self.inbox().await?;
-        let mut replies = inbox.replies.lock().await;
+        let queue = self.queue().await?;
+        let mut replies = queue.replies.lock().await;
         match timeout(wait, replies.next()).await {
             Ok(Some(first)) => into.push(first),
             Ok(None) => {
                 return Err(Error::Unreachable {
                     what: "receiving replies",
-                    queue: inbox.queue.to_string(),
+                    queue: queue.name.to_string(),
                     cause: "the connection to RabbitMQ is lost, and the queue with it: requests that were on their way time out".to_owned(),
                     source: None,
                 });
@@ -160,10 +151,10 @@ impl Replies for AmqpReplies {
         Ok(())
     }
 
-    /// Ends the channel: the queue goes with its consumer.
+    /// Closes the channel. RabbitMQ deletes the queue with its consumer.
     async fn close(&self) {
-        if let Some(inbox) = self.inbox.lock().await.take() {
-            _ = timeout(ANSWER, close(&inbox.channel)).await;
+        if let Some(queue) = self.queue.lock().await.take() {
+            _ = timeout(ANSWER, close(&queue.channel)).await;
         }
     }
 }
@@ -173,72 +164,5 @@ impl fmt::Debug for AmqpReplies {
         f.debug_struct("AmqpReplies")
             .field("app", &self.app)
             .finish_non_exhaustive()
-    }
-}
-
-/// The topic of a reply, at an address that somebody's request named in `reply_to`: a queue that is of replies by its name, or that RabbitMQ
-/// named itself, on the default exchange.
-pub(crate) fn topic(address: &str) -> Result<Topic, Error> {
-    match is_address(address) {
-        true => Ok(Routing::key(address).exchange("").into()),
-        false => Err(Error::Config(
-            "the property `reply_to` names no queue for replies on RabbitMQ: one that RabbitMQ named, as amq.gen-…, its direct reply-to, or NAME-replies-UUID".to_owned(),
-        )),
-    }
-}
-
-fn is_address(queue: &str) -> bool {
-    let of_server = OF_SERVER.iter().any(|start| queue.starts_with(start));
-    queue.len() <= NAME
-        && queue.bytes().all(|byte| byte.is_ascii_graphic())
-        && (of_server || is_reply_queue(queue))
-}
-
-/// Whether a topic leads to somebody's reply address.
-pub(crate) fn is_reply(topic: &Topic) -> bool {
-    let queue = topic.as_str().strip_prefix(QUEUE);
-    queue.is_some_and(is_address)
-}
-
-/// What is said where a reply finds no queue.
-pub(crate) fn gone(topic: &Topic) -> Error {
-    Error::UnknownQueue {
-        queue: topic
-            .as_str()
-            .strip_prefix(QUEUE)
-            .unwrap_or_default()
-            .to_owned(),
-        place: String::new(),
-        remedy: "whoever waited for a reply is gone".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn queues_that_are_private_are_replied_to_and_no_others() {
-        let ours = reply_queue(Some("friends"), NAME);
-        for queue in [
-            &*ours,
-            "amq.gen-JzTY20BRgKO-HjmUJj0wLg",
-            "amq.rabbitmq.reply-to.g1h2AA5/x+y==.a1",
-        ] {
-            let topic = topic(queue).unwrap();
-            assert!(is_reply(&topic), "{queue}");
-            let Error::UnknownQueue { queue: told, .. } = gone(&topic) else {
-                panic!("{queue}");
-            };
-            assert_eq!(told, queue);
-            assert_eq!(
-                Routing::of(topic.as_str()),
-                Ok(Routing::key(queue).exchange(""))
-            );
-        }
-        for queue in ["", "orders", "amq.topic", "event/orders", "amq.gen-a b"] {
-            assert!(topic(queue).is_err(), "{queue}");
-        }
-        assert!(!is_reply(&Topic::from("amqp:orders")));
     }
 }

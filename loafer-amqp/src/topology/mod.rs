@@ -1,70 +1,73 @@
-//! Exchanges, queues and bindings: declared, or verified. Every declaration can be made again: what is there as it should be is left alone.
+//! Exchanges, queues and bindings of a route: made, or verified.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `find` | what exists |
+//! | `make` | making exchanges and queues |
+//! | `arguments` | the arguments of queues |
+//! | `compare` | how an existing queue differs from the route's |
+//! | `delay` | the fixed delays of the delay queues |
+//! | `required` | what the publisher makes before it publishes |
 
+mod arguments;
 pub(crate) mod compare;
 pub(crate) mod delay;
 pub(crate) mod find;
+mod make;
 pub(crate) mod required;
 
 use std::{sync::OnceLock, time::Duration};
 
-use lapin::{
-    Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable},
-};
-use loafer_core::{Argument, Bindings, DeadLetterTarget, Declare, Error, QueueType, Source};
-use tokio::time::timeout;
+use lapin::ExchangeKind;
+use loafer_core::{Error, Source};
 
-use self::find::{exchange_exists, find};
+use self::{arguments::DELIVERY_LIMIT, make::DECLARING_EXCHANGE};
 use crate::{
-    client::{ANSWER, Link, answered, timed},
-    error::{self, cause, refused},
-    names,
+    client::Link,
+    error::{self, ACCESS_REFUSED, PRECONDITION_FAILED, cause, refused},
+    names::{self, MAX_BYTES},
+    options::{self, Argument, Bindings, DeadLetterTarget, Declare, QueueType},
 };
 
-/// After how many deliveries RabbitMQ itself gives a message up that nobody settles: one that kills its consumer. RabbitMQ 4's own default.
-const DELIVERY_LIMIT: i64 = 20;
-
-/// The longest name, in bytes (AMQP 0-9-1: a short string).
-const SHORT: usize = 255;
-
-/// Where a route's queue hangs, every default filled in.
+/// The queue of a route and what it is connected to, with every default filled in.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) route: String,
     pub(crate) queue: String,
-    /// Empty: bound to nothing.
+    /// The exchange that the queue is bound to. Empty means that it is bound to none.
     pub(crate) exchange: String,
     pub(crate) bindings: Vec<String>,
     pub(crate) queue_type: QueueType,
+    /// Arguments that the route sets. They outrank our own.
     arguments: Vec<(String, Argument)>,
     pub(crate) declare: Declare,
     pub(crate) dead_letter: DeadLetterTarget,
-    /// The queue of the dead letters, where it is ours.
+    /// The dead-letter queue, if it is the route's own.
     pub(crate) dead: Option<String>,
     /// Set once all of it was made.
     pub(crate) made: OnceLock<()>,
 }
 
 impl Plan {
+    /// Fills in the defaults. `exchange` is the exchange of events.
     pub(crate) fn new(source: &Source, exchange: &str) -> Self {
-        let topology = &source.topology;
-        let bindings = topology.binding.clone();
+        let options = options::of(source);
+        let bindings = options.binding.clone();
         let bindings = bindings.unwrap_or_else(|| Bindings::from(source.topic.as_str()));
         let own = names::dead(&source.queue);
-        let dead = topology.dead_letter.is_none().then(|| own.clone());
+        let dead = options.dead_letter.is_none().then(|| own.clone());
         Self {
             route: source.route.clone(),
             queue: source.queue.clone(),
-            exchange: topology
+            exchange: options
                 .exchange
                 .clone()
                 .unwrap_or_else(|| exchange.to_owned()),
             bindings: bindings.keys().to_vec(),
-            queue_type: topology.queue_type.unwrap_or_default(),
-            arguments: topology.arguments.clone().into_iter().collect(),
-            declare: topology.declare.unwrap_or_default(),
-            dead_letter: topology
+            queue_type: options.queue_type.unwrap_or_default(),
+            arguments: options.arguments.clone().into_iter().collect(),
+            declare: options.declare.unwrap_or_default(),
+            dead_letter: options
                 .dead_letter
                 .clone()
                 .unwrap_or_else(|| DeadLetterTarget::new("", own)),
@@ -73,9 +76,9 @@ impl Plan {
         }
     }
 
-    /// Names that AMQP can't carry are told before anything is made.
+    /// Refuses names that AMQP can't carry, before anything is made.
     pub(crate) fn check_names(&self) -> Result<(), Error> {
-        let longest = names::rung(&self.queue, delay::LONGEST);
+        let longest = names::delay_queue(&self.queue, delay::LONGEST);
         let target = &self.dead_letter;
         let names = [
             &longest,
@@ -86,17 +89,17 @@ impl Plan {
         match names
             .into_iter()
             .chain(&self.bindings)
-            .find(|name| name.len() > SHORT)
+            .find(|name| name.len() > MAX_BYTES)
         {
             Some(name) => Err(Error::Config(format!(
-                "`{name}` has {} bytes, and AMQP carries names of {SHORT}: shorten queue, exchange or binding",
+                "`{name}` has {} bytes, and AMQP carries names of {MAX_BYTES}: shorten queue, exchange or binding",
                 name.len()
             ))),
             None => Ok(()),
         }
     }
 
-    /// Makes what is missing, or makes sure that it is there, as `declare` says. `create` makes it where the route itself would not.
+    /// Makes what is missing, or verifies that it exists, as `declare` says. With `create` it makes all of it whatever `declare` says.
     pub(crate) async fn establish(&self, link: &Link, create: bool) -> Result<(), Error> {
         match self.declare {
             Declare::Verify | Declare::Off if create => self.create(link).await,
@@ -108,7 +111,7 @@ impl Plan {
 
     async fn create(&self, link: &Link) -> Result<(), Error> {
         if !self.exchange.is_empty() {
-            declare_exchange(link, &self.exchange, &self.queue).await?;
+            self.declare_exchange(link).await?;
         }
         let theirs = &self.dead_letter.exchange;
         if !theirs.is_empty() {
@@ -116,51 +119,119 @@ impl Plan {
                 "make it, or correct `dead_letter` under [routes.{}]",
                 self.route
             );
-            exchange_exists(link, theirs, &self.queue, &remedy).await?;
+            self.exchange_exists(link, theirs, &remedy).await?;
         }
-        // Before the queue, whose messages may die at once.
+        // Before the queue, whose messages may be dead-lettered at once.
         if let Some(dead) = &self.dead {
-            self.declare_queue(link, dead, compare::dead_arguments())
-                .await?;
+            self.declare_queue(link, dead, arguments::dead()).await?;
         }
         self.declare_queue(link, &self.queue, self.queue_arguments())
             .await?;
         if !self.exchange.is_empty() {
             for key in &self.bindings {
-                self.bind(link, key).await?;
+                make::bind(link, &self.queue, &self.exchange, key).await?;
             }
         }
         _ = self.made.set(());
         Ok(())
     }
 
-    async fn bind(&self, link: &Link, key: &str) -> Result<(), Error> {
-        let what = "binding";
-        let channel = link.channel(what, &self.queue).await?;
-        let bound = channel.queue_bind(
-            self.queue.as_str().into(),
-            self.exchange.as_str().into(),
-            key.into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        );
-        answered(what, &self.queue, bound).await?;
-        close(&channel).await;
-        Ok(())
-    }
-
     async fn verify(&self, link: &Link) -> Result<(), Error> {
         let exchanges = [&self.exchange, &self.dead_letter.exchange];
         for exchange in exchanges.into_iter().filter(|name| !name.is_empty()) {
-            exchange_exists(link, exchange, &self.queue, &self.remedy()).await?;
+            self.exchange_exists(link, exchange, &self.remedy()).await?;
         }
         for queue in self.dead.iter().chain([&self.queue]) {
-            self.queue_exists(link, queue).await?;
+            if find::queue(link, queue).await?.is_none() {
+                return Err(self.unknown(queue));
+            }
         }
         Ok(())
     }
 
-    /// After how many deliveries RabbitMQ itself gives a message up; none where it does not count.
+    /// Makes the exchange that the queue is bound to. One of another form is used as it is: whoever made it had a reason.
+    async fn declare_exchange(&self, link: &Link) -> Result<(), Error> {
+        let name = &self.exchange;
+        let answer = make::exchange(link, name, ExchangeKind::Topic, &self.queue).await?;
+        match answer {
+            Ok(()) => Ok(()),
+            Err(failed) if error::code(&failed) == Some(PRECONDITION_FAILED) => {
+                let cause = cause(&failed);
+                tracing::debug!(
+                    exchange = name,
+                    cause,
+                    "the exchange exists in another form: used as it is"
+                );
+                Ok(())
+            }
+            Err(failed) => Err(error::unreachable(DECLARING_EXCHANGE, name, failed)),
+        }
+    }
+
+    /// Fails if an exchange does not exist. `remedy` says what to do then.
+    pub(crate) async fn exchange_exists(
+        &self,
+        link: &Link,
+        name: &str,
+        remedy: &str,
+    ) -> Result<(), Error> {
+        match find::exchange(link, name, &self.queue).await? {
+            true => Ok(()),
+            false => Err(refused(
+                "opening",
+                &self.queue,
+                format!("the exchange `{name}` does not exist: {remedy}"),
+            )),
+        }
+    }
+
+    /// Makes the delay queue for retries with this delay. If we may make none, a queue that others made is used.
+    pub(crate) async fn declare_delay_queue(
+        &self,
+        link: &Link,
+        delay: Duration,
+    ) -> Result<(), Error> {
+        let name = names::delay_queue(&self.queue, delay);
+        let arguments = arguments::delay(delay, "", &self.queue);
+        match make::queue(link, DECLARING, &name, arguments).await? {
+            Err(failed)
+                if error::code(&failed) == Some(ACCESS_REFUSED)
+                    && find::queue(link, &name).await?.is_some() =>
+            {
+                Ok(())
+            }
+            answer => self.judged(&name, answer),
+        }
+    }
+
+    async fn declare_queue(
+        &self,
+        link: &Link,
+        name: &str,
+        arguments: lapin::types::FieldTable,
+    ) -> Result<(), Error> {
+        let answer = make::queue(link, DECLARING, name, arguments).await?;
+        self.judged(name, answer)
+    }
+
+    fn judged(&self, name: &str, answer: lapin::Result<()>) -> Result<(), Error> {
+        answer.map_err(|failed| match error::code(&failed) {
+            Some(PRECONDITION_FAILED) => refused(DECLARING, name, self.conflict(&failed)),
+            _ => error::unreachable(DECLARING, name, failed),
+        })
+    }
+
+    /// Returns what to do about a queue that exists in another form.
+    fn conflict(&self, failed: &lapin::Error) -> String {
+        format!(
+            "it is there, but not as this route would make it: {}. Nothing was changed. Under [routes.{}] of loafer.toml set `declare = \"verify\"` to use it as \
+             it is, or `queue_type` and `arguments` to what it was made with; or delete it once it is empty",
+            cause(failed),
+            self.route
+        )
+    }
+
+    /// Returns after how many deliveries RabbitMQ itself gives up a message. `None` means that the queue does not count.
     pub(crate) fn delivery_limit(&self) -> Option<i64> {
         let set = self.arguments.iter().find_map(|(name, value)| match value {
             Argument::Whole(limit) if name == "x-delivery-limit" => Some(*limit),
@@ -170,7 +241,7 @@ impl Plan {
         counts.then_some(set.unwrap_or(DELIVERY_LIMIT))
     }
 
-    /// How long RabbitMQ lets a delivery of the queue go unsettled, where the queue says so itself.
+    /// Returns how long RabbitMQ lets a delivery of this queue go unsettled. `None` means that the queue does not say.
     pub(crate) fn consumer_timeout(&self) -> Option<Duration> {
         self.arguments.iter().find_map(|(name, value)| match value {
             Argument::Whole(millis) if name == "x-consumer-timeout" => {
@@ -180,192 +251,30 @@ impl Plan {
         })
     }
 
-    /// The queue that dead letters end in, as far as can be known.
-    pub(crate) fn letters(&self) -> &str {
+    /// Returns the queue that dead letters end in, as far as can be known.
+    pub(crate) fn dead_letter_queue(&self) -> &str {
         let target = &self.dead_letter;
         let named = self.dead.as_ref().or(target.queue.as_ref());
         named.unwrap_or(&target.routing_key)
     }
 
-    /// Makes sure of a queue without making it.
-    pub(crate) async fn queue_exists(&self, link: &Link, queue: &str) -> Result<u32, Error> {
-        let found = find(link, queue).await?;
-        let messages = found.map(|found| found.messages);
-        messages.ok_or_else(|| Error::UnknownQueue {
+    /// Returns the error of a queue that does not exist and may not be made.
+    pub(crate) fn unknown(&self, queue: &str) -> Error {
+        Error::UnknownQueue {
             queue: queue.to_owned(),
             place: String::new(),
             remedy: self.remedy(),
-        })
+        }
     }
 
+    /// Returns what to do about something that is missing and may not be made.
     pub(crate) fn remedy(&self) -> String {
         format!(
             "`declare` of [routes.{}] forbids making it; set it to \"create\", run `check --create`, or make it by hand",
             self.route
         )
     }
-
-    /// Makes the queue in which retries wait for this long. One that others made is used where we may make none.
-    pub(crate) async fn declare_rung(&self, link: &Link, delay: Duration) -> Result<(), Error> {
-        let name = names::rung(&self.queue, delay);
-        let arguments = waiting(delay, "", &self.queue);
-        match self.asked_for(link, &name, arguments).await? {
-            Err(failed)
-                if error::code(&failed) == Some(error::ACCESS_REFUSED)
-                    && find(link, &name).await?.is_some() =>
-            {
-                Ok(())
-            }
-            answer => self.judged(&name, answer),
-        }
-    }
-
-    /// What the route's queue is declared with: what is set of it outranks what we would.
-    pub(crate) fn queue_arguments(&self) -> FieldTable {
-        let DeadLetterTarget {
-            exchange,
-            routing_key,
-            ..
-        } = &self.dead_letter;
-        let mut arguments = vec![
-            ("x-queue-type".to_owned(), self.queue_type.as_str().into()),
-            (
-                "x-dead-letter-exchange".to_owned(),
-                exchange.as_str().into(),
-            ),
-            (
-                "x-dead-letter-routing-key".to_owned(),
-                routing_key.as_str().into(),
-            ),
-        ];
-        if self.queue_type == QueueType::Quorum {
-            arguments.extend([
-                ("x-delivery-limit".to_owned(), DELIVERY_LIMIT.into()),
-                ("x-dead-letter-strategy".to_owned(), "at-least-once".into()),
-                ("x-overflow".to_owned(), "reject-publish".into()),
-            ]);
-        }
-        for (name, value) in &self.arguments {
-            arguments.retain(|(known, _)| known != name);
-            arguments.push((name.clone(), value.clone()));
-        }
-        table(arguments)
-    }
-
-    async fn declare_queue(
-        &self,
-        link: &Link,
-        name: &str,
-        arguments: FieldTable,
-    ) -> Result<(), Error> {
-        let answer = self.asked_for(link, name, arguments).await?;
-        self.judged(name, answer)
-    }
-
-    /// What RabbitMQ says to a declaration.
-    async fn asked_for(
-        &self,
-        link: &Link,
-        name: &str,
-        arguments: FieldTable,
-    ) -> Result<lapin::Result<()>, Error> {
-        let what = "declaring";
-        let channel = link.channel(what, name).await?;
-        let options = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
-        let declared = channel.queue_declare(name.into(), options, arguments);
-        let declared = timed(what, name, declared).await?;
-        if declared.is_ok() {
-            close(&channel).await;
-        }
-        Ok(declared.map(drop))
-    }
-
-    fn judged(&self, name: &str, answer: lapin::Result<()>) -> Result<(), Error> {
-        let what = "declaring";
-        answer.map_err(|failed| match error::code(&failed) {
-            Some(error::PRECONDITION_FAILED) => refused(what, name, self.conflict(&failed)),
-            _ => error::unreachable(what, name, failed),
-        })
-    }
-
-    /// A queue that is there, but not as we would make it.
-    fn conflict(&self, failed: &lapin::Error) -> String {
-        format!(
-            "it is there, but not as this route would make it: {}. Nothing was changed. Under [routes.{}] of loafer.toml set `declare = \"verify\"` to use it as \
-             it is, or `queue_type` and `arguments` to what it was made with; or delete it once it is empty",
-            cause(failed),
-            self.route
-        )
-    }
 }
 
-/// What a queue is made with in which messages wait for so long, then go on to this key on an exchange.
-pub(crate) fn waiting(delay: Duration, exchange: &str, routing_key: &str) -> FieldTable {
-    table([
-        ("x-queue-type", QueueType::Quorum.as_str().into()),
-        (
-            "x-message-ttl",
-            i64::try_from(delay.as_millis()).unwrap_or(i64::MAX).into(),
-        ),
-        ("x-dead-letter-exchange", exchange.into()),
-        ("x-dead-letter-routing-key", routing_key.into()),
-        ("x-dead-letter-strategy", "at-least-once".into()),
-        ("x-overflow", "reject-publish".into()),
-    ])
-}
-
-/// Makes the topic exchange that events are published to.
-pub(crate) async fn declare_exchange(link: &Link, name: &str, queue: &str) -> Result<(), Error> {
-    let what = "declaring the exchange";
-    let channel = link.channel(what, queue).await?;
-    let options = ExchangeDeclareOptions {
-        durable: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    let declared = channel.exchange_declare(
-        name.into(),
-        ExchangeKind::Topic,
-        options,
-        FieldTable::default(),
-    );
-    match timed(what, name, declared).await? {
-        Ok(()) => {
-            close(&channel).await;
-            Ok(())
-        }
-        Err(failed) if error::code(&failed) == Some(error::PRECONDITION_FAILED) => {
-            // An exchange of another kind does as well: whoever made it knows why.
-            tracing::debug!(
-                exchange = name,
-                cause = cause(&failed),
-                "the exchange is there in another form: used as it is"
-            );
-            Ok(())
-        }
-        Err(failed) => Err(error::unreachable(what, name, failed)),
-    }
-}
-
-/// Lets a channel go that was opened for one call: a call that is refused takes its channel with it.
-pub(crate) async fn close(channel: &Channel) {
-    _ = timeout(ANSWER, channel.close(200, "OK".into())).await;
-}
-
-pub(crate) fn table<N: Into<String>>(
-    arguments: impl IntoIterator<Item = (N, Argument)>,
-) -> FieldTable {
-    let mut table = FieldTable::default();
-    for (name, value) in arguments {
-        let value = match value {
-            Argument::Truth(truth) => AMQPValue::Boolean(truth),
-            Argument::Whole(number) => AMQPValue::LongLongInt(number),
-            Argument::Text(text) => AMQPValue::LongString(text.into()),
-            _ => continue,
-        };
-        table.insert(name.into().into(), value);
-    }
-    table
-}
+/// What declaring a queue is called in errors.
+const DECLARING: &str = "declaring";

@@ -1,5 +1,6 @@
-//! What the publisher makes before it publishes: exchanges, and the queues in which delayed messages wait. Once a connection, since another
-//! one may lead to a broker that has none of it.
+//! What the publisher makes before it publishes: exchanges and delay queues. Only RabbitMQ's publisher needs them.
+//!
+//! It makes them once a connection, since another connection may lead to a broker that has none of them.
 
 use std::{
     collections::HashSet,
@@ -7,77 +8,74 @@ use std::{
     time::Duration,
 };
 
-use lapin::{
-    Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueDeclareOptions},
-    types::FieldTable,
-};
 use loafer_core::Error;
 
+use super::{arguments, find, make};
 use crate::{
-    broker::ExchangeType,
-    client::{Link, answered},
-    error::{
-        ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, RESOURCE_LOCKED, cause, code, refused,
-    },
+    client::{Link, config::ExchangeType},
+    error::{self, ACCESS_REFUSED, PRECONDITION_FAILED, cause, code, refused},
     names,
-    topology::{close, waiting},
 };
 
-/// Something that is made where it is missing.
+/// Something that is made if it is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub(crate) enum Required {
     /// An exchange.
     Exchange(String, ExchangeType),
-    /// Where what is bound for this key on an exchange waits first. Each key has its own: RabbitMQ keeps what no queue takes when its time is
-    /// over, until one does, and what waits behind it in the same queue is held up.
-    DelayedTo(String, String, Duration),
-    /// Where what is bound for a queue waits first: the queue its retries wait in as well.
-    DelayedIn(String, Duration),
+    /// The delay queue for this routing key on an exchange. Each key has its own: when the time of a message is over and no queue takes it, RabbitMQ
+    /// keeps it until one does, and the messages behind it in the same queue are held up.
+    DelayTo {
+        exchange: String,
+        key: String,
+        delay: Duration,
+    },
+    /// The delay queue for a queue, in which its retries wait, too.
+    DelayFor { queue: String, delay: Duration },
 }
 
-/// What was made on which connection.
+/// What was made already.
 #[derive(Debug, Default)]
-pub(crate) struct Declared {
+pub(crate) struct Made {
     known: Mutex<Known>,
-    /// Held while something is made: the others need not make it as well.
+    /// Held while something is made, so that nobody else makes it as well.
     making: tokio::sync::Mutex<()>,
 }
 
+/// What was made on the connection of this epoch. On another connection it counts for nothing.
 #[derive(Debug, Default)]
 struct Known {
     epoch: u64,
-    places: HashSet<Place>,
+    required: HashSet<Required>,
 }
 
-impl Declared {
-    /// Makes what is not known to be there.
-    pub(crate) async fn ensure(&self, link: &Link, place: &Place) -> Result<(), Error> {
-        if self.knows(link, place) {
+impl Made {
+    /// Makes what was not made on this connection.
+    pub(crate) async fn ensure(&self, link: &Link, required: &Required) -> Result<(), Error> {
+        if self.knows(link, required) {
             return Ok(());
         }
         let _making = self.making.lock().await;
-        if self.knows(link, place) {
+        if self.knows(link, required) {
             return Ok(());
         }
-        place.make(link).await?;
+        required.make(link).await?;
         let mut known = self.known();
         if known.epoch != link.epoch() {
             known.epoch = link.epoch();
-            known.places.clear();
+            known.required.clear();
         }
-        known.places.insert(place.clone());
+        known.required.insert(required.clone());
         Ok(())
     }
 
-    /// It is not there after all: it is made again before it is used again.
-    pub(crate) fn forget(&self, place: &Place) {
-        self.known().places.remove(place);
+    /// Forgets something that turned out to be missing: it is made again before its next use.
+    pub(crate) fn forget(&self, required: &Required) {
+        self.known().required.remove(required);
     }
 
-    fn knows(&self, link: &Link, place: &Place) -> bool {
+    fn knows(&self, link: &Link, required: &Required) -> bool {
         let known = self.known();
-        known.epoch == link.epoch() && known.places.contains(place)
+        known.epoch == link.epoch() && known.required.contains(required)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -85,122 +83,69 @@ impl Declared {
     }
 }
 
-impl Place {
+impl Required {
     async fn make(&self, link: &Link) -> Result<(), Error> {
         match self {
-            Self::Exchange(name, of) => exchange(link, name, *of).await,
-            Self::DelayedTo(to, key, delay) => {
-                exchange_exists(link, to).await?;
-                let name = names::delayed(to, key, *delay);
-                queue(link, &name, waiting(*delay, to, key)).await
+            Self::Exchange(name, of) => {
+                let answer = make::exchange(link, name, of.kind(), name).await?;
+                tolerated(make::DECLARING_EXCHANGE, name, answer)
             }
-            Self::DelayedIn(to, delay) => {
-                if !queue_exists(link, to).await? {
+            Self::DelayTo {
+                exchange,
+                key,
+                delay,
+            } => {
+                exchange_exists(link, exchange).await?;
+                let name = names::delay_queue_to(exchange, key, *delay);
+                delay_queue(link, &name, *delay, (exchange, key)).await
+            }
+            Self::DelayFor { queue, delay } => {
+                if !find::queue_exists(link, queue).await? {
                     let cause = "it does not exist, so that a delayed message would be lost: make it, or name another";
-                    return Err(refused("publish", to, cause));
+                    return Err(refused("publish", queue, cause));
                 }
-                let name = names::rung(to, *delay);
-                queue(link, &name, waiting(*delay, "", to)).await
+                let name = names::delay_queue(queue, *delay);
+                delay_queue(link, &name, *delay, ("", queue)).await
             }
         }
     }
 }
 
-async fn exchange(link: &Link, name: &str, of: ExchangeType) -> Result<(), Error> {
-    let what = "declaring the exchange";
-    let channel = link.channel(what, name).await?;
-    let options = ExchangeDeclareOptions {
-        durable: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    let declared = channel.exchange_declare(name.into(), of.kind(), options, FieldTable::default());
-    made(&channel, what, name, declared).await
-}
-
-/// Makes sure of an exchange that is not ours to make: what waits for it would be lost.
+/// Fails if an exchange does not exist and is not ours to make: what waits for it would be lost.
 async fn exchange_exists(link: &Link, name: &str) -> Result<(), Error> {
-    let what = "looking for the exchange";
-    let channel = link.channel(what, name).await?;
-    let options = ExchangeDeclareOptions {
-        passive: true,
-        ..ExchangeDeclareOptions::default()
-    };
-    let arguments = FieldTable::default();
-    let looked = channel.exchange_declare(name.into(), ExchangeKind::Topic, options, arguments);
-    let there = async {
-        match looked.await {
-            Err(failed) if code(&failed) == Some(NOT_FOUND) => Ok(false),
-            looked => looked.map(|()| true),
-        }
-    };
-    if answered(what, name, there).await? {
-        close(&channel).await;
-        return Ok(());
+    match find::exchange(link, name, name).await? {
+        true => Ok(()),
+        false => Err(refused(
+            "looking for the exchange",
+            name,
+            format!(
+                "the exchange `{name}` does not exist, so that a delayed message would be lost: make it, or have it made under [amqp.exchanges] in loafer.toml"
+            ),
+        )),
     }
-    Err(refused(
-        what,
-        name,
-        format!(
-            "the exchange `{name}` does not exist, so that a delayed message would be lost: make it, or have it made under [amqp.exchanges] in loafer.toml"
-        ),
-    ))
 }
 
-/// Whether a queue is there, if only for its owner.
-async fn queue_exists(link: &Link, name: &str) -> Result<bool, Error> {
-    let what = "looking for the queue";
-    let channel = link.channel(what, name).await?;
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..QueueDeclareOptions::default()
-    };
-    let looked = channel.queue_declare(name.into(), options, FieldTable::default());
-    let there = async {
-        match looked.await {
-            Err(failed) if code(&failed) == Some(NOT_FOUND) => Ok(false),
-            Err(failed) if code(&failed) == Some(RESOURCE_LOCKED) => Ok(true),
-            Err(failed) => Err(failed),
-            Ok(_) => {
-                close(&channel).await;
-                Ok(true)
-            }
-        }
-    };
-    answered(what, name, there).await
-}
-
-async fn queue(link: &Link, name: &str, arguments: FieldTable) -> Result<(), Error> {
-    let what = "declaring the queue";
-    let channel = link.channel(what, name).await?;
-    let options = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    let declared = channel.queue_declare(name.into(), options, arguments);
-    made(&channel, what, name, declared).await
-}
-
-/// Waits for the answer. What is there in another form is used as it is: whoever made it knows why. So is what we may not make: publishing
-/// will tell whether it is there.
-async fn made<T>(
-    channel: &Channel,
-    what: &'static str,
+async fn delay_queue(
+    link: &Link,
     name: &str,
-    declared: impl Future<Output = lapin::Result<T>>,
+    delay: Duration,
+    (exchange, key): (&str, &str),
 ) -> Result<(), Error> {
-    let declared = async {
-        match declared.await {
-            Ok(_) => Ok(true),
-            Err(failed) if matches!(code(&failed), Some(PRECONDITION_FAILED | ACCESS_REFUSED)) => {
-                let cause = cause(&failed);
-                tracing::debug!(name, cause, "not declared: used as it is");
-                Ok(false)
-            }
-            Err(failed) => Err(failed),
+    let what = "declaring the queue";
+    let arguments = arguments::delay(delay, exchange, key);
+    let answer = make::queue(link, what, name, arguments).await?;
+    tolerated(what, name, answer)
+}
+
+/// Judges a declaration. What exists in another form is used as it is: whoever made it had a reason. So is what we may not make: publishing shows
+/// whether it exists.
+fn tolerated(what: &'static str, name: &str, answer: lapin::Result<()>) -> Result<(), Error> {
+    match answer {
+        Err(failed) if matches!(code(&failed), Some(PRECONDITION_FAILED | ACCESS_REFUSED)) => {
+            let cause = cause(&failed);
+            tracing::debug!(name, cause, "not declared: used as it is");
+            Ok(())
         }
-    };
-    if answered(what, name, declared).await? {
-        close(channel).await;
+        answer => answer.map_err(|failed| error::unreachable(what, name, failed)),
     }
-    Ok(())
 }

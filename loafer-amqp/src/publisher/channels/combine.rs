@@ -1,4 +1,4 @@
-//! What is sent to one place at the same time goes out together.
+//! Combining: messages that are published to one address at the same time go out in one window.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,92 +9,96 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Parcel, Sent, Unsent, WINDOW, WINDOW_BYTES, pool::Channels};
+use super::{Answers, Unsent, WINDOW, WINDOW_BYTES, pool::Pool};
+use crate::outgoing::Entry;
 
-/// Windows on their way to one place, before what comes next has to wait for one of them; a full one never waits.
+/// How many windows are on their way to one address before the next messages wait for one of them. A full window never waits.
 const WINDOWS: usize = 2;
 
-/// An exchange and a routing key. What is wrong with one is no other's loss, and who takes its time keeps no other waiting.
-type Place = (Arc<str>, Arc<str>);
+/// An exchange and a routing key. Each address has windows of its own, so that one that fails or is slow holds up no other.
+type Address = (Arc<str>, Arc<str>);
 
-/// Messages of one sender, to one place.
+/// Messages of one sender to one address.
 pub(super) struct Part {
-    /// What they are sent for.
+    /// What they are published for, as errors name it.
     pub(super) what: String,
-    pub(super) parcels: Arc<[Parcel]>,
+    pub(super) entries: Arc<[Entry]>,
     pub(super) range: Range<usize>,
-    /// An error: there was no channel to be had.
-    pub(super) answer: oneshot::Sender<Result<Sent, Unsent>>,
+    /// Takes the answers. An error means that no channel could be opened.
+    pub(super) answer: oneshot::Sender<Result<Answers, Unsent>>,
 }
 
 impl Part {
-    fn parcels(&self) -> &[Parcel] {
-        &self.parcels[self.range.clone()]
+    fn entries(&self) -> &[Entry] {
+        &self.entries[self.range.clone()]
     }
 
     fn bytes(&self) -> usize {
-        let payloads = self.parcels().iter().map(|parcel| parcel.payload.len());
+        let payloads = self.entries().iter().map(|entry| entry.payload.len());
         payloads.sum()
     }
 }
 
-/// What waits for each place.
+/// What waits for each address.
 #[derive(Default)]
-pub(super) struct Gathering {
-    places: Mutex<HashMap<Place, Waiting>>,
+pub(super) struct Combiner {
+    addresses: Mutex<HashMap<Address, Waiting>>,
 }
 
 #[derive(Default)]
 struct Waiting {
     parts: VecDeque<Part>,
+    /// The messages in `parts`.
     messages: usize,
-    /// Tasks that publish them.
+    /// Tasks that publish them. An entry of the map with parts has at least one, unless that task broke off.
     running: usize,
 }
 
-impl Gathering {
-    fn places(&self) -> MutexGuard<'_, HashMap<Place, Waiting>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+impl Combiner {
+    fn addresses(&self) -> MutexGuard<'_, HashMap<Address, Waiting>> {
+        self.addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a part where the next window to its place takes it along.
-    pub(super) fn add(self: &Arc<Self>, channels: &Arc<Channels>, part: Part) {
-        let first = &part.parcels[part.range.start];
-        let place = (first.exchange.clone(), first.routing_key.clone());
-        let mut places = self.places();
-        let waiting = places.entry(place.clone()).or_default();
+    /// Adds a part to the next window to its address.
+    pub(super) fn add(self: &Arc<Self>, pool: &Arc<Pool>, part: Part) {
+        let first = &part.entries[part.range.start];
+        let address = (first.exchange.clone(), first.routing_key.clone());
+        let mut addresses = self.addresses();
+        let waiting = addresses.entry(address.clone()).or_default();
         waiting.messages += part.range.len();
         waiting.parts.push_back(part);
         if waiting.running < WINDOWS || waiting.messages >= WINDOW {
             waiting.running += 1;
-            drop(places);
-            let running = Running {
-                gathering: self.clone(),
-                place,
+            drop(addresses);
+            let task = Task {
+                combiner: self.clone(),
+                address,
                 counted: true,
             };
-            tokio::spawn(running.publish(channels.clone()));
+            tokio::spawn(task.publish(pool.clone()));
         }
     }
 }
 
-/// A task that publishes what waits for one place.
-struct Running {
-    gathering: Arc<Gathering>,
-    place: Place,
-    /// Whether it is one of those that run.
+/// A task that publishes what waits for one address.
+struct Task {
+    combiner: Arc<Combiner>,
+    address: Address,
+    /// Whether `Waiting::running` counts this task.
     counted: bool,
 }
 
-impl Running {
-    async fn publish(mut self, channels: Arc<Channels>) {
+impl Task {
+    async fn publish(mut self, pool: Arc<Pool>) {
         loop {
-            // Who has gone away meanwhile is left out.
-            channels.link.unblocked().await;
+            // Parts whose senders went away while this waited are left out.
+            pool.link.unblocked().await;
             let parts = self.next();
             let Some(first) = parts.first() else { return };
-            let parcels: Vec<&Parcel> = parts.iter().flat_map(Part::parcels).collect();
-            let published = channels.publish(&first.what, &parcels).await;
+            let entries: Vec<&Entry> = parts.iter().flat_map(Part::entries).collect();
+            let published = pool.publish(&first.what, &entries).await;
             match published {
                 Ok(answers) => {
                     let mut answers = answers.into_iter();
@@ -104,7 +108,7 @@ impl Running {
                     }
                 }
                 Err(unsent) => {
-                    // The others would wait for a connection as long again.
+                    // The others would wait for a connection just as long.
                     for part in parts.into_iter().chain(self.rest()) {
                         _ = part.answer.send(Err(unsent.clone()));
                     }
@@ -113,12 +117,12 @@ impl Running {
         }
     }
 
-    /// A window of what waits. Where nothing does, it is counted out in the same breath: what comes next starts another one.
+    /// Takes a window of what waits. If nothing waits, the task is no longer counted, under the same lock, so that the next part starts another task.
     fn next(&mut self) -> Vec<Part> {
-        let gathering = self.gathering.clone();
-        let mut places = gathering.places();
+        let combiner = self.combiner.clone();
+        let mut addresses = combiner.addresses();
         let mut parts = Vec::new();
-        let Some(waiting) = places.get_mut(&self.place) else {
+        let Some(waiting) = addresses.get_mut(&self.address) else {
             return parts;
         };
         let (mut messages, mut bytes) = (0, 0);
@@ -137,26 +141,27 @@ impl Running {
             }
         }
         if parts.is_empty() {
-            self.leave(&mut places);
+            self.leave(&mut addresses);
         }
         parts
     }
 
-    fn leave(&mut self, places: &mut HashMap<Place, Waiting>) {
+    fn leave(&mut self, addresses: &mut HashMap<Address, Waiting>) {
         if mem::take(&mut self.counted)
-            && let Some(waiting) = places.get_mut(&self.place)
+            && let Some(waiting) = addresses.get_mut(&self.address)
         {
             waiting.running -= 1;
             if waiting.running == 0 {
-                // Only where it broke off is anything left: whoever sent that is told that nothing is known of it.
-                places.remove(&self.place);
+                // Parts are left only if the task broke off. Their senders then get the answer `Unknown`.
+                addresses.remove(&self.address);
             }
         }
     }
 
+    /// Takes all that waits.
     fn rest(&self) -> VecDeque<Part> {
-        let mut places = self.gathering.places();
-        let waiting = places.get_mut(&self.place);
+        let mut addresses = self.combiner.addresses();
+        let waiting = addresses.get_mut(&self.address);
         waiting.map_or_else(VecDeque::new, |waiting| {
             waiting.messages = 0;
             mem::take(&mut waiting.parts)
@@ -164,9 +169,9 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for Task {
     fn drop(&mut self) {
-        let gathering = self.gathering.clone();
-        self.leave(&mut gathering.places());
+        let combiner = self.combiner.clone();
+        self.leave(&mut combiner.addresses());
     }
 }

@@ -1,9 +1,9 @@
-//! The way out: what is published, with publisher confirms, by events, retries and dead letters.
+//! Publish channels: channels with publisher confirms, for events, retries and dead letters. Only RabbitMQ confirms by channel.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `pool` | channels with confirms, each used by one window at a time |
-//! | `combine` | what is sent to one place at the same time goes out together |
+//! | `combine` | messages that are published to one address at the same time go out together |
 
 mod combine;
 mod pool;
@@ -17,123 +17,110 @@ use std::{
     },
 };
 
-use bytes::Bytes;
-use lapin::BasicProperties;
 use loafer_core::Error;
 use tokio::sync::oneshot;
 
 use self::{
-    combine::{Gathering, Part},
-    pool::Channels,
+    combine::{Combiner, Part},
+    pool::Pool,
 };
-use crate::client::Link;
+use crate::{client::Link, outgoing::Entry};
 
-/// Messages handed over before their confirms are waited for: the client keeps a copy of each until it is written.
+/// How many messages are handed to the client before their confirms are waited for. It keeps a copy of each until it is written.
 const WINDOW: usize = 256;
 
-/// Payload bytes of these, at most; a single message may be larger.
+/// How many payload bytes these have at most. A single message may be larger.
 const WINDOW_BYTES: usize = 4 << 20;
-
-/// One message, and where to.
-#[derive(Clone, Debug)]
-pub(crate) struct Parcel {
-    pub(crate) exchange: Arc<str>,
-    pub(crate) routing_key: Arc<str>,
-    pub(crate) properties: BasicProperties,
-    pub(crate) payload: Bytes,
-    /// Whether it comes back where no queue takes it.
-    pub(crate) mandatory: bool,
-}
 
 /// Why a message was not published.
 #[derive(Clone, Debug)]
 pub(crate) enum Unsent {
     /// No queue took it.
     Unroutable,
-    /// The broker would not have it, as a queue that is full.
+    /// RabbitMQ refused it, for example because a queue is full.
     Refused(String),
-    /// The channel was closed over it: `code`, and why.
+    /// RabbitMQ closed the channel because of it: the reply code, and why.
     Closed(u16, String),
     /// It may or may not have been published.
     Unknown(String),
 }
 
-/// What became of each message.
-pub(crate) type Sent = Vec<Result<(), Unsent>>;
+/// What became of each message, in order.
+pub(crate) type Answers = Vec<Result<(), Unsent>>;
 
-/// The way out: channels with confirms, opened as they are needed, and kept.
-pub(crate) struct Outlet {
+/// The publish channels of one broker, opened as they are needed, and kept.
+pub(crate) struct PublishChannels {
     pub(crate) link: Arc<Link>,
-    channels: Arc<Channels>,
-    gathering: Arc<Gathering>,
-    /// Whether the last answer was that nothing is known, so that it is said once.
+    pool: Arc<Pool>,
+    combiner: Arc<Combiner>,
+    /// Whether the last answer was `Unknown`, so that a failure is logged once.
     failing: AtomicBool,
 }
 
-impl Outlet {
+impl PublishChannels {
     pub(crate) fn new(link: Link) -> Self {
         let link = Arc::new(link);
         Self {
-            channels: Arc::new(Channels::new(link.clone())),
+            pool: Arc::new(Pool::new(link.clone())),
             link,
-            gathering: Arc::default(),
+            combiner: Arc::default(),
             failing: AtomicBool::new(false),
         }
     }
 
-    /// Publishes messages in order, a window at once, together with what others send to the same place meanwhile. One answer a message. While the
-    /// broker says that it takes nothing, it is waited for.
+    /// Publishes messages in order, a window at a time, together with what others publish to the same address meanwhile. Returns one answer a message.
+    /// While RabbitMQ takes nothing, it waits.
     ///
-    /// Dropped in flight, any of them may or may not have been published; the outlet is as good as before.
-    pub(crate) async fn send(&self, what: &str, parcels: &Arc<[Parcel]>) -> Sent {
-        let mut sent = Vec::with_capacity(parcels.len());
-        for window in windows(parcels) {
-            match self.window(what, parcels, window).await {
+    /// If the future is dropped, any of the messages may or may not have been published. The channels work as before.
+    pub(crate) async fn publish(&self, what: &str, entries: &Arc<[Entry]>) -> Answers {
+        let mut sent = Vec::with_capacity(entries.len());
+        for window in windows(entries) {
+            match self.window(what, entries, window).await {
                 Ok(answers) => sent.extend(answers),
                 Err(unsent) => {
-                    // The rest would wait for a connection as long again.
-                    sent.resize_with(parcels.len(), || Err(unsent.clone()));
+                    // The rest would wait for a connection just as long.
+                    sent.resize_with(entries.len(), || Err(unsent.clone()));
                     break;
                 }
             }
         }
-        self.tell(&sent);
+        self.report(&sent);
         sent
     }
 
     /// Ends the connection.
     pub(crate) async fn close(&self) {
-        self.channels.idle().clear();
+        self.pool.idle().clear();
         self.link.close().await;
     }
 
     async fn window(
         &self,
         what: &str,
-        parcels: &Arc<[Parcel]>,
+        entries: &Arc<[Entry]>,
         range: Range<usize>,
-    ) -> Result<Sent, Unsent> {
-        let window = &parcels[range.clone()];
-        if !to_one_place(window) {
-            let window: Vec<&Parcel> = window.iter().collect();
-            return self.channels.publish(what, &window).await;
+    ) -> Result<Answers, Unsent> {
+        let window = &entries[range.clone()];
+        if !to_one_address(window) {
+            let window: Vec<&Entry> = window.iter().collect();
+            return self.pool.publish(what, &window).await;
         }
         let (answer, answered) = oneshot::channel();
         let part = Part {
             what: what.to_owned(),
-            parcels: parcels.clone(),
+            entries: entries.clone(),
             range,
             answer,
         };
-        self.gathering.add(&self.channels, part);
+        self.combiner.add(&self.pool, part);
         answered.await.unwrap_or_else(|_| {
             let cause = "what published it broke off, or the program is ending";
             Err(Unsent::Unknown(cause.to_owned()))
         })
     }
 
-    /// Says once when publishing fails, and once when it goes on.
-    fn tell(&self, sent: &Sent) {
+    /// Logs once when publishing begins to fail, and once when it works again.
+    fn report(&self, sent: &Answers) {
         let unknown = sent.iter().find_map(|sent| match sent {
             Err(Unsent::Unknown(cause)) => Some(cause),
             _ => None,
@@ -150,30 +137,30 @@ impl Outlet {
     }
 }
 
-fn to_one_place(parcels: &[Parcel]) -> bool {
-    let same = |pair: &[Parcel]| {
+fn to_one_address(entries: &[Entry]) -> bool {
+    let same = |pair: &[Entry]| {
         pair[0].exchange == pair[1].exchange && pair[0].routing_key == pair[1].routing_key
     };
-    parcels.windows(2).all(same)
+    entries.windows(2).all(same)
 }
 
-/// Cuts a batch so that what the client holds of it is bounded.
-fn windows(parcels: &[Parcel]) -> impl Iterator<Item = Range<usize>> {
+/// Cuts a batch into windows, which bounds what the client keeps of it.
+fn windows(entries: &[Entry]) -> impl Iterator<Item = Range<usize>> {
     let mut first = 0;
     iter::from_fn(move || {
         let mut bytes = 0;
-        let fits = parcels[first..].iter().take(WINDOW).take_while(|parcel| {
-            bytes += parcel.payload.len();
+        let fits = entries[first..].iter().take(WINDOW).take_while(|entry| {
+            bytes += entry.payload.len();
             bytes <= WINDOW_BYTES
         });
-        let end = (first + fits.count().max(1)).min(parcels.len());
+        let end = (first + fits.count().max(1)).min(entries.len());
         let window = first..end;
         first = end;
         (!window.is_empty()).then_some(window)
     })
 }
 
-/// Why nothing could be sent at all.
+/// Returns why nothing could be published at all.
 pub(crate) fn unsent(error: &Error) -> Unsent {
     match error {
         Error::Refused { cause, .. } => Unsent::Refused(cause.clone()),

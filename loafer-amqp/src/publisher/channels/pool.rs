@@ -1,4 +1,4 @@
-//! Channels with publisher confirms, each used by one at a time.
+//! The pool of channels with publisher confirms. Each channel is used by one window at a time.
 
 use std::{
     iter,
@@ -18,48 +18,50 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Parcel, Sent, Unsent, WINDOW, unsent};
+use super::{Answers, Unsent, WINDOW, unsent};
 use crate::{
     client::{Link, answered},
     error::{self, cause, code, refused},
+    outgoing::Entry,
 };
 
-/// How long the broker may go without confirming any of what it was sent.
+/// How long RabbitMQ may go without confirming anything before the window is given up.
 const CONFIRM: Duration = Duration::from_secs(15);
 
-/// Channels in use at once.
+/// How many channels are in use at once.
 const CHANNELS: usize = 64;
 
 /// Channels with confirms, opened as they are needed, and kept.
-pub(super) struct Channels {
+pub(super) struct Pool {
     pub(super) link: Arc<Link>,
-    /// Those that nobody publishes on at the moment.
+    /// Channels that nobody uses at the moment. All messages published on them are answered.
     idle: Mutex<Vec<Channel>>,
-    turns: Semaphore,
+    /// One permit a channel in use.
+    permits: Semaphore,
 }
 
-/// A channel for one at a time. Only when all it was used for was answered is it used again: dropped before, it is closed, since what it
-/// still confirms would be taken for something else's.
-struct Turn<'c> {
-    channels: &'c Channels,
+/// A channel taken from the pool. It goes back only when every message was answered. Dropped before, the channel is closed, since a later confirm
+/// would be taken for that of another message.
+struct Taken<'c> {
+    pool: &'c Pool,
     channel: Channel,
     _permit: SemaphorePermit<'c>,
 }
 
-impl Turn<'_> {
+impl Taken<'_> {
     fn give_back(self) {
         if self.channel.status().connected() {
-            self.channels.idle().push(self.channel);
+            self.pool.idle().push(self.channel);
         }
     }
 }
 
-impl Channels {
+impl Pool {
     pub(super) fn new(link: Arc<Link>) -> Self {
         Self {
             link,
             idle: Mutex::default(),
-            turns: Semaphore::new(CHANNELS),
+            permits: Semaphore::new(CHANNELS),
         }
     }
 
@@ -67,29 +69,29 @@ impl Channels {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes a window: all frames of it are handed over before the first answer is waited for. An error where there is no channel to be had.
-    pub(super) async fn publish(&self, what: &str, parcels: &[&Parcel]) -> Result<Sent, Unsent> {
-        let mut answers = self.window(what, parcels).await?;
-        self.alone(what, parcels, &mut answers).await;
+    /// Publishes a window: hands over all of its frames before it waits for the first answer. Fails if no channel can be opened.
+    pub(super) async fn publish(&self, what: &str, entries: &[&Entry]) -> Result<Answers, Unsent> {
+        let mut answers = self.window(what, entries).await?;
+        self.alone(what, entries, &mut answers).await;
         Ok(answers)
     }
 
-    async fn window(&self, what: &str, parcels: &[&Parcel]) -> Result<Sent, Unsent> {
+    async fn window(&self, what: &str, entries: &[&Entry]) -> Result<Answers, Unsent> {
         self.link.unblocked().await;
-        let turn = self.turn(what).await.map_err(|error| unsent(&error))?;
-        let mut answers: Vec<_> = parcels.iter().map(|_| None).collect();
+        let taken = self.take(what).await.map_err(|error| unsent(&error))?;
+        let mut answers: Vec<_> = entries.iter().map(|_| None).collect();
         let mut returned = Vec::new();
         {
-            let handed_over = parcels.iter().enumerate();
+            let handed_over = entries.iter().enumerate();
             let handed_over = handed_over
-                .map(|(at, parcel)| hand_over(&turn.channel, at, parcel))
+                .map(|(at, entry)| hand_over(&taken.channel, at, entry))
                 .collect::<FuturesUnordered<_>>();
             let mut confirms = handed_over.ready_chunks(WINDOW);
             loop {
                 match timeout(CONFIRM, confirms.next()).await {
                     Ok(Some(some)) => {
                         for (at, confirmed) in some {
-                            answers[at] = Some(said(confirmed, &mut returned));
+                            answers[at] = Some(answer(confirmed, &mut returned));
                         }
                     }
                     Ok(None) => break,
@@ -99,26 +101,26 @@ impl Channels {
             }
         }
         if answers.iter().all(Option::is_some) {
-            turn.give_back();
+            taken.give_back();
         }
         let late = || {
             Err(Unsent::Unknown(format!(
                 "RabbitMQ did not confirm it within {CONFIRM:?}"
             )))
         };
-        let mut answers: Sent = answers
+        let mut answers: Answers = answers
             .into_iter()
             .map(|answer| answer.unwrap_or_else(late))
             .collect();
         for returned in returned {
-            unroutable(&returned, parcels, &mut answers);
+            unroutable(&returned, entries, &mut answers);
         }
         closed_with_it(&mut answers);
         Ok(answers)
     }
 
-    /// What closed a channel took its neighbours along: each is sent once more, alone, so that only that one is told.
-    async fn alone(&self, what: &str, parcels: &[&Parcel], answers: &mut [Result<(), Unsent>]) {
+    /// Publishes each message again alone if one of them closed the channel, so that only that one fails.
+    async fn alone(&self, what: &str, entries: &[&Entry], answers: &mut [Result<(), Unsent>]) {
         let closed: Vec<(usize, u16)> = answers
             .iter()
             .enumerate()
@@ -130,24 +132,24 @@ impl Channels {
         let [(first, code), _, ..] = closed[..] else {
             return;
         };
-        // An exchange that is not there, or not ours to publish to, is so for all of them.
-        let exchange = &parcels[first].exchange;
+        // An exchange that is missing, or that we may not publish to, is so for all of them.
+        let exchange = &entries[first].exchange;
         if matches!(code, error::NOT_FOUND | error::ACCESS_REFUSED)
             && closed
                 .iter()
-                .all(|&(at, _)| parcels[at].exchange == *exchange)
+                .all(|&(at, _)| entries[at].exchange == *exchange)
         {
             return;
         }
         for (at, _) in closed {
-            let alone = self.window(what, &[parcels[at]]).await;
+            let alone = self.window(what, &[entries[at]]).await;
             answers[at] = alone.map_or_else(Err, |mut alone| alone.pop().unwrap_or(Ok(())));
         }
     }
 
-    async fn turn(&self, what: &str) -> Result<Turn<'_>, Error> {
-        let permit = self.turns.acquire().await;
-        let permit = permit.map_err(|_| refused("publishing", what, "the outlet is closed"))?;
+    async fn take(&self, what: &str) -> Result<Taken<'_>, Error> {
+        let permit = self.permits.acquire().await;
+        let permit = permit.map_err(|_| refused("publishing", what, "the channels are closed"))?;
         let channel = match self.known() {
             Some(channel) => channel,
             None => {
@@ -157,14 +159,14 @@ impl Channels {
                 channel
             }
         };
-        Ok(Turn {
-            channels: self,
+        Ok(Taken {
+            pool: self,
             channel,
             _permit: permit,
         })
     }
 
-    /// A channel that is open already, the one used last.
+    /// Returns an open channel that is idle, the one used last.
     fn known(&self) -> Option<Channel> {
         let mut idle = self.idle();
         iter::from_fn(|| idle.pop()).find(|channel| channel.status().connected())
@@ -174,18 +176,18 @@ impl Channels {
 async fn hand_over(
     channel: &Channel,
     at: usize,
-    parcel: &Parcel,
+    entry: &Entry,
 ) -> (usize, lapin::Result<Confirmation>) {
     let options = BasicPublishOptions {
-        mandatory: parcel.mandatory,
+        mandatory: entry.mandatory,
         ..BasicPublishOptions::default()
     };
     let published = channel.basic_publish(
-        (*parcel.exchange).into(),
-        (*parcel.routing_key).into(),
+        (*entry.exchange).into(),
+        (*entry.routing_key).into(),
         options,
-        &parcel.payload,
-        parcel.properties.clone(),
+        &entry.payload,
+        entry.properties.clone(),
     );
     let confirmed = match published.await {
         Ok(confirm) => confirm.await,
@@ -194,8 +196,8 @@ async fn hand_over(
     (at, confirmed)
 }
 
-/// What was said of one message; what came back is put aside.
-fn said(
+/// Returns the answer for one message. Puts aside what RabbitMQ returned.
+fn answer(
     confirmed: lapin::Result<Confirmation>,
     returned: &mut Vec<BasicReturnMessage>,
 ) -> Result<(), Unsent> {
@@ -212,7 +214,7 @@ fn said(
                     .to_owned(),
             ))
         }
-        // What ends the connection says nothing of the message.
+        // An error that ends the connection says nothing about this message.
         Err(error) => Err(match code(&error) {
             Some(code) if !error.is_amqp_hard_error() => Unsent::Closed(code, cause(&error)),
             _ => Unsent::Unknown(cause(&error)),
@@ -220,7 +222,7 @@ fn said(
     }
 }
 
-/// What was to be written after the channel was closed is told that it is: the same holds for it as for those before.
+/// Gives messages that came after the channel was closed the same answer as those before.
 fn closed_with_it(answers: &mut [Result<(), Unsent>]) {
     let closed = |answer: &&_| matches!(answer, Err(Unsent::Closed(..)));
     let Some(closed) = answers.iter().find(closed).cloned() else {
@@ -233,21 +235,21 @@ fn closed_with_it(answers: &mut [Result<(), Unsent>]) {
     }
 }
 
-/// Finds whose a message is that came back: the client gives it to whichever confirm comes next, which need not be its own.
+/// Finds the message that was returned. The client attaches it to whichever confirm comes next, which need not be its own.
 fn unroutable(
     returned: &BasicReturnMessage,
-    parcels: &[&Parcel],
+    entries: &[&Entry],
     answers: &mut [Result<(), Unsent>],
 ) {
-    let came = &returned.delivery;
-    let whose = parcels.iter().zip(answers).find(|(parcel, answer)| {
+    let delivery = &returned.delivery;
+    let found = entries.iter().zip(answers).find(|(entry, answer)| {
         answer.is_ok()
-            && parcel.mandatory
-            && parcel.properties.message_id() == came.properties.message_id()
-            && *parcel.exchange == *came.exchange.as_str()
-            && *parcel.routing_key == *came.routing_key.as_str()
+            && entry.mandatory
+            && entry.properties.message_id() == delivery.properties.message_id()
+            && *entry.exchange == *delivery.exchange.as_str()
+            && *entry.routing_key == *delivery.routing_key.as_str()
     });
-    if let Some((_, answer)) = whose {
+    if let Some((_, answer)) = found {
         *answer = Err(Unsent::Unroutable);
     }
 }
