@@ -72,7 +72,7 @@ pub struct AmqpProvider {
     /// The number of the last consumer, counted from 1.
     epochs: AtomicU64,
     /// The epoch whose deliveries can be settled. 0 means none. A consumer sets it when it begins; its pump sets 0 when its channel is lost, unless a
-    /// later consumer has begun by then.
+    /// later consumer has begun by then. After `cancel` it stays until the next consumer begins.
     alive: Arc<AtomicU64>,
     /// Notified when a consumer has begun.
     begun: Notify,

@@ -1,4 +1,4 @@
-//! The fixed delays of the delay queues. Each queue has one delay, so that no message waits behind one with a longer delay.
+//! The fixed delays of the delay queues, which only RabbitMQ needs. Each queue has one delay, so that no message waits behind one with a longer delay.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Combining: messages that are published to one address at the same time go out in one window.
+//! Combining: messages that are published to one address at the same time go out in one window. RabbitMQ confirms them together.
 
 use std::{
     collections::{HashMap, VecDeque},
