@@ -1,56 +1,52 @@
-//! What the command `check` says of a queue.
+//! What the command `check` says about a queue.
 //!
-//! AMQP tells of a queue whether it is there, its ready messages and its consumers; how it was declared is told to whoever declares it otherwise. Its bindings,
-//! policies and the right to consume it can't be seen without taking part: what is made here is bound here, and the start tells the rest.
+//! AMQP shows whether a queue exists, how many messages are ready, and how many consumers it has. How it was declared shows only to a client that declares
+//! it differently. Its bindings and policies can't be seen at all.
 
 use bytes::Bytes;
 use humantime::format_duration;
 use lapin::BasicProperties;
-use loafer_core::{Capabilities, Declare, Finding, MessageId, Policy, QueueType};
+use loafer_core::{Capabilities, Finding, MessageId, Policy};
 
 use crate::{
-    compare::Likeness,
-    config::Shared,
+    client::Link,
     error::ACCESS_REFUSED,
-    ladder,
-    link::Link,
     names,
-    outlet::{Parcel, Unsent},
-    places::{exchange_exists, find},
-    rights::may_consume,
-    topology::Plan,
+    options::{Declare, QueueType},
+    outgoing::Entry,
+    publisher::channels::{PublishChannels, Unsent},
+    topology::{Plan, compare::Comparison, delay, find},
 };
 
-/// Below this a few deploys use up a message's deliveries: what a shutdown gives back counts as one.
+/// Below this limit a few deploys use up a message's deliveries, since each release at a shutdown counts as one.
 const ENOUGH_DELIVERIES: i64 = 10;
 
-/// What is to be said of a route's queue, once it is open.
+/// Returns what there is to say about a route's queue once it is open.
 pub(crate) async fn check(
-    shared: &Shared,
+    (link, channels): (&Link, &PublishChannels),
     plan: &Plan,
     policy: &Policy,
     capabilities: &Capabilities,
 ) -> Vec<Finding> {
-    let link = &shared.consuming;
     let mut found = Vec::new();
     if !queue(link, plan, &mut found).await {
         return found;
     }
-    let consumed = may_consume(link, &plan.queue).await.err();
+    let consumed = find::may_consume(link, &plan.queue).await.err();
     found.extend(consumed.map(|error| Finding::problem(error.to_string())));
     bindings(link, plan, &mut found).await;
-    letters(link, plan, &mut found).await;
+    dead_letters(link, plan, &mut found).await;
     retries(link, plan, &mut found).await;
-    found.extend(may_publish(shared, plan).await);
+    found.extend(may_publish(channels, plan).await);
     limits(plan, policy, &mut found);
     found.extend(times(policy, capabilities));
     found
 }
 
-/// Whether it is there, and how.
+/// Says whether the queue exists, and how it was made. Returns whether it exists.
 async fn queue(link: &Link, plan: &Plan, found: &mut Vec<Finding>) -> bool {
     let (queue, route) = (&plan.queue, &plan.route);
-    let there = match find(link, queue).await {
+    let there = match find::queue(link, queue).await {
         Ok(Some(there)) => there,
         Ok(None) if plan.declare == Declare::Create => {
             found.push(Finding::warning(format!(
@@ -73,30 +69,30 @@ async fn queue(link: &Link, plan: &Plan, found: &mut Vec<Finding>) -> bool {
     found.push(Finding::good(format!(
         "queue `{queue}` is there: {messages} messages ready, {consumers} consumers"
     )));
-    found.extend(match plan.likeness(link).await {
-        Likeness::Same => None,
-        Likeness::Differs(how) => Some(Finding::warning(format!(
+    found.extend(match plan.compare(link).await {
+        Comparison::Same => None,
+        Comparison::Differs(how) => Some(Finding::warning(format!(
             "queue `{queue}` is not as the route would make it: {how}. RabbitMQ tells the first difference only. Set `queue_type` and `arguments` under \
              [routes.{route}] to what it was made with, or delete it once it is empty"
         ))),
-        Likeness::Unseen(why) => Some(Finding::warning(format!(
+        Comparison::Unknown(why) => Some(Finding::warning(format!(
             "how queue `{queue}` was made can't be seen: {why}; let the user configure it, or look at RabbitMQ's own page"
         ))),
     });
     if plan.queue_type == QueueType::Classic {
         found.push(Finding::warning(format!(
-            "queue `{queue}` is a classic one, which does not count deliveries: a message that ends its process comes again for ever; and what RabbitMQ itself \
+            "queue `{queue}` is a classic one, which does not count deliveries: a message that ends its process is redelivered for ever; and what RabbitMQ itself \
              dead-letters from it may be lost on the way. Leave `queue_type` under [routes.{route}] out"
         )));
     }
     true
 }
 
-/// What it hears.
+/// Says which events the queue gets.
 async fn bindings(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
     let (queue, exchange) = (&plan.queue, &plan.exchange);
     if exchange.is_empty() {
-        let text = format!("queue `{queue}` is bound to no exchange: it hears no events");
+        let text = format!("queue `{queue}` is bound to no exchange: it gets no events");
         return found.push(Finding::good(text));
     }
     let keys: Vec<_> = plan.bindings.iter().map(|key| format!("`{key}`")).collect();
@@ -111,7 +107,7 @@ async fn bindings(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
         )));
     }
     found.push(
-        match exchange_exists(link, exchange, queue, &plan.remedy()).await {
+        match plan.exchange_exists(link, exchange, &plan.remedy()).await {
             Ok(()) => Finding::warning(format!(
                 "whether queue `{queue}` is bound to the exchange `{exchange}` by {keys} can't be seen over AMQP: `check --create` binds it"
             )),
@@ -120,33 +116,33 @@ async fn bindings(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
     );
 }
 
-/// Its dead letters.
-async fn letters(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
-    let (letters, route) = (plan.letters(), &plan.route);
+/// Says how many dead letters there are, and how their queue was made.
+async fn dead_letters(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
+    let (dead, route) = (plan.dead_letter_queue(), &plan.route);
     let target = &plan.dead_letter;
-    match find(link, letters).await {
+    match find::queue(link, dead).await {
         Ok(Some(there)) => {
             found.push(match there.messages {
-                0 => Finding::good(format!("dead-letter queue `{letters}` is empty")),
+                0 => Finding::good(format!("dead-letter queue `{dead}` is empty")),
                 count => Finding::warning(format!(
-                    "dead-letter queue `{letters}` holds {count} messages: look with `dead-letters {route} list`"
+                    "dead-letter queue `{dead}` holds {count} messages: look with `dead-letters {route} list`"
                 )),
             });
             if there.consumers > 0 {
                 found.push(Finding::warning(format!(
-                    "dead-letter queue `{letters}` is consumed by {}: letters may be gone before anybody looks at them",
+                    "dead-letter queue `{dead}` is consumed by {}: dead letters may be gone before anybody looks at them",
                     there.consumers
                 )));
             }
-            if let Likeness::Differs(how) = plan.dead_likeness(link).await {
+            if let Comparison::Differs(how) = plan.compare_dead(link).await {
                 found.push(Finding::warning(format!(
-                    "dead-letter queue `{letters}` is not as Loafer makes it: {how}. A quorum queue with a delivery limit (RabbitMQ 4: 20, unless set) drops \
-                     letters that were looked at more often: move them away, delete it once it is empty, and run `check --create`"
+                    "dead-letter queue `{dead}` is not as Loafer makes it: {how}. A quorum queue with a delivery limit (RabbitMQ 4: 20, unless set) drops \
+                     dead letters that were looked at more often: move them away, delete it once it is empty, and run `check --create`"
                 )));
             }
         }
         Ok(None) if target.exchange.is_empty() || target.queue.is_some() => found.push(Finding::problem(format!(
-            "dead-letter queue `{letters}` does not exist: {}",
+            "dead-letter queue `{dead}` does not exist: {}",
             match plan.dead {
                 Some(_) => "run `check --create`".to_owned(),
                 None => format!("make it, or change `dead_letter` under [routes.{route}]"),
@@ -161,17 +157,17 @@ async fn letters(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
     }
 }
 
-/// The queues in which retries wait, where a retry would not make them; those that `check --create` makes are made here.
+/// Looks for the delay queues, unless a retry would make them. Makes them for `check --create`.
 async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
     if plan.declare == Declare::Create {
         return;
     }
     let mut missing = Vec::new();
-    for rung in ladder::rungs() {
-        let name = names::rung(&plan.queue, rung);
+    for delay in delay::steps() {
+        let name = names::delay_queue(&plan.queue, delay);
         let there = match plan.made.get() {
-            Some(()) => plan.declare_rung(link, rung).await.map(|()| true),
-            None => find(link, &name).await.map(|there| there.is_some()),
+            Some(()) => plan.declare_delay_queue(link, delay).await.map(|()| true),
+            None => find::queue(link, &name).await.map(|there| there.is_some()),
         };
         match there {
             Ok(true) => {}
@@ -183,7 +179,7 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
         [] => Finding::good("the queues in which retries wait are there"),
         [first, ..] => {
             let are = if missing.len() == 1 { "is" } else { "are" };
-            let (count, all) = (missing.len(), ladder::rungs().count());
+            let (count, all) = (missing.len(), delay::steps().count());
             let missing = format!("{count} of {all} queues {are} missing, first `{first}`");
             match plan.declare {
                 Declare::Off => Finding::problem(format!(
@@ -198,17 +194,18 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
     });
 }
 
-/// Whether retries and dead letters can be sent: a message to no queue at all is refused, or comes back.
-async fn may_publish(shared: &Shared, plan: &Plan) -> Option<Finding> {
+/// Says whether retries and dead letters can be sent. It publishes a message to no queue at all, which RabbitMQ refuses if a right is missing, and
+/// returns otherwise.
+async fn may_publish(channels: &PublishChannels, plan: &Plan) -> Option<Finding> {
     let nowhere = format!("loafer-check-{}", MessageId::new());
-    let probe = Parcel {
+    let probe = Entry {
         exchange: "".into(),
         routing_key: nowhere.into(),
         properties: BasicProperties::default(),
         payload: Bytes::new(),
         mandatory: true,
     };
-    let answers = shared.outlet.send(&plan.queue, &[probe].into()).await;
+    let answers = channels.publish(&plan.queue, &[probe].into()).await;
     match answers.into_iter().next()? {
         Ok(()) | Err(Unsent::Unroutable) => None,
         Err(Unsent::Closed(ACCESS_REFUSED, cause)) => Some(Finding::problem(format!(
@@ -221,7 +218,7 @@ async fn may_publish(shared: &Shared, plan: &Plan) -> Option<Finding> {
     }
 }
 
-/// RabbitMQ's count of deliveries against the route's of attempts.
+/// Compares RabbitMQ's limit of deliveries with the route's limit of attempts.
 fn limits(plan: &Plan, policy: &Policy, found: &mut Vec<Finding>) {
     let (queue, route) = (&plan.queue, &plan.route);
     let Some(limit) = plan.delivery_limit().filter(|limit| *limit >= 0) else {
@@ -229,7 +226,7 @@ fn limits(plan: &Plan, policy: &Policy, found: &mut Vec<Finding>) {
     };
     if limit < ENOUGH_DELIVERIES {
         found.push(Finding::warning(format!(
-            "queue `{queue}` gives a message up after {limit} deliveries, and what a shutdown gives back counts as one: set `x-delivery-limit` in `arguments` \
+            "queue `{queue}` gives a message up after {limit} deliveries, and what a shutdown releases counts as one: set `x-delivery-limit` in `arguments` \
              under [routes.{route}] to {ENOUGH_DELIVERIES} or more"
         )));
     }
@@ -241,12 +238,12 @@ fn limits(plan: &Plan, policy: &Policy, found: &mut Vec<Finding>) {
     }
 }
 
-/// The route's times against RabbitMQ's.
+/// Compares the route's times with RabbitMQ's.
 fn times(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
     let (route, timeout) = (&policy.route, policy.timeout?);
     let ceiling = capabilities.lease_ceiling?;
     let ahead = policy.prefetch.unwrap_or(capabilities.prefetch);
-    // The last of what is held waits until all before it are done.
+    // The last of the messages that are held waits until all before it are done.
     let rounds = ahead.div_ceil(policy.concurrency.max(1)).saturating_add(1);
     let longest = timeout.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
     let (held, most) = (format_duration(longest), format_duration(ceiling));
@@ -275,7 +272,7 @@ mod tests {
 
     use super::*;
 
-    fn told(options: RouteOptions) -> Option<Finding> {
+    fn finding(options: RouteOptions) -> Option<Finding> {
         let capabilities = Capabilities {
             lease_ceiling: Some(Duration::from_secs(30 * 60)),
             prefetch: 100,
@@ -287,13 +284,13 @@ mod tests {
     #[test]
     fn a_timeout_beyond_the_consumer_timeout_is_a_problem() {
         let minutes = |minutes: u64| RouteOptions::new().timeout(Duration::from_secs(60 * minutes));
-        assert!(told(RouteOptions::new()).is_none());
-        assert!(told(minutes(2)).is_none());
-        assert_eq!(told(minutes(30)).unwrap().level, Level::Problem);
+        assert!(finding(RouteOptions::new()).is_none());
+        assert!(finding(minutes(2)).is_none());
+        assert_eq!(finding(minutes(30)).unwrap().level, Level::Problem);
         // 100 ahead of 10 handlers: eleven rounds of five minutes.
-        let long = told(minutes(5)).unwrap();
+        let long = finding(minutes(5)).unwrap();
         assert_eq!(long.level, Level::Warning);
         assert!(long.text.contains("may wait 55m,"), "{}", long.text);
-        assert!(told(minutes(5).prefetch(10)).is_none());
+        assert!(finding(minutes(5).prefetch(10)).is_none());
     }
 }

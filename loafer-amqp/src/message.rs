@@ -1,4 +1,4 @@
-//! A delivery as a message of Loafer, and what a copy of it says.
+//! A message on its way in: the message that a delivery of RabbitMQ becomes.
 
 use std::{
     sync::Arc,
@@ -11,27 +11,12 @@ use lapin::{
 };
 use loafer_core::{CORRELATION_ID, Headers, Message, MessageId, REQUEST_ID};
 
-use crate::{
-    headers::{APP_ID, CONTENT_ENCODING, CONTENT_TYPE, KIND, PRIORITY, REPLY_TO},
-    properties::PERSISTENT,
+use crate::names::headers::{
+    APP_ID, ATTEMPT, CONTENT_ENCODING, CONTENT_TYPE, DELIVERY_COUNT, GROUP, KIND, PRIORITY,
+    REPLY_TO, TOPIC, is_brokers,
 };
 
-/// The header by which a copy says which attempt it is for: publishing it again reset the broker's own count.
-pub(crate) const ATTEMPT: &str = "loafer-attempt";
-
-/// The header by which a copy says what the message was published to: its own way led through a queue of retries.
-pub(crate) const TOPIC: &str = "loafer-topic";
-
-/// The header that Pigeon and its like read the event's name from.
-pub(crate) const CATEGORY: &str = "category";
-
-/// The header with the group a message was sent with: AMQP has no groups.
-pub(crate) const GROUP: &str = "loafer-group";
-
-/// The header that quorum queues count deliveries in.
-const DELIVERY_COUNT: &str = "x-delivery-count";
-
-/// From what the broker delivered.
+/// Returns the message that RabbitMQ delivered.
 pub(crate) fn received(
     routing_key: impl Into<Arc<str>>,
     redelivered: bool,
@@ -61,16 +46,16 @@ pub(crate) fn received(
     message
 }
 
-/// Which delivery this is: what the last copy was for, and how often the broker has delivered that one before.
+/// Returns which attempt this delivery is: the attempt that the last copy was made for, and the earlier deliveries of that copy.
 fn attempt(headers: Option<&FieldTable>, redelivered: bool) -> u32 {
     let number = |name: &str| headers.and_then(|headers| number_of(headers, name));
     let base = number(ATTEMPT).unwrap_or(1).max(1);
-    // Classic queues do not count: that it came before is all they tell.
+    // Classic queues do not count. They only say that the message was delivered before.
     let before = number(DELIVERY_COUNT).unwrap_or(u32::from(redelivered));
     base.saturating_add(before)
 }
 
-/// What the sender said of it; what brokers wrote on the way is left out.
+/// Returns the sender's headers, without those that RabbitMQ wrote on the way.
 fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers {
     let mut headers = Headers::new();
     for (name, value) in given.into_iter().flatten() {
@@ -82,7 +67,7 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers 
             headers.insert(name.to_owned(), text);
         }
     }
-    // Of requests, by the convention of RabbitMQ's own clients, it is the request that is named there.
+    // In requests, by the convention of RabbitMQ's own clients, the correlation id is the id of the request.
     let request_id = properties.correlation_id().as_ref();
     let request_id = request_id.filter(|_| properties.reply_to().is_some());
     let of_properties = [
@@ -95,7 +80,7 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers 
         (KIND, properties.kind()),
     ];
     for (name, value) in of_properties {
-        // That text is UTF-8 goes without saying; so Pigeon writes it as well.
+        // UTF-8 is what text is in anyway, so it is no header. Pigeon writes it as `utf8`.
         let usual = |value: &str| {
             name == CONTENT_ENCODING && ["utf-8", "utf8"].contains(&&*value.to_ascii_lowercase())
         };
@@ -110,51 +95,6 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers 
         headers.insert(PRIORITY, priority.to_string());
     }
     headers
-}
-
-/// The properties of a copy: those the message came with, and what is said of the copy.
-pub(crate) fn copied(
-    original: &BasicProperties,
-    topic: Option<&str>,
-    said: impl IntoIterator<Item = (&'static str, AMQPValue)>,
-) -> BasicProperties {
-    let mut headers = FieldTable::default();
-    for (name, value) in original.headers().iter().flatten() {
-        // What the broker counted and wrote of the original is none of the copy's, which goes to one queue and to no others.
-        if !is_brokers(name.as_str()) && !matches!(name.as_str(), ATTEMPT | "CC" | "BCC") {
-            headers.insert(name.clone(), value.clone());
-        }
-    }
-    if let Some(topic) = topic {
-        headers.insert(TOPIC.into(), AMQPValue::LongString(topic.into()));
-    }
-    for (name, value) in said {
-        headers.insert(name.into(), value);
-    }
-    let mut copy = BasicProperties::default()
-        .with_headers(headers)
-        .with_delivery_mode(PERSISTENT);
-    // Without `expiration`, by which it would come back too early, and `user_id`, which only the user it names may publish.
-    macro_rules! keep {
-        ($($get:ident $with:ident),*) => {
-            $(if let Some(value) = original.$get() {
-                copy = copy.$with(value.clone());
-            })*
-        };
-    }
-    keep!(
-        content_type with_content_type,
-        content_encoding with_content_encoding,
-        priority with_priority,
-        correlation_id with_correlation_id,
-        reply_to with_reply_to,
-        message_id with_message_id,
-        timestamp with_timestamp,
-        kind with_type,
-        app_id with_app_id,
-        cluster_id with_cluster_id
-    );
-    copy
 }
 
 fn number_of(headers: &FieldTable, name: &str) -> Option<u32> {
@@ -175,7 +115,7 @@ fn text_of(headers: &FieldTable, name: &str) -> Option<String> {
     text(headers.inner().get(name)?)
 }
 
-/// A header as text; none of lists, tables and bytes that are no text.
+/// Returns a header's value as text. `None` means a list, a table, or bytes that are no text.
 fn text(value: &AMQPValue) -> Option<String> {
     Some(match value {
         AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.to_owned(),
@@ -195,25 +135,11 @@ fn text(value: &AMQPValue) -> Option<String> {
     })
 }
 
-/// Whether RabbitMQ writes this header itself, of deaths and deliveries. Others that begin with `x-` are the sender's.
-fn is_brokers(name: &str) -> bool {
-    [
-        "x-death",
-        "x-first-death-",
-        "x-last-death-",
-        "x-delivery-",
-        "x-acquired-",
-        "x-stream-",
-    ]
-    .iter()
-    .any(|own| name.starts_with(own))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What came with these headers.
+    /// Returns properties with these headers.
     fn with(headers: &[(&str, AMQPValue)]) -> BasicProperties {
         let mut table = FieldTable::default();
         for (name, value) in headers {
@@ -229,20 +155,14 @@ mod tests {
     #[test]
     fn headers_of_the_sender_are_kept_and_those_of_the_broker_are_not() {
         let given = with(&[
-            ("CC", text("billing")),
             ("x-tenant", text("acme")),
             ("x-first-death-queue", text("orders")),
             ("x-delivery-count", AMQPValue::LongLongInt(2)),
-        ])
-        .with_user_id("ana".into())
-        .with_expiration("1000".into());
+        ]);
         let message = received("order.closed", true, &given, Vec::new());
         assert_eq!(message.headers().get("x-tenant"), Some("acme"));
-        let copy = copied(&given, None, [(ATTEMPT, AMQPValue::LongLongInt(4))]);
-        let headers = copy.headers().clone().unwrap();
-        let names: Vec<&str> = headers.inner().keys().map(|name| name.as_str()).collect();
-        assert_eq!(names, [ATTEMPT, "x-tenant"]);
-        assert_eq!((copy.user_id(), copy.expiration()), (&None, &None));
+        assert_eq!(message.headers().get("x-first-death-queue"), None);
+        assert_eq!(message.headers().get("x-delivery-count"), None);
     }
 
     #[test]
@@ -262,7 +182,7 @@ mod tests {
             ),
             4
         );
-        // Classic queues don't count.
+        // Classic queues do not count.
         assert_eq!(attempt(&[], true), 2);
         assert_eq!(attempt(&[(ATTEMPT, number(-1))], false), 1);
     }

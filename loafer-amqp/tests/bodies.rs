@@ -138,16 +138,16 @@ async fn a_body_over_the_limit_is_an_error_and_its_neighbours_are_published() {
         match answer {
             Ok(_) => assert!(size < LIMIT),
             Err(error) => {
-                let told = error.to_string();
-                println!("{told}");
-                assert!(size > LIMIT, "{told}");
+                let error = error.to_string();
+                println!("{error}");
+                assert!(size > LIMIT, "{error}");
                 for part in [
                     &service.queue,
                     &id.to_string(),
                     "16777217",
                     "max_message_size",
                 ] {
-                    assert!(told.contains(part), "`{part}` in: {told}");
+                    assert!(error.contains(part), "`{part}` in: {error}");
                 }
             }
         }

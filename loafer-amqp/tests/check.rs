@@ -13,9 +13,9 @@ use support::{Rabbit, unique};
 
 again::on_rabbitmq_4!();
 
-type Told = Vec<(Level, String)>;
+type Findings = Vec<(Level, String)>;
 
-async fn checked(rabbit: &Rabbit, mode: Open, options: RouteOptions) -> Told {
+async fn checked(rabbit: &Rabbit, mode: Open, options: RouteOptions) -> Findings {
     let route = Route::new("orders")
         .provider::<Amqp>()
         .options(options)
@@ -28,16 +28,16 @@ async fn checked(rabbit: &Rabbit, mode: Open, options: RouteOptions) -> Told {
         .collect()
 }
 
-fn worst(told: &Told) -> Level {
-    told.iter().map(|(level, _)| *level).max().unwrap()
+fn worst(findings: &Findings) -> Level {
+    findings.iter().map(|(level, _)| *level).max().unwrap()
 }
 
 #[track_caller]
-fn has(told: &Told, level: Level, part: &str) {
-    let found = told
+fn has(findings: &Findings, level: Level, part: &str) {
+    let found = findings
         .iter()
         .any(|(of, text)| *of == level && text.contains(part));
-    assert!(found, "{level:?} `{part}` in {told:#?}");
+    assert!(found, "{level:?} `{part}` in {findings:#?}");
 }
 
 #[tokio::test]
@@ -51,19 +51,19 @@ async fn a_queue_of_its_own_is_sound_from_the_first_check_on() {
             .binding("order.*")
     };
     for _ in 0..2 {
-        let told = checked(&rabbit, Open::Existing, options()).await;
-        assert_eq!(worst(&told), Level::Good, "{told:#?}");
-        has(&told, Level::Good, "0 messages ready, 0 consumers");
-        has(&told, Level::Good, "by `order.*`");
-        has(&told, Level::Good, ".dead` is empty");
+        let findings = checked(&rabbit, Open::Existing, options()).await;
+        assert_eq!(worst(&findings), Level::Good, "{findings:#?}");
+        has(&findings, Level::Good, "0 messages ready, 0 consumers");
+        has(&findings, Level::Good, "by `order.*`");
+        has(&findings, Level::Good, ".dead` is empty");
     }
     rabbit.clean(&queue).await;
     rabbit.delete_exchange(&exchange).await;
 }
 
 #[tokio::test]
-async fn what_may_not_be_declared_is_told_and_made_by_create() {
-    let rabbit = rabbit!("what_may_not_be_declared_is_told_and_made_by_create");
+async fn what_may_not_be_declared_is_a_finding_and_made_by_create() {
+    let rabbit = rabbit!("what_may_not_be_declared_is_a_finding_and_made_by_create");
     let (queue, exchange) = (unique("created"), unique("events"));
     for declare in [Declare::Verify, Declare::Off] {
         let options = || {
@@ -72,30 +72,30 @@ async fn what_may_not_be_declared_is_told_and_made_by_create() {
                 .exchange(&exchange)
                 .declare(declare)
         };
-        let told = checked(&rabbit, Open::Existing, options()).await;
-        has(&told, Level::Problem, "check --create");
+        let findings = checked(&rabbit, Open::Existing, options()).await;
+        has(&findings, Level::Problem, "check --create");
         assert!(rabbit.counts(&queue).await.is_none(), "nothing was made");
-        let told = checked(&rabbit, Open::Create, options()).await;
-        assert_eq!(worst(&told), Level::Good, "{told:#?}");
-        has(&told, Level::Good, "retries wait are there");
-        let told = checked(&rabbit, Open::Existing, options()).await;
-        assert_eq!(worst(&told), Level::Warning, "{told:#?}");
-        has(&told, Level::Warning, "can't be seen over AMQP");
-        // All but one queue of retries.
+        let findings = checked(&rabbit, Open::Create, options()).await;
+        assert_eq!(worst(&findings), Level::Good, "{findings:#?}");
+        has(&findings, Level::Good, "retries wait are there");
+        let findings = checked(&rabbit, Open::Existing, options()).await;
+        assert_eq!(worst(&findings), Level::Warning, "{findings:#?}");
+        has(&findings, Level::Warning, "can't be seen over AMQP");
+        // All delay queues but one.
         rabbit.delete(&format!("{queue}.retry.8s")).await;
-        let told = checked(&rabbit, Open::Existing, options()).await;
+        let findings = checked(&rabbit, Open::Existing, options()).await;
         // Under `off` the first retry makes none.
         let level = match declare {
             Declare::Off => Level::Problem,
             _ => Level::Warning,
         };
         has(
-            &told,
+            &findings,
             level,
             &format!("1 of 11 queues is missing, first `{queue}.retry.8s`"),
         );
-        for rung in (0..10).map(|doublings| 1 << doublings).chain([960]) {
-            rabbit.delete(&format!("{queue}.retry.{rung}s")).await;
+        for delay in (0..10).map(|doublings| 1 << doublings).chain([960]) {
+            rabbit.delete(&format!("{queue}.retry.{delay}s")).await;
         }
         rabbit.clean(&queue).await;
         rabbit.delete_exchange(&exchange).await;
@@ -107,45 +107,49 @@ async fn a_look_makes_nothing() {
     let rabbit = rabbit!("a_look_makes_nothing");
     let (queue, exchange) = (unique("looked-at"), unique("events"));
     let options = || RouteOptions::new().queue(&queue).exchange(&exchange);
-    let told = checked(&rabbit, Open::Look, options()).await;
-    has(&told, Level::Warning, "does not exist yet");
+    let findings = checked(&rabbit, Open::Look, options()).await;
+    has(&findings, Level::Warning, "does not exist yet");
     assert!(rabbit.counts(&queue).await.is_none(), "it was made");
     _ = checked(&rabbit, Open::Existing, options()).await;
-    let told = checked(&rabbit, Open::Look, options()).await;
-    assert_eq!(worst(&told), Level::Good, "{told:#?}");
+    let findings = checked(&rabbit, Open::Look, options()).await;
+    assert_eq!(worst(&findings), Level::Good, "{findings:#?}");
     rabbit.clean(&queue).await;
     rabbit.delete_exchange(&exchange).await;
 }
 
 #[tokio::test]
-async fn how_a_queue_of_others_differs_is_told() {
-    let rabbit = rabbit!("how_a_queue_of_others_differs_is_told");
-    let (queue, letters) = (unique("theirs"), unique("letters"));
+async fn how_a_queue_of_others_differs_is_a_finding() {
+    let rabbit = rabbit!("how_a_queue_of_others_differs_is_a_finding");
+    let (queue, dead_letters) = (unique("theirs"), unique("letters"));
     rabbit.declare(&queue, &[]).await;
-    rabbit.declare(&letters, &[]).await;
+    rabbit.declare(&dead_letters, &[]).await;
     let options = RouteOptions::new()
         .queue(&queue)
         .exchange("")
         .declare(Declare::Off)
         .queue_type(QueueType::Classic)
-        .dead_letter(DeadLetterTarget::new("", &letters));
-    let told = checked(&rabbit, Open::Existing, options).await;
+        .dead_letter(DeadLetterTarget::new("", &dead_letters));
+    let findings = checked(&rabbit, Open::Existing, options).await;
     has(
-        &told,
+        &findings,
         Level::Warning,
         "current is none. RabbitMQ tells the first",
     );
-    has(&told, Level::Warning, "does not count deliveries");
-    has(&told, Level::Good, "bound to no exchange");
-    has(&told, Level::Good, &format!("`{letters}` is empty"));
-    has(&told, Level::Problem, "retries have nowhere to wait");
-    rabbit.delete(&letters).await;
+    has(&findings, Level::Warning, "does not count deliveries");
+    has(&findings, Level::Good, "bound to no exchange");
+    has(
+        &findings,
+        Level::Good,
+        &format!("`{dead_letters}` is empty"),
+    );
+    has(&findings, Level::Problem, "retries have nowhere to wait");
+    rabbit.delete(&dead_letters).await;
     rabbit.delete(&queue).await;
 }
 
 #[tokio::test]
-async fn limits_that_lose_messages_are_told() {
-    let rabbit = rabbit!("limits_that_lose_messages_are_told");
+async fn limits_that_lose_messages_are_findings() {
+    let rabbit = rabbit!("limits_that_lose_messages_are_findings");
     let queue = unique("limits");
     let quorum = ("x-queue-type", AMQPValue::LongString("quorum".into()));
     rabbit.declare(&format!("{queue}.dead"), &[quorum]).await;
@@ -162,17 +166,17 @@ async fn limits_that_lose_messages_are_told() {
             &[("x-queue-type", AMQPValue::LongString("quorum".into()))],
         )
         .await;
-    let told = checked(&rabbit, Open::Existing, options).await;
+    let findings = checked(&rabbit, Open::Existing, options).await;
     has(
-        &told,
+        &findings,
         Level::Warning,
         "gives a message up after 3 deliveries",
     );
-    has(&told, Level::Warning, "`max_attempts = 5`");
+    has(&findings, Level::Warning, "`max_attempts = 5`");
     has(
-        &told,
+        &findings,
         Level::Warning,
-        "drops letters that were looked at more often",
+        "drops dead letters that were looked at more often",
     );
     rabbit.clean(&queue).await;
 }

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 private::on_both!(
-    what_is_not_settled_in_time_comes_again_and_the_rest_goes_on,
+    what_is_not_settled_in_time_is_redelivered_and_the_rest_goes_on,
     the_argument_of_a_queue_outranks_the_key,
 );
 
@@ -91,7 +91,7 @@ impl Service {
     }
 }
 
-async fn what_is_not_settled_in_time_comes_again_and_the_rest_goes_on(version: Version) {
+async fn what_is_not_settled_in_time_is_redelivered_and_the_rest_goes_on(version: Version) {
     let queue = format!("slow-{version:?}").to_lowercase();
     let setup = Setup::default().consumer_timeout(2_000);
     let Some(broker) = private::broker(version, &queue, &setup).await else {
@@ -152,11 +152,11 @@ async fn the_argument_of_a_queue_outranks_the_key(version: Version) {
     service.publish("slow").await;
     assert_eq!(service.next().await, ("slow".to_owned(), 1));
     let warned = async {
-        let told = || {
+        let logged = || {
             let lines = private::logged(&queue);
             lines.iter().any(|line| line.contains("four fifths"))
         };
-        while !told() {
+        while !logged() {
             sleep(Duration::from_millis(20)).await;
         }
     };

@@ -55,12 +55,12 @@ async fn rejected(rabbit: &Rabbit, queue: &str, count: u32) {
             .with_header("tenant", "acme")
             .with_header("x-request", "7");
         running.publish("orders", message).await.unwrap();
-        // One by one: those rejected at once become letters in any order.
-        rabbit.holds(&format!("{queue}.dead"), n + 1).await;
+        // One by one: those rejected at once become dead letters in any order.
+        rabbit.depth_is(&format!("{queue}.dead"), n + 1).await;
     }
     running.shutdown();
     running.ended().await;
-    rabbit.holds(queue, 0).await;
+    rabbit.depth_is(queue, 0).await;
 }
 
 async fn opened(rabbit: &Rabbit, options: RouteOptions) -> DeadLetters {
@@ -70,15 +70,16 @@ async fn opened(rabbit: &Rabbit, options: RouteOptions) -> DeadLetters {
         .unwrap()
 }
 
-async fn listed(letters: &DeadLetters) -> Vec<Letter> {
-    let listed = letters.list(100, &mut on).await.unwrap();
+async fn listed(dead_letters: &DeadLetters) -> Vec<Letter> {
+    let listed = dead_letters.list(100, &mut on).await.unwrap();
     assert!(listed.not_given_back.is_none(), "{listed:?}");
     listed.letters
 }
 
-fn bodies(letters: &[Letter]) -> Vec<String> {
-    let body = |letter: &Letter| String::from_utf8(letter.message.payload().to_vec()).unwrap();
-    letters.iter().map(body).collect()
+fn bodies(dead_letters: &[Letter]) -> Vec<String> {
+    let body =
+        |dead_letter: &Letter| String::from_utf8(dead_letter.message.payload().to_vec()).unwrap();
+    dead_letters.iter().map(body).collect()
 }
 
 #[tokio::test]
@@ -86,8 +87,8 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
     let rabbit = rabbit!("a_list_says_why_and_leaves_everything_where_it_is");
     let queue = unique("list");
     rejected(&rabbit, &queue, 12).await;
-    let letters = opened(&rabbit, options(&queue)).await;
-    let about = letters.about();
+    let dead_letters = opened(&rabbit, options(&queue)).await;
+    let about = dead_letters.about();
     assert_eq!(
         (about.queue.as_str(), about.count),
         (&*format!("{queue}.dead"), Some(12))
@@ -97,7 +98,7 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
         "{about:?}"
     );
 
-    let first = listed(&letters).await;
+    let first = listed(&dead_letters).await;
     let numbers: Vec<_> = (0..12).map(|n| n.to_string()).collect();
     assert_eq!(bodies(&first), numbers);
     let envelope = first[0].envelope.as_ref().unwrap();
@@ -113,28 +114,28 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
     assert!(!origin.elsewhere && !origin.by_broker, "{origin:?}");
     // Looked at many times more than any limit of RabbitMQ's own: in their order, under their ids, and none is lost.
     for _ in 0..30 {
-        let again = listed(&letters).await;
+        let again = listed(&dead_letters).await;
         assert_eq!(bodies(&again), numbers);
         assert_eq!(again[3].message.id(), first[3].message.id());
     }
-    rabbit.holds(&format!("{queue}.dead"), 12).await;
+    rabbit.depth_is(&format!("{queue}.dead"), 12).await;
     rabbit.clean(&queue).await;
 }
 
 #[tokio::test]
-async fn one_that_is_tried_again_begins_anew_and_is_linked_to_the_letter() {
-    let rabbit = rabbit!("one_that_is_tried_again_begins_anew_and_is_linked_to_the_letter");
+async fn a_dead_letter_tried_again_begins_anew_and_is_linked_to_it() {
+    let rabbit = rabbit!("a_dead_letter_tried_again_begins_anew_and_is_linked_to_it");
     let queue = unique("again");
     rejected(&rabbit, &queue, 3).await;
-    let letters = opened(&rabbit, options(&queue)).await;
-    let id = listed(&letters).await[1].message.id().clone();
+    let dead_letters = opened(&rabbit, options(&queue)).await;
+    let id = listed(&dead_letters).await[1].message.id().clone();
     let which = Selected::Ids(vec![id.clone()]);
-    let sent = letters
+    let sent = dead_letters
         .send(&which, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (1, 0), "{sent:?}");
-    rabbit.holds(&format!("{queue}.dead"), 2).await;
+    rabbit.depth_is(&format!("{queue}.dead"), 2).await;
 
     let (seen, mut came) = mpsc::unbounded_channel();
     let route = Route::new("orders")
@@ -162,16 +163,16 @@ async fn one_that_is_tried_again_begins_anew_and_is_linked_to_the_letter() {
     assert_eq!(header(DeadLetter::RETRIED_FROM), Some(&*id.to_string()));
 
     // Once more, and it fails again.
-    let sent = letters
+    let sent = dead_letters
         .send(&Selected::All, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 2);
     let running = manager(&rabbit, options(&queue)).start().await.unwrap();
-    rabbit.holds(&format!("{queue}.dead"), 2).await;
+    rabbit.depth_is(&format!("{queue}.dead"), 2).await;
     running.shutdown();
     running.ended().await;
-    let again = listed(&letters).await;
+    let again = listed(&dead_letters).await;
     let linked = again[0].envelope.as_ref().unwrap().retried_from.clone();
     assert_eq!(
         linked.as_deref(),
@@ -182,8 +183,8 @@ async fn one_that_is_tried_again_begins_anew_and_is_linked_to_the_letter() {
 }
 
 #[tokio::test]
-async fn what_rabbitmq_gave_up_itself_goes_back_to_the_queue_it_died_in() {
-    let rabbit = rabbit!("what_rabbitmq_gave_up_itself_goes_back_to_the_queue_it_died_in");
+async fn what_rabbitmq_gave_up_itself_is_sent_to_the_queue_it_died_in() {
+    let rabbit = rabbit!("what_rabbitmq_gave_up_itself_is_sent_to_the_queue_it_died_in");
     let (queue, exchange) = (unique("given-up"), unique("events"));
     let options = || {
         RouteOptions::new()
@@ -206,12 +207,12 @@ async fn what_rabbitmq_gave_up_itself_goes_back_to_the_queue_it_died_in() {
         rabbit
             .publish(&exchange, "order.closed", body, theirs.clone())
             .await;
-        rabbit.holds(&queue, 1).await;
+        rabbit.depth_is(&queue, 1).await;
         rabbit.reject(&queue).await;
     }
-    rabbit.holds(&format!("{queue}.dead"), 2).await;
-    let letters = opened(&rabbit, options()).await;
-    let found = listed(&letters).await;
+    rabbit.depth_is(&format!("{queue}.dead"), 2).await;
+    let dead_letters = opened(&rabbit, options()).await;
+    let found = listed(&dead_letters).await;
     let origin = &found[0].origin;
     assert_eq!(origin.queue.as_deref(), Some(&*queue));
     assert!(origin.by_broker && !origin.elsewhere, "{origin:?}");
@@ -220,16 +221,16 @@ async fn what_rabbitmq_gave_up_itself_goes_back_to_the_queue_it_died_in() {
     // Two that are alike in all but when they died: each by an id that the next look finds again.
     let ids: Vec<_> = found
         .iter()
-        .map(|letter| letter.message.id().clone())
+        .map(|dead_letter| dead_letter.message.id().clone())
         .collect();
     assert_ne!(ids[0], ids[1]);
     let which = Selected::Ids(vec![ids[1].clone()]);
-    let sent = letters
+    let sent = dead_letters
         .send(&which, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.missing.len()), (1, 0), "{sent:?}");
-    rabbit.holds(&format!("{queue}.dead"), 1).await;
+    rabbit.depth_is(&format!("{queue}.dead"), 1).await;
     let again = rabbit.get(&queue).await.unwrap().delivery;
     let headers = again.properties.headers().clone().unwrap();
     assert_eq!(headers.inner().get("count"), Some(&AMQPValue::LongInt(7)));
@@ -249,8 +250,8 @@ fn loafer_topic(headers: &FieldTable) -> Option<String> {
 }
 
 #[tokio::test]
-async fn letters_of_other_services_are_left_in_a_queue_they_share() {
-    let rabbit = rabbit!("letters_of_other_services_are_left_in_a_queue_they_share");
+async fn dead_letters_of_other_services_are_left_in_a_shared_queue() {
+    let rabbit = rabbit!("dead_letters_of_other_services_are_left_in_a_shared_queue");
     let (ours, theirs, shared) = (unique("ours"), unique("theirs"), unique("shared"));
     rabbit.declare(&shared, &[]).await;
     // As Pigeon's are: behind another exchange, by a key.
@@ -263,7 +264,7 @@ async fn letters_of_other_services_are_left_in_a_queue_they_share() {
         let both = Message::with_id("both", body);
         running.publish("orders", both).await.unwrap();
         let wanted = if body == "1" { 1 } else { 2 };
-        rabbit.holds(&shared, wanted).await;
+        rabbit.depth_is(&shared, wanted).await;
         running.shutdown();
         running.ended().await;
     }
@@ -272,20 +273,23 @@ async fn letters_of_other_services_are_left_in_a_queue_they_share() {
         .publish("", &shared, "3", BasicProperties::default())
         .await;
 
-    let letters = opened(&rabbit, options(&ours)).await;
-    let about = letters.about();
+    let dead_letters = opened(&rabbit, options(&ours)).await;
+    let about = dead_letters.about();
     assert!(about.remarks[0].contains("delivery limit"), "{about:?}");
-    let found = listed(&letters).await;
+    let found = listed(&dead_letters).await;
     let ids: Vec<_> = found
         .iter()
-        .map(|letter| letter.message.id().to_string())
+        .map(|dead_letter| dead_letter.message.id().to_string())
         .collect();
     assert_eq!(ids[..2], ["both".to_owned(), format!("both@{theirs}")]);
-    let elsewhere: Vec<_> = found.iter().map(|letter| letter.origin.elsewhere).collect();
+    let elsewhere: Vec<_> = found
+        .iter()
+        .map(|dead_letter| dead_letter.origin.elsewhere)
+        .collect();
     assert_eq!(elsewhere, [false, true, true]);
-    assert_eq!(letters.purge_warnings().await.len(), 1);
+    assert_eq!(dead_letters.purge_warnings().await.len(), 1);
 
-    let sent = letters
+    let sent = dead_letters
         .send(&Selected::All, &Destination::Source, &mut on)
         .await
         .unwrap();
@@ -295,11 +299,11 @@ async fn letters_of_other_services_are_left_in_a_queue_they_share() {
         (rabbit.depth(&ours).await, rabbit.depth(&theirs).await),
         (1, 0)
     );
-    rabbit.holds(&shared, 2).await;
-    // Named, it is brought to where it came from.
+    rabbit.depth_is(&shared, 2).await;
+    // A dead letter that is named is sent to the queue it came from.
     let which = Selected::Ids(vec![found[1].message.id().clone()]);
     let to = Destination::Queue(theirs.clone());
-    let moved = letters.send(&which, &to, &mut on).await.unwrap();
+    let moved = dead_letters.send(&which, &to, &mut on).await.unwrap();
     assert_eq!(moved.sent, 1, "{moved:?}");
     let copy = rabbit.get(&theirs).await.unwrap().delivery;
     let headers = copy.properties.headers().clone().unwrap();
@@ -314,46 +318,46 @@ async fn letters_of_other_services_are_left_in_a_queue_they_share() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_sent_stays_and_is_told() {
-    let rabbit = rabbit!("what_can_not_be_sent_stays_and_is_told");
+async fn what_can_not_be_sent_stays_and_is_an_error() {
+    let rabbit = rabbit!("what_can_not_be_sent_stays_and_is_an_error");
     let queue = unique("stays");
     rejected(&rabbit, &queue, 2).await;
-    let letters = opened(&rabbit, options(&queue)).await;
+    let dead_letters = opened(&rabbit, options(&queue)).await;
     for (to, why) in [
         (unique("nowhere"), "there is no such queue"),
         (format!("{queue}.dead"), "the dead-letter queue itself"),
     ] {
-        let sent = letters
+        let sent = dead_letters
             .send(&Selected::All, &Destination::Queue(to), &mut on)
             .await
             .unwrap();
         assert_eq!((sent.sent, sent.failed.len()), (0, 2), "{sent:?}");
-        let told = sent.failed[0].1.to_string();
-        assert!(told.contains(why), "{told}");
+        let error = sent.failed[0].1.to_string();
+        assert!(error.contains(why), "{error}");
     }
-    rabbit.holds(&format!("{queue}.dead"), 2).await;
-    letters.purge().await.unwrap();
-    rabbit.holds(&format!("{queue}.dead"), 0).await;
+    rabbit.depth_is(&format!("{queue}.dead"), 2).await;
+    dead_letters.purge().await.unwrap();
+    rabbit.depth_is(&format!("{queue}.dead"), 0).await;
 
     let none = manager(&rabbit, options(&unique("none")))
         .dead_letters("orders")
         .await;
-    let told = none.unwrap_err().to_string();
-    assert!(told.contains("check --create"), "{told}");
+    let error = none.unwrap_err().to_string();
+    assert!(error.contains("check --create"), "{error}");
     rabbit.clean(&queue).await;
 }
 
 #[tokio::test]
-async fn a_dead_letter_queue_that_others_made_is_told_apart() {
-    let rabbit = rabbit!("a_dead_letter_queue_that_others_made_is_told_apart");
+async fn a_dead_letter_queue_of_others_is_recognised() {
+    let rabbit = rabbit!("a_dead_letter_queue_of_others_is_recognised");
     let queue = unique("limited");
     let quorum = ("x-queue-type", AMQPValue::LongString("quorum".into()));
     let limit = ("x-delivery-limit", AMQPValue::LongLongInt(3));
     rabbit
         .declare(&format!("{queue}.dead"), &[quorum, limit])
         .await;
-    let letters = opened(&rabbit, options(&queue)).await;
-    let warnings = &letters.about().warnings;
+    let dead_letters = opened(&rabbit, options(&queue)).await;
+    let warnings = &dead_letters.about().warnings;
     assert!(warnings[0].contains("x-delivery-limit"), "{warnings:?}");
     rabbit.clean(&queue).await;
 }
@@ -373,9 +377,9 @@ async fn check_counts_the_dead_letters() {
     let queue = unique("counted");
     rejected(&rabbit, &queue, 1).await;
     let found = checked(&rabbit, options(&queue)).await;
-    let letters = found
+    let dead_letters = found
         .iter()
         .find(|(_, text)| text.contains("`dead-letters orders list`"));
-    assert_eq!(letters.unwrap().0, Level::Warning, "{found:?}");
+    assert_eq!(dead_letters.unwrap().0, Level::Warning, "{found:?}");
     rabbit.clean(&queue).await;
 }

@@ -26,8 +26,8 @@ async fn a_delayed_event_comes_later_under_its_own_key() {
     ];
     let answers = publish_all(&publisher, "order.closed", batch).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-    assert_eq!(server.heard(&queue).await.delivery.data, b"now");
-    let later = server.heard(&queue).await;
+    assert_eq!(server.next(&queue).await.delivery.data, b"now");
+    let later = server.next(&queue).await;
     assert!(
         began.elapsed() >= Duration::from_millis(1000),
         "{:?}",
@@ -44,8 +44,8 @@ async fn a_delayed_event_comes_later_under_its_own_key() {
 }
 
 #[tokio::test]
-async fn delayed_events_that_nobody_hears_hold_up_no_others() {
-    let server = server!("delayed_events_that_nobody_hears_hold_up_no_others");
+async fn delayed_events_without_listeners_hold_up_no_others() {
+    let server = server!("delayed_events_without_listeners_hold_up_no_others");
     let exchange = own("event");
     let queue = server.listen(&exchange, "heard").await;
     let publisher = publisher(server.amqp(), &exchange);
@@ -56,9 +56,9 @@ async fn delayed_events_that_nobody_hears_hold_up_no_others() {
     };
     let unheard = publish_all(&publisher, "unheard", delayed(100).collect()).await;
     assert!(unheard.iter().all(Result::is_ok), "{unheard:?}");
-    let heard = publish_all(&publisher, "heard", delayed(1).collect()).await;
-    assert!(heard.iter().all(Result::is_ok), "{heard:?}");
-    server.heard(&queue).await;
+    let received = publish_all(&publisher, "heard", delayed(1).collect()).await;
+    assert!(received.iter().all(Result::is_ok), "{received:?}");
+    server.next(&queue).await;
     for key in ["heard", "unheard"] {
         let waiting = format!("{exchange}/{key}.delay.1s");
         server.delete_queue(&waiting).await;
@@ -76,14 +76,14 @@ async fn a_delayed_message_to_a_queue_comes_later() {
         .await
         .unwrap();
     assert!(server.take(&queue).await.is_none());
-    assert_eq!(server.heard(&queue).await.delivery.data, b"later");
+    assert_eq!(server.next(&queue).await.delivery.data, b"later");
     // What it waited in is made again.
     let waiting = format!("{queue}.retry.1s");
     server.delete_queue(&waiting).await;
     publish(&publisher, topic.as_str(), message())
         .await
         .unwrap();
-    server.heard(&queue).await;
+    server.next(&queue).await;
     server.delete_queue(&waiting).await;
 }
 
@@ -96,10 +96,10 @@ async fn a_delay_without_a_destination_is_refused() {
         format!("amqp:{}/k", own("none")),
     ] {
         let message = Outgoing::new(Message::new("1")).delay(Duration::from_secs(1));
-        let told = publish(&publisher, topic.as_str(), message)
+        let error = publish(&publisher, topic.as_str(), message)
             .await
             .unwrap_err()
             .to_string();
-        assert!(told.contains("does not exist"), "{told}");
+        assert!(error.contains("does not exist"), "{error}");
     }
 }

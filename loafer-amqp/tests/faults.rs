@@ -153,7 +153,7 @@ async fn a_broker_that_is_killed_and_started_again_loses_nothing_that_was_confir
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_empty_broker_in_its_place_has_the_queues_again_and_what_it_took_is_told() {
+async fn an_empty_broker_in_its_place_has_the_queues_again_and_the_loss_is_logged() {
     let Some(mut broker) = broker("an_empty_broker_in_its_place").await else {
         return;
     };
@@ -199,17 +199,17 @@ async fn an_empty_broker_in_its_place_has_the_queues_again_and_what_it_took_is_t
         "only {} were confirmed",
         confirmed.len()
     );
-    let told = LOG.lock().unwrap().clone();
-    let told = String::from_utf8_lossy(&told);
+    let log = LOG.lock().unwrap().clone();
+    let log = String::from_utf8_lossy(&log);
     assert!(
-        told.contains("what it held is lost"),
-        "nothing is told of the loss:\n{told}"
+        log.contains("what it held is lost"),
+        "nothing is logged about the loss:\n{log}"
     );
     service.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_connection_that_is_closed_cancels_its_handlers_and_their_messages_come_again() {
+async fn a_closed_connection_cancels_its_handlers_and_their_messages_are_redelivered() {
     let Some(broker) = broker("a_connection_that_is_closed").await else {
         return;
     };

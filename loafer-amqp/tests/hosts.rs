@@ -102,16 +102,16 @@ async fn a_host_that_is_down_at_the_start_is_passed_over(version: Version) {
 }
 
 #[tokio::test]
-async fn hosts_that_are_all_down_are_all_told() {
+async fn hosts_that_are_all_down_are_all_named() {
     let urls = [nobody(), nobody()];
-    let told = Service::start(&urls).await.err().unwrap().to_string();
+    let error = Service::start(&urls).await.err().unwrap().to_string();
     for url in urls {
         let (_, place) = url.split_once('@').unwrap();
         let place = place.trim_end_matches("/%2f");
-        assert!(told.contains(place), "no {place} in: {told}");
+        assert!(error.contains(place), "no {place} in: {error}");
     }
-    assert!(!told.contains("secret-9"), "{told}");
-    assert_eq!(told.matches("AMQP_URL").count(), 1, "{told}");
+    assert!(!error.contains("secret-9"), "{error}");
+    assert_eq!(error.matches("AMQP_URL").count(), 1, "{error}");
 }
 
 async fn a_host_that_dies_is_followed_by_the_next(version: Version) {

@@ -36,7 +36,7 @@ async fn pigeon_01_an_event_reaches_the_durable_topic_exchange_event_under_its_n
     bus.publish_to(event.as_str(), &json!({"scooby": "doo"}))
         .await
         .unwrap();
-    let came = server.heard(&queue).await;
+    let came = server.next(&queue).await;
     assert_eq!(came.delivery.exchange.as_str(), "event");
     assert_eq!(came.delivery.routing_key.as_str(), event);
     assert_eq!(came.delivery.data, br#"{"scooby":"doo"}"#);
@@ -49,12 +49,12 @@ async fn pigeon_02_an_empty_event_is_refused() {
     let event = own("sample.event");
     let queue = server.listen("event", &event).await;
     let bus = Bus::new(server.amqp().publisher());
-    let told = bus
+    let error = bus
         .send(event.as_str(), Message::new(""))
         .await
         .unwrap_err()
         .to_string();
-    assert!(told.contains(&event) && told.contains("empty"), "{told}");
+    assert!(error.contains(&event) && error.contains("empty"), "{error}");
     assert!(server.take(&queue).await.is_none());
 }
 
@@ -66,7 +66,7 @@ async fn pigeon_03_the_header_category_is_the_event_and_headers_are_added() {
     let bus = Bus::new(server.amqp().publisher());
     let outgoing = Outgoing::new(Message::new("{}")).header("tenant", "acme");
     bus.send(event.as_str(), outgoing).await.unwrap();
-    let came = server.heard(&queue).await;
+    let came = server.next(&queue).await;
     assert_eq!(listener::header(&came, "category"), Some(event));
     assert_eq!(listener::header(&came, "tenant").as_deref(), Some("acme"));
 }
@@ -84,7 +84,7 @@ async fn pigeon_04_each_message_says_what_it_is_and_may_say_otherwise() {
         .await
         .unwrap()
         .to_string();
-    let came = server.heard(&queue).await;
+    let came = server.next(&queue).await;
     let properties = &came.delivery.properties;
     let text = |value: &Option<lapin::types::ShortString>| value.as_ref().unwrap().to_string();
     assert_eq!(text(properties.content_type()), "application/json");
@@ -101,7 +101,7 @@ async fn pigeon_04_each_message_says_what_it_is_and_may_say_otherwise() {
 
     let short = Outgoing::new(Message::new("{}")).header(EXPIRATION, "60000000");
     bus.send(event.as_str(), short).await.unwrap();
-    let came = server.heard(&queue).await;
+    let came = server.next(&queue).await;
     assert_eq!(text(came.delivery.properties.expiration()), "60000000");
 }
 
@@ -130,7 +130,7 @@ async fn pigeon_05_headers_come_from_configuration_and_functions_flattened_with_
     let running = manager.build().unwrap().start().await.unwrap();
     for expected in ["0", "1"] {
         bus.publish_to(event.as_str(), &1).await.unwrap();
-        let came = server.heard(&queue).await;
+        let came = server.next(&queue).await;
         let header = |name: &str| listener::header(&came, name).unwrap();
         assert_eq!(header("region"), "sa");
         assert_eq!(header("user.id"), "7");
@@ -147,21 +147,21 @@ async fn pigeon_14_a_key_goes_to_the_exchange_that_is_named() {
     let exchange = own("pigeon");
     let bus = Bus::new(server.amqp().publisher());
     let routing = Routing::key("prices").exchange(&exchange);
-    let told = bus
+    let error = bus
         .publish_to(routing.clone(), &12.5)
         .await
         .unwrap_err()
         .to_string();
     assert!(
-        told.contains(&exchange) && told.contains("does not exist"),
-        "{told}"
+        error.contains(&exchange) && error.contains("does not exist"),
+        "{error}"
     );
 
     server.exchange(&exchange, ExchangeKind::Direct).await;
     let queue = server.queue(FieldTable::default()).await;
     server.bind(&queue, &exchange, "prices").await;
     bus.publish_to(routing, &12.5).await.unwrap();
-    let came = server.heard(&queue).await;
+    let came = server.next(&queue).await;
     assert_eq!(came.delivery.exchange.as_str(), exchange);
     assert_eq!(came.delivery.data, b"12.5");
     assert_eq!(listener::header(&came, "category"), None);
@@ -169,6 +169,6 @@ async fn pigeon_14_a_key_goes_to_the_exchange_that_is_named() {
     bus.publish_to(Routing::key(&queue).exchange(""), &1)
         .await
         .unwrap();
-    assert_eq!(server.heard(&queue).await.delivery.exchange.as_str(), "");
+    assert_eq!(server.next(&queue).await.delivery.exchange.as_str(), "");
     server.delete_exchange(&exchange).await;
 }

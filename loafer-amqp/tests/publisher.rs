@@ -24,7 +24,7 @@ fn numbered(count: usize) -> Vec<Outgoing> {
         .collect()
 }
 
-fn told(answer: Result<MessageId, Error>) -> String {
+fn error(answer: Result<MessageId, Error>) -> String {
     answer.unwrap_err().to_string()
 }
 
@@ -65,7 +65,7 @@ async fn what_the_message_says_outranks_the_rest() {
         .group("ana");
     let id = publish(&publisher(amqp, &exchange), "paid", message).await;
     assert_eq!(id.unwrap(), MessageId::from("mine"));
-    let came = server.heard(&queue).await;
+    let came = server.next(&queue).await;
     let properties = &came.delivery.properties;
     let text = |value: &Option<lapin::types::ShortString>| value.as_ref().map(ToString::to_string);
     assert_eq!(text(properties.message_id()).as_deref(), Some("mine"));
@@ -100,10 +100,12 @@ async fn what_nobody_listens_to_is_an_error_unless_that_is_set() {
         Message::new("1"),
     )
     .await;
-    let told = told(answer);
+    let error = error(answer);
     assert!(
-        told.contains("unheard") && told.contains("nobody listens") && told.contains("unroutable"),
-        "{told}"
+        error.contains("unheard")
+            && error.contains("nobody listens")
+            && error.contains("unroutable"),
+        "{error}"
     );
     let amqp = server.amqp().unroutable(Unroutable::Ignore);
     let answer = publish(&publisher(amqp, &exchange), "unheard", Message::new("1")).await;
@@ -128,7 +130,7 @@ async fn what_a_full_queue_refuses_is_an_error() {
     let refused = answers.into_iter().filter_map(Result::err);
     let refused: Vec<_> = refused.map(|error| error.to_string()).collect();
     assert!(
-        !refused.is_empty() && refused.iter().all(|told| told.contains("full")),
+        !refused.is_empty() && refused.iter().all(|error| error.contains("full")),
         "{refused:?}"
     );
 }
@@ -148,10 +150,10 @@ async fn an_exchange_that_is_missing_fails_nobody_else() {
     );
     assert!(good.iter().all(Result::is_ok), "{good:?}");
     for answer in bad {
-        let told = told(answer);
+        let error = error(answer);
         assert!(
-            told.contains(&missing) && told.contains("amqp.exchanges"),
-            "{told}"
+            error.contains(&missing) && error.contains("amqp.exchanges"),
+            "{error}"
         );
     }
     // Each once: none was sent again for another's fault.
@@ -167,13 +169,13 @@ async fn an_exchange_is_made_where_that_is_set() {
         .declare_exchange(&exchange, ExchangeType::Direct);
     let publisher = amqp.publisher();
     let routing = || Routing::key("gold").exchange(&exchange);
-    assert!(told(publish(&publisher, routing(), Message::new("1")).await).contains("nobody"));
+    assert!(error(publish(&publisher, routing(), Message::new("1")).await).contains("nobody"));
     let queue = server.queue(FieldTable::default()).await;
     server.bind(&queue, &exchange, "gold").await;
     publish(&publisher, routing(), Message::new("1"))
         .await
         .unwrap();
-    server.heard(&queue).await;
+    server.next(&queue).await;
     server.delete_exchange(&exchange).await;
 }
 
@@ -292,12 +294,12 @@ async fn while_the_server_takes_nothing_publishing_waits_and_is_not_ready() {
         .unwrap()
         .unwrap();
     assert!(publisher.is_ready());
-    assert_eq!(server.heard(&queue).await.delivery.data, b"meanwhile");
+    assert_eq!(server.next(&queue).await.delivery.data, b"meanwhile");
 }
 
 #[tokio::test]
-async fn what_amqp_can_not_carry_is_told_and_the_rest_published() {
-    let server = server!("what_amqp_can_not_carry_is_told_and_the_rest_published");
+async fn what_amqp_can_not_carry_is_refused_and_the_rest_published() {
+    let server = server!("what_amqp_can_not_carry_is_refused_and_the_rest_published");
     let exchange = own("event");
     let queue = server.listen(&exchange, "e").await;
     let publisher = publisher(server.amqp(), &exchange);
@@ -328,12 +330,12 @@ async fn what_amqp_can_not_carry_is_told_and_the_rest_published() {
         "empty",
     ];
     for (answer, named) in answers.into_iter().zip(named) {
-        let told = told(answer);
+        let error = error(answer);
         assert!(
-            told.contains(named) && told.contains("`e`"),
-            "{named}: {told}"
+            error.contains(named) && error.contains("`e`"),
+            "{named}: {error}"
         );
-        assert!(!told.contains("xxxx"), "quotes what it was given");
+        assert!(!error.contains("xxxx"), "quotes what it was given");
     }
     assert_eq!(server.all(&queue).await.len(), 1);
     for topic in ["", "amqp:", long, &format!("amqp:{long}/k")] {
@@ -357,19 +359,19 @@ async fn a_payload_of_a_mebibyte_comes_whole() {
     )
     .await;
     answer.unwrap();
-    assert!(server.heard(&queue).await.delivery.data == payload);
+    assert!(server.next(&queue).await.delivery.data == payload);
 }
 
 #[tokio::test]
-async fn a_password_that_is_wrong_is_told_at_once() {
-    let server = server!("a_password_that_is_wrong_is_told_at_once");
+async fn a_wrong_password_is_an_error_at_once() {
+    let server = server!("a_wrong_password_is_an_error_at_once");
     let (_, place) = server.url.split_once('@').unwrap();
     let amqp = loafer_amqp::Amqp::new(format!("amqp://guest:secret-9@{place}"));
     let publisher = amqp.publisher();
     let answer = publish(&publisher, "e", Message::new("1"));
-    let told = told(timeout(Duration::from_secs(10), answer).await.unwrap());
+    let error = error(timeout(Duration::from_secs(10), answer).await.unwrap());
     assert!(
-        told.contains("AMQP_URL") && !told.contains("secret-9"),
-        "{told}"
+        error.contains("AMQP_URL") && !error.contains("secret-9"),
+        "{error}"
     );
 }

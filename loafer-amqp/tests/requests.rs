@@ -40,18 +40,18 @@ fn on(queue: &str, name: &'static str) -> Route {
 }
 
 async fn doubling(rabbit: &Rabbit, queue: &str) -> (Running, Told<Message>) {
-    let (route, told) = doubling::doubling(on(queue, "doubling"));
-    (start(rabbit, route).await, told)
+    let (route, handled) = doubling::doubling(on(queue, "doubling"));
+    (start(rabbit, route).await, handled)
 }
 
 async fn asking(rabbit: &Rabbit, queue: &str, whom: &str) -> (Running, Answers) {
-    let (route, told) = doubling::asking(on(queue, "asking"), format!("amqp:{whom}"));
-    (start(rabbit, route).await, told)
+    let (route, handled) = doubling::asking(on(queue, "asking"), format!("amqp:{whom}"));
+    (start(rabbit, route).await, handled)
 }
 
 #[tokio::test]
-async fn a_service_is_given_the_replies_of_another() {
-    let rabbit = rabbit!("a_service_is_given_the_replies_of_another");
+async fn a_service_gets_the_replies_of_another() {
+    let rabbit = rabbit!("a_service_gets_the_replies_of_another");
     let (wanted, numbers) = (unique("doubling"), unique("asking"));
     let (doubling, mut requests) = doubling(&rabbit, &wanted).await;
     let (asking, mut answers) = asking(&rabbit, &numbers, &wanted).await;
@@ -129,7 +129,7 @@ async fn a_client_of_another_kind_replies() {
     rabbit.declare(&wanted, &[]).await;
     let (asking, mut answers) = asking(&rabbit, &numbers, &wanted).await;
     asking.publish("asking", Message::new("4")).await.unwrap();
-    rabbit.holds(&wanted, 1).await;
+    rabbit.depth_is(&wanted, 1).await;
     let request = rabbit.get(&wanted).await.unwrap().delivery.properties;
     let (to, id) = (request.reply_to(), request.correlation_id());
     let (to, id) = (to.clone().unwrap(), id.clone().unwrap());

@@ -16,10 +16,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 private::on_both!(
-    a_right_that_is_missing_is_told_with_what_it_is_missing_on,
+    a_missing_right_is_named_with_its_resource,
     without_the_right_to_configure_it_works_where_others_declare,
     looking_at_rights_takes_nothing_from_a_queue,
-    a_virtual_host_that_is_not_the_users_is_told,
+    a_virtual_host_of_others_is_named,
 );
 
 /// Long enough for a retry of a second.
@@ -76,17 +76,20 @@ fn manager(amqp: Amqp, mode: Open, options: &RouteOptions) -> Manager {
 /// Why a service does not start; and that `check` says the same.
 async fn refused(user: &User, options: &RouteOptions) -> String {
     let manager = || manager(user.amqp(), Open::Existing, options);
-    let told = manager().start().await.unwrap_err().to_string();
+    let error = manager().start().await.unwrap_err().to_string();
     let checked = problems(user, options).await;
-    let (_, cause) = told
+    let (_, cause) = error
         .split_once("refused: ")
-        .unwrap_or_else(|| panic!("{told}"));
+        .unwrap_or_else(|| panic!("{error}"));
     assert!(checked.contains(cause), "`{cause}` in: {checked}");
-    assert!(told.contains(&format!("user `{}`", user.name)), "{told}");
-    assert!(told.contains("rabbitmqctl set_permissions -p / "), "{told}");
-    assert!(!told.contains("secret-9"), "{told}");
-    println!("{told}\n");
-    told
+    assert!(error.contains(&format!("user `{}`", user.name)), "{error}");
+    assert!(
+        error.contains("rabbitmqctl set_permissions -p / "),
+        "{error}"
+    );
+    assert!(!error.contains("secret-9"), "{error}");
+    println!("{error}\n");
+    error
 }
 
 async fn problems(user: &User, options: &RouteOptions) -> String {
@@ -99,13 +102,13 @@ async fn problems(user: &User, options: &RouteOptions) -> String {
 }
 
 #[track_caller]
-fn tells(told: &str, right: &str, place: &str) {
+fn says(error: &str, right: &str, place: &str) {
     let right = format!("lacks the right `{right}`");
-    assert!(told.contains(&right), "{right} in: {told}");
-    assert!(told.contains(place), "`{place}` in: {told}");
+    assert!(error.contains(&right), "{right} in: {error}");
+    assert!(error.contains(place), "`{place}` in: {error}");
 }
 
-async fn a_right_that_is_missing_is_told_with_what_it_is_missing_on(version: Version) {
+async fn a_missing_right_is_named_with_its_resource(version: Version) {
     let Some(user) = User::new(version, "a right that is missing").await else {
         return;
     };
@@ -114,33 +117,33 @@ async fn a_right_that_is_missing_is_told_with_what_it_is_missing_on(version: Ver
     let all = ".*";
 
     user.may("^$", all, all).await;
-    tells(
+    says(
         &refused(&user, &options).await,
         "configure",
         "the exchange `amq.topic`",
     );
     user.may("amq.topic", all, all).await;
-    tells(
+    says(
         &refused(&user, &options).await,
         "configure",
         &format!("the queue `{queue}.dead`"),
     );
     user.may(all, "^$", all).await;
-    tells(&refused(&user, &options).await, "write", "`amq.default`");
+    says(&refused(&user, &options).await, "write", "`amq.default`");
     user.may(all, "amq.default", all).await;
-    tells(
+    says(
         &refused(&user, &options).await,
         "write",
         &format!("the queue `{queue}`"),
     );
     user.may(all, all, "rights.*").await;
-    tells(
+    says(
         &refused(&user, &options).await,
         "read",
         "the exchange `amq.topic`",
     );
     user.may(all, all, "amq.topic").await;
-    tells(
+    says(
         &refused(&user, &options).await,
         "read",
         &format!("the queue `{queue}`"),
@@ -152,16 +155,16 @@ async fn a_right_that_is_missing_is_told_with_what_it_is_missing_on(version: Ver
     for declare in [Declare::Off, Declare::Verify] {
         let options = options.clone().declare(declare);
         user.may("^$", all, "^$").await;
-        tells(
+        says(
             &refused(&user, &options).await,
             "read",
             &format!("the queue `{queue}`"),
         );
-        // It starts, as there may be nothing to retry; `check` tells.
+        // It starts, as there may be nothing to retry; `check` says.
         user.may("^$", "^$", all).await;
-        let told = problems(&user, &options).await;
-        tells(&told, "write", "`amq.default`");
-        assert!(told.contains("retries and dead letters"), "{told}");
+        let error = problems(&user, &options).await;
+        says(&error, "write", "`amq.default`");
+        assert!(error.contains("retries and dead letters"), "{error}");
     }
     user.clean(&queue).await;
 }
@@ -182,7 +185,7 @@ async fn without_the_right_to_configure_it_works_where_others_declare(version: V
 
         user.may("^$", "^amq\\.(default|topic)$", "^kept-").await;
         assert_eq!(problems(&user, &options).await, "");
-        let (said, mut heard) = mpsc::unbounded_channel();
+        let (said, mut received) = mpsc::unbounded_channel();
         let said = Arc::new(said);
         let app = App::new()
             .name("rights")
@@ -206,7 +209,7 @@ async fn without_the_right_to_configure_it_works_where_others_declare(version: V
         let running = manager.start().await.unwrap();
         bus.send(queue.as_str(), Message::new("7")).await.unwrap();
         for attempt in [1, 2] {
-            let came = tokio::time::timeout(DEADLINE, heard.recv()).await;
+            let came = tokio::time::timeout(DEADLINE, received.recv()).await;
             assert_eq!(came.unwrap(), Some(attempt));
         }
         let management = &user.shared.management;
@@ -235,7 +238,7 @@ async fn looking_at_rights_takes_nothing_from_a_queue(version: Version) {
     for _ in 0..3 {
         manager(amqp(), Open::Existing, &options).check().await;
     }
-    let (said, mut heard) = mpsc::unbounded_channel();
+    let (said, mut received) = mpsc::unbounded_channel();
     let route = Route::new("paid")
         .provider::<Amqp>()
         .options(options)
@@ -245,7 +248,7 @@ async fn looking_at_rights_takes_nothing_from_a_queue(version: Version) {
         });
     let manager = Manager::builder().app(app).route(route).build().unwrap();
     let running = manager.start().await.unwrap();
-    let came = tokio::time::timeout(DEADLINE, heard.recv()).await;
+    let came = tokio::time::timeout(DEADLINE, received.recv()).await;
     // A delivery that was taken back would have counted it up.
     assert_eq!(came.unwrap(), Some(1));
     running.shutdown();
@@ -258,15 +261,15 @@ async fn looking_at_rights_takes_nothing_from_a_queue(version: Version) {
     }
 }
 
-async fn a_virtual_host_that_is_not_the_users_is_told(version: Version) {
+async fn a_virtual_host_of_others_is_named(version: Version) {
     let Some(user) = User::new(version, "a virtual host of others").await else {
         return;
     };
     let options = RouteOptions::new().queue("never-made").exchange("");
     let started = manager(user.amqp(), Open::Existing, &options).start();
-    let told = started.await.unwrap_err().to_string();
-    assert!(told.contains("set_permissions -p VHOST"), "{told}");
-    assert!(told.contains(&format!("user '{}'", user.name)), "{told}");
-    assert!(!told.contains("secret-9"), "{told}");
+    let error = started.await.unwrap_err().to_string();
+    assert!(error.contains("set_permissions -p VHOST"), "{error}");
+    assert!(error.contains(&format!("user '{}'", user.name)), "{error}");
+    assert!(!error.contains("secret-9"), "{error}");
     user.clean("never-made").await;
 }

@@ -181,10 +181,10 @@ async fn what_fails_too_often_is_a_dead_letter_that_says_why() {
     .await;
     publish(&rabbit, &queue, "body").await;
     let dead = format!("{queue}.dead");
-    rabbit.holds(&dead, 1).await;
-    let letter = rabbit.get(&dead).await.unwrap().delivery;
-    assert_eq!(letter.data, b"body");
-    let headers = letter.properties.headers().clone().unwrap();
+    rabbit.depth_is(&dead, 1).await;
+    let dead_letter = rabbit.get(&dead).await.unwrap().delivery;
+    assert_eq!(dead_letter.data, b"body");
+    let headers = dead_letter.properties.headers().clone().unwrap();
     let envelope = headers.inner().get(DeadLetter::HEADER).unwrap();
     let envelope = envelope.as_long_string().unwrap().to_string();
     for part in [
@@ -215,7 +215,7 @@ async fn on_error_has_the_last_word() {
     })
     .await;
     publish(&rabbit, &queue, "{}").await;
-    rabbit.holds(&format!("{queue}.dead"), 1).await;
+    rabbit.depth_is(&format!("{queue}.dead"), 1).await;
     stop(&running).await;
     rabbit.clean(&queue).await;
 }
@@ -231,13 +231,13 @@ async fn a_burst_of_acks_before_the_end_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_runs_at_the_end_is_acked_and_what_waits_goes_back() {
-    let rabbit = rabbit!("what_runs_at_the_end_is_acked_and_what_waits_goes_back");
+async fn what_runs_at_the_end_is_acked_and_what_waits_is_released() {
+    let rabbit = rabbit!("what_runs_at_the_end_is_acked_and_what_waits_is_released");
     let queue = unique("drain");
     let (running, begun) = at_work(&rabbit, &queue, 3, Duration::from_secs(1), 10).await;
     running.shutdown();
     // Before the handlers are done.
-    rabbit.holds(&queue, 7).await;
+    rabbit.depth_is(&queue, 7).await;
     assert_eq!(running.ended().await, Ended::Clean);
     assert_eq!(
         (rabbit.depth(&queue).await, begun.load(Ordering::SeqCst)),
@@ -273,7 +273,7 @@ async fn what_comes_after_the_end_began_is_left_to_others() {
     for number in 0..5 {
         publish(&rabbit, &queue, &number.to_string()).await;
     }
-    rabbit.holds(&queue, 5).await;
+    rabbit.depth_is(&queue, 5).await;
     goes_on.notify_one();
     assert_eq!(running.ended().await, Ended::Clean);
     let depth = rabbit.depth(&queue).await;
@@ -317,8 +317,8 @@ async fn a_queue_that_is_deleted_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_of_another_form_is_told_and_left_alone() {
-    let rabbit = rabbit!("a_queue_of_another_form_is_told_and_left_alone");
+async fn a_queue_of_another_form_is_refused_and_left_alone() {
+    let rabbit = rabbit!("a_queue_of_another_form_is_refused_and_left_alone");
     let queue = unique("classic");
     rabbit.declare(&queue, &[]).await;
     let route = |options: RouteOptions| {
@@ -341,7 +341,7 @@ async fn a_queue_of_another_form_is_told_and_left_alone() {
     let manager = rabbit.manager().route(route(options));
     let running = manager.build().unwrap().start().await.unwrap();
     publish(&rabbit, &queue, "{}").await;
-    rabbit.holds(&queue, 0).await;
+    rabbit.depth_is(&queue, 0).await;
     stop(&running).await;
     rabbit.clean(&queue).await;
 }

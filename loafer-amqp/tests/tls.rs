@@ -18,7 +18,7 @@ use rcgen::{
 use tokio::sync::mpsc;
 
 private::on_both!(
-    a_server_of_a_trusted_authority_is_served_and_others_are_told_apart,
+    a_server_of_a_trusted_authority_is_served_and_others_are_refused,
     a_server_that_demands_a_certificate_is_shown_it,
 );
 
@@ -99,10 +99,10 @@ fn manager(amqp: Amqp, said: mpsc::UnboundedSender<Vec<u8>>) -> Manager {
 
 /// A message there and back.
 async fn serves(amqp: Amqp) {
-    let (said, mut heard) = mpsc::unbounded_channel();
+    let (said, mut received) = mpsc::unbounded_channel();
     let running = manager(amqp, said).start().await.unwrap();
     running.publish("paid", Message::new("7")).await.unwrap();
-    assert_eq!(heard.recv().await.unwrap(), b"7");
+    assert_eq!(received.recv().await.unwrap(), b"7");
     running.shutdown();
     assert_eq!(running.ended().await, Ended::Clean);
 }
@@ -111,21 +111,21 @@ async fn serves(amqp: Amqp) {
 async fn refused(amqp: Amqp) -> String {
     let (said, _heard) = mpsc::unbounded_channel();
     let started = manager(amqp, said).start().await;
-    let told = started.expect_err("it must not start").to_string();
-    println!("{told}\n");
-    told
+    let error = started.expect_err("it must not start").to_string();
+    println!("{error}\n");
+    error
 }
 
 #[track_caller]
-fn tells(told: &str, parts: &[&str]) {
+fn says(error: &str, parts: &[&str]) {
     for part in parts {
-        assert!(told.contains(part), "`{part}` in: {told}");
+        assert!(error.contains(part), "`{part}` in: {error}");
     }
     // Nothing of the client's own words beside them, and no other remedy.
-    assert!(!told.contains("AMQP_URL"), "{told}");
+    assert!(!error.contains("AMQP_URL"), "{error}");
 }
 
-async fn a_server_of_a_trusted_authority_is_served_and_others_are_told_apart(version: Version) {
+async fn a_server_of_a_trusted_authority_is_served_and_others_are_refused(version: Version) {
     let authority = Authority::new();
     let setup = Setup::default().tls(authority.server(false));
     let Some(broker) = private::broker(version, "TLS", &setup).await else {
@@ -139,32 +139,32 @@ async fn a_server_of_a_trusted_authority_is_served_and_others_are_told_apart(ver
     let url = at("amqps", "localhost", tls);
     serves(Amqp::new(&url).ca_file(&ca.0)).await;
 
-    let told = refused(Amqp::new(&url)).await;
-    tells(&told, &["localhost", "not trusted", "`ca_file`"]);
+    let error = refused(Amqp::new(&url)).await;
+    says(&error, &["localhost", "not trusted", "`ca_file`"]);
 
     let other = File::new("other.pem", &Authority::new().0.pem());
-    let told = refused(Amqp::new(&url).ca_file(&other.0)).await;
-    tells(&told, &["not trusted", "`ca_file`"]);
+    let error = refused(Amqp::new(&url).ca_file(&other.0)).await;
+    says(&error, &["not trusted", "`ca_file`"]);
 
     let url = at("amqps", "127.0.0.1", tls);
-    let told = refused(Amqp::new(&url).ca_file(&ca.0)).await;
-    tells(&told, &["127.0.0.1", "`localhost`"]);
+    let error = refused(Amqp::new(&url).ca_file(&ca.0)).await;
+    says(&error, &["127.0.0.1", "`localhost`"]);
 
     let url = at("amqps", "localhost", plain);
-    let told = refused(Amqp::new(&url).ca_file(&ca.0)).await;
-    tells(&told, &["no TLS", "amqp://", "5671"]);
+    let error = refused(Amqp::new(&url).ca_file(&ca.0)).await;
+    says(&error, &["no TLS", "amqp://", "5671"]);
 
     let url = at("amqp", "localhost", tls);
-    let told = refused(Amqp::new(&url).ca_file(&ca.0)).await;
-    tells(&told, &["what answers at localhost", "write amqps://"]);
+    let error = refused(Amqp::new(&url).ca_file(&ca.0)).await;
+    says(&error, &["what answers at localhost", "write amqps://"]);
 
     let none = PathBuf::from("/nowhere/ca.pem");
     let url = at("amqps", "localhost", tls);
-    let told = refused(Amqp::new(&url).ca_file(none)).await;
-    tells(&told, &["`ca_file = \"/nowhere/ca.pem\"`", "No such file"]);
+    let error = refused(Amqp::new(&url).ca_file(none)).await;
+    says(&error, &["`ca_file = \"/nowhere/ca.pem\"`", "No such file"]);
     let empty = File::new("empty.pem", "");
-    let told = refused(Amqp::new(&url).ca_file(&empty.0)).await;
-    tells(&told, &["no certificate is in it"]);
+    let error = refused(Amqp::new(&url).ca_file(&empty.0)).await;
+    says(&error, &["no certificate is in it"]);
 }
 
 async fn a_server_that_demands_a_certificate_is_shown_it(version: Version) {
@@ -188,19 +188,19 @@ async fn a_server_that_demands_a_certificate_is_shown_it(version: Version) {
     let (certificate, key) = shown(&authority);
     serves(amqp().client_certificate(&certificate.0, &key.0)).await;
 
-    let told = refused(amqp()).await;
-    tells(&told, &["certificate", "`cert_file`", "`key_file`"]);
+    let error = refused(amqp()).await;
+    says(&error, &["certificate", "`cert_file`", "`key_file`"]);
 
     let (others, others_key) = shown(&Authority::new());
-    let told = refused(amqp().client_certificate(&others.0, &others_key.0)).await;
-    tells(&told, &["certificate", "`cert_file`"]);
+    let error = refused(amqp().client_certificate(&others.0, &others_key.0)).await;
+    says(&error, &["certificate", "`cert_file`"]);
 
-    let told = refused(amqp().client_certificate(&certificate.0, &others_key.0)).await;
-    tells(&told, &["`key_file"]);
+    let error = refused(amqp().client_certificate(&certificate.0, &others_key.0)).await;
+    says(&error, &["`key_file"]);
 }
 
 #[tokio::test]
-async fn a_certificate_without_its_key_is_told_before_anything_is_connected() {
+async fn a_certificate_without_its_key_is_refused_before_anything_is_connected() {
     let amqp = Amqp::new("amqps://guest:guest@localhost:1/%2f");
     let config = "[amqp]\ncert_file = \"cert.pem\"";
     let config = Config::parse(config, [], &["paid"]).unwrap();
@@ -209,9 +209,9 @@ async fn a_certificate_without_its_key_is_told_before_anything_is_connected() {
         .provider::<Amqp>()
         .handler(Bytes::new(), async |_: Message| true);
     let manager = Manager::builder().app(app).config(config).route(route);
-    let told = match manager.build() {
+    let error = match manager.build() {
         Ok(manager) => manager.start().await.err().unwrap().to_string(),
         Err(error) => error.to_string(),
     };
-    assert!(told.contains("`key_file` is not"), "{told}");
+    assert!(error.contains("`key_file` is not"), "{error}");
 }

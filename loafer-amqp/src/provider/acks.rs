@@ -1,58 +1,52 @@
-//! Which deliveries of a channel are settled, and in how few frames the broker can be told.
+//! Which deliveries are settled, and in how few frames: only AMQP settles several deliveries of a channel in one frame.
 
 use std::collections::VecDeque;
 
 use lapin::BasicProperties;
 
-/// The deliveries of one channel, from the first that is not settled on. Tags count up from 1, one by one.
+/// The deliveries of one channel from the first unsettled one on. Tags count up from 1, one by one.
 #[derive(Debug, Default)]
 pub(super) struct Acks {
-    /// The tag of the first entry, less one.
+    /// The tag before that of the first entry.
     before: u64,
-    entries: VecDeque<Entry>,
+    /// The properties of each delivery, which a copy needs. `None` means that it is settled.
+    entries: VecDeque<Option<Box<BasicProperties>>>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    /// What a copy needs of the original. None: settled.
-    properties: Option<Box<BasicProperties>>,
-}
-
-/// One frame to the broker.
+/// One frame to RabbitMQ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ack {
     pub(super) tag: u64,
-    /// All deliveries up to this one.
+    /// Whether it settles all deliveries up to this one.
     pub(super) multiple: bool,
 }
 
 impl Acks {
-    /// The next delivery came; not so where it is not the next.
+    /// Adds a delivery. Returns `false` if its tag is not the next one.
     #[must_use]
     pub(super) fn came(&mut self, tag: u64, properties: Box<BasicProperties>) -> bool {
         let next = tag == self.before + self.entries.len() as u64 + 1;
         if next {
-            self.entries.push_back(Entry {
-                properties: Some(properties),
-            });
+            self.entries.push_back(Some(properties));
         }
         next
     }
 
-    /// The properties a delivery came with; none once it is settled.
+    /// Returns the properties of a delivery. `None` means that it is settled.
     pub(super) fn properties(&self, tag: u64) -> Option<&BasicProperties> {
         let at = usize::try_from(tag.checked_sub(self.before + 1)?).ok()?;
-        self.entries.get(at)?.properties.as_deref()
+        self.entries.get(at)?.as_deref()
     }
 
-    /// Takes deliveries as settled some other way, as given back.
+    /// Marks a delivery that is settled in another way, for example released. Returns whether it was unsettled.
     pub(super) fn forget(&mut self, tag: u64) -> bool {
         let settled = self.settle(tag);
         self.advance();
         settled
     }
 
-    /// Takes these deliveries as settled, and says how to tell the broker: all that nothing unsettled stands before in one frame, the others alone.
+    /// Marks these deliveries as settled, and adds the frames that say so: one frame for all that have nothing unsettled before them, and one for each of
+    /// the others. Deliveries that were settled before are left out.
     pub(super) fn settled(&mut self, tags: &mut Vec<u64>, frames: &mut Vec<Ack>) {
         tags.sort_unstable();
         tags.retain(|tag| self.settle(*tag));
@@ -60,7 +54,7 @@ impl Acks {
         let contiguous = tags.partition_point(|tag| *tag <= front);
         match contiguous {
             0 => {}
-            // The last of these, and no later one: a tag that was settled before is unknown to the broker.
+            // The last of these and no later one, since RabbitMQ does not know tags that were settled before.
             _ => frames.push(Ack {
                 tag: tags[contiguous - 1],
                 multiple: contiguous > 1,
@@ -76,16 +70,12 @@ impl Acks {
     fn settle(&mut self, tag: u64) -> bool {
         let at = tag.checked_sub(self.before + 1);
         let entry = at.and_then(|at| self.entries.get_mut(usize::try_from(at).ok()?));
-        entry.is_some_and(|entry| entry.properties.take().is_some())
+        entry.is_some_and(|entry| entry.take().is_some())
     }
 
-    /// Lets go of what is settled at the front; gives the last tag of it.
+    /// Removes settled deliveries from the front. Returns the tag of the last one removed.
     fn advance(&mut self) -> u64 {
-        while self
-            .entries
-            .front()
-            .is_some_and(|entry| entry.properties.is_none())
-        {
+        while self.entries.front().is_some_and(Option::is_none) {
             self.entries.pop_front();
             self.before += 1;
         }
@@ -122,7 +112,7 @@ mod tests {
         let mut acks = came(5);
         assert_eq!(frames(&mut acks, &[2, 4]), [(2, false), (4, false)]);
         assert_eq!(frames(&mut acks, &[1]), [(1, false)]);
-        // 4 was settled before: a frame up to it would name a tag the broker knows no more.
+        // 4 was settled before, and a frame up to it would name a tag that RabbitMQ no longer knows.
         assert_eq!(frames(&mut acks, &[3]), [(3, false)]);
         assert_eq!(frames(&mut acks, &[5]), [(5, false)]);
     }

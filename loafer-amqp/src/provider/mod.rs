@@ -1,8 +1,15 @@
-//! The provider of a route: deliveries pushed by the broker, settled together.
+//! The provider of a route: it takes the messages that RabbitMQ pushes, and settles them together.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `receive` | one consumer on one channel |
+//! | `pump` | reading what RabbitMQ pushes |
+//! | `acks` | which deliveries are settled, and in how few frames |
+//! | `settle` | acks, and confirmed copies for retries and dead letters |
 
 mod acks;
-mod consuming;
 mod pump;
+mod receive;
 mod settle;
 
 use std::{
@@ -20,52 +27,62 @@ use loafer_core::{
 };
 use tokio::sync::Notify;
 
-use self::consuming::Consuming;
-use crate::{config::Shared, ladder, places::find, rights::may_consume, topology::Plan};
+use self::receive::ConsumerChannel;
+use crate::{
+    client::{Link, config::Config},
+    publisher::channels::PublishChannels,
+    topology::{Plan, delay, find},
+};
 
-/// Messages worth holding ahead of the handlers, where a route does not say: a delivery on the way is cheaper than a handler without work.
+/// How many messages to hold ahead of the handlers, unless the route says otherwise. A delivery that waits is cheaper than a handler without work.
 const PREFETCH: usize = 100;
 
-/// Messages handed to the route at once.
+/// How many messages the route gets at once.
 const BATCH: usize = 100;
 
-/// How long acks wait for one another: one frame settles all that came before.
+/// How long acks wait for one another, since one frame settles all deliveries before it.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// After how many attempts a message goes to the dead letters, where a route does not say.
+/// After how many attempts a message goes to the dead letters, unless the route says otherwise.
 const MAX_ATTEMPTS: u32 = 5;
 
-/// The first delay of a retry, where a route does not say; it doubles up to 15 minutes.
+/// The first delay of a retry, unless the route says otherwise. It doubles up to 15 minutes.
 const BACKOFF: Duration = Duration::from_secs(1);
 
 /// How long RabbitMQ lets a message go unsettled, unless its `consumer_timeout` was changed (RabbitMQ docs, "Delivery Acknowledgement Timeout").
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// The most messages RabbitMQ pushes ahead (`basic.qos` counts in 16 bits).
+/// The largest number of messages that RabbitMQ pushes ahead (`basic.qos` has 16 bits for it).
 const MOST_PUSHED: usize = u16::MAX as usize;
 
 /// Consumes one queue of RabbitMQ.
 pub struct AmqpProvider {
-    shared: Arc<Shared>,
+    link: Arc<Link>,
+    /// Publishes the copies of retries and dead letters.
+    channels: Arc<PublishChannels>,
     plan: Plan,
-    /// Messages to be pushed ahead: as many as the route has places.
-    places: AtomicUsize,
-    /// What is consumed at the moment; none while the connection is lost.
-    current: Mutex<Option<Arc<Consuming>>>,
-    /// Held while it is begun.
+    /// RabbitMQ's `consumer_timeout`, if the configuration says it.
+    consumer_timeout: Option<Duration>,
+    /// How many messages RabbitMQ pushes ahead: the route's capacity. It counts from the next consumer on.
+    capacity: AtomicUsize,
+    /// The last consumer, which may be lost. `None` before the first receive and after `close`.
+    current: Mutex<Option<Arc<ConsumerChannel>>>,
+    /// Held while a consumer is begun, so that there is one at most.
     beginning: tokio::sync::Mutex<()>,
+    /// The number of the last consumer, counted from 1.
     epochs: AtomicU64,
-    /// The epoch whose deliveries can be settled; 0: none.
+    /// The epoch whose deliveries can be settled. 0 means none. A consumer sets it when it begins; its pump sets 0 when its channel is lost, unless a
+    /// later consumer has begun by then. After `cancel` it stays until the next consumer begins.
     alive: Arc<AtomicU64>,
-    /// Told when something is consumed.
+    /// Notified when a consumer has begun.
     begun: Notify,
-    /// Which epoch's end is waited for; 0: none was yet.
+    /// The epoch whose end `notice` waits for. 0 means that it waited for none yet.
     watched: AtomicU64,
-    /// The queues of the ladder that are known to be there.
-    rungs: Mutex<Vec<Duration>>,
+    /// The delays whose delay queues are known to exist. Cleared after a lost connection, and when one of them turned out to be missing.
+    delay_queues: Mutex<Vec<Duration>>,
 }
 
-/// What settles one delivery: its tag, and the channel it came on. A tag means nothing on another channel.
+/// The receipt of one delivery: its tag, and the epoch of the channel that it came on. A tag means nothing on another channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     epoch: u64,
@@ -73,8 +90,13 @@ pub struct Receipt {
 }
 
 impl AmqpProvider {
-    pub(crate) fn new(shared: Arc<Shared>, source: &Source) -> Result<Self, Error> {
-        let plan = Plan::new(source, shared.options.exchange());
+    pub(crate) fn new(
+        config: &Config,
+        link: Arc<Link>,
+        channels: Arc<PublishChannels>,
+        source: &Source,
+    ) -> Result<Self, Error> {
+        let plan = Plan::new(source, config.exchange());
         if source.app.is_none() && !source.named {
             return Err(Error::Config(format!(
                 "its queue would have no name of its own: set `app = \"…\"` at the top of loafer.toml, and the queue is `{}.<app>`; or name the queue",
@@ -83,30 +105,32 @@ impl AmqpProvider {
         }
         plan.check_names()?;
         Ok(Self {
-            shared,
+            link,
+            channels,
             plan,
-            places: AtomicUsize::new(PREFETCH),
+            consumer_timeout: config.consumer_timeout,
+            capacity: AtomicUsize::new(PREFETCH),
             current: Mutex::default(),
             beginning: tokio::sync::Mutex::default(),
             epochs: AtomicU64::new(0),
             alive: Arc::default(),
             begun: Notify::new(),
             watched: AtomicU64::new(0),
-            rungs: Mutex::default(),
+            delay_queues: Mutex::default(),
         })
     }
 
-    fn current(&self) -> MutexGuard<'_, Option<Arc<Consuming>>> {
+    fn current(&self) -> MutexGuard<'_, Option<Arc<ConsumerChannel>>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is consumed now; none where its channel is gone.
-    fn live(&self) -> Option<Arc<Consuming>> {
+    /// Returns the consumer. `None` means that its channel is lost.
+    fn live(&self) -> Option<Arc<ConsumerChannel>> {
         self.current().as_ref().filter(|now| now.is_live()).cloned()
     }
 
-    /// Begins to consume where nothing is consumed; after a loss everything is declared again first.
-    async fn consuming(&self) -> Result<Arc<Consuming>, Error> {
+    /// Returns the consumer. Begins one if there is none, and declares everything again first after a loss.
+    async fn consumer(&self) -> Result<Arc<ConsumerChannel>, Error> {
         if let Some(live) = self.live().filter(|live| !live.is_canceled()) {
             return Ok(live);
         }
@@ -115,40 +139,40 @@ impl AmqpProvider {
             live.resume(&self.plan).await?;
             return Ok(live);
         }
-        // What was there stays until everything is there again: a try that fails, or is dropped, is made again.
+        // The lost consumer stays until everything was declared again, so that a try that fails, or is dropped, is repeated.
         let again = self.current().is_some();
         if again {
             self.establish_again().await?;
         }
         let epoch = self.epochs.fetch_add(1, Ordering::Relaxed) + 1;
-        let places = self.places.load(Ordering::Relaxed).clamp(1, MOST_PUSHED);
-        let begun = Consuming::begin(
-            &self.shared.consuming,
+        let capacity = self.capacity.load(Ordering::Relaxed).clamp(1, MOST_PUSHED);
+        let begun = ConsumerChannel::begin(
+            &self.link,
             &self.plan,
             (epoch, &self.alive),
-            places as u16,
+            capacity as u16,
         )
         .await;
-        let consuming = match begun {
-            Ok(consuming) => Arc::new(consuming),
+        let consumer = match begun {
+            Ok(consumer) => Arc::new(consumer),
             Err(error) => {
-                // The queue may be gone: it is declared again before the next try.
+                // The queue may be gone, so it is declared again before the next try.
                 self.current()
-                    .replace(Arc::new(Consuming::none(&self.plan.queue)));
+                    .replace(Arc::new(ConsumerChannel::none(&self.plan.queue)));
                 return Err(error);
             }
         };
-        self.current().replace(consuming.clone());
+        self.current().replace(consumer.clone());
         self.begun.notify_one();
-        Ok(consuming)
+        Ok(consumer)
     }
 
-    /// After a loss the broker may be another one, with nothing of ours on it.
+    /// Declares everything again after a loss: the broker may be another one, with nothing of ours on it.
     async fn establish_again(&self) -> Result<(), Error> {
-        let (link, queue) = (&self.shared.consuming, &self.plan.queue);
-        let gone = find(link, queue).await?.is_none();
+        let (link, queue) = (&self.link, &self.plan.queue);
+        let gone = find::queue(link, queue).await?.is_none();
         self.plan.establish(link, false).await?;
-        self.rungs().clear();
+        self.delay_queues().clear();
         if gone {
             let route = &self.plan.route;
             tracing::error!(
@@ -159,33 +183,35 @@ impl AmqpProvider {
         Ok(())
     }
 
+    /// Returns how long RabbitMQ lets a delivery go unsettled.
     fn consumer_timeout(&self) -> Duration {
         let of_queue = self.plan.consumer_timeout();
-        let said = of_queue.or(self.shared.options.consumer_timeout);
-        said.unwrap_or(CONSUMER_TIMEOUT)
+        let set = of_queue.or(self.consumer_timeout);
+        set.unwrap_or(CONSUMER_TIMEOUT)
     }
 
-    fn rungs(&self) -> MutexGuard<'_, Vec<Duration>> {
-        self.rungs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn delay_queues(&self) -> MutexGuard<'_, Vec<Duration>> {
+        let known = self.delay_queues.lock();
+        known.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Provider for AmqpProvider {
     type Receipt = Receipt;
 
-    /// Connects and declares: exchange, queue, bindings, the queue of the dead letters. That the queue may not be consumed is told here, too.
+    /// Connects, declares exchange, queue, bindings and dead-letter queue, and makes sure that the queue may be consumed.
     async fn open(&self, mode: Open) -> Result<(), Error> {
         if mode == Open::Look {
             return Ok(());
         }
         let create = mode == Open::Create;
-        let link = &self.shared.consuming;
-        self.plan.establish(link, create).await?;
-        may_consume(link, &self.plan.queue).await
+        self.plan.establish(&self.link, create).await?;
+        find::may_consume(&self.link, &self.plan.queue).await
     }
 
     async fn check(&self, policy: &Policy) -> Vec<Finding> {
-        crate::check::check(&self.shared, &self.plan, policy, &self.capabilities()).await
+        let (link, channels) = (&self.link, &self.channels);
+        crate::check::check((link, channels), &self.plan, policy, &self.capabilities()).await
     }
 
     async fn receive(
@@ -194,14 +220,14 @@ impl Provider for AmqpProvider {
         wait: Duration,
         into: &mut Vec<Delivery<Receipt>>,
     ) -> Result<(), Error> {
-        self.consuming().await?.receive(max, wait, into).await
+        self.consumer().await?.receive(max, wait, into).await
     }
 
     async fn settle(&self, batch: &[Settle<Receipt>], answers: &mut Vec<Settled>) {
         self.settle_all(batch, answers).await;
     }
 
-    /// Nothing is asked of the broker: a delivery is ours while its channel lives.
+    /// Asks RabbitMQ for nothing: a delivery is ours while its channel lives.
     async fn renew(&self, leases: &[Receipt], _: Duration, answers: &mut Vec<Renewed>) {
         answers.extend(leases.iter().map(|lease| match self.holds(lease) {
             true => Renewed::Done,
@@ -210,22 +236,22 @@ impl Provider for AmqpProvider {
     }
 
     fn hold(&self, messages: usize) {
-        self.places.store(messages, Ordering::Relaxed);
+        self.capacity.store(messages, Ordering::Relaxed);
     }
 
     async fn notice(&self) -> Notice {
         loop {
             let current = self.current().clone();
-            let Some(consuming) = current.filter(|now| now.is_live()) else {
+            let Some(consumer) = current.filter(|now| now.is_live()) else {
                 self.begun.notified().await;
                 continue;
             };
-            let watched = self.watched.swap(consuming.epoch, Ordering::Relaxed);
-            // Another channel in the place of one that was watched: that one is gone, whether or not it was told.
-            if watched == 0 || watched == consuming.epoch {
+            let watched = self.watched.swap(consumer.epoch, Ordering::Relaxed);
+            // If another channel took the place of the watched one, the watched one is lost, whether or not it said so.
+            if watched == 0 || watched == consumer.epoch {
                 tokio::select! {
-                    () = consuming.ended() => {}
-                    // Another one: it is looked at anew.
+                    () = consumer.ended() => {}
+                    // Another consumer has begun, and may be the one to watch.
                     () = self.begun.notified() => continue,
                 }
             }
@@ -245,11 +271,11 @@ impl Provider for AmqpProvider {
             settle_batch: BATCH,
             receivers: 1,
             settlers: 1,
-            // A receive that is dropped has taken nothing: what was pushed waits here.
+            // A receive that is dropped has taken nothing: what was pushed stays in the buffer.
             receive_grace: Duration::ZERO,
             linger: LINGER,
             lease_ceiling: Some(self.consumer_timeout()),
-            max_delay: Some(ladder::LONGEST),
+            max_delay: Some(delay::LONGEST),
             release_costs_attempt: true,
             backoff: Some(Backoff::new(BACKOFF)),
             max_attempts: Some(MAX_ATTEMPTS),
@@ -257,18 +283,18 @@ impl Provider for AmqpProvider {
         }
     }
 
-    /// Ends the consumer: while a handler takes its time to the end, what RabbitMQ went on to push would wait here for nobody.
+    /// Ends the consumer. Otherwise RabbitMQ would push messages here that nobody takes while the last handlers run.
     async fn stop(&self) {
         if let Some(live) = self.live() {
             live.cancel().await;
         }
     }
 
-    /// Stops consuming before the channel is closed: acks on their way are taken in first.
+    /// Ends the consumer, then closes its channel once RabbitMQ has taken the acks that are on their way.
     async fn close(&self) {
         let current = self.current().take();
-        if let Some(consuming) = current {
-            consuming.close().await;
+        if let Some(consumer) = current {
+            consumer.close().await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading what the broker pushes: into a buffer, as it comes.
+//! The pump: reads what RabbitMQ pushes into a buffer. Only a broker that pushes needs one.
 
 use std::{
     collections::VecDeque,
@@ -16,24 +16,28 @@ use tokio::sync::{Notify, watch};
 use super::{Receipt, acks::Acks};
 use crate::{error::cause, message};
 
-/// How many deliveries are read in a row before others get their turn.
+/// How many deliveries are read in a row before other tasks get their turn.
 const ROW: usize = 64;
 
-/// What the broker pushed, and what is known of it.
+/// What RabbitMQ pushed. The pump fills it, and the consumer takes from it.
 pub(super) struct Arrivals {
     pub(super) buffer: Mutex<Buffer>,
+    /// Notified when deliveries were stored, and when the pump ends.
     pub(super) arrived: Notify,
-    /// The consumer was ended from here: what it brought can still be settled.
+    /// Whether the consumer was ended by us. Its deliveries can still be settled then.
     pub(super) canceled: AtomicBool,
-    /// Why there is no more to come, where its channel is gone.
+    /// Why no more deliveries come. `None` while the channel lives.
     pub(super) end: watch::Sender<Option<String>>,
-    /// The epoch whose deliveries can be settled: asked for every message.
+    /// The epoch whose deliveries can be settled. It is an atomic because it is read for every message.
     pub(super) alive: Arc<AtomicU64>,
 }
 
+/// Deliveries, under one lock: what is in `ready` is also in `acks`.
 #[derive(Default)]
 pub(super) struct Buffer {
+    /// Deliveries that nobody has taken.
     pub(super) ready: VecDeque<Delivery<Receipt>>,
+    /// All deliveries that are not settled.
     pub(super) acks: Acks,
 }
 
@@ -55,14 +59,14 @@ impl Default for Arrivals {
     }
 }
 
-/// What was read and not put away yet: its tag, and what a copy needs of it.
+/// A delivery that was read and is not stored yet, with the properties that a copy needs.
 struct Read {
     tag: u64,
     properties: Box<BasicProperties>,
     message: Message,
 }
 
-/// Reads what the broker pushes, until the channel is gone: that is noticed even while the route asks for nothing.
+/// Reads what RabbitMQ pushes until the channel is lost. So the loss is noticed even while the route asks for nothing.
 pub(super) async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrivals>) {
     let mut end = EndOnDrop {
         shared,
@@ -71,7 +75,7 @@ pub(super) async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrival
     };
     let mut row = Vec::with_capacity(ROW);
     let mut topics = Topics::default();
-    // Its end is told once: after that it waits for ever.
+    // The consumer reports its end once. A read after that would wait for ever.
     let mut over = false;
     while !over {
         let mut next = consumer.next().await;
@@ -119,7 +123,7 @@ fn read(delivery: lapin::message::Delivery, topics: &mut Topics) -> Read {
     }
 }
 
-/// Puts away what came.
+/// Stores what was read.
 fn store(row: &mut Vec<Read>, epoch: u64, buffer: &mut Buffer) -> Result<(), String> {
     for Read {
         tag,
@@ -140,7 +144,7 @@ fn store(row: &mut Vec<Read>, epoch: u64, buffer: &mut Buffer) -> Result<(), Str
     Ok(())
 }
 
-/// The topic of the last delivery: most often it is that of the next, too.
+/// The topic of the last delivery, shared with the next, which most often has the same.
 #[derive(Default)]
 struct Topics {
     last: Arc<str>,
@@ -155,7 +159,7 @@ impl Topics {
     }
 }
 
-/// However reading ends, it is told; but not where it was ended from here, and what came can still be settled.
+/// Reports the end of reading, however it ends. It reports nothing if we ended it, since deliveries can still be settled then.
 struct EndOnDrop {
     shared: Arc<Arrivals>,
     epoch: u64,
@@ -166,7 +170,7 @@ impl Drop for EndOnDrop {
     fn drop(&mut self) {
         if !self.shared.canceled.load(Ordering::Acquire) {
             let (epoch, order) = (self.epoch, Ordering::AcqRel);
-            // Another one may be alive by now.
+            // The next consumer may have begun by now.
             _ = self
                 .shared
                 .alive

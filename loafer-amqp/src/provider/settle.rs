@@ -1,4 +1,4 @@
-//! Settling: acks in few frames, retries and dead letters as copies that are confirmed first.
+//! Settling: acks in few frames, and retries and dead letters as copies that are confirmed before the ack.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,29 +8,29 @@ use lapin::{
 };
 use loafer_core::{DeadLetter, Declare, Error, Settle, Settled, Settlement};
 
-use super::{AmqpProvider, Receipt, consuming::Consuming};
+use super::{AmqpProvider, Receipt, receive::ConsumerChannel};
 use crate::{
     error::{self, refused},
-    ladder,
-    message::{ATTEMPT, copied},
-    outlet::{Parcel, Unsent},
-    properties::frame,
+    names::{self, headers::ATTEMPT},
+    outgoing::{Entry, copied, frame},
+    publisher::channels::Unsent,
+    topology::delay,
 };
 
-/// Where the copy of a message goes.
+/// The copy of a message, and where it goes.
 struct Copy {
-    /// Its place in the batch.
+    /// The index of the message in the batch.
     at: usize,
     exchange: String,
     routing_key: String,
     properties: BasicProperties,
-    /// The rung it waits on; none: a dead letter.
-    rung: Option<Duration>,
+    /// The delay of the delay queue that it goes to. `None` means that it is a dead letter.
+    delay: Option<Duration>,
 }
 
 impl AmqpProvider {
     pub(super) async fn settle_all(&self, batch: &[Settle<Receipt>], answers: &mut Vec<Settled>) {
-        let Some(consuming) = self.live() else {
+        let Some(consumer) = self.live() else {
             answers.extend(batch.iter().map(|_| Settled::Lost));
             return;
         };
@@ -39,8 +39,8 @@ impl AmqpProvider {
             .all(|entry| matches!(entry.settlement, Settlement::Ack))
         {
             let tags = batch.iter().map(|entry| entry.receipt);
-            let live = |receipt: &Receipt| receipt.epoch == consuming.epoch;
-            let acked = consuming.ack(tags.filter(live).map(|receipt| receipt.tag));
+            let live = |receipt: &Receipt| receipt.epoch == consumer.epoch;
+            let acked = consumer.ack(tags.filter(live).map(|receipt| receipt.tag));
             answers.extend(
                 batch
                     .iter()
@@ -51,19 +51,19 @@ impl AmqpProvider {
             );
             return;
         }
-        self.settle_mixed(&consuming, batch, answers).await;
+        self.settle_mixed(&consumer, batch, answers).await;
     }
 
     #[cold]
     async fn settle_mixed(
         &self,
-        consuming: &Consuming,
+        consumer: &ConsumerChannel,
         batch: &[Settle<Receipt>],
         answers: &mut Vec<Settled>,
     ) {
         let mut said: Vec<Option<Settled>> = batch
             .iter()
-            .map(|entry| (entry.receipt.epoch != consuming.epoch).then_some(Settled::Lost))
+            .map(|entry| (entry.receipt.epoch != consumer.epoch).then_some(Settled::Lost))
             .collect();
         let mut tags = Vec::new();
         let mut copies = Vec::new();
@@ -74,57 +74,57 @@ impl AmqpProvider {
             match &entry.settlement {
                 Settlement::Ack => tags.push(entry.receipt.tag),
                 Settlement::Release => {
-                    // Not back into our own hands.
-                    consuming.cancel().await;
-                    let given_back = consuming.give_back(entry.receipt.tag);
-                    said[at] = Some(if given_back {
+                    // Otherwise RabbitMQ would redeliver the message to this consumer.
+                    consumer.cancel().await;
+                    let released = consumer.release(entry.receipt.tag);
+                    said[at] = Some(if released {
                         Settled::Done
                     } else {
                         Settled::Lost
                     });
                 }
                 Settlement::Retry { after } => {
-                    let rung = ladder::rung(after.unwrap_or_default());
-                    copies.push((at, Some(rung), None));
+                    let delay = delay::step(after.unwrap_or_default());
+                    copies.push((at, Some(delay), None));
                 }
-                Settlement::DeadLetter(letter) => copies.push((at, None, Some(letter.clone()))),
+                Settlement::DeadLetter(dead) => copies.push((at, None, Some(dead.clone()))),
                 _ => said[at] = Some(failed(self.unknown_settlement())),
             }
         }
-        // Before the copies, which may have to wait: a broker that is short of memory takes acks, and needs them.
-        let acked = consuming.ack(tags.drain(..));
+        // Before the copies, which may have to wait: RabbitMQ takes acks while it is short of memory, and needs them.
+        let acked = consumer.ack(tags.drain(..));
         let copies = copies
             .into_iter()
-            .filter_map(|(at, rung, letter)| self.copy(consuming, &batch[at], at, rung, letter));
-        for (at, answer) in self.send_copies(consuming, batch, copies.collect()).await {
+            .filter_map(|(at, delay, dead)| self.copy(consumer, &batch[at], at, delay, dead));
+        for (at, answer) in self.send_copies(consumer, batch, copies.collect()).await {
             match answer {
                 None => tags.push(batch[at].receipt.tag),
                 Some(answer) => said[at] = Some(answer),
             }
         }
-        let acked = acked && consuming.ack(tags.into_iter());
+        let acked = acked && consumer.ack(tags.into_iter());
         answers.extend(
             said.into_iter()
                 .map(|answer| answer.unwrap_or(if acked { Settled::Done } else { Settled::Lost })),
         );
     }
 
-    /// The copy of a message; none where it is settled already.
+    /// Makes the copy of a message. `None` means that the message is settled already.
     fn copy(
         &self,
-        consuming: &Consuming,
+        consumer: &ConsumerChannel,
         entry: &Settle<Receipt>,
         at: usize,
-        rung: Option<Duration>,
-        letter: Option<Arc<DeadLetter>>,
+        delay: Option<Duration>,
+        dead: Option<Arc<DeadLetter>>,
     ) -> Option<Copy> {
-        let original = consuming.acks(|acks| acks.properties(entry.receipt.tag).cloned())?;
+        let original = consumer.acks(|acks| acks.properties(entry.receipt.tag).cloned())?;
         let message = &entry.message;
         let mut said = Vec::new();
-        if let Some(letter) = letter {
+        if let Some(dead) = dead {
             said.push((
                 DeadLetter::HEADER,
-                AMQPValue::LongString(letter.to_header().into()),
+                AMQPValue::LongString(dead.to_header().into()),
             ));
         } else {
             let next = i64::from(message.attempt()) + 1;
@@ -132,11 +132,11 @@ impl AmqpProvider {
         }
         let mut properties = copied(&original, message.topic(), said);
         if original.message_id().is_none() {
-            // So that its attempts are known as those of one message.
+            // The copies of one message need one id.
             properties = properties.with_message_id(ShortString::from(message.id().to_string()));
         }
-        let (exchange, routing_key) = match rung {
-            Some(rung) => (String::new(), crate::names::rung(&self.plan.queue, rung)),
+        let (exchange, routing_key) = match delay {
+            Some(delay) => (String::new(), names::delay_queue(&self.plan.queue, delay)),
             None => {
                 let target = &self.plan.dead_letter;
                 (target.exchange.clone(), target.routing_key.clone())
@@ -147,34 +147,34 @@ impl AmqpProvider {
             exchange,
             routing_key,
             properties,
-            rung,
+            delay,
         })
     }
 
-    /// Sends copies, and says of each its place in the batch and what is wrong, if anything.
+    /// Publishes copies. Returns for each the index of its message in the batch, and what went wrong. `None` means that the copy is confirmed.
     async fn send_copies(
         &self,
-        consuming: &Consuming,
+        consumer: &ConsumerChannel,
         batch: &[Settle<Receipt>],
         copies: Vec<Copy>,
     ) -> Vec<(usize, Option<Settled>)> {
         let mut answered = Vec::with_capacity(copies.len());
         let mut ready = Vec::with_capacity(copies.len());
-        let frame_max = self.shared.outlet.link.frame_max();
+        let frame_max = self.channels.link.frame_max();
         for copy in copies {
             if frame(&copy.properties) > frame_max {
-                // It would cost the connection, and with it what others publish.
-                let answer = match copy.rung {
+                // Publishing it would break the connection, on which others publish, too.
+                let answer = match copy.delay {
                     None => Settled::NoDeadLetterTarget,
-                    Some(_) if consuming.give_back(batch[copy.at].receipt.tag) => Settled::Done,
+                    Some(_) if consumer.release(batch[copy.at].receipt.tag) => Settled::Done,
                     Some(_) => Settled::Lost,
                 };
                 let (queue, message_id) = (&self.plan.queue, batch[copy.at].message.id());
-                tracing::error!(%queue, %message_id, "its headers leave no room for what a copy says: it is delivered again as it is");
+                tracing::error!(%queue, %message_id, "its headers leave no room for those of a copy: it is redelivered as it is");
                 answered.push((copy.at, Some(answer)));
                 continue;
             }
-            match self.ready(copy.rung).await {
+            match self.ready(copy.delay).await {
                 Ok(()) => ready.push(copy),
                 Err(error) => answered.push((copy.at, Some(failed(error)))),
             }
@@ -182,15 +182,15 @@ impl AmqpProvider {
         if ready.is_empty() {
             return answered;
         }
-        let parcels = ready.iter().map(|copy| Parcel {
+        let entries = ready.iter().map(|copy| Entry {
             exchange: copy.exchange.as_str().into(),
             routing_key: copy.routing_key.as_str().into(),
             properties: copy.properties.clone(),
             payload: batch[copy.at].message.payload().clone(),
             mandatory: true,
         });
-        let outlet = &self.shared.outlet;
-        let sent = outlet.send(&self.plan.queue, &parcels.collect()).await;
+        let entries = entries.collect();
+        let sent = self.channels.publish(&self.plan.queue, &entries).await;
         for (copy, sent) in ready.into_iter().zip(sent) {
             answered.push((
                 copy.at,
@@ -200,15 +200,15 @@ impl AmqpProvider {
         answered
     }
 
-    /// Makes sure of the queue in which a retry waits.
-    async fn ready(&self, rung: Option<Duration>) -> Result<(), Error> {
-        let Some(rung) = rung.filter(|rung| !self.rungs().contains(rung)) else {
+    /// Makes sure that a delay queue exists.
+    async fn ready(&self, delay: Option<Duration>) -> Result<(), Error> {
+        let Some(delay) = delay.filter(|delay| !self.delay_queues().contains(delay)) else {
             return Ok(());
         };
         if self.plan.declare != Declare::Off {
-            self.plan.declare_rung(&self.shared.consuming, rung).await?;
+            self.plan.declare_delay_queue(&self.link, delay).await?;
         }
-        self.rungs().push(rung);
+        self.delay_queues().push(delay);
         Ok(())
     }
 
@@ -216,15 +216,15 @@ impl AmqpProvider {
     fn not_copied(&self, copy: &Copy, unsent: Unsent) -> Settled {
         let queue = &self.plan.queue;
         let to = &copy.routing_key;
-        match (unsent, copy.rung) {
+        match (unsent, copy.delay) {
             (
                 Unsent::Unroutable | Unsent::Closed(error::NOT_FOUND | error::ACCESS_REFUSED, _),
                 None,
             ) => Settled::NoDeadLetterTarget,
             (Unsent::Unroutable, Some(_)) => {
-                // Declared again before the next try.
-                self.rungs().clear();
-                let cause = format!("its queue of retries `{to}` is gone");
+                // The next try declares it again.
+                self.delay_queues().clear();
+                let cause = format!("its delay queue `{to}` is gone");
                 failed(refused("retrying a message", queue, cause))
             }
             (Unsent::Refused(cause) | Unsent::Closed(_, cause) | Unsent::Unknown(cause), _) => {

@@ -136,7 +136,7 @@ impl Server {
     }
 
     /// The next message of a queue, waited for.
-    pub async fn heard(&self, queue: &str) -> BasicGetMessage {
+    pub async fn next(&self, queue: &str) -> BasicGetMessage {
         let look = async {
             loop {
                 match self.take(queue).await {
@@ -145,8 +145,8 @@ impl Server {
                 }
             }
         };
-        let heard = tokio::time::timeout(Duration::from_secs(15), look);
-        heard.await.expect("a message")
+        let received = tokio::time::timeout(Duration::from_secs(15), look);
+        received.await.expect("a message")
     }
 
     /// All that is in a queue.

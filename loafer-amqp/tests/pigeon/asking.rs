@@ -85,7 +85,7 @@ async fn pigeon_17_a_call_is_answered_by_who_knows_reply_to_and_correlation_id()
     let (call, topic) = (json!({ "item": 7 }), rabbit.amqp().queue_topic(&service));
     let asked = bus.request::<Value>(topic, &call, Duration::from_secs(30));
     let answered = async {
-        rabbit.holds(&service, 1).await;
+        rabbit.depth_is(&service, 1).await;
         let call = rabbit.get(&service).await.unwrap().delivery;
         assert_eq!(call.data, br#"{"item":7}"#);
         let (to, id) = (call.properties.reply_to(), call.properties.correlation_id());

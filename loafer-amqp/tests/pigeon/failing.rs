@@ -81,7 +81,7 @@ async fn pigeon_12_without_a_fallback_nothing_is_lost_and_one_may_ack_or_reject(
         rabbit.publish(&exchange, event, "7", plain).await;
     }
     for event in ["plain", "reject"] {
-        rabbit.holds(&format!("{event}.{app}.dead"), 1).await;
+        rabbit.depth_is(&format!("{event}.{app}.dead"), 1).await;
     }
     let acked = async || running[1].stats("ack").unwrap().acked == 1;
     eventually("ack", acked).await;
@@ -121,28 +121,28 @@ async fn pigeon_13_dead_letters_may_go_where_pigeons_go_and_arguments_are_the_us
     rabbit
         .publish(&exchange, "sample.event", "1", plain())
         .await;
-    rabbit.holds(&shared, 1).await;
+    rabbit.depth_is(&shared, 1).await;
     stop(running).await;
-    let letter = rabbit.get(&shared).await.unwrap().delivery;
-    let headers = letter.properties.headers().clone().unwrap();
+    let dead_letter = rabbit.get(&shared).await.unwrap().delivery;
+    let headers = dead_letter.properties.headers().clone().unwrap();
     assert!(headers.contains_key(DeadLetter::HEADER), "{headers:?}");
     // What RabbitMQ itself gives up, with its own.
     rabbit
         .publish(&exchange, "sample.event", "2", plain())
         .await;
     rabbit.reject(&queue).await;
-    rabbit.holds(&shared, 1).await;
-    let letter = rabbit.get(&shared).await.unwrap().delivery;
-    assert_eq!(letter.routing_key.as_str(), key);
+    rabbit.depth_is(&shared, 1).await;
+    let dead_letter = rabbit.get(&shared).await.unwrap().delivery;
+    assert_eq!(dead_letter.routing_key.as_str(), key);
     assert!(
-        letter
+        dead_letter
             .properties
             .headers()
             .clone()
             .unwrap()
             .contains_key("x-death")
     );
-    // RabbitMQ tells the arguments to whoever declares them otherwise.
+    // RabbitMQ names an argument only to a client that declares it differently.
     let channel = rabbit.channel().await;
     let options = QueueDeclareOptions {
         durable: true,
@@ -172,10 +172,10 @@ async fn pigeon_13_dead_letters_may_go_where_pigeons_go_and_arguments_are_the_us
     let refused = channel
         .queue_declare(queue.as_str().into(), options, table)
         .await;
-    let told = refused.unwrap_err().to_string();
+    let error = refused.unwrap_err().to_string();
     assert!(
-        told.contains("x-max-length") && told.contains("1000"),
-        "{told}"
+        error.contains("x-max-length") && error.contains("1000"),
+        "{error}"
     );
     rabbit.delete(&shared).await;
     rabbit.clean(&queue).await;

@@ -99,9 +99,9 @@ async fn pigeon_06_a_listener_declares_the_queue_of_its_event_and_app_and_binds_
     everything.has(2).await;
     seen.has(1).await;
     assert_eq!(seen.all(), ["Sample Event 1"]);
-    let mut heard = everything.all();
-    heard.sort();
-    assert_eq!(heard, ["Sample Event 1", "another.one 2"]);
+    let mut received = everything.all();
+    received.sort();
+    assert_eq!(received, ["Sample Event 1", "another.one 2"]);
     for running in [one, all] {
         stop(running).await;
     }
@@ -238,6 +238,6 @@ async fn pigeon_10_a_handler_acks_or_rejects_reads_headers_and_nothing_acks_by_i
     assert_eq!(rabbit.depth(&queue).await, 0, "it is held");
     running.cancel();
     running.ended().await;
-    rabbit.holds(&queue, 1).await;
+    rabbit.depth_is(&queue, 1).await;
     rabbit.clean(&queue).await;
 }

@@ -147,7 +147,7 @@ impl Rabbit {
     }
 
     /// Waits until a queue has this many messages ready.
-    pub async fn holds(&self, queue: &str, messages: u32) {
+    pub async fn depth_is(&self, queue: &str, messages: u32) {
         let what = format!("{messages} messages in `{queue}`");
         eventually(&what, async || self.depth(queue).await == messages).await;
     }
@@ -195,8 +195,8 @@ impl Rabbit {
         for queue in [queue.to_owned(), format!("{queue}.dead")] {
             self.delete(&queue).await;
         }
-        for rung in (0..10).map(|doublings| 1 << doublings).chain([960]).take(4) {
-            self.delete(&format!("{queue}.retry.{rung}s")).await;
+        for delay in (0..10).map(|doublings| 1 << doublings).chain([960]).take(4) {
+            self.delete(&format!("{queue}.retry.{delay}s")).await;
         }
     }
 }

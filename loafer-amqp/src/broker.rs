@@ -1,0 +1,230 @@
+//! [`Amqp`], the broker: what a route and an app ask for, and what it makes for them.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use loafer_core::{Broker, DeadLetterQueue, Error, Replies, Settings, Source, Topic};
+
+use crate::{
+    client::{
+        Link,
+        config::{Config, ExchangeType, Unroutable},
+        hosts::Hosts,
+    },
+    dead_letters::AmqpDeadLetters,
+    names,
+    provider::AmqpProvider,
+    publisher::{AmqpPublisher, channels::PublishChannels},
+    replies::AmqpReplies,
+};
+
+/// RabbitMQ: `provider = Amqp`.
+///
+/// When a route opens, it declares its queue, and again whenever the connection was lost: a durable quorum queue `<route>.<app>`, bound to the
+/// durable topic exchange `event` with the route's name as routing key, and a dead-letter queue beside it. What exists already is not changed.
+///
+/// The address of the broker comes from, weakest to strongest: code ([`Amqp::new`]), `[amqp] url` in `loafer.toml`, `LOAFER_AMQP__URL`,
+/// `AMQP_URL`. Several addresses, separated by commas, are the nodes of one cluster.
+///
+/// ```
+/// use loafer_amqp::Amqp;
+/// use loafer_core::Broker;
+///
+/// assert_eq!(Amqp::NAME, "amqp");
+/// assert_eq!(Amqp::queue_name("Sample Event", Some("billing")), "sample.event.billing");
+/// ```
+#[derive(Default)]
+pub struct Amqp {
+    config: Config,
+    /// Made when first asked for, since the configuration is complete only then.
+    shared: OnceLock<Shared>,
+}
+
+/// What the providers and the publisher of one [`Amqp`] have in common.
+#[derive(Clone)]
+struct Shared {
+    config: Arc<Config>,
+    /// The connection that consumes. RabbitMQ stops reading from connections that publish while it is short of memory, and acks on such a
+    /// connection would wait: so publishing has its own.
+    consuming: Arc<Link>,
+    /// What publishes: events, retries, dead letters.
+    channels: Arc<PublishChannels>,
+}
+
+impl Amqp {
+    /// Returns RabbitMQ at this address: `amqp://user:password@host:5672/vhost` or `amqps://…`. The virtual host `/` is written `%2f`.
+    /// The environment and `loafer.toml` outrank this address.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self::with_urls([url])
+    }
+
+    /// Returns RabbitMQ at the addresses of several nodes of one cluster. Each connection goes to one that answers.
+    pub fn with_urls(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let mut amqp = Self::default();
+        amqp.config.urls = urls.into_iter().map(Into::into).collect();
+        amqp
+    }
+
+    /// Trusts only those servers at `amqps://…` whose certificates come from the authorities in this file (PEM), for example those of a
+    /// company. Without it, the authorities that this machine trusts count, or those of `SSL_CERT_FILE`. The file is read at each connection.
+    #[must_use]
+    pub fn ca_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.config.tls.ca_file = Some(file.into());
+        self
+    }
+
+    /// Shows this certificate to servers at `amqps://…` that demand one. Certificate and key are PEM files, and the key is unencrypted. The
+    /// files are read at each connection.
+    #[must_use]
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.config.tls.cert_file = Some(certificate.into());
+        self.config.tls.key_file = Some(key.into());
+        self
+    }
+
+    /// Says that RabbitMQ's `consumer_timeout` differs from its default of 30 minutes. Warnings and `check` go by this value; the server is not
+    /// changed. The argument `x-consumer-timeout` of a queue outranks it.
+    #[must_use]
+    pub fn consumer_timeout(mut self, timeout: Duration) -> Self {
+        self.config.consumer_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the exchange of events. The default is `event`.
+    #[must_use]
+    pub fn exchange(mut self, exchange: impl Into<String>) -> Self {
+        self.config.exchange = Some(exchange.into());
+        self
+    }
+
+    /// Adds this header to every published message that has none of that name.
+    #[must_use]
+    pub fn header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let value = value.into();
+        self.header_with(name, move || value.clone())
+    }
+
+    /// Adds a header whose value is asked for at each publish call, of one message or of a batch. The function should not block.
+    #[must_use]
+    pub fn header_with(
+        mut self,
+        name: impl Into<String>,
+        value: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.config.set_header(name.into(), Arc::new(value));
+        self
+    }
+
+    /// Makes this exchange, durable, if it is missing when something is published to it. An exchange that exists stays as it is. The exchange of
+    /// events is made in any case.
+    #[must_use]
+    pub fn declare_exchange(mut self, name: impl Into<String>, of: ExchangeType) -> Self {
+        self.config.exchanges.insert(name.into(), of);
+        self
+    }
+
+    /// Sets what to do about messages that no queue took. The default is an error.
+    #[must_use]
+    pub fn unroutable(mut self, unroutable: Unroutable) -> Self {
+        self.config.unroutable = unroutable;
+        self
+    }
+
+    fn shared(&self) -> Result<&Shared, Error> {
+        if let Some(shared) = self.shared.get() {
+            return Ok(shared);
+        }
+        let addresses = self.config.addresses()?;
+        let tls = self.config.tls.clone();
+        tls.check(&addresses)?;
+        let hosts = Arc::new(Hosts::new(addresses, tls));
+        let shared = Shared {
+            consuming: Arc::new(Link::new("consuming", hosts.clone())),
+            channels: Arc::new(PublishChannels::new(Link::new("publishing", hosts))),
+            config: Arc::new(self.config.clone()),
+        };
+        Ok(self.shared.get_or_init(|| shared))
+    }
+}
+
+/// Shows neither addresses nor headers, which may be secrets.
+impl fmt::Debug for Amqp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Amqp")
+            .field("exchange", &self.config.exchange())
+            .field("unroutable", &self.config.unroutable)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Broker for Amqp {
+    type Provider = AmqpProvider;
+    type Publisher = AmqpPublisher;
+    const NAME: &'static str = "amqp";
+    const TOPOLOGY: bool = true;
+
+    fn queue_name(route: &str, app: Option<&str>) -> String {
+        names::queue(route, app)
+    }
+
+    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error> {
+        self.config.configure(settings, app)
+    }
+
+    /// # Errors
+    ///
+    /// Fails if an address can't be read, if the route sets a `visibility_timeout` (RabbitMQ has none), or if the queue has no name and the app
+    /// has none either.
+    fn provider(&self, source: &Source) -> Result<AmqpProvider, Error> {
+        if source.visibility_timeout.is_some() {
+            return Err(Error::Config(
+                "`visibility_timeout` is set, and RabbitMQ has no such thing: a message is the consumer's until it is settled or its connection ends; leave it out"
+                    .to_owned(),
+            ));
+        }
+        let Shared {
+            config,
+            consuming,
+            channels,
+        } = self.shared()?.clone();
+        AmqpProvider::new(&config, consuming, channels, source)
+    }
+
+    /// Returns the dead letters in `<queue>.dead`, or in the queue that `dead_letter` names.
+    fn dead_letters(&self, source: &Source) -> Result<impl DeadLetterQueue, Error> {
+        let Shared {
+            config,
+            consuming,
+            channels,
+        } = self.shared()?.clone();
+        Ok(AmqpDeadLetters::new(&config, consuming, channels, source))
+    }
+
+    fn publisher(&self) -> AmqpPublisher {
+        match self.shared().cloned() {
+            Ok(shared) => AmqpPublisher::new(shared.config, shared.channels, shared.consuming),
+            Err(error) => AmqpPublisher::misconfigured(error),
+        }
+    }
+
+    /// Returns `amqp:QUEUE`, or `amqp:/QUEUE` if the queue's name contains a `/`.
+    fn queue_topic(&self, queue: &str) -> Topic {
+        names::routing::queue_topic(queue)
+    }
+
+    fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
+        Ok(AmqpReplies::new(self.shared()?.consuming.clone(), app))
+    }
+
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        names::replies::topic(address)
+    }
+}

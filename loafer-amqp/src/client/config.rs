@@ -1,0 +1,170 @@
+//! The configuration of one RabbitMQ: where it is, and what its publisher adds to every message.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use lapin::{ExchangeKind, uri::AMQPUri};
+use loafer_core::{Error, Settings};
+use serde::Deserialize;
+
+use super::{
+    section::{Section, Urls},
+    tls::Tls,
+};
+
+/// The exchange that events are published to and queues are bound to, unless another one is set.
+const EXCHANGE: &str = "event";
+
+/// The address used if none is set: RabbitMQ on this machine, with its default port and user.
+const URL: &str = "amqp://guest:guest@127.0.0.1:5672/%2f";
+
+/// The environment variable with the address of RabbitMQ.
+const AMQP_URL: &str = "AMQP_URL";
+
+/// What to do about a published message that no queue took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Unroutable {
+    /// Publishing the message is an error, because an event that no queue takes is lost.
+    #[default]
+    Error,
+    /// The message is dropped: events may have no listeners.
+    Ignore,
+}
+
+/// The type of an exchange: how it routes messages to queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ExchangeType {
+    /// Queues are bound by patterns, for example `order.*`.
+    Topic,
+    /// Queues are bound by the routing key itself.
+    Direct,
+    /// Every bound queue gets every message.
+    Fanout,
+    /// Queues are bound by headers.
+    Headers,
+}
+
+impl ExchangeType {
+    pub(crate) fn kind(self) -> ExchangeKind {
+        match self {
+            Self::Topic => ExchangeKind::Topic,
+            Self::Direct => ExchangeKind::Direct,
+            Self::Fanout => ExchangeKind::Fanout,
+            Self::Headers => ExchangeKind::Headers,
+        }
+    }
+}
+
+/// Gives the value of a header, once for each publish call.
+pub(crate) type HeaderValue = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What is set of one RabbitMQ, by code, `loafer.toml` and environment.
+#[derive(Clone, Default)]
+pub(crate) struct Config {
+    /// The addresses of the nodes of one cluster. Each entry may hold several, separated by commas.
+    pub(crate) urls: Vec<String>,
+    pub(crate) tls: Tls,
+    /// How long RabbitMQ lets a delivery go unsettled. `None` means its default.
+    pub(crate) consumer_timeout: Option<Duration>,
+    /// The exchange of events. `None` means `event`.
+    pub(crate) exchange: Option<String>,
+    /// The property `app-id` of published messages.
+    pub(crate) app_id: Option<String>,
+    pub(crate) unroutable: Unroutable,
+    /// Headers of every published message, unless the message has one of that name.
+    headers: Vec<(String, HeaderValue)>,
+    /// Exchanges that the publisher makes if they are missing.
+    pub(crate) exchanges: BTreeMap<String, ExchangeType>,
+}
+
+impl Config {
+    /// Takes in the section `[amqp]` and the environment, which outrank what code set.
+    pub(crate) fn configure(
+        &mut self,
+        settings: Option<&Settings>,
+        app: Option<&str>,
+    ) -> Result<(), Error> {
+        if let Some(settings) = settings {
+            self.merge(settings.read()?);
+        }
+        if let Ok(url) = std::env::var(AMQP_URL)
+            && !url.trim().is_empty()
+        {
+            self.urls = vec![url];
+        }
+        self.app_id = self.app_id.take().or(app.map(str::to_owned));
+        Ok(())
+    }
+
+    fn merge(&mut self, section: Section) {
+        match section.url {
+            Some(Urls::One(url)) => self.urls = vec![url],
+            Some(Urls::Many(urls)) => self.urls = urls,
+            None => {}
+        }
+        let tls = &mut self.tls;
+        tls.ca_file = section.ca_file.or(tls.ca_file.take());
+        tls.cert_file = section.cert_file.or(tls.cert_file.take());
+        tls.key_file = section.key_file.or(tls.key_file.take());
+        self.consumer_timeout = section.consumer_timeout.or(self.consumer_timeout);
+        self.exchange = section.exchange.or(self.exchange.take());
+        self.app_id = section.app_id.or(self.app_id.take());
+        self.unroutable = section.unroutable.unwrap_or(self.unroutable);
+        self.exchanges.extend(section.exchanges);
+        let mut headers = Vec::new();
+        for (name, tree) in section.headers {
+            tree.flatten(name, &mut headers);
+        }
+        for (name, value) in headers {
+            self.set_header(name, Arc::new(move || value.clone()));
+        }
+    }
+
+    /// Returns the exchange of events.
+    pub(crate) fn exchange(&self) -> &str {
+        self.exchange.as_deref().unwrap_or(EXCHANGE)
+    }
+
+    /// Returns the type of an exchange that the publisher makes if it is missing. `None` means that it does not make this one.
+    pub(crate) fn makes(&self, exchange: &str) -> Option<ExchangeType> {
+        let set = self.exchanges.get(exchange).copied();
+        set.or((exchange == self.exchange()).then_some(ExchangeType::Topic))
+    }
+
+    /// Returns the headers of all messages of one publish call.
+    pub(crate) fn headers(&self) -> Vec<(String, String)> {
+        let headers = self.headers.iter();
+        headers
+            .map(|(name, value)| (name.clone(), value()))
+            .collect()
+    }
+
+    pub(crate) fn set_header(&mut self, name: String, value: HeaderValue) {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value));
+    }
+
+    /// Reads the addresses.
+    pub(crate) fn addresses(&self) -> Result<Vec<AMQPUri>, Error> {
+        let default = [URL.to_owned()];
+        let urls = if self.urls.is_empty() {
+            &default[..]
+        } else {
+            &self.urls
+        };
+        let urls = urls.iter().flat_map(|url| url.split(','));
+        urls.map(|url| {
+            // The address may hold a password, and the parser's error quotes it: neither is shown.
+            url.trim().parse().map_err(|_| {
+                Error::Config(
+                    "the address of RabbitMQ can't be read: write it as \"amqp://user:password@host:5672/vhost\", the virtual host `/` as `%2f`, a comma as `%2C`"
+                        .to_owned(),
+                )
+            })
+        })
+        .collect()
+    }
+}

@@ -1,0 +1,151 @@
+//! The addresses of RabbitMQ: a connection goes to one that answers.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use lapin::{
+    Connection, ConnectionProperties,
+    uri::{AMQPScheme, AMQPUri},
+};
+use loafer_core::Error;
+use tokio::time::timeout;
+
+use super::tls::{self, Tls};
+use crate::error::{self, cause, refused};
+
+/// How long connecting to one address may take.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Seconds between heartbeats, unless the address says otherwise. After two intervals without one the connection is given up.
+const HEARTBEAT: u16 = 10;
+
+/// The addresses of one cluster, shared by all connections of a program.
+pub(crate) struct Hosts {
+    addresses: Vec<AMQPUri>,
+    tls: Tls,
+    /// The index of the address to try first: the one that answered last, for whichever connection. So what consumes and what publishes use the same
+    /// host, which they must if the other addresses are standby servers and no cluster.
+    first: AtomicUsize,
+}
+
+impl Hosts {
+    pub(crate) fn new(addresses: Vec<AMQPUri>, tls: Tls) -> Self {
+        // Spreads programs over the nodes.
+        let first = fastrand::usize(..addresses.len().max(1));
+        Self {
+            addresses,
+            tls,
+            first: AtomicUsize::new(first),
+        }
+    }
+
+    /// Connects to one of the addresses, each tried once.
+    pub(crate) async fn connect(
+        &self,
+        purpose: &str,
+        what: &'static str,
+        queue: &str,
+    ) -> Result<Connection, Error> {
+        let first = self.first.load(Ordering::Relaxed);
+        let mut failures = Vec::new();
+        for at in (0..self.addresses.len()).map(|step| (first + step) % self.addresses.len()) {
+            let mut address = self.addresses[at].clone();
+            let place = format!("{}:{}", address.authority.host, address.authority.port);
+            let scheme = address.scheme.clone();
+            address.query.heartbeat.get_or_insert(HEARTBEAT);
+            let name = format!("loafer {} ({queue})", purpose);
+            let properties = ConnectionProperties::default().with_connection_name(name.into());
+            match timeout(CONNECT, self.tls.connect(address, properties)).await {
+                Ok(Ok(connection)) => {
+                    self.first.store(at, Ordering::Relaxed);
+                    return Ok(connection);
+                }
+                Ok(Err(error)) => failures.push(at_address(what, queue, (&scheme, &place), error)),
+                Err(_) => failures.push(Error::Unreachable {
+                    what,
+                    queue: queue.to_owned(),
+                    cause: format!(
+                        "RabbitMQ at {place} did not answer within {CONNECT:?}: see that host and port are right, and that no firewall is between"
+                    ),
+                    source: None,
+                }),
+            }
+        }
+        Err(none_of(what, queue, failures))
+    }
+}
+
+/// Where to set the addresses.
+const REMEDY: &str = "set AMQP_URL, or `url` under [amqp] in loafer.toml";
+
+/// Returns why one address could not be connected to, and what to look at.
+fn at_address(
+    what: &'static str,
+    queue: &str,
+    (scheme, place): (&AMQPScheme, &str),
+    failed: lapin::Error,
+) -> Error {
+    if error::code(&failed) == Some(error::ACCESS_REFUSED) {
+        return refused(
+            what,
+            queue,
+            format!(
+                "RabbitMQ at {place} refused user, password or virtual host: {REMEDY}, to amqp://user:password@host/vhost"
+            ),
+        );
+    }
+    let said = cause(&failed);
+    if error::code(&failed) == Some(error::NOT_ALLOWED) {
+        let cause = format!(
+            "at {place} {said}: see that the virtual host in the address is right (`/` is written `%2f`), and that the user may use it (`rabbitmqctl \
+             set_permissions -p VHOST USER CONFIGURE WRITE READ`)"
+        );
+        return refused(what, queue, cause);
+    }
+    let cause = match (tls::cause(&failed, scheme, place), error::code(&failed)) {
+        (Some(cause), _) => cause,
+        (None, Some(_)) => format!("at {place} {said}"),
+        (None, None) => format!("RabbitMQ at {place} can't be reached: {said}; {REMEDY}"),
+    };
+    Error::Unreachable {
+        what,
+        queue: queue.to_owned(),
+        cause,
+        source: Some(failed.into()),
+    }
+}
+
+/// Returns why no address answered. It names each cause, since any of the addresses may be the wrong one.
+fn none_of(what: &'static str, queue: &str, mut failures: Vec<Error>) -> Error {
+    if failures.len() < 2 {
+        let none = || refused(what, queue, "no address of RabbitMQ is set");
+        return failures.pop().unwrap_or_else(none);
+    }
+    let causes = failures.iter().map(|failure| match failure {
+        Error::Unreachable { cause, .. } | Error::Refused { cause, .. } => cause.clone(),
+        other => other.to_string(),
+    });
+    // The remedy is the same for all addresses, so only the last cause keeps it.
+    let (mut causes, remedy) = (causes.collect::<Vec<_>>(), format!("; {REMEDY}"));
+    if let [others @ .., _] = &mut causes[..] {
+        for other in others {
+            *other = other.replace(&remedy, "");
+        }
+    }
+    let cause = causes.join(". ");
+    // If every address refused, trying again won't help.
+    match failures
+        .iter()
+        .all(|failure| matches!(failure, Error::Refused { .. }))
+    {
+        true => refused(what, queue, cause),
+        false => Error::Unreachable {
+            what,
+            queue: queue.to_owned(),
+            cause,
+            source: None,
+        },
+    }
+}

@@ -1,0 +1,214 @@
+//! The connections to RabbitMQ: [`Link`] is one of them, made again when it breaks.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `config` | the configuration of one RabbitMQ |
+//! | `section` | `[amqp]` in `loafer.toml` |
+//! | `hosts` | the addresses of a cluster |
+//! | `tls` | certificates: what a connection trusts, and what it shows |
+
+pub(crate) mod config;
+pub(crate) mod hosts;
+mod section;
+pub(crate) mod tls;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use lapin::{Channel, Connection, Event};
+use loafer_core::Error;
+use tokio::{
+    sync::{Mutex, watch},
+    time::timeout,
+};
+
+use self::hosts::Hosts;
+use crate::error::{self, refused};
+
+/// How long RabbitMQ may take for one answer.
+pub(crate) const ANSWER: Duration = Duration::from_secs(10);
+
+/// The largest frame in bytes before a connection has agreed on one: RabbitMQ's default (`frame_max`).
+const FRAME_MAX: usize = 128 * 1024;
+
+/// One connection to RabbitMQ, made when it is first asked for, and again after it broke. The caller decides how often to try.
+pub(crate) struct Link {
+    /// What the connection is for, as RabbitMQ's management page shows it.
+    purpose: &'static str,
+    hosts: Arc<Hosts>,
+    /// `None` until the first call, after the connection was given up, and after `close`. It may hold a connection that is broken.
+    connection: Mutex<Option<Arc<Connection>>>,
+    /// Set by `close`: no connection is made after that.
+    closed: AtomicBool,
+    /// The number of the connection, counted from 1. It only grows, and only under the lock of `connection`.
+    epoch: Arc<AtomicU64>,
+    /// The largest frame in bytes that the last connection agreed on.
+    frame_max: AtomicUsize,
+    /// The reason RabbitMQ gave for taking no messages. `None` means that it takes them.
+    blocked: watch::Sender<Option<String>>,
+}
+
+impl Link {
+    pub(crate) fn new(purpose: &'static str, hosts: Arc<Hosts>) -> Self {
+        Self {
+            purpose,
+            hosts,
+            connection: Mutex::default(),
+            closed: AtomicBool::new(false),
+            epoch: Arc::default(),
+            frame_max: AtomicUsize::new(FRAME_MAX),
+            blocked: watch::Sender::new(None),
+        }
+    }
+
+    /// Opens a channel. Connects first if there is no connection.
+    pub(crate) async fn channel(&self, what: &'static str, queue: &str) -> Result<Channel, Error> {
+        let connection = self.connection(what, queue).await?;
+        let failed = match timed(what, queue, connection.create_channel()).await? {
+            Ok(channel) => return Ok(channel),
+            Err(failed) => failed,
+        };
+        if error::code(&failed).is_none() || failed.is_amqp_hard_error() {
+            return Err(error::unreachable(what, queue, failed));
+        }
+        // The client remembers why each channel number was closed, and reports that to the next channel of the same number. When channels were
+        // closed so often that the numbers start over, this connection opens no more of them. Its open channels go on.
+        self.give_up(&connection).await;
+        let connection = self.connection(what, queue).await?;
+        answered(what, queue, connection.create_channel()).await
+    }
+
+    /// Opens no more channels on this connection. It ends with the last of its open channels.
+    async fn give_up(&self, connection: &Arc<Connection>) {
+        let mut known = self.connection.lock().await;
+        if known
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, connection))
+        {
+            *known = None;
+        }
+    }
+
+    async fn connection(&self, what: &'static str, queue: &str) -> Result<Arc<Connection>, Error> {
+        let mut known = self.connection.lock().await;
+        if let Some(connection) = known.as_ref().filter(|known| known.status().connected()) {
+            return Ok(connection.clone());
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(refused(what, queue, "the connection was closed at the end"));
+        }
+        let connection = Arc::new(self.hosts.connect(self.purpose, what, queue).await?);
+        let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
+        let frame_max = usize::try_from(connection.configuration().frame_max());
+        self.frame_max
+            .store(frame_max.unwrap_or(FRAME_MAX), Ordering::Relaxed);
+        self.blocked.send_replace(None);
+        self.watch(&connection, epoch);
+        Ok(known.insert(connection).clone())
+    }
+
+    /// Notes when RabbitMQ stops taking messages, and when it takes them again.
+    fn watch(&self, connection: &Arc<Connection>, epoch: u64) {
+        let mut events = Box::pin(connection.events_listener());
+        let connection = Arc::downgrade(connection);
+        let blocked = self.blocked.clone();
+        let purpose = self.purpose;
+        let current = self.epoch.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                match event {
+                    Event::ConnectionBlocked(reason) => {
+                        tracing::warn!(
+                            connection = purpose,
+                            reason,
+                            "RabbitMQ is short of memory or disk and takes no messages: publishing waits"
+                        );
+                        blocked.send_replace(Some(reason));
+                    }
+                    Event::ConnectionUnblocked => {
+                        tracing::info!(connection = purpose, "RabbitMQ takes messages again");
+                        blocked.send_replace(None);
+                    }
+                    // Errors of channels arrive here, too, and leave the connection as it is.
+                    Event::Error(_) => {
+                        let alive = connection.upgrade();
+                        if alive.is_none_or(|connection| !connection.status().connected()) {
+                            break;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            // The next connection may be blocked by now.
+            if current.load(Ordering::Acquire) == epoch {
+                blocked.send_replace(None);
+            }
+        });
+    }
+
+    /// Returns whether RabbitMQ takes no messages on this connection.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.borrow().is_some()
+    }
+
+    /// Waits while RabbitMQ takes no messages.
+    pub(crate) async fn unblocked(&self) {
+        if self.is_blocked() {
+            // `self` owns the sender, so waiting can't fail.
+            _ = self.blocked.subscribe().wait_for(Option::is_none).await;
+        }
+    }
+
+    /// Returns the number of the connection. What was declared on one connection may not exist on the next.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Returns the largest frame in bytes.
+    pub(crate) fn frame_max(&self) -> usize {
+        self.frame_max.load(Ordering::Relaxed)
+    }
+
+    /// Ends the connection, after all that was written on it. Later calls make no new one.
+    pub(crate) async fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let connection = self.connection.lock().await.take();
+        if let Some(connection) = connection {
+            _ = timeout(ANSWER, connection.close(200, "OK".into())).await;
+        }
+    }
+}
+
+/// Waits for RabbitMQ's answer, but no longer than [`ANSWER`].
+pub(crate) async fn answered<T>(
+    what: &'static str,
+    queue: &str,
+    call: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, Error> {
+    let answer = timed(what, queue, call).await?;
+    answer.map_err(|failed| error::unreachable(what, queue, failed))
+}
+
+/// Waits like [`answered`], and returns RabbitMQ's refusal for the caller to judge.
+pub(crate) async fn timed<T>(
+    what: &'static str,
+    queue: &str,
+    call: impl Future<Output = lapin::Result<T>>,
+) -> Result<lapin::Result<T>, Error> {
+    timeout(ANSWER, call).await.map_err(|_| Error::Timeout {
+        what,
+        queue: queue.to_owned(),
+        after: ANSWER,
+    })
+}
+
+/// Closes a channel that was opened for one call. A call that RabbitMQ refuses closes its channel by itself.
+pub(crate) async fn close(channel: &Channel) {
+    _ = timeout(ANSWER, channel.close(200, "OK".into())).await;
+}

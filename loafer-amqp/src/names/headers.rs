@@ -1,0 +1,80 @@
+//! Headers that stand for properties of AMQP. A message is published with these properties, and a received message has them as headers.
+//!
+//! | header | property | if the message has no such header |
+//! |---|---|---|
+//! | [`CONTENT_TYPE`] | `content-type` | `application/json` |
+//! | [`CONTENT_ENCODING`] | `content-encoding` | `utf-8` for JSON and `text/…`; not set for others. A received message has no header for `utf-8` |
+//! | [`CORRELATION_ID`](loafer_core::CORRELATION_ID) | `correlation-id` | that of the message being handled, else the message's own id |
+//! | [`REPLY_TO`] | `reply-to` | not set |
+//! | [`APP_ID`] | `app-id` | `app_id` under `[amqp]`, else the name of the app |
+//! | [`KIND`] | `type` | not set |
+//! | [`PRIORITY`] | `priority`, 0 to 255 | not set |
+//! | [`EXPIRATION`] | `expiration`, in milliseconds | not set: a message stays until it is handled |
+//!
+//! In requests and their replies the property `correlation-id` is [`REQUEST_ID`](loafer_core::REQUEST_ID), and the correlation id goes into the
+//! header table.
+//!
+//! Every message is persistent, and has its id as `message-id` and the time as `timestamp`. `Message::with_id` sets the id. All other headers go
+//! into the header table, as text. Names of headers, and properties that are texts, have at most 255 bytes.
+//!
+//! ```
+//! use loafer_amqp::headers::{EXPIRATION, PRIORITY};
+//! use loafer_core::{Message, Outgoing};
+//!
+//! let urgent = Outgoing::new(Message::new("{}")).header(PRIORITY, "9").header(EXPIRATION, "60000");
+//! ```
+
+/// The type of the payload, for example `application/json`.
+pub const CONTENT_TYPE: &str = "content-type";
+/// The encoding of the payload, for example `utf-8` or `gzip`.
+pub const CONTENT_ENCODING: &str = "content-encoding";
+/// The queue that a reply goes to.
+pub const REPLY_TO: &str = loafer_core::REPLY_TO;
+/// The program that published the message.
+pub const APP_ID: &str = "amqp-app-id";
+/// The property `type`.
+pub const KIND: &str = "amqp-type";
+/// The priority of the message in a priority queue: 0 to 255.
+pub const PRIORITY: &str = "amqp-priority";
+/// After how many milliseconds in a queue the message is dropped, or dead-lettered if the queue has a target. A received message has no such header.
+pub const EXPIRATION: &str = "amqp-expiration";
+
+/// All of these: none of them goes into the header table.
+pub(crate) const STANDING_FOR: &[&str] = &[
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    REPLY_TO,
+    APP_ID,
+    KIND,
+    PRIORITY,
+    EXPIRATION,
+];
+
+/// The header in which a copy says which attempt it is for, since RabbitMQ counts the deliveries of a copy from the start.
+pub(crate) const ATTEMPT: &str = "loafer-attempt";
+
+/// The header in which a copy keeps the topic of the message: the copy itself has the routing key of a delay queue.
+pub(crate) const TOPIC: &str = "loafer-topic";
+
+/// The header with the group of the message: AMQP has no groups.
+pub(crate) const GROUP: &str = "loafer-group";
+
+/// The header from which Pigeon and similar clients read the name of the event.
+pub(crate) const CATEGORY: &str = "category";
+
+/// The header in which quorum queues count deliveries.
+pub(crate) const DELIVERY_COUNT: &str = "x-delivery-count";
+
+/// Returns whether RabbitMQ writes this header itself, about deaths and deliveries. Other headers that begin with `x-` are the sender's.
+pub(crate) fn is_brokers(name: &str) -> bool {
+    [
+        "x-death",
+        "x-first-death-",
+        "x-last-death-",
+        "x-delivery-",
+        "x-acquired-",
+        "x-stream-",
+    ]
+    .iter()
+    .any(|own| name.starts_with(own))
+}

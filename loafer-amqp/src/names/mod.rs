@@ -1,0 +1,75 @@
+//! Names: of queues, of headers, and of what a topic stands for.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`headers`] | headers that stand for properties of AMQP, and those that Loafer writes |
+//! | `routing` | [`Routing`](routing::Routing): the exchange and routing key that a topic stands for |
+//! | `replies` | addresses of replies |
+
+pub mod headers;
+pub(crate) mod replies;
+pub(crate) mod routing;
+
+use std::time::Duration;
+
+/// The longest name of a queue, exchange, routing key or header, and the longest property, in bytes (AMQP 0-9-1, short strings).
+pub(crate) const MAX_BYTES: usize = 255;
+
+/// Returns the queue of an event for an app, in lower case and with dots for spaces. Two apps have a queue each, and processes of one app share one.
+pub(crate) fn queue(event: &str, app: Option<&str>) -> String {
+    let name = match app {
+        Some(app) => format!("{event}.{app}"),
+        None => event.to_owned(),
+    };
+    name.to_lowercase().replace(' ', ".")
+}
+
+/// Returns the dead-letter queue of a queue.
+pub(crate) fn dead(queue: &str) -> String {
+    format!("{queue}.dead")
+}
+
+/// Returns the delay queue in which messages for a queue wait this long.
+pub(crate) fn delay_queue(queue: &str, delay: Duration) -> String {
+    format!("{queue}.retry.{}s", delay.as_secs())
+}
+
+/// Returns the queue whose messages wait in the delay queue of this name. Any other name is returned as it is.
+pub(crate) fn without_delay(name: &str) -> &str {
+    let Some((queue, delay)) = name.rsplit_once(".retry.") else {
+        return name;
+    };
+    match delay.strip_suffix('s').map(str::parse::<u64>) {
+        Some(Ok(_)) => queue,
+        _ => name,
+    }
+}
+
+/// Returns the delay queue in which messages for this routing key on an exchange wait this long.
+pub(crate) fn delay_queue_to(exchange: &str, key: &str, delay: Duration) -> String {
+    let exchange = routing::encoded(exchange);
+    format!("{exchange}/{key}.delay.{}s", delay.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_the_event_and_the_app_in_lower_case_with_dots_for_spaces() {
+        assert_eq!(
+            queue("Sample Event", Some("Billing")),
+            "sample.event.billing"
+        );
+        assert_eq!(queue("#", Some("audit")), "#.audit");
+        assert_eq!(queue("order.closed", None), "order.closed");
+    }
+
+    #[test]
+    fn dead_letters_and_retries_are_beside_their_queue() {
+        assert_eq!(dead("a.b"), "a.b.dead");
+        assert_eq!(delay_queue("a.b", Duration::from_secs(16)), "a.b.retry.16s");
+        assert_eq!(without_delay("a.b.retry.16s"), "a.b");
+        assert_eq!(without_delay("a.retry.b"), "a.retry.b");
+    }
+}

@@ -1,0 +1,272 @@
+//! One publish call: rounds of publishing until each message has an answer.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use loafer_core::{Error, MessageId, Outgoing, Topic};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    channels::{Answers, PublishChannels, Unsent, unsent},
+    target::Target,
+};
+use crate::{
+    client::config::{Config, Unroutable},
+    error::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, refused},
+    names::{MAX_BYTES, replies, routing::Routing},
+    outgoing::{Common, Entry, published},
+    topology::{delay, required::Made},
+};
+
+/// How long a message is published again of which nobody knows whether it was published.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// The pause before the first of these rounds. It doubles from round to round, with up to as much again at random.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest of these pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The largest message in bytes that RabbitMQ 4 takes, unless its `max_message_size` is changed.
+const USUAL_LIMIT: usize = 16 << 20;
+
+/// A batch on its way to one topic.
+pub(super) struct PublishCall<'p> {
+    config: &'p Config,
+    channels: &'p PublishChannels,
+    made: &'p Made,
+    topic: &'p Topic,
+    /// Whether the topic is the address of a reply.
+    is_reply: bool,
+    routing: Routing,
+    batch: &'p [Outgoing],
+    /// One for each delay in the batch.
+    targets: Vec<Target>,
+    /// One for each message of the batch. `None` means that it has no answer yet.
+    answers: Vec<Option<Result<MessageId, Error>>>,
+}
+
+impl<'p> PublishCall<'p> {
+    pub(super) fn new(
+        (config, channels, made): (&'p Config, &'p PublishChannels, &'p Made),
+        topic: &'p Topic,
+        routing: Routing,
+        batch: &'p [Outgoing],
+    ) -> Self {
+        Self {
+            config,
+            channels,
+            made,
+            topic,
+            is_reply: replies::is_reply(topic),
+            routing,
+            batch,
+            targets: Vec::new(),
+            answers: batch.iter().map(|_| None).collect(),
+        }
+    }
+
+    /// Publishes the batch, and returns one answer a message.
+    pub(super) async fn run(mut self) -> Vec<Result<MessageId, Error>> {
+        let target_of: Vec<Option<usize>> =
+            (0..self.batch.len()).map(|at| self.target(at)).collect();
+        let targets = std::mem::take(&mut self.targets);
+        let (mut left, mut entries) = self.entries(&target_of, &targets);
+        let mut pauses = ExponentialBuilder::default()
+            .with_min_delay(PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        let mut until = Instant::now() + AGAIN;
+        let mut made_again = false;
+        loop {
+            if self.channels.link.is_blocked() {
+                // Waiting here does not use up the time for trying again.
+                self.channels.link.unblocked().await;
+                until = Instant::now() + AGAIN;
+            }
+            let sent = self.round(&targets, &entries).await;
+            let mut kept = Vec::new();
+            let mut gone = false;
+            for (index, sent) in sent.into_iter().enumerate() {
+                let at = left[index];
+                let target = target_of[at].map(|target| &targets[target]);
+                match sent {
+                    Ok(()) => self.answers[at] = Some(Ok(self.id(at))),
+                    Err(Unsent::Unknown(_)) if Instant::now() < until => kept.push(index),
+                    Err(unsent)
+                        if !made_again && target.is_some_and(|target| target.is_ours(&unsent)) =>
+                    {
+                        gone = true;
+                        kept.push(index);
+                    }
+                    Err(unsent) => self.answers[at] = Some(Err(self.unpublished(at, unsent))),
+                }
+            }
+            if kept.is_empty() {
+                return self.answers();
+            }
+            if gone {
+                made_again = true;
+                let required = targets.iter().flat_map(|target| &target.required);
+                required.for_each(|required| self.made.forget(required));
+            } else {
+                sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+            }
+            left = kept.iter().map(|&index| left[index]).collect();
+            entries = kept.iter().map(|&index| entries[index].clone()).collect();
+        }
+    }
+
+    /// Makes what is missing, and publishes.
+    async fn round(&self, targets: &[Target], entries: &Arc<[Entry]>) -> Answers {
+        if entries.is_empty() {
+            return Vec::new();
+        }
+        for required in targets.iter().flat_map(|target| &target.required) {
+            if let Err(error) = self.made.ensure(&self.channels.link, required).await {
+                let unsent = unsent(&error);
+                return entries.iter().map(|_| Err(unsent.clone())).collect();
+            }
+        }
+        self.channels.publish(self.topic.as_str(), entries).await
+    }
+
+    /// Returns what to publish, with the index of each in the batch. Sets the answers of the rest.
+    fn entries(
+        &mut self,
+        target_of: &[Option<usize>],
+        targets: &[Target],
+    ) -> (Vec<usize>, Arc<[Entry]>) {
+        let config = self.config;
+        let headers = config.headers();
+        let to_events = self.exchange() == config.exchange();
+        let key = self.routing.key.clone();
+        let common = Common {
+            event: to_events.then_some(&*key),
+            app_id: config.app_id.as_deref(),
+            headers: &headers,
+            frame_max: self.channels.link.frame_max(),
+        };
+        let batch = self.batch;
+        let mut left = Vec::with_capacity(batch.len());
+        let mut entries = Vec::with_capacity(batch.len());
+        for (at, target) in target_of.iter().enumerate() {
+            let Some(target) = target.map(|target| &targets[target]) else {
+                continue;
+            };
+            let message = &batch[at].message;
+            match published(message, &common) {
+                Ok(properties) => {
+                    left.push(at);
+                    entries.push(Entry {
+                        exchange: target.exchange.clone(),
+                        routing_key: target.key.clone(),
+                        properties,
+                        payload: message.payload().clone(),
+                        // A delay queue must exist even if the message may have no listener. So must the queue of a reply.
+                        mandatory: config.unroutable == Unroutable::Error
+                            || target.delay.is_some()
+                            || self.is_reply,
+                    });
+                }
+                Err(cause) => self.answers[at] = Some(Err(self.refused(at, cause))),
+            }
+        }
+        (left, entries.into())
+    }
+
+    /// Returns the index of a message's target. `None` means that there is none, and that the answer is set.
+    fn target(&mut self, at: usize) -> Option<usize> {
+        let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
+        if let Some(delay) = delay.filter(|delay| *delay > delay::LONGEST) {
+            let cause = format!(
+                "its delay of {delay:?} is longer than {:?}, the longest there is on RabbitMQ",
+                delay::LONGEST
+            );
+            self.answers[at] = Some(Err(self.refused(at, cause)));
+            return None;
+        }
+        let delay = delay.map(delay::step);
+        let known = self.targets.iter().position(|target| target.delay == delay);
+        let index = known.unwrap_or_else(|| {
+            let target = Target::new(self.exchange(), &self.routing.key, delay, self.config);
+            self.targets.push(target);
+            self.targets.len() - 1
+        });
+        let Target { exchange, key, .. } = &self.targets[index];
+        let longest = exchange.len().max(key.len());
+        if longest > MAX_BYTES {
+            let cause = format!(
+                "where it would wait for its delay has a name of {longest} bytes, and AMQP carries {MAX_BYTES}: shorten the name it is published to"
+            );
+            self.answers[at] = Some(Err(self.refused(at, cause)));
+            return None;
+        }
+        Some(index)
+    }
+
+    fn id(&self, at: usize) -> MessageId {
+        self.batch[at].message.id().clone()
+    }
+
+    fn refused(&self, at: usize, cause: impl fmt::Display) -> Error {
+        let id = self.batch[at].message.id();
+        refused(
+            "publish",
+            self.topic.as_str(),
+            format!("message {id}: {cause}"),
+        )
+    }
+
+    #[cold]
+    fn unpublished(&self, at: usize, unsent: Unsent) -> Error {
+        let cause = match unsent {
+            Unsent::Unroutable if self.is_reply => return replies::gone(self.topic),
+            Unsent::Unroutable => "no queue took it: nobody listens. Start a listener first, or set `unroutable = \"ignore\"` under [amqp] in loafer.toml where events may have none".to_owned(),
+            Unsent::Refused(cause) => cause,
+            Unsent::Closed(NOT_FOUND, _) => format!(
+                "the exchange `{0}` does not exist: make it, name another, or have it made: under [amqp.exchanges] in loafer.toml `\"{0}\" = \"direct\"`, or the type it should have",
+                self.exchange()
+            ),
+            Unsent::Closed(ACCESS_REFUSED, cause) => cause,
+            Unsent::Closed(PRECONDITION_FAILED, cause) => {
+                let size = self.batch[at].message.payload().len();
+                let remedy = match size > USUAL_LIMIT {
+                    true => "raise `max_message_size` of RabbitMQ, or keep the payload elsewhere and publish where it is",
+                    false => "mend what it names",
+                };
+                format!("{cause}: {remedy}")
+            }
+            Unsent::Closed(_, cause) | Unsent::Unknown(cause) => {
+                return Error::Unreachable {
+                    what: "publish",
+                    queue: self.topic.to_string(),
+                    cause: format!(
+                        "message {}: {cause}; it may or may not have been published",
+                        self.id(at)
+                    ),
+                    source: None,
+                };
+            }
+        };
+        self.refused(at, cause)
+    }
+
+    fn exchange(&self) -> &str {
+        match &self.routing.exchange {
+            Some(exchange) => exchange,
+            None => self.config.exchange(),
+        }
+    }
+
+    fn answers(self) -> Vec<Result<MessageId, Error>> {
+        let (topic, answers) = (self.topic, self.answers);
+        let none = || Err(refused("publish", topic.as_str(), "no answer"));
+        answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(none))
+            .collect()
+    }
+}

@@ -1,0 +1,255 @@
+//! The pool of channels with publisher confirms. Each channel is used by one window at a time.
+
+use std::{
+    iter,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use lapin::{
+    Channel, Confirmation,
+    message::BasicReturnMessage,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+};
+use loafer_core::Error;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+use super::{Answers, Unsent, WINDOW, unsent};
+use crate::{
+    client::{Link, answered},
+    error::{self, cause, code, refused},
+    outgoing::Entry,
+};
+
+/// How long RabbitMQ may go without confirming anything before the window is given up.
+const CONFIRM: Duration = Duration::from_secs(15);
+
+/// How many channels are in use at once.
+const CHANNELS: usize = 64;
+
+/// Channels with confirms, opened as they are needed, and kept.
+pub(super) struct Pool {
+    pub(super) link: Arc<Link>,
+    /// Channels that nobody uses at the moment. All messages published on them are answered.
+    idle: Mutex<Vec<Channel>>,
+    /// One permit a channel in use.
+    permits: Semaphore,
+}
+
+/// A channel taken from the pool. It goes back only when every message was answered. Dropped before, the channel is closed, since a later confirm
+/// would be taken for that of another message.
+struct Taken<'c> {
+    pool: &'c Pool,
+    channel: Channel,
+    _permit: SemaphorePermit<'c>,
+}
+
+impl Taken<'_> {
+    fn give_back(self) {
+        if self.channel.status().connected() {
+            self.pool.idle().push(self.channel);
+        }
+    }
+}
+
+impl Pool {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        Self {
+            link,
+            idle: Mutex::default(),
+            permits: Semaphore::new(CHANNELS),
+        }
+    }
+
+    pub(super) fn idle(&self) -> MutexGuard<'_, Vec<Channel>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a window: hands over all of its frames before it waits for the first answer. Fails if no channel can be opened.
+    pub(super) async fn publish(&self, what: &str, entries: &[&Entry]) -> Result<Answers, Unsent> {
+        let mut answers = self.window(what, entries).await?;
+        self.alone(what, entries, &mut answers).await;
+        Ok(answers)
+    }
+
+    async fn window(&self, what: &str, entries: &[&Entry]) -> Result<Answers, Unsent> {
+        self.link.unblocked().await;
+        let taken = self.take(what).await.map_err(|error| unsent(&error))?;
+        let mut answers: Vec<_> = entries.iter().map(|_| None).collect();
+        let mut returned = Vec::new();
+        {
+            let handed_over = entries.iter().enumerate();
+            let handed_over = handed_over
+                .map(|(at, entry)| hand_over(&taken.channel, at, entry))
+                .collect::<FuturesUnordered<_>>();
+            let mut confirms = handed_over.ready_chunks(WINDOW);
+            loop {
+                match timeout(CONFIRM, confirms.next()).await {
+                    Ok(Some(some)) => {
+                        for (at, confirmed) in some {
+                            answers[at] = Some(answer(confirmed, &mut returned));
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(_) if self.link.is_blocked() => {}
+                    Err(_) => break,
+                }
+            }
+        }
+        if answers.iter().all(Option::is_some) {
+            taken.give_back();
+        }
+        let late = || {
+            Err(Unsent::Unknown(format!(
+                "RabbitMQ did not confirm it within {CONFIRM:?}"
+            )))
+        };
+        let mut answers: Answers = answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(late))
+            .collect();
+        for returned in returned {
+            unroutable(&returned, entries, &mut answers);
+        }
+        closed_with_it(&mut answers);
+        Ok(answers)
+    }
+
+    /// Publishes each message again alone if one of them closed the channel, so that only that one fails.
+    async fn alone(&self, what: &str, entries: &[&Entry], answers: &mut [Result<(), Unsent>]) {
+        let closed: Vec<(usize, u16)> = answers
+            .iter()
+            .enumerate()
+            .filter_map(|(at, answer)| match answer {
+                Err(Unsent::Closed(code, _)) => Some((at, *code)),
+                _ => None,
+            })
+            .collect();
+        let [(first, code), _, ..] = closed[..] else {
+            return;
+        };
+        // An exchange that is missing, or that we may not publish to, is so for all of them.
+        let exchange = &entries[first].exchange;
+        if matches!(code, error::NOT_FOUND | error::ACCESS_REFUSED)
+            && closed
+                .iter()
+                .all(|&(at, _)| entries[at].exchange == *exchange)
+        {
+            return;
+        }
+        for (at, _) in closed {
+            let alone = self.window(what, &[entries[at]]).await;
+            answers[at] = alone.map_or_else(Err, |mut alone| alone.pop().unwrap_or(Ok(())));
+        }
+    }
+
+    async fn take(&self, what: &str) -> Result<Taken<'_>, Error> {
+        let permit = self.permits.acquire().await;
+        let permit = permit.map_err(|_| refused("publishing", what, "the channels are closed"))?;
+        let channel = match self.known() {
+            Some(channel) => channel,
+            None => {
+                let channel = self.link.channel("publishing", what).await?;
+                let selected = channel.confirm_select(ConfirmSelectOptions::default());
+                answered("publishing", what, selected).await?;
+                channel
+            }
+        };
+        Ok(Taken {
+            pool: self,
+            channel,
+            _permit: permit,
+        })
+    }
+
+    /// Returns an open channel that is idle, the one used last.
+    fn known(&self) -> Option<Channel> {
+        let mut idle = self.idle();
+        iter::from_fn(|| idle.pop()).find(|channel| channel.status().connected())
+    }
+}
+
+async fn hand_over(
+    channel: &Channel,
+    at: usize,
+    entry: &Entry,
+) -> (usize, lapin::Result<Confirmation>) {
+    let options = BasicPublishOptions {
+        mandatory: entry.mandatory,
+        ..BasicPublishOptions::default()
+    };
+    let published = channel.basic_publish(
+        (*entry.exchange).into(),
+        (*entry.routing_key).into(),
+        options,
+        &entry.payload,
+        entry.properties.clone(),
+    );
+    let confirmed = match published.await {
+        Ok(confirm) => confirm.await,
+        Err(error) => Err(error),
+    };
+    (at, confirmed)
+}
+
+/// Returns the answer for one message. Puts aside what RabbitMQ returned.
+fn answer(
+    confirmed: lapin::Result<Confirmation>,
+    returned: &mut Vec<BasicReturnMessage>,
+) -> Result<(), Unsent> {
+    match confirmed {
+        Ok(Confirmation::Ack(message)) => {
+            returned.extend(message);
+            Ok(())
+        }
+        Ok(Confirmation::NotRequested) => Ok(()),
+        Ok(Confirmation::Nack(message)) => {
+            returned.extend(message);
+            Err(Unsent::Refused(
+                "RabbitMQ would not take it: a queue it was routed to is full, or can't store it now"
+                    .to_owned(),
+            ))
+        }
+        // An error that ends the connection says nothing about this message.
+        Err(error) => Err(match code(&error) {
+            Some(code) if !error.is_amqp_hard_error() => Unsent::Closed(code, cause(&error)),
+            _ => Unsent::Unknown(cause(&error)),
+        }),
+    }
+}
+
+/// Gives messages that came after the channel was closed the same answer as those before.
+fn closed_with_it(answers: &mut [Result<(), Unsent>]) {
+    let closed = |answer: &&_| matches!(answer, Err(Unsent::Closed(..)));
+    let Some(closed) = answers.iter().find(closed).cloned() else {
+        return;
+    };
+    for answer in answers {
+        if matches!(answer, Err(Unsent::Unknown(_))) {
+            answer.clone_from(&closed);
+        }
+    }
+}
+
+/// Finds the message that was returned. The client attaches it to whichever confirm comes next, which need not be its own.
+fn unroutable(
+    returned: &BasicReturnMessage,
+    entries: &[&Entry],
+    answers: &mut [Result<(), Unsent>],
+) {
+    let delivery = &returned.delivery;
+    let found = entries.iter().zip(answers).find(|(entry, answer)| {
+        answer.is_ok()
+            && entry.mandatory
+            && entry.properties.message_id() == delivery.properties.message_id()
+            && *entry.exchange == *delivery.exchange.as_str()
+            && *entry.routing_key == *delivery.routing_key.as_str()
+    });
+    if let Some((_, answer)) = found {
+        *answer = Err(Unsent::Unroutable);
+    }
+}

@@ -1,0 +1,86 @@
+//! The arguments that queues are declared with: only RabbitMQ's queues have them.
+
+use std::time::Duration;
+
+use lapin::types::{AMQPValue, FieldTable};
+
+use super::Plan;
+use crate::options::{Argument, DeadLetterTarget, QueueType};
+
+/// After how many deliveries RabbitMQ itself gives up a message that nobody settles, for example one that kills its consumer. RabbitMQ 4's own default.
+pub(super) const DELIVERY_LIMIT: i64 = 20;
+
+/// After how many looks RabbitMQ drops a dead letter: never. `-1` means never only from RabbitMQ 4 on, and "at the first" before. A number means the same
+/// in all versions, so the queue compares equal after an upgrade.
+const NEVER: i64 = i32::MAX as i64;
+
+impl Plan {
+    /// Returns the arguments of the route's queue. What the route sets outranks our own.
+    pub(super) fn queue_arguments(&self) -> FieldTable {
+        let DeadLetterTarget {
+            exchange,
+            routing_key,
+            ..
+        } = &self.dead_letter;
+        let mut arguments = vec![
+            ("x-queue-type".to_owned(), self.queue_type.as_str().into()),
+            (
+                "x-dead-letter-exchange".to_owned(),
+                exchange.as_str().into(),
+            ),
+            (
+                "x-dead-letter-routing-key".to_owned(),
+                routing_key.as_str().into(),
+            ),
+        ];
+        if self.queue_type == QueueType::Quorum {
+            arguments.extend([
+                ("x-delivery-limit".to_owned(), DELIVERY_LIMIT.into()),
+                ("x-dead-letter-strategy".to_owned(), "at-least-once".into()),
+                ("x-overflow".to_owned(), "reject-publish".into()),
+            ]);
+        }
+        for (name, value) in &self.arguments {
+            arguments.retain(|(known, _)| known != name);
+            arguments.push((name.clone(), value.clone()));
+        }
+        table(arguments)
+    }
+}
+
+/// Returns the arguments of a dead-letter queue.
+pub(super) fn dead() -> FieldTable {
+    table([
+        ("x-queue-type", QueueType::Quorum.as_str().into()),
+        ("x-delivery-limit", NEVER.into()),
+    ])
+}
+
+/// Returns the arguments of a delay queue. Its messages wait this long, then go on to this routing key on an exchange.
+pub(super) fn delay(delay: Duration, exchange: &str, routing_key: &str) -> FieldTable {
+    table([
+        ("x-queue-type", QueueType::Quorum.as_str().into()),
+        (
+            "x-message-ttl",
+            i64::try_from(delay.as_millis()).unwrap_or(i64::MAX).into(),
+        ),
+        ("x-dead-letter-exchange", exchange.into()),
+        ("x-dead-letter-routing-key", routing_key.into()),
+        ("x-dead-letter-strategy", "at-least-once".into()),
+        ("x-overflow", "reject-publish".into()),
+    ])
+}
+
+fn table<N: Into<String>>(arguments: impl IntoIterator<Item = (N, Argument)>) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in arguments {
+        let value = match value {
+            Argument::Truth(truth) => AMQPValue::Boolean(truth),
+            Argument::Whole(number) => AMQPValue::LongLongInt(number),
+            Argument::Text(text) => AMQPValue::LongString(text.into()),
+            _ => continue,
+        };
+        table.insert(name.into().into(), value);
+    }
+    table
+}

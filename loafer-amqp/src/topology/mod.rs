@@ -1,0 +1,280 @@
+//! Exchanges, queues and bindings of a route: made, or verified.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `find` | what exists |
+//! | `make` | making exchanges and queues |
+//! | `arguments` | the arguments of queues |
+//! | `compare` | how an existing queue differs from the route's |
+//! | `delay` | the fixed delays of the delay queues |
+//! | `required` | what the publisher makes before it publishes |
+
+mod arguments;
+pub(crate) mod compare;
+pub(crate) mod delay;
+pub(crate) mod find;
+mod make;
+pub(crate) mod required;
+
+use std::{sync::OnceLock, time::Duration};
+
+use lapin::ExchangeKind;
+use loafer_core::{Error, Source};
+
+use self::{arguments::DELIVERY_LIMIT, make::DECLARING_EXCHANGE};
+use crate::{
+    client::Link,
+    error::{self, ACCESS_REFUSED, PRECONDITION_FAILED, cause, refused},
+    names::{self, MAX_BYTES},
+    options::{self, Argument, Bindings, DeadLetterTarget, Declare, QueueType},
+};
+
+/// The queue of a route and what it is connected to, with every default filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) route: String,
+    pub(crate) queue: String,
+    /// The exchange that the queue is bound to. Empty means that it is bound to none.
+    pub(crate) exchange: String,
+    pub(crate) bindings: Vec<String>,
+    pub(crate) queue_type: QueueType,
+    /// Arguments that the route sets. They outrank our own.
+    arguments: Vec<(String, Argument)>,
+    pub(crate) declare: Declare,
+    pub(crate) dead_letter: DeadLetterTarget,
+    /// The dead-letter queue, if it is the route's own.
+    pub(crate) dead: Option<String>,
+    /// Set once all of it was made.
+    pub(crate) made: OnceLock<()>,
+}
+
+impl Plan {
+    /// Fills in the defaults. `exchange` is the exchange of events.
+    pub(crate) fn new(source: &Source, exchange: &str) -> Self {
+        let options = options::of(source);
+        let bindings = options.binding.clone();
+        let bindings = bindings.unwrap_or_else(|| Bindings::from(source.topic.as_str()));
+        let own = names::dead(&source.queue);
+        let dead = options.dead_letter.is_none().then(|| own.clone());
+        Self {
+            route: source.route.clone(),
+            queue: source.queue.clone(),
+            exchange: options
+                .exchange
+                .clone()
+                .unwrap_or_else(|| exchange.to_owned()),
+            bindings: bindings.keys().to_vec(),
+            queue_type: options.queue_type.unwrap_or_default(),
+            arguments: options.arguments.clone().into_iter().collect(),
+            declare: options.declare.unwrap_or_default(),
+            dead_letter: options
+                .dead_letter
+                .clone()
+                .unwrap_or_else(|| DeadLetterTarget::new("", own)),
+            dead,
+            made: OnceLock::new(),
+        }
+    }
+
+    /// Refuses names that AMQP can't carry, before anything is made.
+    pub(crate) fn check_names(&self) -> Result<(), Error> {
+        let longest = names::delay_queue(&self.queue, delay::LONGEST);
+        let target = &self.dead_letter;
+        let names = [
+            &longest,
+            &self.exchange,
+            &target.exchange,
+            &target.routing_key,
+        ];
+        match names
+            .into_iter()
+            .chain(&self.bindings)
+            .find(|name| name.len() > MAX_BYTES)
+        {
+            Some(name) => Err(Error::Config(format!(
+                "`{name}` has {} bytes, and AMQP carries names of {MAX_BYTES}: shorten queue, exchange or binding",
+                name.len()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes what is missing, or verifies that it exists, as `declare` says. With `create` it makes all of it whatever `declare` says.
+    pub(crate) async fn establish(&self, link: &Link, create: bool) -> Result<(), Error> {
+        match self.declare {
+            Declare::Verify | Declare::Off if create => self.create(link).await,
+            Declare::Off => Ok(()),
+            Declare::Verify => self.verify(link).await,
+            _ => self.create(link).await,
+        }
+    }
+
+    async fn create(&self, link: &Link) -> Result<(), Error> {
+        if !self.exchange.is_empty() {
+            self.declare_exchange(link).await?;
+        }
+        let theirs = &self.dead_letter.exchange;
+        if !theirs.is_empty() {
+            let remedy = format!(
+                "make it, or correct `dead_letter` under [routes.{}]",
+                self.route
+            );
+            self.exchange_exists(link, theirs, &remedy).await?;
+        }
+        // Before the queue, whose messages may be dead-lettered at once.
+        if let Some(dead) = &self.dead {
+            self.declare_queue(link, dead, arguments::dead()).await?;
+        }
+        self.declare_queue(link, &self.queue, self.queue_arguments())
+            .await?;
+        if !self.exchange.is_empty() {
+            for key in &self.bindings {
+                make::bind(link, &self.queue, &self.exchange, key).await?;
+            }
+        }
+        _ = self.made.set(());
+        Ok(())
+    }
+
+    async fn verify(&self, link: &Link) -> Result<(), Error> {
+        let exchanges = [&self.exchange, &self.dead_letter.exchange];
+        for exchange in exchanges.into_iter().filter(|name| !name.is_empty()) {
+            self.exchange_exists(link, exchange, &self.remedy()).await?;
+        }
+        for queue in self.dead.iter().chain([&self.queue]) {
+            if find::queue(link, queue).await?.is_none() {
+                return Err(self.unknown(queue));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the exchange that the queue is bound to. One of another form is used as it is: whoever made it had a reason.
+    async fn declare_exchange(&self, link: &Link) -> Result<(), Error> {
+        let name = &self.exchange;
+        let answer = make::exchange(link, name, ExchangeKind::Topic, &self.queue).await?;
+        match answer {
+            Ok(()) => Ok(()),
+            Err(failed) if error::code(&failed) == Some(PRECONDITION_FAILED) => {
+                let cause = cause(&failed);
+                tracing::debug!(
+                    exchange = name,
+                    cause,
+                    "the exchange exists in another form: used as it is"
+                );
+                Ok(())
+            }
+            Err(failed) => Err(error::unreachable(DECLARING_EXCHANGE, name, failed)),
+        }
+    }
+
+    /// Fails if an exchange does not exist. `remedy` says what to do then.
+    pub(crate) async fn exchange_exists(
+        &self,
+        link: &Link,
+        name: &str,
+        remedy: &str,
+    ) -> Result<(), Error> {
+        match find::exchange(link, name, &self.queue).await? {
+            true => Ok(()),
+            false => Err(refused(
+                "opening",
+                &self.queue,
+                format!("the exchange `{name}` does not exist: {remedy}"),
+            )),
+        }
+    }
+
+    /// Makes the delay queue for retries with this delay. If we may make none, a queue that others made is used.
+    pub(crate) async fn declare_delay_queue(
+        &self,
+        link: &Link,
+        delay: Duration,
+    ) -> Result<(), Error> {
+        let name = names::delay_queue(&self.queue, delay);
+        let arguments = arguments::delay(delay, "", &self.queue);
+        match make::queue(link, DECLARING, &name, arguments).await? {
+            Err(failed)
+                if error::code(&failed) == Some(ACCESS_REFUSED)
+                    && find::queue(link, &name).await?.is_some() =>
+            {
+                Ok(())
+            }
+            answer => self.judged(&name, answer),
+        }
+    }
+
+    async fn declare_queue(
+        &self,
+        link: &Link,
+        name: &str,
+        arguments: lapin::types::FieldTable,
+    ) -> Result<(), Error> {
+        let answer = make::queue(link, DECLARING, name, arguments).await?;
+        self.judged(name, answer)
+    }
+
+    fn judged(&self, name: &str, answer: lapin::Result<()>) -> Result<(), Error> {
+        answer.map_err(|failed| match error::code(&failed) {
+            Some(PRECONDITION_FAILED) => refused(DECLARING, name, self.conflict(&failed)),
+            _ => error::unreachable(DECLARING, name, failed),
+        })
+    }
+
+    /// Returns what to do about a queue that exists in another form.
+    fn conflict(&self, failed: &lapin::Error) -> String {
+        format!(
+            "it is there, but not as this route would make it: {}. Nothing was changed. Under [routes.{}] of loafer.toml set `declare = \"verify\"` to use it as \
+             it is, or `queue_type` and `arguments` to what it was made with; or delete it once it is empty",
+            cause(failed),
+            self.route
+        )
+    }
+
+    /// Returns after how many deliveries RabbitMQ itself gives up a message. `None` means that the queue does not count.
+    pub(crate) fn delivery_limit(&self) -> Option<i64> {
+        let set = self.arguments.iter().find_map(|(name, value)| match value {
+            Argument::Whole(limit) if name == "x-delivery-limit" => Some(*limit),
+            _ => None,
+        });
+        let counts = self.queue_type == QueueType::Quorum;
+        counts.then_some(set.unwrap_or(DELIVERY_LIMIT))
+    }
+
+    /// Returns how long RabbitMQ lets a delivery of this queue go unsettled. `None` means that the queue does not say.
+    pub(crate) fn consumer_timeout(&self) -> Option<Duration> {
+        self.arguments.iter().find_map(|(name, value)| match value {
+            Argument::Whole(millis) if name == "x-consumer-timeout" => {
+                u64::try_from(*millis).ok().map(Duration::from_millis)
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns the queue that dead letters end in, as far as can be known.
+    pub(crate) fn dead_letter_queue(&self) -> &str {
+        let target = &self.dead_letter;
+        let named = self.dead.as_ref().or(target.queue.as_ref());
+        named.unwrap_or(&target.routing_key)
+    }
+
+    /// Returns the error of a queue that does not exist and may not be made.
+    pub(crate) fn unknown(&self, queue: &str) -> Error {
+        Error::UnknownQueue {
+            queue: queue.to_owned(),
+            place: String::new(),
+            remedy: self.remedy(),
+        }
+    }
+
+    /// Returns what to do about something that is missing and may not be made.
+    pub(crate) fn remedy(&self) -> String {
+        format!(
+            "`declare` of [routes.{}] forbids making it; set it to \"create\", run `check --create`, or make it by hand",
+            self.route
+        )
+    }
+}
+
+/// What declaring a queue is called in errors.
+const DECLARING: &str = "declaring";

@@ -1,0 +1,151 @@
+//! What the publisher makes before it publishes: exchanges and delay queues. Only RabbitMQ's publisher needs them.
+//!
+//! It makes them once a connection, since another connection may lead to a broker that has none of them.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use loafer_core::Error;
+
+use super::{arguments, find, make};
+use crate::{
+    client::{Link, config::ExchangeType},
+    error::{self, ACCESS_REFUSED, PRECONDITION_FAILED, cause, code, refused},
+    names,
+};
+
+/// Something that is made if it is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Required {
+    /// An exchange.
+    Exchange(String, ExchangeType),
+    /// The delay queue for this routing key on an exchange. Each key has its own: when the time of a message is over and no queue takes it, RabbitMQ
+    /// keeps it until one does, and the messages behind it in the same queue are held up.
+    DelayTo {
+        exchange: String,
+        key: String,
+        delay: Duration,
+    },
+    /// The delay queue for a queue, in which its retries wait, too.
+    DelayFor { queue: String, delay: Duration },
+}
+
+/// What was made already.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    known: Mutex<Known>,
+    /// Held while something is made, so that nobody else makes it as well.
+    making: tokio::sync::Mutex<()>,
+}
+
+/// What was made on the connection of this epoch. On another connection it counts for nothing.
+#[derive(Debug, Default)]
+struct Known {
+    epoch: u64,
+    required: HashSet<Required>,
+}
+
+impl Made {
+    /// Makes what was not made on this connection.
+    pub(crate) async fn ensure(&self, link: &Link, required: &Required) -> Result<(), Error> {
+        if self.knows(link, required) {
+            return Ok(());
+        }
+        let _making = self.making.lock().await;
+        if self.knows(link, required) {
+            return Ok(());
+        }
+        required.make(link).await?;
+        let mut known = self.known();
+        if known.epoch != link.epoch() {
+            known.epoch = link.epoch();
+            known.required.clear();
+        }
+        known.required.insert(required.clone());
+        Ok(())
+    }
+
+    /// Forgets something that turned out to be missing: it is made again before its next use.
+    pub(crate) fn forget(&self, required: &Required) {
+        self.known().required.remove(required);
+    }
+
+    fn knows(&self, link: &Link, required: &Required) -> bool {
+        let known = self.known();
+        known.epoch == link.epoch() && known.required.contains(required)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Required {
+    async fn make(&self, link: &Link) -> Result<(), Error> {
+        match self {
+            Self::Exchange(name, of) => {
+                let answer = make::exchange(link, name, of.kind(), name).await?;
+                tolerated(make::DECLARING_EXCHANGE, name, answer)
+            }
+            Self::DelayTo {
+                exchange,
+                key,
+                delay,
+            } => {
+                exchange_exists(link, exchange).await?;
+                let name = names::delay_queue_to(exchange, key, *delay);
+                delay_queue(link, &name, *delay, (exchange, key)).await
+            }
+            Self::DelayFor { queue, delay } => {
+                if !find::queue_exists(link, queue).await? {
+                    let cause = "it does not exist, so that a delayed message would be lost: make it, or name another";
+                    return Err(refused("publish", queue, cause));
+                }
+                let name = names::delay_queue(queue, *delay);
+                delay_queue(link, &name, *delay, ("", queue)).await
+            }
+        }
+    }
+}
+
+/// Fails if an exchange does not exist and is not ours to make: what waits for it would be lost.
+async fn exchange_exists(link: &Link, name: &str) -> Result<(), Error> {
+    match find::exchange(link, name, name).await? {
+        true => Ok(()),
+        false => Err(refused(
+            "looking for the exchange",
+            name,
+            format!(
+                "the exchange `{name}` does not exist, so that a delayed message would be lost: make it, or have it made under [amqp.exchanges] in loafer.toml"
+            ),
+        )),
+    }
+}
+
+async fn delay_queue(
+    link: &Link,
+    name: &str,
+    delay: Duration,
+    (exchange, key): (&str, &str),
+) -> Result<(), Error> {
+    let what = "declaring the queue";
+    let arguments = arguments::delay(delay, exchange, key);
+    let answer = make::queue(link, what, name, arguments).await?;
+    tolerated(what, name, answer)
+}
+
+/// Judges a declaration. What exists in another form is used as it is: whoever made it had a reason. So is what we may not make: publishing shows
+/// whether it exists.
+fn tolerated(what: &'static str, name: &str, answer: lapin::Result<()>) -> Result<(), Error> {
+    match answer {
+        Err(failed) if matches!(code(&failed), Some(PRECONDITION_FAILED | ACCESS_REFUSED)) => {
+            let cause = cause(&failed);
+            tracing::debug!(name, cause, "not declared: used as it is");
+            Ok(())
+        }
+        answer => answer.map_err(|failed| error::unreachable(what, name, failed)),
+    }
+}
