@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use loafer_core::{Broker, DeadLetterQueue, Error, Replies, Settings, Source, Topic};
+use loafer_core::{
+    Error,
+    broker::{Broker, DeadLetterQueue, Replies, Settings, Source, Topic},
+};
 
 use crate::{
     client::{
@@ -32,9 +35,9 @@ use crate::{
 ///
 /// ```
 /// use loafer_amqp::Amqp;
-/// use loafer_core::Broker;
+/// use loafer::broker::Broker;
 ///
-/// assert_eq!(Amqp::NAME, "amqp");
+/// assert_eq!(Amqp::KIND, "amqp");
 /// assert_eq!(Amqp::queue_name("Sample Event", Some("billing")), "sample.event.billing");
 /// ```
 #[derive(Default)]
@@ -168,7 +171,7 @@ impl fmt::Debug for Amqp {
 impl Broker for Amqp {
     type Provider = AmqpProvider;
     type Publisher = AmqpPublisher;
-    const NAME: &'static str = "amqp";
+    const KIND: &'static str = "amqp";
     const TOPOLOGY: bool = true;
 
     fn queue_name(route: &str, app: Option<&str>) -> String {

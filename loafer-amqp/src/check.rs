@@ -6,7 +6,11 @@
 use bytes::Bytes;
 use humantime::format_duration;
 use lapin::BasicProperties;
-use loafer_core::{Capabilities, Finding, MessageId, Policy};
+use loafer_core::{
+    broker::{Capabilities, Finding},
+    message::MessageId,
+    policy::Policy,
+};
 
 use crate::{
     client::Link,
@@ -268,7 +272,8 @@ fn times(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
 mod tests {
     use std::time::Duration;
 
-    use loafer_core::{Level, RouteOptions};
+    use loafer_core::broker::Level;
+    use loafer_runtime::program::RouteOptions;
 
     use super::*;
 

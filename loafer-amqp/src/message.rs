@@ -9,7 +9,10 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
 };
-use loafer_core::{CORRELATION_ID, Headers, Message, MessageId, REQUEST_ID};
+use loafer_core::{
+    broker::REQUEST_ID,
+    message::{CORRELATION_ID, Headers, Message, MessageId},
+};
 
 use crate::names::headers::{
     APP_ID, ATTEMPT, CONTENT_ENCODING, CONTENT_TYPE, DELIVERY_COUNT, GROUP, KIND, PRIORITY,

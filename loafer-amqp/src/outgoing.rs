@@ -12,7 +12,10 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
 };
-use loafer_core::{CORRELATION_ID, Message, REQUEST_ID};
+use loafer_core::{
+    broker::REQUEST_ID,
+    message::{CORRELATION_ID, Message},
+};
 
 use crate::names::{
     MAX_BYTES,

@@ -8,8 +8,14 @@ use std::time::Duration;
 
 use loafer_amqp::Amqp;
 use loafer_core::{
-    App, Bus, Bytes, Ended, Manager, Message, MessageId, Metadata, Outcome, Route, RouteOptions,
-    Running,
+    extract::Metadata,
+    message::{Message, MessageId},
+    outcome::Outcome,
+    translate::Bytes,
+};
+use loafer_runtime::{
+    bus::Bus,
+    program::{App, Ended, Manager, Route, RouteOptions, Running},
 };
 use loafer_test_servers::{RabbitMq, Shared, Version};
 use tokio::{sync::mpsc, time::timeout};

@@ -7,7 +7,12 @@ mod support;
 
 use lapin::types::AMQPValue;
 use loafer_amqp::Amqp;
-use loafer_core::{DeadLetterTarget, Declare, Json, Level, Open, QueueType, Route, RouteOptions};
+use loafer_core::{
+    DeadLetterTarget, Declare, QueueType,
+    broker::{Level, Open},
+    translate::Json,
+};
+use loafer_runtime::program::{Route, RouteOptions};
 use serde_json::Value;
 use support::{Rabbit, unique};
 
@@ -107,11 +112,11 @@ async fn a_look_makes_nothing() {
     let rabbit = rabbit!("a_look_makes_nothing");
     let (queue, exchange) = (unique("looked-at"), unique("events"));
     let options = || RouteOptions::new().queue(&queue).exchange(&exchange);
-    let findings = checked(&rabbit, Open::Look, options()).await;
+    let findings = checked(&rabbit, Open::ReadOnly, options()).await;
     has(&findings, Level::Warning, "does not exist yet");
     assert!(rabbit.counts(&queue).await.is_none(), "it was made");
     _ = checked(&rabbit, Open::Existing, options()).await;
-    let findings = checked(&rabbit, Open::Look, options()).await;
+    let findings = checked(&rabbit, Open::ReadOnly, options()).await;
     assert_eq!(worst(&findings), Level::Good, "{findings:#?}");
     rabbit.clean(&queue).await;
     rabbit.delete_exchange(&exchange).await;

@@ -13,9 +13,8 @@ use std::{
 };
 
 use loafer_amqp::Amqp;
-use loafer_core::{
-    App, Bytes, Config, Ended, Manager, Message, Metadata, Route, RouteOptions, Running,
-};
+use loafer_core::{extract::Metadata, message::Message, translate::Bytes};
+use loafer_runtime::program::{App, Config, Ended, Manager, Route, RouteOptions, Running};
 use loafer_test_servers::{Setup, Version};
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver},

@@ -13,8 +13,16 @@ use lapin::{
 };
 use loafer_amqp::Amqp;
 use loafer_core::{
-    DeadLetter, DeadLetterTarget, DeadLetters, Destination, Json, Letter, Level, Manager, Message,
-    Metadata, Outcome, Progress, Route, RouteOptions, Selected,
+    DeadLetterTarget, Letter,
+    broker::{DeadLetter, Destination, Level, Progress},
+    extract::Metadata,
+    message::Message,
+    outcome::Outcome,
+    translate::Json,
+};
+use loafer_runtime::{
+    dead_letters::{DeadLetters, Selection},
+    program::{Manager, Route, RouteOptions},
 };
 use serde_json::Value;
 use support::{Rabbit, unique};
@@ -129,7 +137,7 @@ async fn a_dead_letter_tried_again_begins_anew_and_is_linked_to_it() {
     rejected(&rabbit, &queue, 3).await;
     let dead_letters = opened(&rabbit, options(&queue)).await;
     let id = listed(&dead_letters).await[1].message.id().clone();
-    let which = Selected::Ids(vec![id.clone()]);
+    let which = Selection::Ids(vec![id.clone()]);
     let sent = dead_letters
         .send(&which, &Destination::Source, &mut on)
         .await
@@ -164,7 +172,7 @@ async fn a_dead_letter_tried_again_begins_anew_and_is_linked_to_it() {
 
     // Once more, and it fails again.
     let sent = dead_letters
-        .send(&Selected::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 2);
@@ -224,7 +232,7 @@ async fn what_rabbitmq_gave_up_itself_is_sent_to_the_queue_it_died_in() {
         .map(|dead_letter| dead_letter.message.id().clone())
         .collect();
     assert_ne!(ids[0], ids[1]);
-    let which = Selected::Ids(vec![ids[1].clone()]);
+    let which = Selection::Ids(vec![ids[1].clone()]);
     let sent = dead_letters
         .send(&which, &Destination::Source, &mut on)
         .await
@@ -282,7 +290,7 @@ async fn dead_letters_of_other_services_are_left_in_a_shared_queue() {
         .map(|dead_letter| dead_letter.message.id().to_string())
         .collect();
     assert_eq!(ids[..2], ["both".to_owned(), format!("both@{theirs}")]);
-    let elsewhere: Vec<_> = found
+    let from_other_queue: Vec<_> = found
         .iter()
         .map(|dead_letter| dead_letter.origin.elsewhere)
         .collect();
@@ -290,7 +298,7 @@ async fn dead_letters_of_other_services_are_left_in_a_shared_queue() {
     assert_eq!(dead_letters.purge_warnings().await.len(), 1);
 
     let sent = dead_letters
-        .send(&Selected::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.left.len()), (1, 2), "{sent:?}");
@@ -301,7 +309,7 @@ async fn dead_letters_of_other_services_are_left_in_a_shared_queue() {
     );
     rabbit.depth_is(&shared, 2).await;
     // A dead letter that is named is sent to the queue it came from.
-    let which = Selected::Ids(vec![found[1].message.id().clone()]);
+    let which = Selection::Ids(vec![found[1].message.id().clone()]);
     let to = Destination::Queue(theirs.clone());
     let moved = dead_letters.send(&which, &to, &mut on).await.unwrap();
     assert_eq!(moved.sent, 1, "{moved:?}");
@@ -328,7 +336,7 @@ async fn what_can_not_be_sent_stays_and_is_an_error() {
         (format!("{queue}.dead"), "the dead-letter queue itself"),
     ] {
         let sent = dead_letters
-            .send(&Selected::All, &Destination::Queue(to), &mut on)
+            .send(&Selection::All, &Destination::Queue(to), &mut on)
             .await
             .unwrap();
         assert_eq!((sent.sent, sent.failed.len()), (0, 2), "{sent:?}");

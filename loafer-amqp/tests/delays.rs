@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use lapin::types::FieldTable;
 use listener::{own, publish, publish_all, publisher};
-use loafer_core::{Broker, Message, Outgoing};
+use loafer_core::{
+    broker::Broker,
+    message::{Message, Outgoing},
+};
 
 again::on_rabbitmq_4!();
 

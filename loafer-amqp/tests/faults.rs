@@ -13,7 +13,11 @@ use std::{
 };
 
 use loafer_amqp::Amqp;
-use loafer_core::{App, Bus, Bytes, Ended, Manager, Message, Route, RouteOptions, Running};
+use loafer_core::{message::Message, translate::Bytes};
+use loafer_runtime::{
+    bus::Bus,
+    program::{App, Ended, Manager, Route, RouteOptions, Running},
+};
 use loafer_test_servers::{Broker, RabbitMq, Version};
 use tokio::time::{Instant, sleep};
 

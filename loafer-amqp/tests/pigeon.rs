@@ -20,7 +20,15 @@ use std::sync::{
 use lapin::{ExchangeKind, types::FieldTable};
 use listener::own;
 use loafer_amqp::{Routing, headers::EXPIRATION};
-use loafer_core::{App, Broker, Bus, Config, Json, Manager, Message, Outgoing, Route};
+use loafer_core::{
+    broker::Broker,
+    message::{Message, Outgoing},
+    translate::Json,
+};
+use loafer_runtime::{
+    bus::Bus,
+    program::{App, Config, Manager, Route},
+};
 use serde_json::{Value, json};
 
 again::on_rabbitmq_4!();

@@ -13,7 +13,12 @@ use loafer_amqp::{
     ExchangeType, Routing, Unroutable,
     headers::{CONTENT_TYPE, EXPIRATION, PRIORITY, REPLY_TO},
 };
-use loafer_core::{Broker, Bus, CORRELATION_ID, Error, Message, MessageId, Outgoing, Publisher};
+use loafer_core::{
+    Error,
+    broker::{Broker, Publisher},
+    message::{CORRELATION_ID, Message, MessageId, Outgoing},
+};
+use loafer_runtime::bus::Bus;
 use tokio::time::timeout;
 
 again::on_rabbitmq_4!();

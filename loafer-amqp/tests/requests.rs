@@ -20,9 +20,10 @@ use lapin::{
 };
 use loafer_amqp::Amqp;
 use loafer_core::{
-    Broker, CORRELATION_ID, Message, REPLY_TO, REQUEST_ID, Replies, Route, RouteOptions, Running,
-    is_reply_queue, reply_queue,
+    broker::{Broker, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},
+    message::{CORRELATION_ID, Message},
 };
+use loafer_runtime::program::{Route, RouteOptions, Running};
 
 use doubling::{Answers, Told, next, stop};
 use support::{DEADLINE, Rabbit, eventually, unique};

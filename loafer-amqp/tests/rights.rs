@@ -8,9 +8,14 @@ use std::{sync::Arc, time::Duration};
 
 use loafer_amqp::Amqp;
 use loafer_core::{
-    App, Broker, Bytes, Declare, Ended, Level, Manager, Message, MessageId, Metadata, Open,
-    Outcome, Outgoing, Publisher, Route, RouteOptions, Topic,
+    Declare,
+    broker::{Broker, Level, Open, Publisher, Topic},
+    extract::Metadata,
+    message::{Message, MessageId, Outgoing},
+    outcome::Outcome,
+    translate::Bytes,
 };
+use loafer_runtime::program::{App, Ended, Manager, Route, RouteOptions};
 use loafer_test_servers::{RabbitMq, Shared, Version};
 use serde_json::json;
 use tokio::sync::mpsc;

@@ -16,8 +16,12 @@ use std::{
 use lapin::BasicProperties;
 use loafer_amqp::Amqp;
 use loafer_core::{
-    App, Backoff, Bytes, DeadLetter, Declare, Ended, Failure, Manager, ManagerBuilder, Message,
-    Metadata, Outcome, Route, RouteOptions, Running,
+    Declare, broker::DeadLetter, extract::Metadata, message::Message, outcome::Outcome,
+    policy::Backoff, translate::Bytes,
+};
+use loafer_runtime::{
+    handler::Failure,
+    program::{App, Ended, Manager, ManagerBuilder, Route, RouteOptions, Running},
 };
 use tokio::{
     sync::Notify,

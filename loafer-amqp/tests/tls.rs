@@ -8,8 +8,11 @@ use std::{fs, path::PathBuf};
 
 use loafer_amqp::Amqp;
 use loafer_core::{
-    App, Bytes, Config, Ended, Manager, Message, MessageId, Open, Route, RouteOptions,
+    broker::Open,
+    message::{Message, MessageId},
+    translate::Bytes,
 };
+use loafer_runtime::program::{App, Config, Ended, Manager, Route, RouteOptions};
 use loafer_test_servers::{Setup, Tls, Version};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lapin::{ExchangeKind, uri::AMQPUri};
-use loafer_core::{Error, Settings};
+use loafer_core::{Error, broker::Settings};
 use serde::Deserialize;
 
 use super::{

@@ -6,7 +6,10 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, ShortString},
 };
-use loafer_core::{DeadLetter, Delivery, Destination, Error};
+use loafer_core::{
+    Error,
+    broker::{DeadLetter, Delivery, Destination},
+};
 
 use super::{AmqpDeadLetters, DeadLetterReceipt, native};
 use crate::{

@@ -7,7 +7,7 @@ use lapin::{
     message::{BasicGetMessage, Delivery as Got},
     options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions},
 };
-use loafer_core::{Delivery, Error};
+use loafer_core::{Error, broker::Delivery};
 
 use super::{DeadLetterReceipt, Lease, native};
 use crate::{

@@ -17,8 +17,9 @@ use std::{
 
 use lapin::{BasicProperties, options::QueuePurgeOptions};
 use loafer_core::{
-    AboutLetters, DeadLetter, DeadLetterQueue, Delivery, Destination, Error, Message, Origin,
-    Source,
+    Error,
+    broker::{DeadLetter, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin, Source},
+    message::Message,
 };
 
 use self::lease::Leased;
@@ -120,11 +121,11 @@ impl AmqpDeadLetters {
     }
 
     /// Returns what to know before looking at the dead letters.
-    async fn about(&self, queue: &str, count: u32) -> AboutLetters {
-        let mut about = AboutLetters {
+    async fn about(&self, queue: &str, count: u32) -> DeadLetterInfo {
+        let mut about = DeadLetterInfo {
             queue: queue.to_owned(),
             count: Some(count.into()),
-            ..AboutLetters::default()
+            ..DeadLetterInfo::default()
         };
         let limited = "each look counts as a delivery, and a quorum queue with a delivery limit (RabbitMQ 4: 20, unless set) drops what was delivered more often";
         if self.is_shared() {
@@ -150,7 +151,7 @@ impl AmqpDeadLetters {
 impl DeadLetterQueue for AmqpDeadLetters {
     type Receipt = DeadLetterReceipt;
 
-    async fn open(&self) -> Result<AboutLetters, Error> {
+    async fn open(&self) -> Result<DeadLetterInfo, Error> {
         let queue = self.plan.dead_letter_queue();
         let found = find::queue(&self.link, queue).await?;
         let found = found.ok_or_else(|| self.missing(queue))?;

@@ -6,7 +6,7 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
 };
-use loafer_core::{DeadLetter, Message};
+use loafer_core::{broker::DeadLetter, message::Message};
 
 use crate::{
     names::{self, headers::ATTEMPT},
@@ -134,7 +134,7 @@ fn number(value: &AMQPValue) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use lapin::types::FieldArray;
-    use loafer_core::Source;
+    use loafer_core::broker::Source;
 
     use super::*;
 

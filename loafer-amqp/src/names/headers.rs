@@ -4,14 +4,14 @@
 //! |---|---|---|
 //! | [`CONTENT_TYPE`] | `content-type` | `application/json` |
 //! | [`CONTENT_ENCODING`] | `content-encoding` | `utf-8` for JSON and `text/…`; not set for others. A received message has no header for `utf-8` |
-//! | [`CORRELATION_ID`](loafer_core::CORRELATION_ID) | `correlation-id` | that of the message being handled, else the message's own id |
+//! | [`CORRELATION_ID`](loafer_core::message::CORRELATION_ID) | `correlation-id` | that of the message being handled, else the message's own id |
 //! | [`REPLY_TO`] | `reply-to` | not set |
 //! | [`APP_ID`] | `app-id` | `app_id` under `[amqp]`, else the name of the app |
 //! | [`KIND`] | `type` | not set |
 //! | [`PRIORITY`] | `priority`, 0 to 255 | not set |
 //! | [`EXPIRATION`] | `expiration`, in milliseconds | not set: a message stays until it is handled |
 //!
-//! In requests and their replies the property `correlation-id` is [`REQUEST_ID`](loafer_core::REQUEST_ID), and the correlation id goes into the
+//! In requests and their replies the property `correlation-id` is [`REQUEST_ID`](loafer_core::broker::REQUEST_ID), and the correlation id goes into the
 //! header table.
 //!
 //! Every message is persistent, and has its id as `message-id` and the time as `timestamp`. `Message::with_id` sets the id. All other headers go
@@ -19,7 +19,7 @@
 //!
 //! ```
 //! use loafer_amqp::headers::{EXPIRATION, PRIORITY};
-//! use loafer_core::{Message, Outgoing};
+//! use loafer::{Message, Outgoing};
 //!
 //! let urgent = Outgoing::new(Message::new("{}")).header(PRIORITY, "9").header(EXPIRATION, "60000");
 //! ```
@@ -29,7 +29,7 @@ pub const CONTENT_TYPE: &str = "content-type";
 /// The encoding of the payload, for example `utf-8` or `gzip`.
 pub const CONTENT_ENCODING: &str = "content-encoding";
 /// The queue that a reply goes to.
-pub const REPLY_TO: &str = loafer_core::REPLY_TO;
+pub const REPLY_TO: &str = loafer_core::broker::REPLY_TO;
 /// The program that published the message.
 pub const APP_ID: &str = "amqp-app-id";
 /// The property `type`.

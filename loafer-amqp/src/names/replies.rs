@@ -1,6 +1,9 @@
 //! Addresses of replies: private queues, which requests name in `reply-to`.
 
-use loafer_core::{Error, Topic, is_reply_queue, reply_queue};
+use loafer_core::{
+    Error,
+    broker::{Topic, is_reply_queue, reply_queue},
+};
 
 use super::{MAX_BYTES, routing::Routing};
 

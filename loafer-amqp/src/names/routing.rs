@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use loafer_core::Topic;
+use loafer_core::broker::Topic;
 use percent_encoding::{AsciiSet, percent_decode_str, utf8_percent_encode};
 
 use super::MAX_BYTES;
@@ -25,7 +25,7 @@ const IN_EXCHANGE: &AsciiSet = &AsciiSet::EMPTY.add(b'/').add(b'%');
 /// In the name of an exchange `/` is written `%2F` and `%` is written `%25`. A [`Routing`] becomes a topic in this form.
 ///
 /// ```
-/// # use loafer_core::{Bus, Error};
+/// # use loafer::{Bus, Error};
 /// use loafer_amqp::Routing;
 ///
 /// # async fn example(bus: Bus) -> Result<(), Error> {

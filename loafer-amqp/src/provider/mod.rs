@@ -22,8 +22,11 @@ use std::{
 };
 
 use loafer_core::{
-    Backoff, Capabilities, Delivery, Error, Finding, Notice, Open, Policy, Provider, Renewed,
-    Settle, Settled, Source,
+    Error,
+    broker::{
+        Capabilities, Delivery, Finding, Notice, Open, Provider, Renewed, Settle, Settled, Source,
+    },
+    policy::{Backoff, Policy},
 };
 use tokio::sync::Notify;
 
@@ -201,7 +204,7 @@ impl Provider for AmqpProvider {
 
     /// Connects, declares exchange, queue, bindings and dead-letter queue, and makes sure that the queue may be consumed.
     async fn open(&self, mode: Open) -> Result<(), Error> {
-        if mode == Open::Look {
+        if mode == Open::ReadOnly {
             return Ok(());
         }
         let create = mode == Open::Create;
@@ -229,13 +232,13 @@ impl Provider for AmqpProvider {
 
     /// Asks RabbitMQ for nothing: a delivery is ours while its channel lives.
     async fn renew(&self, leases: &[Receipt], _: Duration, answers: &mut Vec<Renewed>) {
-        answers.extend(leases.iter().map(|lease| match self.holds(lease) {
+        answers.extend(leases.iter().map(|lease| match self.is_live(lease) {
             true => Renewed::Done,
             false => Renewed::Lost,
         }));
     }
 
-    fn hold(&self, messages: usize) {
+    fn set_capacity(&self, messages: usize) {
         self.capacity.store(messages, Ordering::Relaxed);
     }
 
@@ -259,7 +262,7 @@ impl Provider for AmqpProvider {
         }
     }
 
-    fn holds(&self, lease: &Receipt) -> bool {
+    fn is_live(&self, lease: &Receipt) -> bool {
         self.alive.load(Ordering::Acquire) == lease.epoch
     }
 

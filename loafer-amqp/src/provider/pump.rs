@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::{BasicProperties, Consumer};
-use loafer_core::{Delivery, Message};
+use loafer_core::{broker::Delivery, message::Message};
 use tokio::sync::{Notify, watch};
 
 use super::{Receipt, acks::Acks};

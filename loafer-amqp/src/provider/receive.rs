@@ -16,7 +16,7 @@ use lapin::{
     },
     types::FieldTable,
 };
-use loafer_core::{Delivery, Error};
+use loafer_core::{Error, broker::Delivery};
 use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},

@@ -6,7 +6,10 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, ShortString},
 };
-use loafer_core::{DeadLetter, Declare, Error, Settle, Settled, Settlement};
+use loafer_core::{
+    Declare, Error,
+    broker::{DeadLetter, Settle, Settled, Settlement},
+};
 
 use super::{AmqpProvider, Receipt, receive::ConsumerChannel};
 use crate::{

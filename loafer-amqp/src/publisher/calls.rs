@@ -3,7 +3,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use loafer_core::{Error, MessageId, Outgoing, Topic};
+use loafer_core::{
+    Error,
+    broker::Topic,
+    message::{MessageId, Outgoing},
+};
 use tokio::time::{Instant, sleep};
 
 use super::{

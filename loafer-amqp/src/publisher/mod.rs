@@ -12,7 +12,11 @@ mod target;
 
 use std::{fmt, sync::Arc};
 
-use loafer_core::{Error, MessageId, Outgoing, Publisher, Topic};
+use loafer_core::{
+    Error,
+    broker::{Publisher, Topic},
+    message::{MessageId, Outgoing},
+};
 
 use self::{calls::PublishCall, channels::PublishChannels};
 use crate::{
@@ -29,12 +33,12 @@ use crate::{
 /// error is returned. While RabbitMQ is short of memory or disk and takes nothing, publishing waits, for as long as that lasts; a handler's
 /// `timeout` ends it.
 ///
-/// The publisher makes what it needs: the exchange of events, those of [`Amqp::declare_exchange`](crate::Amqp::declare_exchange), and the delay
+/// The publisher makes what it needs: the exchange of events, those of [`Amqp::declare_exchange`](loafer_core::Amqp::declare_exchange), and the delay
 /// queues of delayed messages. It does so once a connection, so that they exist again on a broker that was set up anew.
 ///
 /// # Errors
 ///
-/// Fails for a message that no queue took, unless [`Unroutable::Ignore`](crate::Unroutable::Ignore) is set; for one that a queue refused, for
+/// Fails for a message that no queue took, unless [`Unroutable::Ignore`](loafer_core::Unroutable::Ignore) is set; for one that a queue refused, for
 /// example because it is full; for an exchange that does not exist; and for what AMQP can't carry: names over 255 bytes, headers larger than a
 /// frame. None of these is tried again.
 ///

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loafer_core::Message;
+use loafer_core::message::Message;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::yield_now,

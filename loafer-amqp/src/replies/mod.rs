@@ -12,7 +12,11 @@ use lapin::{
     options::{BasicConsumeOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
-use loafer_core::{Error, Message, REQUEST_ID, Replies};
+use loafer_core::{
+    Error,
+    broker::{REQUEST_ID, Replies},
+    message::Message,
+};
 use tokio::{sync::Mutex, task::AbortHandle, time::timeout};
 
 use self::buffer::{Reader, Writer, buffer};

@@ -19,7 +19,7 @@ pub(crate) mod required;
 use std::{sync::OnceLock, time::Duration};
 
 use lapin::ExchangeKind;
-use loafer_core::{Error, Source};
+use loafer_core::{Error, broker::Source};
 
 use self::{arguments::DELIVERY_LIMIT, make::DECLARING_EXCHANGE};
 use crate::{

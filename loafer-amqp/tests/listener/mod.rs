@@ -20,7 +20,11 @@ use lapin::{
     types::FieldTable,
 };
 use loafer_amqp::Amqp;
-use loafer_core::{Broker, Error, MessageId, Outgoing, Publisher, Topic};
+use loafer_core::{
+    Error,
+    broker::{Broker, Publisher, Topic},
+    message::{MessageId, Outgoing},
+};
 
 /// A local server; none, and a word about it, where its address is not set.
 pub async fn server(variable: &str, test: &str) -> Option<Server> {

@@ -9,7 +9,11 @@ use lapin::{
     types::FieldTable,
 };
 use loafer_amqp::Amqp;
-use loafer_core::{App, Broker, Error, Json, Manager, Outcome, Replier, Route, RouteOptions};
+use loafer_core::{Error, broker::Broker, outcome::Outcome, translate::Json};
+use loafer_runtime::{
+    bus::Replier,
+    program::{App, Manager, Route, RouteOptions},
+};
 use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, unique};

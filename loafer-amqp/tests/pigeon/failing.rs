@@ -5,7 +5,11 @@ use lapin::{
     options::QueueDeclareOptions,
     types::{AMQPValue, FieldTable},
 };
-use loafer_core::{DeadLetter, DeadLetterTarget, Failure, Json, Outcome, RouteOptions, Running};
+use loafer_core::{DeadLetterTarget, broker::DeadLetter, outcome::Outcome, translate::Json};
+use loafer_runtime::{
+    handler::Failure,
+    program::{RouteOptions, Running},
+};
 use serde_json::Value;
 use tokio::sync::mpsc;
 

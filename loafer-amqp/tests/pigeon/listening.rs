@@ -15,7 +15,8 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use loafer_amqp::Amqp;
-use loafer_core::{App, Backoff, Headers, Json, Manager, Metadata, Route, RouteOptions, Running};
+use loafer_core::{extract::Metadata, message::Headers, policy::Backoff, translate::Json};
+use loafer_runtime::program::{App, Manager, Route, RouteOptions, Running};
 use serde_json::Value;
 
 use crate::support::{Rabbit, eventually, unique};

@@ -19,7 +19,8 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use loafer_amqp::Amqp;
-use loafer_core::{App, Manager, ManagerBuilder, MessageId};
+use loafer_core::message::MessageId;
+use loafer_runtime::program::{App, Manager, ManagerBuilder};
 use tokio::time::{Instant, sleep};
 
 /// Longer than anything here takes, on a machine that is also building.
