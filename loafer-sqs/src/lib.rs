@@ -13,8 +13,7 @@
 //! | `message` | an SDK message as a message of Loafer |
 //! | `parcel` | a message of Loafer as SQS and SNS take it: attributes, sizes, batches |
 //! | `payloads` | payloads too large for a message, on S3 |
-//! | `sns`, `eventbridge`, `s3_event` | the translators [`Sns`], [`EventBridge`], [`S3Event`] |
-//! | `fields` | fields of AWS's own JSON |
+//! | `translate` | the translators [`Sns`], [`EventBridge`], [`S3Event`] |
 //! | `topic` | the SNS topic that feeds a queue: seen, made, subscribed |
 //! | `check` | what the command `check` says of a queue |
 //! | `error` | SDK errors, made short: [`ServiceError`] |
@@ -28,8 +27,6 @@
 mod check;
 mod config;
 mod error;
-mod eventbridge;
-mod fields;
 mod letters;
 mod message;
 mod parcel;
@@ -39,10 +36,9 @@ mod publisher;
 mod queue;
 mod remedy;
 mod replies;
-mod s3_event;
 mod seconds;
-mod sns;
 mod topic;
+mod translate;
 
 pub use aws_config;
 
@@ -52,11 +48,9 @@ pub use self::payloads::{Cleanup, S3Payloads};
 pub use self::{
     config::Sqs,
     error::ServiceError,
-    eventbridge::EventBridge,
     letters::{LetterReceipt, SqsDeadLetters},
     provider::{Receipt, SqsProvider},
     publisher::SqsPublisher,
     replies::SqsReplies,
-    s3_event::{S3Bucket, S3Event, S3Notification, S3Object, S3Record},
-    sns::Sns,
+    translate::{EventBridge, S3Bucket, S3Event, S3Notification, S3Object, S3Record, Sns},
 };

@@ -2,8 +2,8 @@ use std::time::{Duration, SystemTime};
 
 use loafer_core::{Bytes, Text};
 
+use super::super::Sns;
 use super::*;
-use crate::Sns;
 
 const EVENT: &str = r#"{
   "version": "0",

@@ -1,4 +1,4 @@
-//! The envelope in which SNS delivers to SQS.
+//! The envelope in which SNS delivers.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -7,20 +7,20 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::fields::{text, time};
+use super::fields::{text, time};
 
-/// Opens the envelope in which SNS delivers, then decodes what was published by `T`.
+/// Opens the envelope in which SNS delivers, then decodes the published payload with `T`.
 ///
 /// | envelope | message |
 /// |---|---|
 /// | `Message` | payload |
-/// | `MessageAttributes` | headers, over those of SQS; binary ones stay in base64 |
+/// | `MessageAttributes` | headers, which replace headers of the same name; binary ones stay in base64 |
 /// | `TopicArn` | topic (its name), header `sns-topic-arn` |
 /// | `MessageId`, `Subject` | headers `sns-message-id`, `sns-subject` |
 /// | `Timestamp` | time of sending |
 ///
-/// With raw message delivery there is no envelope: what is no JSON object with `"Type": "Notification"` and a `TopicArn`
-/// or `MessageId` is taken as it is. So is a message that was sent to the queue itself.
+/// With raw message delivery there is no envelope. A payload that is not a JSON object with `"Type": "Notification"` and a
+/// `TopicArn` or `MessageId` is therefore decoded as it is. The same holds for a message that was sent straight to the queue.
 ///
 /// ```
 /// use loafer_core::{Envelope, Message, Text, Translator};
@@ -37,27 +37,27 @@ use crate::fields::{text, time};
 ///
 /// # Errors
 ///
-/// An envelope without `Message`, or with one that is no text; never quoting it.
+/// Returns an error if the envelope has no `Message`, or if that is not a string. The error never quotes the payload.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sns<T = Json> {
     payload: T,
 }
 
 impl Sns {
-    /// For payloads in JSON.
+    /// Returns a translator for payloads in JSON.
     pub const fn new() -> Self {
         Self { payload: Json }
     }
 }
 
 impl<T> Sns<T> {
-    /// For payloads that this translator decodes.
+    /// Returns a translator for payloads that `payload` decodes.
     pub const fn of(payload: T) -> Self {
         Self { payload }
     }
 }
 
-/// The fields we read, still as JSON: what is not opened is skipped, not decoded.
+/// The fields we read, still as JSON. All others are skipped without being decoded.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Notification<'m> {
@@ -100,7 +100,7 @@ impl<'m, X, T: Translator<'m, X>> Translator<'m, X> for Sns<T> {
 }
 
 impl<'m> Notification<'m> {
-    /// The envelope, if the payload is one. What can't be one is not parsed.
+    /// Reads the envelope, if the payload is one. A payload that can't be one is not parsed.
     fn of(payload: &'m [u8]) -> Option<Self> {
         if payload.trim_ascii_start().first() != Some(&b'{')
             || memmem::find(payload, b"\"Notification\"").is_none()
@@ -151,7 +151,7 @@ impl<'m> Notification<'m> {
     }
 }
 
-/// What was published: a part of the body where nothing is escaped in it, else one copy.
+/// Returns the published payload: a slice of the body if nothing in it is escaped, otherwise a copy.
 fn payload(body: &Bytes, message: &RawValue) -> Result<Bytes, TranslateError> {
     let json = message.get();
     match json

@@ -7,20 +7,20 @@ use memchr::memmem;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::fields::{text, time};
+use super::fields::{text, time};
 
-/// Opens the event in which EventBridge (rules, pipes, the scheduler's templates, AWS services) delivers, then decodes its `detail` by `T`.
+/// Opens the event in which EventBridge delivers (rules, pipes, templates of the scheduler, AWS services), then decodes its `detail` with `T`.
 ///
 /// | event | message |
 /// |---|---|
-/// | `detail` | payload, a part of the body |
+/// | `detail` | payload, a slice of the body |
 /// | `detail-type` | topic, header `eventbridge-detail-type` |
 /// | `id`, `source`, `account`, `region`, `replay-name` | headers `eventbridge-id`, `eventbridge-source`, … |
-/// | `resources` | header `eventbridge-resources`, in JSON, where there are any |
+/// | `resources` | header `eventbridge-resources`, in JSON, if there are any |
 /// | `time` | time of sending |
 ///
-/// What is no JSON object with the texts `detail-type` and `source` is taken as it is: so are the bodies that a target's `InputPath` or
-/// `InputTransformer` made.
+/// A payload that is not a JSON object with the strings `detail-type` and `source` is decoded as it is. That includes the bodies that a
+/// target's `InputPath` or `InputTransformer` made.
 ///
 /// ```
 /// use loafer_core::{Envelope, Message, Translator};
@@ -37,27 +37,27 @@ use crate::fields::{text, time};
 ///
 /// # Errors
 ///
-/// An event without `detail`.
+/// Returns an error if the event has no `detail`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EventBridge<T = Json> {
     payload: T,
 }
 
 impl EventBridge {
-    /// For details as a type of your own.
+    /// Returns a translator for details in JSON.
     pub const fn new() -> Self {
         Self { payload: Json }
     }
 }
 
 impl<T> EventBridge<T> {
-    /// For details that this translator decodes.
+    /// Returns a translator for details that `payload` decodes.
     pub const fn of(payload: T) -> Self {
         Self { payload }
     }
 }
 
-/// The fields we read, still as JSON: what is not opened is skipped, not decoded.
+/// The fields we read, still as JSON. All others are skipped without being decoded.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Event<'m> {
@@ -81,7 +81,7 @@ struct Event<'m> {
     time: Option<&'m RawValue>,
 }
 
-/// Also a `null`: it is a detail like any other.
+/// Accepts `null` too: it is a detail like any other.
 fn there<'m, D: Deserializer<'m>>(json: D) -> Result<Option<&'m RawValue>, D::Error> {
     <&RawValue>::deserialize(json).map(Some)
 }
@@ -105,7 +105,7 @@ impl<'m, X, T: Translator<'m, X>> Translator<'m, X> for EventBridge<T> {
 }
 
 impl<'m> Event<'m> {
-    /// The event and its type, if the payload is one. What can't be one is not parsed.
+    /// Reads the event and its type, if the payload is an event. A payload that can't be one is not parsed.
     fn of(payload: &'m [u8]) -> Option<(Self, String)> {
         if payload.trim_ascii_start().first() != Some(&b'{')
             || memmem::find(payload, b"\"detail-type\"").is_none()

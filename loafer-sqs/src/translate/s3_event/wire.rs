@@ -1,4 +1,4 @@
-//! The JSON of S3: its notifications, its test event, and the `detail` of its events on EventBridge.
+//! The JSON of S3: notifications, the test event, and the `detail` of events on EventBridge.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,12 @@ use loafer_core::Message;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-use super::{S3Bucket, S3Notification, S3Object, S3Record};
-use crate::fields::{time, written};
+use super::{
+    S3Bucket, S3Notification, S3Object, S3Record,
+    fields::{time, written},
+};
 
-/// What S3 leaves as it is in a key.
+/// The characters that S3 does not encode in a key.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -17,15 +19,15 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'/');
 
-/// Any of the three, in one pass over the payload.
+/// Any of the three, so that a payload is read in one pass.
 #[derive(Default, Deserialize, Serialize)]
 pub(super) struct Body<'m> {
     #[serde(rename = "Records", skip_serializing_if = "Option::is_none")]
     records: Option<Vec<Record>>,
-    /// Of the test event.
+    /// Set in the test event.
     #[serde(borrow, rename = "Event", skip_serializing_if = "Option::is_none")]
     event: Option<Cow<'m, str>>,
-    // Of EventBridge's `detail`.
+    // These are set in a `detail` of EventBridge.
     #[serde(skip_serializing_if = "Option::is_none")]
     bucket: Option<Bucket>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +90,7 @@ struct Object {
 }
 
 impl<'m> Body<'m> {
-    /// The record in a `detail` of this event, if it is one.
+    /// Takes the record out of the `detail` of an event of EventBridge. `None` means that this is no such detail.
     pub(super) fn record(&mut self, event: &Message) -> Option<S3Record> {
         if self.records.is_some() || self.event.is_some() {
             return None;
@@ -101,12 +103,14 @@ impl<'m> Body<'m> {
             event_time: event.sent_at(),
             aws_region: event.headers().get("eventbridge-region").map(str::to_owned),
             bucket: bucket.into(),
-            // The key is not encoded here.
+            // EventBridge does not encode the key.
             object: object.into(),
         })
     }
 
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html> has both names of each event.
+    /// Returns the name that notifications have for an event of EventBridge.
+    ///
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html> lists both names of each event.
     fn name(&self, detail_type: &str) -> Option<&'static str> {
         let reason = self.reason.as_deref().unwrap_or_default();
         let is_marker = self.deletion_type.as_deref() == Some("Delete Marker Created");
@@ -224,7 +228,7 @@ impl From<S3Record> for Record {
     }
 }
 
-/// A key of a notification, which is encoded as forms are: a plus is a blank.
+/// Decodes a key of a notification. It is encoded like a form: `+` stands for a space.
 fn decoded(key: String) -> Result<String, &'static str> {
     if !key.contains(['+', '%']) {
         return Ok(key);

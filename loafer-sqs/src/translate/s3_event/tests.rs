@@ -154,7 +154,7 @@ fn events_of_eventbridge_get_the_names_of_notifications() {
 }
 
 #[test]
-fn what_is_no_event_of_s3_is_told_without_a_value() {
+fn a_payload_that_is_no_event_of_s3_is_refused_without_a_value() {
     let with = |path: &str, value: serde_json::Value| {
         let mut record = record();
         *record.pointer_mut(path).unwrap() = value;

@@ -1,4 +1,4 @@
-//! What S3 says of its objects.
+//! Event notifications of S3.
 
 mod wire;
 
@@ -7,11 +7,12 @@ use std::{borrow::Cow, time::SystemTime};
 use loafer_core::{Envelope, Json, Message, TranslateError, Translator};
 use serde::{Deserialize, Serialize};
 
-use crate::{EventBridge, Sns};
+use super::{EventBridge, Sns, fields};
 
-/// Event notifications of S3, straight to the queue, through an SNS topic or through EventBridge: gives [`S3Notification`].
+/// Decodes event notifications of S3 into an [`S3Notification`], whether they come straight to the queue, through an SNS topic or through
+/// EventBridge.
 ///
-/// The test event that S3 sends when notifications are set up has no records: a handler that goes through them acks it.
+/// S3 sends a test event when notifications are set up. It has no records, so a handler that loops over them acks it.
 ///
 /// ```
 /// use loafer_core::{Envelope, Message, Translator};
@@ -31,19 +32,19 @@ use crate::{EventBridge, Sns};
 ///
 /// # Errors
 ///
-/// What is no notification, told by field path, line and column, never by its values.
+/// Returns an error for a payload that is not a notification. The error names the field path, line and column, never a value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct S3Event;
 
-/// What happened to objects of S3: in practice one record, or none in S3's test event.
+/// What happened to objects of S3. In practice it has one record; the test event of S3 has none.
 ///
-/// Its serde form is that of S3's notifications, in both directions: a test makes one with `serde_json::from_value` and publishes it as it is.
-/// S3 delivers at least once and in no order; `sequencer` orders the events of one key.
+/// It is serialized as S3 writes its notifications, so a test can make one with `serde_json::from_value` and publish it. S3 delivers at least
+/// once and in no order; [`S3Object::sequencer`] orders the events of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "wire::Body<'_>", into = "wire::Body<'static>")]
 #[non_exhaustive]
 pub struct S3Notification {
-    /// The records, in the order they came.
+    /// The records, in the order of the notification.
     pub records: Vec<S3Record>,
 }
 
@@ -51,11 +52,12 @@ pub struct S3Notification {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct S3Record {
-    /// What happened, as S3's notifications call it: `ObjectCreated:Put`, `ObjectRemoved:Delete`, … Events that only EventBridge has keep its name.
+    /// The name of the event in notifications of S3: `ObjectCreated:Put`, `ObjectRemoved:Delete`, … An event that only EventBridge has keeps the
+    /// name it has there.
     pub event_name: String,
-    /// When it happened.
+    /// When it happened. `None` means that the event has no time that can be read.
     pub event_time: Option<SystemTime>,
-    /// The bucket's region.
+    /// The region of the bucket. `None` means that the event does not say.
     pub aws_region: Option<String>,
     /// The bucket.
     pub bucket: S3Bucket,
@@ -64,19 +66,19 @@ pub struct S3Record {
 }
 
 impl S3Record {
-    /// Whether an object was written: by a put, a post, a copy or an upload in parts.
+    /// Returns whether an object was written: by a put, a post, a copy or a multipart upload.
     pub fn is_created(&self) -> bool {
         self.event_name.starts_with("ObjectCreated:")
     }
 
-    /// Whether an object was deleted, or hidden by a delete marker; by somebody or by the lifecycle.
+    /// Returns whether an object was deleted, or hidden by a delete marker, by a request or by a lifecycle rule.
     pub fn is_removed(&self) -> bool {
         self.event_name.starts_with("ObjectRemoved:")
             || self.event_name.starts_with("LifecycleExpiration:")
     }
 }
 
-/// A bucket.
+/// A bucket of S3.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct S3Bucket {
@@ -84,19 +86,20 @@ pub struct S3Bucket {
     pub name: String,
 }
 
-/// An object.
+/// An object in a bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct S3Object {
-    /// Its key, decoded: S3's notifications have it URL-encoded.
+    /// Its key, decoded. Notifications of S3 have it URL-encoded.
     pub key: String,
-    /// Its size in bytes; not told of deleted ones.
+    /// Its size in bytes. `None` for an object that was deleted.
     pub size: Option<u64>,
-    /// Its entity tag; not told of deleted ones.
+    /// Its entity tag. `None` for an object that was deleted.
     pub e_tag: Option<String>,
-    /// Its version, in a bucket that keeps versions.
+    /// Its version. `None` in a bucket without versioning.
     pub version_id: Option<String>,
-    /// Orders the events of one key: a number in hexadecimal, to be compared as text once both are padded with zeros on the right to the same length.
+    /// A hexadecimal number that orders the events of one key. To compare two, pad the shorter one with zeros on the right and compare them as
+    /// text.
     pub sequencer: Option<String>,
 }
 
