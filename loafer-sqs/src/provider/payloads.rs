@@ -1,4 +1,4 @@
-//! Payloads that are on S3: fetched before their messages are delivered.
+//! Payloads on S3, fetched before their messages are delivered. Only SQS has them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,25 +6,25 @@ use futures_util::future::join_all;
 use loafer_core::{Delivery, Message};
 use tokio::time::{Instant, timeout};
 
-use super::{Opened, Receipt, SqsProvider, batch::Fault, visibility::Change};
+use super::{Opened, Receipt, SqsProvider};
 use crate::payloads::{Offloaded, Store};
 
-/// How long the payloads of one receive may take, while the other messages of it wait; less where the lease is short.
+/// How long fetching the payloads of one receive may take, while its other messages wait. A short lease makes it less.
 const FETCH: Duration = Duration::from_secs(5);
-/// Leases that waited longer for payloads than this are renewed, for whoever gets them dates them by then; less where the lease is short.
+/// After which wait for payloads the leases are renewed: the engine counts them from the delivery on. A short lease makes it less.
 const LATE: Duration = Duration::from_millis(500);
-/// How long that may take: what the framework allows for the way of an answer.
+/// How long that renewal may take: what the engine allows for the way of an answer.
 const RENEWAL: Duration = Duration::from_secs(1);
 
 impl SqsProvider {
-    /// The deliveries with their payloads, and with all of their lease. One of which the payload can't be fetched is left to the end of
-    /// its lease, and on FIFO what follows it in its group with it: so nothing is lost, and nothing overtakes it.
+    /// Returns the deliveries with their payloads and with a whole lease. A message whose payload can't be fetched keeps its lease until
+    /// that ends, and on FIFO so do those behind it in its group: nothing is lost, and nothing overtakes it.
     pub(super) async fn with_payloads(
         &self,
         opened: &Opened,
         deliveries: Vec<Delivery<Receipt>>,
     ) -> Vec<Delivery<Receipt>> {
-        let Some(store) = &opened.clients.payloads else {
+        let Some(store) = &opened.found.clients.payloads else {
             return deliveries;
         };
         let begin = Instant::now();
@@ -50,30 +50,30 @@ impl SqsProvider {
         self.renewed(opened, whole).await
     }
 
-    /// Those of which the lease could be renewed; the others come again, as what follows them in their group does.
+    /// Returns the deliveries whose leases could be renewed. The others are redelivered, and so are those behind them in their groups.
     async fn renewed(
         &self,
         opened: &Opened,
         deliveries: Vec<Delivery<Receipt>>,
     ) -> Vec<Delivery<Receipt>> {
-        let change = |(place, delivery)| {
-            let Delivery { receipt, .. }: &Delivery<Receipt> = delivery;
-            Change {
-                place,
-                receipt,
-                seconds: receipt.visibility(opened.lease),
-            }
-        };
-        let changes: Vec<_> = deliveries.iter().enumerate().map(change).collect();
+        let changes: Vec<_> = deliveries
+            .iter()
+            .enumerate()
+            .map(|(index, Delivery { receipt, .. })| {
+                (index, receipt, receipt.visibility(opened.lease))
+            })
+            .collect();
         let within = RENEWAL.min(opened.lease / 10);
         let renewal = timeout(within, self.change(opened, "renewal", &changes));
         let (lost, cause) = match renewal.await {
             Ok(faults) => {
-                let cause = faults.first().map(|(_, fault)| match fault {
-                    Fault::Lost => "the lease is over".to_owned(),
-                    Fault::Failed(error) => error.to_string(),
+                let (lost, faults): (Vec<_>, Vec<_>) = faults.into_iter().unzip();
+                let cause = faults.into_iter().next().map(|fault| {
+                    fault
+                        .into_error()
+                        .map_or_else(|| "the lease is over".to_owned(), |error| error.to_string())
                 });
-                (faults.iter().map(|(place, _)| *place).collect(), cause)
+                (lost, cause)
             }
             Err(_) => (
                 (0..deliveries.len()).collect::<Vec<_>>(),
@@ -86,11 +86,11 @@ impl SqsProvider {
                 queue = self.queue,
                 messages = lost.len(),
                 cause,
-                "payloads on S3 took long, and the leases of their receive can't be renewed: its messages come again"
+                "payloads on S3 took long, and the leases of their receive can't be renewed: its messages are redelivered"
             );
         }
         let deliveries = deliveries.into_iter().enumerate();
-        let deliveries = deliveries.map(|(place, delivery)| match lost.contains(&place) {
+        let deliveries = deliveries.map(|(index, delivery)| match lost.contains(&index) {
             true => Err(delivery.message),
             false => Ok(delivery),
         });
@@ -112,7 +112,7 @@ impl SqsProvider {
         };
         tracing::error!(
             route = self.route, queue = self.queue, message_id = %message.id(), bucket = pointer.bucket, key = pointer.key, cause,
-            "the payload on S3 can't be had: its message comes again at the end of its lease"
+            "the payload on S3 can't be had: its message is redelivered when its lease ends"
         );
         Fetched::Missing
     }
@@ -120,15 +120,15 @@ impl SqsProvider {
 
 /// What became of the payload of a message.
 enum Fetched {
-    /// It is in the message.
+    /// The message has it.
     Here,
-    /// It is in the message now; and what the message was.
+    /// The message has it now. The second value is the message as it was.
     Whole(Message, Arc<Offloaded>),
     /// It can't be had.
     Missing,
 }
 
-/// The deliveries without those that are left to their leases; on FIFO without what follows these in their groups.
+/// Returns the deliveries that are not left to their leases. On FIFO those behind a missing one of their group are left out too.
 fn unbroken(
     fifo: bool,
     deliveries: impl Iterator<Item = Result<Delivery<Receipt>, Message>>,

@@ -1,4 +1,4 @@
-//! All letters at once, moved by SQS itself.
+//! The move of all dead letters by SQS itself.
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -12,24 +12,23 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::Found;
 use crate::{
-    error::Call,
-    message::SOURCE,
-    parcel::ENTRIES,
-    queue::{self, is_denied},
+    client::ENTRIES,
+    error::{Call, is_denied},
+    names::{SOURCE_QUEUE, queue_name},
 };
 
-/// How often it is asked how far the move is.
+/// How often we ask how far the move is.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Found {
     pub(super) async fn move_all(&self, to: &Destination, watch: Watch<'_>) -> Result<Bulk, Error> {
         if *to == Destination::Source
-            && let Some(note) = self.not_by_sqs().await?
+            && let Some(note) = self.why_not_by_sqs().await?
         {
             return Ok(one_by_one(&note));
         }
-        let call = self.call("moving all letters", &self.clients.place);
-        // To the source without its name: then SQS leaves alone what it did not move here itself, which is what has an envelope.
+        let call = self.call("moving all dead letters");
+        // A move to the source does not name it: then SQS leaves alone what it did not move here itself, such as messages with our envelope.
         let arn = match to {
             Destination::Source => None,
             Destination::Queue(queue) => match self.target(to).await?.arn {
@@ -42,7 +41,7 @@ impl Found {
             .clients
             .sqs
             .start_message_move_task()
-            .source_arn(&self.letters.arn)
+            .source_arn(&self.dead_letters.arn)
             .set_destination_arn(arn);
         let handle = match Box::pin(start.send()).await {
             Ok(started) => started.task_handle,
@@ -51,7 +50,7 @@ impl Found {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut stopped, mut uncancelled) = (false, None);
-        let mut ours = Ours::new(handle);
+        let mut ours = OwnMove::new(handle);
         loop {
             look.tick().await;
             let task = self.task(&mut ours, call).await?;
@@ -67,7 +66,7 @@ impl Found {
                     return Ok(Bulk {
                         moved,
                         stopped,
-                        ..one_by_one(&format!("SQS stopped moving letters: {reason}"))
+                        ..one_by_one(&format!("SQS stopped moving dead letters: {reason}"))
                     });
                 }
                 _ => {
@@ -81,46 +80,51 @@ impl Found {
         }
     }
 
-    /// Why SQS itself can't bring letters back: it takes each to wherever it came from, and knows that only of what it moved here.
-    async fn not_by_sqs(&self) -> Result<Option<String>, Error> {
+    /// Says why SQS itself can't bring the dead letters back. It moves each to the queue it came from, and knows that only of those that it
+    /// moved here.
+    async fn why_not_by_sqs(&self) -> Result<Option<String>, Error> {
         if let Some(note) = self.shared().await {
             return Ok(Some(note));
         }
-        // A look at some of them; what escapes it makes SQS stop, and is copied then.
+        // This looks at some of them only. Another one makes SQS stop, and is copied then.
         let mut some = Vec::new();
         self.lease(ENTRIES, &mut some).await?;
-        let leases: Vec<_> = some.iter().map(|letter| letter.receipt.clone()).collect();
+        let leases: Vec<_> = some
+            .iter()
+            .map(|delivery| delivery.receipt.clone())
+            .collect();
         self.give_back(&leases).await?;
-        let by_sqs = some.iter().all(|letter| {
-            let headers = letter.message.headers();
-            headers.get(SOURCE) == Some(&*self.source.arn)
+        let by_sqs = some.iter().all(|delivery| {
+            let headers = delivery.message.headers();
+            headers.get(SOURCE_QUEUE) == Some(&*self.source.arn)
                 && headers.get(DeadLetter::HEADER).is_none()
         });
-        Ok((!by_sqs).then(|| "not all letters were put there by SQS, from this queue".to_owned()))
+        Ok((!by_sqs)
+            .then(|| "not all dead letters were put there by SQS, from this queue".to_owned()))
     }
 
-    /// Whether other queues have their dead letters there.
+    /// Says that other queues have their dead letters there too, or that we can't see it.
     pub(super) async fn shared(&self) -> Option<String> {
         let list = self.clients.sqs.list_dead_letter_source_queues();
-        let list = list.queue_url(&self.letters.url);
+        let list = list.queue_url(&self.dead_letters.url);
         match Box::pin(list.send()).await {
             Ok(sources) if sources.queue_urls.len() <= 1 => None,
             Ok(sources) => Some(format!(
                 "`{}` takes the dead letters of other queues, too{}",
-                self.letters.name,
+                self.dead_letters.name,
                 self.others(&sources.queue_urls)
             )),
             Err(error) if is_denied(&error) => Some(
                 "whose dead letters these are can't be seen: allow sqs:ListDeadLetterSourceQueues"
                     .to_owned(),
             ),
-            Err(_) => Some("this server does not tell whose dead letters these are".to_owned()),
+            Err(_) => Some("this server does not say whose dead letters these are".to_owned()),
         }
     }
 
-    /// The first of the queues that are not the source, as `: a, b`.
+    /// Lists the first of the queues that are not the source, such as `: a, b`.
     fn others(&self, urls: &[String]) -> String {
-        let names = urls.iter().map(|url| queue::name(url));
+        let names = urls.iter().map(|url| queue_name(url));
         let others = names.filter(|name| *name != self.source.name).take(5);
         let others: Vec<_> = others.map(|name| format!("`{name}`")).collect();
         match others.is_empty() {
@@ -129,10 +133,10 @@ impl Found {
         }
     }
 
-    /// The move that we began.
-    async fn task(&self, ours: &mut Ours, call: Call<'_>) -> Result<Task, Error> {
+    /// Returns the state of the move that we started.
+    async fn task(&self, ours: &mut OwnMove, call: Call<'_>) -> Result<Task, Error> {
         let list = self.clients.sqs.list_message_move_tasks();
-        let list = list.source_arn(&self.letters.arn).max_results(10);
+        let list = list.source_arn(&self.dead_letters.arn).max_results(10);
         let tasks = match Box::pin(list.send()).await {
             Ok(tasks) => tasks.results.unwrap_or_default(),
             Err(error) => {
@@ -142,15 +146,15 @@ impl Found {
             }
         };
         let none = || call.refused(format!("{UNSEEN}: it is not among the moves"), None);
-        ours.of(tasks).ok_or_else(none)
+        ours.find(tasks).ok_or_else(none)
     }
 
-    /// Gives why it could not be: it may be over just now, or is tried again at the next look.
+    /// Cancels the move. Returns why that failed: the move may have ended just now; otherwise the next look tries again.
     ///
     /// # Errors
     ///
-    /// Where it may not be cancelled at all.
-    async fn cancel(&self, ours: &Ours, call: Call<'_>) -> Result<Option<String>, Error> {
+    /// Returns an error if we may not cancel it at all.
+    async fn cancel(&self, ours: &OwnMove, call: Call<'_>) -> Result<Option<String>, Error> {
         let cancel = self.clients.sqs.cancel_message_move_task();
         let cancel = cancel.set_task_handle(ours.handle.clone());
         let Err(error) = Box::pin(cancel.send()).await else {
@@ -159,15 +163,15 @@ impl Found {
         let allow = allow(&error, "sqs:CancelMessageMoveTask");
         let denied = is_denied(&error);
         let error = call.failed(&error);
-        let told = format!("SQS was not stopped moving letters: {error}{allow}");
+        let said = format!("SQS was not stopped moving dead letters: {error}{allow}");
         match denied {
-            true => Err(call.refused(format!("{told}; it goes on"), None)),
-            false => Ok(Some(told)),
+            true => Err(call.refused(format!("{said}; it goes on"), None)),
+            false => Ok(Some(said)),
         }
     }
 }
 
-/// So that it does not read as if nothing were moved.
+/// Begins errors that come after the start, so that nobody reads them as if nothing were moved.
 const UNSEEN: &str =
     "SQS began to move them and goes on by itself, but how far it is can't be seen";
 
@@ -178,14 +182,14 @@ fn allow<E: ProvideErrorMetadata>(error: &SdkError<E>, action: &str) -> String {
     }
 }
 
-/// The move that we began, among others from the same queue.
-struct Ours {
+/// Finds the move that we started among others from the same queue.
+struct OwnMove {
     handle: Option<String>,
-    /// When it began, by SQS's clock: once it is over, SQS tells its handle no more (SQS API: `ListMessageMoveTasks`).
+    /// When it began, by the clock of SQS. Once it is over, SQS does not return its handle any more (SQS API: `ListMessageMoveTasks`).
     began: Option<i64>,
 }
 
-impl Ours {
+impl OwnMove {
     fn new(handle: Option<String>) -> Self {
         Self {
             handle,
@@ -193,17 +197,17 @@ impl Ours {
         }
     }
 
-    fn of(&mut self, mut tasks: Vec<Task>) -> Option<Task> {
-        // The latest first: only one runs at a time.
+    fn find(&mut self, mut tasks: Vec<Task>) -> Option<Task> {
+        // The latest comes first: only one runs at a time.
         tasks.sort_by_key(|task| std::cmp::Reverse(task.started_timestamp));
         let by_handle = |task: &Task| task.task_handle.is_some() && task.task_handle == self.handle;
         let by_time = |task: &Task| match self.began {
             Some(began) => task.started_timestamp == began,
             None => task.task_handle.is_none(),
         };
-        let place = tasks.iter().position(by_handle);
-        let place = place.or_else(|| tasks.iter().position(by_time))?;
-        let ours = tasks.swap_remove(place);
+        let index = tasks.iter().position(by_handle);
+        let index = index.or_else(|| tasks.iter().position(by_time))?;
+        let ours = tasks.swap_remove(index);
         self.began = Some(ours.started_timestamp);
         Some(ours)
     }
@@ -216,7 +220,11 @@ fn one_by_one(note: &str) -> Bulk {
     }
 }
 
-/// Why a move did not start, where copying may do; else the error.
+/// Says why a move did not start, if copying may do instead.
+///
+/// # Errors
+///
+/// Returns an error if copying would not help.
 fn refused(error: &SdkError<StartMessageMoveTaskError>, call: Call<'_>) -> Result<String, Error> {
     let (code, message) = (
         error.code().unwrap_or_default(),
@@ -229,11 +237,13 @@ fn refused(error: &SdkError<StartMessageMoveTaskError>, call: Call<'_>) -> Resul
         return Err(call.refused(cause, None));
     }
     if is_denied(error) {
-        return Ok("SQS may not move letters by itself: allow sqs:StartMessageMoveTask".to_owned());
+        return Ok(
+            "SQS may not move dead letters by itself: allow sqs:StartMessageMoveTask".to_owned(),
+        );
     }
     match error {
         SdkError::ServiceError(_) => Ok(format!(
-            "the server does not move letters by itself ({code})"
+            "the server does not move dead letters by itself ({code})"
         )),
         _ => Err(call.failed(error)),
     }
@@ -250,21 +260,21 @@ mod tests {
 
     #[test]
     fn a_move_is_known_by_its_handle_and_then_by_its_beginning() {
-        let mut ours = Ours::new(Some("ours".to_owned()));
+        let mut ours = OwnMove::new(Some("ours".to_owned()));
         let running = vec![task(Some("ours"), 2, "RUNNING"), task(None, 1, "FAILED")];
-        assert_eq!(ours.of(running).unwrap().started_timestamp, 2);
-        // Somebody began another since, and it is over, too.
+        assert_eq!(ours.find(running).unwrap().started_timestamp, 2);
+        // Somebody started another one since, and that is over too.
         let over = vec![task(None, 3, "COMPLETED"), task(None, 2, "CANCELLED")];
-        let told = ours.of(over).unwrap();
-        assert_eq!(told.status(), Some("CANCELLED"));
+        let found = ours.find(over).unwrap();
+        assert_eq!(found.status(), Some("CANCELLED"));
     }
 
     #[test]
     fn a_move_that_is_over_at_once_is_the_latest_that_does_not_run() {
-        let mut ours = Ours::new(Some("ours".to_owned()));
+        let mut ours = OwnMove::new(Some("ours".to_owned()));
         let theirs = task(Some("theirs"), 3, "RUNNING");
         let all = vec![task(None, 1, "FAILED"), theirs, task(None, 2, "COMPLETED")];
-        assert_eq!(ours.of(all).unwrap().status(), Some("COMPLETED"));
-        assert!(ours.of(Vec::new()).is_none());
+        assert_eq!(ours.find(all).unwrap().status(), Some("COMPLETED"));
+        assert!(ours.find(Vec::new()).is_none());
     }
 }

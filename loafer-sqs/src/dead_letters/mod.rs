@@ -1,9 +1,9 @@
-//! A dead-letter queue on SQS: found by the redrive policy of its source.
+//! A dead-letter queue, found by the redrive policy of its source.
 
 mod copy;
 mod lease;
+mod native;
 mod target;
-mod task;
 
 use std::{
     collections::HashMap,
@@ -19,43 +19,42 @@ use loafer_core::{
 
 use self::target::Target;
 use crate::{
-    config::{Clients, Shared},
-    error::{Call, Place},
-    message::SOURCE,
-    queue::{self, Attributes, Redrive},
-    remedy,
+    client::{Clients, Shared},
+    error::{Call, again},
+    names::{QueueAddress, SOURCE_QUEUE, is_fifo, queue_name},
+    topology::{self, Attributes, Redrive},
 };
 
 /// The dead letters of one SQS queue.
 ///
 /// | call | API |
 /// |---|---|
-/// | `lease` | `ReceiveMessage`, for two minutes: SQS raises the letter's receive count |
+/// | `lease` | `ReceiveMessage`, for two minutes: SQS raises the receive count |
 /// | `give_back` | `ChangeMessageVisibilityBatch` with 0 |
 /// | `send` | `SendMessageBatch`, then `DeleteMessageBatch` |
-/// | `move_all` | `StartMessageMoveTask`, watched by `ListMessageMoveTasks` |
+/// | `move_all` | `StartMessageMoveTask`, followed by `ListMessageMoveTasks` |
 /// | `purge` | `PurgeQueue` |
 ///
-/// Attributes keep their types; on FIFO the group is kept, and the deduplication id is made of the letter's id, so that the same letter
-/// sent twice within five minutes arrives once.
+/// Attributes keep their types. On FIFO the group is kept, and the deduplication id is made of the id of the dead letter: sent twice within
+/// five minutes, a dead letter arrives once.
 pub struct SqsDeadLetters {
     shared: Arc<Shared>,
-    /// Name or URL of the source, as configured.
+    /// The source as configured: name, URL or ARN.
     queue: String,
-    /// For remedies in errors.
+    /// The route, which remedies in errors name.
     route: String,
     /// Set by `open`.
     found: OnceLock<Found>,
 }
 
-/// What gives back or deletes one leased dead letter.
+/// Gives back or deletes one leased dead letter.
 #[derive(Clone)]
-pub struct LetterReceipt(Arc<Lease>);
+pub struct DeadLetterReceipt(Arc<Lease>);
 
 struct Lease {
-    /// SQS's receipt handle: a right, so it is never shown.
+    /// SQS's receipt handle. Whoever has it may delete the message, so it is never shown.
     handle: String,
-    /// As they stand there: a copy keeps their types.
+    /// The attributes as SQS returned them, so that a copy keeps their types.
     attributes: HashMap<String, MessageAttributeValue>,
 }
 
@@ -63,8 +62,8 @@ struct Lease {
 struct Found {
     clients: Clients,
     source: Queue,
-    letters: Queue,
-    /// The queue letters were sent to last: it is found once for all of them.
+    dead_letters: Queue,
+    /// The queue to which dead letters were sent last, so that it is found once for all of them.
     target: Mutex<Option<(String, Target)>>,
 }
 
@@ -94,35 +93,32 @@ impl SqsDeadLetters {
     }
 
     async fn find(&self) -> Result<(Found, Attributes), Error> {
-        let clients = self.shared.clients(&self.queue).await?.for_url(&self.queue);
-        let place = Arc::clone(&clients.place);
+        let clients = self.shared.clients(&self.queue).await?;
+        let clients = clients.for_queue(&self.queue);
+        let endpoint = Arc::clone(&clients.endpoint);
         let call = Call {
             what: "finding",
             queue: &self.queue,
             route: Some(&self.route),
-            place: &place,
+            endpoint: &endpoint,
         };
-        let url = queue::url(&clients.sqs, &self.queue, None, call).await?;
-        let (source, redrive) = described(&clients, url, call).await?;
-        let Some(Redrive { target, .. }) = redrive.redrive else {
-            let exists = queue::has_letters(&clients.sqs, &source.arn, call).await;
+        let address = QueueAddress::parse(&self.queue);
+        let (source, attributes) = described(&clients, address, call).await?;
+        let Some(Redrive { target, .. }) = attributes.redrive else {
+            let exists = topology::has_dead_letter_queue(&clients.sqs, &source.arn, call).await;
             return Err(Error::Config(format!(
                 "queue `{}` has no dead-letter queue; set one: {}",
                 source.name,
-                remedy::make_dead_letters(&place, &source.url, &source.arn, exists)
+                topology::set_dead_letter_queue(&endpoint, &source.url, &source.arn, exists)
             )));
         };
-        let url = queue::url_of_arn(&clients.sqs, &target, call).await?;
-        let call = Call {
-            queue: queue::name(&target),
-            route: None,
-            ..call
-        };
-        let (letters, attributes) = described(&clients, url, call).await?;
+        let address = QueueAddress::parse(&target);
+        let (dead_letters, attributes) =
+            described(&clients, address, call.on(address.name())).await?;
         let found = Found {
             clients,
             source,
-            letters,
+            dead_letters,
             target: Mutex::default(),
         };
         Ok((found, attributes))
@@ -130,24 +126,20 @@ impl SqsDeadLetters {
 }
 
 impl Found {
-    /// A call on the dead-letter queue.
-    fn call<'a>(&'a self, what: &'static str, place: &'a Place) -> Call<'a> {
-        Call {
-            what,
-            queue: &self.letters.name,
-            route: None,
-            place,
-        }
+    /// Names a call on the dead-letter queue.
+    fn call(&self, what: &'static str) -> Call<'_> {
+        Call::new(what, &self.dead_letters.name, &self.clients.endpoint)
     }
 }
 
-/// A queue with what it says of itself, which is needed here.
+/// Finds a queue whose attributes we may read.
 async fn described(
     clients: &Clients,
-    url: String,
+    address: QueueAddress<'_>,
     call: Call<'_>,
 ) -> Result<(Queue, Attributes), Error> {
-    let attributes = queue::attributes(&clients.sqs, &url, call).await?;
+    let url = topology::url(&clients.sqs, address, call).await?;
+    let attributes = topology::attributes(&clients.sqs, &url, call).await?;
     let attributes = attributes.ok_or_else(|| {
         call.refused(
             "its attributes can't be read: allow sqs:GetQueueAttributes".to_owned(),
@@ -155,22 +147,22 @@ async fn described(
         )
     })?;
     let found = Queue {
-        name: queue::name(&url).to_owned(),
+        name: queue_name(&url).to_owned(),
         arn: attributes.arn.clone().ok_or_else(|| call.unanswered())?,
         url,
     };
     Ok((found, attributes))
 }
 
-fn remarks(letters: &Queue, attributes: &Attributes) -> (Vec<String>, Vec<String>) {
+fn remarks(queue: &Queue, attributes: &Attributes) -> (Vec<String>, Vec<String>) {
     let mut remarks = vec![
-        "to look at a letter is to receive it: SQS raises its receive count, and it is gone for others meanwhile"
+        "to look at a dead letter is to receive it: SQS raises its receive count, and others do not see it meanwhile"
             .to_owned(),
     ];
-    if queue::is_fifo(&letters.url) {
+    if is_fifo(&queue.url) {
         remarks.push(format!(
-            "`{}` is FIFO: of each group only the first letters can be seen, those behind them once they are gone",
-            letters.name
+            "`{}` is FIFO: of each group only the first dead letters can be seen, and those behind them once these are gone",
+            queue.name
         ));
     }
     let own = attributes.redrive.as_ref().map(|redrive| {
@@ -178,22 +170,22 @@ fn remarks(letters: &Queue, attributes: &Attributes) -> (Vec<String>, Vec<String
             .max_receives
             .map_or_else(String::new, |most| format!(" after {most} receives"));
         format!(
-            "`{}` has a redrive policy of its own: it gives letters to `{}`{times}, and every look is one",
-            letters.name,
-            queue::name(&redrive.target)
+            "`{}` has a redrive policy of its own: it moves dead letters to `{}`{times}, and every look is one",
+            queue.name,
+            queue_name(&redrive.target)
         )
     });
     (remarks, own.into_iter().collect())
 }
 
 impl DeadLetterQueue for SqsDeadLetters {
-    type Receipt = LetterReceipt;
+    type Receipt = DeadLetterReceipt;
 
     async fn open(&self) -> Result<AboutLetters, Error> {
         let (found, attributes) = self.find().await?;
-        let (remarks, warnings) = remarks(&found.letters, &attributes);
+        let (remarks, warnings) = remarks(&found.dead_letters, &attributes);
         let about = AboutLetters {
-            queue: found.letters.name.clone(),
+            queue: found.dead_letters.name.clone(),
             count: Some(attributes.messages),
             remarks,
             warnings,
@@ -205,27 +197,24 @@ impl DeadLetterQueue for SqsDeadLetters {
     async fn lease(
         &self,
         max: usize,
-        into: &mut Vec<Delivery<LetterReceipt>>,
+        into: &mut Vec<Delivery<DeadLetterReceipt>>,
     ) -> Result<(), Error> {
         self.found()?.lease(max, into).await
     }
 
-    async fn give_back(&self, leases: &[LetterReceipt]) -> Result<(), Error> {
+    async fn give_back(&self, leases: &[DeadLetterReceipt]) -> Result<(), Error> {
         self.found()?.give_back(leases).await
     }
 
     async fn send(
         &self,
         to: &Destination,
-        letters: &[Delivery<LetterReceipt>],
+        dead_letters: &[Delivery<DeadLetterReceipt>],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         match self.found() {
-            Ok(found) => found.send(to, letters, answers).await,
-            Err(error) => {
-                let again = || Err(crate::error::again(&error));
-                answers.extend(letters.iter().map(|_| again()));
-            }
+            Ok(found) => found.send(to, dead_letters, answers).await,
+            Err(error) => answers.extend(dead_letters.iter().map(|_| Err(again(&error)))),
         }
     }
 
@@ -235,7 +224,8 @@ impl DeadLetterQueue for SqsDeadLetters {
 
     async fn purge_warnings(&self) -> Vec<String> {
         // SQS API: `PurgeQueue`.
-        let meanwhile = "letters that arrive within a minute of the purge may go, too".to_owned();
+        let meanwhile =
+            "dead letters that arrive within a minute of the purge may be deleted too".to_owned();
         let shared = match self.found() {
             Ok(found) => found.shared().await,
             Err(_) => None,
@@ -249,8 +239,8 @@ impl DeadLetterQueue for SqsDeadLetters {
             .clients
             .sqs
             .purge_queue()
-            .queue_url(&found.letters.url);
-        let call = found.call("purge", &found.clients.place);
+            .queue_url(&found.dead_letters.url);
+        let call = found.call("purge");
         match Box::pin(purge.send()).await {
             Ok(_) => Ok(()),
             Err(error) => Err(call.failed(&error)),
@@ -259,14 +249,14 @@ impl DeadLetterQueue for SqsDeadLetters {
 
     fn origin(&self, message: &Message) -> Origin {
         let envelope = DeadLetter::of(message);
-        // What was moved here, from wherever, is marked by SQS; what we sent here is not.
-        let arn = message.headers().get(SOURCE);
+        // SQS marks what it moves here, from whichever queue. It does not mark what we send here.
+        let arn = message.headers().get(SOURCE_QUEUE);
         let queue = arn.or(envelope.as_ref().map(|envelope| &*envelope.queue));
         let own = self.found.get().map(|found| &*found.source.name);
         Origin {
             by_broker: arn.is_some() && envelope.is_none(),
-            elsewhere: matches!((queue, own), (Some(queue), Some(own)) if queue::name(queue) != own),
-            queue: queue.map(|queue| queue::name(queue).to_owned()),
+            elsewhere: matches!((queue, own), (Some(queue), Some(own)) if queue_name(queue) != own),
+            queue: queue.map(|queue| queue_name(queue).to_owned()),
         }
     }
 }
@@ -280,8 +270,8 @@ impl fmt::Debug for SqsDeadLetters {
     }
 }
 
-impl fmt::Debug for LetterReceipt {
+impl fmt::Debug for DeadLetterReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LetterReceipt").finish_non_exhaustive()
+        f.debug_struct("DeadLetterReceipt").finish_non_exhaustive()
     }
 }

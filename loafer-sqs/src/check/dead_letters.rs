@@ -1,4 +1,4 @@
-//! What `check` says of a queue's dead letters.
+//! What `check` says of the dead letters of a queue.
 
 use std::time::Duration;
 
@@ -6,62 +6,63 @@ use loafer_core::{Error, Finding};
 
 use super::Looked;
 use crate::{
-    queue::{Attributes, dead_letter_name, is_fifo, name},
-    remedy::{self, MAX_RECEIVES},
+    names::{dead_letter_queue, is_fifo, queue_name},
+    topology::{
+        Attributes, KEPT, MAX_RECEIVES, make_dead_letter_queue, redrive_policy, set,
+        set_dead_letter_queue,
+    },
 };
 
-/// What was found of a dead-letter queue.
-pub(crate) enum Letters {
-    /// Its URL, and its attributes where they may be read.
+/// What was seen of a dead-letter queue.
+pub(super) enum Target {
+    /// Its URL, and its attributes unless we may not read them.
     Found(String, Option<Attributes>),
-    /// Not found, or not to be seen.
+    /// It does not exist, or we could not look.
     Fault(Error),
 }
 
-/// Judges the redrive policy of a queue, and where it leads.
+/// Judges the redrive policy of a queue, and the queue that it names.
 pub(super) fn judge(queue: &str, looked: &Looked<'_>, source: &Attributes) -> Vec<Finding> {
-    let (place, url) = (looked.place, looked.url);
-    let Some(redrive) = &source.redrive else {
+    let (endpoint, url) = (looked.endpoint, looked.url);
+    let set_another = || {
         let arn = source.arn.as_deref().unwrap_or_default();
+        set_dead_letter_queue(endpoint, url, arn, looked.is_proposed_there)
+    };
+    let Some(redrive) = &source.redrive else {
         return vec![Finding::warning(format!(
-            "queue `{queue}` has no dead-letter queue: a message that always fails comes again until it is too old; set `{}`: {}",
-            dead_letter_name(name(url)),
-            remedy::make_dead_letters(place, url, arn, looked.proposed)
+            "queue `{queue}` has no dead-letter queue: a message that always fails is redelivered until it is too old; set `{}`: {}",
+            dead_letter_queue(queue_name(url)),
+            set_another()
         ))];
     };
-    let letters = name(&redrive.target);
+    let target = queue_name(&redrive.target);
     let mut findings = Vec::new();
-    if is_fifo(letters) != is_fifo(url) {
+    if is_fifo(target) != is_fifo(url) {
         findings.push(Finding::problem(format!(
-            "dead letters of `{queue}` go to `{letters}`: both must be FIFO, or neither; set another: {}",
-            remedy::make_dead_letters(
-                place,
-                url,
-                source.arn.as_deref().unwrap_or_default(),
-                looked.proposed
-            )
+            "dead letters of `{queue}` go to `{target}`: both must be FIFO, or neither; set another: {}",
+            set_another()
         )));
     }
-    let attributes = match &looked.letters {
-        Some(Letters::Found(found, attributes)) => {
+    let attributes = match &looked.target {
+        Some(Target::Found(found, attributes)) => {
             findings.extend(
                 attributes
                     .iter()
-                    .flat_map(|of| holds(looked, source, found, of)),
+                    .flat_map(|of| is_safe(looked, source, found, of)),
             );
             attributes.as_ref()
         }
-        Some(Letters::Fault(Error::UnknownQueue { .. })) => {
+        Some(Target::Fault(Error::UnknownQueue { .. })) => {
             findings.push(Finding::problem(format!(
-                "the dead-letter queue `{letters}` does not exist: what is received too often stays in `{queue}`, and \
+                "the dead-letter queue `{target}` does not exist: a message that is received too often stays in `{queue}`, and \
                  `Outcome::Reject` retries; run `check --create`, or make it: {}",
-                remedy::make_letters(place, letters)
+                make_dead_letter_queue(endpoint, target)
             )));
             return findings;
         }
-        Some(Letters::Fault(error)) => {
+        Some(Target::Fault(error)) => {
             findings.push(Finding::warning(format!(
-                "the dead-letter queue `{letters}` was not found, so what is rejected is retried: {error}; allow sqs:GetQueueUrl on {}",
+                "the dead-letter queue `{target}` was not found, so a rejected message is retried: {error}; allow sqs:GetQueueUrl on {}",
                 redrive.target
             )));
             return findings;
@@ -75,46 +76,46 @@ pub(super) fn judge(queue: &str, looked: &Looked<'_>, source: &Attributes) -> Ve
         Some(0) | None => String::new(),
         Some(count) => format!("; about {count} are there: `dead-letters` lists them"),
     };
-    // That so few are a fault is said for every broker alike; this is how it is mended here.
+    // The manager warns of a low number on every broker; this is how to mend it on SQS.
     let more = redrive
         .max_receives
         .filter(|most| *most < MAX_RECEIVES)
         .map_or_else(String::new, |_| {
-            let policy = remedy::redrive(&redrive.target);
+            let policy = redrive_policy(&redrive.target);
             format!(
                 "; for {MAX_RECEIVES}: {}",
-                remedy::set(place, url, "RedrivePolicy", policy)
+                set(endpoint, url, "RedrivePolicy", policy)
             )
         });
     findings.push(Finding::good(format!(
-        "dead letters go to `{letters}`{times}{waiting}{more}"
+        "dead letters go to `{target}`{times}{waiting}{more}"
     )));
     findings
 }
 
-/// Whether dead letters are safe where they are.
-fn holds(looked: &Looked<'_>, source: &Attributes, url: &str, of: &Attributes) -> Vec<Finding> {
-    let letters = name(url);
+/// Says what may become of dead letters in their queue.
+fn is_safe(looked: &Looked<'_>, source: &Attributes, url: &str, of: &Attributes) -> Vec<Finding> {
+    let target = queue_name(url);
     let mut findings = Vec::new();
-    // On FIFO the age begins anew with the move (SQS guide, "message retention periods for dead-letter queues").
+    // On FIFO the move resets the age of a message (SQS guide, "message retention periods for dead-letter queues").
     if let (Some(kept), Some(long)) = (of.retention, source.retention)
         && !is_fifo(url)
         && kept <= long
-        && kept < Duration::from_secs(remedy::KEPT.into())
+        && kept < Duration::from_secs(KEPT.into())
     {
         findings.push(Finding::warning(format!(
-            "`{letters}` keeps messages for {} and its source for {}, counted from when they were first sent: dead letters may \
+            "`{target}` keeps messages for {} and its source for {}, counted from when they were first sent: dead letters may \
              be gone before anybody looks; keep them longer: {}",
             days(kept),
             days(long),
-            remedy::set(looked.place, url, "MessageRetentionPeriod", remedy::KEPT)
+            set(looked.endpoint, url, "MessageRetentionPeriod", KEPT)
         )));
     }
     if let Some(redrive) = &of.redrive {
         findings.push(Finding::warning(format!(
-            "`{letters}` has a redrive policy of its own: looking at dead letters moves them on to `{}`; take it away: {}",
-            name(&redrive.target),
-            remedy::set(looked.place, url, "RedrivePolicy", "")
+            "`{target}` has a redrive policy of its own: looking at dead letters moves them on to `{}`; take it away: {}",
+            queue_name(&redrive.target),
+            set(looked.endpoint, url, "RedrivePolicy", "")
         )));
     }
     findings
@@ -132,10 +133,7 @@ mod tests {
     use loafer_core::Level;
 
     use super::*;
-    use crate::{
-        error::{Call, Place},
-        queue::Redrive,
-    };
+    use crate::{error::Call, names::Endpoint, topology::Redrive};
 
     const DAY: Duration = Duration::from_secs(86_400);
 
@@ -151,8 +149,8 @@ mod tests {
         }
     }
 
-    fn found(attributes: Attributes) -> Letters {
-        Letters::Found("https://sqs/1/orders-dlq".into(), Some(attributes))
+    fn found(attributes: Attributes) -> Target {
+        Target::Found("https://sqs/1/orders-dlq".into(), Some(attributes))
     }
 
     fn kept(retention: Duration) -> Attributes {
@@ -162,26 +160,26 @@ mod tests {
         }
     }
 
-    fn told(source: &Attributes, letters: Option<Letters>) -> Vec<Finding> {
-        let place = Place::new("sqs", "eu-west-1", None);
+    fn judged(source: &Attributes, target: Option<Target>) -> Vec<Finding> {
+        let endpoint = Endpoint::new("sqs", "eu-west-1", None);
         let looked = Looked {
-            place: &place,
+            endpoint: &endpoint,
             url: "https://sqs/1/orders",
             attributes: Some(source),
             lease: Duration::from_secs(30),
-            letters,
-            proposed: false,
+            target,
+            is_proposed_there: false,
         };
         judge("orders", &looked, source)
     }
 
     #[test]
     fn a_redrive_that_leads_somewhere_is_good() {
-        let letters = Attributes {
+        let target = Attributes {
             messages: 3,
             ..kept(14 * DAY)
         };
-        let findings = told(&redriven("orders-dlq", 10), Some(found(letters)));
+        let findings = judged(&redriven("orders-dlq", 10), Some(found(target)));
         assert_eq!(
             findings,
             [Finding::good(
@@ -191,25 +189,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_with_the_lines_that_make_it() {
+    fn what_is_missing_comes_with_the_lines_that_make_it() {
         let none = Attributes {
             redrive: None,
             ..redriven("", 1)
         };
-        let findings = told(&none, None);
+        let findings = judged(&none, None);
         assert_eq!(findings[0].level, Level::Warning);
         let line = "aws sqs create-queue --region eu-west-1 --queue-name orders-dlq --attributes";
         assert!(findings[0].text.contains(line), "{findings:?}");
 
-        let place = Place::new("sqs", "eu-west-1", None);
-        let call = Call {
-            what: "finding",
-            queue: "gone-dlq",
-            route: None,
-            place: &place,
-        };
-        let unknown = Letters::Fault(call.unknown_queue());
-        let findings = told(&redriven("gone-dlq", 10), Some(unknown));
+        let endpoint = Endpoint::new("sqs", "eu-west-1", None);
+        let call = Call::new("finding", "gone-dlq", &endpoint);
+        let unknown = Target::Fault(call.unknown_queue());
+        let findings = judged(&redriven("gone-dlq", 10), Some(unknown));
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].level, Level::Problem);
         let line = "aws sqs create-queue --region eu-west-1 --queue-name gone-dlq \
@@ -218,9 +211,9 @@ mod tests {
     }
 
     #[test]
-    fn letters_that_do_not_last_are_told() {
+    fn dead_letters_that_may_be_lost_are_a_warning() {
         let source = redriven("orders-dlq", 3);
-        let findings = told(&source, Some(found(kept(4 * DAY))));
+        let findings = judged(&source, Some(found(kept(4 * DAY))));
         assert_eq!(findings[0].level, Level::Warning);
         let line = "--queue-url 'https://sqs/1/orders-dlq' --attributes '{\"MessageRetentionPeriod\":\"1209600\"}'";
         assert!(findings[0].text.ends_with(line), "{findings:?}");
@@ -232,7 +225,7 @@ mod tests {
             retention: Some(5 * DAY),
             ..redriven("beyond", 3)
         };
-        let findings = told(&source, Some(found(chained)));
+        let findings = judged(&source, Some(found(chained)));
         assert!(
             findings[0].text.contains("moves them on to `beyond`"),
             "{findings:?}"
@@ -241,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_dead_letter_queue_of_the_other_kind_is_a_problem() {
-        let findings = told(&redriven("orders-dlq.fifo", 10), None);
+        let findings = judged(&redriven("orders-dlq.fifo", 10), None);
         assert_eq!(findings[0].level, Level::Problem);
         assert!(
             findings[0].text.contains("both must be FIFO"),

@@ -1,26 +1,25 @@
-//! Where calls go: region and endpoint.
+//! Where calls go: a region, and the URL of an endpoint.
 
 use std::fmt;
 
-use crate::remedy::quoted;
-
-/// Where the clients look: region, and endpoint where it is not the region's own.
+/// Where a client sends its calls.
 #[derive(Clone)]
-pub(crate) struct Place {
-    /// `sqs` or `sns`.
+pub(crate) struct Endpoint {
+    /// `sqs`, `sns` or `s3`.
     service: &'static str,
     region: String,
-    endpoint: Option<String>,
+    /// `None` means the region's own endpoint.
+    url: Option<String>,
 }
 
-impl Place {
-    pub(crate) fn new(service: &'static str, region: &str, endpoint: Option<&str>) -> Self {
+impl Endpoint {
+    /// The endpoint of a service. `AWS_ENDPOINT_URL_SERVICE` is stronger than `url`.
+    pub(crate) fn new(service: &'static str, region: &str, url: Option<&str>) -> Self {
         let of_service = std::env::var(format!("AWS_ENDPOINT_URL_{}", service.to_uppercase())).ok();
-        let endpoint = of_service.as_deref().or(endpoint).map(without_password);
         Self {
             service,
             region: region.to_owned(),
-            endpoint,
+            url: of_service.as_deref().or(url).map(without_password),
         }
     }
 
@@ -35,39 +34,44 @@ impl Place {
         &self.region
     }
 
-    /// What tells `aws` to look there: ` --region us-east-1`, and the endpoint where it is not the region's own.
+    /// Returns the options with which the program `aws` calls the same endpoint, with a leading space.
     pub(crate) fn options(&self) -> String {
-        let endpoint = self.endpoint.as_ref();
-        let endpoint = endpoint.map(|endpoint| format!(" --endpoint-url {}", quoted(endpoint)));
-        format!(" --region {}{}", self.region, endpoint.unwrap_or_default())
+        let url = self.url.as_ref();
+        let url = url.map(|url| format!(" --endpoint-url {}", quoted(url)));
+        format!(" --region {}{}", self.region, url.unwrap_or_default())
     }
 
-    /// Whether the endpoint is not the region's own.
+    /// Returns whether the endpoint is not the region's own.
     #[cfg(feature = "s3")]
-    pub(crate) fn is_elsewhere(&self) -> bool {
-        self.endpoint.is_some()
+    pub(crate) fn is_custom(&self) -> bool {
+        self.url.is_some()
     }
 
-    /// Where calls go.
-    pub(crate) fn endpoint(&self) -> String {
-        self.endpoint
+    /// Returns the URL that is called.
+    pub(crate) fn url(&self) -> String {
+        self.url
             .clone()
             .unwrap_or_else(|| format!("https://{}.{}.amazonaws.com", self.service, self.region))
     }
 }
 
-/// As ` in us-east-1 at http://127.0.0.1:9324`.
-impl fmt::Display for Place {
+/// Writes ` in us-east-1`, or ` in us-east-1 at http://127.0.0.1:9324`.
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, " in {}", self.region)?;
-        match &self.endpoint {
-            Some(endpoint) => write!(f, " at {endpoint}"),
+        match &self.url {
+            Some(url) => write!(f, " at {url}"),
             None => Ok(()),
         }
     }
 }
 
-/// A URL may carry `user:password@`.
+/// Quotes a text for a shell.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Takes `user:password@` out of a URL, which is shown in errors.
 fn without_password(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
@@ -95,5 +99,10 @@ mod tests {
             "http://host:1/p@q"
         );
         assert_eq!(without_password("http://host:1"), "http://host:1");
+    }
+
+    #[test]
+    fn quotes_survive_a_shell() {
+        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -1,45 +1,49 @@
-//! A message of Loafer as SQS and SNS take it: body, attributes, size; and how many share a call.
+//! Messages out: body, attributes and size as SQS and SNS take them, and how many messages share a call.
 
-use std::{borrow::Cow, iter, ops::Range};
+use std::{borrow::Cow, collections::HashMap, iter, ops::Range};
 
+use aws_sdk_sqs::{
+    error::BuildError,
+    types::{
+        MessageAttributeValue, MessageSystemAttributeNameForSends as SystemName,
+        MessageSystemAttributeValue, SendMessageBatchRequestEntry as SqsEntry,
+        builders::SendMessageBatchRequestEntryBuilder as SqsEntryBuilder,
+    },
+};
 use loafer_core::{DeadLetter, Message, Outgoing};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use crate::message::{TRACE, allowed, is_of_sqs};
+use crate::{
+    client::ENTRIES,
+    names::{PAYLOAD_SIZE, TRACE, is_set_by_sqs},
+};
 
 /// How many attributes a message can have (SQS: message attributes; SNS drops the eleventh with raw delivery).
 pub(crate) const ATTRIBUTES: usize = 10;
-/// How many messages a call can carry (SQS and SNS API).
-pub(crate) const ENTRIES: usize = 10;
-/// How large a message, or all of a call together, can be on SQS (SQS quotas).
+/// How many bytes a message, or all messages of a call together, can have on SQS (SQS quotas).
 pub(crate) const SQS_BYTES: usize = 1024 * 1024;
-/// The same on an SNS topic that does not say otherwise (SNS API: `PublishBatch`).
+/// How many bytes they can have on an SNS topic that does not say otherwise (SNS API: `PublishBatch`).
 pub(crate) const SNS_BYTES: usize = 256 * 1024;
-/// The attribute which says that the body only points to the payload, and how large that is (AWS's extended clients for SQS and SNS).
-pub(crate) const PAYLOAD_SIZE: &str = "ExtendedPayloadSize";
 
-/// What is sent, borrowed from the message until the call is made.
-pub(crate) struct Parcel<'m> {
+/// An entry of a call that sends, borrowed from the message until the call is made.
+pub(crate) struct Entry<'m> {
     pub(crate) body: Cow<'m, str>,
-    /// The headers.
     pub(crate) headers: Vec<(&'m str, Cow<'m, str>)>,
-    /// The size of the payload, where the body only points to it; in bytes.
+    /// The size of the payload in bytes, if the body only points to it.
     offloaded: Option<String>,
-    /// X-Ray's trace, which has a place of its own on SQS.
+    /// The trace of X-Ray, which has a field of its own on SQS.
     pub(crate) trace: Option<&'m str>,
     pub(crate) group: Option<Cow<'m, str>>,
     pub(crate) deduplication_id: Option<Cow<'m, str>>,
-    /// Seconds.
+    /// The delay in seconds.
     pub(crate) delay: Option<i32>,
 }
 
-impl<'m> Parcel<'m> {
-    /// A message to publish; to a FIFO queue or topic it goes with a group and a deduplication id.
+impl<'m> Entry<'m> {
+    /// Makes an entry of a message to publish. On a FIFO queue or topic it has a group and a deduplication id.
     ///
     /// # Errors
     ///
-    /// What SQS and SNS can't carry, and what to do.
+    /// Says what SQS and SNS can't carry, and what to do.
     pub(crate) fn of(outgoing: &'m Outgoing, fifo: bool) -> Result<Self, String> {
         let message = &outgoing.message;
         let body = body(message)?;
@@ -66,7 +70,7 @@ impl<'m> Parcel<'m> {
         if let Some(id) = &deduplication_id {
             check_id(id, "deduplication id")?;
         }
-        let mut parcel = Self {
+        let mut entry = Self {
             body: Cow::Borrowed(body),
             headers,
             offloaded: None,
@@ -75,9 +79,9 @@ impl<'m> Parcel<'m> {
             deduplication_id,
             delay: None,
         };
-        parcel.leave_out(&outgoing.optional, |parcel| !parcel.has_too_many());
-        parcel.check_count()?;
-        Ok(parcel)
+        entry.leave_out(&outgoing.optional, |entry| !entry.has_too_many());
+        entry.check_count()?;
+        Ok(entry)
     }
 
     fn has_too_many(&self) -> bool {
@@ -100,7 +104,7 @@ impl<'m> Parcel<'m> {
         ))
     }
 
-    /// Leaves out optional headers, from the last on, until it fits.
+    /// Leaves out optional headers, beginning with the last, until `fits` says yes.
     pub(crate) fn leave_out(&mut self, optional: &[&str], fits: impl Fn(&Self) -> bool) {
         for name in optional.iter().rev() {
             if fits(self) {
@@ -110,23 +114,23 @@ impl<'m> Parcel<'m> {
         }
     }
 
-    /// Says how large its payload is, which goes elsewhere next: [`Self::point`].
+    /// Notes how large the payload is, before [`Self::point`] replaces it.
     ///
     /// # Errors
     ///
-    /// Where there is no attribute left to say so.
+    /// Returns an error if the message has no attribute left to say so.
     pub(crate) fn offload(&mut self, optional: &[&str]) -> Result<(), String> {
         self.offloaded = Some(self.body.len().to_string());
-        self.leave_out(optional, |parcel| !parcel.has_too_many());
+        self.leave_out(optional, |entry| !entry.has_too_many());
         self.check_count()
     }
 
-    /// Puts in place of its payload what points to it.
+    /// Replaces the payload by a pointer to it.
     pub(crate) fn point(&mut self, pointer: String) {
         self.body = Cow::Owned(pointer);
     }
 
-    /// Name, type and value of each attribute.
+    /// Returns name, type and value of each attribute.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &'static str, &str)> {
         let headers = self
             .headers
@@ -140,8 +144,8 @@ impl<'m> Parcel<'m> {
         )
     }
 
-    /// The dead letter of a message, within the limits of SQS: at most ten attributes, the others folded into the
-    /// envelope; without its reason, if that makes it fit. None where it still is too large.
+    /// Makes the dead letter of a message, within the limits of SQS. If it has more than ten attributes, all but the envelope are
+    /// folded into that. If it is too large, the reason is left out. `None` means that it still is too large.
     pub(crate) fn dead_letter(
         message: &'m Message,
         envelope: &DeadLetter,
@@ -174,7 +178,7 @@ impl<'m> Parcel<'m> {
         };
         let deduplication_id = fifo.then(|| Cow::Owned(message.id().to_string()));
         let trace = message.headers().get(TRACE);
-        let mut parcel = Self {
+        let mut entry = Self {
             body: Cow::Borrowed(body(message).ok()?),
             headers: attributes,
             offloaded: None,
@@ -183,28 +187,46 @@ impl<'m> Parcel<'m> {
             deduplication_id,
             delay: None,
         };
-        if parcel.bytes() > SQS_BYTES && envelope.reason.is_some() {
+        if entry.bytes() > SQS_BYTES && envelope.reason.is_some() {
             let silent = DeadLetter {
                 reason: None,
                 ..envelope.clone()
             };
-            if let Some((_, value)) = parcel.headers.last_mut() {
+            if let Some((_, value)) = entry.headers.last_mut() {
                 *value = Cow::Owned(header(&silent, &others));
             }
         }
-        (parcel.bytes() <= SQS_BYTES).then_some(parcel)
+        (entry.bytes() <= SQS_BYTES).then_some(entry)
     }
 
-    /// The size by which SQS and SNS measure: body, and name, type and value of each attribute.
+    /// Returns the size as SQS and SNS measure it: body, and name, type and value of each attribute.
     pub(crate) fn bytes(&self) -> usize {
         let attributes = self
             .attributes()
             .map(|(name, kind, value)| name.len() + kind.len() + value.len());
         self.body.len() + attributes.sum::<usize>()
     }
+
+    /// Returns the entry as the SDK for SQS takes it.
+    pub(crate) fn to_sqs(&self) -> Result<SqsEntryBuilder, BuildError> {
+        let attributes = self.attributes().map(|(name, kind, value)| {
+            let value = MessageAttributeValue::builder()
+                .data_type(kind)
+                .string_value(value);
+            Ok((name.to_owned(), value.build()?))
+        });
+        let attributes = attributes.collect::<Result<HashMap<_, _>, BuildError>>()?;
+        let entry = SqsEntry::builder()
+            .message_body(&*self.body)
+            .set_message_attributes((!attributes.is_empty()).then_some(attributes))
+            .set_message_group_id(self.group.as_deref().map(str::to_owned))
+            .set_message_deduplication_id(self.deduplication_id.as_deref().map(str::to_owned))
+            .set_delay_seconds(self.delay);
+        with_trace(entry, self.trace)
+    }
 }
 
-/// A dead letter whose payload is on S3 says so as its message did.
+/// Returns the type of an attribute. A dead letter whose payload is on S3 says so with the type that its message had.
 fn kind(name: &str, value: &str) -> &'static str {
     match name == PAYLOAD_SIZE && value.bytes().all(|byte| byte.is_ascii_digit()) {
         true => "Number",
@@ -212,8 +234,8 @@ fn kind(name: &str, value: &str) -> &'static str {
     }
 }
 
-/// Whether SQS and SNS take this as a group or deduplication id: 1 to 128 letters, digits and punctuation marks (SQS API:
-/// `SendMessage`, `MessageGroupId` and `MessageDeduplicationId`; SNS API: `Publish`).
+/// Refuses what SQS and SNS do not take as a group or deduplication id: they take 1 to 128 letters, digits and punctuation marks (SQS
+/// API: `SendMessage`, `MessageGroupId` and `MessageDeduplicationId`; SNS API: `Publish`).
 fn check_id(id: &str, what: &str) -> Result<(), String> {
     let cause = match id.len() {
         0 => "is empty".to_owned(),
@@ -234,16 +256,16 @@ fn body(message: &Message) -> Result<&str, String> {
     })
 }
 
-/// The headers without those that SQS made.
+/// Returns the headers without those that SQS set.
 fn senders_headers(message: &Message) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     let senders = message
         .headers()
         .iter()
-        .filter(|(name, _)| !is_of_sqs(name));
+        .filter(|(name, _)| !is_set_by_sqs(name));
     senders.map(|(name, value)| (name, allowed(value)))
 }
 
-/// The envelope with one key more, `headers`.
+/// Adds the key `headers` to an envelope.
 fn folding(envelope: &str, others: &[(&str, Cow<'_, str>)]) -> String {
     let others: serde_json::Map<_, _> = others
         .iter()
@@ -253,20 +275,32 @@ fn folding(envelope: &str, others: &[(&str, Cow<'_, str>)]) -> String {
     format!("{open},\"headers\":{}}}", serde_json::Value::Object(others))
 }
 
-/// The headers folded into an envelope, if there are any.
-pub(crate) fn folded(envelope: &str) -> Option<Vec<(String, String)>> {
-    #[derive(Deserialize)]
-    struct Folded<'e> {
-        #[serde(borrow)]
-        headers: &'e RawValue,
+/// Returns a text without the two characters that SQS and SNS refuse in values (SQS API: `SendMessage`).
+pub(crate) fn allowed(text: &str) -> Cow<'_, str> {
+    let refused = |letter: char| matches!(letter, '\u{FFFE}' | '\u{FFFF}');
+    if text.contains(refused) {
+        Cow::Owned(text.replace(refused, "\u{FFFD}"))
+    } else {
+        Cow::Borrowed(text)
     }
-    let folded: Folded<'_> = serde_json::from_str(envelope).ok()?;
-    let headers: std::collections::BTreeMap<String, String> =
-        serde_json::from_str(folded.headers.get()).ok()?;
-    Some(headers.into_iter().collect())
 }
 
-/// Parts these sizes, in order, into calls of at most ten entries and `limit` bytes. A larger one goes alone.
+/// Adds the trace of X-Ray, which has a field of its own on SQS, to an entry of a call.
+pub(crate) fn with_trace(
+    entry: SqsEntryBuilder,
+    trace: Option<&str>,
+) -> Result<SqsEntryBuilder, BuildError> {
+    let Some(trace) = trace else {
+        return Ok(entry);
+    };
+    let trace = MessageSystemAttributeValue::builder()
+        .data_type("String")
+        .string_value(trace)
+        .build()?;
+    Ok(entry.message_system_attributes(SystemName::AwsTraceHeader, trace))
+}
+
+/// Divides sizes, in order, into calls of at most ten entries and `limit` bytes. A larger message goes alone.
 pub(crate) fn calls(sizes: &[usize], limit: usize) -> Vec<Range<usize>> {
     let (mut calls, mut start, mut bytes) = (Vec::new(), 0, 0);
     for (at, size) in sizes.iter().enumerate() {
