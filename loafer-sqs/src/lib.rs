@@ -1,48 +1,44 @@
-//! Amazon SQS and SNS for Loafer: [`Sqs`] leases messages from queues and publishes to topics and queues, [`Sns`] and
-//! [`EventBridge`] open the envelopes in which those deliver.
+//! Amazon SQS and SNS for Loafer. [`Sqs`] leases messages from queues and publishes to topics and queues. [`Sns`], [`EventBridge`] and
+//! [`S3Event`] open the envelopes in which AWS delivers.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `config` | [`Sqs`], the broker: one AWS configuration, and the clients made of it |
-//! | `queue` | a queue, found by name or URL, with its attributes; made where it may be |
+//! | `broker` | [`Sqs`], the broker value |
+//! | `client` | the clients of the SDK, and the four calls on messages |
+//! | `names` | ARNs, queue addresses, endpoints, header names |
+//! | `message` | messages in: from the SDK to Loafer |
+//! | `outgoing` | messages out: attributes, sizes, batches |
+//! | `error` | errors of the SDK in short: [`ServiceError`] |
 //! | `provider` | [`SqsProvider`]: receive, settle, renew |
-//! | `letters` | [`SqsDeadLetters`]: a dead-letter queue to look into, to try again from, to purge |
-//! | `remedy` | the `aws` command lines that mend things |
 //! | `publisher` | [`SqsPublisher`]: SNS topics, and queues as `sqs:NAME` |
+//! | `dead_letters` | [`SqsDeadLetters`]: a dead-letter queue to look into, to try again from, to purge |
 //! | `replies` | [`SqsReplies`]: a temporary queue for replies to the requests of this process |
-//! | `message` | an SDK message as a message of Loafer |
-//! | `parcel` | a message of Loafer as SQS and SNS take it: attributes, sizes, batches |
-//! | `payloads` | payloads too large for a message, on S3 |
-//! | `sns`, `eventbridge`, `s3_event` | the translators [`Sns`], [`EventBridge`], [`S3Event`] |
-//! | `fields` | fields of AWS's own JSON |
-//! | `topic` | the SNS topic that feeds a queue: seen, made, subscribed |
+//! | `topology` | queues and topics, found and made; the `aws` command lines that mend them |
 //! | `check` | what the command `check` says of a queue |
-//! | `error` | SDK errors, made short: [`ServiceError`] |
-//! | `seconds` | durations as SQS takes them |
+//! | `payloads` | payloads too large for a message, on S3 |
+//! | `seconds` | durations as SQS counts them |
+//! | `translate` | the translators [`Sns`], [`EventBridge`], [`S3Event`] |
 
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, reason = "a test that can't go on should fail")
 )]
 
+mod broker;
 mod check;
-mod config;
+mod client;
+mod dead_letters;
 mod error;
-mod eventbridge;
-mod fields;
-mod letters;
 mod message;
-mod parcel;
+mod names;
+mod outgoing;
 mod payloads;
 mod provider;
 mod publisher;
-mod queue;
-mod remedy;
 mod replies;
-mod s3_event;
 mod seconds;
-mod sns;
-mod topic;
+mod topology;
+mod translate;
 
 pub use aws_config;
 
@@ -50,13 +46,11 @@ pub use aws_config;
 pub use self::payloads::{Cleanup, S3Payloads};
 
 pub use self::{
-    config::Sqs,
+    broker::Sqs,
+    dead_letters::{DeadLetterReceipt, SqsDeadLetters},
     error::ServiceError,
-    eventbridge::EventBridge,
-    letters::{LetterReceipt, SqsDeadLetters},
     provider::{Receipt, SqsProvider},
     publisher::SqsPublisher,
     replies::SqsReplies,
-    s3_event::{S3Bucket, S3Event, S3Notification, S3Object, S3Record},
-    sns::Sns,
+    translate::{EventBridge, S3Bucket, S3Event, S3Notification, S3Object, S3Record, Sns},
 };

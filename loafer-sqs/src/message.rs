@@ -1,4 +1,4 @@
-//! An SDK message as a message of Loafer.
+//! Messages in: a message of the SDK becomes a message of Loafer.
 //!
 //! | SQS | Loafer |
 //! |---|---|
@@ -11,20 +11,22 @@
 //! | message attribute, `Binary` | header, in base64 |
 //! | `AWSTraceHeader`, `DeadLetterQueueSourceArn`, `MessageDeduplicationId`, `SequenceNumber` | header of that name |
 //!
-//! The headers folded into a dead letter's envelope come out as headers again.
+//! Headers that were folded into the envelope of a dead letter become headers again.
 
 use std::{
-    borrow::Cow,
+    collections::BTreeMap,
     time::{Duration, SystemTime},
 };
 
 use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName as Name};
 use aws_smithy_types::base64;
 use loafer_core::{DeadLetter, Headers, Message};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::parcel::folded;
+use crate::names::{DEDUPLICATION_ID, SEQUENCE_NUMBER, SOURCE_QUEUE, TRACE};
 
-/// The system attributes asked for.
+/// The system attributes that every receive asks for.
 pub(crate) const ASKED: [Name; 7] = [
     Name::ApproximateReceiveCount,
     Name::SentTimestamp,
@@ -35,16 +37,7 @@ pub(crate) const ASKED: [Name; 7] = [
     Name::SequenceNumber,
 ];
 
-/// The header that carries X-Ray's trace.
-pub(crate) const TRACE: &str = "AWSTraceHeader";
-
-/// The header in which SQS says which queue it moved a message from.
-pub(crate) const SOURCE: &str = "DeadLetterQueueSourceArn";
-
-/// The headers that are SQS's own, never the sender's.
-pub(crate) const OF_SQS: [&str; 4] = [TRACE, SOURCE, "MessageDeduplicationId", "SequenceNumber"];
-
-/// The message, and what settles it. Nothing is copied: the body becomes the payload.
+/// Returns the message and its receipt handle. Nothing is copied: the body becomes the payload.
 pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message) -> (Message, String) {
     let mut headers = Headers::new();
     for (name, value) in message.message_attributes.unwrap_or_default() {
@@ -65,9 +58,9 @@ pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message) -> (Message, String
             Name::SentTimestamp => sent_at = time(&value),
             Name::MessageGroupId => group = Some(value),
             Name::AwsTraceHeader => _ = headers.insert(TRACE, value),
-            Name::DeadLetterQueueSourceArn => _ = headers.insert(SOURCE, value),
-            Name::MessageDeduplicationId => _ = headers.insert("MessageDeduplicationId", value),
-            Name::SequenceNumber => _ = headers.insert("SequenceNumber", value),
+            Name::DeadLetterQueueSourceArn => _ = headers.insert(SOURCE_QUEUE, value),
+            Name::MessageDeduplicationId => _ = headers.insert(DEDUPLICATION_ID, value),
+            Name::SequenceNumber => _ = headers.insert(SEQUENCE_NUMBER, value),
             _ => {}
         }
     }
@@ -86,31 +79,27 @@ pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message) -> (Message, String
     (read, message.receipt_handle.unwrap_or_default())
 }
 
-/// The value of an attribute, as a header has it.
+/// Returns the value of an attribute as the text of a header.
 pub(crate) fn text(value: MessageAttributeValue) -> Option<String> {
     value
         .string_value
         .or_else(|| value.binary_value.map(base64::encode))
 }
 
-/// Milliseconds since 1970.
+/// Reads milliseconds since 1970.
 fn time(millis: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis.parse().ok()?))
 }
 
-/// Whether a header is SQS's own and not sent on as an attribute.
-pub(crate) fn is_of_sqs(name: &str) -> bool {
-    OF_SQS.contains(&name)
-}
-
-/// Text without the two characters that SQS and SNS refuse in values (SQS API: `SendMessage`).
-pub(crate) fn allowed(text: &str) -> Cow<'_, str> {
-    let refused = |letter: char| matches!(letter, '\u{FFFE}' | '\u{FFFF}');
-    if text.contains(refused) {
-        Cow::Owned(text.replace(refused, "\u{FFFD}"))
-    } else {
-        Cow::Borrowed(text)
+/// Returns the headers that are folded into an envelope, if there are any.
+pub(crate) fn folded(envelope: &str) -> Option<BTreeMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Folded<'e> {
+        #[serde(borrow)]
+        headers: &'e RawValue,
     }
+    let folded: Folded<'_> = serde_json::from_str(envelope).ok()?;
+    serde_json::from_str(folded.headers.get()).ok()
 }
 
 #[cfg(test)]
@@ -175,11 +164,5 @@ mod tests {
         let (message, _) = from_sdk(types::Message::builder().body("").build());
         assert_eq!(message.attempt(), 1);
         assert!(message.headers().is_empty() && message.payload().is_empty());
-    }
-
-    #[test]
-    fn what_sqs_refuses_in_a_value_is_replaced() {
-        assert_eq!(allowed("a\u{FFFF}b"), "a\u{FFFD}b");
-        assert!(matches!(allowed("plain"), Cow::Borrowed(_)));
     }
 }

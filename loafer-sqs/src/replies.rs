@@ -2,11 +2,11 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex as StdMutex, PoisonError},
+    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry as Entry, QueueAttributeName as Name};
+use aws_sdk_sqs::types::QueueAttributeName as Name;
 use futures_util::future::join_all;
 use loafer_core::{Error, Message, Replies, Topic, is_reply_queue, reply_queue};
 use tokio::{
@@ -15,49 +15,45 @@ use tokio::{
 };
 
 use crate::{
-    config::{Clients, Shared},
-    error::{Call, Place},
+    client::{Clients, ENTRIES, Poll, Shared},
+    error::Call,
     message,
+    names::{QueueAddress, queue_name},
     payloads::{Offloaded, Store},
-    queue,
+    topology,
 };
 
 /// The longest name of a queue (SQS API: `CreateQueue`).
 const NAME: usize = 80;
-/// How long a queue keeps a reply, in seconds: the least there is (SQS API: `MessageRetentionPeriod`). A queue that a crash left behind empties itself.
+/// How long a queue keeps a reply, in seconds: the minimum (SQS API: `MessageRetentionPeriod`). So a queue that a crash left behind empties
+/// itself.
 const KEPT: u32 = 60;
-/// How long a reply stays invisible once received, in seconds: to its end, so that one whose delete failed never comes again.
+/// How long a received reply stays invisible, in seconds: as long as it is kept, so that a reply whose delete failed is not redelivered.
 const HIDDEN: u32 = KEPT;
-/// How long after its making a queue may not be there for everybody yet (SQS API: `CreateQueue`).
+/// How long after its creation a queue may be unknown to some (SQS API: `CreateQueue`).
 const SETTLING: Duration = Duration::from_secs(1);
-/// The longest poll (SQS API: `ReceiveMessage`).
-const POLL: Duration = Duration::from_secs(20);
-/// What a receive may take beyond its poll: connections die without a word.
-const GRACE: Duration = Duration::from_secs(5);
-/// How many messages a call can carry (SQS API).
-const ENTRIES: i32 = 10;
-/// How long the payload of a reply that is on S3 may take.
+/// How long fetching the payload of a reply from S3 may take.
 const FETCH: Duration = Duration::from_secs(5);
 
 /// A temporary queue, `APP-replies-UUID`: made at the first request of the process, deleted at its end.
 ///
-/// It keeps replies for a minute, and is polled only while requests wait. A crash leaves it behind: it holds nothing after that minute and
-/// costs nothing, but is there until somebody deletes it.
+/// It keeps replies for a minute, and is polled only while requests wait. A crash leaves the queue behind. It is empty after that minute and
+/// costs nothing, but it exists until somebody deletes it.
 pub struct SqsReplies {
     shared: Arc<Shared>,
     app: Option<String>,
-    /// Held while a queue is made: who asks meanwhile waits for that one.
+    /// Locked while a queue is made, so that others wait for that one.
     queue: Mutex<Option<Queue>>,
-    /// Names of queues that were begun and are not known to be gone: what a dropped call has made is deleted all the same.
+    /// The names of queues that we started to make and that may exist. A queue that a dropped call made is deleted too.
     begun: StdMutex<Vec<String>>,
 }
 
-/// The queue, made.
+/// The queue, once it is made.
 #[derive(Clone)]
 struct Queue {
     name: Arc<str>,
     url: Arc<str>,
-    /// When everybody may send to it.
+    /// When everybody can send to it.
     ready: Instant,
 }
 
@@ -75,25 +71,25 @@ impl SqsReplies {
         self.shared.clients("replies").await
     }
 
-    fn begun(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+    fn begun(&self) -> MutexGuard<'_, Vec<String>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The queue, made by the first who asks.
+    /// Returns the queue. The first caller makes it.
     async fn queue(&self) -> Result<Queue, Error> {
         let mut queue = self.queue.lock().await;
         if let Some(queue) = &*queue {
             return Ok(queue.clone());
         }
         let clients = self.clients().await?;
-        // One that was begun and dropped is taken up again: its name is put down first.
+        // A call that was dropped is taken up again under the same name, which is noted before the call.
         let begun = self.begun().last().cloned();
         let name = begun.unwrap_or_else(|| {
             let name = reply_queue(self.app.as_deref(), NAME);
             self.begun().push(name.clone());
             name
         });
-        let call = calling("making the reply queue", &name, &clients.place);
+        let call = Call::new("making the reply queue", &name, &clients.endpoint);
         let made = clients
             .sqs
             .create_queue()
@@ -114,7 +110,7 @@ impl SqsReplies {
         Ok(made)
     }
 
-    /// The queue is gone: the next request makes another.
+    /// Forgets a queue that was deleted. The next request makes another one.
     async fn lost(&self, lost: &Queue) {
         let mut queue = self.queue.lock().await;
         if queue.as_ref().is_some_and(|queue| queue.name == lost.name) {
@@ -125,7 +121,7 @@ impl SqsReplies {
 }
 
 impl Replies for SqsReplies {
-    /// Makes the queue, and waits until everybody may send to it: a second, once a process.
+    /// Makes the queue and waits until everybody can send to it: a second, once a process.
     async fn address(&self) -> Result<String, Error> {
         let queue = self.queue().await?;
         sleep_until(queue.ready).await;
@@ -135,32 +131,27 @@ impl Replies for SqsReplies {
     async fn receive(&self, wait: Duration, into: &mut Vec<Message>) -> Result<(), Error> {
         let queue = self.queue().await?;
         let clients = self.clients().await?;
-        let wait = wait.min(POLL);
-        let call = calling("receiving replies", &queue.name, &clients.place);
-        let receive = clients
-            .receive
-            .receive_message()
-            .queue_url(&*queue.url)
-            .max_number_of_messages(ENTRIES)
-            .wait_time_seconds(wait.as_secs() as i32)
-            .set_message_system_attribute_names(Some(message::ASKED.into()))
-            .message_attribute_names("All");
-        let answer = timeout(wait + GRACE, Box::pin(receive.send())).await;
-        let answer = answer.map_err(|_| call.timed_out(wait + GRACE))?;
-        let received = match answer.map_err(|error| call.failed(&error)) {
-            Ok(answer) => answer.messages.unwrap_or_default(),
-            Err(error) => {
-                if matches!(error, Error::UnknownQueue { .. }) && Instant::now() > queue.ready {
+        let call = Call::new("receiving replies", &queue.name, &clients.endpoint);
+        let poll = Poll {
+            max: ENTRIES,
+            wait,
+            ..Poll::default()
+        };
+        let received = match clients.receive(&queue.url, poll, call).await {
+            Ok(received) => received,
+            Err(not) => {
+                let is_gone = matches!(not.error, Error::UnknownQueue { .. });
+                if is_gone && Instant::now() > queue.ready {
                     self.lost(&queue).await;
                 }
-                return Err(error);
+                return Err(not.error);
             }
         };
         let (replies, handles): (Vec<_>, Vec<_>) =
             received.into_iter().map(message::from_sdk).unzip();
         if !handles.is_empty() {
-            // Nobody waits for it: what it leaves is gone within the minute.
-            tokio::spawn(delete(clients.sqs.clone(), queue.url.clone(), handles));
+            // Nobody waits for it: a reply that is left expires within a minute.
+            tokio::spawn(delete(clients.clone(), queue, handles));
         }
         match &clients.payloads {
             Some(store) => {
@@ -189,10 +180,10 @@ impl Replies for SqsReplies {
 impl SqsReplies {
     async fn remove(&self, name: &str, url: Option<String>) -> Result<(), Error> {
         let clients = self.clients().await?;
-        let call = calling("deleting the reply queue", name, &clients.place);
+        let call = Call::new("deleting the reply queue", name, &clients.endpoint);
         let url = match url {
             Some(url) => url,
-            None => match queue::url(&clients.sqs, name, None, call).await {
+            None => match topology::url(&clients.sqs, QueueAddress::Name(name), call).await {
                 Err(Error::UnknownQueue { .. }) => return Ok(()),
                 found => found?,
             },
@@ -213,35 +204,17 @@ impl fmt::Debug for SqsReplies {
     }
 }
 
-fn calling<'a>(what: &'static str, queue: &'a str, place: &'a Place) -> Call<'a> {
-    Call {
-        what,
-        queue,
-        route: None,
-        place,
+async fn delete(clients: Clients, queue: Queue, handles: Vec<String>) {
+    let call = Call::new("deleting replies", &queue.name, &clients.endpoint);
+    let handles: Vec<_> = handles.iter().map(|handle| (0, &**handle)).collect();
+    let faults = clients.delete(&queue.url, &handles, call).await;
+    let error = faults.into_iter().find_map(|(_, fault)| fault.into_error());
+    if let Some(error) = error {
+        tracing::debug!(%error, "replies that were received could not be deleted: they expire within a minute");
     }
 }
 
-async fn delete(client: aws_sdk_sqs::Client, url: Arc<str>, handles: Vec<String>) {
-    let entry = |(id, handle): (usize, String)| {
-        Entry::builder()
-            .id(id.to_string())
-            .receipt_handle(handle)
-            .build()
-    };
-    let Ok(entries) = handles.into_iter().enumerate().map(entry).collect() else {
-        return;
-    };
-    let delete = client
-        .delete_message_batch()
-        .queue_url(&*url)
-        .set_entries(Some(entries));
-    if let Err(error) = Box::pin(delete.send()).await {
-        tracing::debug!(%error, "replies that were received could not be deleted: they are gone within a minute");
-    }
-}
-
-/// A reply with its payload; none where that can't be had.
+/// Returns a reply with its payload. `None` means that the payload can't be fetched.
 async fn fetch(store: &Store, reply: Message) -> Option<Message> {
     let Some(offloaded) = Offloaded::of(&reply) else {
         return Some(reply);
@@ -264,10 +237,10 @@ async fn fetch(store: &Store, reply: Message) -> Option<Message> {
     None
 }
 
-/// The topic of a reply, at an address that somebody's request named.
+/// Returns the topic for a reply address that a request named.
 ///
-/// It is the URL of a queue, and of one that is a reply queue by its name. Requests are signed for, and sent to, the endpoint of this service
-/// or that of AWS in the region which the URL names: the host as such is never called.
+/// An address is the URL of a queue whose name is that of a reply queue. The host in the URL is never called: requests are signed for and sent
+/// to the endpoint of this service, or to that of AWS in the region that the URL names.
 pub(crate) fn topic(address: &str) -> Result<Topic, Error> {
     if is_address(address) {
         Ok(Topic::from(format!("sqs:{address}")))
@@ -298,9 +271,10 @@ fn is_address(address: &str) -> bool {
         && name.is_some_and(|name| name.len() <= NAME && plain(name, b"-_") && is_reply_queue(name))
 }
 
-/// Whether a topic is a reply address: there may be any number of them, each for a while.
+/// Returns whether a topic is a reply address. There can be any number of them, each for a while.
 pub(crate) fn is_reply(topic: &str) -> bool {
-    is_reply_queue(queue::name(topic))
+    let queue = topic.strip_prefix("sqs:").unwrap_or(topic);
+    is_reply_queue(queue_name(queue))
 }
 
 #[cfg(test)]

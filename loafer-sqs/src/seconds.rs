@@ -1,24 +1,28 @@
-//! Durations as SQS takes them: whole seconds, up to twelve hours.
+//! Durations in whole seconds, up to twelve hours. Only SQS counts leases and delays that way.
 
 use std::time::Duration;
 
 use loafer_core::Error;
 
-/// How long a message can be on lease at most, from its receive on (SQS API: `ChangeMessageVisibility`, 12 hours).
+/// The longest lease, counted from the receive (SQS API: `ChangeMessageVisibility`, 12 hours).
 pub(crate) const CEILING: Duration = Duration::from_secs(43_200);
-/// What the way to SQS and back may have taken from the twelve hours.
+/// The part of the twelve hours that the way to SQS and back may have taken.
 const MARGIN: Duration = Duration::from_secs(5);
-/// How long a message is ours at most: so much less that SQS never ends a lease which we think we hold.
+/// The longest lease that we count on. It is shorter, so that SQS never ends a lease that we believe to hold.
 pub(crate) const OURS: Duration = CEILING.saturating_sub(MARGIN);
 
-/// Whole seconds, rounded up: a delay is never shorter than asked for.
+/// Returns whole seconds, rounded up, so that a delay is never shorter than asked for.
 pub(crate) fn up(duration: Duration) -> u64 {
     duration
         .as_secs()
         .saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
-/// A route's `visibility_timeout`, in seconds.
+/// Returns a route's `visibility_timeout` in seconds.
+///
+/// # Errors
+///
+/// Returns an error if it is 0 or more than twelve hours.
 pub(crate) fn lease(route: &str, lease: Duration) -> Result<i32, Error> {
     match up(lease) {
         0 => Err(Error::Config(format!(
@@ -31,17 +35,18 @@ pub(crate) fn lease(route: &str, lease: Duration) -> Result<i32, Error> {
     }
 }
 
-/// A new visibility timeout for a message received `age` ago: as asked for, rounded up, within what is left of twelve hours.
+/// Returns a new visibility timeout for a message that was received `age` ago: what was asked for, rounded up, but no more than what is left
+/// of the twelve hours.
 pub(crate) fn visibility(asked: Duration, age: Duration) -> i32 {
     whole(up(asked).min(left(age)))
 }
 
-/// How many whole seconds of the twelve hours are left to a message received `age` ago.
+/// Returns how many whole seconds of the twelve hours are left to a message that was received `age` ago.
 pub(crate) fn left(age: Duration) -> u64 {
     OURS.saturating_sub(age).as_secs()
 }
 
-/// At most 43,200, so that it always fits.
+/// Converts a number that is at most 43,200, so that it always fits.
 fn whole(seconds: u64) -> i32 {
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }

@@ -43,8 +43,8 @@ async fn what_is_missing_is_made_once(server: Server) {
     assert!(texts(&findings, Level::Problem).is_empty(), "{findings:?}");
     assert!(texts(&findings, Level::Warning).is_empty(), "{findings:?}");
     let good = texts(&findings, Level::Good);
-    let letters = format!("made the dead-letter queue `{name}-dlq`");
-    assert!(good.contains(&&*letters), "{good:?}");
+    let dead_letters = format!("made the dead-letter queue `{name}-dlq`");
+    assert!(good.contains(&&*dead_letters), "{good:?}");
     assert!(good.contains(&&*format!("made queue `{name}`")), "{good:?}");
     let redrive = format!("dead letters go to `{name}-dlq` after 10 receives");
     assert!(good.contains(&&*redrive), "{good:?}");
@@ -56,8 +56,8 @@ async fn what_is_missing_is_made_once(server: Server) {
 
 async fn a_dead_letter_queue_that_is_gone_is_a_problem_and_is_made(server: Server) {
     let queue = server.queue("gone", None).await;
-    let letters = format!("{}-dlq", queue.url);
-    let delete = queue.client.delete_queue().queue_url(letters);
+    let dead_letters = format!("{}-dlq", queue.url);
+    let delete = queue.client.delete_queue().queue_url(dead_letters);
     delete.send().await.unwrap();
     let findings = checked(&server, plain(&queue.name), Open::Existing).await;
     let problems = texts(&findings, Level::Problem);
@@ -74,7 +74,7 @@ async fn a_dead_letter_queue_that_is_gone_is_a_problem_and_is_made(server: Serve
     );
 }
 
-async fn what_is_there_is_told_and_not_touched(server: Server) {
+async fn what_is_there_is_reported_and_not_touched(server: Server) {
     let queue = server.queue("touched", None).await;
     let policy = queue
         .attribute(&queue.url, Name::RedrivePolicy)
@@ -101,7 +101,7 @@ async fn what_is_there_is_told_and_not_touched(server: Server) {
     assert_eq!(after.as_deref(), Some(&*few));
 }
 
-async fn of_dead_letters_only_the_missing_half_is_told(server: Server) {
+async fn of_dead_letters_only_the_missing_half_is_reported(server: Server) {
     let queue = server.queue("half", None).await;
     // A queue without dead letters.
     let name = format!("{}-dlq", queue.name);
@@ -159,8 +159,8 @@ macro_rules! cases {
 cases! {
     what_is_missing_is_made_once
     a_dead_letter_queue_that_is_gone_is_a_problem_and_is_made
-    what_is_there_is_told_and_not_touched
-    of_dead_letters_only_the_missing_half_is_told
+    what_is_there_is_reported_and_not_touched
+    of_dead_letters_only_the_missing_half_is_reported
     on_fifo_group_by_is_left_unread
 }
 
@@ -178,7 +178,9 @@ async fn topic_subscription_and_policy_are_made_for_the_translator_sns() {
         format!("made the SNS topic `{name}`"),
         format!("subscribed queue `{name}` to the SNS topic `{name}`"),
         format!("let the SNS topic `{name}` send to queue `{name}`"),
-        format!("subscribed to the SNS topic `{name}`, which may send"),
+        format!(
+            "subscribed to the SNS topic `{name}`, and the queue's policy has the statement that lets it send"
+        ),
     ] {
         assert!(good.contains(&&*made), "{made}: {findings:?}");
     }
@@ -198,10 +200,10 @@ async fn topic_subscription_and_policy_are_made_for_the_translator_sns() {
 }
 
 #[tokio::test]
-async fn a_topic_that_is_not_heard_is_told_with_the_lines_that_mend_it() {
+async fn a_topic_that_does_not_reach_the_queue_comes_with_the_lines_that_mend_it() {
     let server = server!(
         "LOAFER_TEST_FAUXQS",
-        "a_topic_that_is_not_heard_is_told_with_the_lines_that_mend_it"
+        "a_topic_that_does_not_reach_the_queue_comes_with_the_lines_that_mend_it"
     );
     let queue = server.queue("deaf", None).await;
     let findings = checked(&server, of_topic(&queue.name), Open::Existing).await;
@@ -219,7 +221,7 @@ async fn a_topic_that_is_not_heard_is_told_with_the_lines_that_mend_it() {
     let policy = format!("/{}' --attributes '{{\"Policy\":", queue.name);
     assert!(warnings[0].contains(&policy), "{findings:?}");
 
-    // The queue is there: it is subscribed, and its policy is told, not set.
+    // The queue is there: it is subscribed, and its policy is reported, not set.
     let findings = checked(&server, of_topic(&queue.name), Open::Create).await;
     let problems = texts(&findings, Level::Problem);
     assert!(problems[0].contains("does not let it send"), "{findings:?}");
@@ -229,32 +231,48 @@ async fn a_topic_that_is_not_heard_is_told_with_the_lines_that_mend_it() {
     );
     assert!(problems[0].contains(&line), "{findings:?}");
     assert_eq!(queue.attribute(&queue.url, Name::Policy).await, None);
+
+    // A policy of other words is not judged, and the line keeps it.
+    let other = r#"{"Statement":{"Sid":"mine","Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}}"#;
+    queue.set(Name::Policy, other).await;
+    let findings = checked(&server, of_topic(&queue.name), Open::Existing).await;
+    assert!(texts(&findings, Level::Problem).is_empty(), "{findings:?}");
+    let warnings = texts(&findings, Level::Warning);
+    assert!(warnings[0].contains("not judged here"), "{findings:?}");
+    for part in ["mine", "sns.amazonaws.com"] {
+        assert!(warnings[0].contains(part), "{findings:?}");
+    }
 }
 
 #[tokio::test]
-async fn what_waits_among_the_dead_letters_is_told() {
+async fn what_waits_among_the_dead_letters_is_reported() {
     let server = server!(
         "LOAFER_TEST_FAUXQS",
-        "what_waits_among_the_dead_letters_is_told"
+        "what_waits_among_the_dead_letters_is_reported"
     );
     let queue = server.queue("waits", None).await;
-    let letters = format!("sqs:{}-dlq", queue.name);
-    support::publish(&queue.publisher, &letters, vec![Message::new("x").into()]).await;
+    let dead_letters = format!("sqs:{}-dlq", queue.name);
+    support::publish(
+        &queue.publisher,
+        &dead_letters,
+        vec![Message::new("x").into()],
+    )
+    .await;
     let findings = checked(&server, plain(&queue.name), Open::Existing).await;
-    let told = |finding: &Finding| {
+    let said = |finding: &Finding| {
         finding
             .text
             .ends_with("about 1 are there: `dead-letters` lists them")
     };
-    assert!(findings.iter().any(told), "{findings:?}");
+    assert!(findings.iter().any(said), "{findings:?}");
 }
 
 /// ElasticMQ keeps no retention.
 #[tokio::test]
-async fn letters_kept_no_longer_than_their_source_are_told() {
+async fn dead_letters_kept_no_longer_than_their_source_are_reported() {
     let server = server!(
         "LOAFER_TEST_FAUXQS",
-        "letters_kept_no_longer_than_their_source_are_told"
+        "dead_letters_kept_no_longer_than_their_source_are_reported"
     );
     let queue = server.queue("kept", None).await;
     queue.set(Name::MessageRetentionPeriod, "1209600").await;
@@ -263,8 +281,8 @@ async fn letters_kept_no_longer_than_their_source_are_told() {
         texts(&all, Level::Warning).is_empty(),
         "both at the most: {all:?}"
     );
-    let letters = format!("{}-dlq", queue.url);
-    let set = queue.client.set_queue_attributes().queue_url(&letters);
+    let dead_letters = format!("{}-dlq", queue.url);
+    let set = queue.client.set_queue_attributes().queue_url(&dead_letters);
     let set = set.attributes(Name::MessageRetentionPeriod, "3600");
     set.send().await.unwrap();
     let all = checked(&server, plain(&queue.name), Open::Existing).await;

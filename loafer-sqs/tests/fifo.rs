@@ -116,8 +116,8 @@ async fn allow_receives(queue: &support::Queue, most: u32) {
         .get_queue_attributes()
         .queue_url(&queue.url)
         .attribute_names(Name::RedrivePolicy);
-    let told = asked.send().await.unwrap().attributes.unwrap();
-    let policy: serde_json::Value = serde_json::from_str(&told[&Name::RedrivePolicy]).unwrap();
+    let answer = asked.send().await.unwrap().attributes.unwrap();
+    let policy: serde_json::Value = serde_json::from_str(&answer[&Name::RedrivePolicy]).unwrap();
     let policy = serde_json::json!({
         "deadLetterTargetArn": policy["deadLetterTargetArn"], "maxReceiveCount": most,
     });

@@ -60,7 +60,7 @@ async fn a_payload_too_large_for_a_queue_goes_by_s3_and_is_deleted_after_its_mes
     assert_eq!(bucket.keys().await.len(), 1);
     queue.settle(&large, Settlement::Release).await;
     queue.provider.close().await;
-    assert_eq!(bucket.keys().await.len(), 1, "its message comes again");
+    assert_eq!(bucket.keys().await.len(), 1, "its message is redelivered");
     let again = queue.receive(1).await;
     is_whole(&again[0]);
     assert!(matches!(
@@ -239,9 +239,9 @@ async fn a_missing_payload_keeps_its_message_and_holds_up_no_other() {
     assert_eq!(&deliveries[0].message.payload()[..], b"here");
     queue.settle(&deliveries, Settlement::Ack).await;
     assert_eq!(queue.depth().await, 1);
-    let told = log.lines("can't be had");
+    let said = log.lines("can't be had");
     let names = [&*bucket.name, "key=\"missing\"", "NoSuchKey", &queue.name];
-    assert!(names.iter().all(|name| told[0].contains(name)), "{told:?}");
+    assert!(names.iter().all(|name| said[0].contains(name)), "{said:?}");
 }
 
 #[tokio::test]
@@ -321,9 +321,9 @@ async fn a_dead_letter_points_to_its_payload() {
         [Settled::Done]
     ));
     assert_eq!(queue.depth().await, 0);
-    let letters = support::receive(&queue.dead_letters().await, 1).await;
-    assert_eq!(letters[0].message.payload().len(), 2 * MIB);
-    assert!(loafer_core::DeadLetter::of(&letters[0].message).is_some());
+    let dead_letters = support::receive(&queue.dead_letters().await, 1).await;
+    assert_eq!(dead_letters[0].message.payload().len(), 2 * MIB);
+    assert!(loafer_core::DeadLetter::of(&dead_letters[0].message).is_some());
 }
 
 #[tokio::test]
@@ -345,8 +345,8 @@ async fn where_s3_takes_no_payload_its_message_is_not_published() {
             [large(), Message::new("small").into()],
         )
         .await;
-    let told = answers[0].as_ref().unwrap_err().to_string();
-    assert!(told.contains("storing of `no-such-bucket/"), "{told}");
+    let said = answers[0].as_ref().unwrap_err().to_string();
+    assert!(said.contains("storing of `no-such-bucket/"), "{said}");
     assert!(answers[1].is_ok());
     assert_eq!(queue.depth().await, 1);
 }

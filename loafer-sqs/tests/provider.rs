@@ -100,8 +100,8 @@ async fn a_rejected_message_moves_with_its_envelope(server: support::Server) {
         .send(vec![headers(2).into(), headers(10).into()])
         .await;
     let deliveries = queue.receive(2).await;
-    let letter = Settlement::DeadLetter(envelope("no such customer"));
-    assert!(all_done(&queue.settle(&deliveries, letter).await));
+    let dead_letter = Settlement::DeadLetter(envelope("no such customer"));
+    assert!(all_done(&queue.settle(&deliveries, dead_letter).await));
     assert_eq!(queue.depth().await, 0);
 
     let dead = support::receive(&queue.dead_letters().await, 2).await;
@@ -125,12 +125,12 @@ async fn a_rejected_message_moves_with_its_envelope(server: support::Server) {
 async fn without_redrive_a_rejected_message_stays(server: support::Server) {
     let queue = server.queue("plain", None).await;
     // The dead-letter queue itself has none.
-    let letters = queue.dead_letters().await;
+    let dead_letters = queue.dead_letters().await;
     let name = format!("sqs:{}-dlq", queue.name);
     support::publish(&queue.publisher, &name, vec![Message::new("x").into()]).await;
-    let delivery = support::receive(&letters, 1).await;
+    let delivery = support::receive(&dead_letters, 1).await;
     let mut answers = Vec::new();
-    letters
+    dead_letters
         .settle(
             &[entry(&delivery[0], Settlement::DeadLetter(envelope("r")))],
             &mut answers,
@@ -190,7 +190,7 @@ async fn a_renewed_lease_outlives_the_first(server: support::Server) {
         )
         .await;
     assert!(matches!(answers[..], [Renewed::Done]), "{answers:?}");
-    // The other comes again when the lease of both would be over.
+    // The other is redelivered when the lease of both would be over.
     let again = queue.receive(1).await;
     assert_eq!(&again[0].message.payload()[..], b"let go");
     let mut none = Vec::new();
@@ -343,10 +343,10 @@ async fn a_dead_letter_is_copied_once_however_often_it_is_settled() {
             .await;
         assert!(matches!(answers[..], [Settled::Lost]), "{answers:?}");
     }
-    let letters = queue.dead_letters().await;
-    support::receive(&letters, 1).await;
+    let dead_letters = queue.dead_letters().await;
+    support::receive(&dead_letters, 1).await;
     let mut more = Vec::new();
-    letters
+    dead_letters
         .receive(10, Duration::ZERO, &mut more)
         .await
         .unwrap();

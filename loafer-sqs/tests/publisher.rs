@@ -82,10 +82,10 @@ async fn raw_delivery_needs_no_envelope() {
 }
 
 #[tokio::test]
-async fn an_unknown_topic_is_told_with_the_way_out() {
+async fn an_unknown_topic_is_reported_with_the_way_out() {
     let server = server!(
         "LOAFER_TEST_FAUXQS",
-        "an_unknown_topic_is_told_with_the_way_out"
+        "an_unknown_topic_is_reported_with_the_way_out"
     );
     let publisher = server.sqs().publisher();
     for topic in [
@@ -208,10 +208,10 @@ async fn each_message_has_its_own_answer() {
 
 /// fauxqs drops the groups of standard queues; ElasticMQ, as AWS, does not.
 #[tokio::test]
-async fn groups_of_a_fair_queue_are_told_and_keep_no_order() {
+async fn groups_of_a_fair_queue_are_reported_and_keep_no_order() {
     let server = server!(
         "LOAFER_TEST_ELASTICMQ",
-        "groups_of_a_fair_queue_are_told_and_keep_no_order"
+        "groups_of_a_fair_queue_are_reported_and_keep_no_order"
     );
     let queue = server.queue("fair", Some(Duration::from_secs(30))).await;
     let of_tenant = |n: u32| Outgoing::new(Message::new(n.to_string())).group("acme");

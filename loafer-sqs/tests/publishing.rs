@@ -1,4 +1,4 @@
-//! What a call leaves out, sizes and places of headers, against a server that refuses as it is told.
+//! What a call leaves out, sizes and order of headers, against a server that refuses as it is told.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
@@ -67,10 +67,10 @@ async fn what_always_fails_is_given_up_and_answered_alone() {
     let fake = Fake::start(failing(&[("1", usize::MAX)])).await;
     let answers = published(&fake, "sqs:orders", numbered(0..3)).await;
     assert!(answers[0].is_ok() && answers[2].is_ok());
-    let told = answers[1].as_ref().unwrap_err().to_string();
+    let said = answers[1].as_ref().unwrap_err().to_string();
     assert!(
-        told.contains("orders") && told.contains("InternalError"),
-        "{told}"
+        said.contains("orders") && said.contains("InternalError"),
+        "{said}"
     );
     assert_eq!(fake.state().calls.len(), 5);
 }
@@ -124,10 +124,10 @@ async fn on_a_fifo_topic_nothing_of_a_group_overtakes_what_failed() {
 async fn after_what_failed_for_good_none_of_its_group_is_sent() {
     let fake = Fake::start(failing(&[("3", usize::MAX)])).await;
     let answers = published(&fake, "sqs:orders.fifo", in_groups()).await;
-    let sent: Vec<_> = (0..12).filter(|place| answers[*place].is_ok()).collect();
+    let sent: Vec<_> = (0..12).filter(|index| answers[*index].is_ok()).collect();
     assert_eq!(sent, [0, 1, 2, 4, 6, 8, 10]);
-    let told = answers[5].as_ref().unwrap_err().to_string();
-    assert!(told.contains("one before it in its group"), "{told}");
+    let said = answers[5].as_ref().unwrap_err().to_string();
+    assert!(said.contains("one before it in its group"), "{said}");
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_fifo_message_is_tried_again_with_the_same_deduplication_id() {
 }
 
 #[tokio::test]
-async fn a_group_that_sqs_would_refuse_is_told_with_the_way_out() {
+async fn a_group_that_sqs_would_refuse_is_reported_with_the_way_out() {
     let fake = Fake::start(State::default()).await;
     let message = || Outgoing::new(Message::new("x"));
     let batch = vec![
@@ -178,10 +178,10 @@ async fn a_group_that_sqs_would_refuse_is_told_with_the_way_out() {
         "deduplication id is empty",
         "deduplication id has",
     ]) {
-        let told = answer.as_ref().unwrap_err().to_string();
+        let said = answer.as_ref().unwrap_err().to_string();
         assert!(
-            told.contains("orders.fifo") && told.contains(what) && told.contains("hash"),
-            "{told}"
+            said.contains("orders.fifo") && said.contains(what) && said.contains("hash"),
+            "{said}"
         );
     }
     assert!(answers[4].is_ok());
@@ -243,8 +243,8 @@ async fn what_has_too_many_headers_is_refused_before_its_payload_is_stored() {
         .publish(&topic, &[full.into()], &mut answers)
         .await;
     // To store it would fail: there is no S3.
-    let told = answers[0].as_ref().unwrap_err().to_string();
-    assert!(told.contains("10 headers"), "{told}");
+    let said = answers[0].as_ref().unwrap_err().to_string();
+    assert!(said.contains("10 headers"), "{said}");
 }
 
 #[tokio::test]

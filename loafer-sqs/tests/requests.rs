@@ -30,8 +30,8 @@ fn on(queue: &support::Queue, name: &'static str) -> Route {
 }
 
 async fn doubling(server: &support::Server, queue: &support::Queue) -> (Running, Told<Message>) {
-    let (route, told) = doubling::doubling(on(queue, "doubling"));
-    (start(server, route).await, told)
+    let (route, answers) = doubling::doubling(on(queue, "doubling"));
+    (start(server, route).await, answers)
 }
 
 async fn asking(
@@ -39,13 +39,13 @@ async fn asking(
     queue: &support::Queue,
     whom: &str,
 ) -> (Running, Answers) {
-    let (route, told) = doubling::asking(on(queue, "asking"), format!("sqs:{whom}"));
-    (start(server, route).await, told)
+    let (route, answers) = doubling::asking(on(queue, "asking"), format!("sqs:{whom}"));
+    (start(server, route).await, answers)
 }
 
 async fn is_there(queue: &support::Queue, url: &str) -> bool {
-    let told = queue.client.get_queue_attributes().queue_url(url);
-    told.send().await.is_ok()
+    let answer = queue.client.get_queue_attributes().queue_url(url);
+    answer.send().await.is_ok()
 }
 
 #[tokio::test]
@@ -87,10 +87,10 @@ async fn a_service_is_given_the_replies_of_another_by_a_queue_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_rejected_request_is_told_to_its_requester() {
+async fn a_rejected_request_is_reported_to_its_requester() {
     let server = server!(
         "LOAFER_TEST_FAUXQS",
-        "a_rejected_request_is_told_to_its_requester"
+        "a_rejected_request_is_reported_to_its_requester"
     );
     let wanted = server.queue("doubling", None).await;
     let numbers = server.queue("asking", None).await;
@@ -101,7 +101,7 @@ async fn a_rejected_request_is_told_to_its_requester() {
     assert!(error.ends_with("failed: rejected: unlucky"), "{error}");
     stop(asking).await;
     stop(doubling).await;
-    assert_eq!(wanted.depth_of_letters().await, 1);
+    assert_eq!(wanted.depth_of_dead_letters().await, 1);
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ async fn check_says_what_is_there_and_what_is_missing() {
         "{findings:?}"
     );
 
-    let letters = queue
+    let dead_letters = queue
         .client
         .get_queue_url()
         .queue_name(format!("{}-dlq", queue.name))
@@ -120,7 +120,7 @@ async fn check_says_what_is_there_and_what_is_missing() {
     queue
         .client
         .delete_queue()
-        .set_queue_url(letters.queue_url)
+        .set_queue_url(dead_letters.queue_url)
         .send()
         .await
         .unwrap();

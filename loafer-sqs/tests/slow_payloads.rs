@@ -167,7 +167,7 @@ async fn leases_that_waited_for_a_payload_are_renewed() {
     assert_eq!(
         payloads(&deliveries),
         expected,
-        "one whose lease is in doubt comes again"
+        "one whose lease is in doubt is redelivered"
     );
     let changes = server.changes.lock().unwrap();
     let all = ["here", "pointer", "stubborn"].map(|message| (message.to_owned(), 10));
@@ -188,8 +188,8 @@ async fn a_payload_larger_than_may_be_is_not_fetched() {
     let (log, _listening) = support::log::Log::start();
     let provider = server.provider(S3Payloads::new("b").largest(6)).await;
     assert_eq!(payloads(&received(&provider).await), [b"here"]);
-    let told = log.lines("can't be had");
-    assert!(told[0].contains("S3Payloads::largest(7)"), "{told:?}");
+    let said = log.lines("can't be had");
+    assert!(said[0].contains("S3Payloads::largest(7)"), "{said:?}");
 
     let server = Arc::new(Server::of(&["pointer"], Duration::ZERO));
     let provider = server.provider(S3Payloads::new("b").largest(7)).await;

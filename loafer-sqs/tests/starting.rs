@@ -22,62 +22,62 @@ async fn opening(sqs: &Sqs, queue: &str) -> Error {
     error
 }
 
-async fn an_unknown_queue_is_told(server: support::Server) {
+async fn an_unknown_queue_is_reported(server: support::Server) {
     let url = format!("{}/000000000000/no-such-queue", server.endpoint);
     for queue in ["no-such-queue", &url] {
         let error = opening(&server.sqs(), queue).await;
         assert!(matches!(error, Error::UnknownQueue { .. }), "{error:?}");
-        let told = error.to_string();
+        let said = error.to_string();
         for part in [
             "no-such-queue",
             "us-east-1",
             &server.endpoint,
             "LOAFER_ROUTES__ORDER_MADE__QUEUE",
         ] {
-            assert!(told.contains(part), "{told}");
+            assert!(said.contains(part), "{said}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_unknown_queue_is_told_by_fauxqs() {
-    an_unknown_queue_is_told(server!(
+async fn an_unknown_queue_is_reported_by_fauxqs() {
+    an_unknown_queue_is_reported(server!(
         "LOAFER_TEST_FAUXQS",
-        "an_unknown_queue_is_told_by_fauxqs"
+        "an_unknown_queue_is_reported_by_fauxqs"
     ))
     .await;
 }
 
 #[tokio::test]
-async fn an_unknown_queue_is_told_by_elasticmq() {
-    an_unknown_queue_is_told(server!(
+async fn an_unknown_queue_is_reported_by_elasticmq() {
+    an_unknown_queue_is_reported(server!(
         "LOAFER_TEST_ELASTICMQ",
-        "an_unknown_queue_is_told_by_elasticmq"
+        "an_unknown_queue_is_reported_by_elasticmq"
     ))
     .await;
 }
 
 #[tokio::test]
-async fn a_lease_that_is_rounded_up_is_told_once() {
+async fn a_lease_that_is_rounded_up_is_reported_once() {
     let server = server!(
         "LOAFER_TEST_FAUXQS",
-        "a_lease_that_is_rounded_up_is_told_once"
+        "a_lease_that_is_rounded_up_is_reported_once"
     );
     let (log, _listening) = support::log::Log::start();
     for (lease, lines) in [(30_000, 0), (29_500, 1)] {
         let lease = Duration::from_millis(lease);
         let queue = server.queue("rounded", Some(lease)).await;
-        let told = log.lines("was rounded up");
-        assert_eq!(told.len(), lines, "{told:?}");
+        let said = log.lines("was rounded up");
+        assert_eq!(said.len(), lines, "{said:?}");
         assert!(
-            told.iter()
+            said.iter()
                 .all(|line| line.contains(&queue.name) && line.contains("30s"))
         );
     }
 }
 
 #[tokio::test]
-async fn nothing_at_the_endpoint_is_told() {
+async fn nothing_at_the_endpoint_is_reported() {
     // Bound and not listening for long: nothing else can take the port before the call.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -87,16 +87,16 @@ async fn nothing_at_the_endpoint_is_told() {
     let endpoint = format!("http://127.0.0.1:{port}");
     let error = opening(&Sqs::with_config(support::config(&endpoint)), "orders").await;
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
-    let told = error.to_string();
+    let said = error.to_string();
     assert!(
-        told.contains("orders") && told.contains(&endpoint),
-        "{told}"
+        said.contains("orders") && said.contains(&endpoint),
+        "{said}"
     );
-    assert!(told.len() < 200, "{told}");
+    assert!(said.len() < 200, "{said}");
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_aws_is_told_with_its_status() {
+async fn a_server_that_is_not_aws_is_reported_with_its_status() {
     use axum::{Router, http::StatusCode};
 
     for (status, body) in [
@@ -110,15 +110,15 @@ async fn a_server_that_is_not_aws_is_told_with_its_status() {
         let app = Router::new().fallback(move || async move { (status, body) });
         tokio::spawn(async move { axum::serve(listener, app).await });
         let error = opening(&Sqs::with_config(support::config(&endpoint)), "orders").await;
-        let told = error.to_string();
+        let said = error.to_string();
         for part in [status.as_str(), &*endpoint, "AWS_ENDPOINT_URL", "`orders`"] {
-            assert!(told.contains(part), "{told}");
+            assert!(said.contains(part), "{said}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_endpoint_that_never_answers_is_told() {
+async fn an_endpoint_that_never_answers_is_reported() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let error = opening(&Sqs::with_config(support::config(&endpoint)), "orders").await;
@@ -148,7 +148,7 @@ fn in_a_process(variables: &[(&str, &str)]) -> String {
 #[tokio::test]
 #[ignore = "run by the tests below, in a process of its own"]
 async fn child() {
-    println!("told: {}", opening(&Sqs::default(), "orders").await);
+    println!("said: {}", opening(&Sqs::default(), "orders").await);
 }
 
 /// A metadata service that is there and never answers, as behind a firewall.
@@ -165,10 +165,10 @@ fn without_region_it_says_what_to_set() {
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*metadata),
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ] {
-        let told = in_a_process(&[instance]);
+        let said = in_a_process(&[instance]);
         assert!(
-            told.contains("`orders`") && told.contains("set AWS_REGION"),
-            "{told}"
+            said.contains("`orders`") && said.contains("set AWS_REGION"),
+            "{said}"
         );
     }
 }
@@ -180,10 +180,10 @@ fn without_credentials_it_says_what_to_set() {
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*metadata),
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ] {
-        let told = in_a_process(&[("AWS_REGION", "eu-west-1"), instance]);
+        let said = in_a_process(&[("AWS_REGION", "eu-west-1"), instance]);
         assert!(
-            told.contains("`orders`") && told.contains("AWS_ACCESS_KEY_ID"),
-            "{told}"
+            said.contains("`orders`") && said.contains("AWS_ACCESS_KEY_ID"),
+            "{said}"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! What the command `check` says of a queue.
 
-mod letters;
+mod dead_letters;
+mod look;
 mod rights;
 mod topic;
 
@@ -8,20 +9,20 @@ use std::time::Duration;
 
 use loafer_core::{Finding, Policy};
 
-pub(crate) use self::{
-    letters::Letters,
-    rights::{refused, untried},
-    topic::findings as topic,
+use self::dead_letters::Target;
+pub(crate) use self::look::look;
+use crate::{
+    names::Endpoint,
+    topology::{self, Attributes},
 };
-use crate::{error::Place, queue::Attributes, remedy};
 
-/// What of a route's policy matters here.
-pub(crate) struct Asked<'p> {
+/// The part of a route's policy that matters here.
+struct Asked<'p> {
     route: &'p str,
     queue: &'p str,
     timeout: Option<Duration>,
     drain: Duration,
-    /// Whether the route sets the lease itself.
+    /// Whether the route sets the lease.
     own_lease: bool,
 }
 
@@ -37,26 +38,26 @@ impl<'p> From<&'p Policy> for Asked<'p> {
     }
 }
 
-/// What was found of a queue.
-pub(crate) struct Looked<'l> {
-    pub(crate) place: &'l Place,
-    pub(crate) url: &'l str,
-    /// None where they may not be read.
-    pub(crate) attributes: Option<&'l Attributes>,
-    /// What receives ask for.
-    pub(crate) lease: Duration,
-    /// The target of its redrive policy; none where it has none.
-    pub(crate) letters: Option<Letters>,
-    /// Whether the dead-letter queue that would be proposed is there.
-    pub(crate) proposed: bool,
+/// What was seen of a queue.
+struct Looked<'l> {
+    endpoint: &'l Endpoint,
+    url: &'l str,
+    /// `None` means that we may not read them.
+    attributes: Option<&'l Attributes>,
+    /// The lease that applies.
+    lease: Duration,
+    /// The target of its redrive policy. `None` means that it has no such policy.
+    target: Option<Target>,
+    /// Whether the dead-letter queue that we would propose exists.
+    is_proposed_there: bool,
 }
 
-/// Judges what a queue says of itself against a route's policy.
-pub(crate) fn judge(policy: &Asked<'_>, looked: &Looked<'_>) -> Vec<Finding> {
+/// Compares the attributes of a queue with a route's policy.
+fn judge(policy: &Asked<'_>, looked: &Looked<'_>) -> Vec<Finding> {
     let queue = policy.queue;
     let mut findings = vec![Finding::good(format!("queue `{queue}` exists"))];
     match looked.attributes {
-        Some(attributes) => findings.extend(letters::judge(queue, looked, attributes)),
+        Some(attributes) => findings.extend(dead_letters::judge(queue, looked, attributes)),
         None => findings.push(Finding::warning(format!(
             "the attributes of queue `{queue}` can't be read, so redrive and lease were not checked: allow \
              sqs:GetQueueAttributes on {}; meanwhile the lease is {:?}",
@@ -70,17 +71,14 @@ pub(crate) fn judge(policy: &Asked<'_>, looked: &Looked<'_>) -> Vec<Finding> {
 fn lease(policy: &Asked<'_>, looked: &Looked<'_>) -> Finding {
     let lease = looked.lease;
     let longer = |than: Duration| {
-        // With room for a renewal that comes late.
+        // Leaves room for a late renewal.
         let seconds = (than.as_secs() + 1).next_multiple_of(30).min(43_200);
         match policy.own_lease {
             true => format!(
                 "set `visibility_timeout = \"{seconds}s\"` under [routes.{}] in loafer.toml",
                 policy.route
             ),
-            false => {
-                let (place, url) = (looked.place, looked.url);
-                remedy::set(place, url, "VisibilityTimeout", seconds)
-            }
+            false => topology::set(looked.endpoint, looked.url, "VisibilityTimeout", seconds),
         }
     };
     match policy.timeout {
@@ -108,7 +106,7 @@ mod tests {
     use super::*;
 
     fn judged(timeout: Option<u64>, drain: u64, own_lease: bool) -> Finding {
-        let place = Place::new("sqs", "eu-west-1", None);
+        let endpoint = Endpoint::new("sqs", "eu-west-1", None);
         let asked = Asked {
             route: "order-made",
             queue: "orders",
@@ -117,12 +115,12 @@ mod tests {
             own_lease,
         };
         let looked = Looked {
-            place: &place,
+            endpoint: &endpoint,
             url: "https://sqs/1/orders",
             attributes: None,
             lease: Duration::from_secs(30),
-            letters: None,
-            proposed: false,
+            target: None,
+            is_proposed_there: false,
         };
         let findings = judge(&asked, &looked);
         assert_eq!(findings.len(), 3);
@@ -141,15 +139,15 @@ mod tests {
     }
 
     #[test]
-    fn a_short_lease_is_told_with_the_line_that_mends_it() {
-        let told = judged(Some(30), 25, false);
-        assert_eq!(told.level, Level::Warning);
+    fn a_short_lease_comes_with_the_line_that_mends_it() {
+        let finding = judged(Some(30), 25, false);
+        assert_eq!(finding.level, Level::Warning);
         let line = "aws sqs set-queue-attributes --region eu-west-1 --queue-url 'https://sqs/1/orders' \
                     --attributes '{\"VisibilityTimeout\":\"60\"}'";
-        assert!(told.text.ends_with(line), "{}", told.text);
-        let told = judged(None, 31, true);
-        assert!(told.text.contains("drain of 31s"), "{}", told.text);
+        assert!(finding.text.ends_with(line), "{}", finding.text);
+        let finding = judged(None, 31, true);
+        assert!(finding.text.contains("drain of 31s"), "{}", finding.text);
         let set = "`visibility_timeout = \"60s\"` under [routes.order-made]";
-        assert!(told.text.contains(set), "{}", told.text);
+        assert!(finding.text.contains(set), "{}", finding.text);
     }
 }

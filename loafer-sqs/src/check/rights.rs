@@ -1,17 +1,17 @@
-//! What `check` finds out about rights without touching a message.
+//! What `check` learns about permissions without touching a message.
 
 use loafer_core::{Error, Finding};
 
-use crate::error::ServiceError;
+use crate::error::{ServiceError, is_denial};
 
-/// A call that was refused: with the action to allow, where that is what was missing.
-pub(crate) fn refused(error: &Error, action: &str, on: &str, else_what: &str) -> Option<Finding> {
+/// Reports a call that was refused, with the action to allow if that was the cause.
+pub(super) fn refused(error: &Error, action: &str, on: &str, else_what: &str) -> Option<Finding> {
     let Error::Refused { source, .. } = error else {
         return None;
     };
     let answer = source.as_ref().and_then(|source| source.downcast_ref());
     let code = answer.and_then(ServiceError::code).unwrap_or_default();
-    let text = if code.contains("AccessDenied") || code.contains("AuthorizationError") {
+    let text = if is_denial(code) {
         format!("{action} is denied, so {else_what}: allow {action} on {on}")
     } else {
         error.to_string()
@@ -19,13 +19,13 @@ pub(crate) fn refused(error: &Error, action: &str, on: &str, else_what: &str) ->
     Some(Finding::problem(text))
 }
 
-/// What can't be tried without taking a message or leaving one.
-pub(crate) fn untried(letters: Option<&str>) -> Finding {
-    let letters = letters.map_or_else(String::new, |letters| {
-        format!(", and sqs:SendMessage on `{letters}`")
+/// Names the permissions that can't be tried without taking a message or leaving one.
+pub(super) fn untried(dead_letter_queue: Option<&str>) -> Finding {
+    let send = dead_letter_queue.map_or_else(String::new, |queue| {
+        format!(", and sqs:SendMessage on `{queue}`")
     });
     Finding::good(format!(
-        "not tried, since it would take a message or leave one: sqs:ReceiveMessage{letters}"
+        "not tried, since it would take a message or leave one: sqs:ReceiveMessage{send}"
     ))
 }
 
@@ -34,34 +34,29 @@ mod tests {
     use loafer_core::Level;
 
     use super::*;
-    use crate::error::{Call, Place};
+    use crate::{error::Call, names::Endpoint};
 
     #[test]
-    fn what_was_denied_is_told_with_the_action_to_allow() {
-        let place = Place::new("sqs", "us-east-1", None);
-        let call = Call {
-            what: "delete",
-            queue: "orders",
-            route: None,
-            place: &place,
-        };
-        let told = |code: &str| {
+    fn a_denied_call_comes_with_the_action_to_allow() {
+        let endpoint = Endpoint::new("sqs", "us-east-1", None);
+        let call = Call::new("delete", "orders", &endpoint);
+        let finding = |code: &str| {
             let error = call.entry_failed(code, None, true);
             refused(
                 &error,
                 "sqs:DeleteMessage",
                 "arn:q",
-                "what is acked comes again",
+                "acked messages are redelivered",
             )
             .unwrap()
         };
-        let denied = told("AccessDenied");
+        let denied = finding("AccessDenied");
         assert_eq!(denied.level, Level::Problem);
         assert_eq!(
             denied.text,
-            "sqs:DeleteMessage is denied, so what is acked comes again: allow sqs:DeleteMessage on arn:q"
+            "sqs:DeleteMessage is denied, so acked messages are redelivered: allow sqs:DeleteMessage on arn:q"
         );
-        assert!(told("KmsDisabled").text.contains("KmsDisabled"));
+        assert!(finding("KmsDisabled").text.contains("KmsDisabled"));
         assert!(refused(&call.unanswered(), "a", "b", "c").is_none());
     }
 }

@@ -1,18 +1,17 @@
-//! What `check` says of the topic that should feed a queue.
+//! What `check` says of the topic that should feed a queue. Only SQS is fed by another service.
 
 use loafer_core::{Error, Finding};
 
 use crate::{
-    error::Place,
-    remedy,
-    topic::{Leave, Seen, Topic, leave, with_leave},
+    names::Endpoint,
+    topology::{self, Permission, Seen, SnsTopic},
 };
 
-/// Looks at topic, subscription and queue policy, as far as it may. `place` and `url` are the queue's.
-pub(crate) async fn findings(
-    topic: &Topic<'_>,
+/// Looks at topic, subscription and the queue's policy, as far as we may. `endpoint` and `url` are the queue's.
+pub(super) async fn findings(
+    topic: &SnsTopic<'_>,
     route: &str,
-    place: &Place,
+    endpoint: &Endpoint,
     url: &str,
     policy: Option<&str>,
 ) -> Result<Vec<Finding>, Error> {
@@ -22,15 +21,13 @@ pub(crate) async fn findings(
             "the queue is FIFO, and only a FIFO topic can feed it: set `name = \"{name}.fifo\"` under [topics.{route}] in loafer.toml"
         ))]);
     }
-    let line = || {
-        let policy = with_leave(policy, topic.queue_arn, &topic.arn);
-        remedy::set(place, url, "Policy", policy)
-    };
-    // A subscription alone brings nothing.
+    let line = || topology::set(endpoint, url, "Policy", topic.policy(policy));
+    let permission = topic.permission(policy);
+    // A subscription alone brings nothing: the policy must let the topic send.
     let missing = |what: String, lines: String| {
-        let and = match leave(policy, &topic.arn) {
-            Leave::Given => String::new(),
-            Leave::Unclear | Leave::Missing => format!(" && {}", line()),
+        let and = match permission {
+            Permission::Stated => String::new(),
+            Permission::NotJudged | Permission::NoPolicy => format!(" && {}", line()),
         };
         Ok(vec![Finding::warning(format!(
             "{what}: only messages sent to the queue itself come; run `check --create`, or: {lines}{and}"
@@ -52,16 +49,16 @@ pub(crate) async fn findings(
         }
         Seen::Denied(action) => return Ok(vec![denied(name, &topic.arn, action)]),
     }
-    Ok(vec![match leave(policy, &topic.arn) {
-        Leave::Given => Finding::good(format!(
-            "subscribed to the SNS topic `{name}`, which may send"
+    Ok(vec![match permission {
+        Permission::Stated => Finding::good(format!(
+            "subscribed to the SNS topic `{name}`, and the queue's policy has the statement that lets it send"
         )),
-        Leave::Unclear => Finding::warning(format!(
-            "subscribed to the SNS topic `{name}`; whether the queue's policy lets it send depends on conditions that are not \
-             understood here; to be sure: {}",
+        Permission::NotJudged => Finding::warning(format!(
+            "subscribed to the SNS topic `{name}`; the queue has a policy, which is not judged here: if it does not let the topic \
+             send, what is published there is lost; to be sure: {}",
             line()
         )),
-        Leave::Missing => Finding::problem(format!(
+        Permission::NoPolicy => Finding::problem(format!(
             "subscribed to the SNS topic `{name}`, but the queue's policy does not let it send, so what is published there is lost: {}",
             line()
         )),

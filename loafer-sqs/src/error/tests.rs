@@ -5,17 +5,18 @@ use aws_sdk_sqs::{
 use aws_smithy_types::body::SdkBody;
 
 use super::*;
+use crate::names::Endpoint;
 
 fn answered(code: &str, message: &str, status: u16) -> Error {
     let metadata = ErrorMetadata::builder().code(code).message(message).build();
     let raw = HttpResponse::new(status.try_into().unwrap(), SdkBody::from("<secret/>"));
     let error = SdkError::service_error(ReceiveMessageError::generic(metadata), raw);
-    let place = Place::new("sqs", "us-east-1", Some("http://me:pw@127.0.0.1:9324"));
+    let endpoint = Endpoint::new("sqs", "us-east-1", Some("http://me:pw@127.0.0.1:9324"));
     Call {
         what: "receive",
         queue: "orders",
         route: Some("order-made"),
-        place: &place,
+        endpoint: &endpoint,
     }
     .failed(&error)
 }
@@ -58,7 +59,7 @@ fn a_refusal_says_what_to_do_in_one_line() {
 }
 
 #[test]
-fn a_wrong_signature_is_not_told_with_its_headers() {
+fn a_wrong_signature_is_reported_without_its_headers() {
     let message = "The request signature does not match.\n\nThe Canonical String was\nx-amz-security-token:hunter2";
     let error = answered("SignatureDoesNotMatch", message, 403);
     assert!(matches!(error, Error::Refused { .. }));
@@ -66,12 +67,12 @@ fn a_wrong_signature_is_not_told_with_its_headers() {
 }
 
 #[test]
-fn neither_raw_answer_nor_password_is_told() {
+fn neither_raw_answer_nor_password_is_reported() {
     let error = answered("InternalError", "try later", 500);
     assert!(matches!(error, Error::Unreachable { .. }));
-    let told = format!("{error} {error:?}");
-    assert!(!told.contains("secret") && !told.contains("pw"));
-    assert!(told.len() < 400, "{told}");
+    let said = format!("{error} {error:?}");
+    assert!(!said.contains("secret") && !said.contains("pw"));
+    assert!(said.len() < 400, "{said}");
 }
 
 #[test]
@@ -84,12 +85,12 @@ fn a_throttled_call_can_be_tried_again() {
 
 #[test]
 fn a_call_without_answer_names_the_endpoint() {
-    let place = Place::new("sqs", "eu-west-1", None);
+    let endpoint = Endpoint::new("sqs", "eu-west-1", None);
     let call = Call {
         what: "receive",
         queue: "orders",
         route: None,
-        place: &place,
+        endpoint: &endpoint,
     };
     let error = call.failed::<ReceiveMessageError>(&SdkError::timeout_error("boxed"));
     assert_eq!(

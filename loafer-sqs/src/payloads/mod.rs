@@ -1,4 +1,4 @@
-//! Payloads too large for a message: kept on S3 and pointed to, as the extended clients of AWS for SQS and SNS do.
+//! Payloads too large for a message, kept on S3 as the extended clients of AWS for SQS and SNS do. Other brokers have no such clients.
 
 mod pointer;
 #[cfg(feature = "s3")]
@@ -17,11 +17,11 @@ pub(crate) use self::without::{S3Payloads, Store};
 
 pub(crate) use self::pointer::{Offloaded, Pointer};
 
-/// For whom a payload is kept.
+/// Who receives a payload.
 #[derive(Clone, Copy)]
 pub(crate) enum For {
-    /// The one who receives it from a queue.
+    /// The consumer of one queue.
     Queue,
-    /// Everybody who hears a topic.
+    /// All subscribers of a topic.
     Topic,
 }

@@ -1,11 +1,11 @@
-//! What stands in a message for its payload: bucket and key.
+//! The pointer in place of a payload: bucket and key.
 //!
 //! ```json
 //! ["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"payloads","s3Key":"…"}]
 //! ```
 //!
-//! So the extended clients of AWS write it, with the attribute `ExtendedPayloadSize`; their first versions had
-//! `com.amazon.sqs.javamessaging.MessageS3Pointer` and `SQSLargePayloadSize`, which are read as well.
+//! The extended clients of AWS write it so, with the attribute `ExtendedPayloadSize`. Their first versions wrote
+//! `com.amazon.sqs.javamessaging.MessageS3Pointer` and `SQSLargePayloadSize`, which we read as well.
 
 use std::{borrow::Cow, fmt};
 
@@ -14,7 +14,7 @@ use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::parcel::PAYLOAD_SIZE;
+use crate::names::PAYLOAD_SIZE;
 
 const CLASS: &str = "software.amazon.payloadoffloading.PayloadS3Pointer";
 const OLD_CLASS: &str = "com.amazon.sqs.javamessaging.MessageS3Pointer";
@@ -30,7 +30,7 @@ pub(crate) struct Pointer {
 }
 
 impl Pointer {
-    /// As it stands in a message.
+    /// Returns the body of a message that points to the payload.
     pub(crate) fn to_body(&self) -> String {
         serde_json::json!([CLASS, self]).to_string()
     }
@@ -41,24 +41,24 @@ impl Pointer {
     }
 }
 
-/// As `BUCKET/KEY`.
+/// Writes `BUCKET/KEY`.
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.bucket, self.key)
     }
 }
 
-/// A message whose payload is elsewhere.
+/// A message whose payload is on S3.
 pub(crate) struct Offloaded {
-    /// As it was received.
+    /// The message as it was received.
     pub(crate) message: Message,
     pub(crate) pointer: Pointer,
-    /// The envelope of SNS in which the pointer stands, if it does.
+    /// The envelope of SNS around the pointer, if there is one.
     envelope: Option<Value>,
 }
 
 impl Offloaded {
-    /// The message, if its payload is elsewhere. What can't be a pointer is not parsed.
+    /// Reads the pointer in a message, if there is one. A payload that can't be one is not parsed.
     pub(crate) fn of(message: &Message) -> Option<Self> {
         let body = message.payload();
         let bare = SIZES
@@ -81,13 +81,14 @@ impl Offloaded {
         })
     }
 
-    /// Whether it came in an envelope of SNS: others may have been told of the same payload.
+    /// Returns whether the pointer came in an envelope of SNS, so that others may have received it too.
     #[cfg(any(feature = "s3", test))]
     pub(crate) fn is_shared(&self) -> bool {
         self.envelope.is_some()
     }
 
-    /// The message with its payload, as if it had never been elsewhere; an envelope stays closed. None where that should be text and is not.
+    /// Returns the message with its payload, as if that had never been on S3. An envelope stays closed. `None` means that the payload should be
+    /// text for the envelope and is not.
     pub(crate) fn with_payload(&self, payload: Bytes) -> Option<Message> {
         let Some(mut envelope) = self.envelope.clone() else {
             let headers = self.message.headers().iter();

@@ -1,17 +1,17 @@
-//! Where large payloads are kept, from which size on, and for how long.
+//! Settings: where large payloads are kept, from which size on, and for how long.
 
-/// How large a payload may be that is fetched, unless told otherwise.
+/// The largest payload that is fetched, unless it is set.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
-/// Payloads too large for a message, kept on S3: [`Sqs::with_large_payloads`](crate::Sqs::with_large_payloads).
+/// Keeps payloads too large for a message on S3: [`Sqs::with_large_payloads`](crate::Sqs::with_large_payloads).
 ///
-/// What is published and too large (with its headers) goes to the bucket, and a pointer to the queue or topic; what is received with a
-/// pointer is fetched before its handler sees it. Messages are exchanged with the extended clients of AWS for SQS and SNS, in any language,
-/// both ways. A message of which the payload can't be fetched is not delivered: it is logged as an error with bucket and key, and comes back
-/// at the end of its lease, until the queue's redrive policy takes it.
+/// If a published message is too large with its headers, its payload goes to the bucket and a pointer to the queue or topic. If a received
+/// message has a pointer, its payload is fetched before the handler sees it. Messages are exchanged with the extended clients of AWS for SQS
+/// and SNS, in any language, both ways. A message whose payload can't be fetched is not delivered. It is logged as an error with bucket and
+/// key, and is redelivered when its lease ends, until the queue's redrive policy moves it to the dead letters.
 ///
-/// Wants `s3:PutObject` to publish, `s3:GetObject` to receive, `s3:DeleteObject` to clean up. Give the bucket a lifecycle rule that
-/// deletes what is older than the queues' retention: objects stay where their messages expire, or are not published after all.
+/// It needs `s3:PutObject` to publish, `s3:GetObject` to receive and `s3:DeleteObject` to clean up. Give the bucket a lifecycle rule that
+/// deletes objects older than the queues' retention: an object stays if its message expires or is not published after all.
 ///
 /// ```
 /// use loafer_sqs::{S3Payloads, Sqs};
@@ -24,28 +24,28 @@ pub struct S3Payloads {
     pub(super) bucket: String,
     pub(super) prefix: String,
     pub(super) threshold: Option<usize>,
-    /// In bytes; no larger object is fetched.
+    /// The size in bytes above which an object is not fetched.
     pub(super) largest: u64,
     pub(super) cleanup: Cleanup,
-    /// Other buckets from which payloads are fetched.
+    /// Other buckets from which payloads may be fetched.
     pub(super) others: Vec<String>,
 }
 
 /// Which objects are deleted once the ack of their message is confirmed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cleanup {
-    /// None: the bucket's lifecycle rule does it.
+    /// No object. The bucket's lifecycle rule deletes them.
     Never,
-    /// Those that Loafer published to a queue. Payloads of topics stay, since several queues point to one object, and so do those of other
-    /// programs, of which that can't be told.
+    /// The objects that Loafer published to a queue. Payloads of topics stay, since several queues may point to one object. So do payloads of
+    /// other programs, whose use we can't see.
     #[default]
     OfQueues,
-    /// All of them: where no topic has more than one queue that may point here.
+    /// All objects. Use it only if no topic has more than one queue that may point here.
     All,
 }
 
 impl S3Payloads {
-    /// Payloads in this bucket.
+    /// Keeps payloads in this bucket.
     pub fn new(bucket: impl Into<String>) -> Self {
         Self {
             bucket: bucket.into(),
@@ -57,38 +57,38 @@ impl S3Payloads {
         }
     }
 
-    /// The same, with this before every key.
+    /// Sets what every key begins with. The default is nothing.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// The same, for messages of more than this many bytes, headers included; else for those that the queue or topic would not take. 0 is
-    /// for every message.
+    /// Sets above how many bytes, headers included, a message's payload is kept on S3. 0 means every message. The default is the limit of the
+    /// queue or topic.
     #[must_use]
     pub fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = Some(bytes);
         self
     }
 
-    /// The same, fetching payloads of up to this many bytes; else 256 MiB. A larger one is refused before it is read: whoever may send a
-    /// message says what the service holds in memory, up to ten at once for each receive.
+    /// Sets how many bytes a payload may have to be fetched. The default is 256 MiB. A larger one is refused before it is read: otherwise
+    /// whoever may send a message decides how much memory the service needs. Each receive fetches up to ten payloads at once.
     #[must_use]
     pub fn largest(mut self, bytes: u64) -> Self {
         self.largest = bytes;
         self
     }
 
-    /// The same, deleting these objects once their message is.
+    /// Sets which objects are deleted after their messages.
     #[must_use]
     pub fn cleanup(mut self, cleanup: Cleanup) -> Self {
         self.cleanup = cleanup;
         self
     }
 
-    /// The same, fetching from this bucket too. A pointer to any other is refused: whoever may send a message says what is fetched with the
-    /// rights of the service.
+    /// Allows fetching from this bucket too. A pointer to any other bucket is refused: otherwise whoever may send a message decides what is
+    /// fetched with the permissions of the service.
     #[must_use]
     pub fn accept(mut self, bucket: impl Into<String>) -> Self {
         self.others.push(bucket.into());

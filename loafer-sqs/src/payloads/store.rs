@@ -8,12 +8,12 @@ use aws_sdk_sqs::config::SharedHttpClient;
 use loafer_core::{Bytes, Error, MessageId};
 
 use super::{Cleanup, For, Offloaded, Pointer, S3Payloads};
-use crate::error::{Call, Place};
+use crate::{error::Call, names::Endpoint};
 
-/// How long one attempt of a call may take: payloads are large.
+/// How long one attempt of a call may take. Payloads are large.
 const ATTEMPT: Duration = Duration::from_secs(60);
 
-/// What marks the keys of payloads that are for one queue alone.
+/// Marks the keys of payloads for one queue alone.
 const OF_QUEUE: &str = "loafer-queue/";
 const OF_TOPIC: &str = "loafer-topic/";
 
@@ -22,7 +22,7 @@ const OF_TOPIC: &str = "loafer-topic/";
 pub(crate) struct Store {
     client: Client,
     settings: Arc<S3Payloads>,
-    place: Arc<Place>,
+    endpoint: Arc<Endpoint>,
 }
 
 impl Store {
@@ -32,7 +32,7 @@ impl Store {
         region: &Region,
         http: SharedHttpClient,
     ) -> Self {
-        let place = Place::new("s3", region.as_ref(), config.endpoint_url());
+        let endpoint = Endpoint::new("s3", region.as_ref(), config.endpoint_url());
         let set = config.timeout_config();
         let mut timeouts = set.map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
         if set.is_none_or(|set| set.operation_attempt_timeout().is_none()) {
@@ -41,27 +41,27 @@ impl Store {
         let s3 = aws_sdk_s3::config::Builder::from(config)
             .http_client(http)
             .timeout_config(timeouts.build())
-            // Other servers rarely have a name for each bucket.
-            .force_path_style(place.is_elsewhere());
+            // Servers other than AWS rarely have a host name for each bucket.
+            .force_path_style(endpoint.is_custom());
         Self {
             client: Client::from_conf(s3.build()),
             settings: Arc::new(settings.clone()),
-            place: Arc::new(place),
+            endpoint: Arc::new(endpoint),
         }
     }
 
-    /// How large a message may be to go as it is, where less than the queue or topic takes.
+    /// Returns above how many bytes a message is kept here, even if the queue or topic would take it.
     pub(crate) fn threshold(&self) -> usize {
         self.settings.threshold.unwrap_or(usize::MAX)
     }
 
-    /// Keeps a payload; gives what points to it, once S3 has confirmed.
+    /// Keeps a payload; returns the pointer to it once S3 has confirmed.
     pub(crate) async fn put(&self, payload: Bytes, of: For) -> Result<Pointer, Error> {
         let mark = match of {
             For::Queue => OF_QUEUE,
             For::Topic => OF_TOPIC,
         };
-        // A name of its own, whatever the message is called: two queues may get the same one, and each deletes its own.
+        // The key does not depend on the message: two queues may get the same one, and each deletes its own object.
         let key = format!("{}{mark}{}", self.settings.prefix, MessageId::new());
         let pointer = Pointer {
             bucket: self.settings.bucket.clone(),
@@ -112,7 +112,7 @@ impl Store {
             .map_err(|error| call.unreachable(&error.to_string()))
     }
 
-    /// Whether the payload of a message that is deleted is to be deleted: where it is nobody else's.
+    /// Returns whether the payload of a deleted message is to be deleted too.
     pub(crate) fn cleans_up(&self, offloaded: &Offloaded) -> bool {
         match self.settings.cleanup {
             Cleanup::Never => false,
@@ -121,7 +121,7 @@ impl Store {
         }
     }
 
-    /// The deletion of a payload, to be carried out.
+    /// Returns the deletion of a payload, which begins when it is awaited.
     pub(crate) fn deletion(
         &self,
         pointer: &Pointer,
@@ -144,11 +144,6 @@ impl Store {
     }
 
     fn call<'a>(&'a self, what: &'static str, object: &'a str) -> Call<'a> {
-        Call {
-            what,
-            queue: object,
-            route: None,
-            place: &self.place,
-        }
+        Call::new(what, object, &self.endpoint)
     }
 }

@@ -1,4 +1,4 @@
-//! No S3: what takes the place of the bucket without the feature `s3`. There is no value of it.
+//! The bucket without the feature `s3`: types that have no values.
 
 use std::future::Ready;
 

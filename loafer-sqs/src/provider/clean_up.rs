@@ -1,4 +1,4 @@
-//! Payloads on S3 whose messages are deleted: deleted after them, on tasks of their own. An ack never waits for S3.
+//! Deletion of payloads on S3 after their messages, on tasks of their own, so that an ack never waits for S3. Only SQS has such payloads.
 
 use std::{
     mem,
@@ -16,15 +16,15 @@ use tokio::{
 use super::{Opened, Receipt, SqsProvider};
 use crate::payloads::Pointer;
 
-/// How long the deletion of an object may take, and all that are left at the end.
+/// How long the deletion of one object may take, and of all objects that are left at the end.
 const WITHIN: Duration = Duration::from_secs(5);
 /// How many objects of a route are deleted at once.
 const AT_ONCE: usize = 64;
 
-/// Deletions under way.
+/// The deletions that run.
 pub(super) struct CleanUps {
     tasks: Mutex<JoinSet<()>>,
-    /// One for each that is at S3.
+    /// Lets only so many of them call S3 at once.
     at_s3: Arc<Semaphore>,
 }
 
@@ -65,7 +65,7 @@ impl CleanUps {
         });
     }
 
-    /// Waits for those under way; what takes longer than all may take is given up.
+    /// Waits for the deletions that run, within [`WITHIN`].
     pub(super) async fn finish(&self) {
         let mut tasks = mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let deadline = Instant::now() + WITHIN;
@@ -74,9 +74,9 @@ impl CleanUps {
 }
 
 impl SqsProvider {
-    /// Begins to delete the payloads of messages whose deletion is confirmed.
+    /// Starts to delete the payloads of messages whose own deletion is confirmed.
     pub(super) fn clean_up<'r>(&self, opened: &Opened, acked: impl Iterator<Item = &'r Receipt>) {
-        let Some(store) = &opened.clients.payloads else {
+        let Some(store) = &opened.found.clients.payloads else {
             return;
         };
         acked

@@ -1,19 +1,15 @@
 //! The provider of one queue.
 
-pub(crate) mod batch;
 mod clean_up;
-mod create;
-mod dead_letter;
-mod look;
-mod payload;
+mod dead_letters;
+mod payloads;
 mod receipt;
 mod receive;
 mod settle;
-mod visibility;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -23,73 +19,73 @@ use loafer_core::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::{clean_up::CleanUps, dead_letter::DeadLetters, receive::AttemptIds};
+use self::{clean_up::CleanUps, dead_letters::DeadLetterTarget, receive::AttemptIds};
 use crate::{
-    config::{Clients, Shared},
-    error::{Call, Place},
-    queue::{self, Attributes},
+    check,
+    client::{Clients, Shared},
+    error::Call,
+    names::{Endpoint, QueueAddress, is_fifo},
     seconds,
+    topology::{self, Found, Made, SnsTopic},
 };
 
 pub use self::receipt::Receipt;
 
-/// How long opening may take, so that a program which can't start says so soon.
+/// How long opening may take, so that a program that can't start says so soon.
 const OPEN: Duration = Duration::from_secs(9);
 /// How long `check` may take for one queue.
 const CHECK: Duration = Duration::from_secs(20);
-/// What is left to a receive in flight at the end.
+/// How long a receive in flight may go on at the end.
 const GRACE: Duration = Duration::from_millis(500);
-/// The same where payloads are fetched.
+/// How long it may go on if payloads are fetched.
 const GRACE_OF_PAYLOADS: Duration = Duration::from_secs(2);
-/// The lease where the queue's own can't be read or is none: SQS's default.
+/// The lease if the queue's own can't be read or is 0: SQS's default.
 const LEASE: Duration = Duration::from_secs(30);
 
 /// Leases messages from one SQS queue.
 ///
 /// | call | API | attempts |
 /// |---|---|---|
-/// | `receive` | `ReceiveMessage`, up to 10 messages | one, of `wait` + 5 s: the framework backs off |
+/// | `receive` | `ReceiveMessage`, up to 10 messages | one, of `wait` + 5 s: the engine backs off |
 /// | `settle` | `DeleteMessageBatch`, `ChangeMessageVisibilityBatch`, `SendMessageBatch` | the SDK's, of 5 s each |
 /// | `renew` | `ChangeMessageVisibilityBatch` | the SDK's, of 5 s each |
 ///
 /// A retry without delay costs no call. A dead letter is sent to the target of the queue's redrive policy, and the
-/// message deleted once that is confirmed. Methods may be dropped in flight: what was sent may then have happened or not.
+/// message is deleted once that is confirmed. Methods may be dropped in flight; the call may then have taken effect or not.
 pub struct SqsProvider {
     shared: Arc<Shared>,
-    /// Name or URL, as configured.
+    /// The queue as configured: name, URL or ARN.
     queue: String,
-    /// For remedies in errors.
+    /// The route, which remedies in errors name.
     route: String,
     /// The route's `visibility_timeout`, in seconds.
     lease: Option<i32>,
-    /// The topic that feeds the queue, by name or ARN, where the route's translator opens SNS envelopes.
-    topic: Option<String>,
-    /// What was made for it and not told yet.
-    made: Mutex<Vec<String>>,
-    /// Whether that is more than was asked for.
+    /// Whether `lease` was rounded up.
     rounded: bool,
+    /// The topic that feeds the queue, by name or ARN. `None` unless the route's translator opens SNS envelopes.
+    topic: Option<String>,
+    /// What was made for the route and not shown yet.
+    made: Made,
     /// Set by the first `open` that succeeds.
     opened: OnceLock<Opened>,
-    /// Of receives on a FIFO queue whose answers were lost.
+    /// The ids of receives on a FIFO queue whose answers were lost.
     attempts: AttemptIds,
-    /// Of payloads on S3.
+    /// Deletions of payloads on S3.
     clean_ups: CleanUps,
 }
 
-/// What `open` found out.
-pub(crate) struct Opened {
-    clients: Clients,
-    /// The address of the queue.
-    url: String,
+/// What `open` found.
+struct Opened {
+    found: Found,
     fifo: bool,
-    /// The lease as it is, whoever sets it.
+    /// The lease that applies, whoever sets it.
     lease: Duration,
-    /// What receives ask for; none where the queue's own timeout applies.
+    /// The lease that receives ask for, in seconds. `None` means that the queue's own timeout applies.
     visibility: Option<i32>,
-    /// Of the redrive policy.
+    /// The `maxReceiveCount` of the redrive policy.
     max_receives: Option<u32>,
-    /// Where dead letters go, found when the first one does.
-    dead_letters: DeadLetters,
+    /// Where dead letters go. It is found when there is a first one.
+    dead_letter_target: DeadLetterTarget,
 }
 
 impl SqsProvider {
@@ -100,32 +96,26 @@ impl SqsProvider {
             queue: source.queue.clone(),
             route: source.route.clone(),
             lease,
-            topic: (translator.trim() == "Sns").then(|| source.topic.clone()),
-            made: Mutex::default(),
             rounded: source
                 .visibility_timeout
                 .is_some_and(|asked| asked.subsec_nanos() > 0),
+            topic: (translator.trim() == "Sns").then(|| source.topic.clone()),
+            made: Made::default(),
             opened: OnceLock::new(),
             attempts: AttemptIds::default(),
             clean_ups: CleanUps::default(),
         }
     }
 
-    fn call<'a>(&'a self, what: &'static str, place: &'a Place) -> Call<'a> {
+    fn call<'a>(&'a self, what: &'static str, endpoint: &'a Endpoint) -> Call<'a> {
         Call {
             what,
             queue: &self.queue,
             route: Some(&self.route),
-            place,
+            endpoint,
         }
     }
 
-    /// What was made and not told yet.
-    fn made(&self) -> MutexGuard<'_, Vec<String>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What `open` found out.
     fn opened(&self) -> Result<&Opened, Error> {
         self.opened.get().ok_or_else(|| {
             Error::Config(format!(
@@ -135,54 +125,78 @@ impl SqsProvider {
         })
     }
 
-    /// Finds the queue; its attributes, where they may be read.
-    async fn find(
-        &self,
-        clients: &Clients,
-        mode: Open,
-    ) -> Result<(Opened, Option<Attributes>), Error> {
-        let clients = clients.for_url(&self.queue);
-        let place = Arc::clone(&clients.place);
-        let call = self.call("opening", &place);
-        let create = mode == Open::Create && !queue::is_url(&self.queue);
-        let mut made = Vec::new();
-        let url = if create {
-            let url = queue::create(&clients.sqs, &self.queue, self.lease, call, &mut made).await;
-            self.made().extend_from_slice(&made);
-            url?
-        } else {
-            queue::url(&clients.sqs, &self.queue, None, call).await?
+    /// Finds the queue. In the mode that creates, makes what is missing.
+    async fn find(&self, clients: &Clients, mode: Open) -> Result<Found, Error> {
+        let clients = clients.for_queue(&self.queue);
+        let endpoint = Arc::clone(&clients.endpoint);
+        let call = self.call("opening", &endpoint);
+        let address = QueueAddress::parse(&self.queue);
+        let QueueAddress::Name(name) = address else {
+            return topology::find(clients, address, call).await;
         };
-        let attributes = queue::attributes(&clients.sqs, &url, call).await?;
-        let opened = self.describe(clients, url, attributes.as_ref());
-        if let Some(attributes) = attributes.as_ref().filter(|_| create) {
-            self.complete(&opened, attributes, !made.is_empty()).await?;
+        if mode != Open::Create {
+            return topology::find(clients, address, call).await;
         }
-        Ok((opened, attributes))
-    }
-
-    fn describe(&self, clients: Clients, url: String, attributes: Option<&Attributes>) -> Opened {
-        let own = attributes
-            .and_then(|attributes| attributes.lease)
-            .filter(|lease| !lease.is_zero());
-        let redrive = attributes.and_then(|attributes| attributes.redrive.as_ref());
-        // Where we don't know the queue's own, we say ours: the keeper must know when to renew.
-        let visibility = self
-            .lease
-            .or_else(|| own.is_none().then_some(LEASE.as_secs() as i32));
-        let lease = match self.lease {
-            Some(seconds) => Duration::from_secs(seconds.unsigned_abs().into()),
-            None => own.unwrap_or(LEASE),
-        };
-        Opened {
-            fifo: queue::is_fifo(&url),
-            lease,
-            visibility,
-            max_receives: redrive.and_then(|redrive| redrive.max_receives),
-            dead_letters: DeadLetters::new(redrive.map(|redrive| redrive.target.clone())),
+        let made = topology::make_queue(&clients.sqs, name, self.lease, call, &self.made).await?;
+        let (url, is_new) = made;
+        let attributes = topology::attributes(&clients.sqs, &url, call).await?;
+        let found = Found {
             clients,
             url,
+            attributes,
+        };
+        if found.attributes.is_some() {
+            let topic = self.topic(&found);
+            topology::complete(&found, topic.as_ref(), is_new, call, &self.made).await?;
         }
+        Ok(found)
+    }
+
+    /// Returns the topic that should feed the queue. `None` also means that the queue's ARN can't be read.
+    fn topic<'t>(&'t self, found: &'t Found) -> Option<SnsTopic<'t>> {
+        let topic = self.topic.as_deref()?;
+        let queue = found.attributes.as_ref()?.arn.as_deref()?;
+        let clients = &found.clients;
+        SnsTopic::new(&clients.sns, &clients.sns_endpoint, topic, queue)
+    }
+
+    /// Returns the lease that applies, and the seconds that receives ask for.
+    fn lease(&self, found: &Found) -> (Duration, Option<i32>) {
+        let own = found.attributes.as_ref().and_then(|of| of.lease);
+        let own = own.filter(|lease| !lease.is_zero());
+        match (self.lease, own) {
+            (Some(seconds), _) => {
+                let lease = Duration::from_secs(seconds.unsigned_abs().into());
+                (lease, Some(seconds))
+            }
+            (None, Some(own)) => (own, None),
+            // We do not know the queue's own, and the lease renewer must know when to renew: we ask for ours.
+            (None, None) => (LEASE, Some(LEASE.as_secs() as i32)),
+        }
+    }
+
+    fn describe(&self, found: Found) -> Opened {
+        let (lease, visibility) = self.lease(&found);
+        let redrive = found.attributes.as_ref().and_then(|of| of.redrive.clone());
+        Opened {
+            fifo: is_fifo(&found.url),
+            lease,
+            visibility,
+            max_receives: redrive.as_ref().and_then(|redrive| redrive.max_receives),
+            dead_letter_target: DeadLetterTarget::new(redrive.map(|redrive| redrive.target)),
+            found,
+        }
+    }
+
+    async fn look(&self, policy: &Policy) -> Result<Vec<Finding>, Error> {
+        let mut findings: Vec<_> = self.made.take().into_iter().map(Finding::good).collect();
+        let clients = self.shared.clients(&self.queue).await?;
+        let found = self.find(clients, Open::Existing).await?;
+        let (lease, _) = self.lease(&found);
+        let call = self.call("finding", &found.clients.endpoint);
+        let topic = self.topic(&found);
+        findings.extend(check::look(policy, &found, topic.as_ref(), lease, call).await);
+        Ok(findings)
     }
 }
 
@@ -198,34 +212,35 @@ impl fmt::Debug for SqsProvider {
 impl Provider for SqsProvider {
     type Receipt = Receipt;
 
-    /// Finds the queue and reads its attributes; does without where it may not read them. Takes 9 s at most.
+    /// Finds the queue and reads its attributes. If it may not read them, it does without. It takes 9 s at most.
     ///
     /// [`Open::Create`] makes a missing queue and, if that is missing too, `NAME-dlq` as its dead-letter queue, with max
-    /// receives 10; for the translator `Sns` also the topic of the route's name, the subscription, and, for a queue just
-    /// made, the policy that lets the topic send. What is there is not touched; what is named by URL or ARN is not made.
+    /// receives 10. For the translator `Sns` it also makes the topic of the route's name, the subscription, and, for a queue
+    /// just made, the policy that lets the topic send. What exists is not changed, and what is named by URL or ARN is not made.
     ///
     /// # Errors
     ///
-    /// No region, no credentials, no right, nobody there, no such queue; each with the way out.
+    /// Says that there is no region, no credentials, no permission, no answer or no such queue, and what to do.
     async fn open(&self, mode: Open) -> Result<(), Error> {
         let deadline = Instant::now() + OPEN;
         let clients = self.shared.clients(&self.queue).await?;
-        let (found, _) = match timeout_at(deadline, self.find(clients, mode)).await {
+        let found = match timeout_at(deadline, self.find(clients, mode)).await {
             Ok(found) => found?,
             Err(_) => {
                 return Err(self
-                    .call("opening", &clients.place)
+                    .call("opening", &clients.endpoint)
                     .unreachable("no answer in time"));
             }
         };
+        let opened = self.describe(found);
         if self.rounded {
             tracing::warn!(
-                route = self.route, queue = self.queue, lease = ?found.lease,
+                route = self.route, queue = self.queue, lease = ?opened.lease,
                 "SQS counts visibility timeouts in whole seconds: `visibility_timeout` was rounded up"
             );
         }
-        // Opened twice, it stays as it was found first.
-        self.opened.get_or_init(|| found);
+        // A second `open` does not change what the first one found.
+        self.opened.get_or_init(|| opened);
         Ok(())
     }
 
@@ -263,7 +278,7 @@ impl Provider for SqsProvider {
         }
     }
 
-    /// Batches of 10, leases of up to 12 hours; lease and max receives as the queue says; ordered where it is FIFO.
+    /// Returns batches of 10 and leases of up to 12 hours. Lease, max receives and order are those of the queue, once it is open.
     fn capabilities(&self) -> Capabilities {
         let opened = self.opened.get();
         Capabilities {
@@ -273,7 +288,7 @@ impl Provider for SqsProvider {
             receivers: 8,
             settlers: 8,
             wait: Duration::from_secs(20),
-            receive_grace: opened.map_or(GRACE, |opened| match opened.clients.payloads {
+            receive_grace: opened.map_or(GRACE, |opened| match opened.found.clients.payloads {
                 Some(_) => GRACE_OF_PAYLOADS,
                 None => GRACE,
             }),
@@ -289,7 +304,7 @@ impl Provider for SqsProvider {
         }
     }
 
-    /// Waits for payloads on S3 that are being deleted, 5 s at most.
+    /// Waits for the deletions of payloads on S3 that run, 5 s at most.
     async fn close(&self) {
         self.clean_ups.finish().await;
     }

@@ -1,4 +1,4 @@
-//! What settles one delivery.
+//! What settles one delivery. On SQS it also counts the twelve hours of a lease.
 
 use std::{
     fmt,
@@ -14,18 +14,18 @@ use tokio::time::Instant;
 
 use crate::{payloads::Offloaded, seconds};
 
-/// What settles one delivery: its receipt handle, and when it came.
+/// Settles one delivery. It holds the receipt handle and the time of the receive.
 #[derive(Clone)]
 pub struct Receipt(Arc<Lease>);
 
 struct Lease {
-    /// SQS's receipt handle: a right, so it is never shown.
+    /// SQS's receipt handle. Whoever has it may delete the message, so it is never shown.
     handle: String,
     /// The twelve hours count from here.
     received: Instant,
-    /// Whether its dead letter is confirmed, so that a second try only deletes.
+    /// Whether the copy among the dead letters is confirmed, so that a second try only deletes.
     copied: AtomicBool,
-    /// What the message was before its payload was fetched from elsewhere.
+    /// The message as it was before its payload was fetched from S3.
     offloaded: Option<Arc<Offloaded>>,
 }
 
@@ -39,7 +39,7 @@ impl Receipt {
         }))
     }
 
-    /// The same, of a message whose payload was elsewhere.
+    /// Returns the receipt of the same message, whose payload was on S3.
     pub(super) fn of_offloaded(&self, offloaded: Arc<Offloaded>) -> Self {
         Self(Arc::new(Lease {
             handle: self.0.handle.clone(),
@@ -53,7 +53,7 @@ impl Receipt {
         self.0.offloaded.as_ref()
     }
 
-    /// The message as SQS had it: its pointer where it has a payload by now.
+    /// Returns the message as SQS delivered it: with the pointer to a payload that was fetched since.
     pub(super) fn as_received(&self, message: &Message) -> Message {
         match self.offloaded() {
             Some(offloaded) => offloaded.message.clone(),
@@ -65,12 +65,12 @@ impl Receipt {
         &self.0.handle
     }
 
-    /// A new visibility timeout: as asked for, within what is left of the twelve hours.
+    /// Returns a new visibility timeout: what was asked for, but no more than what is left of the twelve hours.
     pub(super) fn visibility(&self, asked: Duration) -> i32 {
         seconds::visibility(asked, self.0.received.elapsed())
     }
 
-    /// Whether the twelve hours are over.
+    /// Returns whether the twelve hours are over.
     pub(super) fn is_used_up(&self) -> bool {
         seconds::left(self.0.received.elapsed()) == 0
     }

@@ -5,18 +5,13 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_sqs::{error::SdkError, operation::receive_message::ReceiveMessageError};
 use loafer_core::{Delivery, Error, MessageId};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{Opened, Receipt, SqsProvider};
-use crate::message;
+use crate::{client::Poll, message};
 
-/// The longest poll (SQS API: `ReceiveMessage`).
-const POLL: Duration = Duration::from_secs(20);
-/// What a receive may take beyond its poll: connections die without a word.
-const GRACE: Duration = Duration::from_secs(5);
-/// How long SQS gives the same messages for the same attempt (SQS API: `ReceiveRequestAttemptId`, 5 minutes).
+/// For how long we ask for the answer of a lost receive again (SQS API: `ReceiveRequestAttemptId`, 5 minutes).
 const REPEATABLE: Duration = Duration::from_secs(4 * 60);
 
 impl SqsProvider {
@@ -30,32 +25,22 @@ impl SqsProvider {
         if max == 0 {
             return Ok(());
         }
-        let wait = wait.min(POLL);
         let attempt = opened.fifo.then(|| self.attempts.take());
-        let receive = opened
-            .clients
-            .receive
-            .receive_message()
-            .queue_url(&opened.url)
-            .max_number_of_messages(max.min(10) as i32)
-            .wait_time_seconds(wait.as_secs() as i32)
-            .set_visibility_timeout(opened.visibility)
-            .set_message_system_attribute_names(Some(message::ASKED.into()))
-            .message_attribute_names("All")
-            .set_receive_request_attempt_id(attempt.as_ref().map(|attempt| attempt.id.clone()));
-
-        let call = self.call("receive", &opened.clients.place);
-        let answer = timeout(wait + GRACE, Box::pin(receive.send())).await;
-        let lost = !matches!(&answer, Ok(Ok(_) | Err(SdkError::ServiceError(_))));
-        if let Some(attempt) = attempt.filter(|_| lost) {
+        let poll = Poll {
+            max,
+            wait,
+            visibility: opened.visibility,
+            attempt: attempt.as_ref().map(|attempt| attempt.id.clone()),
+        };
+        let clients = &opened.found.clients;
+        let call = self.call("receive", &clients.endpoint);
+        let received = clients.receive(&opened.found.url, poll, call).await;
+        if let Some(attempt) = attempt
+            && matches!(&received, Err(not) if !not.is_answered)
+        {
             self.attempts.give_back(attempt);
         }
-        let answer: Result<_, SdkError<ReceiveMessageError>> =
-            answer.map_err(|_| call.timed_out(wait + GRACE))?;
-        let messages = answer
-            .map_err(|error| call.failed(&error))?
-            .messages
-            .unwrap_or_default();
+        let messages = received?;
 
         let received = Instant::now();
         let deliveries = messages.into_iter().map(|message| {
@@ -65,7 +50,7 @@ impl SqsProvider {
                 message,
             }
         });
-        if opened.clients.payloads.is_some() {
+        if clients.payloads.is_some() {
             let deliveries = deliveries.collect();
             into.extend(Box::pin(self.with_payloads(opened, deliveries)).await);
         } else {
@@ -75,8 +60,8 @@ impl SqsProvider {
     }
 }
 
-/// The attempt ids of FIFO receives whose answers were lost: asked again, SQS gives the same messages, which would
-/// otherwise stand, with all behind them, to the end of their lease.
+/// The attempt ids of receives on a FIFO queue whose answers were lost. Asked again, SQS returns the same messages. Otherwise
+/// these would block their groups until their leases end.
 #[derive(Default)]
 pub(super) struct AttemptIds(Mutex<Vec<AttemptId>>);
 

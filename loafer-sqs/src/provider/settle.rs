@@ -1,20 +1,18 @@
-//! Settling: acks, retries, releases, dead letters.
+//! Settling: acks, retries, releases, dead letters; and renewals, which make the same call as retries.
 
 use std::{sync::Arc, time::Duration};
 
-use aws_sdk_sqs::types::{BatchResultErrorEntry, DeleteMessageBatchRequestEntry as Entry};
-use futures_util::future::{join_all, join4};
-use loafer_core::{DeadLetter, Settle, Settled, Settlement};
+use futures_util::future::join4;
+use loafer_core::{DeadLetter, Renewed, Settle, Settled, Settlement};
 
-use super::{
-    Opened, Receipt, SqsProvider,
-    batch::{self, Fault},
-    visibility::Change,
-};
-use crate::parcel::ENTRIES;
+use super::{Opened, Receipt, SqsProvider};
+use crate::client::Faults;
+
+/// A receipt with a new visibility timeout in seconds, and its index in the batch.
+pub(super) type Change<'r> = (usize, &'r Receipt, i32);
 
 impl SqsProvider {
-    /// One call a kind of settlement and ten entries, all at once.
+    /// Makes one call for each kind of settlement and ten entries, all at once.
     pub(super) async fn settle_opened(
         &self,
         opened: &Opened,
@@ -24,21 +22,17 @@ impl SqsProvider {
         let (mut acks, mut retries, mut releases) = (Vec::new(), Vec::new(), Vec::new());
         let mut dead: Vec<(usize, &Settle<Receipt>, &Arc<DeadLetter>)> = Vec::new();
         let first = answers.len();
-        for (place, entry) in batch.iter().enumerate() {
+        for (index, entry) in batch.iter().enumerate() {
             let receipt = &entry.receipt;
-            let change = |after| Change {
-                place,
-                receipt,
-                seconds: receipt.visibility(after),
-            };
+            let change = |after| (index, receipt, receipt.visibility(after));
             answers.push(Settled::Done);
             match &entry.settlement {
-                Settlement::Ack => acks.push((place, receipt)),
+                Settlement::Ack => acks.push((index, receipt)),
                 Settlement::Retry { after: None } => {}
                 Settlement::Retry { after: Some(after) } => retries.push(change(*after)),
                 Settlement::Release => releases.push(change(Duration::ZERO)),
-                Settlement::DeadLetter(envelope) => dead.push((place, entry, envelope)),
-                // A settlement this version does not know is left to the end of its lease.
+                Settlement::DeadLetter(envelope) => dead.push((index, entry, envelope)),
+                // The lease of a message with a settlement that we do not know simply ends.
                 _ => {}
             }
         }
@@ -49,76 +43,64 @@ impl SqsProvider {
             self.dead_letter(opened, &dead),
         )
         .await;
-        let failed: Vec<_> = deleted.iter().map(|(place, _)| *place).collect();
-        let gone = acks.iter().filter(|(place, _)| !failed.contains(place));
+        let failed: Vec<_> = deleted.iter().map(|(index, _)| *index).collect();
+        let gone = acks.iter().filter(|(index, _)| !failed.contains(index));
         self.clean_up(opened, gone.map(|(_, receipt)| *receipt));
-        for (place, fault) in deleted.into_iter().chain(retried).chain(released) {
-            answers[first + place] = fault.into();
+        for (index, fault) in deleted.into_iter().chain(retried).chain(released) {
+            answers[first + index] = fault.into();
         }
-        for (place, answer) in buried {
-            answers[first + place] = answer;
+        for (index, answer) in buried {
+            answers[first + index] = answer;
         }
     }
 
-    /// Deletes messages, in calls of ten at once; gives the faults, by place in the batch.
-    pub(super) async fn delete(
+    pub(super) async fn renew_opened(
         &self,
         opened: &Opened,
-        acks: &[(usize, &Receipt)],
-    ) -> Vec<(usize, Fault)> {
-        let calls = acks
-            .chunks(ENTRIES)
-            .map(|chunk| self.delete_ten(opened, chunk));
-        join_all(calls).await.into_iter().flatten().collect()
-    }
-
-    async fn delete_ten(
-        &self,
-        opened: &Opened,
-        chunk: &[(usize, &Receipt)],
-    ) -> Vec<(usize, Fault)> {
-        let call = self.call("delete", &opened.clients.place);
-        let all = |error: &dyn Fn() -> loafer_core::Error| {
-            chunk
-                .iter()
-                .map(|(place, _)| (*place, Fault::Failed(error())))
-                .collect()
-        };
-        let entries = chunk.iter().enumerate().map(|(id, (_, receipt))| {
-            Entry::builder()
-                .id(id.to_string())
-                .receipt_handle(receipt.handle())
-                .build()
-        });
-        let entries = match entries.collect::<Result<Vec<_>, _>>() {
-            Ok(entries) => entries,
-            Err(error) => return all(&|| call.unsendable(&error)),
-        };
-        let delete = opened.clients.sqs.delete_message_batch();
-        match Box::pin(
-            delete
-                .queue_url(&opened.url)
-                .set_entries(Some(entries))
-                .send(),
-        )
-        .await
-        {
-            Ok(answer) => {
-                let done = answer.successful().iter().map(|done| done.id());
-                let faults = batch::faults(chunk.len(), done, answer.failed(), call, is_gone);
-                faults
-                    .into_iter()
-                    .map(|(id, fault)| (chunk[id].0, fault))
-                    .collect()
+        leases: &[Receipt],
+        by: Duration,
+        answers: &mut Vec<Renewed>,
+    ) {
+        let first = answers.len();
+        let mut changes = Vec::with_capacity(leases.len());
+        for (index, receipt) in leases.iter().enumerate() {
+            // A timeout of zero would be a release.
+            if receipt.is_used_up() {
+                answers.push(Renewed::Lost);
+            } else {
+                answers.push(Renewed::Done);
+                changes.push((index, receipt, receipt.visibility(by)));
             }
-            Err(error) => all(&|| call.failed(&error)),
+        }
+        for (index, fault) in self.change(opened, "renewal", &changes).await {
+            answers[first + index] = fault.into();
         }
     }
-}
 
-/// A message that is deleted already is deleted.
-fn is_gone(failure: &BatchResultErrorEntry) -> bool {
-    failure
-        .message()
-        .is_some_and(|message| message.contains("not exist"))
+    /// Deletes messages; returns the faults by index in the batch.
+    pub(super) async fn delete(&self, opened: &Opened, acks: &[(usize, &Receipt)]) -> Faults {
+        let call = self.call("delete", &opened.found.clients.endpoint);
+        let handles: Vec<_> = acks
+            .iter()
+            .map(|(index, receipt)| (*index, receipt.handle()))
+            .collect();
+        let clients = &opened.found.clients;
+        clients.delete(&opened.found.url, &handles, call).await
+    }
+
+    /// Sets visibility timeouts; returns the faults by index in the batch.
+    pub(super) async fn change(
+        &self,
+        opened: &Opened,
+        what: &'static str,
+        changes: &[Change<'_>],
+    ) -> Faults {
+        let call = self.call(what, &opened.found.clients.endpoint);
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(index, receipt, seconds)| (*index, (receipt.handle(), *seconds)))
+            .collect();
+        let clients = &opened.found.clients;
+        clients.change(&opened.found.url, &changes, call).await
+    }
 }

@@ -1,4 +1,4 @@
-//! Many messages in few calls, with an answer for each; what a call leaves out is tried again alone.
+//! Many messages in few calls, with an answer for each. An entry that fails inside an answered call is tried again.
 
 use std::{collections::HashSet, future::Future, pin::Pin, time::Duration};
 
@@ -8,106 +8,101 @@ use loafer_core::{Error, MessageId};
 use tokio::time::sleep;
 
 use crate::{
+    client::{Clients, Fault},
     error::Call,
-    parcel::{self, Parcel},
+    names::is_fifo,
+    outgoing::{self, Entry, SQS_BYTES},
 };
 
 /// How many calls of one publication are in flight at once.
 const AT_ONCE: usize = 8;
-/// How often a message is tried again which failed inside a call that did not.
+/// How often an entry is tried again that failed inside an answered call.
 const AGAIN: usize = 4;
-/// The pause before the first of these, doubled from one to the next, with as much again by chance.
+/// The pause before the first of these tries. It doubles from one to the next, and jitter adds up to as much again.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What became of each message, in order.
-pub(super) type Answers = Vec<Result<MessageId, Error>>;
+pub(crate) type Answers = Vec<Result<MessageId, Error>>;
 
-/// What a call said of each of its entries.
+/// What one call said of each of its entries, in order.
 pub(super) type Said = Vec<Result<MessageId, Fault>>;
 
-/// One call, not yet made.
+/// One call that is not made yet.
 pub(super) type Sending<'c> = Pin<Box<dyn Future<Output = Said> + Send + 'c>>;
 
-/// Why an entry was not sent.
-pub(super) struct Fault {
-    pub(super) error: Error,
-    /// Whether it is worth another try: the call was answered, and this entry failed by no fault of ours. A call that failed as a whole
-    /// was tried again by the SDK.
-    pub(super) again: bool,
+/// Sends entries to a queue; returns an answer for each, in order.
+pub(crate) async fn send(
+    clients: &Clients,
+    url: &str,
+    entries: &[Entry<'_>],
+    call: Call<'_>,
+) -> Answers {
+    let sending = |ten: Vec<&Entry<'_>>| -> Sending<'_> {
+        let ten = ten.into_iter().map(Entry::to_sqs).collect();
+        Box::pin(clients.send(url, ten, call))
+    };
+    in_calls(entries, SQS_BYTES, is_fifo(url), call, sending).await
 }
 
-impl Fault {
-    /// For good.
-    pub(super) fn last(error: Error) -> Self {
-        Self {
-            error,
-            again: false,
-        }
-    }
-
-    /// Of one entry inside an answered call.
-    pub(super) fn of_entry(error: Error) -> Self {
-        let again = matches!(error, Error::Unreachable { .. });
-        Self { error, again }
-    }
-}
-
-/// Sends parcels in calls of ten and `limit` bytes, which `sending` prepares, several at once.
+/// Sends entries in calls of ten entries and `limit` bytes, which `sending` prepares. Several calls run at once.
 ///
-/// On FIFO (`ordered`) a call has one message of a group: SQS takes or leaves each entry for itself, so that a later one of the group could
-/// overtake one that failed. The next goes once the one before it is in; after one that failed for good none of its group is sent.
+/// On FIFO (`ordered`) a call has one message of each group. SQS accepts or refuses each entry on its own, so a later one of the group could
+/// overtake one that failed. The next one is sent once the one before it was accepted. After one that failed for good, no more of its group
+/// are sent.
 pub(super) async fn in_calls<'c>(
-    parcels: &'c [Parcel<'_>],
+    entries: &'c [Entry<'_>],
     limit: usize,
     ordered: bool,
     call: Call<'_>,
-    sending: impl Fn(Vec<&'c Parcel<'c>>) -> Sending<'c>,
+    sending: impl Fn(Vec<&'c Entry<'c>>) -> Sending<'c>,
 ) -> Answers {
-    let mut answers: Vec<_> = parcels.iter().map(|_| None).collect();
-    let mut pending: Vec<_> = (0..parcels.len()).collect();
-    let mut tries = vec![0; parcels.len()];
+    let mut answers: Vec<_> = entries.iter().map(|_| None).collect();
+    let mut pending: Vec<_> = (0..entries.len()).collect();
+    let mut tries = vec![0; entries.len()];
     let pauses: Vec<_> = pauses().collect();
     while !pending.is_empty() {
         let mut groups = HashSet::new();
         let wave: Vec<_> = pending
             .iter()
             .copied()
-            .filter(|place| !ordered || groups.insert(parcels[*place].group.as_deref()))
+            .filter(|index| !ordered || groups.insert(entries[*index].group.as_deref()))
             .collect();
-        let sizes: Vec<_> = wave.iter().map(|place| parcels[*place].bytes()).collect();
-        let calls = parcel::calls(&sizes, limit).into_iter().map(|some| {
-            let places = wave[some].to_vec();
-            let sending = sending(places.iter().map(|place| &parcels[*place]).collect());
-            async move { (places, sending.await) }
+        let sizes: Vec<_> = wave.iter().map(|index| entries[*index].bytes()).collect();
+        let calls = outgoing::calls(&sizes, limit).into_iter().map(|some| {
+            let indices = wave[some].to_vec();
+            let sending = sending(indices.iter().map(|index| &entries[*index]).collect());
+            async move { (indices, sending.await) }
         });
-        // Collected first: the compiler can't tell that a lazy one is `Send`.
+        // They are collected first, since the compiler can't see that a lazy iterator is `Send`.
         let calls: Vec<_> = calls.collect();
         let mut sent = stream::iter(calls).buffer_unordered(AT_ONCE);
 
         let (mut pause, mut over) = (None, HashSet::new());
-        while let Some((places, said)) = sent.next().await {
-            for (place, said) in places.into_iter().zip(said) {
+        while let Some((indices, said)) = sent.next().await {
+            for (index, said) in indices.into_iter().zip(said) {
                 match said {
-                    Ok(id) => answers[place] = Some(Ok(id)),
-                    Err(fault) if fault.again && tries[place] < pauses.len() => {
-                        pause = pause.max(Some(pauses[tries[place]]));
-                        tries[place] += 1;
+                    Ok(id) => answers[index] = Some(Ok(id)),
+                    // The SDK has tried a call again that failed as a whole.
+                    Err(Fault::Entry(Error::Unreachable { .. })) if tries[index] < pauses.len() => {
+                        pause = pause.max(Some(pauses[tries[index]]));
+                        tries[index] += 1;
                     }
                     Err(fault) => {
-                        over.insert(parcels[place].group.as_deref());
-                        answers[place] = Some(Err(fault.error));
+                        over.insert(entries[index].group.as_deref());
+                        let error = fault.into_error().unwrap_or_else(|| call.unanswered());
+                        answers[index] = Some(Err(error));
                     }
                 }
             }
         }
         drop(sent);
-        pending.retain(|place| answers[*place].is_none());
-        for place in pending.iter().copied().filter(|_| ordered) {
-            if over.contains(&parcels[place].group.as_deref()) {
-                answers[place] = Some(Err(call.unsent()));
+        pending.retain(|index| answers[*index].is_none());
+        for index in pending.iter().copied().filter(|_| ordered) {
+            if over.contains(&entries[index].group.as_deref()) {
+                answers[index] = Some(Err(call.unsent()));
             }
         }
-        pending.retain(|place| answers[*place].is_none());
+        pending.retain(|index| answers[*index].is_none());
         if let Some(pause) = pause {
             sleep(pause).await;
         }
@@ -124,26 +119,4 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .with_max_times(AGAIN)
         .with_jitter()
         .build()
-}
-
-/// The answers of one call, from its entries' ids and outcomes; what it leaves out has failed.
-pub(super) fn by_entry<'i>(
-    entries: usize,
-    outcomes: impl Iterator<Item = (&'i str, Result<MessageId, Error>)>,
-    call: Call<'_>,
-) -> Said {
-    let mut answers: Vec<_> = (0..entries).map(|_| None).collect();
-    for (id, outcome) in outcomes {
-        if let Some(answer) = id
-            .parse()
-            .ok()
-            .and_then(|place: usize| answers.get_mut(place))
-        {
-            *answer = Some(outcome.map_err(Fault::of_entry));
-        }
-    }
-    answers
-        .into_iter()
-        .map(|answer| answer.unwrap_or_else(|| Err(Fault::of_entry(call.unanswered()))))
-        .collect()
 }

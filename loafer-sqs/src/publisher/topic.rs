@@ -1,27 +1,28 @@
-//! Publishing to an SNS topic.
+//! Publishing to an SNS topic. Only SQS has a second service to publish to.
 
 use std::{collections::HashMap, sync::Arc};
 
 use aws_sdk_sns::{
     Client,
     error::BuildError,
-    types::{MessageAttributeValue, PublishBatchRequestEntry as Entry},
+    types::{MessageAttributeValue, PublishBatchRequestEntry as SnsEntry},
 };
 use loafer_core::{Error, MessageId};
 
-use super::calls::{Answers, Fault, Said, Sending, by_entry, in_calls};
+use super::calls::{Answers, Said, Sending, in_calls};
 use crate::{
-    error::Call,
-    parcel::{Parcel, SNS_BYTES},
-    queue::{is_denied, is_fifo},
+    client::{Fault, by_entry, none_sent},
+    error::{Call, is_denied},
+    names::{Arn, is_fifo},
+    outgoing::{Entry, SNS_BYTES},
 };
 
 const NO_LIST: &str =
     "its ARN can't be looked up by its name: allow sns:ListTopics, or name the topic by its ARN";
 
-/// The ARN of a topic: as it is, or found by name, a page of a hundred topics a call.
+/// Returns the ARN of a topic. A name is looked up, with a call for each hundred topics.
 pub(super) async fn arn(client: &Client, topic: &str, call: Call<'_>) -> Result<Arc<str>, Error> {
-    if topic.starts_with("arn:") {
+    if Arn::parse(topic).is_some() {
         return Ok(topic.into());
     }
     let mut from = None;
@@ -34,7 +35,7 @@ pub(super) async fn arn(client: &Client, topic: &str, call: Call<'_>) -> Result<
                 false => call.failed(&error),
             })?;
         let mut arns = page.topics().iter().filter_map(|topic| topic.topic_arn());
-        if let Some(arn) = arns.find(|arn| arn.rsplit(':').next() == Some(topic)) {
+        if let Some(arn) = arns.find(|arn| topic_name(arn) == topic) {
             return Ok(arn.into());
         }
         from = page.next_token;
@@ -44,23 +45,27 @@ pub(super) async fn arn(client: &Client, topic: &str, call: Call<'_>) -> Result<
     }
 }
 
+fn topic_name(arn: &str) -> &str {
+    Arn::parse(arn).map_or(arn, |arn| arn.name())
+}
+
 fn unknown(topic: &str, call: Call<'_>) -> Error {
     let cause = format!(
         "there is no SNS topic of that name{}: create it, or set `name = \"…\"` (a name or ARN) under [topics.{topic}] in \
          loafer.toml, or name a queue as `sqs:{topic}`",
-        call.place
+        call.endpoint
     );
     call.refused(cause, None)
 }
 
-/// How large a message can be on a topic, and all of a call together: its attribute `MaximumMessageSize`, 1 KiB to 1 MiB (SNS API:
-/// `SetTopicAttributes`, `PublishBatch`); the default of 256 KiB where it is not set or may not be read. None where asking failed: to be
-/// asked again.
+/// Returns how many bytes a message on a topic, or all messages of a call, can have: its attribute `MaximumMessageSize`, 1 KiB to 1 MiB (SNS
+/// API: `SetTopicAttributes`, `PublishBatch`). If that is not set or we may not read it, it is the default of 256 KiB. `None` means that
+/// asking failed and should be repeated.
 pub(super) async fn limit(client: &Client, arn: &str) -> Option<usize> {
     let asked = client.get_topic_attributes().topic_arn(arn);
     match Box::pin(asked.send()).await {
-        Ok(told) => {
-            let set = told
+        Ok(answer) => {
+            let set = answer
                 .attributes()
                 .and_then(|all| all.get("MaximumMessageSize"));
             Some(set.and_then(|set| set.parse().ok()).unwrap_or(SNS_BYTES))
@@ -69,35 +74,27 @@ pub(super) async fn limit(client: &Client, arn: &str) -> Option<usize> {
     }
 }
 
-/// Publishes parcels to a topic, `limit` bytes a call; answers for each, in order.
+/// Publishes entries to a topic, `limit` bytes a call; returns an answer for each, in order.
 pub(super) async fn publish(
     client: &Client,
     arn: &str,
     limit: usize,
-    parcels: &[Parcel<'_>],
+    entries: &[Entry<'_>],
     call: Call<'_>,
 ) -> Answers {
-    let sending = |some| -> Sending<'_> { Box::pin(publish_ten(client, arn, some, call)) };
-    in_calls(parcels, limit, is_fifo(arn), call, sending).await
+    let sending = |ten| -> Sending<'_> { Box::pin(publish_ten(client, arn, ten, call)) };
+    in_calls(entries, limit, is_fifo(arn), call, sending).await
 }
 
-async fn publish_ten(
-    client: &Client,
-    arn: &str,
-    parcels: Vec<&Parcel<'_>>,
-    call: Call<'_>,
-) -> Said {
-    let entries = parcels
+async fn publish_ten(client: &Client, arn: &str, ten: Vec<&Entry<'_>>, call: Call<'_>) -> Said {
+    let entries = ten
         .iter()
         .enumerate()
-        .map(|(id, parcel)| entry(id, parcel))
+        .map(|(id, entry)| sns_entry(id, entry))
         .collect::<Result<Vec<_>, _>>();
     let entries = match entries {
         Ok(entries) => entries,
-        Err(error) => {
-            let fault = |_| Err(Fault::last(call.unsendable(&error)));
-            return parcels.iter().map(fault).collect();
-        }
+        Err(error) => return none_sent(ten.len(), || call.unsendable(&error)),
     };
     let batch = client
         .publish_batch()
@@ -110,42 +107,36 @@ async fn publish_ten(
                 .iter()
                 .filter_map(|sent| Some((sent.id()?, Ok(MessageId::from(sent.message_id()?)))));
             let failed = answer.failed().iter().map(|failed| {
-                (
-                    failed.id(),
-                    Err(call.entry_failed(failed.code(), failed.message(), failed.sender_fault())),
-                )
+                let (code, message) = (failed.code(), failed.message());
+                let error = call.entry_failed(code, message, failed.sender_fault());
+                (failed.id(), Err(Fault::Entry(error)))
             });
-            by_entry(parcels.len(), sent.chain(failed), call)
-        }
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|error| error.is_not_found_exception()) =>
-        {
-            let topic = arn.rsplit(':').next().unwrap_or(arn);
-            let fault = |_| Err(Fault::last(unknown(topic, call)));
-            parcels.iter().map(fault).collect()
+            by_entry(ten.len(), sent.chain(failed), call)
         }
         Err(error) => {
-            let fault = |_| Err(Fault::last(call.failed(&error)));
-            parcels.iter().map(fault).collect()
+            let answer = error.as_service_error();
+            let is_gone = answer.is_some_and(|error| error.is_not_found_exception());
+            none_sent(ten.len(), || match is_gone {
+                true => unknown(topic_name(arn), call),
+                false => call.failed(&error),
+            })
         }
     }
 }
 
-fn entry(id: usize, parcel: &Parcel<'_>) -> Result<Entry, BuildError> {
-    let attributes = parcel.attributes().map(|(name, kind, value)| {
+fn sns_entry(id: usize, entry: &Entry<'_>) -> Result<SnsEntry, BuildError> {
+    let attributes = entry.attributes().map(|(name, kind, value)| {
         let value = MessageAttributeValue::builder()
             .data_type(kind)
             .string_value(value);
         Ok((name.to_owned(), value.build()?))
     });
     let attributes = attributes.collect::<Result<HashMap<_, _>, BuildError>>()?;
-    Entry::builder()
+    SnsEntry::builder()
         .id(id.to_string())
-        .message(&*parcel.body)
+        .message(&*entry.body)
         .set_message_attributes((!attributes.is_empty()).then_some(attributes))
-        .set_message_group_id(parcel.group.as_deref().map(str::to_owned))
-        .set_message_deduplication_id(parcel.deduplication_id.as_deref().map(str::to_owned))
+        .set_message_group_id(entry.group.as_deref().map(str::to_owned))
+        .set_message_deduplication_id(entry.deduplication_id.as_deref().map(str::to_owned))
         .build()
 }

@@ -1,4 +1,4 @@
-//! Other queues: those that letters are sent to, and those whose letters these are.
+//! Other queues: those that dead letters are sent to, those whose dead letters these are, and one that has no dead letters.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use loafer_core::{Destination, Message, Selected};
 
 use super::{
-    letters, on, reject,
-    support::{self, Server},
+    dead_letters, on, opened, reject,
+    support::{self, Queue, Server},
 };
 
-pub(crate) async fn letters_are_not_sent_where_they_are_or_to_a_queue_of_the_same_name(
+pub(crate) async fn dead_letters_are_not_sent_where_they_are_or_to_a_queue_of_the_same_name(
     server: Server,
 ) {
     let queue = server.queue("same", Some(Duration::from_secs(30))).await;
     reject(&queue, vec![Message::new("x").into()]).await;
-    let letters = letters(&server, &queue).await;
+    let dead_letters = dead_letters(&server, &queue).await;
     let own = format!("{}-dlq", queue.url);
     let arn = queue.attribute(&own, Name::QueueArn).await.unwrap();
     // The same queue by another name of its host.
@@ -33,36 +33,58 @@ pub(crate) async fn letters_are_not_sent_where_they_are_or_to_a_queue_of_the_sam
         (elsewhere, not_that),
     ] {
         let to = Destination::Queue(to);
-        let sent = letters.send(&Selected::All, &to, &mut on).await;
+        let sent = dead_letters.send(&Selected::All, &to, &mut on).await;
         let error = match sent {
             Ok(mut sent) => sent.failed.remove(0).1,
             Err(error) => error,
         };
         let error = error.to_string();
-        let told = why.iter().any(|why| error.contains(why));
-        assert!(told, "{to:?}: {error}");
+        let said = why.iter().any(|why| error.contains(why));
+        assert!(said, "{to:?}: {error}");
     }
     let to = Destination::Queue(other);
-    let sent = letters.send(&Selected::All, &to, &mut on).await.unwrap();
+    let sent = dead_letters
+        .send(&Selected::All, &to, &mut on)
+        .await
+        .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (1, 0), "{sent:?}");
 }
 
-/// fauxqs does not tell whose they are.
+pub(crate) async fn without_a_dead_letter_queue_it_says_what_to_do(server: Server) {
+    let queue = server.queue("none", None).await;
+    let dead_letters = Queue {
+        name: format!("{}-dlq", queue.name),
+        ..queue
+    };
+    let error = opened(&dead_letters, server.sqs())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("has no dead-letter queue"), "{error}");
+    let line = "aws sqs set-queue-attributes --region us-east-1 --endpoint-url";
+    assert!(error.contains(line), "{error}");
+    assert!(
+        error.contains(&format!("/{}'", dead_letters.name)),
+        "{error}"
+    );
+}
+
+/// fauxqs does not say whose they are.
 #[tokio::test]
-async fn whose_letters_a_purge_takes_along_is_told() {
-    let case = "whose_letters_a_purge_takes_along_is_told";
+async fn whose_dead_letters_a_purge_takes_along_is_reported() {
+    let case = "whose_dead_letters_a_purge_takes_along_is_reported";
     let Some(server) = support::server("LOAFER_TEST_ELASTICMQ", case) else {
         return;
     };
     let queue = server.queue("mine", None).await;
-    let alone = letters(&server, &queue).await.purge_warnings().await;
+    let alone = dead_letters(&server, &queue).await.purge_warnings().await;
     assert_eq!(alone.len(), 1, "{alone:?}");
     let policy = queue.attribute(&queue.url, Name::RedrivePolicy).await;
     let other = queue.name.replace("mine", "theirs");
     let make = queue.client.create_queue().queue_name(&other);
     let make = make.attributes(Name::RedrivePolicy, policy.unwrap());
     make.send().await.unwrap();
-    let warnings = letters(&server, &queue).await.purge_warnings().await;
-    let told = format!("other queues, too: `{other}`");
-    assert!(warnings[0].ends_with(&told), "{warnings:?}");
+    let warnings = dead_letters(&server, &queue).await.purge_warnings().await;
+    let said = format!("other queues, too: `{other}`");
+    assert!(warnings[0].ends_with(&said), "{warnings:?}");
 }

@@ -9,7 +9,10 @@ mod support;
 use std::{ops::ControlFlow, time::Duration};
 
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName as Name};
-use elsewhere::letters_are_not_sent_where_they_are_or_to_a_queue_of_the_same_name;
+use elsewhere::{
+    dead_letters_are_not_sent_where_they_are_or_to_a_queue_of_the_same_name,
+    without_a_dead_letter_queue_it_says_what_to_do,
+};
 use loafer_core::{
     App, DeadLetter, DeadLetters, Destination, Json, Letter, Manager, Message, MessageId, Outgoing,
     Progress, Provider as _, Route, RouteOptions, Selected, Settlement,
@@ -32,13 +35,13 @@ async fn opened(queue: &Queue, sqs: Sqs) -> Result<DeadLetters, loafer_core::Err
     manager.dead_letters("test-route").await
 }
 
-async fn letters(server: &Server, queue: &Queue) -> DeadLetters {
+async fn dead_letters(server: &Server, queue: &Queue) -> DeadLetters {
     opened(queue, server.sqs()).await.unwrap()
 }
 
-/// Its letters, all of them.
-async fn listed(letters: &DeadLetters, count: usize) -> Vec<Letter> {
-    let listed = letters.list(100, &mut on).await.unwrap();
+/// Its dead letters, all of them.
+async fn listed(dead_letters: &DeadLetters, count: usize) -> Vec<Letter> {
+    let listed = dead_letters.list(100, &mut on).await.unwrap();
     assert!(listed.not_given_back.is_none(), "{listed:?}");
     assert_eq!(listed.letters.len(), count);
     listed.letters
@@ -49,10 +52,10 @@ async fn reject(queue: &Queue, batch: Vec<Outgoing>) {
     let count = batch.len();
     queue.send(batch).await;
     let deliveries = queue.receive(count).await;
-    let mut letter = DeadLetter::clone(&envelope("no such customer"));
-    letter.queue = queue.name.clone();
+    let mut dead_letter = DeadLetter::clone(&envelope("no such customer"));
+    dead_letter.queue = queue.name.clone();
     let answers = queue
-        .settle(&deliveries, Settlement::DeadLetter(letter.into()))
+        .settle(&deliveries, Settlement::DeadLetter(dead_letter.into()))
         .await;
     assert_eq!(answers.len(), count);
 }
@@ -78,35 +81,37 @@ async fn a_list_says_why_and_leaves_everything_where_it_is(server: Server) {
     let queue = server.queue("list", Some(Duration::from_secs(30))).await;
     let batch = (0..12).map(|n| Message::new(n.to_string()).with_header("tenant", "acme"));
     reject(&queue, batch.map(Into::into).collect()).await;
-    let letters = letters(&server, &queue).await;
-    let about = letters.about();
+    let dead_letters = dead_letters(&server, &queue).await;
+    let about = dead_letters.about();
     assert_eq!(about.count, Some(12));
     assert!(about.remarks[0].contains("receive count"), "{about:?}");
     assert!(about.warnings.is_empty(), "{about:?}");
     for _ in 0..2 {
-        for letter in listed(&letters, 12).await {
-            let summary = letter.summary();
+        for dead_letter in listed(&dead_letters, 12).await {
+            let summary = dead_letter.summary();
             assert_eq!(summary.kind, "rejected");
             assert_eq!(summary.reason.as_deref(), Some("no such customer"));
             assert_eq!(summary.failed_at.as_deref(), Some("2026-01-01T00:00:00Z"));
             assert_eq!(summary.queue.as_deref(), Some(&*queue.name));
-            assert_eq!(letter.message.headers().get("tenant"), Some("acme"));
+            assert_eq!(dead_letter.message.headers().get("tenant"), Some("acme"));
         }
     }
     // Given back: whoever receives now gets them all.
     support::receive(&queue.dead_letters().await, 12).await;
 }
 
-async fn what_sqs_gave_up_is_told_by_its_marks(server: Server) {
+async fn what_sqs_gave_up_is_reported_by_its_marks(server: Server) {
     let queue = server.queue("marks", Some(Duration::from_secs(30))).await;
     redrive(&queue, 1).await;
-    let letter = listed(&letters(&server, &queue).await, 1).await.remove(0);
-    let summary = letter.summary();
-    assert!(letter.envelope.is_none());
+    let dead_letter = listed(&dead_letters(&server, &queue).await, 1)
+        .await
+        .remove(0);
+    let summary = dead_letter.summary();
+    assert!(dead_letter.envelope.is_none());
     assert_eq!(summary.failed_at, None);
     assert!(summary.sent_at.is_some());
     // fauxqs does not mark what it moves.
-    if letter.origin.by_broker {
+    if dead_letter.origin.by_broker {
         assert_eq!(summary.kind, "redrive");
         assert_eq!(summary.queue.as_deref(), Some(&*queue.name));
         assert!(summary.reason.unwrap().contains("delivered too often"));
@@ -115,23 +120,23 @@ async fn what_sqs_gave_up_is_told_by_its_marks(server: Server) {
     }
 }
 
-async fn a_letter_tried_again_is_as_it_was_and_linked(server: Server) {
+async fn a_dead_letter_tried_again_is_as_it_was_and_linked(server: Server) {
     let queue = server.queue("again", Some(Duration::from_secs(30))).await;
     let tries = MessageAttributeValue::builder().data_type("Number");
     let tries = tries.string_value("7").build().unwrap();
-    let mut letter = DeadLetter::clone(&envelope("r"));
-    letter.queue = queue.name.clone();
+    let mut dead_letter = DeadLetter::clone(&envelope("r"));
+    dead_letter.queue = queue.name.clone();
     let why = MessageAttributeValue::builder().data_type("String");
-    let why = why.string_value(letter.to_header()).build().unwrap();
+    let why = why.string_value(dead_letter.to_header()).build().unwrap();
     let put = queue.client.send_message().message_body("typed");
     let put = put.queue_url(format!("{}-dlq", queue.url));
     let put = put.message_attributes("tries", tries);
     let put = put.message_attributes(DeadLetter::HEADER, why);
     put.send().await.unwrap();
-    let letters = letters(&server, &queue).await;
-    let id = listed(&letters, 1).await[0].message.id().clone();
+    let dead_letters = dead_letters(&server, &queue).await;
+    let id = listed(&dead_letters, 1).await[0].message.id().clone();
     let which = Selected::Ids(vec![id.clone(), MessageId::from("nobody")]);
-    let sent = letters
+    let sent = dead_letters
         .send(&which, &Destination::Source, &mut on)
         .await
         .unwrap();
@@ -146,7 +151,7 @@ async fn a_letter_tried_again_is_as_it_was_and_linked(server: Server) {
     let from = attributes[DeadLetter::RETRIED_FROM].string_value();
     assert_eq!(from, Some(&*id.to_string()));
     assert_eq!(attributes.len(), 2);
-    assert_eq!(queue.depth_of_letters().await, 0);
+    assert_eq!(queue.depth_of_dead_letters().await, 0);
 }
 
 async fn folded_headers_come_back(server: Server) {
@@ -155,8 +160,8 @@ async fn folded_headers_come_back(server: Server) {
         message.with_header(format!("h{n}"), "v")
     });
     reject(&queue, vec![ten.into()]).await;
-    let letters = letters(&server, &queue).await;
-    let sent = letters
+    let dead_letters = dead_letters(&server, &queue).await;
+    let sent = dead_letters
         .send(&Selected::All, &Destination::Source, &mut on)
         .await
         .unwrap();
@@ -171,13 +176,13 @@ async fn all_are_tried_again_whoever_gave_them_up(server: Server) {
     let batch = (0..12).map(|n| Message::new(n.to_string()).into());
     reject(&queue, batch.collect()).await;
     redrive(&queue, 3).await;
-    let letters = letters(&server, &queue).await;
-    let sent = letters
+    let dead_letters = dead_letters(&server, &queue).await;
+    let sent = dead_letters
         .send(&Selected::All, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (15, 0), "{sent:?}");
-    assert_eq!(queue.depth_of_letters().await, 0);
+    assert_eq!(queue.depth_of_dead_letters().await, 0);
     // With max receives 1 they are delivered once more.
     for delivery in queue.receive(15).await {
         let headers = delivery.message.headers();
@@ -191,14 +196,17 @@ async fn all_are_moved_to_a_queue_of_ones_choice(server: Server) {
     let parked = server.queue("parked", Some(Duration::from_secs(30))).await;
     let batch = (0..12).map(|n| Message::new(n.to_string()).into());
     reject(&queue, batch.collect()).await;
-    let letters = letters(&server, &queue).await;
+    let dead_letters = dead_letters(&server, &queue).await;
     let to = Destination::Queue(parked.name.clone());
     let mut seen = 0;
     let mut watch = |progress: Progress| {
         seen = seen.max(progress.done);
         ControlFlow::Continue(())
     };
-    let sent = letters.send(&Selected::All, &to, &mut watch).await.unwrap();
+    let sent = dead_letters
+        .send(&Selected::All, &to, &mut watch)
+        .await
+        .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (12, 0), "{sent:?}");
     assert!(seen > 0);
     let moved = parked.receive(12).await;
@@ -206,16 +214,16 @@ async fn all_are_moved_to_a_queue_of_ones_choice(server: Server) {
         .iter()
         .filter(|moved| DeadLetter::of(&moved.message).is_some());
     assert_eq!(kept.count(), 12);
-    assert_eq!(queue.depth_of_letters().await, 0);
+    assert_eq!(queue.depth_of_dead_letters().await, 0);
 }
 
 async fn what_can_not_be_sent_stays_where_it_is(server: Server) {
     let queue = server.queue("stays", Some(Duration::from_secs(30))).await;
     reject(&queue, vec![Message::new("x").into()]).await;
-    let letters = letters(&server, &queue).await;
-    let id = listed(&letters, 1).await[0].message.id().clone();
+    let dead_letters = dead_letters(&server, &queue).await;
+    let id = listed(&dead_letters, 1).await[0].message.id().clone();
     let nowhere = Destination::Queue(format!("{}-nowhere", queue.name));
-    let sent = letters
+    let sent = dead_letters
         .send(&Selected::Ids(vec![id.clone()]), &nowhere, &mut on)
         .await
         .unwrap();
@@ -223,7 +231,7 @@ async fn what_can_not_be_sent_stays_where_it_is(server: Server) {
     let (failed, error) = &sent.failed[0];
     assert_eq!(failed, &id);
     assert!(error.to_string().contains("-nowhere"), "{error}");
-    assert_eq!(listed(&letters, 1).await[0].message.id(), &id);
+    assert_eq!(listed(&dead_letters, 1).await[0].message.id(), &id);
 }
 
 async fn what_came_from_another_queue_is_not_tried_again_here(server: Server) {
@@ -235,25 +243,27 @@ async fn what_came_from_another_queue_is_not_tried_again_here(server: Server) {
     let theirs = Settlement::DeadLetter(envelope("r"));
     queue.settle(&deliveries, theirs).await;
     reject(&queue, vec![Message::new("ours").into()]).await;
-    let letters = letters(&server, &queue).await;
-    let theirs = listed(&letters, 2).await.into_iter();
-    let theirs: Vec<_> = theirs.filter(|letter| letter.origin.elsewhere).collect();
+    let dead_letters = dead_letters(&server, &queue).await;
+    let theirs = listed(&dead_letters, 2).await.into_iter();
+    let theirs: Vec<_> = theirs
+        .filter(|dead_letter| dead_letter.origin.elsewhere)
+        .collect();
     let id = theirs[0].message.id().clone();
-    let sent = letters
+    let sent = dead_letters
         .send(&Selected::All, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 1, "{sent:?}");
     assert_eq!(sent.left.get("test"), Some(&1));
-    let sent = letters
+    let sent = dead_letters
         .send(&Selected::Ids(vec![id]), &Destination::Source, &mut on)
         .await
         .unwrap();
     assert!(sent.failed[0].1.to_string().contains("it came from `test`"));
-    assert_eq!(queue.depth_of_letters().await, 1);
+    assert_eq!(queue.depth_of_dead_letters().await, 1);
 }
 
-async fn a_fifo_letter_keeps_its_group(server: Server) {
+async fn a_fifo_dead_letter_keeps_its_group(server: Server) {
     let queue = server
         .queue("dead.fifo", Some(Duration::from_secs(30)))
         .await;
@@ -261,9 +271,9 @@ async fn a_fifo_letter_keeps_its_group(server: Server) {
     for message in batch {
         reject(&queue, vec![message.into()]).await;
     }
-    let letters = letters(&server, &queue).await;
-    assert!(letters.about().remarks[1].contains("FIFO"));
-    let sent = letters
+    let dead_letters = dead_letters(&server, &queue).await;
+    assert!(dead_letters.about().remarks[1].contains("FIFO"));
+    let sent = dead_letters
         .send(&Selected::All, &Destination::Source, &mut on)
         .await
         .unwrap();
@@ -280,43 +290,27 @@ async fn a_purge_leaves_nothing(server: Server) {
     let queue = server.queue("purge", Some(Duration::from_secs(30))).await;
     let batch = (0..3).map(|n| Message::new(n.to_string()).into());
     reject(&queue, batch.collect()).await;
-    let letters = letters(&server, &queue).await;
-    assert_eq!(letters.about().count, Some(3));
-    let warnings = letters.purge_warnings().await;
+    let dead_letters = dead_letters(&server, &queue).await;
+    assert_eq!(dead_letters.about().count, Some(3));
+    let warnings = dead_letters.purge_warnings().await;
     let last = warnings.last().unwrap();
     assert!(last.contains("within a minute"), "{warnings:?}");
-    letters.purge().await.unwrap();
-    assert_eq!(queue.depth_of_letters().await, 0);
-}
-
-async fn without_a_dead_letter_queue_it_says_what_to_do(server: Server) {
-    let queue = server.queue("none", None).await;
-    let letters = Queue {
-        name: format!("{}-dlq", queue.name),
-        ..queue
-    };
-    let error = opened(&letters, server.sqs())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("has no dead-letter queue"), "{error}");
-    let line = "aws sqs set-queue-attributes --region us-east-1 --endpoint-url";
-    assert!(error.contains(line), "{error}");
-    assert!(error.contains(&format!("/{}'", letters.name)), "{error}");
+    dead_letters.purge().await.unwrap();
+    assert_eq!(queue.depth_of_dead_letters().await, 0);
 }
 
 async fn a_stopped_list_gives_everything_back(server: Server) {
     let queue = server.queue("stop", Some(Duration::from_secs(30))).await;
     let batch = (0..15).map(|n| Message::new(n.to_string()).into());
     reject(&queue, batch.collect()).await;
-    let letters = letters(&server, &queue).await;
+    let dead_letters = dead_letters(&server, &queue).await;
     let mut soon = |progress: Progress| match progress.done {
         0 => ControlFlow::Continue(()),
         _ => ControlFlow::Break(()),
     };
-    let stopped = letters.list(100, &mut soon).await.unwrap();
+    let stopped = dead_letters.list(100, &mut soon).await.unwrap();
     assert!(stopped.stopped && stopped.letters.len() <= 10);
-    listed(&letters, 15).await;
+    listed(&dead_letters, 15).await;
 }
 
 /// Each case against both servers.
@@ -345,21 +339,21 @@ macro_rules! cases {
 
 cases! {
     a_list_says_why_and_leaves_everything_where_it_is
-    what_sqs_gave_up_is_told_by_its_marks
-    a_letter_tried_again_is_as_it_was_and_linked
+    what_sqs_gave_up_is_reported_by_its_marks
+    a_dead_letter_tried_again_is_as_it_was_and_linked
     folded_headers_come_back
     all_are_tried_again_whoever_gave_them_up
     all_are_moved_to_a_queue_of_ones_choice
     what_can_not_be_sent_stays_where_it_is
-    letters_are_not_sent_where_they_are_or_to_a_queue_of_the_same_name
+    dead_letters_are_not_sent_where_they_are_or_to_a_queue_of_the_same_name
     what_came_from_another_queue_is_not_tried_again_here
-    a_fifo_letter_keeps_its_group
+    a_fifo_dead_letter_keeps_its_group
     a_purge_leaves_nothing
     without_a_dead_letter_queue_it_says_what_to_do
     a_stopped_list_gives_everything_back
 }
 
-/// fauxqs has no move task: there the letters are copied, and it is said.
+/// fauxqs has no move task: there the dead letters are copied, and a note says so.
 #[tokio::test]
 async fn without_a_move_task_letters_are_copied() {
     let server = server!(
@@ -368,9 +362,9 @@ async fn without_a_move_task_letters_are_copied() {
     );
     let queue = server.queue("copied", Some(Duration::from_secs(30))).await;
     reject(&queue, vec![Message::new("x").into()]).await;
-    let letters = letters(&server, &queue).await;
+    let dead_letters = dead_letters(&server, &queue).await;
     let parked = Destination::Queue(queue.name.clone());
-    let sent = letters
+    let sent = dead_letters
         .send(&Selected::All, &parked, &mut on)
         .await
         .unwrap();
@@ -386,8 +380,8 @@ async fn what_sqs_gave_up_it_brings_back_by_itself() {
     );
     let queue = server.queue("task", Some(Duration::from_secs(30))).await;
     redrive(&queue, 5).await;
-    let letters = letters(&server, &queue).await;
-    let sent = letters
+    let dead_letters = dead_letters(&server, &queue).await;
+    let sent = dead_letters
         .send(&Selected::All, &Destination::Source, &mut on)
         .await
         .unwrap();

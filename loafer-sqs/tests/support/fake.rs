@@ -157,27 +157,27 @@ fn sns(state: &mut State, body: &str) -> String {
 }
 
 fn publish_batch(state: &mut State, form: &HashMap<String, String>) -> String {
-    let entry = |place: usize| format!("PublishBatchRequestEntries.member.{place}.");
+    let entry = |index: usize| format!("PublishBatchRequestEntries.member.{index}.");
     let entries: Vec<_> = (1..)
-        .map_while(|place| {
-            let body = form.get(&format!("{}Message", entry(place)))?.clone();
+        .map_while(|index| {
+            let body = form.get(&format!("{}Message", entry(index)))?.clone();
             let fields = form.iter().filter_map(|(name, value)| {
-                Some((name.strip_prefix(&entry(place))?.to_owned(), value.clone()))
+                Some((name.strip_prefix(&entry(index))?.to_owned(), value.clone()))
             });
             Some((body, fields.collect()))
         })
         .collect();
     let (mut successful, mut failed) = (String::new(), String::new());
-    for (place, taken) in state.take(entries).into_iter().enumerate() {
+    for (index, taken) in state.take(entries).into_iter().enumerate() {
         match taken {
             true => {
                 successful +=
-                    &format!("<member><Id>{place}</Id><MessageId>{place}</MessageId></member>")
+                    &format!("<member><Id>{index}</Id><MessageId>{index}</MessageId></member>")
             }
             false => {
                 let fault = state.sender_fault;
                 failed += &format!(
-                    "<member><Id>{place}</Id><Code>InternalError</Code><SenderFault>{fault}</SenderFault></member>"
+                    "<member><Id>{index}</Id><Code>InternalError</Code><SenderFault>{fault}</SenderFault></member>"
                 );
             }
         }

@@ -170,9 +170,9 @@ impl Queue {
     }
 
     pub async fn attribute(&self, url: &str, name: Name) -> Option<String> {
-        let told = self.client.get_queue_attributes().queue_url(url);
-        let told = told.attribute_names(Name::All).send().await.unwrap();
-        told.attributes.unwrap_or_default().remove(&name)
+        let answer = self.client.get_queue_attributes().queue_url(url);
+        let answer = answer.attribute_names(Name::All).send().await.unwrap();
+        answer.attributes.unwrap_or_default().remove(&name)
     }
 
     pub async fn set(&self, name: Name, value: &str) {
@@ -181,7 +181,7 @@ impl Queue {
     }
 
     /// How many messages stand in its dead-letter queue, visible or not.
-    pub async fn depth_of_letters(&self) -> u32 {
+    pub async fn depth_of_dead_letters(&self) -> u32 {
         let name = match self.url.strip_suffix(".fifo") {
             Some(name) => format!("{name}-dlq.fifo"),
             None => format!("{}-dlq", self.url),
@@ -195,15 +195,16 @@ impl Queue {
     }
 
     async fn depth_at(&self, url: &str) -> u32 {
-        let told = self
+        let answer = self
             .client
             .get_queue_attributes()
             .queue_url(url)
             .attribute_names(Name::All)
             .send();
-        let told = told.await.unwrap().attributes.unwrap();
+        let answer = answer.await.unwrap().attributes.unwrap();
         let number = |name| {
-            told.get(&name)
+            answer
+                .get(&name)
                 .and_then(|count| count.parse::<u32>().ok())
                 .unwrap_or_default()
         };

@@ -1,0 +1,129 @@
+//! The broker value.
+
+use std::{fmt, sync::Arc};
+
+use aws_config::SdkConfig;
+use loafer_core::{Broker, DeadLetterQueue, Error, Replies, Source, Topic};
+
+#[cfg(feature = "s3")]
+use crate::S3Payloads;
+use crate::{
+    SqsDeadLetters, SqsProvider, SqsPublisher, SqsReplies,
+    client::{self, Shared},
+    replies, seconds,
+};
+
+/// Amazon SQS, and SNS to publish to.
+///
+/// At the first call it makes one AWS configuration and one client a service, which all routes share. The configuration is
+/// the SDK's own: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_PROFILE`, the files in `~/.aws`, the roles of a container or
+/// an instance. The behaviour version is pinned, and the TLS is rustls with ring.
+///
+/// ```
+/// use loafer_core::Broker;
+/// use loafer_sqs::Sqs;
+///
+/// assert_eq!(Sqs::NAME, "sqs");
+/// ```
+#[derive(Default)]
+pub struct Sqs {
+    shared: Arc<Shared>,
+}
+
+impl Sqs {
+    /// Uses this AWS configuration instead of the environment's.
+    ///
+    /// The configuration must have a region. Its HTTP client, retries and timeouts are kept. Where it has none, ours apply:
+    /// rustls with ring, 5 s an attempt, 15 s a call.
+    ///
+    /// ```no_run
+    /// # async fn example() {
+    /// use aws_config::Region;
+    /// use loafer_sqs::Sqs;
+    ///
+    /// let config = Sqs::loader().region(Region::new("eu-central-1")).load().await;
+    /// let sqs = Sqs::with_config(config);
+    /// # }
+    /// ```
+    pub fn with_config(config: SdkConfig) -> Self {
+        Self {
+            shared: Arc::new(Shared::with_config(config)),
+        }
+    }
+
+    /// Keeps payloads that are too large for a message on S3.
+    #[cfg(feature = "s3")]
+    #[must_use]
+    pub fn with_large_payloads(self, payloads: S3Payloads) -> Self {
+        Self {
+            shared: Arc::new(self.shared.with_payloads(payloads)),
+        }
+    }
+
+    /// Returns the loader of the AWS configuration that this crate uses, to be changed before [`Sqs::with_config`].
+    pub fn loader() -> aws_config::ConfigLoader {
+        client::loader()
+    }
+}
+
+/// Shows neither the configuration nor the credentials in it.
+impl fmt::Debug for Sqs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqs").finish_non_exhaustive()
+    }
+}
+
+impl Broker for Sqs {
+    type Provider = SqsProvider;
+    type Publisher = SqsPublisher;
+    const NAME: &'static str = "sqs";
+
+    /// # Errors
+    ///
+    /// Returns an error for a `visibility_timeout` of less than a second or more than 12 hours (SQS API: `ReceiveMessage`, 0 to
+    /// 43,200 s). A fraction of a second is rounded up, and opening the provider says so.
+    fn provider(&self, source: &Source) -> Result<SqsProvider, Error> {
+        let lease = source
+            .visibility_timeout
+            .map(|lease| seconds::lease(&source.route, lease));
+        Ok(SqsProvider::new(
+            Arc::clone(&self.shared),
+            source,
+            lease.transpose()?,
+        ))
+    }
+
+    fn dead_letters(&self, source: &Source) -> Result<impl DeadLetterQueue, Error> {
+        Ok(SqsDeadLetters::new(Arc::clone(&self.shared), source))
+    }
+
+    fn publisher(&self) -> SqsPublisher {
+        SqsPublisher::new(Arc::clone(&self.shared))
+    }
+
+    fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
+        Ok(SqsReplies::new(Arc::clone(&self.shared), app))
+    }
+
+    fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
+        replies::topic(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_lease_over_twelve_hours_is_refused() {
+        let mut source = Source::new("orders", "orders");
+        source.visibility_timeout = Some(Duration::from_secs(12 * 3600 + 1));
+        let error = Sqs::default()
+            .provider(&source)
+            .err()
+            .map(|error| error.to_string());
+        assert!(error.is_some_and(|error| error.contains("12 hours") && error.contains("orders")));
+    }
+}

@@ -1,0 +1,249 @@
+//! The clients of the SDK, made of one AWS configuration at the first call, and the calls on messages.
+
+mod api;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_sqs::config::SharedHttpClient;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use loafer_core::Error;
+use tokio::{sync::OnceCell, time::timeout};
+
+pub(crate) use self::api::{ENTRIES, Fault, Faults, Poll, by_entry, none_sent};
+use crate::{
+    names::{Arn, Endpoint, QueueAddress},
+    payloads::{S3Payloads, Store},
+};
+
+/// How long one attempt of a call may take, unless the call polls.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// How long such a call may take with all attempts of the SDK.
+const CALL: Duration = Duration::from_secs(15);
+/// How long loading the configuration may take. Without a region the SDK asks the metadata service of the machine.
+const LOAD: Duration = Duration::from_secs(8);
+
+/// What the providers, publishers and replies of one broker share: its settings, and the clients made of them.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// The configuration that the user gave. `None` means the SDK's own sources.
+    given: Option<SdkConfig>,
+    /// Where large payloads are kept. `None` means that messages carry every payload themselves.
+    payloads: Option<S3Payloads>,
+    /// Made once, at the first call.
+    clients: OnceCell<Clients>,
+}
+
+/// The clients. They are cheap to clone and share one pool of connections.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    /// Receives. It makes one attempt only, since a repeated receive hides what the first one leased.
+    receive: aws_sdk_sqs::Client,
+    /// Makes all other calls, with the standard attempts of the SDK.
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    /// Calls topics.
+    pub(crate) sns: aws_sdk_sns::Client,
+    /// Keeps large payloads.
+    pub(crate) payloads: Option<Store>,
+    /// Where the clients of SQS call, for errors and remedies.
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// Where the client of SNS calls, for errors and remedies.
+    pub(crate) sns_endpoint: Arc<Endpoint>,
+}
+
+impl Shared {
+    pub(crate) fn with_config(config: SdkConfig) -> Self {
+        Self {
+            given: Some(config),
+            ..Self::default()
+        }
+    }
+
+    /// The same settings with payloads on S3, and no clients yet.
+    #[cfg(feature = "s3")]
+    pub(crate) fn with_payloads(&self, payloads: S3Payloads) -> Self {
+        Self {
+            given: self.given.clone(),
+            payloads: Some(payloads),
+            clients: OnceCell::new(),
+        }
+    }
+
+    /// Returns the clients; the first caller makes them.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is no region. The next call looks again.
+    pub(crate) async fn clients(&self, queue: &str) -> Result<&Clients, Error> {
+        self.clients
+            .get_or_try_init(|| async {
+                let config = match &self.given {
+                    Some(config) => config.clone(),
+                    None => timeout(LOAD, Box::pin(loader().load()))
+                        .await
+                        .map_err(|_| no_region(queue))?,
+                };
+                let region = config.region().ok_or_else(|| no_region(queue))?;
+                Ok(Clients::new(&config, region, self.payloads.as_ref()))
+            })
+            .await
+    }
+}
+
+impl Clients {
+    fn new(config: &SdkConfig, region: &Region, payloads: Option<&S3Payloads>) -> Self {
+        let endpoint = |service| {
+            Arc::new(Endpoint::new(
+                service,
+                region.as_ref(),
+                config.endpoint_url(),
+            ))
+        };
+        let timeouts = timeouts(config.timeout_config());
+        let http = config.http_client().unwrap_or_else(https);
+        let payloads = payloads.map(|payloads| Store::new(payloads, config, region, http.clone()));
+        let mut sqs = aws_sdk_sqs::config::Builder::from(config).http_client(http.clone());
+        if config.stalled_stream_protection().is_none() {
+            // Every call here has a timeout of its own, so watching its bytes costs CPU time for nothing.
+            sqs = sqs.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        }
+        let receive = sqs.clone().retry_config(RetryConfig::disabled()).build();
+        let sqs = sqs.timeout_config(timeouts.clone()).build();
+        let sns = aws_sdk_sns::config::Builder::from(config)
+            .http_client(http)
+            .timeout_config(timeouts)
+            .build();
+        Self {
+            receive: aws_sdk_sqs::Client::from_conf(receive),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs),
+            sns: aws_sdk_sns::Client::from_conf(sns),
+            payloads,
+            endpoint: endpoint("sqs"),
+            sns_endpoint: endpoint("sns"),
+        }
+    }
+
+    /// Returns clients for a queue, whose URL or ARN may name another region.
+    pub(crate) fn for_queue(&self, queue: &str) -> Self {
+        let region = QueueAddress::parse(queue).region();
+        let Some(region) = region.filter(|region| *region != self.endpoint.region()) else {
+            return self.clone();
+        };
+        let there = |client: &aws_sdk_sqs::Client| {
+            let region = Region::new(region.to_owned());
+            aws_sdk_sqs::Client::from_conf(client.config().to_builder().region(region).build())
+        };
+        Self {
+            receive: there(&self.receive),
+            sqs: there(&self.sqs),
+            endpoint: Arc::new(self.endpoint.in_region(region)),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the client for a topic and where it calls. The topic is named by its name or ARN, and an ARN may name another region.
+    pub(crate) fn for_topic(&self, topic: &str) -> (aws_sdk_sns::Client, Arc<Endpoint>) {
+        let region = Arn::parse(topic).and_then(|arn| arn.region());
+        let Some(region) = region.filter(|region| *region != self.sns_endpoint.region()) else {
+            return (self.sns.clone(), Arc::clone(&self.sns_endpoint));
+        };
+        let config = self.sns.config().to_builder();
+        let there = config.region(Region::new(region.to_owned())).build();
+        (
+            aws_sdk_sns::Client::from_conf(there),
+            Arc::new(self.sns_endpoint.in_region(region)),
+        )
+    }
+}
+
+/// Loads the configuration with a pinned behaviour version and TLS by rustls.
+pub(crate) fn loader() -> aws_config::ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(https())
+}
+
+/// Makes TLS with rustls and ring. The SDK's default would bring a C library that needs cmake.
+fn https() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+}
+
+/// Returns the user's timeouts, and ours where the user set none.
+fn timeouts(set: Option<&TimeoutConfig>) -> TimeoutConfig {
+    let mut timeouts = set.map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
+    if set.is_none_or(|set| set.operation_attempt_timeout().is_none()) {
+        timeouts = timeouts.operation_attempt_timeout(ATTEMPT);
+    }
+    if set.is_none_or(|set| set.operation_timeout().is_none()) {
+        timeouts = timeouts.operation_timeout(CALL);
+    }
+    timeouts.build()
+}
+
+fn no_region(queue: &str) -> Error {
+    Error::Refused {
+        what: "opening",
+        queue: queue.to_owned(),
+        cause:
+            "no AWS region is set: set AWS_REGION, or `region` in ~/.aws/config (`aws configure`)"
+                .to_owned(),
+        source: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_called_in_the_region_of_its_arn() {
+        let region = Region::new("eu-west-1");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(region.clone())
+            .build();
+        let clients = Clients::new(&config, &region, None);
+        for (topic, expected) in [
+            ("orders", "eu-west-1"),
+            ("arn:aws:sns:eu-west-1:1:orders", "eu-west-1"),
+            ("arn:aws-cn:sns:cn-north-1:1:orders", "cn-north-1"),
+            ("arn:aws:sns:::orders", "eu-west-1"),
+        ] {
+            let (client, endpoint) = clients.for_topic(topic);
+            let called = client.config().region().map(AsRef::as_ref);
+            assert_eq!((called, endpoint.region()), (Some(expected), expected));
+        }
+    }
+
+    #[test]
+    fn the_users_timeouts_are_kept() {
+        let set = TimeoutConfig::builder()
+            .operation_attempt_timeout(Duration::from_secs(1))
+            .build();
+        let timeouts = timeouts(Some(&set));
+        assert_eq!(
+            timeouts.operation_attempt_timeout(),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(timeouts.operation_timeout(), Some(CALL));
+    }
+
+    #[tokio::test]
+    async fn a_configuration_without_region_says_what_to_set() {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .build();
+        let shared = Shared::with_config(config);
+        let error = shared
+            .clients("orders")
+            .await
+            .err()
+            .map(|error| error.to_string());
+        assert!(
+            error.is_some_and(|error| error.contains("`orders`") && error.contains("AWS_REGION"))
+        );
+    }
+}

@@ -1,0 +1,20 @@
+//! Names: of queues, topics and regions as AWS writes them, and of the headers that SQS sets.
+
+mod arn;
+mod endpoint;
+mod headers;
+mod queue;
+
+pub(crate) use self::{
+    arn::Arn,
+    endpoint::{Endpoint, quoted},
+    headers::{
+        DEDUPLICATION_ID, PAYLOAD_SIZE, SEQUENCE_NUMBER, SOURCE_QUEUE, TRACE, is_set_by_sqs,
+    },
+    queue::{QueueAddress, dead_letter_queue, queue_name},
+};
+
+/// Returns whether a queue or topic is FIFO. The names of these, and of no others, end with `.fifo` (SQS API: `CreateQueue`).
+pub(crate) fn is_fifo(name: &str) -> bool {
+    name.ends_with(".fifo")
+}

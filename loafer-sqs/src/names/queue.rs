@@ -1,0 +1,102 @@
+//! How a queue is named: by its name, its URL or its ARN.
+
+use super::Arn;
+
+/// A queue as somebody named it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum QueueAddress<'a> {
+    /// Its bare name: a queue of the own account and region.
+    Name(&'a str),
+    /// Its URL.
+    Url(&'a str),
+    /// Its ARN.
+    Arn(Arn<'a>),
+}
+
+impl<'a> QueueAddress<'a> {
+    /// Reads a configured queue.
+    pub(crate) fn parse(queue: &'a str) -> Self {
+        if queue.starts_with("https://") || queue.starts_with("http://") {
+            return Self::Url(queue);
+        }
+        Arn::parse(queue).map_or(Self::Name(queue), Self::Arn)
+    }
+
+    /// Returns the bare name.
+    pub(crate) fn name(&self) -> &'a str {
+        match self {
+            Self::Name(name) => name,
+            Self::Url(url) => url.rsplit('/').next().unwrap_or(url),
+            Self::Arn(arn) => arn.name(),
+        }
+    }
+
+    /// Returns the region in an ARN or in `https://sqs.REGION.amazonaws.com/…`. `None` means that the address names none.
+    pub(crate) fn region(&self) -> Option<&'a str> {
+        match self {
+            Self::Name(_) => None,
+            Self::Arn(arn) => arn.region(),
+            Self::Url(url) => {
+                let host = url.split_once("://")?.1.split('/').next()?;
+                let (region, rest) = host.strip_prefix("sqs.")?.split_once('.')?;
+                rest.starts_with("amazonaws.com").then_some(region)
+            }
+        }
+    }
+}
+
+/// Returns the name in the name, URL or ARN of a queue.
+pub(crate) fn queue_name(queue: &str) -> &str {
+    QueueAddress::parse(queue).name()
+}
+
+/// Returns the name of the dead-letter queue that is made for a queue: `orders-dlq` for `orders`, `orders-dlq.fifo` for `orders.fifo`.
+pub(crate) fn dead_letter_queue(queue: &str) -> String {
+    match queue.strip_suffix(".fifo") {
+        Some(name) => format!("{name}-dlq.fifo"),
+        None => format!("{queue}-dlq"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_named_or_addressed() {
+        let url = "http://127.0.0.1:9324/000000000000/orders";
+        assert_eq!(QueueAddress::parse(url), QueueAddress::Url(url));
+        for queue in ["httpd-events", "arn:q"] {
+            assert_eq!(QueueAddress::parse(queue), QueueAddress::Name(queue));
+        }
+        for queue in ["orders", url, "arn:aws:sqs:eu-west-1:1:orders"] {
+            assert_eq!(queue_name(queue), "orders");
+        }
+    }
+
+    #[test]
+    fn a_queues_address_tells_its_region() {
+        for (queue, expected) in [
+            ("arn:aws-cn:sqs:cn-north-1:1:q", Some("cn-north-1")),
+            ("eu-west-1", None),
+            ("https://sqs.eu-west-1.amazonaws.com/1/q", Some("eu-west-1")),
+            (
+                "https://sqs.cn-north-1.amazonaws.com.cn/1/q",
+                Some("cn-north-1"),
+            ),
+            ("http://127.0.0.1:9324/0/q", None),
+            (
+                "http://sqs.us-east-1.localhost.localstack.cloud:4566/0/q",
+                None,
+            ),
+        ] {
+            assert_eq!(QueueAddress::parse(queue).region(), expected, "{queue}");
+        }
+    }
+
+    #[test]
+    fn a_dead_letter_queue_is_fifo_as_its_source_is() {
+        assert_eq!(dead_letter_queue("orders"), "orders-dlq");
+        assert_eq!(dead_letter_queue("orders.fifo"), "orders-dlq.fifo");
+    }
+}

@@ -1,0 +1,123 @@
+use super::*;
+use crate::message::folded;
+
+fn envelope() -> DeadLetter {
+    DeadLetter {
+        event_id: "1".into(),
+        correlation_id: None,
+        route: "orders".into(),
+        queue: "orders".into(),
+        topic: None,
+        handler: "ship".into(),
+        attempts: 3,
+        first_failed_at: None,
+        failed_at: "2026-01-01T00:00:00Z".into(),
+        kind: "rejected".into(),
+        reason: Some("r".repeat(512)),
+        retried_from: None,
+    }
+}
+
+fn with_headers(count: usize, payload: String) -> Message {
+    (0..count).fold(Message::new(payload), |message, n| {
+        message.with_header(format!("h{n}"), n.to_string())
+    })
+}
+
+fn dead(message: &Message) -> Entry<'_> {
+    Entry::dead_letter(message, &envelope(), false).unwrap()
+}
+
+#[test]
+fn nine_headers_stand_beside_the_envelope() {
+    let message = with_headers(9, "{}".into());
+    let entry = dead(&message);
+    assert_eq!(entry.headers.len(), 10);
+    assert_eq!(folded(&entry.headers[9].1), None);
+}
+
+#[test]
+fn ten_headers_fold_into_the_envelope_and_come_out_again() {
+    let message = with_headers(10, "{}".into()).with_header(TRACE, "Root=1");
+    let entry = dead(&message);
+    assert_eq!(entry.headers.len(), 1);
+    assert_eq!(entry.trace, Some("Root=1"));
+    let header = &entry.headers[0].1;
+    assert_eq!(folded(header).unwrap().len(), 10);
+    let read =
+        DeadLetter::of(&Message::new("").with_header(DeadLetter::HEADER, header.as_ref())).unwrap();
+    assert_eq!(read.kind, "rejected");
+}
+
+#[test]
+fn an_older_envelope_is_replaced_and_not_counted() {
+    let message = with_headers(9, "{}".into()).with_header(DeadLetter::HEADER, "old");
+    let entry = dead(&message);
+    assert_eq!(entry.headers.len(), 10);
+    assert!(entry.headers[9].1.starts_with('{'));
+}
+
+#[test]
+fn the_reason_goes_where_it_makes_the_message_too_large() {
+    let spare = 400;
+    let message = Message::new("x".repeat(SQS_BYTES - spare));
+    let entry = dead(&message);
+    assert!(entry.bytes() <= SQS_BYTES);
+    assert!(!entry.headers[0].1.contains("reason"));
+}
+
+#[test]
+fn a_message_too_large_without_its_reason_is_no_dead_letter() {
+    let message = Message::new("x".repeat(SQS_BYTES - 10));
+    assert!(Entry::dead_letter(&message, &envelope(), false).is_none());
+}
+
+#[test]
+fn a_fifo_dead_letter_has_group_and_deduplication_id() {
+    let message = Message::with_id("id-1", "{}");
+    let entry = Entry::dead_letter(&message, &envelope(), true).unwrap();
+    assert_eq!(
+        (entry.group.as_deref(), entry.deduplication_id.as_deref()),
+        (Some("loafer"), Some("id-1"))
+    );
+    let message = message.with_group("g");
+    let entry = Entry::dead_letter(&message, &envelope(), true).unwrap();
+    assert_eq!(entry.group.as_deref(), Some("g"));
+}
+
+#[test]
+fn what_sqs_cannot_carry_is_refused() {
+    let error = |message: Message, fifo| Entry::of(&message.into(), fifo).err().unwrap_or_default();
+    assert!(error(Message::new(""), false).contains("empty"));
+    assert!(error(Message::new(vec![0xFF]), false).contains("UTF-8"));
+    assert!(error(with_headers(11, "{}".into()), false).contains("11 headers"));
+    assert!(error(Message::new("{}").with_header("h", ""), false).contains("`h`"));
+    assert!(error(Message::new("{}"), true).contains("Outgoing::group"));
+    assert_eq!(
+        error(
+            with_headers(10, "{}".into()).with_header("SequenceNumber", "1"),
+            false
+        ),
+        ""
+    );
+}
+
+#[test]
+fn sizes_count_name_type_and_value() {
+    let outgoing = Message::new("12345").with_header("ab", "xyz").into();
+    assert_eq!(Entry::of(&outgoing, false).unwrap().bytes(), 5 + 2 + 6 + 3);
+}
+
+#[test]
+fn calls_are_of_ten_and_within_the_limit() {
+    assert_eq!(calls(&[1; 25], 100), [0..10, 10..20, 20..25]);
+    assert_eq!(calls(&[60, 50, 40, 70], 100), [0..1, 1..3, 3..4]);
+    assert_eq!(calls(&[200, 1], 100), [0..1, 1..2]);
+    assert_eq!(calls(&[], 100), []);
+}
+
+#[test]
+fn what_sqs_refuses_in_a_value_is_replaced() {
+    assert_eq!(allowed("a\u{FFFF}b"), "a\u{FFFD}b");
+    assert!(matches!(allowed("plain"), Cow::Borrowed(_)));
+}

@@ -1,0 +1,159 @@
+//! Where a topic leads: to a queue or to an SNS topic. Only SQS has two kinds of them.
+
+use std::{sync::Arc, time::Duration};
+
+use loafer_core::{Error, Outgoing};
+
+use super::{
+    calls::{Answers, send},
+    topic,
+};
+use crate::{
+    client::Clients,
+    error::Call,
+    names::{Endpoint, QueueAddress, is_fifo},
+    outgoing::{Entry, SNS_BYTES, SQS_BYTES},
+    payloads::{For, Store},
+    seconds, topology,
+};
+
+/// The longest delay of a message (SQS API: `SendMessage`, 15 minutes).
+const DELAY: Duration = Duration::from_secs(900);
+
+#[cfg(feature = "s3")]
+const TOO_LARGE: &str = "keep large payloads on S3: `Sqs::with_large_payloads`";
+#[cfg(not(feature = "s3"))]
+const TOO_LARGE: &str = "send a reference instead, or keep large payloads on S3: the feature `s3` (of loafer: `sqs-s3`)";
+
+/// Where a topic leads.
+#[derive(Clone)]
+pub(super) enum Target {
+    Queue {
+        clients: Clients,
+        url: Arc<str>,
+    },
+    Topic {
+        client: aws_sdk_sns::Client,
+        endpoint: Arc<Endpoint>,
+        arn: Arc<str>,
+        /// The most bytes that a message can have there.
+        limit: usize,
+    },
+}
+
+/// Finds where a topic leads. The second value says whether the answer may be kept.
+pub(super) async fn find(topic: &str, clients: &Clients) -> Result<(Target, bool), Error> {
+    match topic.strip_prefix("sqs:") {
+        Some(queue) => {
+            let clients = clients.for_queue(queue);
+            let call = publishing(queue, &clients.endpoint);
+            let url = topology::url(&clients.sqs, QueueAddress::parse(queue), call).await?;
+            let url = url.into();
+            Ok((Target::Queue { clients, url }, true))
+        }
+        None => {
+            let (client, endpoint) = clients.for_topic(topic);
+            let arn = topic::arn(&client, topic, publishing(topic, &endpoint)).await?;
+            let limit = topic::limit(&client, &arn).await;
+            let target = Target::Topic {
+                client,
+                endpoint,
+                arn,
+                limit: limit.unwrap_or(SNS_BYTES),
+            };
+            Ok((target, limit.is_some()))
+        }
+    }
+}
+
+/// Names a publication.
+pub(super) fn publishing<'a>(topic: &'a str, endpoint: &'a Endpoint) -> Call<'a> {
+    Call::new("publishing", topic, endpoint)
+}
+
+impl Target {
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        match self {
+            Self::Queue { clients, .. } => &clients.endpoint,
+            Self::Topic { endpoint, .. } => endpoint,
+        }
+    }
+
+    pub(super) fn is_fifo(&self) -> bool {
+        match self {
+            Self::Queue { url, .. } => is_fifo(url),
+            Self::Topic { arn, .. } => is_fifo(arn),
+        }
+    }
+
+    /// Returns the most bytes that a message can have there.
+    fn limit(&self) -> usize {
+        match self {
+            Self::Queue { .. } => SQS_BYTES,
+            Self::Topic { limit, .. } => *limit,
+        }
+    }
+
+    /// Returns the entry of a message. A payload that is too large is put on S3 first.
+    pub(super) async fn prepare<'m>(
+        &self,
+        outgoing: &'m Outgoing,
+        payloads: Option<&Store>,
+        call: Call<'_>,
+    ) -> Result<Entry<'m>, Error> {
+        let refused = |cause| call.refused(cause, None);
+        let limit = self.limit();
+        let mut entry = self.entry(outgoing).map_err(refused)?;
+        let most = payloads.map_or(limit, |store| store.threshold().min(limit));
+        if let Some(store) = payloads.filter(|_| entry.bytes() > most) {
+            let (payload, of) = (outgoing.message.payload(), self.kept_for());
+            // This comes first, so that a message that is refused leaves no object behind.
+            entry.offload(&outgoing.optional).map_err(refused)?;
+            let pointer = store.put(payload.clone(), of).await?;
+            entry.point(pointer.to_body());
+        }
+        entry.leave_out(&outgoing.optional, |entry| entry.bytes() <= limit);
+        match entry.bytes() {
+            bytes if bytes > limit => Err(refused(format!(
+                "{bytes} bytes with its headers: {limit} is the most; {TOO_LARGE}"
+            ))),
+            _ => Ok(entry),
+        }
+    }
+
+    fn kept_for(&self) -> For {
+        match self {
+            Self::Queue { .. } => For::Queue,
+            Self::Topic { .. } => For::Topic,
+        }
+    }
+
+    /// Returns the entry of a message of any size, or why there can't be one.
+    fn entry<'m>(&self, outgoing: &'m Outgoing) -> Result<Entry<'m>, String> {
+        let fifo = self.is_fifo();
+        let mut entry = Entry::of(outgoing, fifo)?;
+        entry.delay = match (outgoing.delay, self) {
+            (None, _) => None,
+            (Some(_), Self::Topic { .. }) => {
+                return Err("SNS has no delay: publish to a queue, as `sqs:NAME`".to_owned());
+            }
+            (Some(_), _) if fifo => {
+                return Err("FIFO queues have no delay of a single message".to_owned());
+            }
+            (Some(delay), _) if delay > DELAY => {
+                return Err(format!("a delay of {delay:?}: SQS delays up to 15 minutes"));
+            }
+            (Some(delay), _) => Some(seconds::up(delay) as i32),
+        };
+        Ok(entry)
+    }
+
+    pub(super) async fn send(&self, entries: &[Entry<'_>], call: Call<'_>) -> Answers {
+        match self {
+            Self::Queue { clients, url } => send(clients, url, entries, call).await,
+            Self::Topic {
+                client, arn, limit, ..
+            } => topic::publish(client, arn, *limit, entries, call).await,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Translators for what AWS delivers. They read JSON only, so that they serve every broker; this crate alone has them.
+
+mod eventbridge;
+mod fields;
+mod s3_event;
+mod sns;
+
+pub use self::{
+    eventbridge::EventBridge,
+    s3_event::{S3Bucket, S3Event, S3Notification, S3Object, S3Record},
+    sns::Sns,
+};

@@ -1,0 +1,174 @@
+//! The envelope in which SNS delivers.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use loafer_core::{Bytes, Envelope, Json, Message, TranslateError, Translator};
+use memchr::memmem;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::fields::{text, time};
+
+/// Opens the envelope in which SNS delivers, then decodes the published payload with `T`.
+///
+/// | envelope | message |
+/// |---|---|
+/// | `Message` | payload |
+/// | `MessageAttributes` | headers, which replace headers of the same name; binary ones stay in base64 |
+/// | `TopicArn` | topic (its name), header `sns-topic-arn` |
+/// | `MessageId`, `Subject` | headers `sns-message-id`, `sns-subject` |
+/// | `Timestamp` | time of sending |
+///
+/// With raw message delivery there is no envelope. A payload that is not a JSON object with `"Type": "Notification"` and a
+/// `TopicArn` or `MessageId` is therefore decoded as it is. The same holds for a message that was sent straight to the queue.
+///
+/// ```
+/// use loafer_core::{Envelope, Message, Text, Translator};
+/// use loafer_sqs::Sns;
+///
+/// let sns = Sns::of(Text);
+/// let raw = Message::new(r#"{"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:1:greeted", "Message": "hello"}"#);
+/// let message = sns.open(&raw)?;
+/// assert_eq!(message.topic(), Some("greeted"));
+/// let text: &str = sns.translate(&message)?;
+/// assert_eq!(text, "hello");
+/// # Ok::<(), loafer_core::TranslateError>(())
+/// ```
+///
+/// # Errors
+///
+/// Returns an error if the envelope has no `Message`, or if that is not a string. The error never quotes the payload.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sns<T = Json> {
+    payload: T,
+}
+
+impl Sns {
+    /// Returns a translator for payloads in JSON.
+    pub const fn new() -> Self {
+        Self { payload: Json }
+    }
+}
+
+impl<T> Sns<T> {
+    /// Returns a translator for payloads that `payload` decodes.
+    pub const fn of(payload: T) -> Self {
+        Self { payload }
+    }
+}
+
+/// The fields we read, still as JSON. All others are skipped without being decoded.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Notification<'m> {
+    #[serde(borrow)]
+    r#type: Option<&'m RawValue>,
+    #[serde(borrow)]
+    topic_arn: Option<&'m RawValue>,
+    #[serde(borrow)]
+    message_id: Option<&'m RawValue>,
+    #[serde(borrow)]
+    message: Option<&'m RawValue>,
+    #[serde(borrow)]
+    subject: Option<&'m RawValue>,
+    #[serde(borrow)]
+    timestamp: Option<&'m RawValue>,
+    #[serde(borrow)]
+    message_attributes: Option<&'m RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Attribute {
+    #[serde(rename = "Value")]
+    value: String,
+}
+
+impl<T: Envelope> Envelope for Sns<T> {
+    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        let Some(notification) = Notification::of(raw.payload()) else {
+            return self.payload.open(raw);
+        };
+        let opened = notification.open(raw)?;
+        self.payload.open_inner(opened).map(Cow::Owned)
+    }
+}
+
+impl<'m, X, T: Translator<'m, X>> Translator<'m, X> for Sns<T> {
+    fn translate(&self, message: &'m Message) -> Result<X, TranslateError> {
+        self.payload.translate(message)
+    }
+}
+
+impl<'m> Notification<'m> {
+    /// Reads the envelope, if the payload is one. A payload that can't be one is not parsed.
+    fn of(payload: &'m [u8]) -> Option<Self> {
+        if payload.trim_ascii_start().first() != Some(&b'{')
+            || memmem::find(payload, b"\"Notification\"").is_none()
+        {
+            return None;
+        }
+        let read: Self = serde_json::from_slice(payload).ok()?;
+        let is_one = read
+            .r#type
+            .is_some_and(|kind| kind.get() == "\"Notification\"")
+            && (read.topic_arn.is_some() || read.message_id.is_some());
+        is_one.then_some(read)
+    }
+
+    fn open(&self, raw: &Message) -> Result<Message, TranslateError> {
+        let missing = || TranslateError::new("the SNS envelope has no `Message`");
+        let payload = payload(raw.payload(), self.message.ok_or_else(missing)?)?;
+        let mut opened = raw.clone().with_payload(payload);
+        if let Some(arn) = text(self.topic_arn) {
+            opened = opened.with_topic(arn.rsplit(':').next().unwrap_or_default());
+            opened = opened.with_header("sns-topic-arn", arn);
+        }
+        if let Some(id) = text(self.message_id) {
+            opened = opened.with_header("sns-message-id", id);
+        }
+        if let Some(subject) = text(self.subject) {
+            opened = opened.with_header("sns-subject", subject);
+        }
+        if let Some(sent_at) = text(self.timestamp).as_deref().and_then(time) {
+            opened = opened.with_sent_at(sent_at);
+        }
+        for (name, attribute) in self.attributes()? {
+            opened = opened.with_header(name, attribute.value);
+        }
+        Ok(opened)
+    }
+
+    fn attributes(&self) -> Result<BTreeMap<String, Attribute>, TranslateError> {
+        let Some(attributes) = self.message_attributes else {
+            return Ok(BTreeMap::new());
+        };
+        let read: Option<_> = serde_json::from_str(attributes.get()).map_err(|_| {
+            TranslateError::new(
+                "the `MessageAttributes` of the SNS envelope are not as SNS writes them",
+            )
+        })?;
+        Ok(read.unwrap_or_default())
+    }
+}
+
+/// Returns the published payload: a slice of the body if nothing in it is escaped, otherwise a copy.
+fn payload(body: &Bytes, message: &RawValue) -> Result<Bytes, TranslateError> {
+    let json = message.get();
+    match json
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
+        Some(plain) if memchr::memchr(b'\\', plain.as_bytes()).is_none() => {
+            Ok(body.slice_ref(plain.as_bytes()))
+        }
+        Some(_) => serde_json::from_str::<String>(json)
+            .map(Bytes::from)
+            .map_err(|_| TranslateError::new("the `Message` of the SNS envelope is no valid text")),
+        None => Err(TranslateError::new(
+            "the `Message` of the SNS envelope is no text",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;
