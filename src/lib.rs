@@ -18,14 +18,14 @@ pub mod guides;
 
 pub use loafer_core::{
     Error,
+    event::Event,
     extract::{
         Batch, BatchOutcome, Context, Extension, FromContext, Metadata, Missing,
         OptionalFromContext, Rejection, State,
     },
-    event::Event,
     message::{Headers, Message, Outgoing},
     outcome::{FailureKind, Outcome},
-    translate::{Base64, Bytes, Cloudevents, Json, Text},
+    translate::{Base64, Bytes, Cloudevents, EventBridge, Json, S3Event, Sns, Text},
 };
 pub use loafer_macros::{Event, FromContext, OptionalFromContext, handler, main};
 pub use loafer_memory::Memory;
@@ -42,7 +42,7 @@ pub use loafer_core::translate::MessagePack;
 #[cfg(feature = "protobuf")]
 pub use loafer_core::translate::Protobuf;
 #[cfg(feature = "sqs")]
-pub use loafer_sqs::{EventBridge, S3Event, Sns, Sqs};
+pub use loafer_sqs::Sqs;
 
 pub use loafer_core::{broker, event, extract, message, outcome, policy, translate};
 pub use loafer_runtime::{bus, dead_letters, handler as handlers, testing};
@@ -79,11 +79,11 @@ pub mod prelude {
     #[cfg(feature = "protobuf")]
     pub use loafer_core::translate::Protobuf;
     pub use loafer_core::{
-        extract::{Batch, BatchOutcome, Extension, Metadata, State},
         event::Event,
-    message::{Headers, Message, Outgoing},
+        extract::{Batch, BatchOutcome, Extension, Metadata, State},
+        message::{Headers, Message, Outgoing},
         outcome::{FailureKind, Outcome},
-        translate::{Base64, Bytes, Cloudevents, Json, Text},
+        translate::{Base64, Bytes, Cloudevents, EventBridge, Json, S3Event, Sns, Text},
     };
     pub use loafer_macros::{Event, FromContext, handler};
     pub use loafer_memory::Memory;
@@ -93,7 +93,7 @@ pub mod prelude {
         program::App,
     };
     #[cfg(feature = "sqs")]
-    pub use loafer_sqs::{EventBridge, S3Event, Sns, Sqs};
+    pub use loafer_sqs::Sqs;
     pub use serde_json::json;
 }
 

@@ -3,7 +3,10 @@
 use std::{fmt, sync::Arc};
 
 use aws_config::SdkConfig;
-use loafer_core::{Broker, DeadLetterQueue, Error, Replies, Source, Topic};
+use loafer_core::{
+    Error,
+    broker::{Broker, DeadLetterQueue, Replies, Source, Topic},
+};
 
 #[cfg(feature = "s3")]
 use crate::S3Payloads;
@@ -20,10 +23,10 @@ use crate::{
 /// an instance. The behaviour version is pinned, and the TLS is rustls with ring.
 ///
 /// ```
-/// use loafer_core::Broker;
+/// use loafer::broker::Broker;
 /// use loafer_sqs::Sqs;
 ///
-/// assert_eq!(Sqs::NAME, "sqs");
+/// assert_eq!(Sqs::KIND, "sqs");
 /// ```
 #[derive(Default)]
 pub struct Sqs {
@@ -76,7 +79,7 @@ impl fmt::Debug for Sqs {
 impl Broker for Sqs {
     type Provider = SqsProvider;
     type Publisher = SqsPublisher;
-    const NAME: &'static str = "sqs";
+    const KIND: &'static str = "sqs";
 
     /// # Errors
     ///

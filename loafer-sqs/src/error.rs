@@ -14,7 +14,7 @@ pub(crate) use self::call::Call;
 /// ```
 /// use loafer_sqs::ServiceError;
 ///
-/// fn is_throttled(error: &loafer_core::Error) -> bool {
+/// fn is_throttled(error: &loafer::Error) -> bool {
 ///     let answer = std::error::Error::source(error).and_then(|source| source.downcast_ref::<ServiceError>());
 ///     answer.is_some_and(|answer| answer.code() == Some("RequestThrottled"))
 /// }

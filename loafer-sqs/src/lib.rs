@@ -17,7 +17,6 @@
 //! | `check` | what the command `check` says of a queue |
 //! | `payloads` | payloads too large for a message, on S3 |
 //! | `seconds` | durations as SQS counts them |
-//! | `translate` | the translators [`Sns`], [`EventBridge`], [`S3Event`] |
 
 #![cfg_attr(
     test,
@@ -38,7 +37,6 @@ mod publisher;
 mod replies;
 mod seconds;
 mod topology;
-mod translate;
 
 pub use aws_config;
 
@@ -52,5 +50,4 @@ pub use self::{
     provider::{Receipt, SqsProvider},
     publisher::SqsPublisher,
     replies::SqsReplies,
-    translate::{EventBridge, S3Bucket, S3Event, S3Notification, S3Object, S3Record, Sns},
 };

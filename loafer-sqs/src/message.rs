@@ -20,7 +20,10 @@ use std::{
 
 use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName as Name};
 use aws_smithy_types::base64;
-use loafer_core::{DeadLetter, Headers, Message};
+use loafer_core::{
+    broker::DeadLetter,
+    message::{Headers, Message},
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

@@ -10,7 +10,10 @@ use aws_sdk_sqs::{
         builders::SendMessageBatchRequestEntryBuilder as SqsEntryBuilder,
     },
 };
-use loafer_core::{DeadLetter, Message, Outgoing};
+use loafer_core::{
+    broker::DeadLetter,
+    message::{Message, Outgoing},
+};
 
 use crate::{
     client::ENTRIES,

@@ -8,7 +8,11 @@ use std::{
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use futures_util::future::join_all;
-use loafer_core::{Error, Message, Replies, Topic, is_reply_queue, reply_queue};
+use loafer_core::{
+    Error,
+    broker::{Replies, Topic, is_reply_queue, reply_queue},
+    message::Message,
+};
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep_until, timeout},

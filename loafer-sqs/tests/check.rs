@@ -6,9 +6,12 @@ mod support;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use loafer_core::{
-    App, Finding, GroupBy, Json, Level, Manager, Message, MessageId, Open, Provider as _, Route,
-    RouteOptions,
+    broker::{Finding, Level, Open, Provider as _},
+    message::{Message, MessageId},
+    policy::GroupBy,
+    translate::Json,
 };
+use loafer_runtime::program::{App, Manager, Route, RouteOptions};
 use loafer_sqs::{Sns, Sqs};
 use support::Server;
 
@@ -189,8 +192,8 @@ async fn topic_subscription_and_policy_are_made_for_the_translator_sns() {
     let arn = format!("arn:aws:sns:us-east-1:000000000000:{name}");
     let publish = server.sns().publish().topic_arn(arn).message("1");
     publish.send().await.unwrap();
-    let source = loafer_core::Source::new(&name, &name);
-    let provider = loafer_core::Broker::provider(&server.sqs(), &source).unwrap();
+    let source = loafer_core::broker::Source::new(&name, &name);
+    let provider = loafer_core::broker::Broker::provider(&server.sqs(), &source).unwrap();
     provider.open(Open::Existing).await.unwrap();
     let came = support::receive(&provider, 1).await.remove(0).message;
     assert!(came.payload().starts_with(b"{"), "in its envelope");

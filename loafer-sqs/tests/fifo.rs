@@ -12,8 +12,13 @@ use std::{
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use loafer_core::{
-    App, Backoff, Ended, Json, Manager, Message, Metadata, Outcome, Outgoing, Route, RouteOptions,
+    extract::Metadata,
+    message::{Message, Outgoing},
+    outcome::Outcome,
+    policy::Backoff,
+    translate::Json,
 };
+use loafer_runtime::program::{App, Ended, Manager, Route, RouteOptions};
 use loafer_sqs::Sqs;
 use tokio::time::timeout;
 

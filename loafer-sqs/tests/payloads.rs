@@ -7,7 +7,8 @@ mod support;
 use std::time::Duration;
 
 use loafer_core::{
-    Broker, Delivery, Message, MessageId, Outgoing, Provider, Settled, Settlement, Source,
+    broker::{Broker, Delivery, Provider, Settled, Settlement, Source},
+    message::{Message, MessageId, Outgoing},
 };
 use loafer_sqs::{Cleanup, Receipt, S3Payloads, Sqs, SqsProvider};
 use support::{Queue, Server, bucket::Bucket};
@@ -158,7 +159,7 @@ async fn pointers_of_other_programs_are_read_and_their_objects_kept() {
 
 /// Two queues hear one topic: one object.
 async fn of_a_topic(server: &Server, raw: bool) {
-    use loafer_core::{Envelope, Text, Translator};
+    use loafer_core::translate::{Envelope, Text, Translator};
 
     let bucket = Bucket::of(server).await;
     let sns = server.sns();
@@ -273,7 +274,10 @@ async fn nothing_of_a_group_overtakes_a_missing_payload() {
 
 async fn another(sqs: &Sqs, queue: &Queue) -> SqsProvider {
     let provider = sqs.provider(&Source::new("other", &queue.name)).unwrap();
-    provider.open(loafer_core::Open::Existing).await.unwrap();
+    provider
+        .open(loafer_core::broker::Open::Existing)
+        .await
+        .unwrap();
     provider
 }
 
@@ -323,7 +327,7 @@ async fn a_dead_letter_points_to_its_payload() {
     assert_eq!(queue.depth().await, 0);
     let dead_letters = support::receive(&queue.dead_letters().await, 1).await;
     assert_eq!(dead_letters[0].message.payload().len(), 2 * MIB);
-    assert!(loafer_core::DeadLetter::of(&dead_letters[0].message).is_some());
+    assert!(loafer_core::broker::DeadLetter::of(&dead_letters[0].message).is_some());
 }
 
 #[tokio::test]
@@ -333,7 +337,7 @@ async fn where_s3_takes_no_payload_its_message_is_not_published() {
         "where_s3_takes_no_payload_its_message_is_not_published"
     );
     let queue = queue(&server, "nowhere", S3Payloads::new("no-such-bucket")).await;
-    let bus = loafer_core::Bus::new(
+    let bus = loafer_runtime::bus::Bus::new(
         server
             .sqs()
             .with_large_payloads(S3Payloads::new("no-such-bucket"))

@@ -7,8 +7,9 @@ mod support;
 use std::time::Duration;
 
 use loafer_core::{
-    Broker, DeadLetter, Error, Message, Open, Outgoing, Provider, Renewed, Settled, Settlement,
-    Source,
+    Error,
+    broker::{Broker, DeadLetter, Open, Provider, Renewed, Settled, Settlement, Source},
+    message::{Message, Outgoing},
 };
 use support::{entry, envelope};
 

@@ -7,9 +7,12 @@ mod support;
 use std::time::Duration;
 
 use loafer_core::{
-    Broker, Bus, Envelope, Error, Message, Outgoing, Provider, Publisher, Settlement, Text, Topic,
-    Translator,
+    Error,
+    broker::{Broker, Provider, Publisher, Settlement, Topic},
+    message::{Message, Outgoing},
+    translate::{Envelope, Text, Translator},
 };
+use loafer_runtime::bus::Bus;
 use loafer_sqs::Sns;
 
 async fn subscribed(server: &support::Server, raw: bool) -> (support::Queue, String) {

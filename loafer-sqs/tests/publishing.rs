@@ -5,8 +5,11 @@
 mod support;
 
 use loafer_core::{
-    Broker, Bus, Error, Message, MessageId, Outgoing, Publisher, TRACEPARENT, TRACESTATE, Topic,
+    Error,
+    broker::{Broker, Publisher, Topic},
+    message::{Message, MessageId, Outgoing, TRACEPARENT, TRACESTATE},
 };
+use loafer_runtime::bus::Bus;
 use loafer_sqs::S3Payloads;
 use support::fake::{Fake, State};
 

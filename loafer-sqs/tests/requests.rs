@@ -12,9 +12,11 @@ mod support;
 use std::time::Duration;
 
 use loafer_core::{
-    Broker, Error, Message, MessageId, Outgoing, Publisher, REPLY_TO, REQUEST_ID, Replies, Route,
-    RouteOptions, Running, is_reply_queue, reply_queue,
+    Error,
+    broker::{Broker, Publisher, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},
+    message::{Message, MessageId, Outgoing},
 };
+use loafer_runtime::program::{Route, RouteOptions, Running};
 use loafer_sqs::Sqs;
 
 use doubling::{Answers, PATIENCE, Told, next, stop};

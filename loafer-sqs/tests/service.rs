@@ -6,7 +6,13 @@ mod support;
 
 use std::time::Duration;
 
-use loafer_core::{Ended, Json, Level, Message, Metadata, Open, Route, RouteOptions};
+use loafer_core::{
+    broker::{Level, Open},
+    extract::Metadata,
+    message::Message,
+    translate::Json,
+};
+use loafer_runtime::program::{Ended, Route, RouteOptions};
 use loafer_sqs::{Sns, Sqs};
 use tokio::sync::mpsc;
 

@@ -15,7 +15,7 @@ use axum::{
     http::{HeaderMap, Method},
     routing::post,
 };
-use loafer_core::{Broker, Delivery, Open, Provider, Settled, Settlement, Source};
+use loafer_core::broker::{Broker, Delivery, Open, Provider, Settled, Settlement, Source};
 use loafer_sqs::{Cleanup, Receipt, S3Payloads, Sqs, SqsProvider};
 use serde_json::{Value, json};
 use tokio::{

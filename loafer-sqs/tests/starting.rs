@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loafer_core::{Broker, Error, Open, Provider, Source};
+use loafer_core::{
+    Error,
+    broker::{Broker, Open, Provider, Source},
+};
 use loafer_sqs::Sqs;
 
 const SOON: Duration = Duration::from_secs(10);

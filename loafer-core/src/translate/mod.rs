@@ -1,5 +1,6 @@
 //! From a raw message to what a handler takes: envelopes and translators.
 
+mod aws;
 mod base64;
 mod cloudevents;
 mod error;
@@ -21,6 +22,7 @@ pub use self::message_pack::MessagePack;
 #[cfg(feature = "protobuf")]
 pub use self::protobuf::Protobuf;
 pub use self::{
+    aws::{EventBridge, S3Bucket, S3Event, S3Notification, S3Object, S3Record, Sns},
     base64::Base64,
     cloudevents::Cloudevents,
     error::TranslateError,

@@ -134,7 +134,9 @@ impl Choice {
         // An envelope that nobody can open is broken; one that somebody could is somebody else's.
         match (fault, seen) {
             (Some(verdict), None) => Err(verdict),
-            (_, seen) => Err(Verdict::unmatched(seen.as_ref().and_then(|seen| seen.event_type()))),
+            (_, seen) => Err(Verdict::unmatched(
+                seen.as_ref().and_then(|seen| seen.event_type()),
+            )),
         }
     }
 }

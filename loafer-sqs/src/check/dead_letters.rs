@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loafer_core::{Error, Finding};
+use loafer_core::{Error, broker::Finding};
 
 use super::Looked;
 use crate::{
@@ -130,7 +130,7 @@ fn days(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use loafer_core::Level;
+    use loafer_core::broker::Level;
 
     use super::*;
     use crate::{error::Call, names::Endpoint, topology::Redrive};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join;
-use loafer_core::{Finding, Policy};
+use loafer_core::{broker::Finding, policy::Policy};
 
 use super::{
     Looked,

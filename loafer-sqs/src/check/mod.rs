@@ -7,7 +7,7 @@ mod topic;
 
 use std::time::Duration;
 
-use loafer_core::{Finding, Policy};
+use loafer_core::{broker::Finding, policy::Policy};
 
 use self::dead_letters::Target;
 pub(crate) use self::look::look;
@@ -101,7 +101,7 @@ fn lease(policy: &Asked<'_>, looked: &Looked<'_>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use loafer_core::Level;
+    use loafer_core::broker::Level;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! What `check` learns about permissions without touching a message.
 
-use loafer_core::{Error, Finding};
+use loafer_core::{Error, broker::Finding};
 
 use crate::error::{ServiceError, is_denial};
 
@@ -31,7 +31,7 @@ pub(super) fn untried(dead_letter_queue: Option<&str>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use loafer_core::Level;
+    use loafer_core::broker::Level;
 
     use super::*;
     use crate::{error::Call, names::Endpoint};

@@ -1,6 +1,6 @@
 //! What `check` says of the topic that should feed a queue. Only SQS is fed by another service.
 
-use loafer_core::{Error, Finding};
+use loafer_core::{Error, broker::Finding};
 
 use crate::{
     names::Endpoint,

@@ -15,7 +15,11 @@ use aws_sdk_sqs::{
     },
 };
 use futures_util::future::join_all;
-use loafer_core::{Error, MessageId, Renewed, Settled};
+use loafer_core::{
+    Error,
+    broker::{Renewed, Settled},
+    message::MessageId,
+};
 use tokio::time::timeout;
 
 use super::Clients;

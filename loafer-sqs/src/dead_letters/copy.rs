@@ -9,7 +9,11 @@ use aws_sdk_sqs::{
         builders::SendMessageBatchRequestEntryBuilder as SqsEntryBuilder,
     },
 };
-use loafer_core::{DeadLetter, Delivery, Destination, Error, Message};
+use loafer_core::{
+    Error,
+    broker::{DeadLetter, Delivery, Destination},
+    message::Message,
+};
 
 use super::{DeadLetterReceipt, Found, Target};
 use crate::{

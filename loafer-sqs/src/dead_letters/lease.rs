@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use loafer_core::{Delivery, Error};
+use loafer_core::{Error, broker::Delivery};
 
 use super::{DeadLetterReceipt, Found, Lease};
 use crate::{

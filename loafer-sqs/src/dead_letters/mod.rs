@@ -13,8 +13,12 @@ use std::{
 
 use aws_sdk_sqs::types::MessageAttributeValue;
 use loafer_core::{
-    AboutLetters, Bulk, DeadLetter, DeadLetterQueue, Delivery, Destination, Error, Message, Origin,
-    Source, Watch,
+    Error,
+    broker::{
+        BrokerMove, DeadLetter, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin,
+        ProgressFn, Source,
+    },
+    message::Message,
 };
 
 use self::target::Target;
@@ -181,10 +185,10 @@ fn remarks(queue: &Queue, attributes: &Attributes) -> (Vec<String>, Vec<String>)
 impl DeadLetterQueue for SqsDeadLetters {
     type Receipt = DeadLetterReceipt;
 
-    async fn open(&self) -> Result<AboutLetters, Error> {
+    async fn open(&self) -> Result<DeadLetterInfo, Error> {
         let (found, attributes) = self.find().await?;
         let (remarks, warnings) = remarks(&found.dead_letters, &attributes);
-        let about = AboutLetters {
+        let about = DeadLetterInfo {
             queue: found.dead_letters.name.clone(),
             count: Some(attributes.messages),
             remarks,
@@ -218,7 +222,7 @@ impl DeadLetterQueue for SqsDeadLetters {
         }
     }
 
-    async fn move_all(&self, to: &Destination, watch: Watch<'_>) -> Result<Bulk, Error> {
+    async fn move_all(&self, to: &Destination, watch: ProgressFn<'_>) -> Result<BrokerMove, Error> {
         self.found()?.move_all(to, watch).await
     }
 
@@ -255,7 +259,7 @@ impl DeadLetterQueue for SqsDeadLetters {
         let own = self.found.get().map(|found| &*found.source.name);
         Origin {
             by_broker: arn.is_some() && envelope.is_none(),
-            elsewhere: matches!((queue, own), (Some(queue), Some(own)) if queue_name(queue) != own),
+            from_other_queue: matches!((queue, own), (Some(queue), Some(own)) if queue_name(queue) != own),
             queue: queue.map(|queue| queue_name(queue).to_owned()),
         }
     }

@@ -7,7 +7,10 @@ use aws_sdk_sqs::{
     operation::start_message_move_task::StartMessageMoveTaskError,
     types::ListMessageMoveTasksResultEntry as Task,
 };
-use loafer_core::{Bulk, DeadLetter, Destination, Error, Progress, Watch};
+use loafer_core::{
+    Error,
+    broker::{BrokerMove, DeadLetter, Destination, Progress, ProgressFn},
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Found;
@@ -21,7 +24,11 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Found {
-    pub(super) async fn move_all(&self, to: &Destination, watch: Watch<'_>) -> Result<Bulk, Error> {
+    pub(super) async fn move_all(
+        &self,
+        to: &Destination,
+        watch: ProgressFn<'_>,
+    ) -> Result<BrokerMove, Error> {
         if *to == Destination::Source
             && let Some(note) = self.why_not_by_sqs().await?
         {
@@ -63,14 +70,14 @@ impl Found {
                 "RUNNING" | "CANCELLING" => {}
                 "FAILED" => {
                     let reason = task.failure_reason.unwrap_or_default();
-                    return Ok(Bulk {
+                    return Ok(BrokerMove {
                         moved,
                         stopped,
                         ..one_by_one(&format!("SQS stopped moving dead letters: {reason}"))
                     });
                 }
                 _ => {
-                    return Ok(Bulk {
+                    return Ok(BrokerMove {
                         moved,
                         stopped,
                         note: uncancelled,
@@ -213,10 +220,10 @@ impl OwnMove {
     }
 }
 
-fn one_by_one(note: &str) -> Bulk {
-    Bulk {
+fn one_by_one(note: &str) -> BrokerMove {
+    BrokerMove {
         note: Some(format!("{note}; copied one by one instead")),
-        ..Bulk::default()
+        ..BrokerMove::default()
     }
 }
 

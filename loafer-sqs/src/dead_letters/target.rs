@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use loafer_core::{Destination, Error};
+use loafer_core::{Error, broker::Destination};
 
 use super::Found;
 use crate::{client::Clients, error::Call, names::QueueAddress, topology};

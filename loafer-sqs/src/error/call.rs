@@ -7,7 +7,7 @@ use aws_sdk_sqs::{
     error::{BuildError, ProvideErrorMetadata, SdkError},
     operation::RequestId,
 };
-use loafer_core::{BoxError, Error};
+use loafer_core::{Error, outcome::BoxError};
 
 use super::ServiceError;
 use crate::names::Endpoint;

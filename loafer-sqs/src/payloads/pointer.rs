@@ -9,7 +9,10 @@
 
 use std::{borrow::Cow, fmt};
 
-use loafer_core::{Bytes, Headers, Message};
+use loafer_core::{
+    message::{Headers, Message},
+    translate::Bytes,
+};
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

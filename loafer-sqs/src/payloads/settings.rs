@@ -3,7 +3,7 @@
 /// The largest payload that is fetched, unless it is set.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
-/// Keeps payloads too large for a message on S3: [`Sqs::with_large_payloads`](crate::Sqs::with_large_payloads).
+/// Keeps payloads too large for a message on S3: [`Sqs::with_large_payloads`](loafer_core::Sqs::with_large_payloads).
 ///
 /// If a published message is too large with its headers, its payload goes to the bucket and a pointer to the queue or topic. If a received
 /// message has a pointer, its payload is fetched before the handler sees it. Messages are exchanged with the extended clients of AWS for SQS

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use aws_config::{Region, SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use aws_sdk_sqs::config::SharedHttpClient;
-use loafer_core::{Bytes, Error, MessageId};
+use loafer_core::{Error, message::MessageId, translate::Bytes};
 
 use super::{Cleanup, For, Offloaded, Pointer, S3Payloads};
 use crate::{error::Call, names::Endpoint};

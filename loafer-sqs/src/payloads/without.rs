@@ -4,7 +4,7 @@ use std::future::Ready;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::config::SharedHttpClient;
-use loafer_core::{Bytes, Error};
+use loafer_core::{Error, translate::Bytes};
 
 use super::{For, Offloaded, Pointer};
 

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use loafer_core::{DeadLetter, Error, Settle, Settled};
+use loafer_core::{
+    Error,
+    broker::{DeadLetter, Settle, Settled},
+};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{Opened, Receipt, SqsProvider};

@@ -14,8 +14,9 @@ use std::{
 };
 
 use loafer_core::{
-    Capabilities, Delivery, Error, Finding, Open, Policy, Provider, Renewed, Settle, Settled,
-    Source,
+    Error,
+    broker::{Capabilities, Delivery, Finding, Open, Provider, Renewed, Settle, Settled, Source},
+    policy::Policy,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use loafer_core::{Delivery, Message};
+use loafer_core::{broker::Delivery, message::Message};
 use tokio::time::{Instant, timeout};
 
 use super::{Opened, Receipt, SqsProvider};

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use loafer_core::Message;
+use loafer_core::message::Message;
 use tokio::time::Instant;
 
 use crate::{payloads::Offloaded, seconds};

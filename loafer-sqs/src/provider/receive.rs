@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use loafer_core::{Delivery, Error, MessageId};
+use loafer_core::{Error, broker::Delivery, message::MessageId};
 use tokio::time::Instant;
 
 use super::{Opened, Receipt, SqsProvider};

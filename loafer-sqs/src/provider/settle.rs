@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join4;
-use loafer_core::{DeadLetter, Renewed, Settle, Settled, Settlement};
+use loafer_core::broker::{DeadLetter, Renewed, Settle, Settled, Settlement};
 
 use super::{Opened, Receipt, SqsProvider};
 use crate::client::Faults;

@@ -4,7 +4,7 @@ use std::{collections::HashSet, future::Future, pin::Pin, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::{StreamExt, stream};
-use loafer_core::{Error, MessageId};
+use loafer_core::{Error, message::MessageId};
 use tokio::time::sleep;
 
 use crate::{

@@ -11,7 +11,11 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use loafer_core::{Error, MessageId, Outgoing, Publisher, Topic};
+use loafer_core::{
+    Error,
+    broker::{Publisher, Topic},
+    message::{MessageId, Outgoing},
+};
 
 pub(crate) use self::calls::send;
 use self::target::{Target, find, publishing};

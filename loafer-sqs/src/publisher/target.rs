@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use loafer_core::{Error, Outgoing};
+use loafer_core::{Error, message::Outgoing};
 
 use super::{
     calls::{Answers, send},

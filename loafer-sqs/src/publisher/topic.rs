@@ -7,7 +7,7 @@ use aws_sdk_sns::{
     error::BuildError,
     types::{MessageAttributeValue, PublishBatchRequestEntry as SnsEntry},
 };
-use loafer_core::{Error, MessageId};
+use loafer_core::{Error, message::MessageId};
 
 use super::calls::{Answers, Said, Sending, in_calls};
 use crate::{

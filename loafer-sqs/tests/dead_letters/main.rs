@@ -9,13 +9,19 @@ mod support;
 use std::{ops::ControlFlow, time::Duration};
 
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName as Name};
-use elsewhere::{
+use from_other_queue::{
     dead_letters_are_not_sent_where_they_are_or_to_a_queue_of_the_same_name,
     without_a_dead_letter_queue_it_says_what_to_do,
 };
 use loafer_core::{
-    App, DeadLetter, DeadLetters, Destination, Json, Letter, Manager, Message, MessageId, Outgoing,
-    Progress, Provider as _, Route, RouteOptions, Selected, Settlement,
+    Letter,
+    broker::{DeadLetter, Destination, Progress, Provider as _, Settlement},
+    message::{Message, MessageId, Outgoing},
+    translate::Json,
+};
+use loafer_runtime::{
+    dead_letters::{DeadLetters, Selection},
+    program::{App, Manager, Route, RouteOptions},
 };
 use loafer_sqs::Sqs;
 use support::{Queue, Server, envelope};
@@ -135,7 +141,7 @@ async fn a_dead_letter_tried_again_is_as_it_was_and_linked(server: Server) {
     put.send().await.unwrap();
     let dead_letters = dead_letters(&server, &queue).await;
     let id = listed(&dead_letters, 1).await[0].message.id().clone();
-    let which = Selected::Ids(vec![id.clone(), MessageId::from("nobody")]);
+    let which = Selection::Ids(vec![id.clone(), MessageId::from("nobody")]);
     let sent = dead_letters
         .send(&which, &Destination::Source, &mut on)
         .await
@@ -162,7 +168,7 @@ async fn folded_headers_come_back(server: Server) {
     reject(&queue, vec![ten.into()]).await;
     let dead_letters = dead_letters(&server, &queue).await;
     let sent = dead_letters
-        .send(&Selected::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (1, 0), "{sent:?}");
@@ -178,7 +184,7 @@ async fn all_are_tried_again_whoever_gave_them_up(server: Server) {
     redrive(&queue, 3).await;
     let dead_letters = dead_letters(&server, &queue).await;
     let sent = dead_letters
-        .send(&Selected::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (15, 0), "{sent:?}");
@@ -204,7 +210,7 @@ async fn all_are_moved_to_a_queue_of_ones_choice(server: Server) {
         ControlFlow::Continue(())
     };
     let sent = dead_letters
-        .send(&Selected::All, &to, &mut watch)
+        .send(&Selection::All, &to, &mut watch)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (12, 0), "{sent:?}");
@@ -224,7 +230,7 @@ async fn what_can_not_be_sent_stays_where_it_is(server: Server) {
     let id = listed(&dead_letters, 1).await[0].message.id().clone();
     let nowhere = Destination::Queue(format!("{}-nowhere", queue.name));
     let sent = dead_letters
-        .send(&Selected::Ids(vec![id.clone()]), &nowhere, &mut on)
+        .send(&Selection::Ids(vec![id.clone()]), &nowhere, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 0);
@@ -250,13 +256,13 @@ async fn what_came_from_another_queue_is_not_tried_again_here(server: Server) {
         .collect();
     let id = theirs[0].message.id().clone();
     let sent = dead_letters
-        .send(&Selected::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 1, "{sent:?}");
     assert_eq!(sent.left.get("test"), Some(&1));
     let sent = dead_letters
-        .send(&Selected::Ids(vec![id]), &Destination::Source, &mut on)
+        .send(&Selection::Ids(vec![id]), &Destination::Source, &mut on)
         .await
         .unwrap();
     assert!(sent.failed[0].1.to_string().contains("it came from `test`"));
@@ -274,7 +280,7 @@ async fn a_fifo_dead_letter_keeps_its_group(server: Server) {
     let dead_letters = dead_letters(&server, &queue).await;
     assert!(dead_letters.about().remarks[1].contains("FIFO"));
     let sent = dead_letters
-        .send(&Selected::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (2, 0), "{sent:?}");
@@ -365,7 +371,7 @@ async fn without_a_move_task_letters_are_copied() {
     let dead_letters = dead_letters(&server, &queue).await;
     let parked = Destination::Queue(queue.name.clone());
     let sent = dead_letters
-        .send(&Selected::All, &parked, &mut on)
+        .send(&Selection::All, &parked, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 1);
@@ -382,7 +388,7 @@ async fn what_sqs_gave_up_it_brings_back_by_itself() {
     redrive(&queue, 5).await;
     let dead_letters = dead_letters(&server, &queue).await;
     let sent = dead_letters
-        .send(&Selected::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.notes.len()), (5, 0), "{sent:?}");

@@ -1,7 +1,7 @@
 //! A bucket of a test's own.
 
 use aws_sdk_sqs::types::MessageAttributeValue;
-use loafer_core::MessageId;
+use loafer_core::message::MessageId;
 use loafer_sqs::S3Payloads;
 
 use super::{Queue, Server};

@@ -17,9 +17,13 @@ use aws_sdk_sqs::{
     types::QueueAttributeName as Name,
 };
 use loafer_core::{
-    App, Broker, DeadLetter, Delivery, Manager, ManagerBuilder, MessageId, Open, Outgoing,
-    Provider, Publisher, Settle, Settled, Settlement, Source, Topic,
+    broker::{
+        Broker, DeadLetter, Delivery, Open, Provider, Publisher, Settle, Settled, Settlement,
+        Source, Topic,
+    },
+    message::{MessageId, Outgoing},
 };
+use loafer_runtime::program::{App, Manager, ManagerBuilder};
 use loafer_sqs::{Receipt, Sqs, SqsProvider};
 
 /// A local server; none, and a word about it, where its address is not set.

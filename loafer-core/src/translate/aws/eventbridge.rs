@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use loafer_core::{Envelope, Json, Message, TranslateError, Translator};
+use crate::{
+    message::Message,
+    translate::{Envelope, Json, TranslateError, Translator},
+};
 use memchr::memmem;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -23,8 +26,8 @@ use super::fields::{text, time};
 /// target's `InputPath` or `InputTransformer` made.
 ///
 /// ```
-/// use loafer_core::{Envelope, Message, Translator};
-/// use loafer_sqs::EventBridge;
+/// use loafer::{translate::{Envelope, Translator}, Message};
+/// use loafer::EventBridge;
 ///
 /// let eventbridge = EventBridge::new();
 /// let raw = Message::new(r#"{"version": "0", "source": "shop", "detail-type": "order placed", "detail": {"count": 3}}"#);
@@ -32,7 +35,7 @@ use super::fields::{text, time};
 /// assert_eq!(message.topic(), Some("order placed"));
 /// let order: serde_json::Value = eventbridge.translate(&message)?;
 /// assert_eq!(order["count"], 3);
-/// # Ok::<(), loafer_core::TranslateError>(())
+/// # Ok::<(), loafer::translate::TranslateError>(())
 /// ```
 ///
 /// # Errors

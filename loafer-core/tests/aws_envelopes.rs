@@ -4,10 +4,14 @@
 
 use std::time::SystemTime;
 
-use loafer_core::{Bytes, Envelope, Message, TranslateError, Translator};
-use loafer_sqs::{EventBridge, S3Event, S3Notification, Sns};
+use loafer_core::translate::{EventBridge, S3Event, S3Notification, Sns};
+use loafer_core::{
+    message::Message,
+    translate::{Bytes, Envelope, TranslateError, Translator},
+};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// In every wrong body, in no error. It is no name: keys that look like a field's are told.
 const SECRET: &str = "s3cr3t m@rker";
@@ -56,7 +60,7 @@ fn notification() -> impl Strategy<Value = Value> {
     );
     let record = object.prop_map(|(key, size, version, millis)| {
         let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(millis);
-        let at = aws_smithy_types::DateTime::from(at);
+        let at = OffsetDateTime::from(at).format(&Rfc3339).unwrap();
         let key: String = key
             .bytes()
             .map(|byte| match byte {
@@ -66,7 +70,7 @@ fn notification() -> impl Strategy<Value = Value> {
             .collect();
         json!({
             "eventName": "ObjectCreated:Put", "awsRegion": "eu-central-1",
-            "eventTime": at.fmt(aws_smithy_types::date_time::Format::DateTime).unwrap(),
+            "eventTime": at,
             "s3": {"bucket": {"name": "photos"}, "object": {"key": key, "size": size, "versionId": version.map(|_| "v1")}}
         })
     });

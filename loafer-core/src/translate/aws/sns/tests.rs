@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use loafer_core::Text;
+use crate::translate::Text;
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Translators for what AWS delivers. They read JSON only, so that they serve every broker; this crate alone has them.
+//! Translators for what AWS delivers. They read JSON only, so that they serve every broker.
 
 mod eventbridge;
 mod fields;

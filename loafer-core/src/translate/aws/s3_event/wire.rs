@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use loafer_core::Message;
+use crate::message::Message;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use loafer_core::{Bytes, Envelope, Json, Message, TranslateError, Translator};
+use crate::{
+    message::Message,
+    translate::{Bytes, Envelope, Json, TranslateError, Translator},
+};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -23,8 +26,8 @@ use super::fields::{text, time};
 /// `TopicArn` or `MessageId` is therefore decoded as it is. The same holds for a message that was sent straight to the queue.
 ///
 /// ```
-/// use loafer_core::{Envelope, Message, Text, Translator};
-/// use loafer_sqs::Sns;
+/// use loafer::{translate::{Envelope, Translator}, Message, Text};
+/// use loafer::Sns;
 ///
 /// let sns = Sns::of(Text);
 /// let raw = Message::new(r#"{"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:1:greeted", "Message": "hello"}"#);
@@ -32,7 +35,7 @@ use super::fields::{text, time};
 /// assert_eq!(message.topic(), Some("greeted"));
 /// let text: &str = sns.translate(&message)?;
 /// assert_eq!(text, "hello");
-/// # Ok::<(), loafer_core::TranslateError>(())
+/// # Ok::<(), loafer::translate::TranslateError>(())
 /// ```
 ///
 /// # Errors

@@ -4,7 +4,10 @@ mod wire;
 
 use std::{borrow::Cow, time::SystemTime};
 
-use loafer_core::{Envelope, Json, Message, TranslateError, Translator};
+use crate::{
+    message::Message,
+    translate::{Envelope, Json, TranslateError, Translator},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{EventBridge, Sns, fields};
@@ -15,8 +18,8 @@ use super::{EventBridge, Sns, fields};
 /// S3 sends a test event when notifications are set up. It has no records, so a handler that loops over them acks it.
 ///
 /// ```
-/// use loafer_core::{Envelope, Message, Translator};
-/// use loafer_sqs::{S3Event, S3Notification};
+/// use loafer::{translate::{Envelope, Translator}, Message};
+/// use loafer::{S3Event, S3Notification};
 ///
 /// let message = S3Event.open_inner(Message::new(r#"{"Records": [{
 ///     "eventName": "ObjectCreated:Put", "eventTime": "2026-01-02T03:04:05.678Z", "awsRegion": "eu-central-1",
@@ -27,7 +30,7 @@ use super::{EventBridge, Sns, fields};
 ///     assert!(record.is_created());
 ///     assert_eq!((&*record.bucket.name, &*record.object.key), ("photos", "summer 2025/ana.jpg"));
 /// }
-/// # Ok::<(), loafer_core::TranslateError>(())
+/// # Ok::<(), loafer::translate::TranslateError>(())
 /// ```
 ///
 /// # Errors

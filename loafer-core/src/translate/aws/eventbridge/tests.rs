@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use loafer_core::{Bytes, Text};
+use crate::translate::{Bytes, Text};
 
 use super::super::Sns;
 use super::*;
