@@ -83,7 +83,7 @@ loafer::main!(setup);
 
 #[cfg(test)]
 mod tests {
-    use loafer::{FailureKind, testing};
+    use loafer::{outcome::FailureKind, testing};
 
     use super::*;
 

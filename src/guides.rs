@@ -10,6 +10,8 @@
 //! [from-ruststream.md]: from_ruststream
 //! [from-sqs-consumer.md]: from_sqs_consumer
 //! [from-pigeon.md]: from_pigeon
+//! [glossary.md]: glossary
+//! [migrating.md]: migrating
 //!
 #![doc = include_str!("../guides/README.md")]
 
@@ -25,6 +27,8 @@ macro_rules! guides {
             /// [rabbitmq.md]: crate::guides::rabbitmq
             /// [deploying.md]: crate::guides::deploying
             /// [from-pigeon.md]: crate::guides::from_pigeon
+            /// [glossary.md]: crate::guides::glossary
+            /// [migrating.md]: crate::guides::migrating
             ///
             #[doc = include_str!($text)]
             pub mod $guide {}
@@ -42,6 +46,8 @@ guides! {
     from_watermill: "../guides/from-watermill.md",
     from_ruststream: "../guides/from-ruststream.md",
     from_sqs_consumer: "../guides/from-sqs-consumer.md",
+    glossary: "../guides/glossary.md",
+    migrating: "../guides/migrating.md",
 }
 
 // Their snippets are services on RabbitMQ.

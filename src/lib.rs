@@ -11,60 +11,87 @@
 //! [guides/from-ruststream.md]: crate::guides::from_ruststream
 //! [guides/from-sqs-consumer.md]: crate::guides::from_sqs_consumer
 //! [guides/from-pigeon.md]: crate::guides::from_pigeon
+//! [guides/glossary.md]: crate::guides::glossary
+//! [guides/migrating.md]: crate::guides::migrating
 //!
 #![doc = include_str!("../README.md")]
 
 pub mod guides;
+mod off;
 
 pub use loafer_core::{
     Error,
     event::Event,
-    extract::{
-        Batch, BatchOutcome, Context, Extension, FromContext, Metadata, Missing,
-        OptionalFromContext, Rejection, State,
-    },
-    message::{Headers, Message, Outgoing},
-    outcome::{FailureKind, Outcome},
-    translate::{Base64, Bytes, Cloudevents, EventBridge, Json, S3Event, Sns, Text},
+    extract::{Batch, BatchOutcome, Extension, FromContext, Metadata, State},
+    message::{Message, Outgoing},
+    outcome::Outcome,
+    translate::{Json, Sns, Text},
 };
-pub use loafer_macros::{Event, FromContext, OptionalFromContext, handler, main};
+pub use loafer_macros::{Event, FromContext, handler, main};
 pub use loafer_memory::Memory;
 pub use loafer_runtime::{
     bus::{Bus, Replier},
-    handler::Failure,
-    program::{App, Manager, Route, RouteOptions},
+    program::{App, Route, RouteOptions},
 };
 
+#[cfg(not(feature = "amqp"))]
+pub use self::off::Amqp;
+#[cfg(not(feature = "sqs"))]
+pub use self::off::Sqs;
 #[cfg(feature = "amqp")]
 pub use loafer_amqp::Amqp;
-#[cfg(feature = "messagepack")]
-pub use loafer_core::translate::MessagePack;
-#[cfg(feature = "protobuf")]
-pub use loafer_core::translate::Protobuf;
 #[cfg(feature = "sqs")]
 pub use loafer_sqs::Sqs;
 
-pub use loafer_core::{broker, event, extract, message, outcome, policy, translate};
-pub use loafer_runtime::{bus, dead_letters, handler as handlers, testing};
+#[doc(inline)]
+pub use loafer_core::{broker, outcome, policy};
+#[doc(inline)]
+pub use loafer_runtime::{dead_letters, testing};
 
-/// Programs: app, routes, configuration, the manager that runs them, and the command line of a program of one's own.
-pub mod program {
-    pub use loafer_cli::{Program, run_with};
-    pub use loafer_runtime::{RouteStats, program::*};
+/// What a handler takes beside its message: extractors, and how to write one.
+pub mod extract {
+    pub use loafer_core::extract::*;
+    pub use loafer_macros::{FromContext, OptionalFromContext};
 }
 
-/// The broker in memory, all of it.
+/// Messages, their headers and ids, and events: types whose values are published.
+pub mod message {
+    pub use loafer_core::{event::*, message::*};
+    pub use loafer_macros::Event;
+    pub use loafer_runtime::bus::Publishing;
+}
+
+/// Programs: app, routes, configuration, handlers and layers, the manager that runs them, and the command line of a program of one's own.
+pub mod program {
+    pub use loafer_cli::{Program, run_with};
+    pub use loafer_runtime::{
+        RouteStats,
+        handler::{BatchHandler, Failure, Handler, HandlerService, Report, Request},
+        program::*,
+    };
+}
+
+/// From a raw message to what a handler takes: envelopes and translators.
+pub mod translate {
+    #[cfg(not(feature = "messagepack"))]
+    pub use crate::off::MessagePack;
+    #[cfg(not(feature = "protobuf"))]
+    pub use crate::off::Protobuf;
+    pub use loafer_core::translate::*;
+}
+
+/// The broker in memory.
 pub mod memory {
     pub use loafer_memory::*;
 }
 
-/// RabbitMQ, all of it: also the provider, and [`Routing`](loafer_amqp::Routing).
+/// RabbitMQ: the broker [`Amqp`], a route's [`Options`](amqp::Options) of it, and [`Routing`](loafer_amqp::Routing).
 #[cfg(feature = "amqp")]
 pub mod amqp {
     pub use loafer_amqp::*;
 }
 
-/// Amazon SQS and SNS, all of it: also the provider, and the crate `aws_config` whose types [`Sqs::loader`] and [`Sqs::with_config`] speak.
+/// Amazon SQS and SNS: the broker [`Sqs`], and the crate `aws_config` whose types [`Sqs::loader`] and [`Sqs::with_config`] take.
 #[cfg(feature = "sqs")]
 pub mod sqs {
     pub use loafer_sqs::*;
@@ -72,28 +99,14 @@ pub mod sqs {
 
 /// What a service's files begin with: `use loafer::prelude::*;`.
 pub mod prelude {
-    #[cfg(feature = "amqp")]
-    pub use loafer_amqp::Amqp;
-    #[cfg(feature = "messagepack")]
-    pub use loafer_core::translate::MessagePack;
-    #[cfg(feature = "protobuf")]
-    pub use loafer_core::translate::Protobuf;
-    pub use loafer_core::{
-        event::Event,
-        extract::{Batch, BatchOutcome, Extension, Metadata, State},
-        message::{Headers, Message, Outgoing},
-        outcome::{FailureKind, Outcome},
-        translate::{Base64, Bytes, Cloudevents, EventBridge, Json, S3Event, Sns, Text},
+    pub use crate::{
+        Amqp, App, Batch, BatchOutcome, Bus, Event, Extension, FromContext, Json, Memory, Message,
+        Metadata, Outcome, Outgoing, Replier, Sns, Sqs, State, Text, handler,
+        message::Headers,
+        outcome::FailureKind,
+        program::Failure,
+        translate::{Base64, Bytes, Cloudevents, EventBridge, MessagePack, Protobuf, S3Event},
     };
-    pub use loafer_macros::{Event, FromContext, handler};
-    pub use loafer_memory::Memory;
-    pub use loafer_runtime::{
-        bus::{Bus, Replier},
-        handler::Failure,
-        program::App,
-    };
-    #[cfg(feature = "sqs")]
-    pub use loafer_sqs::Sqs;
     pub use serde_json::json;
 }
 

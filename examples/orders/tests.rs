@@ -1,6 +1,6 @@
 //! The three listeners in memory, under virtual time: each hears every order, and fails for itself.
 
-use loafer::testing::{self, TestApp};
+use loafer::{testing, testing::TestApp};
 
 use super::*;
 
