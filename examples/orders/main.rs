@@ -37,7 +37,7 @@ impl Customers {
     }
 }
 
-#[handler(route = "stock", provider = Amqp, binding = "order.closed")]
+#[handler(route = "stock", provider = Amqp, topics = "order.closed")]
 async fn stock(order: OrderClosed) -> bool {
     println!("stock: order {} leaves the shelf", order.id);
     true
@@ -46,7 +46,7 @@ async fn stock(order: OrderClosed) -> bool {
 #[handler(
     route = "invoice",
     provider = Amqp,
-    binding = "order.closed",
+    topics = "order.closed",
     on_error = not_invoiced
 )]
 async fn invoice(order: OrderClosed, customers: State<Customers>) -> anyhow::Result<bool> {
@@ -72,7 +72,7 @@ async fn not_invoiced(failure: Failure) -> Outcome {
     }
 }
 
-#[handler(route = "e-mail", provider = Amqp, binding = "order.closed")]
+#[handler(route = "e-mail", provider = Amqp, topics = "order.closed")]
 async fn e_mail(order: OrderClosed) -> bool {
     println!("e-mail: {} hears of order {}", order.customer, order.id);
     true
