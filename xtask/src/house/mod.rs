@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`arrows`] | which module names which, in circles or against the declared order |
 //! | [`words`] | retired words in names and documentation |
+//! | [`sizes`] | how long files are, how much the contract holds, how many names the root has |
 //! | `files` | the texts of a checkout, or of a test |
 //! | `packages` | the workspace's packages, and what they depend on |
 //! | `modules` | the modules of a crate, with their items |
@@ -16,6 +17,7 @@ mod error;
 mod files;
 mod modules;
 mod packages;
+pub mod sizes;
 pub mod words;
 
 pub use self::{error::Error, files::Files};
