@@ -74,7 +74,7 @@ impl Part {
         let this = Ident::new("self", at);
         let fields = &self.0;
         quote_spanned! {at=>
-            fn #method(&#this) -> ::core::option::Option<::loafer::#id> {
+            fn #method(&#this) -> ::core::option::Option<::loafer::message::#id> {
                 use loafer::__private::Whole as _;
 
                 ::loafer::__private::Field(&#this #(.#fields)*).text().map(::core::convert::Into::into)
