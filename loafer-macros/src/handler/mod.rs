@@ -133,4 +133,43 @@ mod tests {
         let lines = added.lines().count();
         assert!(lines < 60, "{lines} lines:\n{added}");
     }
+
+    #[test]
+    fn options_become_setters_of_what_the_provider_knows() {
+        let item = quote!(
+            async fn order_closed(cents: u64) -> bool {}
+        );
+        let keys = quote!(
+            route = "order-closed",
+            provider = Amqp,
+            lease = "30s",
+            options(
+                exchange = "event",
+                binding = ["order.closed", "order.paid"],
+                arguments = { "x-max-length" = 10_000, "x-overflow" = "reject-publish" },
+            )
+        );
+        let added = added(keys, &item);
+        let expected = "
+                ::loafer::RouteOptions::new()
+                    .lease(::core::time::Duration::new(30, 0))
+                    .broker_options::<
+                        Amqp,
+                    >(
+                        <Amqp as ::loafer::broker::Broker>::Options::default()
+                            .exchange(\"event\")
+                            .binding([\"order.closed\", \"order.paid\"])
+                            .arguments([
+                                (\"x-max-length\", (10_000).into()),
+                                (\"x-overflow\", (\"reject-publish\").into()),
+                            ]),
+                    ),
+        ";
+        let lines = |text: &str| {
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        assert!(lines(&added).contains(&lines(expected)), "{added}");
+        assert!(added.lines().count() < 60, "{added}");
+    }
 }

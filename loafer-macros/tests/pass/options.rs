@@ -11,7 +11,7 @@ use loafer::{Outcome, prelude::*};
     queue = "a-queue",
     concurrency = 5,
     prefetch = 0,
-    visibility_timeout = "60s",
+    lease = "60s",
     timeout = "1m 30s",
     backoff(initial = "1s", factor = 1.5, max = "15m", jitter = false),
     max_attempts = 5,
@@ -27,7 +27,7 @@ fn braces(_: u32) -> bool {
     true
 }
 
-#[handler(route = "plain", backoff = "1s", provider = loafer::Memory)]
+#[handler(route = "plain", backoff = "1s", provider = loafer::Memory, visibility_timeout = "60s")]
 fn plain(_: u32) -> bool {
     true
 }

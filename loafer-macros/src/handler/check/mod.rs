@@ -53,6 +53,7 @@ pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handl
         route: keys.route?,
         translator: keys.translator,
         provider: keys.provider,
+        broker_options: keys.broker_options,
         options: keys.options,
         on: keys.on,
         on_error: keys.on_error,

@@ -5,7 +5,6 @@
 mod call;
 mod options;
 mod returned;
-mod topology;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -18,7 +17,7 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
         cfgs, route, call, ..
     } = handler;
     let ready = call::ready(handler);
-    let options = options::options(&handler.options);
+    let options = options::options(handler);
     let route = match &handler.provider {
         Some(provider) => {
             let provider = quote_spanned!(provider.span()=> provider::<#provider>());

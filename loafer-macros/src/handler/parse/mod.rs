@@ -1,11 +1,13 @@
 //! What the user wrote, by its shape: the attribute's keys, and the item as far as its signature.
 
-mod arguments;
 mod backoff;
 mod entries;
 mod item;
 mod keys;
-mod topology;
+mod known;
+mod options;
+mod selectors;
+mod table;
 mod value;
 
 pub(super) use self::{
