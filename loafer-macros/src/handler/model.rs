@@ -1,4 +1,4 @@
-//! The model: a handler as the attribute and its item describe it, nothing left to doubt.
+//! The model: a handler as the attribute and its item describe it, checked.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) struct Handler {
     pub(super) translator: Option<Type>,
     /// `None` means the default provider.
     pub(super) provider: Option<Type>,
-    /// What only the provider's broker knows; empty where no provider is named.
+    /// What only the provider's broker knows; empty if there is no `provider`.
     pub(super) broker_options: Vec<BrokerOption>,
     pub(super) options: Options,
     /// Which messages of the route it takes; `None` means every one.
@@ -38,6 +38,9 @@ pub(super) struct Options {
     pub(super) group_by: Option<GroupBy>,
     pub(super) batch: Option<usize>,
     pub(super) linger: Option<Duration>,
+    /// Never an empty list.
+    pub(super) topics: Option<Vec<String>>,
+    pub(super) consumer: Option<String>,
 }
 
 /// An option of one broker: a setter of its `Options`, and the argument of that.

@@ -9,6 +9,8 @@ use loafer::{Outcome, prelude::*};
     translator = Json,
     provider = Memory,
     queue = "a-queue",
+    topics = ["order.closed", "order.paid"],
+    consumer = "billing",
     concurrency = 5,
     prefetch = 0,
     lease = "60s",
@@ -32,7 +34,7 @@ fn plain(_: u32) -> bool {
     true
 }
 
-#[handler(route = "generic", translator = Wrapped<Json, Vec<u8>>, queue = "q")]
+#[handler(route = "generic", topics = "order.*", translator = Wrapped<Json, Vec<u8>>, queue = "q")]
 fn generic(_: u32) -> bool {
     true
 }

@@ -10,12 +10,17 @@ use crate::handler::model::{
     Backoff, BrokerOption, GroupBy, Handler, On, Undecodable, Unmatched, Value,
 };
 
-/// `.options(…)`, where there are any.
+/// Returns `.options(…)`; `None` means that the attribute sets none.
 pub(super) fn options(handler: &Handler) -> Option<TokenStream> {
     let options = &handler.options;
     let whole = |number: usize| Literal::usize_unsuffixed(number);
     let set = [
         options.queue.as_ref().map(|queue| quote!(.queue(#queue))),
+        options.topics.as_deref().map(topics),
+        options
+            .consumer
+            .as_ref()
+            .map(|consumer| quote!(.consumer(#consumer))),
         options
             .concurrency
             .map(whole)
@@ -81,8 +86,8 @@ pub(super) fn on(on: &On) -> TokenStream {
     }
 }
 
-/// `.broker_options::<Provider>(…)`: keys and values keep their places, so that what the compiler says of them stands there. All else stands at
-/// the provider, where what it lacks is said once.
+/// Returns `.broker_options::<Provider>(…)`. Keys and values keep their spans, so that the compiler's errors about them stand there. All other
+/// tokens have the provider's span: the compiler reports a wrong provider there, once.
 fn broker_options(provider: &Type, options: &[BrokerOption]) -> TokenStream {
     let set = options
         .iter()
@@ -99,6 +104,13 @@ fn broker_options(provider: &Type, options: &[BrokerOption]) -> TokenStream {
         <#provider as ::loafer::broker::Broker>::Options::default()
     };
     quote_spanned!(provider.span()=> .broker_options::<#provider>(#options #(#set)*))
+}
+
+fn topics(topics: &[String]) -> TokenStream {
+    match topics {
+        [topic] => quote!(.topics(#topic)),
+        topics => quote!(.topics([#(#topics),*])),
+    }
 }
 
 fn backoff(backoff: &Backoff) -> TokenStream {

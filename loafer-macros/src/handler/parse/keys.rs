@@ -7,6 +7,7 @@ use super::{
     entries::{Entry, entries_or},
     known::{KNOWN, unknown},
     options::lacks_provider,
+    topics::topics,
 };
 use crate::{
     errors::Errors,
@@ -20,7 +21,7 @@ pub(in crate::handler) struct Keys {
     pub(in crate::handler) route: Option<LitStr>,
     pub(in crate::handler) translator: Option<Type>,
     pub(in crate::handler) provider: Option<Type>,
-    /// Set by `options(…)`: for the provider's broker to know.
+    /// The keys of `options(…)`, which only the provider's broker knows.
     pub(in crate::handler) broker_options: Vec<BrokerOption>,
     pub(in crate::handler) options: Options,
     pub(in crate::handler) on: Option<On>,
@@ -28,7 +29,7 @@ pub(in crate::handler) struct Keys {
     /// The key `reply`, as it was written.
     pub(in crate::handler) reply: Option<Ident>,
     pub(in crate::handler) on_error: Option<Path>,
-    /// Those of the keys that are for batch handlers, as they were written.
+    /// The keys that are for batch handlers, as they were written.
     pub(in crate::handler) of_batches: Vec<Ident>,
     /// The key that set the lease, as it was written: it has two spellings.
     lease: Option<Ident>,
@@ -68,6 +69,12 @@ impl Keys {
                 options.queue = entry
                     .text("friend-created", errors)
                     .map(|queue| queue.value())
+            }
+            "topics" => options.topics = topics(entry, errors),
+            "consumer" => {
+                options.consumer = entry
+                    .text("billing", errors)
+                    .map(|consumer| consumer.value())
             }
             "concurrency" => options.concurrency = entry.whole(1, 10, errors),
             "prefetch" => options.prefetch = entry.whole(0, 10, errors),
@@ -160,7 +167,7 @@ impl PublishKey {
     }
 }
 
-/// `reply`, which says all by being there.
+/// Reads `reply`, which has no value.
 fn reply(entry: &Entry, errors: &mut Errors) -> Option<Ident> {
     if !entry.value.is_empty() {
         errors.at(
@@ -197,7 +204,7 @@ mod tests {
         let keys = parsed(quote! {
             route = "friend-created", translator = Sns, provider = Sqs, queue = "friends", concurrency = 5, prefetch = 0,
             lease = "60s", timeout = "1m 30s", backoff = "1s", max_attempts = 3, undecodable = "reject",
-            batch = 25, linger = "200ms", on_error = crate::give_up,
+            batch = 25, linger = "200ms", topics = ["a", "b"], consumer = "billing", on_error = crate::give_up,
             on = "order.*", unmatched = "ignore", group_by = "header:tenant",
         });
         assert_eq!(
@@ -226,6 +233,8 @@ mod tests {
             (Some(25), Some(Duration::from_millis(200)))
         );
         assert_eq!(keys.of_batches.len(), 2);
+        assert_eq!(options.topics, Some(vec!["a".into(), "b".into()]));
+        assert_eq!(options.consumer.as_deref(), Some("billing"));
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use crate::nearest::{list, nearest, suggestion};
 
-/// All of them.
+/// The names of all keys.
 pub(super) const KNOWN: &[&str] = &[
     "route",
     "translator",
     "provider",
     "options",
     "queue",
+    "topics",
+    "consumer",
     "concurrency",
     "prefetch",
     "lease",
@@ -27,24 +29,23 @@ pub(super) const KNOWN: &[&str] = &[
     "on_error",
 ];
 
-/// Says what to do about a key that is none of the attribute's. It may be one of a broker's, which nobody here knows.
+/// Says what to do about a key that the attribute does not have. A broker may have it: the macros know no broker's keys.
 pub(super) fn unknown(name: &str) -> String {
-    let of_broker =
-        format!("keys of one broker are written `options({name} = …)`, beside `provider = …`");
-    let Some(nearest) = nearest(name, KNOWN) else {
-        return format!("{of_broker} (known: {})", list(KNOWN));
-    };
+    let nearest = nearest(name, KNOWN);
     // `queue_type` is no slip of the finger: it may well be another key than `queue`.
-    let longer = name
-        .strip_prefix(nearest)
-        .is_some_and(|rest| rest.starts_with('_'));
-    match longer {
-        true => format!(
-            "did you mean `{nearest}`? {of_broker} (known: {})",
-            list(KNOWN)
-        ),
-        false => suggestion(name, KNOWN),
-    }
+    let longer = |nearest: &str| {
+        name.strip_prefix(nearest)
+            .is_some_and(|rest| rest.starts_with('_'))
+    };
+    let question = match nearest {
+        Some(nearest) if longer(nearest) => format!("did you mean `{nearest}`? If not, "),
+        Some(_) => return suggestion(name, KNOWN),
+        None => String::new(),
+    };
+    format!(
+        "{question}keys of one broker are written `options({name} = …)`, beside `provider = …` (known: {})",
+        list(KNOWN)
+    )
 }
 
 #[cfg(test)]
@@ -87,7 +88,7 @@ mod tests {
     fn a_key_with_a_word_more_may_be_either() {
         let said = unknown("queue_type");
         assert!(
-            said.starts_with("did you mean `queue`? keys of one broker"),
+            said.starts_with("did you mean `queue`? If not, keys of one broker"),
             "{said}"
         );
     }

@@ -1,4 +1,4 @@
-//! What the user wrote, by its shape: the attribute's keys, and the item as far as its signature.
+//! The syntax of what the user wrote: the attribute's keys, and the item up to its signature.
 
 mod backoff;
 mod entries;
@@ -8,6 +8,7 @@ mod known;
 mod options;
 mod selectors;
 mod table;
+mod topics;
 mod value;
 
 pub(super) use self::{
