@@ -1,6 +1,6 @@
 //! The registration: a hidden constant beside the item, with a function that makes the handler ready for an app.
 //!
-//! Every user type is named in one call of a hidden function that is spanned at it, so that the compiler's complaint stands there.
+//! Each type of the user's is named in one call of a hidden function with that type's span, so that the compiler's error stands there.
 
 mod call;
 mod options;

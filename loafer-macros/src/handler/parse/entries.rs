@@ -1,4 +1,4 @@
-//! A list of `key = value`, before anyone asks what the values mean.
+//! A list of `key = value`, whatever the values mean.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::{
@@ -10,7 +10,7 @@ use syn::{
 
 use crate::{errors::Errors, nearest::suggestion};
 
-/// One key and what stands behind it, which may be nothing.
+/// One key and its value, which may be empty.
 pub(super) struct Entry {
     pub(super) key: Ident,
     /// Whether `=` stands between them: `key(…)` has none.
@@ -70,7 +70,7 @@ fn read(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) -> Vec<Entr
     entries
 }
 
-/// What stands between two entries.
+/// Reads what stands between two entries.
 pub(super) fn separator(input: ParseStream<'_>, errors: &mut Errors) {
     if input.parse::<Token![,]>().is_ok() || input.is_empty() {
         return;
@@ -83,7 +83,7 @@ pub(super) fn separator(input: ParseStream<'_>, errors: &mut Errors) {
     }
 }
 
-/// What stands where a key should.
+/// Reports what stands where a key should.
 pub(super) fn stray(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) {
     let place = input.span();
     let value = up_to_comma(input);

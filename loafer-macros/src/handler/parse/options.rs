@@ -1,4 +1,4 @@
-//! `options(key = value, …)`: keys that the route's broker knows. Which they are, and what their values may be, is for the compiler to say.
+//! `options(key = value, …)`: keys that only the route's broker knows. The compiler checks their names and values.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::{
@@ -38,7 +38,7 @@ impl BrokerOption {
     }
 }
 
-/// Says that the type which knows the keys is missing.
+/// Adds the error that `provider` is missing: its type knows the keys.
 pub(super) fn lacks_provider(options: &Entry, errors: &mut Errors) {
     errors.at(&options.key, PROVIDER);
 }
@@ -74,7 +74,7 @@ fn value(key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Option<Val
         errors.at(key, what);
         return None;
     }
-    // As everywhere in the attribute, `key(…)` is `key = { … }`.
+    // In the whole attribute, `key(…)` is read like `key = { … }`.
     let grouped = match equals {
         true => input.peek(Brace),
         false => input.peek(Paren),
@@ -99,7 +99,7 @@ fn value(key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Option<Val
     value.ok().map(|value| Value::Expression(Box::new(value)))
 }
 
-/// The next expression, or the tokens that are none.
+/// Returns the next expression, or the tokens up to the next comma if they are none.
 pub(super) fn expression(input: ParseStream<'_>) -> Result<Expr, TokenStream> {
     let ahead = input.fork();
     let read = ahead.parse();
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::handler::parse::Keys;
 
-    /// The options, as they are written; and what is wrong with them.
+    /// Returns the options as they are written, and what is wrong with them.
     fn read(options: &TokenStream) -> (Vec<(String, String)>, Vec<String>) {
         let mut errors = Errors::default();
         let attribute = quote!(route = "a", provider = Wide<Amqp, u8>, options #options);

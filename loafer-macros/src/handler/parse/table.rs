@@ -12,7 +12,7 @@ use crate::errors::Errors;
 
 type Pairs = Vec<(LitStr, Expr)>;
 
-/// Reads the group that comes next where it is a table. `Some(None)` means that it is a wrong one, and that errors say so.
+/// Reads the next group if it is a table. `Some(None)` means that errors say what is wrong with the table.
 pub(super) fn parse(
     key: &Ident,
     input: ParseStream<'_>,
@@ -36,7 +36,7 @@ pub(super) fn parse(
     Some(pairs.filter(|_| errors.count() == before))
 }
 
-/// Whether it begins as a table does, or as one that somebody got wrong; anything else is a block of Rust.
+/// Returns whether a group begins like a table, also like one with a mistake. Anything else is a block of Rust.
 fn is_table(group: &Group) -> bool {
     let look = |input: ParseStream<'_>| {
         let (text, name) = (input.peek(LitStr), input.peek(syn::Ident));
@@ -55,7 +55,7 @@ fn is_table(group: &Group) -> bool {
 fn read(input: ParseStream<'_>, errors: &mut Errors) -> Pairs {
     let mut pairs = Pairs::new();
     while !input.is_empty() {
-        // Asked first: a literal of another kind would be gone.
+        // `parse` alone would take a literal of another kind away.
         let name = input.peek(LitStr).then(|| input.parse::<LitStr>());
         if let Some(Ok(name)) = name {
             if name.value().is_empty() {
@@ -108,7 +108,7 @@ fn value(name: &LitStr, input: ParseStream<'_>, errors: &mut Errors) -> Option<E
     value.ok()
 }
 
-/// What stands where a key should.
+/// Reports what stands where a key should.
 fn stray(input: ParseStream<'_>, errors: &mut Errors) {
     let place = input.span();
     let what = match input.fork().parse::<Ident>() {
@@ -116,13 +116,13 @@ fn stray(input: ParseStream<'_>, errors: &mut Errors) {
         Err(_) => "a key of the table is expected here, as in `\"name\" = value`".to_owned(),
     };
     errors.here(place, what);
-    // One token at least: some do not begin an entry.
+    // At least one token: some tokens begin neither a key nor an expression.
     _ = input.parse::<TokenTree>();
     _ = input.parse::<Token![=]>();
     _ = expression(input);
 }
 
-/// What stands between two pairs.
+/// Reads what stands between two pairs.
 fn separator(input: ParseStream<'_>, errors: &mut Errors) {
     if input.parse::<Token![,]>().is_ok() || input.is_empty() {
         return;
