@@ -1,4 +1,4 @@
-//! `#[derive(FromContext)]`: a struct whose fields are extractors is one; `#[derive(OptionalFromContext)]`: and one that may be absent.
+//! `#[derive(FromContext)]` makes a struct of extractors an extractor; `#[derive(OptionalFromContext)]` makes it optional too.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -50,7 +50,7 @@ fn implementation(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
         let extractor = extractor(ty);
         quote_spanned!(ty.span()=> #extractor::Needs,)
     });
-    // Its fields are nobody's business: so a public struct may have state of a private type.
+    // Its fields are private, so that a public struct may have state of a private type.
     let (kept, needs, make) = if input.generics.params.is_empty() {
         let kept = quote! {
             #[doc(hidden)]
@@ -93,7 +93,7 @@ fn implementation(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
     }
 }
 
-/// Absent where one of its fields is.
+/// Implements `OptionalFromContext`: the struct is absent if one of its fields is.
 fn optional(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
     let name = &input.ident;
     let generics = bounded(&input.generics, fields, "OptionalFromContext");
@@ -148,7 +148,7 @@ fn optional(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
     }
 }
 
-/// The struct's generics, with this asked of each field's type. A wrong one is told here, once, and the rest may take it for granted.
+/// Returns the struct's generics, with this bound on each field's type. The compiler reports a wrong type here, once; the rest relies on it.
 fn bounded(generics: &Generics, fields: &Fields<'_>, bound: &str) -> Generics {
     let mut generics = generics.clone();
     let bounds = &mut generics.make_where_clause().predicates;
@@ -159,7 +159,7 @@ fn bounded(generics: &Generics, fields: &Fields<'_>, bound: &str) -> Generics {
     generics
 }
 
-/// A name of the expansion's own at a type, also where that came out of another macro.
+/// Returns a name of the expansion's own at a type, also if the type came out of another macro.
 fn local(name: &str, at: &Type) -> Ident {
     Ident::new(name, at.span().resolved_at(Span::call_site()))
 }

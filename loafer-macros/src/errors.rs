@@ -1,4 +1,4 @@
-//! Errors of one expansion, all told at once.
+//! All errors of one expansion.
 
 use std::fmt::Display;
 
@@ -9,33 +9,33 @@ use quote::ToTokens;
 #[derive(Debug, Default)]
 pub(crate) struct Errors {
     all: Vec<syn::Error>,
-    /// Whether the compiler would say the same in words of its own, were it shown the item.
+    /// Whether the compiler would report the same mistake a second time if it saw the item.
     instead: bool,
 }
 
 impl Errors {
-    /// Something is wrong with these tokens.
+    /// Adds an error at these tokens.
     pub(crate) fn at(&mut self, tokens: &impl ToTokens, what: impl Display) {
         self.all.push(syn::Error::new_spanned(tokens, what));
     }
 
-    /// The same of what the compiler would stumble over as well: it is not shown the item.
+    /// Adds an error at these tokens, and hides the item from the compiler, which would report the mistake too.
     pub(crate) fn instead(&mut self, tokens: &impl ToTokens, what: impl Display) {
         self.at(tokens, what);
         self.instead = true;
     }
 
-    /// The item, where the compiler may see it.
+    /// Returns the item if the compiler may see it.
     pub(crate) fn beside<'i>(&self, item: &'i TokenStream) -> Option<&'i TokenStream> {
         (!self.instead).then_some(item)
     }
 
-    /// Something is wrong here.
+    /// Adds an error at this place.
     pub(crate) fn here(&mut self, span: Span, what: impl Display) {
         self.all.push(syn::Error::new(span, what));
     }
 
-    /// The value, or nothing and one error more.
+    /// Returns the value; `None` means one error more.
     pub(crate) fn keep<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.all.push(error)).ok()
     }
@@ -44,7 +44,7 @@ impl Errors {
         self.all.len()
     }
 
-    /// The texts, for tests.
+    /// Returns the texts, for tests.
     #[cfg(test)]
     pub(crate) fn texts(&self) -> Vec<String> {
         self.all.iter().map(ToString::to_string).collect()

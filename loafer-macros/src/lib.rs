@@ -1,11 +1,11 @@
-//! The attribute [`macro@handler`], the macro [`main!`] and the derives, as the facade re-exports them.
+//! The attribute [`macro@handler`], the macro [`main!`] and the derives. The facade re-exports them.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `handler` | the attribute: parse, model, check, expand |
 //! | `entry` | the generated `main` |
 //! | `event`, `context` | the derives of `Event`, `FromContext` and `OptionalFromContext` |
-//! | `errors` | errors, all told at once |
+//! | `errors` | all errors of one expansion |
 //! | `nearest` | "did you mean" |
 
 mod context;
@@ -29,7 +29,7 @@ pub fn main(input: TokenStream) -> TokenStream {
     entry::expand(input.into()).into()
 }
 
-/// Makes a type an event: its values are published to the topic it names.
+/// Makes a type an event: its values are published to the topic that the attribute names.
 ///
 /// ```
 /// use loafer::{Error, prelude::*};
@@ -49,9 +49,9 @@ pub fn main(input: TokenStream) -> TokenStream {
 /// # fn main() {}
 /// ```
 ///
-/// `version` is 1 unless set; from 2 on it is published as the header `event-version`. The topic is published as the header `event-type`. The type must also be `Serialize`.
+/// `version` is 1 unless set. From 2 on, publishing sets the header `event-version`. Publishing always sets the header `event-type` to the topic. The type must also be `Serialize`.
 ///
-/// Where the topic keeps groups in order, fields say which group a value belongs to, and what duplicates of it are told by:
+/// If the topic keeps groups in order, then fields say which group a value belongs to, and by which id the broker knows its duplicates:
 ///
 /// ```
 /// use loafer::prelude::*;
@@ -76,7 +76,7 @@ pub fn main(input: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// Each is a field that implements `Display`, or an `Option` of one; a tuple struct's is named by its number. Whatever needs more than a field implements `Event` by hand.
+/// Each names a field that implements `Display`, or an `Option` of one. In a tuple struct, a number names the field. For more than a field, implement `Event` by hand.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn event(input: TokenStream) -> TokenStream {
     event::expand(input.into()).into()
@@ -104,15 +104,15 @@ pub fn event(input: TokenStream) -> TokenStream {
 /// # fn main() {}
 /// ```
 ///
-/// Each field is made by its type; the first that refuses the message is the whole struct's refusal.
+/// Each field is extracted by its type. If a field refuses the message, then the struct refuses it.
 #[proc_macro_derive(FromContext)]
 pub fn from_context(input: TokenStream) -> TokenStream {
     context::expand(input.into()).into()
 }
 
-/// Makes a struct of extractors one that may be absent: a handler takes it as `Option<…>`.
+/// Makes a struct of extractors optional: a handler takes it as `Option<…>`.
 ///
-/// It is `None` where one of its fields is absent; a field that refuses the message refuses it for the struct. So each field's type may be absent itself, or is an `Option` or a `Result`, which say so themselves.
+/// The struct is `None` if one of its fields is absent. If a field refuses the message, then the struct refuses it. The type of each field must be optional too, or an `Option` or a `Result`.
 ///
 /// ```
 /// use loafer::{OptionalFromContext, prelude::*};

@@ -2,7 +2,7 @@
 
 use strsim::damerau_levenshtein;
 
-/// The known name that was probably meant: one that begins as this does, or differs by a slip or two.
+/// Returns the known name that was probably meant: one that begins as this does, or differs by a slip or two.
 pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let begins = |known: &&str| {
         known.len().min(name.len()) >= 3 && (known.starts_with(name) || name.starts_with(*known))
@@ -20,10 +20,15 @@ pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
         .or_else(slip)
 }
 
-/// "did you mean" and all that is known.
-pub(crate) fn suggestion(name: &str, known: &[&str]) -> String {
+/// Returns all that is known, as it is written in an error.
+pub(crate) fn list(known: &[&str]) -> String {
     let all: Vec<_> = known.iter().map(|known| format!("`{known}`")).collect();
-    let all = all.join(", ");
+    all.join(", ")
+}
+
+/// Returns "did you mean" and all that is known.
+pub(crate) fn suggestion(name: &str, known: &[&str]) -> String {
+    let all = list(known);
     match nearest(name, known) {
         Some(nearest) if known.len() == 1 => format!("did you mean `{nearest}`?"),
         Some(nearest) => format!("did you mean `{nearest}`? (known: {all})"),

@@ -7,7 +7,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use loafer::{Context, FailureKind, FromContext, Manager, Missing, Rejection, prelude::*};
+use loafer::{
+    Context, FailureKind, FromContext, Manager, Missing, Rejection, extract::Resources, prelude::*,
+};
 
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Friend {
@@ -19,7 +21,7 @@ struct Borrowed<'m> {
     name: &'m str,
 }
 
-/// How many letters of names the handlers saw.
+/// How long the names were that the handlers saw, in all.
 struct Seen(AtomicU64);
 
 impl Seen {
@@ -76,7 +78,7 @@ struct Tenant;
 impl FromContext for Tenant {
     type Needs = ();
 
-    fn needs(_: &App) -> Result<(), Missing> {
+    fn needs(_: &Resources) -> Result<(), Missing> {
         Ok(())
     }
 
@@ -281,7 +283,7 @@ fn what_the_attribute_says_is_in_the_table_of_routes() -> Result<(), loafer::Err
     let route = &routes[0];
     assert_eq!((&*route.route, &*route.queue), ("late", "late-queue"));
     assert_eq!(
-        (route.provider, route.translator, route.concurrency),
+        (&*route.broker, route.translator, route.concurrency),
         ("memory", "Text", 7)
     );
     assert_eq!(

@@ -84,7 +84,7 @@ async fn none_is_no_reply_and_acked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_is_final_is_told_without_its_text() {
+async fn an_error_that_is_final_is_reported_without_its_text() {
     let app = loafer::testing::app().only(["price-wanted"]).start().await;
     let wanted = PriceWanted { item: 13 };
     let answer = app.request::<Quote>("price-wanted", &wanted, SECOND).await;
@@ -97,9 +97,9 @@ async fn an_error_that_is_final_is_told_without_its_text() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_is_not_confirmed_brings_its_request_back() {
+async fn a_reply_that_is_not_confirmed_has_its_request_retried() {
     let app = loafer::testing::app().only(["half-wanted"]).start().await;
-    let address = loafer::reply_queue(None, 80);
+    let address = loafer::broker::reply_queue(None, 80);
     app.faults().fail_publishes(&format!("memory:{address}"), 1);
     let request = Message::new("8").with_header("reply-to", address);
     app.publish_message("half-wanted", request).await;

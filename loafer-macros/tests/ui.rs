@@ -3,7 +3,7 @@
 //! `TRYBUILD=overwrite cargo test -p loafer-macros --test ui` writes the snapshots anew; each is then read by eye.
 
 #[test]
-fn every_shape_compiles_and_every_mistake_is_told_once_at_its_token() {
+fn every_shape_compiles_and_every_mistake_is_reported_once_at_its_token() {
     // One set for both: the dependencies are built once.
     let cases = trybuild::TestCases::new();
     cases.pass("tests/pass/*.rs");

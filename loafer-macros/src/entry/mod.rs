@@ -9,12 +9,12 @@ use syn::spanned::Spanned;
 use self::arguments::Arguments;
 use crate::errors::Errors;
 
-/// `main`, or an empty one beside everything that is wrong.
+/// Returns `main`, or an empty `main` beside everything that is wrong.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let Arguments { crates, setup } = Arguments::parse(input, &mut errors);
     if errors.count() > 0 {
-        // Without a `main` the compiler would have one more complaint.
+        // Without a `main` the compiler would report one error more.
         return quote!(#errors fn main() {});
     }
     let run = match &setup {
@@ -28,11 +28,11 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             ::loafer::__private::no_setup
         )),
     };
-    // The linker drops a crate that nobody names, and its handlers with it.
+    // The linker drops a crate that no code uses, together with its handlers.
     let uses = crates
         .iter()
         .map(|name| quote_spanned!(name.span()=> use ::#name as _;));
-    // Inside of a function it would be a function that nobody calls. Cargo says which crates are programs; rustdoc puts its examples into a function.
+    // Inside of another function, nobody would call `main`. Cargo says which crates are programs; rustdoc puts its examples into a function.
     let at_the_top = std::env::var_os("CARGO_BIN_NAME").map(|_| {
         quote! {
             const _: () = {

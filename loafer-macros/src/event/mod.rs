@@ -13,15 +13,15 @@ use crate::errors::Errors;
 /// What the attribute says of a type.
 struct Event {
     topic: LitStr,
-    /// None: 1.
+    /// `None` means 1.
     version: Option<LitInt>,
-    /// None: it has no group.
+    /// `None` means that it has no group.
     group: Option<Part>,
-    /// None: no two are duplicates.
+    /// `None` means that no two values are duplicates.
     deduplication_id: Option<Part>,
 }
 
-/// The type's implementation of `Event`, or everything that is wrong with its attribute.
+/// Returns the type's implementation of `Event`, or everything that is wrong with its attribute.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let Some(input) = errors.keep(syn::parse2::<DeriveInput>(input)) else {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_field_is_told_with_the_nearest() {
+    fn what_is_no_field_is_reported_with_the_nearest() {
         let errors = errors_of(quote! {
             #[event(topic = "a", group = custmer, deduplication_id = "id")]
             struct Paid { customer: String, id: u64 }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_once() {
+    fn every_mistake_is_reported_once() {
         let errors = errors_of(quote! {
             #[event(topc = "a", version = 0)]
             #[event(topic = "", version = "1")]

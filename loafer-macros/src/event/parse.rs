@@ -7,7 +7,7 @@ use crate::{errors::Errors, nearest::suggestion};
 
 const KNOWN: &[&str] = &["topic", "version", "group", "deduplication_id"];
 
-/// What the attributes say; none where they name no topic, and an error says so.
+/// Returns what the attributes say; `None` means that they name no topic, and that an error says so.
 pub(super) fn event(input: &DeriveInput, errors: &mut Errors) -> Option<Event> {
     let before = errors.count();
     let mut keys = Keys::default();
@@ -79,7 +79,7 @@ impl Keys {
     }
 }
 
-/// So that what follows is told too.
+/// Skips a value, so that mistakes behind it are reported too.
 fn read_over(meta: &ParseNestedMeta<'_>) {
     if let Ok(value) = meta.value() {
         _ = value.parse::<syn::Expr>();

@@ -1,4 +1,4 @@
-//! A field that is an event's group, or what duplicates of it are told by.
+//! A field that is an event's group, or the id by which its duplicates are known.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -13,7 +13,7 @@ use crate::{errors::Errors, nearest::suggestion};
 pub(super) struct Part(Vec<Member>);
 
 impl Part {
-    /// Reads the value of this key; what is no field of the type is told at its token.
+    /// Reads the value of this key. What is no field of the type is an error at its token.
     pub(super) fn parse(
         meta: &ParseNestedMeta<'_>,
         key: &str,
@@ -66,7 +66,7 @@ impl Part {
         Some(Self(members))
     }
 
-    /// The method that gives this field's text, as an id of this type.
+    /// Returns the method that gives this field's text as an id of this type.
     pub(super) fn method(&self, method: &str, id: &str) -> TokenStream {
         let span = self.0.last().map_or_else(Span::call_site, Spanned::span);
         let at = span.resolved_at(Span::call_site());
@@ -74,7 +74,7 @@ impl Part {
         let this = Ident::new("self", at);
         let fields = &self.0;
         quote_spanned! {at=>
-            fn #method(&#this) -> ::core::option::Option<::loafer::#id> {
+            fn #method(&#this) -> ::core::option::Option<::loafer::message::#id> {
                 use loafer::__private::Whole as _;
 
                 ::loafer::__private::Field(&#this #(.#fields)*).text().map(::core::convert::Into::into)

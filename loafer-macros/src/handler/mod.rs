@@ -1,4 +1,4 @@
-//! `#[handler]`: parse → check → expand, around the model.
+//! `#[handler]`: parse → model → check → expand.
 
 mod check;
 mod expand;
@@ -10,7 +10,7 @@ use quote::quote;
 
 use crate::errors::Errors;
 
-/// The user's item, untouched, and beside it its registration or everything that is wrong with it.
+/// Returns the user's item unchanged, and beside it its registration or everything that is wrong with it.
 pub(crate) fn expand(attribute: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let keys = parse::Keys::parse(attribute, &mut errors);
@@ -32,7 +32,7 @@ pub(crate) fn expand(attribute: TokenStream, item: &TokenStream) -> TokenStream 
 mod tests {
     use super::*;
 
-    /// The errors' texts, where the item is still there.
+    /// Returns the errors' texts, and asserts that the item is still there.
     fn errors_of(attribute: TokenStream, item: TokenStream) -> Vec<String> {
         let expanded = expand(attribute.clone(), &item).to_string();
         assert!(expanded.starts_with(&item.to_string()), "{expanded}");
@@ -100,7 +100,7 @@ mod tests {
             "{expanded}"
         );
     }
-    /// What is added to a handler, as a formatter writes it; the arguments of the macros in it, too, which a formatter leaves alone: each is a line as a function's call would be.
+    /// Returns what is added to a handler, formatted. A formatter does not touch the arguments of macros, so macros are replaced by functions.
     fn added(attribute: TokenStream, item: &TokenStream) -> String {
         let expanded = expand(attribute, item).to_string();
         let added = expanded.strip_prefix(&item.to_string()).unwrap();
@@ -132,5 +132,44 @@ mod tests {
         let added = added(keys, &item);
         let lines = added.lines().count();
         assert!(lines < 60, "{lines} lines:\n{added}");
+    }
+
+    #[test]
+    fn options_become_setters_of_what_the_provider_knows() {
+        let item = quote!(
+            async fn order_closed(cents: u64) -> bool {}
+        );
+        let keys = quote!(
+            route = "order-closed",
+            provider = Amqp,
+            lease = "30s",
+            options(
+                exchange = "event",
+                binding = ["order.closed", "order.paid"],
+                arguments = { "x-max-length" = 10_000, "x-overflow" = "reject-publish" },
+            )
+        );
+        let added = added(keys, &item);
+        let expected = "
+                ::loafer::RouteOptions::new()
+                    .lease(::core::time::Duration::new(30, 0))
+                    .broker_options::<
+                        Amqp,
+                    >(
+                        <Amqp as ::loafer::broker::Broker>::Options::default()
+                            .exchange(\"event\")
+                            .binding([\"order.closed\", \"order.paid\"])
+                            .arguments([
+                                (\"x-max-length\", (10_000).into()),
+                                (\"x-overflow\", (\"reject-publish\").into()),
+                            ]),
+                    ),
+        ";
+        let lines = |text: &str| {
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        assert!(lines(&added).contains(&lines(expected)), "{added}");
+        assert!(added.lines().count() < 60, "{added}");
     }
 }

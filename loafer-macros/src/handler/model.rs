@@ -1,21 +1,23 @@
-//! The model: a handler as the attribute and its item describe it, nothing left to doubt.
+//! The model: a handler as the attribute and its item describe it, checked.
 
 use std::time::Duration;
 
 use proc_macro2::Ident;
-use syn::{Attribute, LitStr, Path, Type};
+use syn::{Attribute, Expr, LitStr, Path, Type};
 
 /// A handler that can be registered.
 pub(super) struct Handler {
     /// The item's `#[cfg]`s, which its registration needs too.
     pub(super) cfgs: Vec<Attribute>,
     pub(super) route: LitStr,
-    /// None: `Json`.
+    /// `None` means `Json`.
     pub(super) translator: Option<Type>,
-    /// None: the default provider.
+    /// `None` means the default provider.
     pub(super) provider: Option<Type>,
+    /// What only the provider's broker knows; empty if there is no `provider`.
+    pub(super) broker_options: Vec<BrokerOption>,
     pub(super) options: Options,
-    /// Which messages of the route it takes; none: every one.
+    /// Which messages of the route it takes; `None` means every one.
     pub(super) on: Option<On>,
     pub(super) on_error: Option<Path>,
     pub(super) call: Call,
@@ -27,7 +29,7 @@ pub(super) struct Options {
     pub(super) queue: Option<String>,
     pub(super) concurrency: Option<usize>,
     pub(super) prefetch: Option<usize>,
-    pub(super) visibility_timeout: Option<Duration>,
+    pub(super) lease: Option<Duration>,
     pub(super) timeout: Option<Duration>,
     pub(super) backoff: Option<Backoff>,
     pub(super) max_attempts: Option<u32>,
@@ -36,54 +38,25 @@ pub(super) struct Options {
     pub(super) group_by: Option<GroupBy>,
     pub(super) batch: Option<usize>,
     pub(super) linger: Option<Duration>,
-    pub(super) topology: Topology,
+    /// Never an empty list.
+    pub(super) topics: Option<Vec<String>>,
+    pub(super) consumer: Option<String>,
 }
 
-/// Where the route's queue hangs, and how it is made.
-#[derive(Debug, Default)]
-pub(super) struct Topology {
-    /// An empty one binds the queue to nothing.
-    pub(super) exchange: Option<String>,
-    /// Not empty where it is set.
-    pub(super) binding: Option<Vec<String>>,
-    pub(super) queue_type: Option<QueueType>,
-    pub(super) arguments: Vec<(String, Argument)>,
-    pub(super) declare: Option<Declare>,
-    pub(super) dead_letter: Option<DeadLetter>,
+/// An option of one broker: a setter of its `Options`, and the argument of that.
+pub(super) struct BrokerOption {
+    pub(super) key: Ident,
+    pub(super) value: Value,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum QueueType {
-    Quorum,
-    Classic,
+/// The value of an option, as the user wrote it.
+pub(super) enum Value {
+    Expression(Box<Expr>),
+    /// Never empty, and each key once.
+    Table(Vec<(LitStr, Expr)>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Declare {
-    Create,
-    Verify,
-    Off,
-}
-
-/// The value of a queue's argument.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Argument {
-    Truth(bool),
-    Whole(i64),
-    Text(String),
-}
-
-/// Where dead letters go that have no queue of their own.
-#[derive(Debug, PartialEq)]
-pub(super) struct DeadLetter {
-    /// Empty: the broker's default exchange.
-    pub(super) exchange: String,
-    pub(super) routing_key: String,
-    /// The queue that hears it, where that is told.
-    pub(super) queue: Option<String>,
-}
-
-/// The delay of a retry; what is not set is the core's to choose.
+/// The delay of a retry; the runtime chooses what is not set.
 #[derive(Debug, PartialEq)]
 pub(super) struct Backoff {
     pub(super) initial: Duration,
@@ -125,9 +98,9 @@ pub(super) struct Call {
     pub(super) asynchronous: bool,
     pub(super) message: Message,
     pub(super) extractors: Vec<Type>,
-    /// A wrong one is told there.
+    /// An error about it stands there.
     pub(super) returns: Type,
-    /// Where what it returns is published; none: it returns an outcome, or a reply.
+    /// Where what it returns is published; `None` means that it returns an outcome, or a reply.
     pub(super) publish: Option<Publish>,
     /// Whether what it returns is the reply to its message.
     pub(super) reply: bool,
@@ -135,7 +108,7 @@ pub(super) struct Call {
 
 /// Where what a handler returns is published.
 pub(super) struct Publish {
-    /// None: each event's own.
+    /// `None` means each event's own topic.
     pub(super) topic: Option<LitStr>,
     /// How many events it returns in a tuple.
     pub(super) tuple: Option<usize>,
@@ -152,7 +125,7 @@ pub(super) enum Callee {
 pub(super) struct Message {
     /// What is decoded: of a batch, the type of one message.
     pub(super) decoded: Type,
-    /// The whole `Batch<…>`, of a batch handler.
+    /// The whole `Batch<…>`; `None` means a handler of single messages.
     pub(super) batch: Option<Type>,
     /// Passed as a reference to what was decoded.
     pub(super) by_reference: bool,

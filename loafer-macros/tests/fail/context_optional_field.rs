@@ -1,11 +1,11 @@
-use loafer::{App, Context, FromContext, Metadata, Missing, OptionalFromContext, Rejection};
+use loafer::{Context, FromContext, Metadata, Missing, OptionalFromContext, Rejection, extract::Resources};
 
 struct Tenant;
 
 impl FromContext for Tenant {
     type Needs = ();
 
-    fn needs(_: &App) -> Result<(), Missing> {
+    fn needs(_: &Resources) -> Result<(), Missing> {
         Ok(())
     }
 

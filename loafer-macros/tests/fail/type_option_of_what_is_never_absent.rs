@@ -1,11 +1,11 @@
-use loafer::{App, Context, FromContext, Missing, Rejection, prelude::*};
+use loafer::{Context, FromContext, Missing, Rejection, extract::Resources, prelude::*};
 
 struct Tenant;
 
 impl FromContext for Tenant {
     type Needs = ();
 
-    fn needs(_: &App) -> Result<(), Missing> {
+    fn needs(_: &Resources) -> Result<(), Missing> {
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use loafer::{BatchOutcome, Context, FromContext, Missing, Outcome, Rejection, outcome::BoxError, extract::FromApp, prelude::*};
+use loafer::{BatchOutcome, Context, FromContext, Missing, Outcome, Rejection, outcome::BoxError, extract::{FromApp, Resources}, prelude::*};
 
 #[derive(serde::Deserialize)]
 struct Friend<'m> {
@@ -69,7 +69,7 @@ struct Budget(u64);
 impl FromContext for Budget {
     type Needs = Self;
 
-    fn needs(_: &App) -> Result<Self, Missing> {
+    fn needs(_: &Resources) -> Result<Self, Missing> {
         Ok(Self(5))
     }
 

@@ -1,6 +1,6 @@
 //! Events, and extractors made of extractors.
 
-use loafer::{App, Bus, Event, Extension, FromContext, Metadata, OptionalFromContext, Rejection, State, handler};
+use loafer::{Bus, Event, Extension, FromContext, Metadata, OptionalFromContext, Rejection, State, extract::Resources, handler};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Event)]
@@ -77,11 +77,11 @@ async fn friend_created(friend: FriendCreated, common: Common, _: Optional<Metad
 fn main() {
     assert_eq!((FriendCreated::TOPIC, FriendCreated::VERSION), ("friend-created", 1));
     assert_eq!((FriendRenamed::TOPIC, FriendRenamed::VERSION), ("friend-renamed", 2));
-    assert!(Common::needs(&App::new()).is_err());
-    assert!(Optional::<State<Pool>>::needs(&App::new()).is_ok());
+    assert!(Common::needs(&Resources::new()).is_err());
+    assert!(Optional::<State<Pool>>::needs(&Resources::new()).is_ok());
     _ = Optional::<Metadata>(None).0;
-    assert!(Absent::<u8>::needs(&App::new()).is_err());
-    assert!(Absent::<u8>::optional_needs(&App::new()).is_ok_and(|needs| needs.is_none()));
+    assert!(Absent::<u8>::needs(&Resources::new()).is_err());
+    assert!(Absent::<u8>::optional_needs(&Resources::new()).is_ok_and(|needs| needs.is_none()));
     let paid = Paid { customer: Customer { id: 7 }, r#type: Some(12) };
     assert_eq!((paid.group().as_deref(), paid.deduplication_id().as_deref()), (Some("7"), Some("12")));
     let unnamed = Paid { customer: Customer { id: 7 }, r#type: None::<u8> };

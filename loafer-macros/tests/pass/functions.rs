@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use loafer::prelude::*;
-use loafer::{Context, FromContext, Missing, Rejection};
+use loafer::{Context, FromContext, Missing, Rejection, extract::Resources};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -103,7 +103,7 @@ struct Tenant(String);
 impl FromContext for Tenant {
     type Needs = ();
 
-    fn needs(_: &App) -> Result<(), Missing> {
+    fn needs(_: &Resources) -> Result<(), Missing> {
         Ok(())
     }
 

@@ -9,9 +9,11 @@ use loafer::{Outcome, prelude::*};
     translator = Json,
     provider = Memory,
     queue = "a-queue",
+    topics = ["order.closed", "order.paid"],
+    consumer = "billing",
     concurrency = 5,
     prefetch = 0,
-    visibility_timeout = "60s",
+    lease = "60s",
     timeout = "1m 30s",
     backoff(initial = "1s", factor = 1.5, max = "15m", jitter = false),
     max_attempts = 5,
@@ -27,12 +29,12 @@ fn braces(_: u32) -> bool {
     true
 }
 
-#[handler(route = "plain", backoff = "1s", provider = loafer::Memory)]
+#[handler(route = "plain", backoff = "1s", provider = loafer::Memory, visibility_timeout = "60s")]
 fn plain(_: u32) -> bool {
     true
 }
 
-#[handler(route = "generic", translator = Wrapped<Json, Vec<u8>>, queue = "q")]
+#[handler(route = "generic", topics = "order.*", translator = Wrapped<Json, Vec<u8>>, queue = "q")]
 fn generic(_: u32) -> bool {
     true
 }

@@ -7,7 +7,7 @@ use syn::{
 
 use crate::{errors::Errors, handler::model::Message};
 
-/// The message and the extractors' types.
+/// Returns the message and the extractors' types.
 pub(super) fn check(
     signature: &Signature,
     receiver: bool,
@@ -22,7 +22,7 @@ pub(super) fn check(
             FnArg::Receiver(_) => None,
         });
     let Some(message) = arguments.next() else {
-        // A stray `self` has been told already.
+        // A stray `self` has been reported already.
         if !receiver || signature.ident == "handle" {
             errors.here(
                 signature.paren_token.span.join(),
@@ -81,7 +81,7 @@ fn checked_message(argument: &PatType, errors: &mut Errors) -> Message {
     }
 }
 
-/// A batch is known by its name, as `Batch<Friend>`: what is decoded is told apart before any type is known.
+/// A batch is known by its name, for example `Batch<Friend>`: the macro must know what is decoded before any type is known.
 fn message(whole: &Type, by_reference: bool) -> Message {
     let of = last_segment(whole)
         .filter(|last| last.ident == "Batch")
@@ -111,7 +111,7 @@ fn extractor(argument: &PatType, errors: &mut Errors) -> Type {
     whole.clone()
 }
 
-/// What holds for every argument.
+/// Checks what holds for every argument.
 fn common(argument: &PatType, errors: &mut Errors) {
     if let Some(cfg) = argument
         .attrs
@@ -143,7 +143,7 @@ impl<'t> Visit<'t> for Unnamed<'_> {
     }
 }
 
-/// `&str` and `&[T]` are decoded as they are: there is nothing to point at but the payload.
+/// `&str` and `&[T]` are decoded as references: they can point only at the payload.
 fn borrows_the_payload(reference: &TypeReference) -> bool {
     let target = peeled(&reference.elem);
     matches!(target, Type::Slice(_)) || last_segment(target).is_some_and(|last| last.ident == "str")

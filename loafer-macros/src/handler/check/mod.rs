@@ -13,7 +13,7 @@ use super::{
 };
 use crate::errors::Errors;
 
-/// The model, or what is in its way. All of it is told: no check waits for another.
+/// Returns the model; `None` means that errors say what is wrong. All of it is reported: no check waits for another.
 pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handler> {
     let mut call = match item.kind {
         ItemKind::Function(signature) => function(&signature, errors),
@@ -22,7 +22,7 @@ pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handl
     if let Some(call) = &call
         && call.message.batch.is_none()
     {
-        // `Batch` alone is the compiler's to tell: it lacks its type.
+        // The compiler reports `Batch` alone: it lacks its type.
         for key in keys
             .of_batches
             .iter()
@@ -53,6 +53,7 @@ pub(super) fn check(keys: Keys, item: Item, errors: &mut Errors) -> Option<Handl
         route: keys.route?,
         translator: keys.translator,
         provider: keys.provider,
+        broker_options: keys.broker_options,
         options: keys.options,
         on: keys.on,
         on_error: keys.on_error,

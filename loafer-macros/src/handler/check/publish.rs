@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Where what the handler returns goes, as far as its shape tells.
+/// Returns where to publish what the handler returns, as far as its signature shows.
 pub(super) fn check(key: &PublishKey, call: &Call, errors: &mut Errors) -> Option<Publish> {
     let returned = value(
         call,

@@ -4,7 +4,7 @@ use syn::{GenericArgument, PathArguments, Type};
 
 use crate::{errors::Errors, handler::model::Call};
 
-/// Its type, as far as the handler's shape tells; `of_batches` and `of_outcomes` are what to say of a handler that has none.
+/// Returns the value's type. A handler of batches has no such value, nor has one that returns an outcome: `of_batches` and `of_outcomes` are the errors.
 pub(super) fn value<'c>(
     call: &'c Call,
     of_batches: &str,
@@ -21,7 +21,7 @@ pub(super) fn value<'c>(
     returned
 }
 
-/// `T` of `Result<T, E>`, by any path; else the type itself.
+/// Returns `T` of `Result<T, E>`, by any path; else the type itself.
 fn inside_result(returned: &Type) -> &Type {
     let Type::Path(path) = returned else {
         return returned;
@@ -43,7 +43,7 @@ fn inside_result(returned: &Type) -> &Type {
     }
 }
 
-/// What says whether a message is done, or nothing at all.
+/// Returns whether the type is an outcome, or `()`.
 fn is_outcome(returned: &Type) -> bool {
     match returned {
         Type::Tuple(tuple) => tuple.elems.is_empty(),

@@ -1,4 +1,4 @@
-//! A function's signature: what it is besides its arguments.
+//! A function's signature without its arguments.
 
 use syn::{Generics, ReturnType, Safety, Signature, Type};
 
@@ -8,7 +8,7 @@ use crate::{
     handler::model::{Call, Callee},
 };
 
-/// Checks a function or method; `receiver`: its first argument is some `self`.
+/// Checks a function or method; `receiver` says whether its first argument is some `self`.
 pub(super) fn check(signature: &Signature, receiver: bool, errors: &mut Errors) -> Option<Call> {
     generics(&signature.generics, errors);
     if let Safety::Unsafe(token) = &signature.safety {
@@ -43,7 +43,7 @@ pub(super) fn check(signature: &Signature, receiver: bool, errors: &mut Errors) 
     })
 }
 
-/// Of a function or of an `impl` block.
+/// Refuses the generics of a function or of an `impl` block.
 pub(super) fn generics(generics: &Generics, errors: &mut Errors) {
     if generics.params.is_empty() {
         return;

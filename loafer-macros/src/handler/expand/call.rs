@@ -13,7 +13,7 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
     let json = parse_quote!(::loafer::Json);
     let translator = named(handler.translator.as_ref().unwrap_or(&json));
     let (checks, body, tuple) = (checks(handler), call.body(), call.needs());
-    // What keeps a call from being sent between threads is told at the function's name.
+    // What keeps a call from being sent between threads is reported at the function's name.
     let at = call.callee.span();
     let (env, raw) = (local("__env", at), local("__raw", at));
     let form = match (call.asynchronous, &call.message.batch) {
@@ -23,9 +23,9 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
         (false, Some(_)) => "blocking_batches",
     };
     let form = Ident::new(form, at);
-    // A loop that is left at its end at the latest. No label: that of a macro is not the expansion's.
+    // The loop runs once: its body ends with `break`. It has no label, since macros in the body could not name it.
     let body = quote!(loop { #body });
-    // A pointer to a function, which captures nothing: what keeps a handler is then not compiled for each of them.
+    // A pointer to a function, which captures nothing: so the code that keeps handlers is compiled once for all of them.
     let call = match (call.asynchronous, &call.message.batch) {
         (true, None) => quote_spanned! {at=>
             |#env| __loafer::Calls::new(#env, |#env, #raw| async move { #body })
@@ -52,8 +52,8 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
     }
 }
 
-/// What the user's types must be. This is told here and nowhere else: beyond these lines a stand-in takes the place of a wrong type.
-/// Nobody calls the closure, so no code is made of it. It stands where the handler is made: after its errors the compiler tells no others of there.
+/// What the user's types must be. The compiler reports this here and nowhere else: beyond these lines a stand-in replaces a wrong type.
+/// Nobody calls the closure, so it becomes no code. It stands beside the making of the handler: after errors here, the compiler reports no others there.
 fn checks(handler: &Handler) -> Option<TokenStream> {
     let translator = handler.translator.as_ref().map(|ty| (ty, "is_translator"));
     let instance = handler
@@ -66,7 +66,7 @@ fn checks(handler: &Handler) -> Option<TokenStream> {
         if message.batch.is_some() {
             return quote_spanned!(ty.span()=> __loafer::is_app_extractor::<#ty>(););
         }
-        // An extractor in the message's place is told as such, and not what follows it as well.
+        // An extractor as first argument is one mistake: what follows it is not reported too.
         let first = named(&message.decoded);
         quote_spanned!(ty.span()=> #first.followed_by::<#ty>();)
     });
@@ -88,12 +88,12 @@ fn checks(handler: &Handler) -> Option<TokenStream> {
     })
 }
 
-/// The value, or the end of the call.
+/// Returns the value, or ends the call.
 pub(super) fn given(value: &TokenStream) -> TokenStream {
     quote!(__loafer::given!(#value))
 }
 
-/// The type, with the methods its place asks for.
+/// The type, with the methods that its position needs.
 fn named(ty: &Type) -> TokenStream {
     quote_spanned!(ty.span()=> __loafer::named::<#ty>())
 }
@@ -194,7 +194,7 @@ impl Callee {
         }
     }
 
-    /// What logs and `routes` call it, after its module.
+    /// Returns the last part of its name in logs and in `routes`.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Function(name) => name.unraw().to_string(),
@@ -212,12 +212,12 @@ impl ToTokens for Callee {
     }
 }
 
-/// A name of the expansion's own, spanned at the user's token; also where that token came out of another macro.
+/// Returns a name of the expansion's own at the user's token, also if that token came out of another macro.
 fn local(name: &str, at: Span) -> Ident {
     Ident::new(name, at.resolved_at(Span::call_site()))
 }
 
-/// The last part of a type's path.
+/// Returns the last part of a type's path.
 pub(super) fn short_name(ty: &Type) -> String {
     let last = match ty {
         Type::Path(path) => path.path.segments.last().map(ToTokens::to_token_stream),

@@ -1,11 +1,10 @@
 //! The registration: a hidden constant beside the item, with a function that makes the handler ready for an app.
 //!
-//! Every user type is named in one call of a hidden function that is spanned at it, so that the compiler's complaint stands there.
+//! Each type of the user's is named in one call of a hidden function with that type's span, so that the compiler's error stands there.
 
 mod call;
 mod options;
 mod returned;
-mod topology;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -18,7 +17,7 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
         cfgs, route, call, ..
     } = handler;
     let ready = call::ready(handler);
-    let options = options::options(&handler.options);
+    let options = options::options(handler);
     let route = match &handler.provider {
         Some(provider) => {
             let provider = quote_spanned!(provider.span()=> provider::<#provider>());

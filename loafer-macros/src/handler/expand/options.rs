@@ -3,16 +3,24 @@
 use std::time::Duration;
 
 use proc_macro2::{Literal, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::{Type, spanned::Spanned};
 
-use super::topology::topology;
-use crate::handler::model::{Backoff, GroupBy, On, Options, Undecodable, Unmatched};
+use crate::handler::model::{
+    Backoff, BrokerOption, GroupBy, Handler, On, Undecodable, Unmatched, Value,
+};
 
-/// `.options(…)`, where there are any.
-pub(super) fn options(options: &Options) -> Option<TokenStream> {
+/// Returns `.options(…)`; `None` means that the attribute sets none.
+pub(super) fn options(handler: &Handler) -> Option<TokenStream> {
+    let options = &handler.options;
     let whole = |number: usize| Literal::usize_unsuffixed(number);
     let set = [
         options.queue.as_ref().map(|queue| quote!(.queue(#queue))),
+        options.topics.as_deref().map(topics),
+        options
+            .consumer
+            .as_ref()
+            .map(|consumer| quote!(.consumer(#consumer))),
         options
             .concurrency
             .map(whole)
@@ -22,9 +30,9 @@ pub(super) fn options(options: &Options) -> Option<TokenStream> {
             .map(whole)
             .map(|number| quote!(.prefetch(#number))),
         options
-            .visibility_timeout
+            .lease
             .map(duration)
-            .map(|lease| quote!(.visibility_timeout(#lease))),
+            .map(|lease| quote!(.lease(#lease))),
         options
             .timeout
             .map(duration)
@@ -59,8 +67,12 @@ pub(super) fn options(options: &Options) -> Option<TokenStream> {
             .map(duration)
             .map(|linger| quote!(.linger(#linger))),
     ];
-    let set = set.into_iter().flatten();
-    let set: Vec<_> = set.chain(topology(&options.topology)).collect();
+    let of_broker = handler
+        .provider
+        .as_ref()
+        .filter(|_| !handler.broker_options.is_empty())
+        .map(|provider| broker_options(provider, &handler.broker_options));
+    let set: Vec<_> = set.into_iter().flatten().chain(of_broker).collect();
     (!set.is_empty()).then(|| quote!(.options(::loafer::RouteOptions::new() #(#set)*)))
 }
 
@@ -71,6 +83,33 @@ pub(super) fn on(on: &On) -> TokenStream {
         On::Header(name, pattern) => {
             quote!(.on(::loafer::policy::Selector::header(#name, #pattern)))
         }
+    }
+}
+
+/// Returns `.broker_options::<Provider>(…)`. Keys and values keep their spans, so that the compiler's errors about them stand there. All other
+/// tokens have the provider's span: the compiler reports a wrong provider there, once.
+fn broker_options(provider: &Type, options: &[BrokerOption]) -> TokenStream {
+    let set = options
+        .iter()
+        .map(|BrokerOption { key, value }| match value {
+            Value::Expression(value) => quote!(.#key(#value)),
+            Value::Table(pairs) => {
+                let pairs = pairs
+                    .iter()
+                    .map(|(name, value)| quote_spanned!(value.span()=> (#name, (#value).into())));
+                quote!(.#key([#(#pairs),*]))
+            }
+        });
+    let options = quote_spanned! {provider.span()=>
+        <#provider as ::loafer::broker::Broker>::Options::default()
+    };
+    quote_spanned!(provider.span()=> .broker_options::<#provider>(#options #(#set)*))
+}
+
+fn topics(topics: &[String]) -> TokenStream {
+    match topics {
+        [topic] => quote!(.topics(#topic)),
+        topics => quote!(.topics([#(#topics),*])),
     }
 }
 

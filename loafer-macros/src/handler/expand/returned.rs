@@ -1,4 +1,4 @@
-//! What becomes of what a handler returned: an outcome, messages to publish, or a reply.
+//! What a handler returned: an outcome, messages to publish, or a reply.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -10,7 +10,7 @@ use crate::handler::model::{Call, Publish};
 /// The end of the call's body, with the value made of `__said`.
 pub(super) fn returned(call: &Call, raw: &TokenStream) -> TokenStream {
     let span = call.returns.span();
-    // One span for both: only so is the complaint about its type told here.
+    // One span for both: otherwise the compiler reports a wrong type elsewhere.
     let said = Ident::new("__said", span);
     match (&call.message.batch, &call.publish) {
         (Some(_), _) => ended(&quote_spanned!(span=> __loafer::batch_outcome(#said, #raw))),
@@ -92,7 +92,7 @@ pub(super) fn goes_out(call: &Call) -> bool {
     call.publish.is_some() || call.reply
 }
 
-/// By what it goes out: made before the call, of the message it handles, and there still when the call is over.
+/// Makes what publishes the returned value. It is made before the call, from the message, and outlives the call.
 pub(super) fn exit(call: &Call, raw: &TokenStream) -> Option<TokenStream> {
     let at = Index::from(usize::from(call.callee.instance().is_some()) + call.extractors.len());
     let bus = quote!(__env.needs().#at);

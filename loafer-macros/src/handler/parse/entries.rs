@@ -1,33 +1,43 @@
-//! A list of `key = value`, before anyone asks what the values mean.
+//! A list of `key = value`, whatever the values mean.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::{
     LitStr, Token,
     ext::IdentExt,
     parse::{ParseStream, Parser},
-    token::Paren,
+    token::{Brace, Bracket, Paren},
 };
 
 use crate::{errors::Errors, nearest::suggestion};
 
-/// One key and what stands behind it, which may be nothing.
+/// One key and its value, which may be empty.
 pub(super) struct Entry {
     pub(super) key: Ident,
+    /// Whether `=` stands between them: `key(…)` has none.
+    pub(super) equals: bool,
     pub(super) value: TokenStream,
 }
 
-/// The entries with known keys, each key once. The first known key is the one that is meant where a value stands alone.
+/// Returns the entries with known keys, each key once. The first known key is the one that is meant where a value stands alone.
 pub(super) fn entries(list: TokenStream, known: &[&str], errors: &mut Errors) -> Vec<Entry> {
+    let unknown = |name: &str| suggestion(name, known);
+    entries_or(list, known, unknown, errors)
+}
+
+/// Returns the same entries; `unknown` says what to do about a key that is not known.
+pub(super) fn entries_or(
+    list: TokenStream,
+    known: &[&str],
+    unknown: impl Fn(&str) -> String,
+    errors: &mut Errors,
+) -> Vec<Entry> {
     let read = |input: ParseStream<'_>| Ok(read(input, known[0], errors));
     let mut entries = read.parse2(list).unwrap_or_default();
     let mut seen = Vec::new();
     entries.retain(|Entry { key, .. }| {
         let name = key.to_string();
         if !known.contains(&name.as_str()) {
-            errors.at(
-                key,
-                format!("unknown key `{name}`: {}", suggestion(&name, known)),
-            );
+            errors.at(key, format!("unknown key `{name}`: {}", unknown(&name)));
             return false;
         }
         let first = !seen.contains(&name);
@@ -44,11 +54,11 @@ fn read(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) -> Vec<Entr
     let mut entries = Vec::new();
     while !input.is_empty() {
         if let Ok(key) = input.call(Ident::parse_any) {
-            // `key(…)` is read as `key = (…)`.
-            let joined = input.parse::<Token![=]>().is_ok() || input.peek(Paren);
+            let equals = input.parse::<Token![=]>().is_ok();
+            let joined = equals || input.peek(Paren) || input.peek(Brace) || input.peek(Bracket);
             let value = up_to_comma(input);
             if joined || value.is_empty() {
-                entries.push(Entry { key, value });
+                entries.push(Entry { key, equals, value });
             } else {
                 errors.at(&value, format!("write `=` between `{key}` and its value"));
             }
@@ -60,21 +70,21 @@ fn read(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) -> Vec<Entr
     entries
 }
 
-/// What stands between two entries.
-fn separator(input: ParseStream<'_>, errors: &mut Errors) {
+/// Reads what stands between two entries.
+pub(super) fn separator(input: ParseStream<'_>, errors: &mut Errors) {
     if input.parse::<Token![,]>().is_ok() || input.is_empty() {
         return;
     }
     let place = input.span();
     if input.parse::<Token![;]>().is_ok() {
-        errors.here(place, "keys are parted by `,`");
+        errors.here(place, "keys are separated by `,`");
     } else if let Ok(next) = input.fork().call(Ident::parse_any) {
         errors.here(place, format!("a `,` is missing before `{next}`"));
     }
 }
 
-/// What stands where a key should.
-fn stray(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) {
+/// Reports what stands where a key should.
+pub(super) fn stray(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) {
     let place = input.span();
     let value = up_to_comma(input);
     match syn::parse2::<LitStr>(value) {
@@ -92,8 +102,8 @@ fn stray(input: ParseStream<'_>, main_key: &str, errors: &mut Errors) {
     }
 }
 
-/// The tokens up to the next comma that is not between `<` and `>`, or to where one is missing.
-fn up_to_comma(input: ParseStream<'_>) -> TokenStream {
+/// Takes the tokens up to the next comma that is not between `<` and `>`, or to where one is missing.
+pub(super) fn up_to_comma(input: ParseStream<'_>) -> TokenStream {
     let (mut taken, mut depth, mut dash) = (Vec::new(), 0_usize, false);
     let over = |taken: &[TokenTree]| {
         let next = input.peek(syn::Ident) && input.peek2(Token![=]) && !input.peek2(Token![==]);
@@ -144,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_comma_is_told_where_it_is_missing() {
+    fn a_missing_comma_is_reported_where_it_is_missing() {
         for list in [
             quote!(route = "a" translator = Json),
             quote!(route = "a"; translator = Json),

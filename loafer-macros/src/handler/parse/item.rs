@@ -1,4 +1,4 @@
-//! The item under the attribute, as far as its signature: bodies stay tokens, so that a half-written one hurts nobody.
+//! The item under the attribute, up to its signature. Bodies stay tokens, so that a half-written one does no harm.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use syn::{
@@ -20,13 +20,13 @@ pub(in crate::handler) enum ItemKind {
     Impl(Box<Block>),
 }
 
-/// An `impl` block, as far as it matters.
+/// What matters of an `impl` block.
 pub(in crate::handler) struct Block {
     pub(in crate::handler) generics: Generics,
-    /// The trait, where it is a trait's.
+    /// The trait; `None` means a type's own block.
     pub(in crate::handler) of_trait: Option<Type>,
     pub(in crate::handler) of_type: Type,
-    /// Its method of this name.
+    /// Its method `handle`.
     pub(in crate::handler) handle: Option<Signature>,
 }
 
@@ -49,7 +49,7 @@ impl Parse for Item {
             _ = input.parse::<Visibility>()?;
             ItemKind::Function(Box::new(input.parse()?))
         } else {
-            // The attribute: the item itself may be long.
+            // At the attribute: the item itself may be long.
             return Err(syn::Error::new(
                 Span::call_site(),
                 "`#[handler]` goes on a function, or on the `impl` block of a type with a method `handle`",

@@ -3,68 +3,55 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::{LitStr, Path, Type};
 
-use super::entries::{Entry, entries};
+use super::{
+    entries::{Entry, entries_or},
+    known::{KNOWN, unknown},
+    options::lacks_provider,
+    topics::topics,
+};
 use crate::{
     errors::Errors,
-    handler::model::{Backoff, GroupBy, On, Options, Undecodable, Unmatched},
+    handler::model::{Backoff, BrokerOption, GroupBy, On, Options, Undecodable, Unmatched},
 };
-
-const KNOWN: &[&str] = &[
-    "route",
-    "translator",
-    "provider",
-    "queue",
-    "concurrency",
-    "prefetch",
-    "visibility_timeout",
-    "timeout",
-    "backoff",
-    "max_attempts",
-    "undecodable",
-    "publish",
-    "reply",
-    "on",
-    "unmatched",
-    "group_by",
-    "batch",
-    "linger",
-    "on_error",
-    "exchange",
-    "binding",
-    "queue_type",
-    "arguments",
-    "declare",
-    "dead_letter",
-];
 
 /// What the attribute says.
 #[derive(Default)]
 pub(in crate::handler) struct Keys {
-    /// Checked: none only beside an error.
+    /// Checked. `None` means that an error says what is wrong with it.
     pub(in crate::handler) route: Option<LitStr>,
     pub(in crate::handler) translator: Option<Type>,
     pub(in crate::handler) provider: Option<Type>,
+    /// The keys of `options(…)`, which only the provider's broker knows.
+    pub(in crate::handler) broker_options: Vec<BrokerOption>,
     pub(in crate::handler) options: Options,
     pub(in crate::handler) on: Option<On>,
     pub(in crate::handler) publish: Option<PublishKey>,
     /// The key `reply`, as it was written.
     pub(in crate::handler) reply: Option<Ident>,
     pub(in crate::handler) on_error: Option<Path>,
-    /// Those of the keys that are for batch handlers, as they were written.
+    /// The keys that are for batch handlers, as they were written.
     pub(in crate::handler) of_batches: Vec<Ident>,
+    /// The key that set the lease, as it was written: it has two spellings.
+    lease: Option<Ident>,
 }
 
 impl Keys {
     pub(in crate::handler) fn parse(attribute: TokenStream, errors: &mut Errors) -> Self {
         let mut keys = Self::default();
         let before = errors.count();
-        let entries = entries(attribute, KNOWN, errors);
-        // A misspelled `route` is one mistake, not two.
-        if errors.count() == before && !entries.iter().any(|entry| entry.key == "route") {
-            errors.here(
-                Span::call_site(),
-                "a handler names its route: `#[handler(route = \"…\")]`",
-            );
+        let entries = entries_or(attribute, KNOWN, unknown, errors);
+        // A misspelled key is one mistake, not two.
+        if errors.count() == before {
+            let find = |key| entries.iter().find(|entry| entry.key == key);
+            if find("route").is_none() {
+                errors.here(
+                    Span::call_site(),
+                    "a handler names its route: `#[handler(route = \"…\")]`",
+                );
+            }
+            if let (Some(options), None) = (find("options"), find("provider")) {
+                lacks_provider(options, errors);
+            }
         }
         for entry in &entries {
             keys.set(entry, errors);
@@ -83,11 +70,15 @@ impl Keys {
                     .text("friend-created", errors)
                     .map(|queue| queue.value())
             }
+            "topics" => options.topics = topics(entry, errors),
+            "consumer" => {
+                options.consumer = entry
+                    .text("billing", errors)
+                    .map(|consumer| consumer.value())
+            }
             "concurrency" => options.concurrency = entry.whole(1, 10, errors),
             "prefetch" => options.prefetch = entry.whole(0, 10, errors),
-            "visibility_timeout" => {
-                options.visibility_timeout = entry.some_time("60s", VISIBILITY_TIMEOUT, errors)
-            }
+            "lease" | "visibility_timeout" => self.set_lease(entry, errors),
             "timeout" => options.timeout = entry.some_time("20s", TIMEOUT, errors),
             "backoff" => options.backoff = Backoff::parse(entry, errors),
             "max_attempts" => options.max_attempts = entry.whole(1, 5, errors),
@@ -106,8 +97,8 @@ impl Keys {
                 ];
                 options.unmatched = entry.word(&words, errors);
             }
-            "group_by" => options.group_by = group_by(entry, errors),
-            "on" => self.on = on(entry, errors),
+            "group_by" => options.group_by = GroupBy::parse(entry, errors),
+            "on" => self.on = On::parse(entry, errors),
             "publish" => self.publish = PublishKey::parse(entry, errors),
             "reply" => self.reply = reply(entry, errors),
             "batch" => {
@@ -122,13 +113,26 @@ impl Keys {
                 self.on_error =
                     entry.read("the path of a function, as `on_error = give_up`", errors)
             }
-            _ => options.topology.set(entry, errors),
+            _ => self.broker_options = BrokerOption::list(entry, errors),
+        }
+    }
+
+    fn set_lease(&mut self, entry: &Entry, errors: &mut Errors) {
+        let key = entry.key.clone();
+        match self.lease.replace(key) {
+            None => self.options.lease = entry.some_time("60s", LEASE, errors),
+            Some(first) => errors.at(
+                &entry.key,
+                format!(
+                    "`{}` is `{first}` by another name: leave one of them out",
+                    entry.key
+                ),
+            ),
         }
     }
 }
 
-const VISIBILITY_TIMEOUT: &str =
-    "no message could ever be handled in time; leave it out for the queue's own";
+const LEASE: &str = "no message could ever be handled in time; leave it out for the queue's own";
 const TIMEOUT: &str = "no handler could ever finish; leave it out for no limit";
 
 fn route(entry: &Entry, errors: &mut Errors) -> Option<LitStr> {
@@ -163,7 +167,7 @@ impl PublishKey {
     }
 }
 
-/// `reply`, which says all by being there.
+/// Reads `reply`, which has no value.
 fn reply(entry: &Entry, errors: &mut Errors) -> Option<Ident> {
     if !entry.value.is_empty() {
         errors.at(
@@ -172,47 +176,6 @@ fn reply(entry: &Entry, errors: &mut Errors) -> Option<Ident> {
         );
     }
     Some(entry.key.clone())
-}
-
-/// Reads what makes a group.
-fn group_by(entry: &Entry, errors: &mut Errors) -> Option<GroupBy> {
-    let text = entry.text("header:tenant", errors)?;
-    let by = text.value();
-    match by.strip_prefix("header:") {
-        None if by == "group" => Some(GroupBy::Group),
-        Some(name) if !name.is_empty() => Some(GroupBy::Header(name.to_owned())),
-        _ => {
-            errors.at(
-                &text,
-                "`group_by` is \"group\", the group a message was sent with, or \"header:NAME\"",
-            );
-            None
-        }
-    }
-}
-
-/// Reads which messages a handler takes.
-fn on(entry: &Entry, errors: &mut Errors) -> Option<On> {
-    let text = entry.text("order.placed", errors)?;
-    let selector = text.value();
-    let on = match selector.strip_prefix("header:") {
-        None => Some(On::EventType(selector.clone())),
-        Some(rest) => rest
-            .split_once('=')
-            .filter(|(name, _)| !name.is_empty())
-            .map(|(name, pattern)| On::Header(name.to_owned(), pattern.to_owned())),
-    };
-    let on = on.filter(|on| {
-        let (On::EventType(pattern) | On::Header(_, pattern)) = on;
-        !pattern.split('.').any(str::is_empty)
-    });
-    if on.is_none() {
-        errors.at(
-            &text,
-            "`on` is an event type, as \"order.placed\", a pattern of one, as \"order.*\", or \"header:NAME=PATTERN\"",
-        );
-    }
-    on
 }
 
 #[cfg(test)]
@@ -240,8 +203,8 @@ mod tests {
     fn every_key_is_read() {
         let keys = parsed(quote! {
             route = "friend-created", translator = Sns, provider = Sqs, queue = "friends", concurrency = 5, prefetch = 0,
-            visibility_timeout = "60s", timeout = "1m 30s", backoff = "1s", max_attempts = 3, undecodable = "reject",
-            batch = 25, linger = "200ms", on_error = crate::give_up,
+            lease = "60s", timeout = "1m 30s", backoff = "1s", max_attempts = 3, undecodable = "reject",
+            batch = 25, linger = "200ms", topics = ["a", "b"], consumer = "billing", on_error = crate::give_up,
             on = "order.*", unmatched = "ignore", group_by = "header:tenant",
         });
         assert_eq!(
@@ -255,7 +218,7 @@ mod tests {
             (options.concurrency, options.prefetch, options.max_attempts),
             (Some(5), Some(0), Some(3))
         );
-        assert_eq!(options.visibility_timeout, Some(Duration::from_secs(60)));
+        assert_eq!(options.lease, Some(Duration::from_secs(60)));
         assert_eq!(options.timeout, Some(Duration::from_secs(90)));
         assert_eq!(
             options.backoff.map(|backoff| backoff.initial),
@@ -270,6 +233,8 @@ mod tests {
             (Some(25), Some(Duration::from_millis(200)))
         );
         assert_eq!(keys.of_batches.len(), 2);
+        assert_eq!(options.topics, Some(vec!["a".into(), "b".into()]));
+        assert_eq!(options.consumer.as_deref(), Some("billing"));
     }
 
     #[test]
@@ -293,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_told() {
+    fn all_mistakes_are_reported() {
         let errors = errors_of(quote!(
             rout = "a",
             concurrency = 0,
@@ -310,6 +275,21 @@ mod tests {
         assert!(
             errors[0].starts_with("unknown key `rout`: did you mean `route`?"),
             "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn a_lease_has_two_spellings_and_one_value() {
+        let keys = parsed(quote!(route = "a", visibility_timeout = "60s"));
+        assert_eq!(keys.options.lease, Some(Duration::from_secs(60)));
+        let errors = errors_of(quote!(
+            route = "a",
+            visibility_timeout = "60s",
+            lease = "30s"
+        ));
+        assert_eq!(
+            errors,
+            ["`lease` is `visibility_timeout` by another name: leave one of them out"]
         );
     }
 

@@ -1,11 +1,14 @@
-//! What the user wrote, by its shape: the attribute's keys, and the item as far as its signature.
+//! The syntax of what the user wrote: the attribute's keys, and the item up to its signature.
 
-mod arguments;
 mod backoff;
 mod entries;
 mod item;
 mod keys;
-mod topology;
+mod known;
+mod options;
+mod selectors;
+mod table;
+mod topics;
 mod value;
 
 pub(super) use self::{

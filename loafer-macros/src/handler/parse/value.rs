@@ -1,15 +1,15 @@
-//! Values of the attribute's keys. What is not one is told at its tokens, with an example.
+//! Values of the attribute's keys. A wrong one is an error at its tokens, with an example of a right one.
 
 use std::{fmt::Display, str::FromStr, time::Duration};
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::{LitBool, LitFloat, LitInt, LitStr, parse::Parse};
 
 use super::entries::Entry;
 use crate::errors::Errors;
 
 impl Entry {
-    /// The value as a `T`; else `expected` says what this key's values look like.
+    /// Returns the value as a `T`. If it is none, then an error says what `expected` says: how this key's values are written.
     pub(super) fn read<T: Parse>(&self, expected: &str, errors: &mut Errors) -> Option<T> {
         let value = syn::parse2(self.value.clone()).ok();
         if value.is_none() {
@@ -27,7 +27,7 @@ impl Entry {
         }
     }
 
-    /// A string that is not empty.
+    /// Returns a string that is not empty.
     pub(super) fn text(&self, example: &str, errors: &mut Errors) -> Option<LitStr> {
         let text: LitStr = self.read(
             &format!("a string, as `{} = {example:?}`", self.key),
@@ -40,20 +40,33 @@ impl Entry {
         (!empty).then_some(text)
     }
 
-    /// What stands between the parentheses or braces; none where there are none.
+    /// Returns what stands between the parentheses of `key(…)`, or the braces of `key = { … }`.
     pub(super) fn list(&self) -> Option<TokenStream> {
+        let group = self.group()?;
+        let list = match group.delimiter() {
+            Delimiter::Parenthesis => true,
+            Delimiter::Brace => self.equals,
+            _ => false,
+        };
+        list.then(|| group.stream())
+    }
+
+    /// Returns what stands between the parentheses of `key(…)`.
+    pub(super) fn parenthesised(&self) -> Option<TokenStream> {
+        let group = self.group().filter(|_| !self.equals)?;
+        (group.delimiter() == Delimiter::Parenthesis).then(|| group.stream())
+    }
+
+    /// Returns the value where it is one group.
+    fn group(&self) -> Option<Group> {
         let mut tokens = self.value.clone().into_iter();
         match (tokens.next()?, tokens.next()) {
-            (TokenTree::Group(group), None)
-                if matches!(group.delimiter(), Delimiter::Parenthesis | Delimiter::Brace) =>
-            {
-                Some(group.stream())
-            }
+            (TokenTree::Group(group), None) => Some(group),
             _ => None,
         }
     }
 
-    /// One of these words.
+    /// Returns the meaning of one of these words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)], errors: &mut Errors) -> Option<T> {
         let quoted: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
         let expected = quoted.join(" or ");
@@ -65,7 +78,7 @@ impl Entry {
         known.map(|(_, meaning)| *meaning)
     }
 
-    /// A whole number, at least this.
+    /// Returns a whole number, at least this one.
     pub(super) fn whole<N>(&self, least: N, example: N, errors: &mut Errors) -> Option<N>
     where
         N: FromStr<Err: Display> + PartialOrd + Copy + Display,
@@ -85,7 +98,7 @@ impl Entry {
         number
     }
 
-    /// A number, at least 1.
+    /// Returns a number, at least 1.
     pub(super) fn factor(&self, errors: &mut Errors) -> Option<f64> {
         let whole =
             syn::parse2::<LitInt>(self.value.clone()).and_then(|number| number.base10_parse());
@@ -107,7 +120,7 @@ impl Entry {
         Some(truth.value)
     }
 
-    /// A duration, written with its unit.
+    /// Returns a duration, written with its unit.
     pub(super) fn duration(&self, example: &str, errors: &mut Errors) -> Option<Duration> {
         let expected = format!(
             "a duration: write a number and a unit, as `{} = {example:?}`",
@@ -117,7 +130,7 @@ impl Entry {
         duration(&text, errors)
     }
 
-    /// A duration in which something can be done.
+    /// Returns a duration in which something can be done; `zero` says why nothing can be done in none.
     pub(super) fn some_time(
         &self,
         example: &str,

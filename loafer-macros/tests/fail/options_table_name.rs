@@ -1,0 +1,11 @@
+#[path = "../support/rabbit.rs"]
+mod rabbit;
+
+use loafer::prelude::*;
+
+#[handler(route = "orders", provider = rabbit::Rabbit, options(arguments = { x_max_length = 10_000 }))]
+async fn orders(_: u32) -> bool {
+    true
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+#[path = "../support/rabbit.rs"]
+mod rabbit;
+
+use loafer::prelude::*;
+
+#[handler(route = "orders", provider = rabbit::Rabbit, options(exchange = "event", priority = "high"))]
+async fn orders(_: u32) -> bool {
+    true
+}
+
+fn main() {}
