@@ -1,127 +1,199 @@
 //! Stand-ins for types of features that are off: whoever names one is told which feature it belongs to.
+//!
+//! Each implements its trait if its feature is on, which it never is here. The bound is for any lifetime, since the compiler refuses a plain
+//! one that can never hold. Written out: a macro would show its insides wherever the compiler lists who implements a trait.
 
-use loafer_core::{
-    Error,
-    broker::{Broker, NoOptions, Source},
-    message::Message,
-    translate::{Envelope, TranslateError, Translator},
-};
-use loafer_memory::{MemoryProvider, MemoryPublisher};
+#[cfg(not(feature = "amqp"))]
+pub use self::amqp::Amqp;
+#[cfg(not(feature = "messagepack"))]
+pub use self::messagepack::MessagePack;
+#[cfg(not(feature = "protobuf"))]
+pub use self::protobuf::Protobuf;
+#[cfg(not(feature = "sqs"))]
+pub use self::sqs::Sqs;
 
-/// Declares a stand-in, and the trait that nothing implements, whose absence is the error. The bound is for any lifetime: the compiler
-/// refuses a plain one here, as it can never hold.
-macro_rules! stand_in {
-    ($(#[$cfg:meta])* $name:ident, $is_on:ident, $what:literal, $cure:literal) => {
-        $(#[$cfg])*
-        #[doc = concat!($what, " It is off.")]
-        #[derive(Clone, Copy, Debug)]
-        #[non_exhaustive]
-        pub struct $name;
-
-        $(#[$cfg])*
-        /// Holds if the feature is on.
-        #[diagnostic::on_unimplemented(message = $what, label = "its feature is off", note = $cure)]
-        pub trait $is_on<'feature> {}
-
-        $(#[$cfg])*
-        impl Default for $name
-        where
-            for<'feature> Self: $is_on<'feature>,
-        {
-            fn default() -> Self {
-                Self
-            }
-        }
+#[cfg(not(feature = "amqp"))]
+mod amqp {
+    use loafer_core::{
+        Error,
+        broker::{Broker, NoOptions, Source},
     };
+    use loafer_memory::{MemoryProvider, MemoryPublisher};
+
+    /// The broker of the feature `amqp`, which is off.
+    #[derive(Clone, Copy, Debug)]
+    #[non_exhaustive]
+    pub struct Amqp;
+
+    /// Holds if the feature `amqp` is on.
+    #[diagnostic::on_unimplemented(
+        message = "`Amqp` is of the feature `amqp` of the crate `loafer`, which is off",
+        label = "its feature is off",
+        note = "turn it on in Cargo.toml: `loafer = {{ version = \"…\", features = [\"amqp\"] }}`"
+    )]
+    pub trait IsOn<'feature> {}
+
+    impl Default for Amqp
+    where
+        for<'feature> Self: IsOn<'feature>,
+    {
+        fn default() -> Self {
+            Self
+        }
+    }
+
+    impl Broker for Amqp
+    where
+        for<'feature> Self: IsOn<'feature>,
+    {
+        type Provider = MemoryProvider;
+        type Publisher = MemoryPublisher;
+        type Options = NoOptions;
+        const KIND: &'static str = "amqp";
+
+        fn provider(&self, source: &Source, _: &NoOptions) -> Result<MemoryProvider, Error> {
+            unreachable!(
+                "route `{}` compiles only if the feature is on",
+                source.route
+            )
+        }
+
+        fn publisher(&self) -> MemoryPublisher {
+            unreachable!("a program compiles only if the feature is on")
+        }
+    }
 }
 
-macro_rules! broker {
-    ($(#[$cfg:meta])* $name:ident, $is_on:ident, $kind:literal) => {
-        $(#[$cfg])*
-        impl Broker for $name
-        where
-            for<'feature> Self: $is_on<'feature>,
-        {
-            type Provider = MemoryProvider;
-            type Publisher = MemoryPublisher;
-            type Options = NoOptions;
-            const KIND: &'static str = $kind;
-
-            fn provider(&self, source: &Source, _: &NoOptions) -> Result<MemoryProvider, Error> {
-                unreachable!("route `{}` compiles only if the feature is on", source.route)
-            }
-
-            fn publisher(&self) -> MemoryPublisher {
-                unreachable!("a program compiles only if the feature is on")
-            }
-        }
+#[cfg(not(feature = "sqs"))]
+mod sqs {
+    use loafer_core::{
+        Error,
+        broker::{Broker, NoOptions, Source},
     };
+    use loafer_memory::{MemoryProvider, MemoryPublisher};
+
+    /// The broker of the feature `sqs`, which is off.
+    #[derive(Clone, Copy, Debug)]
+    #[non_exhaustive]
+    pub struct Sqs;
+
+    /// Holds if the feature `sqs` is on.
+    #[diagnostic::on_unimplemented(
+        message = "`Sqs` is of the feature `sqs` of the crate `loafer`, which is off",
+        label = "its feature is off",
+        note = "turn it on in Cargo.toml: `loafer = {{ version = \"…\", features = [\"sqs\"] }}`; it is one of the default features"
+    )]
+    pub trait IsOn<'feature> {}
+
+    impl Default for Sqs
+    where
+        for<'feature> Self: IsOn<'feature>,
+    {
+        fn default() -> Self {
+            Self
+        }
+    }
+
+    impl Broker for Sqs
+    where
+        for<'feature> Self: IsOn<'feature>,
+    {
+        type Provider = MemoryProvider;
+        type Publisher = MemoryPublisher;
+        type Options = NoOptions;
+        const KIND: &'static str = "sqs";
+
+        fn provider(&self, source: &Source, _: &NoOptions) -> Result<MemoryProvider, Error> {
+            unreachable!(
+                "route `{}` compiles only if the feature is on",
+                source.route
+            )
+        }
+
+        fn publisher(&self) -> MemoryPublisher {
+            unreachable!("a program compiles only if the feature is on")
+        }
+    }
 }
 
-macro_rules! translator {
-    ($(#[$cfg:meta])* $name:ident, $is_on:ident) => {
-        $(#[$cfg])*
-        impl Envelope for $name where for<'feature> Self: $is_on<'feature> {}
-
-        $(#[$cfg])*
-        impl<'m, T> Translator<'m, T> for $name
-        where
-            for<'feature> Self: $is_on<'feature>,
-        {
-            fn translate(&self, _: &'m Message) -> Result<T, TranslateError> {
-                unreachable!("a handler compiles only if the feature is on")
-            }
-        }
+#[cfg(not(feature = "messagepack"))]
+mod messagepack {
+    use loafer_core::{
+        message::Message,
+        translate::{Envelope, TranslateError, Translator},
     };
+
+    /// The translator of the feature `messagepack`, which is off.
+    #[derive(Clone, Copy, Debug)]
+    #[non_exhaustive]
+    pub struct MessagePack;
+
+    /// Holds if the feature `messagepack` is on.
+    #[diagnostic::on_unimplemented(
+        message = "`MessagePack` is of the feature `messagepack` of the crate `loafer`, which is off",
+        label = "its feature is off",
+        note = "turn it on in Cargo.toml: `loafer = {{ version = \"…\", features = [\"messagepack\"] }}`"
+    )]
+    pub trait IsOn<'feature> {}
+
+    impl Default for MessagePack
+    where
+        for<'feature> Self: IsOn<'feature>,
+    {
+        fn default() -> Self {
+            Self
+        }
+    }
+
+    impl Envelope for MessagePack where for<'feature> Self: IsOn<'feature> {}
+
+    impl<'m, T> Translator<'m, T> for MessagePack
+    where
+        for<'feature> Self: IsOn<'feature>,
+    {
+        fn translate(&self, _: &'m Message) -> Result<T, TranslateError> {
+            unreachable!("a handler compiles only if the feature is on")
+        }
+    }
 }
 
-stand_in!(
-    #[cfg(not(feature = "amqp"))]
-    Amqp,
-    AmqpIsOn,
-    "`Amqp` is of the feature `amqp` of the crate `loafer`.",
-    "turn it on in Cargo.toml: `loafer = {{ version = \"…\", features = [\"amqp\"] }}`"
-);
-broker!(
-    #[cfg(not(feature = "amqp"))]
-    Amqp,
-    AmqpIsOn,
-    "amqp"
-);
-stand_in!(
-    #[cfg(not(feature = "sqs"))]
-    Sqs,
-    SqsIsOn,
-    "`Sqs` is of the feature `sqs` of the crate `loafer`.",
-    "turn it on in Cargo.toml: `loafer = {{ version = \"…\", features = [\"sqs\"] }}`; it is one of the default features"
-);
-broker!(
-    #[cfg(not(feature = "sqs"))]
-    Sqs,
-    SqsIsOn,
-    "sqs"
-);
-stand_in!(
-    #[cfg(not(feature = "messagepack"))]
-    MessagePack,
-    MessagePackIsOn,
-    "`MessagePack` is of the feature `messagepack` of the crate `loafer`.",
-    "turn it on in Cargo.toml: `loafer = {{ version = \"…\", features = [\"messagepack\"] }}`"
-);
-translator!(
-    #[cfg(not(feature = "messagepack"))]
-    MessagePack,
-    MessagePackIsOn
-);
-stand_in!(
-    #[cfg(not(feature = "protobuf"))]
-    Protobuf,
-    ProtobufIsOn,
-    "`Protobuf` is of the feature `protobuf` of the crate `loafer`.",
-    "turn it on in Cargo.toml: `loafer = {{ version = \"…\", features = [\"protobuf\"] }}`"
-);
-translator!(
-    #[cfg(not(feature = "protobuf"))]
-    Protobuf,
-    ProtobufIsOn
-);
+#[cfg(not(feature = "protobuf"))]
+mod protobuf {
+    use loafer_core::{
+        message::Message,
+        translate::{Envelope, TranslateError, Translator},
+    };
+
+    /// The translator of the feature `protobuf`, which is off.
+    #[derive(Clone, Copy, Debug)]
+    #[non_exhaustive]
+    pub struct Protobuf;
+
+    /// Holds if the feature `protobuf` is on.
+    #[diagnostic::on_unimplemented(
+        message = "`Protobuf` is of the feature `protobuf` of the crate `loafer`, which is off",
+        label = "its feature is off",
+        note = "turn it on in Cargo.toml: `loafer = {{ version = \"…\", features = [\"protobuf\"] }}`"
+    )]
+    pub trait IsOn<'feature> {}
+
+    impl Default for Protobuf
+    where
+        for<'feature> Self: IsOn<'feature>,
+    {
+        fn default() -> Self {
+            Self
+        }
+    }
+
+    impl Envelope for Protobuf where for<'feature> Self: IsOn<'feature> {}
+
+    impl<'m, T> Translator<'m, T> for Protobuf
+    where
+        for<'feature> Self: IsOn<'feature>,
+    {
+        fn translate(&self, _: &'m Message) -> Result<T, TranslateError> {
+            unreachable!("a handler compiles only if the feature is on")
+        }
+    }
+}

@@ -78,14 +78,14 @@ fn implementation(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
         impl #of_impl ::loafer::FromContext for #name #of_type #bounds {
             type Needs = #needs;
 
-            fn needs(__resources: &::loafer::extract::Resources) -> ::core::result::Result<Self::Needs, ::loafer::Missing> {
+            fn needs(__resources: &::loafer::extract::Resources) -> ::core::result::Result<Self::Needs, ::loafer::extract::Missing> {
                 ::core::result::Result::Ok(#make (#(#found)*))
             }
 
             fn from_context(
                 __needs: &Self::Needs,
-                __context: &::loafer::Context<'_>,
-            ) -> ::core::result::Result<Self, ::loafer::Rejection> {
+                __context: &::loafer::extract::Context<'_>,
+            ) -> ::core::result::Result<Self, ::loafer::extract::Rejection> {
                 ::core::result::Result::Ok(Self { #(#made)* })
             }
         }
@@ -104,7 +104,8 @@ fn optional(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
             ::core::option::Option::None => return ::core::result::Result::Ok(::core::option::Option::None),
         }}
     };
-    let extractor = |ty: &Type| quote_spanned!(ty.span()=> <#ty as ::loafer::OptionalFromContext>);
+    let extractor =
+        |ty: &Type| quote_spanned!(ty.span()=> <#ty as ::loafer::extract::OptionalFromContext>);
     let found = fields.iter().map(|(_, ty)| {
         let (extractor, app) = (extractor(ty), local("__resources", ty));
         field(
@@ -131,17 +132,17 @@ fn optional(input: &DeriveInput, fields: &Fields<'_>) -> TokenStream {
     });
     quote! {
         #[automatically_derived]
-        impl #of_impl ::loafer::OptionalFromContext for #name #of_type #bounds {
+        impl #of_impl ::loafer::extract::OptionalFromContext for #name #of_type #bounds {
             fn optional_needs(
                 __resources: &::loafer::extract::Resources,
-            ) -> ::core::result::Result<::core::option::Option<Self::Needs>, ::loafer::Missing> {
+            ) -> ::core::result::Result<::core::option::Option<Self::Needs>, ::loafer::extract::Missing> {
                 ::core::result::Result::Ok(::core::option::Option::Some(#needs))
             }
 
             fn optional_from_context(
                 __needs: &Self::Needs,
-                __context: &::loafer::Context<'_>,
-            ) -> ::core::result::Result<::core::option::Option<Self>, ::loafer::Rejection> {
+                __context: &::loafer::extract::Context<'_>,
+            ) -> ::core::result::Result<::core::option::Option<Self>, ::loafer::extract::Rejection> {
                 ::core::result::Result::Ok(::core::option::Option::Some(Self { #(#made,)* }))
             }
         }
@@ -154,7 +155,7 @@ fn bounded(generics: &Generics, fields: &Fields<'_>, bound: &str) -> Generics {
     let bounds = &mut generics.make_where_clause().predicates;
     for (_, ty) in fields {
         let bound = Ident::new(bound, ty.span());
-        bounds.push(syn::parse_quote_spanned!(ty.span()=> #ty: ::loafer::#bound));
+        bounds.push(syn::parse_quote_spanned!(ty.span()=> #ty: ::loafer::extract::#bound));
     }
     generics
 }

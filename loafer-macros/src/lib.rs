@@ -115,7 +115,7 @@ pub fn from_context(input: TokenStream) -> TokenStream {
 /// The struct is `None` if one of its fields is absent. If a field refuses the message, then the struct refuses it. The type of each field must be optional too, or an `Option` or a `Result`.
 ///
 /// ```
-/// use loafer::{OptionalFromContext, prelude::*};
+/// use loafer::{extract::OptionalFromContext, prelude::*};
 ///
 /// #[derive(Clone)]
 /// struct Tenant(u64);

@@ -8,7 +8,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use loafer::{
-    Context, FailureKind, FromContext, Manager, Missing, Rejection, extract::Resources, prelude::*,
+    FromContext,
+    extract::{Context, Missing, Rejection, Resources},
+    outcome::FailureKind,
+    prelude::*,
+    program::Manager,
 };
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -287,7 +291,7 @@ fn what_the_attribute_says_is_in_the_table_of_routes() -> Result<(), loafer::Err
         ("memory", "Text", 7)
     );
     assert_eq!(
-        (route.handler, route.place.0.ends_with("dispatch.rs")),
+        (route.handler, route.location.0.ends_with("dispatch.rs")),
         ("dispatch::late", true)
     );
     Ok(())

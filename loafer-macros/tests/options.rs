@@ -3,7 +3,7 @@
 #[path = "support/rabbit.rs"]
 mod rabbit;
 
-use loafer::{Manager, prelude::*};
+use loafer::{prelude::*, program::Manager};
 
 use self::rabbit::{Argument, Exchange, Rabbit, RabbitOptions, SEEN};
 

@@ -1,4 +1,4 @@
-use loafer::{Context, FromContext, Metadata, Missing, OptionalFromContext, Rejection, extract::Resources};
+use loafer::{extract::{Context, Missing, OptionalFromContext, Rejection, Resources}, FromContext, Metadata};
 
 struct Tenant;
 

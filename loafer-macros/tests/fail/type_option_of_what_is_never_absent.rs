@@ -1,4 +1,4 @@
-use loafer::{Context, FromContext, Missing, Rejection, extract::Resources, prelude::*};
+use loafer::{extract::{Context, Missing, Rejection, Resources}, FromContext, prelude::*};
 
 struct Tenant;
 

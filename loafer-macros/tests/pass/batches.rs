@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use loafer::{BatchOutcome, Context, FromContext, Missing, Outcome, Rejection, outcome::BoxError, extract::{FromApp, Resources}, prelude::*};
+use loafer::{BatchOutcome, FromContext, Outcome, extract::{Context, FromApp, Missing, Rejection, Resources}, outcome::BoxError, prelude::*};
 
 #[derive(serde::Deserialize)]
 struct Friend<'m> {

@@ -1,6 +1,6 @@
 //! Events, and extractors made of extractors.
 
-use loafer::{Bus, Event, Extension, FromContext, Metadata, OptionalFromContext, Rejection, State, extract::Resources, handler};
+use loafer::{Bus, Event, Extension, FromContext, Metadata, State, handler, extract::{OptionalFromContext, Rejection, Resources}};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Event)]

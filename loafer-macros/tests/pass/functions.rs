@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use loafer::prelude::*;
-use loafer::{Context, FromContext, Missing, Rejection, extract::Resources};
+use loafer::{extract::{Context, Missing, Rejection, Resources}, FromContext};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

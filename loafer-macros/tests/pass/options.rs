@@ -46,7 +46,7 @@ async fn give_up(failure: Failure) -> Outcome {
 }
 
 mod nested {
-    pub(crate) async fn give_up(failure: loafer::Failure) -> Result<bool, std::io::Error> {
+    pub(crate) async fn give_up(failure: loafer::program::Failure) -> Result<bool, std::io::Error> {
         Ok(failure.metadata().attempt() > 3)
     }
 }
