@@ -25,6 +25,10 @@ mod amqp {
     #[non_exhaustive]
     pub struct Amqp;
 
+    /// Stands for the feature `amqp`. A type of its own: of one type that lacks two traits the compiler would tell the other.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Feature;
+
     /// Holds if the feature `amqp` is on.
     #[diagnostic::on_unimplemented(
         message = "`Amqp` is of the feature `amqp` of the crate `loafer`, which is off",
@@ -35,7 +39,7 @@ mod amqp {
 
     impl Default for Amqp
     where
-        for<'feature> Self: IsOn<'feature>,
+        for<'feature> Feature: IsOn<'feature>,
     {
         fn default() -> Self {
             Self
@@ -44,7 +48,7 @@ mod amqp {
 
     impl Broker for Amqp
     where
-        for<'feature> Self: IsOn<'feature>,
+        for<'feature> Feature: IsOn<'feature>,
     {
         type Provider = MemoryProvider;
         type Publisher = MemoryPublisher;
@@ -77,6 +81,10 @@ mod sqs {
     #[non_exhaustive]
     pub struct Sqs;
 
+    /// Stands for the feature `sqs`. A type of its own: of one type that lacks two traits the compiler would tell the other.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Feature;
+
     /// Holds if the feature `sqs` is on.
     #[diagnostic::on_unimplemented(
         message = "`Sqs` is of the feature `sqs` of the crate `loafer`, which is off",
@@ -87,7 +95,7 @@ mod sqs {
 
     impl Default for Sqs
     where
-        for<'feature> Self: IsOn<'feature>,
+        for<'feature> Feature: IsOn<'feature>,
     {
         fn default() -> Self {
             Self
@@ -96,7 +104,7 @@ mod sqs {
 
     impl Broker for Sqs
     where
-        for<'feature> Self: IsOn<'feature>,
+        for<'feature> Feature: IsOn<'feature>,
     {
         type Provider = MemoryProvider;
         type Publisher = MemoryPublisher;
@@ -128,6 +136,10 @@ mod messagepack {
     #[non_exhaustive]
     pub struct MessagePack;
 
+    /// Stands for the feature `messagepack`. A type of its own: of one type that lacks two traits the compiler would tell the other.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Feature;
+
     /// Holds if the feature `messagepack` is on.
     #[diagnostic::on_unimplemented(
         message = "`MessagePack` is of the feature `messagepack` of the crate `loafer`, which is off",
@@ -138,18 +150,18 @@ mod messagepack {
 
     impl Default for MessagePack
     where
-        for<'feature> Self: IsOn<'feature>,
+        for<'feature> Feature: IsOn<'feature>,
     {
         fn default() -> Self {
             Self
         }
     }
 
-    impl Envelope for MessagePack where for<'feature> Self: IsOn<'feature> {}
+    impl Envelope for MessagePack where for<'feature> Feature: IsOn<'feature> {}
 
     impl<'m, T> Translator<'m, T> for MessagePack
     where
-        for<'feature> Self: IsOn<'feature>,
+        for<'feature> Feature: IsOn<'feature>,
     {
         fn translate(&self, _: &'m Message) -> Result<T, TranslateError> {
             unreachable!("a handler compiles only if the feature is on")
@@ -169,6 +181,10 @@ mod protobuf {
     #[non_exhaustive]
     pub struct Protobuf;
 
+    /// Stands for the feature `protobuf`. A type of its own: of one type that lacks two traits the compiler would tell the other.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Feature;
+
     /// Holds if the feature `protobuf` is on.
     #[diagnostic::on_unimplemented(
         message = "`Protobuf` is of the feature `protobuf` of the crate `loafer`, which is off",
@@ -179,18 +195,18 @@ mod protobuf {
 
     impl Default for Protobuf
     where
-        for<'feature> Self: IsOn<'feature>,
+        for<'feature> Feature: IsOn<'feature>,
     {
         fn default() -> Self {
             Self
         }
     }
 
-    impl Envelope for Protobuf where for<'feature> Self: IsOn<'feature> {}
+    impl Envelope for Protobuf where for<'feature> Feature: IsOn<'feature> {}
 
     impl<'m, T> Translator<'m, T> for Protobuf
     where
-        for<'feature> Self: IsOn<'feature>,
+        for<'feature> Feature: IsOn<'feature>,
     {
         fn translate(&self, _: &'m Message) -> Result<T, TranslateError> {
             unreachable!("a handler compiles only if the feature is on")
