@@ -1,35 +1,35 @@
-//! The errors of the framework.
+//! The errors of the framework, which can be cloned: one failed call is the answer to each message of a batch.
 
-use std::time::Duration;
+use std::{error::Error as StdError, fmt, ops::Deref, sync::Arc, time::Duration};
 
 use crate::{outcome::BoxError, translate::TranslateError};
 
 /// What went wrong between the framework, its configuration and a broker.
 ///
-/// Messages name the route or queue and say what to do; [`source`](std::error::Error::source) keeps the cause.
-#[derive(Debug, thiserror::Error)]
+/// Messages name the route or queue and say what to do. [`source`](std::error::Error::source) keeps the cause, also in a clone.
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The configuration, an attribute or the command line asks for something that can't be.
+    /// The configuration, an attribute or the command line asks for something impossible.
     #[error("{0}")]
     Config(String),
-    /// The program can't start; one line a reason.
+    /// The program can't start. The text has one line for each reason.
     #[error("{0}")]
     Start(String),
-    /// The queue is not there.
+    /// The queue does not exist.
     #[error("queue `{queue}` does not exist{place}: {remedy}")]
     UnknownQueue {
         /// The queue, as it was named.
         queue: String,
-        /// Where it was looked for, as ` in us-east-1`; may be empty.
+        /// Where it was looked for, for example ` in us-east-1`. It may be empty.
         place: String,
         /// What to do.
         remedy: String,
     },
-    /// The broker can't be reached, or did not answer in time.
+    /// The broker can't be reached, is overloaded, or did not answer.
     #[error("{what} of `{queue}` failed: {cause}")]
     Unreachable {
-        /// The call, as `receive`.
+        /// The call, for example `receive`.
         what: &'static str,
         /// The queue or topic.
         queue: String,
@@ -37,12 +37,12 @@ pub enum Error {
         cause: String,
         /// The client's error.
         #[source]
-        source: Option<BoxError>,
+        source: Option<SharedError>,
     },
-    /// The broker took no part in it: credentials, region, rights.
+    /// The broker rejected the request: credentials, region, permissions, or the message itself.
     #[error("{what} of `{queue}` was refused: {cause}")]
     Refused {
-        /// The call, as `receive`.
+        /// The call, for example `receive`.
         what: &'static str,
         /// The queue or topic.
         queue: String,
@@ -50,25 +50,25 @@ pub enum Error {
         cause: String,
         /// The client's error.
         #[source]
-        source: Option<BoxError>,
+        source: Option<SharedError>,
     },
-    /// A value could not be made into a message.
+    /// A value could not be encoded as a message.
     #[error("a value for `{topic}` could not be encoded")]
     Encode {
-        /// Where it should have gone.
+        /// The topic it was meant for.
         topic: String,
-        /// Why.
+        /// The encoder's error.
         #[source]
-        source: BoxError,
+        source: SharedError,
     },
     /// A call took longer than it may.
     #[error("{what} of `{queue}` took longer than {after:?}")]
     Timeout {
-        /// The call, as `receive`.
+        /// The call, for example `receive`.
         what: &'static str,
         /// The queue or topic.
         queue: String,
-        /// How long it was given.
+        /// The time that the call had.
         after: Duration,
     },
     /// Nobody replied to a request in time.
@@ -76,39 +76,187 @@ pub enum Error {
         "no reply to request {request_id} to `{topic}` within {after:?}: it may still be handled"
     )]
     NoReply {
-        /// Where the request went.
+        /// The topic of the request.
         topic: String,
         /// The request's id, as in its header `request-id`.
         request_id: String,
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
     },
-    /// Whoever handled a request says that it failed for good: it is not tried again.
+    /// The service that handled a request reports that it failed for good. The request is not tried again.
     #[error("request {request_id} to `{topic}` failed: {kind}{}", because(reason.as_deref()))]
     RequestFailed {
-        /// Where the request went.
+        /// The topic of the request.
         topic: String,
         /// The request's id.
         request_id: String,
         /// The kind of the failure, as in dead letters: `rejected`, `error`, `panic`, `timeout`, `undecodable`.
         kind: String,
-        /// What may be told of it.
+        /// The reason, if the service gives it away.
         reason: Option<String>,
     },
     /// A reply does not decode as the type that was asked for.
     #[error("the reply to request {request_id} to `{topic}` does not decode: {source}")]
     UndecodableReply {
-        /// Where the request went.
+        /// The topic of the request.
         topic: String,
         /// The request's id.
         request_id: String,
-        /// The field, line and column; no value.
+        /// The field, line and column, without any value.
         source: TranslateError,
     },
+}
+
+impl Error {
+    /// Returns whether the same call may succeed later although nobody changes anything: the broker was out of reach, overloaded or slow.
+    ///
+    /// | error | transient |
+    /// |---|---|
+    /// | [`Unreachable`](Self::Unreachable), [`Timeout`](Self::Timeout), [`NoReply`](Self::NoReply) | yes |
+    /// | all others: the configuration, permissions, the queue or the message must change first | no |
+    ///
+    /// A call that failed with a transient error may have been carried out all the same: a publish that is repeated may arrive twice.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use loafer_core::Error;
+    ///
+    /// let slow = Error::Timeout { what: "publish", queue: "orders".into(), after: Duration::from_secs(5) };
+    /// assert!(slow.is_transient());
+    /// assert!(!Error::Config("no such route".into()).is_transient());
+    /// ```
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::NoReply { .. } => true,
+            Self::Config(_)
+            | Self::Start(_)
+            | Self::UnknownQueue { .. }
+            | Self::Refused { .. }
+            | Self::Encode { .. }
+            | Self::RequestFailed { .. }
+            | Self::UndecodableReply { .. } => false,
+        }
+    }
 }
 
 fn because(reason: Option<&str>) -> String {
     reason
         .map(|reason| format!(": {reason}"))
         .unwrap_or_default()
+}
+
+/// The cause of an [`Error`]: any error, shared by all clones.
+///
+/// It dereferences to the error itself. It is not an error of its own, so that [`source`](std::error::Error::source) returns what was put in,
+/// and `downcast_ref` finds its type.
+///
+/// ```
+/// use loafer_core::SharedError;
+///
+/// let error = "x".parse::<u8>().unwrap_err();
+/// let shared = SharedError::from(error);
+/// assert!(shared.downcast_ref::<std::num::ParseIntError>().is_some());
+/// ```
+#[derive(Clone)]
+pub struct SharedError(Arc<dyn StdError + Send + Sync>);
+
+impl<E: Into<BoxError>> From<E> for SharedError {
+    fn from(error: E) -> Self {
+        Self(error.into().into())
+    }
+}
+
+impl Deref for SharedError {
+    type Target = dyn StdError + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for SharedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::ParseIntError;
+
+    use super::*;
+
+    fn unreachable() -> Error {
+        let error = "x".parse::<u8>().map(drop).map_err(SharedError::from);
+        Error::Unreachable {
+            what: "publish",
+            queue: "orders".to_owned(),
+            cause: "nobody there".to_owned(),
+            source: error.err(),
+        }
+    }
+
+    #[test]
+    fn a_clone_keeps_text_and_source() {
+        let error = unreachable();
+        let clone = error.clone();
+        assert_eq!(clone.to_string(), error.to_string());
+        let source = StdError::source(&clone).and_then(|it| it.downcast_ref::<ParseIntError>());
+        assert!(source.is_some(), "{clone:?}");
+        let encode = Error::Encode {
+            topic: "orders".to_owned(),
+            source: unreachable().into(),
+        };
+        let source = StdError::source(&encode).and_then(|it| it.downcast_ref::<Error>());
+        assert!(matches!(source, Some(Error::Unreachable { .. })));
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_transient() {
+        let (what, queue) = ("publish", "orders".to_owned());
+        let refused = Error::Refused {
+            what,
+            queue: queue.clone(),
+            cause: "no".to_owned(),
+            source: None,
+        };
+        let unknown = Error::UnknownQueue {
+            queue: queue.clone(),
+            place: String::new(),
+            remedy: "make it".to_owned(),
+        };
+        let encode = Error::Encode {
+            topic: queue.clone(),
+            source: "no text".into(),
+        };
+        let undecodable = Error::UndecodableReply {
+            topic: queue.clone(),
+            request_id: "1".to_owned(),
+            source: TranslateError::new("no number"),
+        };
+        let failed = Error::RequestFailed {
+            topic: queue.clone(),
+            request_id: "1".to_owned(),
+            kind: "rejected".to_owned(),
+            reason: None,
+        };
+        let (config, start) = (Error::Config(String::new()), Error::Start(String::new()));
+        for lasting in [refused, unknown, encode, undecodable, failed, config, start] {
+            assert!(!lasting.is_transient(), "{lasting:?}");
+        }
+        let after = Duration::from_secs(1);
+        let no_reply = Error::NoReply {
+            topic: queue.clone(),
+            request_id: "1".to_owned(),
+            after,
+        };
+        for passing in [
+            unreachable(),
+            Error::Timeout { what, queue, after },
+            no_reply,
+        ] {
+            assert!(passing.is_transient(), "{passing:?}");
+        }
+    }
 }

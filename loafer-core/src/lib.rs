@@ -21,4 +21,4 @@ pub mod outcome;
 pub mod policy;
 pub mod translate;
 
-pub use self::error::Error;
+pub use self::error::{Error, SharedError};

@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use crate::outcome::BoxError;
+use crate::SharedError;
 
-/// Why a message could not be decoded, without a value of it: bodies may be personal data.
-#[derive(Debug)]
+/// Why a message could not be decoded. It contains no value of the message, since bodies may be personal data.
+#[derive(Clone, Debug)]
 pub struct TranslateError {
     what: String,
     /// Kept for `source()` only where the author of a translator says that it quotes nothing.
-    source: Option<BoxError>,
+    source: Option<SharedError>,
 }
 
 impl TranslateError {
-    /// An error that says what was wrong. The text goes to logs: it must not quote the payload.
+    /// Creates an error that says what was wrong. The text goes to logs: it must not quote the payload.
     pub fn new(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -21,9 +21,9 @@ impl TranslateError {
         }
     }
 
-    /// The same with its cause, which must not quote the payload either.
+    /// Adds the cause, which must not quote the payload either.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+    pub fn with_source(mut self, source: impl Into<SharedError>) -> Self {
         self.source = Some(source.into());
         self
     }
