@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod dead_letters;
+mod delay_steps;
 mod finding;
 mod instance;
 mod notice;
@@ -9,6 +10,7 @@ mod options;
 mod provider;
 mod publisher;
 mod replies;
+mod rounds;
 mod settings;
 mod settlement;
 mod source;
@@ -19,6 +21,7 @@ pub use self::{
     dead_letters::{
         BrokerMove, DeadLetterInfo, DeadLetterQueue, Destination, Origin, Progress, ProgressFn,
     },
+    delay_steps::{DelaySteps, Step},
     finding::{Finding, Level},
     instance::Instance,
     notice::Notice,
@@ -26,6 +29,7 @@ pub use self::{
     provider::{Delivery, Open, Provider},
     publisher::{Publisher, Topic},
     replies::{REPLY_ERROR, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},
+    rounds::{Pauses, Rounds},
     settings::Settings,
     settlement::{DeadLetter, Renewed, Settle, Settled, Settlement},
     source::Source,
