@@ -14,31 +14,33 @@ use loafer_core::{
     message::{Message, MessageId},
 };
 
-/// The dead letters of one queue in memory: `<queue>-dlq`.
+/// The dead letters of one queue in memory: the queue `<queue>-dlq`.
 pub struct MemoryDeadLetters {
     exchange: Arc<Exchange>,
     options: QueueOptions,
-    /// The queue they came from, by name.
+    /// The name of the queue that the dead letters came from.
     source: String,
-    letters: Arc<Queue>,
+    dead_letters: Arc<Queue>,
 }
 
 impl MemoryDeadLetters {
     pub(super) fn new(exchange: Arc<Exchange>, options: QueueOptions, source: &Source) -> Self {
-        let letters = exchange.queue(&dead_letter_queue(&source.queue), &options);
+        let dead_letters = exchange.queue(&dead_letter_queue(&source.queue), &options);
         Self {
             exchange,
             options,
             source: source.queue.clone(),
-            letters,
+            dead_letters,
         }
     }
 
-    fn end(&self, receipt: &MemoryReceipt, end: End) -> Answer {
-        let mut answer = Answer::Lost;
-        self.letters
-            .settle([(receipt, end)].into_iter(), |told| answer = told);
-        answer
+    fn lease_is_over(&self) -> Error {
+        Error::Refused {
+            what: "deleting a dead letter",
+            queue: self.dead_letters.name.clone(),
+            cause: "its lease is over; try again".to_owned(),
+            source: None,
+        }
     }
 }
 
@@ -47,8 +49,9 @@ impl DeadLetterQueue for MemoryDeadLetters {
 
     async fn open(&self) -> Result<DeadLetterInfo, Error> {
         Ok(DeadLetterInfo {
-            queue: self.letters.name.clone(),
-            count: Some(self.letters.messages().len() as u64),
+            queue: self.dead_letters.name.clone(),
+            source: self.source.clone(),
+            count: Some(self.dead_letters.messages().len() as u64),
             ..DeadLetterInfo::default()
         })
     }
@@ -59,24 +62,24 @@ impl DeadLetterQueue for MemoryDeadLetters {
         into: &mut Vec<Delivery<MemoryReceipt>>,
     ) -> Result<(), Error> {
         let mut worn = Vec::new();
-        self.letters
+        self.dead_letters
             .receive(max, self.options.lease, into, |dead| worn = dead);
-        // Looked at too often: a dead letter has no further to go.
-        self.letters.send(worn, None);
+        // They were looked at more often than the queue allows. A dead letter has no other queue to go to.
+        self.dead_letters.send(worn, None);
         Ok(())
     }
 
     async fn give_back(&self, leases: &[MemoryReceipt]) -> Result<(), Error> {
-        // Each goes to the front: the first has to be the last.
+        // Each goes to the front of the queue, so the first must be the last.
         let ends = leases.iter().rev().map(|lease| (lease, End::Untried));
-        self.letters.settle(ends, |_| {});
+        self.dead_letters.settle(ends, |_| {});
         Ok(())
     }
 
-    async fn send(
+    async fn copy(
         &self,
         to: &Destination,
-        letters: &[Delivery<MemoryReceipt>],
+        dead_letters: &[Delivery<MemoryReceipt>],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         let to = match to {
@@ -84,19 +87,20 @@ impl DeadLetterQueue for MemoryDeadLetters {
             Destination::Queue(queue) => queue,
         };
         let to = self.exchange.queue(to, &self.options);
-        for letter in letters {
-            answers.push(match self.end(&letter.receipt, End::Gone) {
-                Answer::Done => {
-                    let copy = letter.message.clone().with_broker_id(MessageId::new());
-                    to.send([copy], None);
-                    Ok(())
-                }
-                Answer::Lost => Err(Error::Config(format!(
-                    "dead letter `{}`: its lease is over; try again",
-                    letter.message.id()
-                ))),
+        let messages = dead_letters.iter().map(|dead_letter| &dead_letter.message);
+        let copies = messages.map(|message| message.clone().with_broker_id(MessageId::new()));
+        to.send(copies.collect::<Vec<_>>(), None);
+        answers.extend(dead_letters.iter().map(|_| Ok(())));
+    }
+
+    async fn delete(&self, leases: &[MemoryReceipt], answers: &mut Vec<Result<(), Error>>) {
+        let ends = leases.iter().map(|lease| (lease, End::Gone));
+        self.dead_letters.settle(ends, |answer| {
+            answers.push(match answer {
+                Answer::Done => Ok(()),
+                Answer::Lost => Err(self.lease_is_over()),
             });
-        }
+        });
     }
 
     async fn purge(&self) -> Result<(), Error> {
@@ -106,8 +110,8 @@ impl DeadLetterQueue for MemoryDeadLetters {
             if all.is_empty() {
                 return Ok(());
             }
-            let ends = all.iter().map(|letter| (&letter.receipt, End::Gone));
-            self.letters.settle(ends, |_| {});
+            let ends = all.iter().map(|lease| (&lease.receipt, End::Gone));
+            self.dead_letters.settle(ends, |_| {});
             all.clear();
         }
     }
@@ -125,7 +129,7 @@ impl DeadLetterQueue for MemoryDeadLetters {
 impl fmt::Debug for MemoryDeadLetters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryDeadLetters")
-            .field("queue", &self.letters.name)
+            .field("queue", &self.dead_letters.name)
             .finish_non_exhaustive()
     }
 }

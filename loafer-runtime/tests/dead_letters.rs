@@ -64,7 +64,7 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
     // More often than the queue would give a message up.
     for _ in 0..5 {
         let listed = letters.list(10, &mut on).await.unwrap();
-        let [one, two] = &listed.letters[..] else {
+        let [one, two] = &listed.dead_letters[..] else {
             panic!("{listed:?}")
         };
         let one = one.summary();
@@ -84,15 +84,24 @@ async fn a_list_ends_where_it_should() {
     let memory = Memory::new();
     memory.send("orders-dlq", (0..25).map(|n| Message::new(n.to_string())));
     let letters = letters(&memory).await;
-    assert_eq!(letters.list(12, &mut on).await.unwrap().letters.len(), 12);
-    assert_eq!(letters.list(100, &mut on).await.unwrap().letters.len(), 25);
+    assert_eq!(
+        letters.list(12, &mut on).await.unwrap().dead_letters.len(),
+        12
+    );
+    assert_eq!(
+        letters.list(100, &mut on).await.unwrap().dead_letters.len(),
+        25
+    );
     let mut soon = |progress: Progress| match progress.done {
         0 => ControlFlow::Continue(()),
         _ => ControlFlow::Break(()),
     };
     let stopped = letters.list(100, &mut soon).await.unwrap();
-    assert_eq!((stopped.letters.len(), stopped.stopped), (10, true));
-    assert_eq!(letters.list(100, &mut on).await.unwrap().letters.len(), 25);
+    assert_eq!((stopped.dead_letters.len(), stopped.stopped), (10, true));
+    assert_eq!(
+        letters.list(100, &mut on).await.unwrap().dead_letters.len(),
+        25
+    );
 }
 
 #[tokio::test]
@@ -116,7 +125,10 @@ async fn a_letter_tried_again_has_its_body_and_headers_and_a_link() {
     assert_eq!(from, Some(&*id.to_string()));
     assert_eq!(bodies(&memory.dead_letters("orders")), ["1", "3"]);
     // The others were given back.
-    assert_eq!(letters.list(10, &mut on).await.unwrap().letters.len(), 2);
+    assert_eq!(
+        letters.list(10, &mut on).await.unwrap().dead_letters.len(),
+        2
+    );
 }
 
 #[tokio::test]

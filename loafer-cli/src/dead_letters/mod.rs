@@ -74,12 +74,12 @@ impl Desk<'_> {
         let listed = self.letters.list(max, &mut watch).await?;
         drop(line);
         let text = if json {
-            print::lines(&listed.letters)?
+            print::lines(&listed.dead_letters)?
         } else {
-            print::table(&listed.letters)
+            print::table(&listed.dead_letters)
         };
         routes::print(&print::safe(text, io::stdout().is_terminal()))?;
-        let (about, found) = (self.letters.about(), listed.letters.len());
+        let (about, found) = (self.letters.about(), listed.dead_letters.len());
         let of = match about.count {
             Some(count) if count > found as u64 => format!(" of about {count}"),
             _ => String::new(),
@@ -95,7 +95,7 @@ impl Desk<'_> {
         let mut watch = |progress| go_on(signals, &mut line, progress);
         let listed = self.letters.find(&ids, &mut watch).await?;
         drop(line);
-        for letter in &listed.letters {
+        for letter in &listed.dead_letters {
             let text = match json {
                 true => print::object(letter)?,
                 false => print::whole(letter),
@@ -226,7 +226,7 @@ fn go_on(signals: &mut Signals, line: &mut Line, progress: Progress) -> ControlF
 
 fn ended(listed: &Listing) -> ExitCode {
     tell_not_given_back(listed.not_given_back.as_ref());
-    if listed.came_again {
+    if listed.started_over {
         note(
             "note",
             "letters seen before came again: their leases were over before the end was reached, and there may be more; ask for fewer, as `list --max 100`, or lengthen the queue's visibility timeout",

@@ -168,7 +168,7 @@ mod tests {
         let letters = manager.dead_letters("orders").await.expect("its letters");
         let mut on = |_| ControlFlow::Continue(());
         let listed = letters.list(1, &mut on).await.expect("a list");
-        let row = row(&listed.letters[0].summary());
+        let row = row(&listed.dead_letters[0].summary());
         assert_eq!(row[1..3], ["a [2J b 2J", "a [2J b 2J"]);
         assert!(!row.concat().contains(char::is_control), "{row:?}");
     }

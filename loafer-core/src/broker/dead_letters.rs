@@ -1,4 +1,4 @@
-//! The contract of a dead-letter queue: what may be done with messages that were given up.
+//! The contract of a dead-letter queue: what can be done with messages that were given up.
 
 use std::{fmt, future::Future, ops::ControlFlow};
 
@@ -8,59 +8,78 @@ use crate::{
     message::Message,
 };
 
-/// The dead letters of one source: looked at, tried again, moved, thrown away.
+/// The dead letters of one source: to look at, try again, move and purge.
 ///
-/// A broker crate says how letters are leased, given back, copied and deleted; `DeadLetters`, which people and pages
-/// use, makes listings and retries of it, the same on every broker. A letter is deleted only after its copy is confirmed.
+/// A broker crate says how dead letters are leased, given back, copied and deleted. `DeadLetters`, which people and pages use, builds
+/// listings and retries on top, the same for every broker. It deletes a dead letter only after [`copy`](Self::copy) confirmed its copy.
 pub trait DeadLetterQueue: Send + Sync + 'static {
-    /// What gives back or deletes one leased letter.
+    /// Gives back or deletes one leased dead letter.
     type Receipt: Clone + fmt::Debug + Send + Sync + 'static;
 
-    /// Connects and finds the queue. Called first.
+    /// Connects and finds the queue. It is called first.
     ///
     /// # Errors
     ///
-    /// Where the source has no dead-letter queue: with what to do.
+    /// If the source has no dead-letter queue. The error says what to do.
     fn open(&self) -> impl Future<Output = Result<DeadLetterInfo, Error>> + Send;
 
-    /// Leases 0 to `max` letters and appends them to `into`; none, once no more can be had.
+    /// Leases 0 to `max` dead letters and appends them to `into`. It appends none when there are no more to lease.
     ///
     /// # Cancellation
     ///
-    /// Dropped in flight it may leave letters to the end of their leases.
+    /// If the future is dropped, dead letters may stay leased until their leases end.
     ///
     /// # Errors
     ///
-    /// The broker's. What stands in `into` is kept.
+    /// The broker's. What is in `into` is kept.
     fn lease(
         &self,
         max: usize,
         into: &mut Vec<Delivery<Self::Receipt>>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Gives letters back, named in the order they came: they can be leased again at once.
+    /// Gives dead letters back, so that they can be leased again at once. The receipts are in the order in which the dead letters came.
     ///
     /// # Errors
     ///
-    /// The first of them: such letters come back at the end of their leases.
+    /// The first error. Dead letters that could not be given back stay leased until their leases end.
     fn give_back(&self, leases: &[Self::Receipt])
     -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Sends copies of leased letters, as the messages now are, and deletes each letter whose copy is confirmed; pushes one answer a letter, in order.
+    /// Copies dead letters to a queue, as the messages are now, and deletes none. Pushes one answer for each, in order. `Ok` means that the
+    /// broker confirmed the copy.
     ///
-    /// A letter whose copy was confirmed and which could not be deleted is an error that says so.
-    fn send(
+    /// The receipts are here for what a [`Message`] can't carry, for example the types of attributes. A copy does not need a lease that is still
+    /// valid.
+    ///
+    /// # Cancellation
+    ///
+    /// If the future is dropped, any of the copies may have been made.
+    fn copy(
         &self,
         to: &Destination,
-        letters: &[Delivery<Self::Receipt>],
+        dead_letters: &[Delivery<Self::Receipt>],
         answers: &mut Vec<Result<(), Error>>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Lets the broker move all letters by itself, unchanged, where it can; `watch` is told how far it is, and may stop it.
+    /// Deletes leased dead letters. Pushes one answer for each, in order. `Ok` means that the dead letter is no longer in the queue.
+    ///
+    /// A lease that is lost is an error that is not [transient](Error::is_transient). The caller repeats what failed with a transient one.
+    ///
+    /// # Cancellation
+    ///
+    /// If the future is dropped, any of the dead letters may have been deleted.
+    fn delete(
+        &self,
+        leases: &[Self::Receipt],
+        answers: &mut Vec<Result<(), Error>>,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// Lets the broker move all dead letters by itself, unchanged, if it can. `watch` sees the progress and may stop the move.
     ///
     /// # Errors
     ///
-    /// Where it could begin, and then lost sight of it.
+    /// If the move began and its progress can no longer be seen.
     fn move_all(
         &self,
         to: &Destination,
@@ -70,19 +89,22 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
         std::future::ready(Ok(BrokerMove::default()))
     }
 
-    /// What is to be known before all letters are thrown away, as whose else they are: a sentence each.
+    /// Returns what to know before a purge, for example that the queue also holds the dead letters of others. Each entry is a sentence.
     fn purge_warnings(&self) -> impl Future<Output = Vec<String>> + Send {
         std::future::ready(Vec::new())
     }
 
-    /// Throws all letters away.
+    /// Deletes all dead letters, without copies.
+    ///
+    /// It depends on the broker whether those on lease are among them: SQS deletes them, too (API, `PurgeQueue`), and RabbitMQ does not (AMQP 0-9-1,
+    /// `queue.purge`).
     ///
     /// # Errors
     ///
     /// The broker's.
     fn purge(&self) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Where a letter came from, by the envelope and by the broker's own marks.
+    /// Returns where a dead letter came from, according to the envelope and to the broker's own marks.
     fn origin(&self, message: &Message) -> Origin {
         let queue = DeadLetter::of(message).map(|envelope| envelope.queue);
         Origin {
@@ -92,40 +114,42 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
     }
 }
 
-/// Is told how far something is; [`ControlFlow::Break`] stops it after the step at hand, with nothing left half done.
+/// Sees the progress of a long operation. [`ControlFlow::Break`] stops it after the current step, with nothing left half done.
 pub type ProgressFn<'w> = &'w mut (dyn FnMut(Progress) -> ControlFlow<()> + Send);
 
-/// How far something is.
+/// How far a long operation is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Letters so far.
+    /// The number of dead letters so far.
     pub done: u64,
-    /// How many there were at the beginning, about; none where the broker does not tell.
+    /// The number of dead letters at the beginning, approximately. `None` means that the broker does not say.
     pub of: Option<u64>,
 }
 
 impl Progress {
-    /// So far, of so many.
+    /// Creates a progress of so many out of so many.
     pub fn new(done: u64, of: Option<u64>) -> Self {
         Self { done, of }
     }
 }
 
-/// What is to be known of a dead-letter queue before it is touched.
+/// What to know of a dead-letter queue before it is touched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeadLetterInfo {
-    /// Its name.
+    /// The name of the dead-letter queue.
     pub queue: String,
-    /// How many letters it holds, about; none where the broker does not tell.
+    /// The name of the queue that its dead letters came from, and are sent to for another try.
+    pub source: String,
+    /// The number of dead letters, approximately. `None` means that the broker does not say.
     pub count: Option<u64>,
-    /// What looking at letters costs or hides here, as that it counts as a receive.
+    /// What looking at dead letters costs or hides here, for example that a look counts as a receive.
     pub remarks: Vec<String>,
-    /// What is wrong with it, as that looking may lose letters.
+    /// What is wrong with the queue, for example that a look may lose dead letters.
     pub warnings: Vec<String>,
 }
 
-/// Where letters are sent.
+/// Where dead letters are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// The queue they came from: they are tried again.
@@ -134,24 +158,24 @@ pub enum Destination {
     Queue(String),
 }
 
-/// What became of a move that the broker was to make by itself.
+/// The result of a move that the broker makes by itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BrokerMove {
-    /// Letters moved, about.
+    /// The number of dead letters moved, approximately.
     pub moved: u64,
-    /// Whether it was stopped: what is left stays.
+    /// Whether the move was stopped. What is left stays in the dead-letter queue.
     pub stopped: bool,
-    /// Why it was not used, or not to the end: the rest is copied one by one.
+    /// Why the broker did not move all of them. The rest is copied one by one.
     pub note: Option<String>,
 }
 
-/// Where a letter came from.
+/// Where a dead letter came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The queue, where that is known.
+    /// The queue. `None` means that it is unknown.
     pub queue: Option<String>,
     /// Whether the broker itself gave it up, after too many deliveries.
     pub by_broker: bool,
-    /// Whether it came from another source than the route's: it must not be tried again here.
+    /// Whether it came from another queue than the route's. Such a dead letter is not tried again here.
     pub from_other_queue: bool,
 }

@@ -9,12 +9,19 @@ use crate::{
 
 /// Publishes messages to one broker.
 pub trait Publisher: Send + Sync + 'static {
-    /// Publishes many messages; pushes one answer a message, in order. `Ok` means that the broker confirmed it. The messages of a group
-    /// stay in order where the broker keeps groups: after one that failed none of its group is published.
+    /// Publishes a batch of messages and pushes one answer for each, in order. `Ok` means that the broker confirmed the message.
+    ///
+    /// If the broker keeps groups, the messages of a group stay in order, and after one that failed no later one of its group is published.
+    /// [`Rounds`](crate::broker::Rounds) keeps these rules for any client.
+    ///
+    /// # Errors
+    ///
+    /// Each answer is the message's own. An error that is [transient](Error::is_transient) may hide a message that was published: one that is
+    /// published again may arrive twice.
     ///
     /// # Cancellation
     ///
-    /// Dropped in flight, any of them may or may not have been published.
+    /// If the future is dropped, any of the messages may or may not have been published.
     fn publish(
         &self,
         topic: &Topic,
@@ -22,24 +29,25 @@ pub trait Publisher: Send + Sync + 'static {
         answers: &mut Vec<Result<MessageId, Error>>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Whether the broker takes messages at the moment, as far as is known: readiness. False only where it becomes true again by itself, whether
-    /// or not anybody publishes; unless implemented, true.
+    /// Returns whether the broker accepts messages at the moment, as far as is known. The service's readiness depends on it. By default it is true.
+    ///
+    /// Implementors return false only if it becomes true again by itself, also when nobody publishes.
     fn is_ready(&self) -> bool {
         true
     }
 
-    /// Flushes and lets go. Called once, after the last message was settled.
+    /// Flushes and closes. It is called once, after the last message was settled.
     fn close(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 }
 
-/// Where a message goes, as its publisher reads it: on SQS `friend-created` is an SNS topic and `sqs:friend-created` a queue.
+/// Where a message goes. Its publisher interprets it: on SQS `friend-created` is an SNS topic, and `sqs:friend-created` is a queue.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Topic(Arc<str>);
 
 impl Topic {
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Where replies to this service's requests come to: the contract of a broker.
+//! Replies to a service's requests: the address at which they arrive.
 
 use std::{future::Future, time::Duration};
 
@@ -9,69 +9,65 @@ use crate::{
     message::{Message, MessageId},
 };
 
-/// The header with the address a reply is wanted at, as the requester's broker writes it (SQS: the URL of a queue; RabbitMQ: the property
-/// `reply_to`). Whoever replies reads it by [`Broker::reply_topic`](crate::broker::Broker::reply_topic).
+/// The header with the address for the reply, as the requester's broker writes it (SQS: the URL of a queue; RabbitMQ: the property
+/// `reply_to`). The service that replies reads it by [`Broker::reply_topic`](crate::broker::Broker::reply_topic).
 pub const REPLY_TO: &str = "reply-to";
-/// The header that ties a reply to its request: set by the requester, repeated by the reply (RabbitMQ: the property `correlation_id` of both).
+/// The header that ties a reply to its request. The requester sets it, and the reply repeats it (RabbitMQ: the property `correlation_id` of both).
 ///
-/// Not [`CORRELATION_ID`](crate::message::CORRELATION_ID), which names a whole conversation and goes on from message to message.
+/// It is not [`CORRELATION_ID`](crate::message::CORRELATION_ID), which names a whole conversation and is passed on from message to message.
 pub const REQUEST_ID: &str = "request-id";
-/// The header of a reply that says why there is none: the kind of the failure, as in dead letters. What else may be told is the payload,
-/// `{"kind": …, "reason": …}`.
+/// The header of a reply that reports a failure: the kind of the failure, as in dead letters. The payload is `{"kind": …, "reason": …}`.
 pub const REPLY_ERROR: &str = "reply-error";
 
-/// The private address of one process, at which the replies to all its requests come in.
+/// The private address of one process, at which the replies to all its requests arrive.
 ///
-/// A broker gives one to each app that asks ([`Broker::replies`](crate::broker::Broker::replies)); nothing is made before the first request. Replies are
-/// worth something to one process, for as long as it waits: the address may forget what nobody fetches, and keeps no order. What is left
-/// of it after a crash should be the broker's to clear away.
+/// A broker gives one to each app that asks ([`Broker::replies`](crate::broker::Broker::replies)). Nothing is created before the first request. Replies
+/// matter to one process only, and only while it waits. So the address may forget replies that nobody fetches, and it keeps no order. The
+/// broker should remove what a crash leaves behind.
 ///
-/// On RabbitMQ that is an exclusive queue that deletes itself, consumed without acknowledgements on the service's own connection; `reply-to`
-/// and `request-id` are the properties `reply_to` and `correlation_id`, so that clients in other languages are answered and answer, and a
+/// On RabbitMQ the address is an exclusive queue that deletes itself, consumed without acknowledgements on the service's own connection.
+/// `reply-to` and `request-id` are the properties `reply_to` and `correlation_id` there, so that clients in other languages can take part, and a
 /// conversation's `correlation-id` travels among the headers.
 ///
 /// # Cancellation
 ///
-/// `address` and `receive` may be dropped in flight: the next call takes up what was begun, and a reply may be lost with the call.
+/// The futures of `address` and `receive` may be dropped. The next call continues what was begun, and a reply may be lost with the call.
 pub trait Replies: Send + Sync + 'static {
-    /// The address, for the header [`REPLY_TO`]. The first call makes it, further ones are cheap. Where it was lost (a connection broke, somebody
-    /// removed the queue) the next call makes another: requests that are on their way with the old one will time out.
+    /// Returns the address, for the header [`REPLY_TO`]. The first call creates it, and further calls are cheap. If the address was lost (a
+    /// connection broke, somebody removed the queue), the next call creates another, and requests that are on their way with the old one time out.
     ///
     /// # Errors
     ///
-    /// Where it can't be made, with the remedy. The next call tries again.
+    /// If the address can't be created. The error says what to do, and the next call tries again.
     fn address(&self) -> impl Future<Output = Result<String, Error>> + Send;
 
-    /// Appends the replies that are there; where none is, waits for one, at most `wait`. Called by one task at a time, and only while
-    /// requests wait for their replies: what it costs, an idle service does not pay.
+    /// Appends the replies that are there. If there is none, it waits for one, at most `wait`. It is called by one task at a time, and only while
+    /// requests wait for their replies, so that an idle service does not pay for it.
     ///
     /// # Errors
     ///
-    /// Where the broker can't be asked; it is asked again after a pause.
+    /// If the broker can't be asked. The framework asks again after a pause.
     fn receive(
         &self,
         wait: Duration,
         into: &mut Vec<Message>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Removes the address, where one was made. Called once, at the end.
+    /// Removes the address, if there is one. It is called once, at the end.
     fn close(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 }
 
-/// What stands between the name of an app and the id of its process.
+/// The text between the name of an app and the id of its process.
 const MARK: &str = "-replies-";
-/// An id as text.
+/// The length of an id as text.
 const ID: usize = 36;
 
-/// A new name for the reply queue of a process: `APP-replies-UUID`, of at most `longest` letters, digits, `-` and `_`.
+/// Returns a new name for the reply queue of a process: `APP-replies-UUID`, of at most `longest` ASCII letters, digits, `-` and `_`.
 ///
-/// An operator knows by it whose queue it is, and a replier that it is nothing else: see [`is_reply_queue`].
-///
-/// # Panics
-///
-/// Never; a name is not shorter than `x-replies-UUID`, 46 bytes.
+/// The name tells an operator whose queue it is, and a service that replies that it is a reply queue: see [`is_reply_queue`]. It is at least 46 bytes
+/// long, as `x-replies-UUID` is, also if `longest` is less.
 #[must_use]
 pub fn reply_queue(app: Option<&str>, longest: usize) -> String {
     let room = longest.saturating_sub(MARK.len() + ID).max(1);
@@ -85,9 +81,9 @@ pub fn reply_queue(app: Option<&str>, longest: usize) -> String {
     format!("{app}{MARK}{}", MessageId::new())
 }
 
-/// Whether this is the name of a reply queue, as [`reply_queue`] makes it.
+/// Returns whether this is the name of a reply queue, as [`reply_queue`] makes it.
 ///
-/// Where a reply goes is for the sender of the request to say. Brokers whose reply queues have names like any other refuse all else: no
+/// The sender of a request says where its reply goes. A broker whose reply queues are named like any other queue refuses all other names, so that no
 /// request makes a service write to a queue that others work on.
 #[must_use]
 pub fn is_reply_queue(name: &str) -> bool {

@@ -1,11 +1,11 @@
-//! What a broker has not.
+//! What stands for dead letters and replies on a broker that has none.
 
 use std::time::Duration;
 
 use super::{DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Replies};
 use crate::{Error, message::Message};
 
-/// The dead letters and the replies of a broker that has none. There is no value of it.
+/// The dead letters and the replies of a broker that supports neither. The type has no values.
 #[derive(Clone, Copy, Debug)]
 pub enum Unsupported {}
 
@@ -24,7 +24,11 @@ impl DeadLetterQueue for Unsupported {
         match *self {}
     }
 
-    async fn send(&self, _: &Destination, _: &[Delivery<Self>], _: &mut Vec<Result<(), Error>>) {
+    async fn copy(&self, _: &Destination, _: &[Delivery<Self>], _: &mut Vec<Result<(), Error>>) {
+        match *self {}
+    }
+
+    async fn delete(&self, _: &[Self], _: &mut Vec<Result<(), Error>>) {
         match *self {}
     }
 

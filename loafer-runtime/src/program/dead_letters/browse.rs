@@ -1,27 +1,28 @@
-//! Looking at letters: each is leased for a moment and given back.
+//! Listings: each dead letter is leased for a moment and given back.
 
 use std::ops::ControlFlow;
 
-use super::{BATCH, DeadLetterMessage, Held};
+use super::{BATCH, DeadLetterMessage, Leases};
 use loafer_core::{
     Error,
     broker::{DeadLetterQueue, Progress, ProgressFn},
     message::MessageId,
 };
 
-/// Letters that were looked at.
+/// The dead letters that a listing saw.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Listing {
-    /// The letters, in the order they came.
-    pub letters: Vec<DeadLetterMessage>,
+    /// The dead letters, in the order in which they came.
+    pub dead_letters: Vec<DeadLetterMessage>,
     /// The ids that were asked for and not found.
     pub missing: Vec<MessageId>,
-    /// Whether it ended because the first letters came again before new ones did: their leases were over, and there may be more than were seen.
-    pub came_again: bool,
-    /// Whether it was stopped before it had seen all it was asked for.
+    /// Whether the listing ended because the first dead letters were delivered a second time before it had seen all: their leases had ended. There
+    /// may be more than it saw.
+    pub started_over: bool,
+    /// Whether the listing was stopped before it had seen all it was asked for.
     pub stopped: bool,
-    /// Why letters could not be given back: they come back at the end of their leases.
+    /// Why dead letters could not be given back. They stay leased until their leases end.
     pub not_given_back: Option<Error>,
 }
 
@@ -31,12 +32,12 @@ pub(super) async fn browse<Q: DeadLetterQueue>(
     ids: Option<&[MessageId]>,
     watch: ProgressFn<'_>,
 ) -> Result<Listing, Error> {
-    let mut held = Held::of(queue);
-    let seen = look(queue, max, ids, watch, &mut held).await;
-    let given_back = held.give_back().await;
-    let mut listed = seen?;
-    listed.not_given_back = given_back.err();
-    Ok(listed)
+    let mut leases = Leases::of(queue);
+    let seen = look(queue, max, ids, watch, &mut leases).await;
+    let given_back = leases.give_back().await;
+    let mut listing = seen?;
+    listing.not_given_back = given_back.err();
+    Ok(listing)
 }
 
 async fn look<Q: DeadLetterQueue>(
@@ -44,44 +45,44 @@ async fn look<Q: DeadLetterQueue>(
     max: usize,
     ids: Option<&[MessageId]>,
     watch: ProgressFn<'_>,
-    held: &mut Held<'_, Q>,
+    leases: &mut Leases<'_, Q>,
 ) -> Result<Listing, Error> {
-    let mut listed = Listing {
+    let mut listing = Listing {
         missing: ids.unwrap_or_default().to_vec(),
         ..Listing::default()
     };
     let mut leased = Vec::new();
-    while listed.letters.len() < max && !(ids.is_some() && listed.missing.is_empty()) {
-        if watch(Progress::new(held.leases.len() as u64, None)) == ControlFlow::Break(()) {
-            listed.stopped = true;
+    while listing.dead_letters.len() < max && !(ids.is_some() && listing.missing.is_empty()) {
+        if watch(Progress::new(leases.len(), None)) == ControlFlow::Break(()) {
+            listing.stopped = true;
             break;
         }
-        let ask = BATCH.min(max - listed.letters.len());
+        let ask = BATCH.min(max - listing.dead_letters.len());
         let answer = queue.lease(ask, &mut leased).await;
         let (mut new, came) = (false, !leased.is_empty());
         for delivery in leased.drain(..) {
-            if !held.keep(&delivery) {
+            if !leases.keep(&delivery) {
                 continue;
             }
             new = true;
             let wanted = ids.is_none_or(|_| {
-                let before = listed.missing.len();
-                listed.missing.retain(|id| id != delivery.message.id());
-                listed.missing.len() < before
+                let before = listing.missing.len();
+                listing.missing.retain(|id| id != delivery.message.id());
+                listing.missing.len() < before
             });
             if wanted {
                 let origin = queue.origin(&delivery.message);
-                listed
-                    .letters
+                listing
+                    .dead_letters
                     .push(DeadLetterMessage::new(delivery.message, origin));
             }
         }
         answer?;
-        // Nothing more, or the first leases are over and it begins anew.
+        // There is nothing more, or the first leases have ended and the queue starts over.
         if !new {
-            listed.came_again = came;
+            listing.started_over = came;
             break;
         }
     }
-    Ok(listed)
+    Ok(listing)
 }

@@ -14,37 +14,37 @@ use loafer_core::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeadLetterMessage {
-    /// The message, with all its headers. Its attempt counts this look, where the broker counts looks.
+    /// The message, with all its headers. If the broker counts looks as deliveries, its attempt includes this look.
     pub message: Message,
-    /// Why it is here; none where it was not Loafer that put it here.
+    /// The envelope, which says why it is here. `None` means that it was not Loafer that put it here.
     pub envelope: Option<DeadLetter>,
     /// Where it came from.
     pub origin: Origin,
 }
 
-/// A letter in short, without its body: a line of a list.
+/// A summary of a dead letter without its body: a line of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DeadLetterSummary {
-    /// Its id, among the dead letters.
+    /// The id that it has in the dead-letter queue.
     pub id: String,
-    /// When it failed last (RFC 3339), where that is known.
+    /// When it failed last (RFC 3339). `None` means that it is unknown.
     pub failed_at: Option<String>,
-    /// When it was sent (RFC 3339): by its first sender, or here by Loafer.
+    /// When it was sent (RFC 3339), by its first sender or by Loafer. `None` means that the broker does not say.
     pub sent_at: Option<String>,
-    /// As [`DeadLetter::kind`]; `redrive` where the broker gave it up; `unknown` where somebody else put it here.
+    /// The kind: that of the envelope ([`DeadLetter::kind`]), `redrive` if the broker gave it up, or `unknown` if somebody else put it here.
     pub kind: String,
-    /// Why it was given up.
+    /// Why it was given up. `None` means that it is unknown.
     pub reason: Option<String>,
-    /// How often it was delivered, as far as that is known.
+    /// How often it was tried before it was given up. `None` means that it is unknown.
     pub attempts: Option<u32>,
-    /// The size of its body.
+    /// The size of its body in bytes.
     pub bytes: usize,
-    /// The queue it came from, where that is known.
+    /// The queue it came from. `None` means that it is unknown.
     pub queue: Option<String>,
-    /// Its group.
+    /// Its group. `None` means that it has none.
     pub group: Option<String>,
-    /// The id of the dead letter it was made from by "try again".
+    /// The id of the dead letter that it was made from by "try again". `None` means that it was never tried again.
     pub retried_from: Option<String>,
 }
 
@@ -58,7 +58,7 @@ impl DeadLetterMessage {
         }
     }
 
-    /// The letter in short.
+    /// Returns a summary, without the body.
     pub fn summary(&self) -> DeadLetterSummary {
         let (message, envelope) = (&self.message, self.envelope.as_ref());
         let kind = match envelope {
@@ -81,7 +81,7 @@ impl DeadLetterMessage {
             },
             attempts: match envelope {
                 Some(envelope) => Some(envelope.attempts),
-                // Less this look; a broker that begins anew with the move knows none.
+                // This look is not an attempt. A broker that counts from zero after the move knows none.
                 None if self.origin.by_broker => {
                     message.attempt().checked_sub(1).filter(|count| *count > 0)
                 }
@@ -97,8 +97,8 @@ impl DeadLetterMessage {
         }
     }
 
-    /// The message as it goes back to its source.
-    pub(super) fn again(&self) -> Message {
+    /// Returns the message as it is sent to its source, for another try.
+    pub(super) fn retried(&self) -> Message {
         let mut headers = self.message.headers().clone();
         headers.remove(DeadLetter::HEADER);
         headers.insert(DeadLetter::RETRIED_FROM, self.message.id().to_string());

@@ -1,8 +1,9 @@
-//! The dead letters of a route, as people and pages see them.
+//! The dead letters of a route, for people and pages.
 
 mod browse;
 mod message;
 mod send;
+mod transfer;
 
 use std::{collections::HashMap, fmt};
 
@@ -19,7 +20,7 @@ pub use self::{
     send::{MoveResult, Selection},
 };
 
-/// The dead letters of a route: to list, try again, move and throw away.
+/// The dead letters of a route: to list, try again, move and purge.
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -34,8 +35,8 @@ pub use self::{
 /// let app = loafer::App::new().broker(memory.clone());
 /// let manager = Manager::builder().app(app).route(route).build()?;
 ///
-/// let letters = manager.dead_letters("greetings").await?;
-/// let sent = letters.send(&Selection::All, &Destination::Source, &mut |_| ControlFlow::Continue(())).await?;
+/// let dead_letters = manager.dead_letters("greetings").await?;
+/// let sent = dead_letters.send(&Selection::All, &Destination::Source, &mut |_| ControlFlow::Continue(())).await?;
 /// assert_eq!(sent.sent, 1);
 /// assert_eq!(memory.messages("greetings").len(), 1);
 /// # Ok(())
@@ -52,65 +53,66 @@ impl DeadLetters {
         Ok(Self { queue, about })
     }
 
-    /// What is to be known of the queue, as it was when it was found.
+    /// Returns what to know of the queue, as it was when it was found.
     pub fn about(&self) -> &DeadLetterInfo {
         &self.about
     }
 
-    /// Up to `max` letters. Each is leased for a moment and given back, whatever happens in between.
+    /// Lists up to `max` dead letters. Each is leased for a moment and given back, also if the listing fails.
     ///
     /// # Cancellation
     ///
-    /// Not safe: letters stay on lease until that ends. `watch` stops it between two steps.
+    /// Not cancellation safe: dead letters stay leased until their leases end. `watch` stops a listing between two steps.
     ///
     /// # Errors
     ///
-    /// The broker's; what was leased is given back.
+    /// The broker's.
     pub async fn list(&self, max: usize, watch: ProgressFn<'_>) -> Result<Listing, Error> {
         self.queue.browse(max, None, watch).await
     }
 
-    /// The letters with these ids, as far as they are there.
+    /// Lists the dead letters with these ids, as far as they are in the queue.
     ///
     /// # Cancellation
     ///
-    /// As [`list`](Self::list).
+    /// Not cancellation safe, like [`list`](Self::list).
     ///
     /// # Errors
     ///
-    /// As [`list`](Self::list).
+    /// The broker's.
     pub async fn find(&self, ids: &[MessageId], watch: ProgressFn<'_>) -> Result<Listing, Error> {
         self.queue.browse(usize::MAX, Some(ids), watch).await
     }
 
-    /// Sends letters to their source ("try again") or to another queue, and deletes each once its copy is confirmed.
+    /// Sends dead letters to their source ("try again") or to another queue, and deletes each once the broker confirmed its copy.
     ///
-    /// To the source a letter goes with its body and headers, without the envelope, and with the header
-    /// [`DeadLetter::RETRIED_FROM`](loafer_core::broker::DeadLetter::RETRIED_FROM); to another queue as it is. All of them go by the broker's own means
-    /// where it has some: unchanged then, and without that header.
+    /// A dead letter is sent to its source with its body and headers, without the envelope, and with the header
+    /// [`DeadLetter::RETRIED_FROM`](loafer_core::broker::DeadLetter::RETRIED_FROM). It is sent to another queue as it is. If all of them are sent, the
+    /// broker moves them by itself if it can. They are unchanged then, without that header.
     ///
     /// # Cancellation
     ///
-    /// Not safe: a letter may be sent and not deleted. `watch` stops it between two steps.
+    /// Not cancellation safe: a dead letter may be copied and not deleted. `watch` stops the operation between two steps, each of which copies
+    /// and deletes.
     ///
     /// # Errors
     ///
-    /// Where letters can't be leased. What is wrong with single ones stands in the answer.
+    /// If the destination is the dead-letter queue itself, or dead letters can't be leased. What is wrong with single ones is in the result.
     pub async fn send(
         &self,
         which: &Selection,
         to: &Destination,
         watch: ProgressFn<'_>,
     ) -> Result<MoveResult, Error> {
-        self.queue.send(which, to, self.about.count, watch).await
+        self.queue.send(which, to, &self.about, watch).await
     }
 
-    /// What is to be known before [`purge`](Self::purge), as that other queues have their dead letters there: a sentence each.
+    /// Returns what to know before a [`purge`](Self::purge), for example that other queues have their dead letters there. Each entry is a sentence.
     pub async fn purge_warnings(&self) -> Vec<String> {
         self.queue.purge_warnings().await
     }
 
-    /// Throws all of them away.
+    /// Deletes all of them.
     ///
     /// # Errors
     ///
@@ -143,7 +145,7 @@ pub(crate) trait DynDeadLetters: Send + Sync {
         &'a self,
         which: &'a Selection,
         to: &'a Destination,
-        count: Option<u64>,
+        info: &'a DeadLetterInfo,
         watch: ProgressFn<'a>,
     ) -> BoxFuture<'a, Result<MoveResult, Error>>;
 
@@ -170,10 +172,10 @@ impl<Q: DeadLetterQueue> DynDeadLetters for Q {
         &'a self,
         which: &'a Selection,
         to: &'a Destination,
-        count: Option<u64>,
+        info: &'a DeadLetterInfo,
         watch: ProgressFn<'a>,
     ) -> BoxFuture<'a, Result<MoveResult, Error>> {
-        Box::pin(send::send(self, which, to, count, watch))
+        Box::pin(send::send(self, which, to, info, watch))
     }
 
     fn purge_warnings(&self) -> BoxFuture<'_, Vec<String>> {
@@ -185,41 +187,51 @@ impl<Q: DeadLetterQueue> DynDeadLetters for Q {
     }
 }
 
-/// Letters asked for at once.
+/// How many dead letters are asked for at once.
 const BATCH: usize = 10;
 
-/// Leases on letters, given back at the end.
-struct Held<'q, Q: DeadLetterQueue> {
+/// Leases on dead letters, which are given back at the end.
+struct Leases<'q, Q: DeadLetterQueue> {
     queue: &'q Q,
-    /// By id, each with its place in the order they came: a letter whose lease ended meanwhile comes again, with another receipt.
-    leases: HashMap<MessageId, (usize, Q::Receipt)>,
-    /// How many came.
+    /// By id, each with its place in the order in which they came. A dead letter whose lease has ended may be delivered again, with another
+    /// receipt, which replaces the first.
+    by_id: HashMap<MessageId, (usize, Q::Receipt)>,
+    /// How many deliveries came.
     came: usize,
 }
 
-impl<'q, Q: DeadLetterQueue> Held<'q, Q> {
+impl<'q, Q: DeadLetterQueue> Leases<'q, Q> {
     fn of(queue: &'q Q) -> Self {
         Self {
             queue,
-            leases: HashMap::new(),
+            by_id: HashMap::new(),
             came: 0,
         }
     }
 
-    /// Keeps a lease; says whether the letter was not held before.
+    fn len(&self) -> u64 {
+        self.by_id.len() as u64
+    }
+
+    /// Keeps a lease. Returns whether the dead letter is new.
     fn keep(&mut self, delivery: &Delivery<Q::Receipt>) -> bool {
         self.came += 1;
         let lease = (self.came, delivery.receipt.clone());
-        let known = self.leases.insert(delivery.message.id().clone(), lease);
+        let known = self.by_id.insert(delivery.message.id().clone(), lease);
         known.is_none()
     }
 
-    /// Gives everything back.
+    /// Forgets the lease of a dead letter that is deleted.
+    fn forget(&mut self, id: &MessageId) {
+        self.by_id.remove(id);
+    }
+
+    /// Gives all of them back, in the order in which they came.
     async fn give_back(self) -> Result<(), Error> {
-        if self.leases.is_empty() {
+        if self.by_id.is_empty() {
             return Ok(());
         }
-        let mut leases: Vec<_> = self.leases.into_values().collect();
+        let mut leases: Vec<_> = self.by_id.into_values().collect();
         leases.sort_unstable_by_key(|(place, _)| *place);
         let leases: Vec<_> = leases.into_iter().map(|(_, receipt)| receipt).collect();
         self.queue.give_back(&leases).await

@@ -1,4 +1,4 @@
-//! Sending letters away: to their source, or to another queue.
+//! Sending dead letters away: to their source, or to another queue.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -6,44 +6,48 @@ use std::{
     time::SystemTime,
 };
 
-use super::{BATCH, DeadLetterMessage, Held};
+use super::{
+    BATCH, DeadLetterMessage, Leases,
+    transfer::{target, transfer},
+};
 use loafer_core::{
     Error,
     broker::{
-        BrokerMove, DeadLetter, DeadLetterQueue, Delivery, Destination, Progress, ProgressFn,
+        BrokerMove, DeadLetter, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Progress,
+        ProgressFn,
     },
     message::MessageId,
 };
 
-/// Which letters.
+/// Which dead letters to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selection {
-    /// Every one.
+    /// All of them.
     All,
     /// Those with these ids.
     Ids(Vec<MessageId>),
 }
 
-/// What became of letters that were to be sent.
+/// What became of dead letters that were to be sent.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct MoveResult {
-    /// How many are where they should be, about, where the broker moved them.
+    /// How many were sent. The number is approximate if the broker moved them by itself.
     pub sent: u64,
-    /// Those that are not, and why.
+    /// Those that were not sent, and why.
     pub failed: Vec<(MessageId, Error)>,
     /// The ids that were asked for and not found.
     pub missing: Vec<MessageId>,
-    /// Letters left where they are, since they came from these other queues.
+    /// How many were left where they are, by the queue they came from, which is not the route's.
     pub left: BTreeMap<String, u64>,
-    /// Whether it was stopped before the end.
+    /// Whether the operation was stopped before the end.
     pub stopped: bool,
-    /// Why it broke off before the end: what is left stays where it is.
+    /// Why the operation broke off before the end. What is left stays where it is.
     pub error: Option<Error>,
-    /// Why letters could not be given back: they come back at the end of their leases.
+    /// Why dead letters could not be given back. They stay leased until their leases end.
     pub not_given_back: Option<Error>,
-    /// What whoever asked should know, as that the broker could not move them by itself.
+    /// What else to know, for example that the broker could not move them by itself. Each entry is a sentence.
     pub notes: Vec<String>,
 }
 
@@ -51,14 +55,21 @@ pub(super) async fn send<Q: DeadLetterQueue>(
     queue: &Q,
     which: &Selection,
     to: &Destination,
-    count: Option<u64>,
+    info: &DeadLetterInfo,
     watch: ProgressFn<'_>,
 ) -> Result<MoveResult, Error> {
+    let name = target(to, &info.source);
+    if name == info.queue {
+        return Err(Error::Config(format!(
+            "`{name}` is the dead-letter queue itself: name another"
+        )));
+    }
     let mut sending = Sending {
         queue,
+        info,
         to,
         sent: MoveResult::default(),
-        held: Held::of(queue),
+        leases: Leases::of(queue),
         done: HashSet::new(),
         began: SystemTime::now(),
         late: 0,
@@ -77,7 +88,7 @@ pub(super) async fn send<Q: DeadLetterQueue>(
             } = queue.move_all(to, watch).await?;
             (sending.sent.sent, sending.sent.stopped) = (moved, stopped);
             sending.sent.notes.extend(note);
-            (false, count)
+            (false, info.count)
         }
     };
     let worked = if sending.sent.stopped {
@@ -87,7 +98,7 @@ pub(super) async fn send<Q: DeadLetterQueue>(
     };
     let Sending {
         mut sent,
-        held,
+        leases,
         late,
         ..
     } = sending;
@@ -96,9 +107,9 @@ pub(super) async fn send<Q: DeadLetterQueue>(
             "{late} left: sent there, or failed again, after this began; run it once more for them"
         ));
     }
-    sent.not_given_back = held.give_back().await.err();
+    sent.not_given_back = leases.give_back().await.err();
     match worked {
-        // What was done is told, and the error with it.
+        // What was done is reported together with the error.
         Err(error) if sent.sent > 0 || !sent.failed.is_empty() => sent.error = Some(error),
         worked => worked?,
     }
@@ -107,20 +118,21 @@ pub(super) async fn send<Q: DeadLetterQueue>(
 
 struct Sending<'q, Q: DeadLetterQueue> {
     queue: &'q Q,
+    info: &'q DeadLetterInfo,
     to: &'q Destination,
     sent: MoveResult,
-    /// What is not sent.
-    held: Held<'q, Q>,
-    /// What is: one that fails again meanwhile is not sent again.
+    /// The leases of those that are not sent, or not yet.
+    leases: Leases<'q, Q>,
+    /// The ids of those that are sent. One that fails again meanwhile is not sent a second time.
     done: HashSet<String>,
-    /// What was sent later is left when all are asked for: else a queue that fills as fast as it is emptied has no end.
+    /// When this began. If all are asked for, those sent later are left, since a queue that fills as fast as it is emptied would have no end.
     began: SystemTime,
-    /// How many were left for that.
+    /// How many were left because they were sent later.
     late: u64,
 }
 
 impl<Q: DeadLetterQueue> Sending<'_, Q> {
-    /// Leases and sends until there is nothing more, or all that were `wanted` are found.
+    /// Leases and sends until there is nothing more, or until all ids are found if ids are `wanted`.
     async fn work(
         &mut self,
         wanted: bool,
@@ -135,22 +147,22 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
             }
             let answer = self.queue.lease(BATCH, &mut leased).await;
             let came = leased.len();
-            // What came before is held: it could not be sent, or is not to be.
-            leased.retain(|delivery| self.held.keep(delivery));
+            // Those that came before are leased already: they could not be sent, or must not be.
+            leased.retain(|delivery| self.leases.keep(delivery));
             let (known, late) = (came > leased.len(), self.late);
-            let letters: Vec<_> = leased
+            let chosen: Vec<_> = leased
                 .iter()
                 .filter_map(|delivery| self.chosen(wanted, delivery))
                 .collect();
-            let goes_on = self.send(&letters).await;
+            let goes_on = self.send(&chosen).await;
             let all_late = self.late - late == leased.len() as u64;
             leased.clear();
             answer?;
-            // The first leases are over, and it begins anew.
+            // The first leases have ended, and the queue starts over.
             if known && all_late {
                 self.sent.error = Some(Error::Config(
-                    "letters that were left came a second time, and others behind them may not have been seen: run it again, or \
-                     name letters by their ids"
+                    "dead letters that were left came a second time, and others behind them may not have been seen: run it again, or \
+                     name dead letters by their ids"
                         .to_owned(),
                 ));
                 break;
@@ -162,7 +174,7 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
         Ok(())
     }
 
-    /// The copy of a letter, if it is to be sent.
+    /// Returns a dead letter as it is to be sent. `None` means that it is not.
     fn chosen(
         &mut self,
         wanted: bool,
@@ -183,12 +195,12 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
         if !is_wanted {
             return None;
         }
-        let letter = DeadLetterMessage::new(message.clone(), self.queue.origin(message));
+        let dead_letter = DeadLetterMessage::new(message.clone(), self.queue.origin(message));
         let message = match self.to {
-            Destination::Queue(_) => letter.message,
-            Destination::Source if !letter.origin.from_other_queue => letter.again(),
+            Destination::Queue(_) => dead_letter.message,
+            Destination::Source if !dead_letter.origin.from_other_queue => dead_letter.retried(),
             Destination::Source => {
-                self.leave(&letter, wanted);
+                self.leave(&dead_letter, wanted);
                 return None;
             }
         };
@@ -196,34 +208,35 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
         Some(Delivery { receipt, message })
     }
 
-    /// Does not send what came from another queue.
-    fn leave(&mut self, letter: &DeadLetterMessage, wanted: bool) {
-        let from = letter.origin.queue.as_deref().unwrap_or("another queue");
+    /// Leaves a dead letter that came from another queue.
+    fn leave(&mut self, dead_letter: &DeadLetterMessage, wanted: bool) {
+        let from = dead_letter.origin.queue.as_deref();
+        let from = from.unwrap_or("another queue");
         if wanted {
             let fault = Error::Config(format!(
                 "it came from `{from}`, which this route does not consume: move it there"
             ));
-            self.sent.failed.push((letter.message.id().clone(), fault));
+            let id = dead_letter.message.id().clone();
+            self.sent.failed.push((id, fault));
         } else {
             *self.sent.left.entry(from.to_owned()).or_default() += 1;
         }
     }
 
-    /// Sends these; says whether it is worth going on.
-    async fn send(&mut self, letters: &[Delivery<Q::Receipt>]) -> bool {
-        if letters.is_empty() {
+    /// Sends these. Returns whether it makes sense to go on: none sent means that the destination takes none.
+    async fn send(&mut self, chosen: &[Delivery<Q::Receipt>]) -> bool {
+        if chosen.is_empty() {
             return true;
         }
-        let mut answers = Vec::with_capacity(letters.len());
-        self.queue.send(self.to, letters, &mut answers).await;
+        let answers = transfer(self.queue, self.info, self.to, chosen).await;
         let mut some = false;
-        for (letter, answer) in letters.iter().zip(answers) {
-            let id = letter.message.id();
+        for (dead_letter, answer) in chosen.iter().zip(answers) {
+            let id = dead_letter.message.id();
             match answer {
                 Ok(()) => {
                     some = true;
                     self.sent.sent += 1;
-                    self.held.leases.remove(id);
+                    self.leases.forget(id);
                     self.done.insert(id.to_string());
                 }
                 Err(error) => self.sent.failed.push((id.clone(), error)),

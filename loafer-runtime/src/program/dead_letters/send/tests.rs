@@ -3,9 +3,9 @@
 use std::{collections::VecDeque, sync::Mutex};
 
 use super::*;
-use loafer_core::{broker::DeadLetterInfo, message::Message};
+use loafer_core::message::Message;
 
-/// What each lease gives: letters by id, or an error.
+/// What each lease gives: dead letters by id, or an error.
 struct Scripted(Mutex<VecDeque<Option<Vec<&'static str>>>>);
 
 impl Scripted {
@@ -27,7 +27,7 @@ impl DeadLetterQueue for Scripted {
     type Receipt = &'static str;
 
     async fn open(&self) -> Result<DeadLetterInfo, Error> {
-        Ok(DeadLetterInfo::default())
+        Ok(info())
     }
 
     async fn lease(&self, _: usize, into: &mut Vec<Delivery<&'static str>>) -> Result<(), Error> {
@@ -44,17 +44,23 @@ impl DeadLetterQueue for Scripted {
         Err(gone())
     }
 
-    async fn send(
+    async fn copy(
         &self,
         _: &Destination,
-        letters: &[Delivery<&'static str>],
+        dead_letters: &[Delivery<&'static str>],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         // One that stays makes no trouble for those after it.
-        answers.extend(letters.iter().map(|letter| match letter.receipt {
+        let receipts = dead_letters.iter().map(|dead_letter| dead_letter.receipt);
+        answers.extend(receipts.map(|receipt| match receipt {
             "stays" => Err(gone()),
             _ => Ok(()),
         }));
+    }
+
+    async fn delete(&self, leases: &[&'static str], answers: &mut Vec<Result<(), Error>>) {
+        assert!(!leases.contains(&"stays"), "it has no copy");
+        answers.extend(leases.iter().map(|_| Ok(())));
     }
 
     async fn purge(&self) -> Result<(), Error> {
@@ -62,10 +68,18 @@ impl DeadLetterQueue for Scripted {
     }
 }
 
+fn info() -> DeadLetterInfo {
+    DeadLetterInfo {
+        queue: "orders-dlq".to_owned(),
+        source: "orders".to_owned(),
+        ..DeadLetterInfo::default()
+    }
+}
+
 async fn all_of(queue: Scripted) -> Result<MoveResult, Error> {
     let mut on = |_| ControlFlow::Continue(());
     let (all, to) = (Selection::All, Destination::Source);
-    send(&queue, &all, &to, None, &mut on).await
+    send(&queue, &all, &to, &info(), &mut on).await
 }
 
 #[tokio::test]
@@ -74,13 +88,13 @@ async fn what_breaks_off_halfway_is_an_error_beside_what_was_done() {
     let sent = sent.expect("what was done");
     assert_eq!(sent.sent, 2);
     assert!(matches!(sent.error, Some(Error::Unreachable { .. })));
-    assert!(sent.not_given_back.is_none(), "nothing was held");
+    assert!(sent.not_given_back.is_none(), "nothing was leased");
     let nothing = all_of(Scripted::new([None])).await;
     assert!(matches!(nothing, Err(Error::Unreachable { .. })));
 }
 
 #[tokio::test]
-async fn what_is_held_and_not_given_back_is_an_error() {
+async fn what_is_leased_and_not_given_back_is_an_error() {
     let sent = all_of(Scripted::new([Some(vec!["1", "stays"])])).await;
     let sent = sent.expect("what was done");
     assert_eq!((sent.sent, sent.failed.len()), (1, 1));
@@ -88,7 +102,7 @@ async fn what_is_held_and_not_given_back_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_queue_that_begins_anew_was_not_seen_to_its_end() {
+async fn a_queue_that_starts_over_was_not_seen_to_its_end() {
     let leases = [vec!["1", "stays"], vec!["stays", "2"], vec!["stays"]];
     let sent = all_of(Scripted::new(leases.map(Some))).await;
     let sent = sent.expect("what was done");
@@ -105,8 +119,19 @@ async fn a_listing_that_meets_only_what_it_has_seen_says_so() {
         crate::program::dead_letters::browse::browse(&queue, 100, None, &mut on).await
     };
     let again = vec![Some(vec!["1", "2"]), Some(vec!["2", "1"])];
-    let listed = list(again).await.expect("letters");
-    assert_eq!((listed.letters.len(), listed.came_again), (2, true));
-    let all = list(vec![Some(vec!["1", "2"])]).await.expect("letters");
-    assert_eq!((all.letters.len(), all.came_again), (2, false));
+    let listed = list(again).await.expect("dead letters");
+    assert_eq!((listed.dead_letters.len(), listed.started_over), (2, true));
+    let all = list(vec![Some(vec!["1", "2"])]).await;
+    let all = all.expect("dead letters");
+    assert_eq!((all.dead_letters.len(), all.started_over), (2, false));
+}
+
+#[tokio::test]
+async fn a_dead_letter_queue_is_no_destination_for_its_own() {
+    let queue = Scripted::new([]);
+    let to = Destination::Queue("orders-dlq".to_owned());
+    let mut on = |_| ControlFlow::Continue(());
+    let sent = send(&queue, &Selection::All, &to, &info(), &mut on).await;
+    let error = sent.expect_err("a refusal").to_string();
+    assert!(error.contains("name another"), "{error}");
 }
