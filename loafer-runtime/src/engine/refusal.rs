@@ -40,8 +40,7 @@ impl<P: Provider> Shared<P> {
         kind: &str,
         after: Option<Duration>,
     ) -> Settlement {
-        let most = self.capabilities.max_receives;
-        if most.is_some_and(|most| message.attempt() >= most) {
+        if self.capabilities.gives_up_after(message.attempt()) {
             self.route.refuse(message, kind, None);
         }
         Settlement::Retry { after }

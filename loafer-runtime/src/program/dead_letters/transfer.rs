@@ -23,8 +23,7 @@ pub(super) async fn transfer<Q: DeadLetterQueue>(
 ) -> Vec<Result<(), Error>> {
     let mut answers = Vec::with_capacity(dead_letters.len());
     queue.copy(to, dead_letters, &mut answers).await;
-    answers.truncate(dead_letters.len());
-    // Without an answer nothing is confirmed.
+    // Without an answer nothing is confirmed. More answers than dead letters are cut off.
     answers.resize_with(dead_letters.len(), || Err(unanswered("copying", info)));
 
     let copied = |(index, answer): (usize, &Result<(), Error>)| answer.is_ok().then_some(index);

@@ -1,65 +1,101 @@
-//! What the command `check` says of any broker, by what its provider says it can do.
+//! What the command `check` says about a route on any broker, by what its provider can do.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use loafer_core::{
     broker::{Capabilities, Finding},
     policy::Policy,
 };
 
-/// Below this a few deploys use up a message's deliveries.
+/// With fewer deliveries, a few deploys use up a message's deliveries.
 const ENOUGH_RECEIVES: u32 = 10;
 
-/// A failed message that holds up its group for longer than this is worth a word.
+/// The longest that a failed message should hold up its group.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Judges a route's policy against what its broker can do.
+/// Compares a route's policy with what its broker can do.
 pub(super) fn judge(policy: &Policy, capabilities: &Capabilities) -> Vec<Finding> {
-    let (route, queue) = (&policy.route, &policy.queue);
     let mut findings = Vec::new();
     if let Some(most) = capabilities.max_receives {
-        if capabilities.release_costs_attempt && most < ENOUGH_RECEIVES {
-            findings.push(Finding::warning(format!(
-                "queue `{queue}` gives a message up after {most} deliveries, and what a shutdown gives back counts as one: \
-                 let it give up after {ENOUGH_RECEIVES} or more"
-            )));
-        }
-        if let Some(attempts) = policy.max_attempts.filter(|attempts| *attempts > most) {
-            findings.push(Finding::warning(format!(
-                "`max_attempts = {attempts}` is never reached: queue `{queue}` gives a message up after {most} deliveries, \
-                 without the header that says why; set `max_attempts` under [routes.{route}] to less than {most}, or raise the queue's own"
-            )));
-        }
+        findings.extend(few_receives(policy, capabilities, most));
+        findings.extend(more_attempts(policy, capabilities, most));
     }
-    if !capabilities.ordered {
-        return findings;
-    }
-    if let Some(most) = capabilities
-        .max_receives
-        .filter(|_| capabilities.release_costs_attempt)
-        && policy
-            .max_attempts
-            .is_none_or(|attempts| attempts > most / 2)
-    {
-        findings.push(Finding::warning(format!(
-            "what waits behind a failed message of its group is delivered again with it, so a message that always fails takes its followers to the dead \
-             letters after {most} deliveries, unhandled: set `max_attempts` under [routes.{route}] to {} or less, so that it goes there alone",
-            (most / 2).max(1)
-        )));
-    }
-    if policy.group_by.is_some() {
-        findings.push(Finding::warning(format!(
-            "`group_by` is left unread: queue `{queue}` keeps its own groups in order; take it out of [routes.{route}]"
-        )));
-    }
-    let longest = policy.backoff.as_ref().map(|backoff| backoff.longest());
-    if let Some(longest) = longest.filter(|longest| *longest > LONG) {
-        findings.push(Finding::warning(format!(
-            "queue `{queue}` keeps groups in order, so a message that failed holds up its group for as long as `backoff` says, up to \
-             {longest:?}: set `backoff = {{ max = \"1m\" }}` under [routes.{route}], or less"
-        )));
+    if capabilities.ordered {
+        findings.extend(followers(policy, capabilities));
+        findings.extend(unread_group_by(policy));
+        findings.extend(long_backoff(policy));
     }
     findings
+}
+
+/// Warns of a broker that gives messages up because of a few deploys.
+fn few_receives(policy: &Policy, capabilities: &Capabilities, most: u32) -> Option<Finding> {
+    let queue = &policy.queue;
+    let remedy = match capabilities.max_receives_setting {
+        Some(setting) => format!("raise {setting} to {ENOUGH_RECEIVES} or more"),
+        None => format!("let it give up after {ENOUGH_RECEIVES} or more"),
+    };
+    (capabilities.release_costs_attempt && most < ENOUGH_RECEIVES).then(|| {
+        Finding::warning(format!(
+            "queue `{queue}` gives a message up after {most} deliveries, and what a shutdown gives back counts as one: {remedy}"
+        ))
+    })
+}
+
+/// Warns of attempts that the broker does not grant.
+fn more_attempts(policy: &Policy, capabilities: &Capabilities, most: u32) -> Option<Finding> {
+    let (route, queue) = (&policy.route, &policy.queue);
+    let attempts = policy.max_attempts.filter(|attempts| *attempts > most)?;
+    let setting = capabilities.max_receives_setting;
+    let setting = setting.map_or(Cow::from("the queue's own"), Cow::from);
+    Some(Finding::warning(match capabilities.retries_are_copies {
+        false => format!(
+            "`max_attempts = {attempts}` is never reached: queue `{queue}` gives a message up after {most} deliveries, \
+             without the header that says why; set `max_attempts` under [routes.{route}] to less than {most}, or raise {setting}"
+        ),
+        true => format!(
+            "`max_attempts = {attempts}` under [routes.{route}] is more than the {most} deliveries of queue `{queue}`: a message that ends its process so \
+             often is given up by the broker, without the header that says why; raise {setting}"
+        ),
+    }))
+}
+
+/// Warns of followers that a failed message takes to the dead letters, on a broker that delivers them again with it.
+fn followers(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
+    let counted = capabilities.release_costs_attempt && !capabilities.retries_are_copies;
+    let most = capabilities.max_receives.filter(|_| counted)?;
+    let enough = |attempts: u32| attempts <= most / 2;
+    if policy.max_attempts.is_some_and(enough) {
+        return None;
+    }
+    Some(Finding::warning(format!(
+        "what waits behind a failed message of its group is delivered again with it, so a message that always fails takes its followers to the dead \
+         letters after {most} deliveries, unhandled: set `max_attempts` under [routes.{}] to {} or less, so that it goes there alone",
+        policy.route,
+        (most / 2).max(1)
+    )))
+}
+
+/// Warns of groups that the broker does not see.
+fn unread_group_by(policy: &Policy) -> Option<Finding> {
+    let (route, queue) = (&policy.route, &policy.queue);
+    policy.group_by.is_some().then(|| {
+        Finding::warning(format!(
+            "`group_by` is left unread: queue `{queue}` keeps its own groups in order; take it out of [routes.{route}]"
+        ))
+    })
+}
+
+/// Warns of a backoff for which a whole group waits.
+fn long_backoff(policy: &Policy) -> Option<Finding> {
+    let (route, queue) = (&policy.route, &policy.queue);
+    let longest = policy.backoff.as_ref()?.longest();
+    (longest > LONG).then(|| {
+        Finding::warning(format!(
+            "queue `{queue}` keeps groups in order, so a message that failed holds up its group for as long as `backoff` says, up to \
+             {longest:?}: set `backoff = {{ max = \"1m\" }}` under [routes.{route}], or less"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -91,6 +127,43 @@ mod tests {
             ..counting(3)
         };
         assert!(told(free).is_empty());
+    }
+
+    #[test]
+    fn remedies_name_what_the_operator_can_set() {
+        let named = |most| Capabilities {
+            max_receives_setting: Some("`x-delivery-limit`"),
+            ..counting(most)
+        };
+        let texts = told(RouteOptions::new().max_attempts(11), &named(9));
+        assert!(
+            texts[0].ends_with("raise `x-delivery-limit` to 10 or more"),
+            "{texts:?}"
+        );
+        assert!(
+            texts[1].ends_with("or raise `x-delivery-limit`"),
+            "{texts:?}"
+        );
+        let texts = told(RouteOptions::new().max_attempts(11), &counting(9));
+        assert!(
+            texts[0].ends_with("let it give up after 10 or more"),
+            "{texts:?}"
+        );
+        assert!(texts[1].ends_with("or raise the queue's own"), "{texts:?}");
+    }
+
+    #[test]
+    fn where_retries_are_copies_only_what_ends_its_process_is_given_up() {
+        let copies = |ordered| Capabilities {
+            retries_are_copies: true,
+            ordered,
+            ..counting(20)
+        };
+        let texts = told(RouteOptions::new().max_attempts(21), &copies(false));
+        assert!(texts[0].contains("ends its process"), "{texts:?}");
+        assert!(!texts[0].contains("never reached"), "{texts:?}");
+        assert!(told(RouteOptions::new().max_attempts(20), &copies(false)).is_empty());
+        assert!(told(RouteOptions::new(), &copies(true)).is_empty());
     }
 
     #[test]
