@@ -18,6 +18,8 @@ pub enum Feature {
     PublishDelay,
     /// There is a place for dead letters.
     DeadLetters,
+    /// Dead letters can be listed, tried again and moved one by one.
+    TryAgain,
     /// The broker itself gives up what was delivered too often.
     Redrive,
     /// There are sources that keep the messages of a group in order.
@@ -56,6 +58,7 @@ impl Feature {
             Self::RetryDelay => "retry delay",
             Self::PublishDelay => "publish delay",
             Self::DeadLetters => "dead letters",
+            Self::TryAgain => "try again",
             Self::Redrive => "redrive",
             Self::Order => "order",
             Self::Deduplication => "deduplication",

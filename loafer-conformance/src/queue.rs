@@ -16,7 +16,10 @@ use loafer_core::{
     outcome::IntoOutcome,
     translate::Bytes,
 };
-use loafer_runtime::program::{Route, RouteOptions};
+use loafer_runtime::{
+    dead_letters::DeadLetters,
+    program::{App, Manager, Route, RouteOptions},
+};
 
 pub(super) type ProviderOf<S> = <<S as BrokerUnderTest>::Broker as Broker>::Provider;
 pub(super) type DeliveryOf<S> = Delivery<<ProviderOf<S> as Provider>::Receipt>;
@@ -159,6 +162,15 @@ impl<S: BrokerUnderTest> Queue<S> {
             // Brokers that wait in whole seconds do not wait for the rest of one.
             sleep(left.min(PAUSE)).await;
         }
+    }
+
+    /// Its dead letters, to be listed and sent away.
+    pub(super) async fn dead_letter_queue(&self) -> Checked<DeadLetters> {
+        let route = self.route(RouteOptions::new());
+        let route = route.handler(Bytes::new(), async |_: Vec<u8>| true);
+        let app = App::new().broker(self.stage.subject.broker());
+        let manager = Manager::builder().app(app).route(route).build()?;
+        Ok(manager.dead_letters(&self.wanted.name).await?)
     }
 
     /// Its dead letters, so many.

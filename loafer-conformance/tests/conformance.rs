@@ -103,6 +103,24 @@ async fn dead_letters_without_their_headers_fail_their_cases() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn copies_that_are_confirmed_and_not_made_fail_their_case() {
+    fails(
+        Sabotage::ConfirmsNoCopies,
+        &["a_dead_letter_that_is_sent_arrives_before_it_is_deleted"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_that_are_kept_fail_their_case() {
+    fails(
+        Sabotage::KeepsDeadLetters,
+        &["a_dead_letter_that_is_sent_arrives_before_it_is_deleted"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_release_that_waits_fails_its_cases() {
     let cases = [
         "settlements_of_all_kinds_share_a_batch",

@@ -28,7 +28,7 @@ fn manager(memory: &Memory) -> Manager {
     Manager::builder().app(app).route(route).build().unwrap()
 }
 
-async fn letters(memory: &Memory) -> DeadLetters {
+async fn opened(memory: &Memory) -> DeadLetters {
     manager(memory).dead_letters("orders").await.unwrap()
 }
 
@@ -59,11 +59,11 @@ fn bodies(messages: &[Message]) -> Vec<String> {
 async fn a_list_says_why_and_leaves_everything_where_it_is() {
     let memory = Memory::new();
     memory.send("orders-dlq", [rejected("1"), Message::new("22")]);
-    let letters = letters(&memory).await;
-    assert_eq!(letters.about().count, Some(2));
+    let queue = opened(&memory).await;
+    assert_eq!(queue.about().count, Some(2));
     // More often than the queue would give a message up.
     for _ in 0..5 {
-        let listed = letters.list(10, &mut on).await.unwrap();
+        let listed = queue.list(10, &mut on).await.unwrap();
         let [one, two] = &listed.dead_letters[..] else {
             panic!("{listed:?}")
         };
@@ -83,35 +83,35 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
 async fn a_list_ends_where_it_should() {
     let memory = Memory::new();
     memory.send("orders-dlq", (0..25).map(|n| Message::new(n.to_string())));
-    let letters = letters(&memory).await;
+    let queue = opened(&memory).await;
     assert_eq!(
-        letters.list(12, &mut on).await.unwrap().dead_letters.len(),
+        queue.list(12, &mut on).await.unwrap().dead_letters.len(),
         12
     );
     assert_eq!(
-        letters.list(100, &mut on).await.unwrap().dead_letters.len(),
+        queue.list(100, &mut on).await.unwrap().dead_letters.len(),
         25
     );
     let mut soon = |progress: Progress| match progress.done {
         0 => ControlFlow::Continue(()),
         _ => ControlFlow::Break(()),
     };
-    let stopped = letters.list(100, &mut soon).await.unwrap();
+    let stopped = queue.list(100, &mut soon).await.unwrap();
     assert_eq!((stopped.dead_letters.len(), stopped.stopped), (10, true));
     assert_eq!(
-        letters.list(100, &mut on).await.unwrap().dead_letters.len(),
+        queue.list(100, &mut on).await.unwrap().dead_letters.len(),
         25
     );
 }
 
 #[tokio::test]
-async fn a_letter_tried_again_has_its_body_and_headers_and_a_link() {
+async fn a_dead_letter_tried_again_has_its_body_and_headers_and_a_link() {
     let memory = Memory::new();
     memory.send("orders-dlq", [rejected("1"), rejected("2"), rejected("3")]);
-    let letters = letters(&memory).await;
+    let queue = opened(&memory).await;
     let id = memory.dead_letters("orders")[1].id().clone();
     let ids = Selection::Ids(vec![id.clone(), MessageId::from("nobody")]);
-    let sent = letters
+    let sent = queue
         .send(&ids, &Destination::Source, &mut on)
         .await
         .unwrap();
@@ -125,23 +125,20 @@ async fn a_letter_tried_again_has_its_body_and_headers_and_a_link() {
     assert_eq!(from, Some(&*id.to_string()));
     assert_eq!(bodies(&memory.dead_letters("orders")), ["1", "3"]);
     // The others were given back.
-    assert_eq!(
-        letters.list(10, &mut on).await.unwrap().dead_letters.len(),
-        2
-    );
+    assert_eq!(queue.list(10, &mut on).await.unwrap().dead_letters.len(), 2);
 }
 
 #[tokio::test]
 async fn all_are_moved_as_they_are() {
     let memory = Memory::new();
     memory.send("orders-dlq", (0..25).map(|n| rejected(&n.to_string())));
-    let letters = letters(&memory).await;
+    let queue = opened(&memory).await;
     let (mut seen, parked) = (Vec::new(), Destination::Queue("parked".into()));
     let mut watch = |progress: Progress| {
         seen.push((progress.done, progress.of));
         ControlFlow::Continue(())
     };
-    let sent = letters
+    let sent = queue
         .send(&Selection::All, &parked, &mut watch)
         .await
         .unwrap();
@@ -165,8 +162,8 @@ async fn what_fails_again_meanwhile_is_not_tried_again_in_the_same_run() {
     // As if the handler had refused the first one at once.
     let back = rejected("back").with_header(DeadLetter::RETRIED_FROM, first.id().to_string());
     memory.send("orders-dlq", [back]);
-    let letters = letters(&memory).await;
-    let sent = letters
+    let queue = opened(&memory).await;
+    let sent = queue
         .send(&Selection::All, &Destination::Source, &mut on)
         .await
         .unwrap();
@@ -180,8 +177,8 @@ async fn what_is_sent_after_the_run_began_is_left() {
     let later = SystemTime::now() + Duration::from_secs(3600);
     memory.send("orders-dlq", [rejected("1"), rejected("2")]);
     memory.send("orders-dlq", [rejected("late").with_sent_at(later)]);
-    let letters = letters(&memory).await;
-    let sent = letters
+    let queue = opened(&memory).await;
+    let sent = queue
         .send(&Selection::All, &Destination::Source, &mut on)
         .await
         .unwrap();
@@ -195,7 +192,7 @@ async fn what_is_sent_after_the_run_began_is_left() {
 async fn a_purge_leaves_nothing() {
     let memory = Memory::new();
     memory.send("orders-dlq", (0..25).map(|n| Message::new(n.to_string())));
-    letters(&memory).await.purge().await.unwrap();
+    opened(&memory).await.purge().await.unwrap();
     assert!(memory.dead_letters("orders").is_empty());
 }
 

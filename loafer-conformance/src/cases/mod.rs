@@ -14,6 +14,7 @@ mod requests;
 mod retries;
 mod shutdowns;
 mod topics;
+mod tried_again;
 
 use super::{BrokerUnderTest, Case, Feature, case::Checked, stage::Stage};
 use futures_util::future::BoxFuture;
@@ -78,6 +79,7 @@ cases! {
     dead_letters::what_does_not_decode_is_a_dead_letter_with_its_reason None, [DeadLetters];
     dead_letters::what_is_rejected_is_a_dead_letter_with_its_reason None, [DeadLetters];
     dead_letters::what_fails_too_often_is_a_dead_letter None, [DeadLetters, Redrive];
+    tried_again::a_dead_letter_that_is_sent_arrives_before_it_is_deleted None, [DeadLetters, TryAgain];
     requests::a_request_is_answered None, [Replies];
     requests::a_request_without_a_listener_times_out_and_says_so None, [Replies];
     requests::a_failed_request_is_told_to_its_requester None, [Replies, DeadLetters];

@@ -1,5 +1,7 @@
 //! A broker in memory that breaks one promise.
 
+mod dead_letters;
+
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -9,14 +11,17 @@ use loafer_conformance::{BrokerProfile, BrokerUnderTest, QueueSpec, TestQueue};
 use loafer_core::{
     Error,
     broker::{
-        Broker, Capabilities, Delivery, Finding, NoOptions, Open, Provider, Publisher, REPLY_TO,
-        Renewed, Replies, Settle, Settled, Settlement, Source, Topic, is_reply_queue,
+        Broker, Capabilities, DeadLetterQueue, Delivery, Finding, NoOptions, Open, Provider,
+        Publisher, REPLY_TO, Renewed, Replies, Settle, Settled, Settlement, Source, Topic,
+        is_reply_queue,
     },
     message::{Message, MessageId, Outgoing},
     outcome::BoxError,
     policy::Policy,
 };
 use loafer_memory::{Memory, MemoryProvider, MemoryPublisher, MemoryReceipt};
+
+use self::dead_letters::DeadLetters;
 
 /// The promise that is broken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +40,8 @@ pub(crate) enum Sabotage {
     ReleasesLate,
     LosesReplies,
     EchoesRequests,
+    ConfirmsNoCopies,
+    KeepsDeadLetters,
 }
 
 /// A broker in memory that breaks one promise.
@@ -80,6 +87,17 @@ impl Broker for Sabotaged {
     fn provider(&self, source: &Source, options: &NoOptions) -> Result<Provides, Error> {
         Ok(Provides {
             memory: self.memory.provider(source, options)?,
+            how: self.how,
+        })
+    }
+
+    fn dead_letters(
+        &self,
+        source: &Source,
+        options: &NoOptions,
+    ) -> Result<impl DeadLetterQueue, Error> {
+        Ok(DeadLetters {
+            queue: Broker::dead_letters(&self.memory, source, options)?,
             how: self.how,
         })
     }
