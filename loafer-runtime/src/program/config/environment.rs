@@ -1,8 +1,10 @@
 //! The environment: `LOAFER_ROUTES__FRIEND_CREATED__QUEUE`, with `__` between levels and `_` for `-` and `.`.
 
+use std::collections::BTreeMap;
+
 use toml::{Table, Value};
 
-use super::keys::{SINGLE, TOPIC, foreign};
+use super::keys::{LEASE, SINGLE, TOPIC, is_foreign};
 use crate::bus::form;
 use crate::program::RouteOptions;
 use loafer_core::Error;
@@ -19,6 +21,7 @@ pub(super) fn overlay(
     // A backoff comes before its parts, whatever the order of the environment.
     let mut environment: Vec<_> = environment.into_iter().collect();
     environment.sort_unstable();
+    let mut written: BTreeMap<Vec<String>, String> = BTreeMap::new();
     for (name, value) in environment {
         // Variables of the test kit's servers are no configuration.
         let Some(path) = name
@@ -36,6 +39,13 @@ pub(super) fn overlay(
             .ok_or_else(|| fault("names nothing".to_owned()))?;
         let keys = resolve(parents, last, routes, table)
             .map_err(|what| fault(what + injected(&levels)))?;
+        if let Some(other) = written.insert(keys.clone(), name.clone())
+            && other != name
+        {
+            return Err(fault(format!(
+                "sets the same key as `{other}`: keep one of them"
+            )));
+        }
         let (last, parents) = keys
             .split_last()
             .ok_or_else(|| fault("names nothing".to_owned()))?;
@@ -62,15 +72,17 @@ fn injected(levels: &[&str]) -> &'static str {
     }
 }
 
-/// The table below a key, made where there is none. Only a backoff may be something else: its first delay alone.
+/// The table below a key, made where there is none. It takes the place of what is no table; of a backoff that is the first delay, which stays.
 fn inner<'t>(table: &'t mut Table, key: &str) -> &'t mut Table {
     let entry = table
         .entry(key)
         .or_insert_with(|| Value::Table(Table::new()));
     if !entry.is_table() {
-        let initial = std::mem::replace(entry, Value::Table(Table::new()));
-        if let Value::Table(parts) = entry {
-            parts.insert("initial".to_owned(), initial);
+        let other = std::mem::replace(entry, Value::Table(Table::new()));
+        if let Value::Table(parts) = entry
+            && key == "backoff"
+        {
+            parts.insert("initial".to_owned(), other);
         }
     }
     match entry {
@@ -93,6 +105,12 @@ fn resolve(
                 .first()
                 .map_or_else(|| "ROUTE".to_owned(), |route| form(route))
         )),
+        [] if last.starts_with("BROKERS_") => Err(format!(
+            "`{last}` has one `_` between its levels; write two, as in LOAFER_BROKERS__AMQP__URL"
+        )),
+        ["BROKERS"] => Err(format!(
+            "`{last}` has parts: write LOAFER_BROKERS__{last}__KEY"
+        )),
         [] => key(last, SINGLE, "key")
             .map(|key| vec![key])
             .map_err(|what| match last.split_once('_') {
@@ -109,10 +127,7 @@ fn resolve(
         ["ROUTES", route] => Ok(vec![
             "routes".into(),
             key(route, routes, "route")?,
-            key(last, RouteOptions::KEYS, "key").map_err(foreign(&format!(
-                "routes.{}",
-                key(route, routes, "route")?
-            )))?,
+            route_key(route, last)?,
         ]),
         ["ROUTES", route, "BACKOFF"] => {
             let part = key(last, &["initial", "factor", "max", "jitter"], "key")?;
@@ -122,6 +137,12 @@ fn resolve(
                 "backoff".into(),
                 part,
             ])
+        }
+        ["ROUTES", route, first, ..] if key(first, RouteOptions::KEYS, "key").is_err() => {
+            Err(format!(
+                "is nested in a way no key is; a key of the route's broker is written LOAFER_ROUTES__{route}__OPTIONS__{}__{last}",
+                parents[2..].join("__")
+            ))
         }
         ["TOPICS", topic] => Ok(vec![
             "topics".into(),
@@ -148,6 +169,20 @@ fn resolve(
                 .to_owned(),
         ),
     }
+}
+
+/// The key of a route that is written like this in the environment.
+fn route_key(route: &str, last: &str) -> Result<String, String> {
+    let found = key(last, RouteOptions::KEYS, "key").map_err(|fault| match is_foreign(&fault) {
+        true => format!(
+            "{fault}; a key of the route's broker is written LOAFER_ROUTES__{route}__OPTIONS__{last}"
+        ),
+        false => fault,
+    })?;
+    Ok(match LEASE.contains(&found.as_str()) {
+        true => LEASE[0].to_owned(),
+        false => found,
+    })
 }
 
 /// From the levels of a key of a route's broker to the keys of the file. Below the first level keys are called as the broker calls them,
@@ -181,8 +216,9 @@ fn option_keys(
 
 /// Whether variables of this section are a broker's. A name that is nearly one of ours is a slip.
 fn is_broker(section: &str) -> bool {
-    let known = ["BROKERS", "ROUTES", "TOPICS"];
-    !section.is_empty() && nearest(section, &known).is_none()
+    let ours = SINGLE.iter().any(|name| form(name) == section);
+    let near = nearest(section, &["BROKERS", "ROUTES", "TOPICS"]);
+    !(section.is_empty() || ours || near.is_some())
 }
 
 /// The name in this table of the file that is written like this in the environment. A topic that is not there stays as it is written: the bus finds it by that.

@@ -6,32 +6,28 @@ use toml::{Table, Value};
 
 use super::BrokerSection;
 use crate::program::RouteOptions;
-use loafer_core::{
-    Error,
-    broker::Settings,
-    policy::{nearest, unknown},
-};
+use loafer_core::{Error, broker::Settings, policy::unknown};
 
 /// Single values.
 pub(super) const SINGLE: &[&str] = &["app", "drain", "log_bodies"];
 pub(super) const TOP: &[&str] = &["app", "drain", "log_bodies", "brokers", "routes", "topics"];
 pub(super) const TOPIC: &[&str] = &["name", "publisher"];
+/// One key by two names; it is kept under the first.
+pub(super) const LEASE: [&str; 2] = ["lease", "visibility_timeout"];
 const BACKOFF: &[&str] = &["initial", "factor", "max", "jitter"];
 
 /// Every key is known, every route is the program's; else says which is not, and what it is nearest to.
 pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
-    known(table.keys(), TOP, "", "key").map_err(|fault| {
-        let section = table.iter().find(|(name, value)| {
-            let ours = TOP.contains(&name.as_str()) || nearest(name, TOP).is_some();
-            value.is_table() && !ours
-        });
-        match section {
-            Some((name, _)) => {
+    let mut keys = table.iter();
+    if let Some((name, value)) = keys.find(|(name, _)| !TOP.contains(&name.as_str())) {
+        let fault = unknown(name, TOP, "", "key");
+        return Err(match value.is_table() && is_foreign(&fault) {
+            true => {
                 format!("{fault}; the settings of a broker are written under [brokers.{name}]")
             }
-            None => fault,
-        }
-    })?;
+            false => fault,
+        });
+    }
     if let Some(Value::Table(of_routes)) = table.get("routes") {
         if let Some(first) = of_routes.keys().find(|name| is_cut(name, routes)) {
             return Err(format!(
@@ -44,7 +40,20 @@ pub(super) fn check(table: &Table, routes: &[&str]) -> Result<(), String> {
                 continue;
             };
             let at = format!("routes.{route}.");
-            known(options.keys(), RouteOptions::KEYS, &at, "key").map_err(foreign(&at))?;
+            known(options.keys(), RouteOptions::KEYS, &at, "key").map_err(|fault| {
+                match is_foreign(&fault) {
+                    true => format!(
+                        "{fault}; a key of the route's broker is written under [routes.{route}.options]"
+                    ),
+                    false => fault,
+                }
+            })?;
+            if LEASE.iter().all(|key| options.contains_key(*key)) {
+                let [lease, other] = LEASE;
+                return Err(format!(
+                    "[routes.{route}] sets `{lease}` and `{other}`, which are one key: leave one of them out"
+                ));
+            }
             if let Some(Value::Table(backoff)) = options.get("backoff") {
                 known(backoff.keys(), BACKOFF, &format!("{at}backoff."), "key")?;
             }
@@ -82,13 +91,19 @@ fn known<'k>(
     }
 }
 
-/// Says where a key may belong that is none of ours, nor nearly one.
-pub(super) fn foreign(at: &str) -> impl Fn(String) -> String {
-    let section = at.trim_end_matches('.').to_owned();
-    move |fault| match fault.contains("did you mean") {
-        true => fault,
-        false => {
-            format!("{fault}; a key of the route's broker is written under [{section}.options]")
+/// Whether the key that this is said of is none of ours, nor nearly one: it may belong to a broker.
+pub(super) fn is_foreign(fault: &str) -> bool {
+    !fault.contains("did you mean")
+}
+
+/// Calls the lease of each route by one name: whoever outranks the file may call it by the other.
+pub(super) fn same_names(table: &mut Table) {
+    let [lease, other] = LEASE;
+    let routes = table.get_mut("routes").and_then(Value::as_table_mut);
+    let routes = routes.into_iter().flat_map(|routes| routes.iter_mut());
+    for options in routes.filter_map(|(_, options)| options.as_table_mut()) {
+        if let Some(value) = options.remove(other) {
+            options.insert(lease.to_owned(), value);
         }
     }
 }

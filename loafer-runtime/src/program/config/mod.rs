@@ -120,7 +120,8 @@ impl Config {
             .map_err(|error: toml::de::Error| fault(syntax(text, &error)))?;
         keys::check(&table, routes).map_err(fault)?;
         // Deserialized once before the environment has its say, so that a wrong value is told with its place in the file.
-        toml::from_str::<Self>(text).map_err(|error| fault(error.to_string()))?;
+        toml::from_str::<Self>(text).map_err(|error| fault(misfit(text, &error)))?;
+        keys::same_names(&mut table);
         environment::overlay(&mut table, environment, routes)?;
         let brokers = keys::brokers(&mut table)?;
         let config: Self = serde_path_to_error::deserialize(table).map_err(|error| {
@@ -169,6 +170,18 @@ impl Config {
     pub fn with_log_bodies_by_default(mut self, log_bodies: bool) -> Self {
         self.log_bodies.get_or_insert(log_bodies);
         self
+    }
+}
+
+/// What does not fit, and where, with its line; but for a line that has options of a broker besides, which may be secret.
+fn misfit(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    let before = before.rsplit('\n').next();
+    let line = before.into_iter().chain(after.lines().next());
+    match line.collect::<String>().contains("options") {
+        true => syntax(text, error),
+        false => error.to_string(),
     }
 }
 
