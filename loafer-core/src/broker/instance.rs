@@ -49,7 +49,7 @@ impl<'i> Instance<'i> {
         self.app
     }
 
-    /// Returns what its section of the configuration says; `None` if there is no section.
+    /// Returns what its section of the configuration says; `None` if there is no section, or if it says no more than the kind.
     #[must_use]
     pub fn settings(&self) -> Option<&'i Settings> {
         self.settings

@@ -41,6 +41,12 @@ impl Settings {
         &self.section
     }
 
+    /// Returns whether they set nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// Reads them. The environment knows only text: numbers, `true` and `false` are read from text if the type wants them.
     ///
     /// # Errors
@@ -61,7 +67,13 @@ impl Settings {
         if let Some((name, rest)) = unknown_field.and_then(|rest| rest.split_once('`')) {
             let known = quoted(rest);
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            return unknown(name, &known, &format!("{section}."), "key");
+            let at = format!("{section}.{}", parents(at, name));
+            return match known.is_empty() {
+                true => {
+                    format!("unknown key `{at}{name}`: the broker knows no key here; leave it out")
+                }
+                false => unknown(name, &known, &at, "key"),
+            };
         }
         let what = match expected(message) {
             known if !known.is_empty() => known,
@@ -82,6 +94,17 @@ impl Settings {
             text.replace(&quoted, "…").replace(value, "…")
         })
     }
+}
+
+/// What stands before the key at this place: nothing, or `login.`.
+fn parents<'p>(at: &'p str, key: &str) -> &'p str {
+    let path = at.strip_prefix(" at `").unwrap_or(at);
+    let path = path.strip_suffix('`').unwrap_or(path);
+    // A key that may be data is left out of a place.
+    let parents = path.strip_suffix(key).or(path.strip_suffix('…'));
+    parents
+        .filter(|parents| parents.ends_with('.'))
+        .unwrap_or_default()
 }
 
 /// The names that serde lists as known: it quotes each of them.
