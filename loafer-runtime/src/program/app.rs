@@ -180,7 +180,8 @@ impl App {
         self
     }
 
-    /// Sets the broker of routes that name none. The [`Bus`] publishes on it if a route runs on it, else on that of the first route.
+    /// Sets the broker of routes that name none. The [`Bus`] publishes on it if a route runs on it, else on the first route's that is the first
+    /// instance of its kind, else on that of the first route.
     #[must_use]
     pub fn default_provider(mut self, broker: BrokerKind) -> Self {
         self.default_provider = Some(broker);

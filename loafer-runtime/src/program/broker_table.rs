@@ -3,16 +3,16 @@
 use std::fmt;
 
 use loafer_core::broker::{Broker, Settings};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::Error};
 use toml::{Table, Value};
 
 /// A route's options of its broker: what the attribute, the code, the file and the environment say, each key overridden alone.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct BrokerTable {
-    /// The kind of broker that the attribute or the code set them for; `None` if only the configuration speaks.
+    /// The kind of broker that the attribute or the code set some for; `None` if only the configuration does.
     kind: Option<&'static str>,
     table: Table,
-    /// Why options given in code can't be read as a table.
+    /// What is wrong with options given in code.
     fault: Option<String>,
 }
 
@@ -21,18 +21,19 @@ impl BrokerTable {
     pub(super) fn of<B: Broker>(options: &B::Options) -> Self {
         let (table, fault) = match Table::try_from(options) {
             Ok(table) => (table, None),
-            Err(error) => (Table::new(), Some(error.to_string())),
+            Err(error) => (Table::new(), Some(format!("can't be read: {error}"))),
         };
         Self {
-            kind: Some(B::KIND),
+            // What sets nothing is of no kind.
+            kind: (!table.is_empty()).then_some(B::KIND),
             table,
             fault,
         }
     }
 
-    /// Returns the kind of broker they were set for, if code or attribute set them, unless they set nothing.
+    /// Returns the kind of broker they were set for, if code or attribute set any.
     pub(super) fn kind(&self) -> Option<&'static str> {
-        self.kind.filter(|_| !self.table.is_empty())
+        self.kind
     }
 
     /// Returns them as the section of this route.
@@ -45,24 +46,30 @@ impl BrokerTable {
         self.table.keys().next().map(String::as_str)
     }
 
-    /// Returns why they can't be read, if so.
+    /// Returns what is wrong with them, if anything: the rest of a sentence that begins "its options".
     pub(super) fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }
 
     /// These options, overridden key by key where `stronger` sets them.
     pub(super) fn overridden_by(mut self, stronger: Self) -> Self {
+        let two_kinds = match (self.kind, stronger.kind) {
+            (Some(one), Some(other)) if one != other => Some(format!(
+                "are those of two kinds of brokers, `{one}` and `{other}`: keep those of the one it runs on"
+            )),
+            _ => None,
+        };
         merge(&mut self.table, stronger.table);
         Self {
             kind: stronger.kind.or(self.kind),
             table: self.table,
-            fault: self.fault.or(stronger.fault),
+            fault: self.fault.or(stronger.fault).or(two_kinds),
         }
     }
 
     /// Returns the key that both set, to different values.
     pub(super) fn conflict(&self, other: &Self) -> Option<String> {
-        if let (Some(one), Some(another)) = (self.kind(), other.kind())
+        if let (Some(one), Some(another)) = (self.kind, other.kind)
             && one != another
         {
             return Some("options".to_owned());
@@ -96,10 +103,15 @@ fn conflict(one: &Table, other: &Table) -> Option<String> {
 
 impl<'de> Deserialize<'de> for BrokerTable {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Ok(Self {
-            table: Table::deserialize(from)?,
-            ..Self::default()
-        })
+        match Value::deserialize(from)? {
+            Value::Table(table) => Ok(Self {
+                table,
+                ..Self::default()
+            }),
+            _ => Err(Error::custom(
+                "expected a table of what the route's broker knows: write [routes.ROUTE.options]",
+            )),
+        }
     }
 }
 

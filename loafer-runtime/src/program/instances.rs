@@ -80,6 +80,8 @@ struct Known {
     /// Given in code.
     value: Option<Box<dyn DynBroker>>,
     settings: Option<Settings>,
+    /// Whether code or configuration speaks of it: it may be published to, though no route runs on it.
+    is_named: bool,
 }
 
 /// The brokers of a program.
@@ -104,29 +106,39 @@ impl Instances {
             .chain(given.values().map(|(kind, _)| *kind))
             .map(|kind| (kind.name, kind))
             .collect();
+        let (mut faults, mut used) = (Vec::new(), BTreeMap::new());
         let firsts = kinds.values().map(|kind| (kind.name.to_owned(), *kind));
         let mut known: BTreeMap<String, Known> = firsts
             .map(|(name, kind)| (name, Known::new(kind)))
             .collect();
         for (name, (kind, value)) in given {
+            faults.extend(name_fault(&name, kind, &kinds));
             let known = known.entry(name).or_insert(Known::new(kind));
-            (known.kind, known.value) = (kind, Some(value));
+            (known.kind, known.value, known.is_named) = (kind, Some(value), true);
         }
-        let mut faults = Vec::new();
+        let of_code: Vec<String> = known.keys().cloned().collect();
         for (name, section) in &config.brokers {
             // The environment writes `_` for `-`.
-            let called = known.keys().find(|known| form(known) == form(name));
-            let name = called.unwrap_or(name).clone();
+            let mut same = of_code.iter().filter(|known| form(known) == form(name));
+            let name = same.next().unwrap_or(name).clone();
             match kind_of(&name, section, known.get(&name), &kinds) {
                 Ok(kind) => {
+                    faults.extend(name_fault(&name, kind, &kinds));
                     let known = known.entry(name).or_insert(Known::new(kind));
-                    known.settings = Some(section.settings.clone());
+                    known.is_named = true;
+                    // A second instance may have nothing to say but its kind.
+                    known.settings = Some(&section.settings)
+                        .filter(|settings| !settings.is_empty())
+                        .cloned();
                 }
-                Err(fault) => faults.push(fault),
+                Err(fault) => {
+                    faults.push(fault.clone());
+                    // Routes and topics on it have nothing to add.
+                    used.insert(name, Err(fault));
+                }
             }
         }
         let app = config.app.clone().or_else(|| app.name.clone());
-        let used = BTreeMap::new();
         (Self { app, known, used }, faults)
     }
 
@@ -164,11 +176,16 @@ impl Instances {
         })
     }
 
-    /// Returns the names of those that the configuration has a section for.
-    pub(crate) fn configured(&self) -> Vec<String> {
+    /// Returns the names of those that code gave, or that the configuration has a section for.
+    pub(crate) fn named(&self) -> Vec<String> {
         let known = self.known.iter();
-        let configured = known.filter(|(_, known)| known.settings.is_some());
-        configured.map(|(name, _)| name.clone()).collect()
+        let named = known.filter(|(_, known)| known.is_named);
+        named.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Returns the kind of the broker of this name, if there is one.
+    pub(crate) fn kind(&self, name: &str) -> Option<BrokerKind> {
+        self.known.get(name).map(|known| known.kind)
     }
 
     /// Returns whether there is a broker of this name; it is not made.
@@ -178,7 +195,7 @@ impl Instances {
     /// If there is none: says which there are.
     pub(crate) fn check(&self, name: &str) -> Result<(), String> {
         let names: Vec<&str> = self.known.keys().map(String::as_str).collect();
-        match self.known.contains_key(name) {
+        match self.known.contains_key(name) || self.used.contains_key(name) {
             true => Ok(()),
             false => Err(unknown(name, &names, "", "broker")),
         }
@@ -201,8 +218,23 @@ impl Known {
             kind,
             value: None,
             settings: None,
+            is_named: false,
         }
     }
+}
+
+/// What is wrong with the name of an instance, if anything.
+fn name_fault(name: &str, kind: BrokerKind, kinds: &BTreeMap<&str, BrokerKind>) -> Option<String> {
+    if name.is_empty() || name.contains(':') {
+        return Some(format!(
+            "broker `{name}`: the name of a broker is not empty and has no `:`, which ends it in topics (`legacy:orders`): call it otherwise"
+        ));
+    }
+    let other = kinds.get(name).filter(|other| **other != kind)?;
+    Some(format!(
+        "broker `{name}` is of kind `{}`, and `{}` is the name of the first broker of that kind: call it otherwise",
+        kind.name, other.name
+    ))
 }
 
 /// The kind of broker that a section of the configuration is for: the one it names, else the one that the instance has already.

@@ -17,6 +17,7 @@ use loafer_core::{
     extract::RouteName,
     policy::unknown,
 };
+use loafer_memory::Memory;
 
 /// How long running handlers get at shutdown, where nothing else is said: Kubernetes kills after 30 s.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -60,13 +61,9 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
         }
     }
     if app.provider.is_none() {
-        // A section that nobody uses is read all the same: its topics may be published to, and its mistakes are told.
-        let configured = instances.configured();
-        faults.extend(
-            configured
-                .iter()
-                .filter_map(|name| instances.get(name).err()),
-        );
+        // A broker that no route runs on is made all the same: it may be published to, and what is wrong with it is said.
+        let named = instances.named();
+        faults.extend(named.iter().filter_map(|name| instances.get(name).err()));
     }
     plans.sort_by(|a, b| a.policy.route.cmp(&b.policy.route));
     if let Some(error) = combined(faults) {
@@ -135,11 +132,16 @@ fn plan_route(
     instances.check(wanted).map_err(at_route)?;
     // What is wrong with a broker is said once, and not of each route.
     let instance = instances.get(wanted)?;
-    let broker_options = broker_options(&name, &options, own, &instance, app).map_err(at_route)?;
+    let stands_in = app.provider.is_some() && instance.kind == BrokerKind::of::<Memory>();
+    let home = home(&options, own, instances).unwrap_or(instance.kind);
+    let broker_options =
+        broker_options(&name, &options, home, &instance, stands_in).map_err(at_route)?;
     let consumer = options.consumer.take();
     let consumer = consumer.or_else(|| instances.app().map(str::to_owned));
     let named = options.queue.is_some();
-    let queue = || instance.kind.queue_name(&name, consumer.as_deref());
+    // In memory a queue keeps the name it has where the service runs.
+    let naming = if stands_in { home } else { instance.kind };
+    let queue = || naming.queue_name(&name, consumer.as_deref());
     options.queue.get_or_insert_with(queue);
     let topics = options.topics.take();
     let drain = config.drain.or(app.drain).unwrap_or(DRAIN);
@@ -196,39 +198,38 @@ fn instance<'n>(
     configured.or_else(|| Some(own?.name()))
 }
 
-/// A route's options of its broker. Those of another kind are an error, unless the broker in force stands in for all others.
+/// The kind of broker that a route would run on if none took the place of all.
+fn home(
+    options: &RouteOptions,
+    own: Option<BrokerKind>,
+    instances: &Instances,
+) -> Option<BrokerKind> {
+    let named = options.broker.as_deref();
+    named.and_then(|name| instances.kind(name)).or(own)
+}
+
+/// A route's options of its broker. Those of another kind are an error, unless memory stands in for the broker that they are for.
 fn broker_options(
     route: &str,
     options: &RouteOptions,
-    own: Option<BrokerKind>,
+    home: BrokerKind,
     instance: &Instance,
-    app: &App,
+    stands_in: bool,
 ) -> Result<Settings, String> {
     let given = &options.options;
     if let Some(fault) = given.fault() {
-        return Err(format!("its options of the broker can't be read: {fault}"));
+        return Err(format!("its options {fault}"));
     }
-    let kind = instance.kind;
-    let of_another = given
-        .kind()
-        .or(own.map(|own| own.name()))
-        .filter(|of| *of != kind.name());
-    let Some(other) = of_another.filter(|_| given.first_key().is_some()) else {
-        return Ok(given.section(route));
-    };
-    if app.provider.is_some() && !kind.renames_topics() {
-        return Ok(BrokerTable::default().section(route));
+    let kind = instance.kind.name();
+    let meant = given.kind().unwrap_or(home.name());
+    match given.first_key() {
+        Some(_) if meant != kind && stands_in => Ok(BrokerTable::default().section(route)),
+        Some(key) if meant != kind => Err(format!(
+            "its options, for example `{key}`, are those of a broker of kind `{meant}`, and it runs on `{}` of kind `{kind}`: leave them out, or move the route back",
+            instance.name
+        )),
+        _ => Ok(given.section(route)),
     }
-    // Options that the file alone gives may be meant for the broker that it names.
-    if given.kind().is_none() && options.broker.is_some() && app.provider.is_none() {
-        return Ok(given.section(route));
-    }
-    Err(format!(
-        "its options, for example `{}`, are those of a broker of kind `{other}`, and it runs on `{}` of kind `{}`: leave them out, or move the route back",
-        given.first_key().unwrap_or_default(),
-        instance.name,
-        kind.name()
-    ))
 }
 
 /// The options that the handlers of a route have in common: what one sets holds for all, what two set must agree.

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     bus::{Elsewhere, Queues, Way, erased::DynPublisher, replier::ReplyPath, requests::Requests},
     program::{
-        App, Config,
+        App, BrokerKind, Config,
         instances::{Instance, Instances},
     },
 };
@@ -27,6 +27,18 @@ impl Publishers {
         let publisher = instance.broker.publisher();
         self.0.push((instance.clone(), publisher.clone()));
         publisher
+    }
+
+    /// That of the broker of the service: the first instance of the default kind, else the first instance that a route runs on, else that of
+    /// the first route. So a route that moves to a second instance takes nothing else along.
+    fn of_service(&self, wanted: Option<BrokerKind>) -> Option<(Instance, Arc<dyn DynPublisher>)> {
+        let is_first = |of: &Instance| *of.name == *of.kind.name();
+        let firsts = || self.0.iter().filter(|(of, _)| is_first(of));
+        let default = firsts().find(|(of, _)| Some(of.kind) == wanted);
+        default
+            .or_else(|| firsts().next())
+            .or(self.0.first())
+            .cloned()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<dyn DynPublisher>> {
@@ -57,14 +69,18 @@ pub(super) fn brokers(
     let mut brokers = BTreeMap::new();
     let mut faults = Vec::new();
     for (topic, name) in config.topic_publishers() {
+        if let Err(fault) = instances.check(name) {
+            faults.push(format!("`publisher` of [topics.{topic}]: {fault}"));
+            continue;
+        }
         // What stands in for the brokers of all routes does so for those of topics.
-        let found = match app.provider {
-            Some(_) => instances.check(name).map(|()| None),
-            None => instances.get(name).map(Some),
-        };
-        match found {
-            Ok(instance) => brokers.extend(instance.map(|instance| (topic.to_owned(), instance))),
-            Err(fault) => faults.push(format!("`publisher` of [topics.{topic}]: {fault}")),
+        if app.provider.is_some() {
+            continue;
+        }
+        // What is wrong with a broker is said once, and not of each topic.
+        match instances.get(name) {
+            Ok(instance) => _ = brokers.insert(topic.to_owned(), instance),
+            Err(fault) => faults.push(fault),
         }
     }
     (brokers, faults)
@@ -78,10 +94,7 @@ pub(super) fn connect(
     instances: &Instances,
     publishers: &mut Publishers,
 ) {
-    let of_routes = publishers.0.iter();
-    let wanted = app.default_provider;
-    let default = of_routes.clone().find(|(of, _)| Some(of.kind) == wanted);
-    let Some((default, publisher)) = default.or(publishers.0.first()).cloned() else {
+    let Some((default, publisher)) = publishers.of_service(app.default_provider) else {
         return;
     };
     app.bus.repliers().connect(publishers.reply_paths());
