@@ -42,6 +42,7 @@ fn weighed(file: &str, environment: &[(&str, &str)]) -> Result<(usize, String), 
     let route = |name: &'static str| {
         let options = RouteOptions::new().concurrency(2).queue("by-attribute");
         Route::new(name)
+            .provider::<Memory>()
             .options(options)
             .handler(Json, async |_: Value| true)
     };
@@ -64,19 +65,6 @@ fn names_with_dots_are_written_in_quotes_and_an_app_has_a_name() {
     );
     assert!(fault("app = \" \"", &[]).contains("`app` is empty"));
     assert!(fault("", &[("LOAFER_APP", "")]).contains("`app` is empty"));
-}
-
-#[test]
-fn every_key_of_a_target_of_dead_letters_is_read() {
-    let file = "[routes.friend-created]\ndead_letter = { exchange = \"amq.direct\", routing_key = \"dead\", queue = \"dead\" }";
-    let queue = (
-        "LOAFER_ROUTES__FRIEND_CREATED__DEAD_LETTER__QUEUE",
-        "letters",
-    );
-    for environment in [&[][..], &[queue]] {
-        let config = Config::parse(file, variables(environment), ROUTES);
-        assert!(config.is_ok(), "{config:?}");
-    }
 }
 
 #[test]
@@ -340,6 +328,7 @@ fn each_key_of_a_backoff_is_weighed_alone() {
             .with_max(Duration::from_secs(3))
             .with_jitter(false);
         let route = Route::new("r").options(RouteOptions::new().backoff(backoff));
+        let route = route.provider::<Memory>();
         let route = route.handler(Json, async |_: Value| true);
         Manager::builder()
             .config(config)
@@ -382,6 +371,7 @@ fn a_first_delay_beyond_fifteen_minutes_is_kept_where_no_longest_is_set() {
         let config = Config::parse(file, [], &["r"])?;
         let backoff = Backoff::new(Duration::from_secs(1)).with_jitter(false);
         let route = Route::new("r").options(RouteOptions::new().backoff(backoff));
+        let route = route.provider::<Memory>();
         let route = route.handler(Json, async |_: Value| true);
         let manager = Manager::builder().config(config).route(route).build();
         manager.map(|manager| format!("{manager:?}"))

@@ -305,7 +305,7 @@ async fn an_event_that_goes_by_another_name_than_its_route_is_told_where_it_can_
     assert_eq!(
         told.lines().collect::<Vec<_>>(),
         [
-            "no route hears the topic `friend-created`: in memory a route hears the topic of its name, or what its `binding` says. Heard are: `friends`, `names`",
+            "no route hears the topic `friend-created`: in memory a route hears the topic of its name, or what its `topics` say. Heard are: `friends`, `names`",
             "  route `friends` takes such events (`on = \"friend-created\"`): `app.publish_event_on(\"friends\", &event)` puts one on its queue",
             "  route `friends` (`on = \"friend-*\"`)",
             "  route `names`",

@@ -73,7 +73,9 @@ async fn service(
 ) -> Result<(Running, Bus), Error> {
     let app = App::new().broker(memory.clone()).broker(elsewhere.clone());
     let bus = app.bus();
-    let route = Route::new("here").handler(Json, async |_: Value| true);
+    let route = Route::new("here")
+        .provider::<Memory>()
+        .handler(Json, async |_: Value| true);
     let manager = Manager::builder().app(app).config(config).route(route);
     Ok((manager.build()?.start().await?, bus))
 }

@@ -141,7 +141,7 @@ impl TestApp {
         }
     }
 
-    /// A route hears the topic of this event, by its name or by a binding: [`publish_event`](Self::publish_event) comes to somebody.
+    /// A route hears the topic of this event, by its name or by its `topics`: [`publish_event`](Self::publish_event) comes to somebody.
     ///
     /// # Panics
     ///
@@ -157,7 +157,7 @@ impl TestApp {
             let heard = self.memory().heard();
             let heard: Vec<_> = heard.iter().map(|topic| format!("`{topic}`")).collect();
             panic!(
-                "no route hears the topic `{topic}`: in memory a route hears the topic of its name, or what its `binding` says. Heard are: {}{}
+                "no route hears the topic `{topic}`: in memory a route hears the topic of its name, or what its `topics` say. Heard are: {}{}
 ",
                 heard.join(", "),
                 self.ways_to(topic)

@@ -6,6 +6,7 @@ use std::{
 };
 
 use loafer_core::{extract::State, translate::Json};
+use loafer_memory::Memory;
 use loafer_runtime::{
     program::{Ended, Route, RouteOptions},
     testing,
@@ -31,7 +32,7 @@ async fn state_is_shared_and_its_absence_stops_the_start() {
     assert_eq!(app.route("r").acked(), 1);
 
     let manager = loafer_runtime::program::Manager::builder()
-        .route(route())
+        .route(route().provider::<Memory>())
         .build()
         .unwrap();
     let error = manager.start().await.unwrap_err().to_string();

@@ -50,6 +50,33 @@ pub(super) fn queues_are_named_after_the_package_the_setup_or_the_file() {
     assert_eq!(queue_of(&[("ECHO_SETUP", "fail")]), "named-of-echo-package");
 }
 
+/// A second broker, that only the environment names.
+pub(super) fn routes_run_on_the_broker_that_is_named() {
+    let brokers = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut routes = echo(arguments);
+        routes
+            .env("ECHO_NAMED", "1")
+            .env("LOAFER_BROKERS__LEGACY__KIND", "named")
+            .envs(variables.iter().copied());
+        let done = output(&mut routes, "");
+        assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+        let broker = |line: &str| line.split_whitespace().nth(2).map(str::to_owned);
+        let table = text(&done.stdout);
+        let brokers: Vec<_> = table.lines().skip(1).filter_map(broker).collect();
+        brokers
+    };
+    let named = brokers(&["routes"], &[]);
+    assert_eq!(named, ["memory", "named", "memory"]);
+    let moved = [("LOAFER_ROUTES__NAMED__BROKER", "legacy")];
+    let moved = brokers(&["routes"], &moved);
+    assert_eq!(moved, ["memory", "legacy", "memory"]);
+    let all = brokers(&["--provider", "legacy", "routes"], &[]);
+    assert_eq!(all, ["legacy"; 3]);
+    let help = output(&mut echo(&["--help"]), "");
+    let help = text(&help.stdout);
+    assert!(help.contains("memory, or one under [brokers]"), "{help}");
+}
+
 pub(super) fn check_says_what_it_found() {
     let done = output(&mut echo(&["check", "--provider", "memory"]), "");
     assert_eq!(done.status.code(), Some(0));

@@ -32,6 +32,7 @@ cases! {
     starting::what_is_wrong_is_told_before_anything_starts;
     commands::the_table_is_all_there_is_on_stdout;
     commands::queues_are_named_after_the_package_the_setup_or_the_file;
+    commands::routes_run_on_the_broker_that_is_named;
     commands::check_says_what_it_found;
     commands::publishing_in_memory_is_refused_with_what_to_do_instead;
     commands::dead_letters_in_memory_are_refused;

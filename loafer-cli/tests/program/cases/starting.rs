@@ -33,7 +33,11 @@ pub(super) fn a_setup_that_panics_is_told_with_its_place() {
 
 pub(super) fn what_is_wrong_is_told_before_anything_starts() {
     let cases = [
-        (&["--provider", "sqz"][..], 2, "[possible values: memory]"),
+        (
+            &["--provider", "memroy"][..],
+            1,
+            "error: echo can't start: unknown broker `memroy`; did you mean `memory`?",
+        ),
         (
             &["--only", "ecko"],
             1,

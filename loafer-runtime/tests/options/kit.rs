@@ -1,4 +1,4 @@
-//! The test kit, for a service whose routes have a topology: what Pigeon's `fake()` asserts has a form each.
+//! The test kit, for a service whose routes have topics and options of their broker: what Pigeon's `fake()` asserts has a form each.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,7 +11,7 @@ use loafer_runtime::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::exchanges::{Exchanges, in_kit, route};
+use crate::exchanges::{Exchanges, Options, in_kit, of_broker, route};
 
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 struct Paid {
@@ -38,11 +38,11 @@ impl Event for Left {
     const TOPIC: &'static str = "cart.left";
 }
 
-/// Hears of orders that are closed, and publishes what was paid.
+/// Receives orders that are closed, and publishes what was paid.
 fn billing() -> Route {
     Route::new("sample.event")
         .provider::<Exchanges>()
-        .options(RouteOptions::new().binding(["order.closed", "cart.#"]))
+        .options(RouteOptions::new().topics(["order.closed", "cart.#"]))
         .handler(Json, async |cents: u64, bus: Bus| {
             if cents > 0 {
                 bus.publish(&Paid { cents }).await?;
@@ -52,7 +52,8 @@ fn billing() -> Route {
 }
 
 fn audit() -> Route {
-    route("#", RouteOptions::new().exchange("event").queue("audit"))
+    let options = of_broker(Options::default().exchange("event"));
+    route("#", options.queue("audit"))
 }
 
 /// What an assertion that fails says.
@@ -62,7 +63,7 @@ fn said(assertion: impl FnOnce()) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_published_is_known_by_its_routing_key() {
+async fn what_is_published_is_known_by_its_topic() {
     let app = in_kit(vec![billing(), audit()]).start().await;
     app.publish_to("order.closed", &0).await;
     app.settled().await;
@@ -108,7 +109,7 @@ async fn the_setup_of_the_service_names_it_and_the_test_may_rename_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_is_heard_by_a_binding_and_not_by_the_name_it_takes_the_place_of() {
+async fn an_event_is_received_by_its_topic_and_not_by_the_name_of_the_route() {
     let app = in_kit(vec![billing()]).start().await;
     app.assert_consuming_event::<Left>();
     app.publish_event(&Left(3)).await;

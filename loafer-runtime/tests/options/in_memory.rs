@@ -1,7 +1,10 @@
-//! Bindings in memory.
+//! Topics of routes, in memory.
 
-use loafer_core::message::Message;
-use loafer_runtime::program::{App, RouteOptions, Running};
+use loafer_core::{message::Message, policy::Names};
+use loafer_runtime::{
+    bus::Bus,
+    program::{App, RouteOptions, Running},
+};
 
 use crate::exchanges::{Exchanges, plan, route};
 
@@ -9,28 +12,28 @@ use crate::exchanges::{Exchanges, plan, route};
 struct Service {
     running: Running,
     broker: Exchanges,
-    app_bus: loafer_runtime::bus::Bus,
+    bus: Bus,
 }
 
 impl Service {
     async fn start(routes: &[(&'static str, RouteOptions)]) -> Self {
         let broker = Exchanges::default();
         let app = App::new().broker(broker.clone());
-        let app_bus = app.bus();
+        let bus = app.bus();
         let routes = routes.iter().cloned();
         let routes = routes.map(|(name, options)| route(name, options)).collect();
         let running = plan(app, "", &[], routes).unwrap().start().await.unwrap();
         Self {
             running,
             broker,
-            app_bus,
+            bus,
         }
     }
 
     async fn publish(&self, topics: &[&str]) {
         for topic in topics {
             let one = Message::new("1");
-            self.app_bus.send(*topic, one).await.unwrap();
+            self.bus.send(*topic, one).await.unwrap();
         }
         self.broker.memory.settled().await;
     }
@@ -40,17 +43,17 @@ impl Service {
     }
 }
 
-fn bound(keys: impl Into<loafer_core::policy::Bindings>) -> RouteOptions {
-    RouteOptions::new().binding(keys)
+fn on(topics: impl Into<Names>) -> RouteOptions {
+    RouteOptions::new().topics(topics)
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_routes_on_one_topic_each_get_a_copy() {
     let routes = [
-        ("billing", bound("order.paid")),
-        ("shipping", bound("order.*")),
+        ("billing", on("order.paid")),
+        ("shipping", on("order.*")),
         ("order.paid", RouteOptions::new()),
-        ("refunds", bound("order.refunded")),
+        ("refunds", on("order.refunded")),
     ];
     let service = Service::start(&routes).await;
     service.publish(&["order.paid"]).await;
@@ -61,7 +64,7 @@ async fn two_routes_on_one_topic_each_get_a_copy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_route_called_as_a_pattern_hears_what_fits_it() {
+async fn a_route_called_as_a_pattern_receives_what_fits_it() {
     let routes = [("#", RouteOptions::new()), ("order.*", RouteOptions::new())];
     let service = Service::start(&routes).await;
     service
@@ -72,20 +75,18 @@ async fn a_route_called_as_a_pattern_hears_what_fits_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_bound_to_no_exchange_hears_nothing_and_is_sent_to_by_its_name() {
-    let silent = || RouteOptions::new().exchange("");
-    let routes = [("orders", silent()), ("all", silent().binding("#"))];
-    let service = Service::start(&routes).await;
-    service.publish(&["orders", "all", "nobody.orders"]).await;
-    assert_eq!((service.acked("orders"), service.acked("all")), (0, 0));
-    service.publish(&["queue:nobody.orders"]).await;
+async fn a_queue_is_sent_to_by_its_name_whatever_its_topics() {
+    let service = Service::start(&[("orders", on("order.paid"))]).await;
+    service.publish(&["orders", "nobody.orders"]).await;
+    assert_eq!(service.acked("orders"), 0);
+    service.publish(&["ex-changes:nobody.orders"]).await;
     assert_eq!(service.acked("orders"), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_two_of_its_patterns_fit_gets_one_copy() {
     let keys = ["order.*", "#.paid", "order.paid", "#"];
-    let service = Service::start(&[("billing", bound(keys))]).await;
+    let service = Service::start(&[("billing", on(keys))]).await;
     service.publish(&["order.paid"]).await;
     assert_eq!(service.acked("billing"), 1);
     service.publish(&["order.paid", "other"]).await;
@@ -93,8 +94,8 @@ async fn a_queue_that_two_of_its_patterns_fit_gets_one_copy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bindings_take_the_place_of_the_name() {
-    let service = Service::start(&[("orders", bound("order.paid"))]).await;
+async fn topics_take_the_place_of_the_name() {
+    let service = Service::start(&[("orders", on("order.paid"))]).await;
     service.publish(&["orders", "order.paid"]).await;
     assert_eq!(service.acked("orders"), 1);
 }
@@ -103,8 +104,8 @@ async fn bindings_take_the_place_of_the_name() {
 async fn two_routes_on_one_queue_share_its_messages() {
     let queue = || RouteOptions::new().queue("shared");
     let routes = [
-        ("one", queue().binding("order.*")),
-        ("other", queue().binding("#")),
+        ("one", queue().topics("order.*")),
+        ("other", queue().topics("#")),
     ];
     let service = Service::start(&routes).await;
     service.publish(&["order.paid", "order.closed"]).await;
