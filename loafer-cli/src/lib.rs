@@ -60,7 +60,7 @@ where
 /// use std::{convert::Infallible, process::ExitCode};
 ///
 /// use loafer_cli::Program;
-/// use loafer::{App, Json, Manager, Memory, Route, program::BrokerKind};
+/// use loafer::{App, Json, Memory, Route, program::{BrokerKind, Manager}};
 ///
 /// async fn setup(app: App) -> Result<App, Infallible> {
 ///     Ok(app.state("a pool of connections"))

@@ -9,7 +9,7 @@ use super::{Case, Feature};
 /// What is not declared missing is tested. Every "no" has a reason, which stands below the [`Matrix`](super::Matrix).
 ///
 /// ```
-/// use crate::{BrokerProfile, Feature};
+/// use loafer_conformance::{BrokerProfile, Feature};
 ///
 /// let declaration = BrokerProfile::new("a pager")
 ///     .without(Feature::Binary, "it shows text")

@@ -5,8 +5,8 @@
 //! all else is tested. A [`Report`] says how it went, a [`Matrix`] sets several beside one another.
 //!
 //! ```
-//! use loafer::{outcome::BoxError, broker::{Broker, Source}, Memory};
-//! use crate::{BrokerProfile, BrokerUnderTest, Feature, QueueSpec, TestQueue, self};
+//! use loafer::{Memory, broker::{Broker, NoOptions, Source}, outcome::BoxError};
+//! use loafer_conformance::{BrokerProfile, BrokerUnderTest, Feature, QueueSpec, TestQueue};
 //!
 //! struct OnMyServer(Memory);
 //!
@@ -27,7 +27,7 @@
 //!     async fn queue(&self, wanted: &QueueSpec) -> Result<TestQueue, BoxError> {
 //!         let queue = format!("{}{}", wanted.name, if wanted.ordered { ".fifo" } else { "" });
 //!         let broker = self.0.clone().with_max_receives(Some(wanted.max_receives));
-//!         broker.provider(&Source::new(&wanted.name, &queue))?;
+//!         broker.provider(&Source::new(&wanted.name, &queue), &NoOptions {})?;
 //!         let (topic, letters) = (broker.queue_topic(&queue), format!("{queue}-dlq"));
 //!         Ok(TestQueue { queue, topic, dead_letters: Some(letters) })
 //!     }
@@ -37,7 +37,7 @@
 //! # async fn main() {
 //! // In a test, under `#[tokio::test]`: all cases. Here one.
 //! let subject = OnMyServer(Memory::new());
-//! let report = conformance::run_only(subject, "groups_stay_in_order").await;
+//! let report = loafer_conformance::run_only(subject, "groups_stay_in_order").await;
 //! report.assert_passed();
 //! # }
 //! ```

@@ -8,7 +8,7 @@ use super::FromContext;
 /// own that makes itself from what it keeps from startup says so by implementing this as well:
 ///
 /// ```
-/// use loafer::{Context, FromContext, Missing, Rejection, extract::FromApp};
+/// use loafer::extract::{Context, FromApp, FromContext, Missing, Rejection, Resources};
 ///
 /// /// What a call of the price list costs at most.
 /// #[derive(Clone)]
@@ -18,7 +18,7 @@ use super::FromContext;
 ///     type Needs = Self;
 ///
 ///     fn needs(resources: &Resources) -> Result<Self, Missing> {
-///         let budget = app.shared::<u64>().ok_or_else(|| Missing::new("there is no budget: give it in `setup`"));
+///         let budget = resources.get::<u64>().ok_or_else(|| Missing::new("there is no budget: give it in `setup`"));
 ///         budget.map(|cents| Self(*cents))
 ///     }
 ///

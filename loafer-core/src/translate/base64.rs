@@ -15,7 +15,7 @@ use crate::message::Message;
 /// Both alphabets of RFC 4648 are taken, with or without padding, and line breaks are skipped.
 ///
 /// ```
-/// use loafer::{Base64, Bytes, Message, translate::{Envelope, Translator}};
+/// use loafer::{Message, translate::{Base64, Bytes, Envelope, Translator}};
 ///
 /// let base64 = Base64::of(Bytes::new());
 /// let message = base64.open_inner(Message::new("AAEC"))?;

@@ -189,6 +189,10 @@ impl RouteOptions {
 
     /// Sets what only the broker knows.
     #[must_use]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "as every setter, it takes what it is given"
+    )]
     pub fn broker_options<B: Broker>(mut self, options: B::Options) -> Self {
         self.options = self.options.overridden_by(BrokerTable::of::<B>(&options));
         self

@@ -122,10 +122,10 @@ impl Route {
     ///
     /// ```
     /// # fn main() -> Result<(), loafer::Error> {
-    /// use loafer::{Json, Manager, Route};
+    /// use loafer::{Json, Memory, Route, program::Manager};
     ///
-    /// let placed = Route::new("orders").on("order.placed".parse()?).handler(Json, async |id: u64| id > 0);
-    /// let others = Route::new("orders").handler(Json, async |_: serde_json::Value| true);
+    /// let placed = Route::new("orders").provider::<Memory>().on("order.placed".parse()?).handler(Json, async |id: u64| id > 0);
+    /// let others = Route::new("orders").provider::<Memory>().handler(Json, async |_: serde_json::Value| true);
     /// let manager = Manager::builder().route(placed).route(others).build()?;
     /// # Ok(())
     /// # }

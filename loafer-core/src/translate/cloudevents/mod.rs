@@ -32,7 +32,7 @@ use crate::message::{CORRELATION_ID, Headers, Message};
 /// The id stays the broker's. `data` that is no JSON by its `datacontenttype` is the text itself. What is no CloudEvent is taken as it is.
 ///
 /// ```
-/// use loafer::{Cloudevents, Message, translate::{Envelope, Translator}};
+/// use loafer::{Message, translate::{Cloudevents, Envelope, Translator}};
 ///
 /// let cloudevents = Cloudevents::new();
 /// let raw = Message::new(r#"{"specversion": "1.0", "id": "1", "source": "/orders", "type": "order.placed", "data": {"count": 3}}"#);

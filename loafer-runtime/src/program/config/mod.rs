@@ -21,7 +21,7 @@ const FILE: &str = "loafer.toml";
 /// What whoever operates a service says of it: `loafer.toml`, then the environment.
 ///
 /// ```
-/// # use loafer::{Config, Error};
+/// # use loafer::{Error, program::Config};
 /// # fn main() -> Result<(), Error> {
 /// let file = r#"
 ///     drain = "20s"

@@ -25,7 +25,7 @@ pub use self::{
 /// ```
 /// use std::ops::ControlFlow;
 ///
-/// use loafer::{broker::Destination, Json, Manager, Memory, Message, Route, dead_letters::Selection};
+/// use loafer::{Json, Memory, Message, Route, broker::Destination, dead_letters::Selection, program::Manager};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), loafer::Error> {

@@ -29,11 +29,11 @@ use loafer_core::{
 /// The routes of a program, planned: every name, option and source is known, nothing is connected.
 ///
 /// ```
-/// use loafer::{Json, Manager, Memory, Message, Route};
+/// use loafer::{Json, Memory, Message, Route, program::Manager};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), loafer::Error> {
-/// let route = Route::new("greetings").handler(Json, async |name: String| !name.is_empty());
+/// let route = Route::new("greetings").provider::<Memory>().handler(Json, async |name: String| !name.is_empty());
 /// let running = Manager::builder().route(route).build()?.start().await?;
 ///
 /// running.publish("greetings", Message::new("\"ana\"")).await?;
