@@ -37,7 +37,7 @@ use super::FromContext;
     message = "`{Self}` can't be an argument of a batch handler",
     label = "of one message, or no extractor at all",
     note = "what belongs to one message is in the items of the batch: `item.metadata()` has its attempt, id, group and headers, and `Batch<Message>` the messages themselves",
-    note = "beside its batch a batch handler takes `State<S>`, `Bus`, or types that implement `loafer::FromApp`"
+    note = "beside its batch a batch handler takes `State<S>`, `Bus`, or types that implement `loafer::extract::FromApp`"
 )]
 pub trait FromApp: FromContext {
     /// Makes the argument for one call, from what was found at startup.

@@ -52,7 +52,7 @@ use crate::message::{Headers, Message};
 #[diagnostic::on_unimplemented(
     message = "`Option<{Self}>` is not an extractor",
     label = "`{Self}` can't be absent",
-    note = "`None` stands for what is absent, not for a refusal: take `{Self}` itself, or `Result<{Self}, Rejection>` to judge a refusal; an extractor of your own may be absent once it implements `loafer::OptionalFromContext`"
+    note = "`None` stands for what is absent, not for a refusal: take `{Self}` itself, or `Result<{Self}, Rejection>` to judge a refusal; an extractor of your own may be absent once it implements `loafer::extract::OptionalFromContext`"
 )]
 pub trait OptionalFromContext: FromContext {
     /// Finds what it needs in the app; `None` where the app lacks it, and every message is then without it. Unless implemented, the app must have it.

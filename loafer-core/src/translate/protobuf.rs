@@ -8,7 +8,7 @@ use crate::message::Message;
 /// Fields of the type `Bytes` share the payload. SQS carries text: there it is `Base64<Protobuf>`. Needs the feature `protobuf`.
 ///
 /// ```
-/// use loafer::{Message, Protobuf, translate::Translator};
+/// use loafer::{Message, translate::{Protobuf, Translator}};
 ///
 /// #[derive(PartialEq, prost::Message)]
 /// struct Friend {
