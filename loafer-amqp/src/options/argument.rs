@@ -60,6 +60,11 @@ impl<'de> Deserialize<'de> for Argument {
                 Ok(Argument::Int(number))
             }
 
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Argument, E> {
+                let too_large = |_| E::invalid_value(de::Unexpected::Unsigned(number), &self);
+                i64::try_from(number).map(Argument::Int).map_err(too_large)
+            }
+
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Argument, E> {
                 Ok(Argument::String(text.to_owned()))
             }
