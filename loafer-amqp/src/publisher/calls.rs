@@ -160,15 +160,14 @@ impl<'p> PublishCall<'p> {
             let Some(target) = target.map(|target| &targets[target]) else {
                 continue;
             };
-            let message = &batch[at].message;
-            match published(message, &common) {
+            match published(&batch[at], &common) {
                 Ok(properties) => {
                     left.push(at);
                     entries.push(Entry {
                         exchange: target.exchange.clone(),
                         routing_key: target.key.clone(),
                         properties,
-                        payload: message.payload().clone(),
+                        payload: batch[at].message.payload().clone(),
                         // A delay queue must exist even if the message may have no listener. So must the queue of a reply.
                         mandatory: config.unroutable == Unroutable::Error
                             || target.delay.is_some()
