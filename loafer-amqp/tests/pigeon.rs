@@ -25,6 +25,7 @@ use loafer_core::{
     message::{Message, Outgoing},
     translate::Json,
 };
+use loafer_memory::Memory;
 use loafer_runtime::{
     bus::Bus,
     program::{App, Config, Manager, Route},
@@ -134,7 +135,8 @@ async fn pigeon_05_headers_come_from_configuration_and_functions_flattened_with_
     let config = Config::parse(&file, [], &["quiet"]).unwrap();
     let app = App::new().broker(amqp);
     let bus = app.bus();
-    let route = Route::new("quiet").handler(Json, async |_: Value| true);
+    let route = Route::new("quiet").provider::<Memory>();
+    let route = route.handler(Json, async |_: Value| true);
     let manager = Manager::builder().app(app).config(config).route(route);
     let running = manager.build().unwrap().start().await.unwrap();
     for expected in ["0", "1"] {
