@@ -9,7 +9,7 @@ use std::{
 
 use loafer_core::{
     Error,
-    broker::{Broker, DeadLetterQueue, Replies, Settings, Source, Topic},
+    broker::{Broker, DeadLetterQueue, Instance, Replies, Source, Topic},
 };
 
 use crate::{
@@ -17,9 +17,11 @@ use crate::{
         Link,
         config::{Config, ExchangeType, Unroutable},
         hosts::Hosts,
+        identity::KIND,
     },
     dead_letters::AmqpDeadLetters,
     names,
+    options::Options,
     provider::AmqpProvider,
     publisher::{AmqpPublisher, channels::PublishChannels},
     replies::AmqpReplies,
@@ -28,10 +30,14 @@ use crate::{
 /// RabbitMQ: `provider = Amqp`.
 ///
 /// When a route opens, it declares its queue, and again whenever the connection was lost: a durable quorum queue `<route>.<app>`, bound to the
-/// durable topic exchange `event` with the route's name as routing key, and a dead-letter queue beside it. What exists already is not changed.
+/// durable topic exchange `event` by the route's topics, and a dead-letter queue beside it. What exists already is not changed. A route's
+/// [`Options`] say otherwise.
 ///
-/// The address of the broker comes from, weakest to strongest: code ([`Amqp::new`]), `[amqp] url` in `loafer.toml`, `LOAFER_AMQP__URL`,
-/// `AMQP_URL`. Several addresses, separated by commas, are the nodes of one cluster.
+/// The address of the broker comes from, weakest to strongest: code ([`Amqp::new`]), `url` under `[brokers.amqp]` in `loafer.toml`,
+/// `LOAFER_BROKERS__AMQP__URL`, `AMQP_URL`. Several addresses, separated by commas, are the nodes of one cluster.
+///
+/// A second RabbitMQ has a name of its own, for example `[brokers.legacy]` with `kind = "amqp"`. It needs a `url`: `AMQP_URL` is the address of the
+/// first one.
 ///
 /// ```
 /// use loafer_amqp::Amqp;
@@ -146,9 +152,9 @@ impl Amqp {
             return Ok(shared);
         }
         let addresses = self.config.addresses()?;
-        let tls = self.config.tls.clone();
-        tls.check(&addresses)?;
-        let hosts = Arc::new(Hosts::new(addresses, tls));
+        let (tls, identity) = (self.config.tls.clone(), self.config.identity.clone());
+        tls.warn_of_plain(&addresses, &identity.section());
+        let hosts = Arc::new(Hosts::new(addresses, tls, identity));
         let shared = Shared {
             consuming: Arc::new(Link::new("consuming", hosts.clone())),
             channels: Arc::new(PublishChannels::new(Link::new("publishing", hosts))),
@@ -171,25 +177,29 @@ impl fmt::Debug for Amqp {
 impl Broker for Amqp {
     type Provider = AmqpProvider;
     type Publisher = AmqpPublisher;
-    const KIND: &'static str = "amqp";
-    const TOPOLOGY: bool = true;
+    type Options = Options;
+    const KIND: &'static str = KIND;
 
-    fn queue_name(route: &str, app: Option<&str>) -> String {
-        names::queue(route, app)
-    }
-
-    fn configure(&mut self, settings: Option<&Settings>, app: Option<&str>) -> Result<(), Error> {
-        self.config.configure(settings, app)
+    fn queue_name(route: &str, consumer: Option<&str>) -> String {
+        names::queue(route, consumer)
     }
 
     /// # Errors
     ///
-    /// Fails if an address can't be read, if the route sets a `visibility_timeout` (RabbitMQ has none), or if the queue has no name and the app
-    /// has none either.
-    fn provider(&self, source: &Source) -> Result<AmqpProvider, Error> {
-        if source.visibility_timeout.is_some() {
+    /// Fails if a key is unknown or a value is invalid, if an address can't be read, if a certificate has no key, or if an instance beside the first
+    /// has no address.
+    fn configure(&mut self, instance: &Instance<'_>) -> Result<(), Error> {
+        self.config.configure(instance)
+    }
+
+    /// # Errors
+    ///
+    /// Fails if an address can't be read, if the route's options contradict each other, if the route sets a `lease` (RabbitMQ has none), or if the
+    /// queue has no name and its consumer has none either.
+    fn provider(&self, source: &Source, options: &Options) -> Result<AmqpProvider, Error> {
+        if source.policy.lease.is_some() {
             return Err(Error::Config(
-                "`visibility_timeout` is set, and RabbitMQ has no such thing: a message is the consumer's until it is settled or its connection ends; leave it out"
+                "`lease` (on SQS `visibility_timeout`) is set, and RabbitMQ has no such thing: a message is the consumer's until it is settled or its connection ends; leave it out"
                     .to_owned(),
             ));
         }
@@ -198,23 +208,36 @@ impl Broker for Amqp {
             consuming,
             channels,
         } = self.shared()?.clone();
-        AmqpProvider::new(&config, consuming, channels, source)
+        AmqpProvider::new(&config, consuming, channels, (source, options))
     }
 
-    /// Returns the dead letters in `<queue>.dead`, or in the queue that `dead_letter` names.
-    fn dead_letters(&self, source: &Source) -> Result<impl DeadLetterQueue, Error> {
+    /// Returns the dead letters in `<queue>.dead`, or in the queue that the route's options name.
+    fn dead_letters(
+        &self,
+        source: &Source,
+        options: &Options,
+    ) -> Result<impl DeadLetterQueue, Error> {
         let Shared {
             config,
             consuming,
             channels,
         } = self.shared()?.clone();
-        Ok(AmqpDeadLetters::new(&config, consuming, channels, source))
+        let of_route = (source, options);
+        Ok(AmqpDeadLetters::new(&config, consuming, channels, of_route))
     }
 
     fn publisher(&self) -> AmqpPublisher {
         match self.shared().cloned() {
-            Ok(shared) => AmqpPublisher::new(shared.config, shared.channels, shared.consuming),
+            Ok(shared) => AmqpPublisher::new(shared.config, shared.channels),
             Err(error) => AmqpPublisher::misconfigured(error),
+        }
+    }
+
+    /// Ends the connections of all routes.
+    async fn close(&self) {
+        if let Some(shared) = self.shared.get() {
+            shared.channels.close().await;
+            shared.consuming.close().await;
         }
     }
 

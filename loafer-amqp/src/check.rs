@@ -22,9 +22,6 @@ use crate::{
     topology::{Plan, compare::Comparison, delay, find},
 };
 
-/// Below this limit a few deploys use up a message's deliveries, since each release at a shutdown counts as one.
-const ENOUGH_DELIVERIES: i64 = 10;
-
 /// Returns what there is to say about a route's queue once it is open.
 pub(crate) async fn check(
     (link, channels): (&Link, &PublishChannels),
@@ -42,8 +39,8 @@ pub(crate) async fn check(
     dead_letters(link, plan, &mut found).await;
     retries(link, plan, &mut found).await;
     found.extend(may_publish(channels, plan).await);
-    limits(plan, policy, &mut found);
-    found.extend(times(policy, capabilities));
+    let section = link.identity().section();
+    found.extend(times(policy, capabilities, &section));
     found
 }
 
@@ -77,7 +74,7 @@ async fn queue(link: &Link, plan: &Plan, found: &mut Vec<Finding>) -> bool {
         Comparison::Same => None,
         Comparison::Differs(how) => Some(Finding::warning(format!(
             "queue `{queue}` is not as the route would make it: {how}. RabbitMQ tells the first difference only. Set `queue_type` and `arguments` under \
-             [routes.{route}] to what it was made with, or delete it once it is empty"
+             [routes.{route}.options] to what it was made with, or delete it once it is empty"
         ))),
         Comparison::Unknown(why) => Some(Finding::warning(format!(
             "how queue `{queue}` was made can't be seen: {why}; let the user configure it, or look at RabbitMQ's own page"
@@ -86,7 +83,7 @@ async fn queue(link: &Link, plan: &Plan, found: &mut Vec<Finding>) -> bool {
     if plan.queue_type == QueueType::Classic {
         found.push(Finding::warning(format!(
             "queue `{queue}` is a classic one, which does not count deliveries: a message that ends its process is redelivered for ever; and what RabbitMQ itself \
-             dead-letters from it may be lost on the way. Leave `queue_type` under [routes.{route}] out"
+             dead-letters from it may be lost on the way. Leave `queue_type` under [routes.{route}.options] out"
         )));
     }
     true
@@ -149,12 +146,14 @@ async fn dead_letters(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
             "dead-letter queue `{dead}` does not exist: {}",
             match plan.dead {
                 Some(_) => "run `check --create`".to_owned(),
-                None => format!("make it, or change `dead_letter` under [routes.{route}]"),
+                None => format!(
+                    "make it, or change `dead_letter_queue` and `dead_letter_routing_key` under [routes.{route}.options]"
+                ),
             }
         ))),
         Ok(None) => found.push(Finding::warning(format!(
-            "which queue gets the dead letters from the exchange `{}` by `{}` can't be seen over AMQP: say `queue = \"…\"` in `dead_letter` under \
-             [routes.{route}], and `dead-letters` finds them",
+            "which queue gets the dead letters from the exchange `{}` by `{}` can't be seen over AMQP: set `dead_letter_queue = \"…\"` under \
+             [routes.{route}.options], and `dead-letters` finds them",
             target.exchange, target.routing_key
         ))),
         Err(error) => found.push(Finding::problem(error.to_string())),
@@ -222,28 +221,8 @@ async fn may_publish(channels: &PublishChannels, plan: &Plan) -> Option<Finding>
     }
 }
 
-/// Compares RabbitMQ's limit of deliveries with the route's limit of attempts.
-fn limits(plan: &Plan, policy: &Policy, found: &mut Vec<Finding>) {
-    let (queue, route) = (&plan.queue, &plan.route);
-    let Some(limit) = plan.delivery_limit().filter(|limit| *limit >= 0) else {
-        return;
-    };
-    if limit < ENOUGH_DELIVERIES {
-        found.push(Finding::warning(format!(
-            "queue `{queue}` gives a message up after {limit} deliveries, and what a shutdown releases counts as one: set `x-delivery-limit` in `arguments` \
-             under [routes.{route}] to {ENOUGH_DELIVERIES} or more"
-        )));
-    }
-    if let Some(attempts) = policy.max_attempts.filter(|most| i64::from(*most) > limit) {
-        found.push(Finding::warning(format!(
-            "`max_attempts = {attempts}` under [routes.{route}] is more than the {limit} deliveries of queue `{queue}`: what ends its process so often is given \
-             up by RabbitMQ, without the header that says why"
-        )));
-    }
-}
-
 /// Compares the route's times with RabbitMQ's.
-fn times(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
+fn times(policy: &Policy, capabilities: &Capabilities, section: &str) -> Option<Finding> {
     let (route, timeout) = (&policy.route, policy.timeout?);
     let ceiling = capabilities.lease_ceiling?;
     let ahead = policy.prefetch.unwrap_or(capabilities.prefetch);
@@ -254,7 +233,7 @@ fn times(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
     if timeout >= ceiling {
         return Some(Finding::problem(format!(
             "`timeout` under [routes.{route}] is {}, and RabbitMQ takes back what was not settled for {most}: shorten it, or raise `consumer_timeout` in \
-             rabbitmq.conf and say so by `consumer_timeout` under [amqp]",
+             rabbitmq.conf and say so by `consumer_timeout` under [{section}]",
             format_duration(timeout)
         )));
     }
@@ -273,29 +252,32 @@ mod tests {
     use std::time::Duration;
 
     use loafer_core::broker::Level;
-    use loafer_runtime::program::RouteOptions;
 
     use super::*;
 
-    fn finding(options: RouteOptions) -> Option<Finding> {
+    fn finding(timeout: Option<Duration>, prefetch: Option<usize>) -> Option<Finding> {
+        let mut policy = Policy::new("orders");
+        (policy.timeout, policy.prefetch) = (timeout, prefetch);
         let capabilities = Capabilities {
             lease_ceiling: Some(Duration::from_secs(30 * 60)),
             prefetch: 100,
             ..Capabilities::default()
         };
-        times(&Policy::new("orders", options), &capabilities)
+        times(&policy, &capabilities, "brokers.amqp")
     }
 
     #[test]
     fn a_timeout_beyond_the_consumer_timeout_is_a_problem() {
-        let minutes = |minutes: u64| RouteOptions::new().timeout(Duration::from_secs(60 * minutes));
-        assert!(finding(RouteOptions::new()).is_none());
-        assert!(finding(minutes(2)).is_none());
-        assert_eq!(finding(minutes(30)).unwrap().level, Level::Problem);
+        let minutes = |minutes: u64| Some(Duration::from_secs(60 * minutes));
+        assert!(finding(None, None).is_none());
+        assert!(finding(minutes(2), None).is_none());
+        let longest = finding(minutes(30), None).unwrap();
+        assert_eq!(longest.level, Level::Problem);
+        assert!(longest.text.contains("[brokers.amqp]"), "{}", longest.text);
         // 100 ahead of 10 handlers: eleven rounds of five minutes.
-        let long = finding(minutes(5)).unwrap();
+        let long = finding(minutes(5), None).unwrap();
         assert_eq!(long.level, Level::Warning);
         assert!(long.text.contains("may wait 55m,"), "{}", long.text);
-        assert!(finding(minutes(5).prefetch(10)).is_none());
+        assert!(finding(minutes(5), Some(10)).is_none());
     }
 }

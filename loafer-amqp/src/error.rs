@@ -29,13 +29,6 @@ pub(crate) fn cause(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(error) => {
             let text = error.get_message().to_string();
-            if let Some(millis) = consumer_timeout(&text) {
-                return format!(
-                    "RabbitMQ took back every unsettled message of this route, since one was not settled within its `consumer_timeout` of {}: they are redelivered. Set \
-                     the route's `timeout` below that, or raise `consumer_timeout` in rabbitmq.conf and say so by `consumer_timeout` under [amqp] in loafer.toml",
-                    format_duration(Duration::from_millis(millis))
-                );
-            }
             // "PRECONDITION_FAILED - inequivalent arg …": the name of the code adds nothing.
             let text = text
                 .split_once(" - ")
@@ -55,6 +48,22 @@ pub(crate) fn cause(error: &lapin::Error) -> String {
         }
         _ => error.to_string(),
     }
+}
+
+/// Returns why the channel of a consumer ended. `section` is the one of `loafer.toml` for the broker instance.
+pub(crate) fn end_of_consumer(error: &lapin::Error, section: &str) -> String {
+    let timeout = match error.kind() {
+        ErrorKind::ProtocolError(error) => consumer_timeout(error.get_message().as_str()),
+        _ => None,
+    };
+    let Some(millis) = timeout else {
+        return cause(error);
+    };
+    format!(
+        "RabbitMQ took back every unsettled message of this route, since one was not settled within its `consumer_timeout` of {}: they are redelivered. Set \
+         the route's `timeout` below that, or raise `consumer_timeout` in rabbitmq.conf and say so by `consumer_timeout` under [{section}] in loafer.toml",
+        format_duration(Duration::from_millis(millis))
+    )
 }
 
 /// Returns the `consumer_timeout` in milliseconds if RabbitMQ closed a channel for it: "delivery acknowledgement on channel 1 timed out. Timeout

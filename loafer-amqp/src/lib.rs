@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `broker` | [`Amqp`], the broker |
 //! | `client` | the connections: configuration, addresses, certificates |
-//! | `options` | the options of a route that only RabbitMQ has |
+//! | `options` | [`Options`], the options of a route that only RabbitMQ has |
 //! | `names` | names of queues; [`headers`]; [`Routing`], what a topic stands for |
 //! | `message` | a message on its way in |
 //! | `outgoing` | a message on its way out |
@@ -40,6 +40,7 @@ pub use self::{
     client::config::{ExchangeType, Unroutable},
     dead_letters::{AmqpDeadLetters, DeadLetterReceipt},
     names::{headers, routing::Routing},
+    options::{Argument, Declare, Options, QueueType},
     provider::{AmqpProvider, Receipt},
     publisher::AmqpPublisher,
     replies::AmqpReplies,

@@ -14,7 +14,7 @@ use lapin::{
 };
 use loafer_core::{
     broker::REQUEST_ID,
-    message::{CORRELATION_ID, Message},
+    message::{CORRELATION_ID, Message, Outgoing},
 };
 
 use crate::names::{
@@ -57,8 +57,35 @@ pub(crate) struct Common<'c> {
     pub(crate) frame_max: usize,
 }
 
-/// Returns the properties of a message. Its own headers outrank the rest. The error says what AMQP can't carry.
-pub(crate) fn published(message: &Message, common: &Common<'_>) -> Result<BasicProperties, String> {
+/// Returns the properties of a message on its way out. If they don't fit into a frame, optional headers are left out, the last first. The id of the
+/// event is not among these. The error says what AMQP can't carry.
+pub(crate) fn published(
+    outgoing: &Outgoing,
+    common: &Common<'_>,
+) -> Result<BasicProperties, String> {
+    let whole = properties(&outgoing.message, common)?;
+    let size = frame(&whole);
+    if size <= common.frame_max {
+        return Ok(whole);
+    }
+    let mut message = outgoing.message.clone();
+    for optional in outgoing.optional.iter().rev() {
+        let mut headers = message.headers().clone();
+        headers.remove(optional);
+        message = message.with_headers(headers);
+        let fewer = properties(&message, common)?;
+        if frame(&fewer) <= common.frame_max {
+            return Ok(fewer);
+        }
+    }
+    Err(format!(
+        "its headers take {size} bytes, and RabbitMQ allows {} (`frame_max`): put into the payload what is large",
+        common.frame_max
+    ))
+}
+
+/// Returns the properties of a message. Its own headers outrank the rest.
+fn properties(message: &Message, common: &Common<'_>) -> Result<BasicProperties, String> {
     let own = message.headers();
     let id = message.id().to_string();
     let content_type = own.get(CONTENT_TYPE).unwrap_or(JSON);
@@ -102,13 +129,6 @@ pub(crate) fn published(message: &Message, common: &Common<'_>) -> Result<BasicP
             format!("its header `{EXPIRATION}` is no whole number of milliseconds, as `60000`: set one, or leave it out")
         })?;
         properties = properties.with_expiration(millis.to_string().into());
-    }
-    let size = frame(&properties);
-    if size > common.frame_max {
-        return Err(format!(
-            "its headers take {size} bytes, and RabbitMQ allows {} (`frame_max`): put into the payload what is large",
-            common.frame_max
-        ));
     }
     Ok(properties)
 }

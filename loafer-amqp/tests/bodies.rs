@@ -6,7 +6,7 @@ mod private;
 
 use std::time::Duration;
 
-use loafer_amqp::Amqp;
+use loafer_amqp::{Amqp, Options};
 use loafer_core::{
     extract::Metadata,
     message::{Message, MessageId},
@@ -59,7 +59,10 @@ impl Service {
         let (sees, seen) = mpsc::unbounded_channel();
         let app = App::new().name("bodies").broker(Amqp::new(&shared.url));
         let bus = app.bus();
-        let options = RouteOptions::new().queue(&queue).exchange("").prefetch(4);
+        let options = RouteOptions::new()
+            .queue(&queue)
+            .prefetch(4)
+            .broker_options::<Amqp>(Options::new().exchange(""));
         let route = Route::new("bodies")
             .provider::<Amqp>()
             .options(options)

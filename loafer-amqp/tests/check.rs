@@ -6,15 +6,14 @@ mod again;
 mod support;
 
 use lapin::types::AMQPValue;
-use loafer_amqp::Amqp;
+use loafer_amqp::{Amqp, Declare, Options, QueueType};
 use loafer_core::{
-    DeadLetterTarget, Declare, QueueType,
     broker::{Level, Open},
     translate::Json,
 };
 use loafer_runtime::program::{Route, RouteOptions};
 use serde_json::Value;
-use support::{Rabbit, unique};
+use support::{Rabbit, on_queue, unique};
 
 again::on_rabbitmq_4!();
 
@@ -49,12 +48,8 @@ fn has(findings: &Findings, level: Level, part: &str) {
 async fn a_queue_of_its_own_is_sound_from_the_first_check_on() {
     let rabbit = rabbit!("a_queue_of_its_own_is_sound_from_the_first_check_on");
     let (queue, exchange) = (unique("sound"), unique("events"));
-    let options = || {
-        RouteOptions::new()
-            .queue(&queue)
-            .exchange(&exchange)
-            .binding("order.*")
-    };
+    let own = Options::new().exchange(&exchange).binding("order.*");
+    let options = || on_queue(&queue, own.clone());
     for _ in 0..2 {
         let findings = checked(&rabbit, Open::Existing, options()).await;
         assert_eq!(worst(&findings), Level::Good, "{findings:#?}");
@@ -71,12 +66,8 @@ async fn what_may_not_be_declared_is_a_finding_and_made_by_create() {
     let rabbit = rabbit!("what_may_not_be_declared_is_a_finding_and_made_by_create");
     let (queue, exchange) = (unique("created"), unique("events"));
     for declare in [Declare::Verify, Declare::Off] {
-        let options = || {
-            RouteOptions::new()
-                .queue(&queue)
-                .exchange(&exchange)
-                .declare(declare)
-        };
+        let own = Options::new().exchange(&exchange).declare(declare);
+        let options = || on_queue(&queue, own.clone());
         let findings = checked(&rabbit, Open::Existing, options()).await;
         has(&findings, Level::Problem, "check --create");
         assert!(rabbit.counts(&queue).await.is_none(), "nothing was made");
@@ -111,7 +102,7 @@ async fn what_may_not_be_declared_is_a_finding_and_made_by_create() {
 async fn a_look_makes_nothing() {
     let rabbit = rabbit!("a_look_makes_nothing");
     let (queue, exchange) = (unique("looked-at"), unique("events"));
-    let options = || RouteOptions::new().queue(&queue).exchange(&exchange);
+    let options = || on_queue(&queue, Options::new().exchange(&exchange));
     let findings = checked(&rabbit, Open::ReadOnly, options()).await;
     has(&findings, Level::Warning, "does not exist yet");
     assert!(rabbit.counts(&queue).await.is_none(), "it was made");
@@ -125,16 +116,15 @@ async fn a_look_makes_nothing() {
 #[tokio::test]
 async fn how_a_queue_of_others_differs_is_a_finding() {
     let rabbit = rabbit!("how_a_queue_of_others_differs_is_a_finding");
-    let (queue, dead_letters) = (unique("theirs"), unique("letters"));
+    let (queue, dead_letters) = (unique("theirs"), unique("dead-letters"));
     rabbit.declare(&queue, &[]).await;
     rabbit.declare(&dead_letters, &[]).await;
-    let options = RouteOptions::new()
-        .queue(&queue)
+    let options = Options::new()
         .exchange("")
         .declare(Declare::Off)
         .queue_type(QueueType::Classic)
-        .dead_letter(DeadLetterTarget::new("", &dead_letters));
-    let findings = checked(&rabbit, Open::Existing, options).await;
+        .dead_letter_queue(&dead_letters);
+    let findings = checked(&rabbit, Open::Existing, on_queue(&queue, options)).await;
     has(
         &findings,
         Level::Warning,
@@ -158,12 +148,11 @@ async fn limits_that_lose_messages_are_findings() {
     let queue = unique("limits");
     let quorum = ("x-queue-type", AMQPValue::LongString("quorum".into()));
     rabbit.declare(&format!("{queue}.dead"), &[quorum]).await;
-    let options = RouteOptions::new()
-        .queue(&queue)
+    let options = Options::new()
         .exchange("")
         .argument("x-delivery-limit", 3)
-        .max_attempts(5)
         .declare(Declare::Verify);
+    let options = on_queue(&queue, options).max_attempts(5);
     checked(&rabbit, Open::Existing, options.clone()).await;
     rabbit
         .declare(
@@ -175,7 +164,7 @@ async fn limits_that_lose_messages_are_findings() {
     has(
         &findings,
         Level::Warning,
-        "gives a message up after 3 deliveries",
+        "gives a message up after 4 deliveries",
     );
     has(&findings, Level::Warning, "`max_attempts = 5`");
     has(

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use loafer_amqp::Amqp;
+use loafer_amqp::{Amqp, Options};
 use loafer_core::{extract::Metadata, message::Message, translate::Bytes};
 use loafer_runtime::program::{App, Config, Ended, Manager, Route, RouteOptions, Running};
 use loafer_test_servers::{Setup, Version};
@@ -54,7 +54,7 @@ impl Service {
         let app = App::new().name("timeouts").broker(Amqp::new(url));
         let route = Route::new("work")
             .provider::<Amqp>()
-            .options(options.queue(queue).exchange(""))
+            .options(options.queue(queue))
             .handler(Bytes::new(), move |message: Message, metadata: Metadata| {
                 let body = String::from_utf8(message.payload().to_vec()).unwrap();
                 let stays = body == "slow" && metadata.attempt() == 1;
@@ -97,8 +97,10 @@ async fn what_is_not_settled_in_time_is_redelivered_and_the_rest_goes_on(version
         return;
     };
     private::note_log();
-    let config = "[amqp]\nconsumer_timeout = \"2s\"";
-    let options = RouteOptions::new().concurrency(4);
+    let config = "[brokers.amqp]\nconsumer_timeout = \"2s\"";
+    let options = RouteOptions::new()
+        .concurrency(4)
+        .broker_options::<Amqp>(Options::new().exchange(""));
     let mut service = Service::start(&broker.url(), &queue, config, options).await;
     service.publish("slow").await;
     assert_eq!(service.next().await, ("slow".to_owned(), 1));
@@ -130,8 +132,9 @@ async fn what_is_not_settled_in_time_is_redelivered_and_the_rest_goes_on(version
         found.unwrap_or_else(|| panic!("no `{part}` in {lines:#?}"))
     };
     let warned = at("four fifths");
-    assert!(warned < at("`consumer_timeout` of 2s"));
-    assert_eq!(at("under [amqp]"), warned);
+    let taken_back = at("`consumer_timeout` of 2s");
+    assert!(warned < taken_back);
+    assert!(lines[taken_back].contains("under [brokers.amqp]"));
     assert!(service.running.is_ready());
     service.running.shutdown();
     assert_eq!(service.running.ended().await, Ended::Clean);
@@ -145,8 +148,11 @@ async fn the_argument_of_a_queue_outranks_the_key(version: Version) {
         return;
     };
     private::note_log();
-    let config = "[amqp]\nconsumer_timeout = \"1h\"";
-    let options = RouteOptions::new().argument("x-consumer-timeout", 1_000);
+    let config = "[brokers.amqp]\nconsumer_timeout = \"1h\"";
+    let options = Options::new()
+        .exchange("")
+        .argument("x-consumer-timeout", 1_000);
+    let options = RouteOptions::new().broker_options::<Amqp>(options);
     let mut service = Service::start(&broker.url(), &queue, config, options).await;
     service.publish("slow").await;
     assert_eq!(service.next().await, ("slow".to_owned(), 1));

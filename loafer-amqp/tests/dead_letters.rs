@@ -11,9 +11,8 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
 };
-use loafer_amqp::Amqp;
+use loafer_amqp::{Amqp, Options};
 use loafer_core::{
-    DeadLetterTarget, Letter,
     broker::{DeadLetter, Destination, Level, Progress},
     extract::Metadata,
     message::Message,
@@ -21,11 +20,11 @@ use loafer_core::{
     translate::Json,
 };
 use loafer_runtime::{
-    dead_letters::{DeadLetters, Selection},
+    dead_letters::{DeadLetterMessage, DeadLetters, Selection},
     program::{Manager, Route, RouteOptions},
 };
 use serde_json::Value;
-use support::{Rabbit, unique};
+use support::{Rabbit, on_queue, unbound, unique};
 use tokio::sync::mpsc;
 
 again::on_rabbitmq_4!();
@@ -45,10 +44,7 @@ fn rejecting(options: RouteOptions) -> Route {
 }
 
 fn options(queue: &str) -> RouteOptions {
-    RouteOptions::new()
-        .queue(queue)
-        .exchange("")
-        .max_attempts(1)
+    unbound(queue).max_attempts(1)
 }
 
 fn manager(rabbit: &Rabbit, options: RouteOptions) -> Manager {
@@ -78,15 +74,16 @@ async fn opened(rabbit: &Rabbit, options: RouteOptions) -> DeadLetters {
         .unwrap()
 }
 
-async fn listed(dead_letters: &DeadLetters) -> Vec<Letter> {
+async fn listed(dead_letters: &DeadLetters) -> Vec<DeadLetterMessage> {
     let listed = dead_letters.list(100, &mut on).await.unwrap();
     assert!(listed.not_given_back.is_none(), "{listed:?}");
     listed.letters
 }
 
-fn bodies(dead_letters: &[Letter]) -> Vec<String> {
-    let body =
-        |dead_letter: &Letter| String::from_utf8(dead_letter.message.payload().to_vec()).unwrap();
+fn bodies(dead_letters: &[DeadLetterMessage]) -> Vec<String> {
+    let body = |dead_letter: &DeadLetterMessage| {
+        String::from_utf8(dead_letter.message.payload().to_vec()).unwrap()
+    };
     dead_letters.iter().map(body).collect()
 }
 
@@ -119,7 +116,7 @@ async fn a_list_says_why_and_leaves_everything_where_it_is() {
         ("rejected", &*queue, Some("no such customer"))
     );
     let origin = &first[0].origin;
-    assert!(!origin.elsewhere && !origin.by_broker, "{origin:?}");
+    assert!(!origin.from_other_queue && !origin.by_broker, "{origin:?}");
     // Looked at many times more than any limit of RabbitMQ's own: in their order, under their ids, and none is lost.
     for _ in 0..30 {
         let again = listed(&dead_letters).await;
@@ -194,12 +191,8 @@ async fn a_dead_letter_tried_again_begins_anew_and_is_linked_to_it() {
 async fn what_rabbitmq_gave_up_itself_is_sent_to_the_queue_it_died_in() {
     let rabbit = rabbit!("what_rabbitmq_gave_up_itself_is_sent_to_the_queue_it_died_in");
     let (queue, exchange) = (unique("given-up"), unique("events"));
-    let options = || {
-        RouteOptions::new()
-            .queue(&queue)
-            .exchange(&exchange)
-            .binding("order.*")
-    };
+    let own = Options::new().exchange(&exchange).binding("order.*");
+    let options = || on_queue(&queue, own.clone());
     manager(&rabbit, options())
         .start()
         .await
@@ -223,7 +216,7 @@ async fn what_rabbitmq_gave_up_itself_is_sent_to_the_queue_it_died_in() {
     let found = listed(&dead_letters).await;
     let origin = &found[0].origin;
     assert_eq!(origin.queue.as_deref(), Some(&*queue));
-    assert!(origin.by_broker && !origin.elsewhere, "{origin:?}");
+    assert!(origin.by_broker && !origin.from_other_queue, "{origin:?}");
     let summary = found[0].summary();
     assert_eq!((&*summary.kind, summary.attempts), ("redrive", None));
     // Two that are alike in all but when they died: each by an id that the next look finds again.
@@ -265,8 +258,11 @@ async fn dead_letters_of_other_services_are_left_in_a_shared_queue() {
     // As Pigeon's are: behind another exchange, by a key.
     let key = unique("dead");
     rabbit.bind(&shared, "amq.direct", &key).await;
-    let target = || DeadLetterTarget::new("amq.direct", &key).in_queue(&shared);
-    let options = |queue: &str| options(queue).dead_letter(target());
+    let target = Options::new()
+        .dead_letter_exchange("amq.direct")
+        .dead_letter_routing_key(&key)
+        .dead_letter_queue(&shared);
+    let options = |queue: &str| options(queue).broker_options::<Amqp>(target.clone());
     for (queue, body) in [(&ours, "1"), (&theirs, "2")] {
         let running = manager(&rabbit, options(queue)).start().await.unwrap();
         let both = Message::with_id("both", body);
@@ -292,9 +288,9 @@ async fn dead_letters_of_other_services_are_left_in_a_shared_queue() {
     assert_eq!(ids[..2], ["both".to_owned(), format!("both@{theirs}")]);
     let from_other_queue: Vec<_> = found
         .iter()
-        .map(|dead_letter| dead_letter.origin.elsewhere)
+        .map(|dead_letter| dead_letter.origin.from_other_queue)
         .collect();
-    assert_eq!(elsewhere, [false, true, true]);
+    assert_eq!(from_other_queue, [false, true, true]);
     assert_eq!(dead_letters.purge_warnings().await.len(), 1);
 
     let sent = dead_letters

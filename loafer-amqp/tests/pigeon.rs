@@ -21,10 +21,11 @@ use lapin::{ExchangeKind, types::FieldTable};
 use listener::own;
 use loafer_amqp::{Routing, headers::EXPIRATION};
 use loafer_core::{
-    broker::Broker,
+    broker::{Broker, Instance},
     message::{Message, Outgoing},
     translate::Json,
 };
+use loafer_memory::Memory;
 use loafer_runtime::{
     bus::Bus,
     program::{App, Config, Manager, Route},
@@ -85,7 +86,8 @@ async fn pigeon_04_each_message_says_what_it_is_and_may_say_otherwise() {
     let event = own("sample.event");
     let queue = server.listen("event", &event).await;
     let mut amqp = server.amqp();
-    amqp.configure(None, Some("billing")).unwrap();
+    let instance = Instance::new("amqp", "amqp", Some("billing"), None);
+    amqp.configure(&instance).unwrap();
     let bus = Bus::new(amqp.publisher());
     let id = bus
         .send(event.as_str(), Message::new("{}"))
@@ -128,12 +130,13 @@ async fn pigeon_05_headers_come_from_configuration_and_functions_flattened_with_
             counting.fetch_add(1, Ordering::Relaxed).to_string()
         });
     let file = format!(
-        "[amqp.headers]\nregion = \"sa\"\n[amqp.headers.user]\nid = 7\n[amqp.headers.user.name]\nfirst = \"ana\"\n[topics.\"{event}\"]\npublisher = \"amqp\""
+        "[brokers.amqp.headers]\nregion = \"sa\"\n[brokers.amqp.headers.user]\nid = 7\n[brokers.amqp.headers.user.name]\nfirst = \"ana\"\n[topics.\"{event}\"]\npublisher = \"amqp\""
     );
     let config = Config::parse(&file, [], &["quiet"]).unwrap();
     let app = App::new().broker(amqp);
     let bus = app.bus();
-    let route = Route::new("quiet").handler(Json, async |_: Value| true);
+    let route = Route::new("quiet").provider::<Memory>();
+    let route = route.handler(Json, async |_: Value| true);
     let manager = Manager::builder().app(app).config(config).route(route);
     let running = manager.build().unwrap().start().await.unwrap();
     for expected in ["0", "1"] {

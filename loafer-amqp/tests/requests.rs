@@ -23,10 +23,10 @@ use loafer_core::{
     broker::{Broker, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},
     message::{CORRELATION_ID, Message},
 };
-use loafer_runtime::program::{Route, RouteOptions, Running};
+use loafer_runtime::program::{Route, Running};
 
 use doubling::{Answers, Told, next, stop};
-use support::{DEADLINE, Rabbit, eventually, unique};
+use support::{DEADLINE, Rabbit, eventually, unbound, unique};
 
 again::on_rabbitmq_4!();
 
@@ -36,8 +36,7 @@ async fn start(rabbit: &Rabbit, route: Route) -> Running {
 }
 
 fn on(queue: &str, name: &'static str) -> Route {
-    let options = RouteOptions::new().queue(queue).exchange("");
-    Route::new(name).provider::<Amqp>().options(options)
+    Route::new(name).provider::<Amqp>().options(unbound(queue))
 }
 
 async fn doubling(rabbit: &Rabbit, queue: &str) -> (Running, Told<Message>) {

@@ -6,9 +6,8 @@ mod private;
 
 use std::{sync::Arc, time::Duration};
 
-use loafer_amqp::Amqp;
+use loafer_amqp::{Amqp, Declare, Options};
 use loafer_core::{
-    Declare,
     broker::{Broker, Level, Open, Publisher, Topic},
     extract::Metadata,
     message::{Message, MessageId, Outgoing},
@@ -68,6 +67,13 @@ impl User {
     }
 }
 
+/// Options of a route on this queue, bound to this exchange.
+fn bound(queue: &str, exchange: &str) -> RouteOptions {
+    RouteOptions::new()
+        .queue(queue)
+        .broker_options::<Amqp>(Options::new().exchange(exchange))
+}
+
 fn manager(amqp: Amqp, mode: Open, options: &RouteOptions) -> Manager {
     let app = App::new().name("rights").broker(amqp);
     let route = Route::new("paid")
@@ -118,7 +124,7 @@ async fn a_missing_right_is_named_with_its_resource(version: Version) {
         return;
     };
     let queue = format!("rights-{}", MessageId::new());
-    let options = RouteOptions::new().queue(&queue).exchange("amq.topic");
+    let options = bound(&queue, "amq.topic");
     let all = ".*";
 
     user.may("^$", all, all).await;
@@ -158,7 +164,9 @@ async fn a_missing_right_is_named_with_its_resource(version: Version) {
     user.may(all, all, all).await;
     manager(user.amqp(), Open::Existing, &options).check().await;
     for declare in [Declare::Off, Declare::Verify] {
-        let options = options.clone().declare(declare);
+        let options = options
+            .clone()
+            .broker_options::<Amqp>(Options::new().declare(declare));
         user.may("^$", all, "^$").await;
         says(
             &refused(&user, &options).await,
@@ -180,11 +188,8 @@ async fn without_the_right_to_configure_it_works_where_others_declare(version: V
     };
     for declare in [Declare::Off, Declare::Verify] {
         let queue = format!("kept-{}", MessageId::new());
-        let options = RouteOptions::new()
-            .queue(&queue)
-            .exchange("amq.topic")
-            .binding(queue.as_str())
-            .declare(declare);
+        let own = Options::new().binding(queue.as_str()).declare(declare);
+        let options = bound(&queue, "amq.topic").broker_options::<Amqp>(own);
         let administrator = manager(Amqp::new(&user.shared.url), Open::Create, &options);
         administrator.check().await;
 
@@ -231,7 +236,7 @@ async fn looking_at_rights_takes_nothing_from_a_queue(version: Version) {
         return;
     };
     let queue = format!("looked-{}", MessageId::new());
-    let options = RouteOptions::new().queue(&queue).exchange("");
+    let options = bound(&queue, "");
     let amqp = || Amqp::new(&shared.url);
     manager(amqp(), Open::Existing, &options).check().await;
     let mut sent = Vec::new();
@@ -270,7 +275,7 @@ async fn a_virtual_host_of_others_is_named(version: Version) {
     let Some(user) = User::new(version, "a virtual host of others").await else {
         return;
     };
-    let options = RouteOptions::new().queue("never-made").exchange("");
+    let options = bound("never-made", "");
     let started = manager(user.amqp(), Open::Existing, &options).start();
     let error = started.await.unwrap_err().to_string();
     assert!(error.contains("set_permissions -p VHOST"), "{error}");

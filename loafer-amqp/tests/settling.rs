@@ -14,10 +14,10 @@ use std::{
 };
 
 use lapin::BasicProperties;
-use loafer_amqp::Amqp;
+use loafer_amqp::{Amqp, Declare, Options};
 use loafer_core::{
-    Declare, broker::DeadLetter, extract::Metadata, message::Message, outcome::Outcome,
-    policy::Backoff, translate::Bytes,
+    broker::DeadLetter, extract::Metadata, message::Message, outcome::Outcome, policy::Backoff,
+    translate::Bytes,
 };
 use loafer_runtime::{
     handler::Failure,
@@ -28,7 +28,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use support::{eventually, unique};
+use support::{eventually, on_queue, unique};
 
 again::on_rabbitmq_4!();
 
@@ -42,7 +42,9 @@ async fn started(
     options: RouteOptions,
     route: impl FnOnce(Route) -> Route,
 ) -> Running {
-    let options = options.queue(queue).exchange("");
+    let options = options
+        .queue(queue)
+        .broker_options::<Amqp>(Options::new().exchange(""));
     let bare = Route::new("settling").provider::<Amqp>().options(options);
     let manager = rabbit.manager().route(route(bare));
     manager.build().unwrap().start().await.unwrap()
@@ -144,7 +146,7 @@ async fn a_retry_reaches_the_failing_listener_alone() {
     let [of_stock, of_invoice] = calls.clone();
     let backoff = Backoff::new(Duration::from_secs(1)).with_jitter(false);
     let listener = |name: &'static str, queue: &str| {
-        let options = RouteOptions::new().queue(queue).binding(event.as_str());
+        let options = RouteOptions::new().queue(queue).topics(event.as_str());
         Route::new(name)
             .provider::<Amqp>()
             .options(options.backoff(backoff.clone()))
@@ -325,23 +327,23 @@ async fn a_queue_of_another_form_is_refused_and_left_alone() {
     let rabbit = rabbit!("a_queue_of_another_form_is_refused_and_left_alone");
     let queue = unique("classic");
     rabbit.declare(&queue, &[]).await;
-    let route = |options: RouteOptions| {
-        let options = options.queue(&queue).exchange("");
+    let route = |options: Options| {
+        let options = on_queue(&queue, options.exchange(""));
         let route = Route::new("settling").provider::<Amqp>().options(options);
         route.handler(Bytes::new(), async |_: Message| true)
     };
-    let manager = rabbit.manager().route(route(RouteOptions::new()));
+    let manager = rabbit.manager().route(route(Options::new()));
     let error = refused(manager).await;
     for part in [
         &queue,
         "inequivalent arg",
         "declare = \"verify\"",
-        "[routes.settling]",
+        "[routes.settling.options]",
     ] {
         assert!(error.contains(part), "{part} is not in: {error}");
     }
     // As it is, it can be used; where its dead letters go is there already.
-    let options = RouteOptions::new().declare(Declare::Off);
+    let options = Options::new().declare(Declare::Off);
     let manager = rabbit.manager().route(route(options));
     let running = manager.build().unwrap().start().await.unwrap();
     publish(&rabbit, &queue, "{}").await;
@@ -354,7 +356,7 @@ async fn a_queue_of_another_form_is_refused_and_left_alone() {
 async fn a_queue_that_must_be_there_and_is_not_stops_the_start() {
     let rabbit = rabbit!("a_queue_that_must_be_there_and_is_not_stops_the_start");
     let queue = unique("missing");
-    let options = RouteOptions::new().queue(&queue).declare(Declare::Verify);
+    let options = on_queue(&queue, Options::new().declare(Declare::Verify));
     let route = Route::new("settling").provider::<Amqp>().options(options);
     let route = route.handler(Bytes::new(), async |_: Message| true);
     let manager = rabbit.manager().route(route);

@@ -6,7 +6,7 @@ mod private;
 
 use std::{fs, path::PathBuf};
 
-use loafer_amqp::Amqp;
+use loafer_amqp::{Amqp, Options};
 use loafer_core::{
     broker::Open,
     message::{Message, MessageId},
@@ -88,7 +88,11 @@ fn manager(amqp: Amqp, said: mpsc::UnboundedSender<Vec<u8>>) -> Manager {
     let app = App::new().name("tls").broker(amqp);
     let route = Route::new("paid")
         .provider::<Amqp>()
-        .options(RouteOptions::new().exchange("").queue("paid"))
+        .options(
+            RouteOptions::new()
+                .queue("paid")
+                .broker_options::<Amqp>(Options::new().exchange("")),
+        )
         .handler(Bytes::new(), move |message: Message| {
             said.send(message.payload().to_vec()).unwrap();
             std::future::ready(true)
@@ -205,7 +209,7 @@ async fn a_server_that_demands_a_certificate_is_shown_it(version: Version) {
 #[tokio::test]
 async fn a_certificate_without_its_key_is_refused_before_anything_is_connected() {
     let amqp = Amqp::new("amqps://guest:guest@localhost:1/%2f");
-    let config = "[amqp]\ncert_file = \"cert.pem\"";
+    let config = "[brokers.amqp]\ncert_file = \"cert.pem\"";
     let config = Config::parse(config, [], &["paid"]).unwrap();
     let app = App::new().name("tls").broker(amqp);
     let route = Route::new("paid")

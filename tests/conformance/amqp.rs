@@ -1,12 +1,12 @@
-//! RabbitMQ as a subject.
+//! RabbitMQ under test.
 
 use loafer::{
-    Amqp, RouteOptions,
+    Amqp,
+    amqp::{Declare, Options},
     broker::{Broker as _, Open, Provider as _, Source},
     outcome::BoxError,
-    policy::Declare,
-    testing::conformance::{Declaration, Feature, Made, Outage, Subject, Wanted},
 };
+use loafer_conformance::{BrokerProfile, BrokerUnderTest, Feature, Outage, QueueSpec, TestQueue};
 
 use crate::line::Line;
 
@@ -27,12 +27,12 @@ pub(crate) struct OnAmqp {
 }
 
 /// What RabbitMQ can't.
-pub(crate) fn declares(version: Version) -> Declaration {
+pub(crate) fn declares(version: Version) -> BrokerProfile {
     let name = match version {
         Version::V3 => "AMQP (RabbitMQ 3.10)",
         Version::V4 => "AMQP (RabbitMQ 4)",
     };
-    Declaration::new(name)
+    BrokerProfile::new(name)
         .headers(100)
         .without(
             Feature::Leases,
@@ -65,10 +65,10 @@ impl OnAmqp {
     }
 }
 
-impl Subject for OnAmqp {
+impl BrokerUnderTest for OnAmqp {
     type Broker = Amqp;
 
-    fn declares(&self) -> Declaration {
+    fn declares(&self) -> BrokerProfile {
         declares(self.version)
     }
 
@@ -76,28 +76,29 @@ impl Subject for OnAmqp {
         Amqp::new(&self.url).exchange(EXCHANGE)
     }
 
-    fn options(&self, queue: &str, options: RouteOptions) -> RouteOptions {
+    fn options(&self, queue: &str) -> Options {
         // Both were made by `queue`: that of the dead letters in a form of its own.
         let declare = match queue.ends_with(".dead") {
             true => Declare::Off,
             false => Declare::Verify,
         };
-        options.exchange("").declare(declare)
+        Options::new().exchange("").declare(declare)
     }
 
-    async fn queue(&self, wanted: &Wanted) -> Result<Made, BoxError> {
+    async fn queue(&self, wanted: &QueueSpec) -> Result<TestQueue, BoxError> {
         let mut source = Source::new(&wanted.name, &wanted.name);
-        source.app = Some("conformance".to_owned());
-        source.topology = match &wanted.topic {
-            Some(topic) => RouteOptions::new().binding(topic.as_str()),
-            None => RouteOptions::new().exchange(""),
-        }
-        .topology();
+        let options = match &wanted.topic {
+            Some(topic) => {
+                source.topics = vec![topic.clone()];
+                Options::new()
+            }
+            None => Options::new().exchange(""),
+        };
         let broker = self.broker();
-        let provider = broker.provider(&source)?;
+        let provider = broker.provider(&source, &options)?;
         provider.open(Open::Create).await?;
         provider.close().await;
-        Ok(Made {
+        Ok(TestQueue {
             queue: wanted.name.clone(),
             topic: match &wanted.topic {
                 Some(topic) => topic.as_str().into(),

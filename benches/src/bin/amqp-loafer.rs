@@ -10,10 +10,10 @@ use std::{convert::Infallible, future::ready, process::ExitCode};
 use anyhow::{Result, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use loafer::{
-    Amqp, App, Bus, Manager, Message, Route, RouteOptions, Text,
+    Amqp, App, Bus, Message, Route, RouteOptions, Text,
+    amqp::{Declare, Options},
     broker::Broker,
-    policy::Declare,
-    program::{BrokerKind, Program},
+    program::{BrokerKind, Manager, Program, run_with},
 };
 use loafer_benches::amqp::task::{BATCH, Task, WINDOW};
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,8 +38,8 @@ fn consume(task: &Task) -> ExitCode {
     let concurrency = (prefetch / 5).max(1);
     let options = RouteOptions::new()
         .queue(&task.queue)
-        // The same queue for all: none is made here, and no dead letters beside it.
-        .declare(Declare::Off)
+        // The same queue for all: none is made here, and no dead-letter queue beside it.
+        .broker_options::<Amqp>(Options::new().declare(Declare::Off))
         .concurrency(concurrency)
         .prefetch(prefetch - concurrency);
     let route = Route::new("bench")
@@ -55,7 +55,7 @@ fn consume(task: &Task) -> ExitCode {
         brokers: &[BrokerKind::of::<Amqp>()],
     };
     let setup = async |app: App| Ok::<_, Infallible>(app.broker(Amqp::new(&Task::get().url)));
-    let code = loafer::run_with(program, Manager::builder().route(route), setup);
+    let code = run_with(program, Manager::builder().route(route), setup);
     task.tell();
     code
 }

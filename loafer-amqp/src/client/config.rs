@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lapin::{ExchangeKind, uri::AMQPUri};
-use loafer_core::{Error, broker::Settings};
+use loafer_core::{Error, broker::Instance};
 use serde::Deserialize;
 
 use super::{
+    identity::Identity,
     section::{Section, Urls},
     tls::Tls,
 };
@@ -64,6 +65,7 @@ pub(crate) type HeaderValue = Arc<dyn Fn() -> String + Send + Sync>;
 /// What is set of one RabbitMQ, by code, `loafer.toml` and environment.
 #[derive(Clone, Default)]
 pub(crate) struct Config {
+    pub(crate) identity: Identity,
     /// The addresses of the nodes of one cluster. Each entry may hold several, separated by commas.
     pub(crate) urls: Vec<String>,
     pub(crate) tls: Tls,
@@ -81,22 +83,24 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Takes in the section `[amqp]` and the environment, which outrank what code set.
-    pub(crate) fn configure(
-        &mut self,
-        settings: Option<&Settings>,
-        app: Option<&str>,
-    ) -> Result<(), Error> {
-        if let Some(settings) = settings {
+    /// Takes in the section of the instance and the environment, which outrank what code set.
+    pub(crate) fn configure(&mut self, instance: &Instance<'_>) -> Result<(), Error> {
+        self.identity = Identity::new(instance);
+        if let Some(settings) = instance.settings() {
             self.merge(settings.read()?);
         }
-        if let Ok(url) = std::env::var(AMQP_URL)
+        if !instance.is_first() && self.urls.is_empty() {
+            return Err(Error::Config(self.identity.address_missing()));
+        }
+        if instance.is_first()
+            && let Ok(url) = std::env::var(AMQP_URL)
             && !url.trim().is_empty()
         {
             self.urls = vec![url];
         }
-        self.app_id = self.app_id.take().or(app.map(str::to_owned));
-        Ok(())
+        let app = instance.app().map(str::to_owned);
+        self.app_id = self.app_id.take().or(app);
+        self.addresses().map(drop)
     }
 
     fn merge(&mut self, section: Section) {
@@ -147,8 +151,9 @@ impl Config {
         self.headers.push((name, value));
     }
 
-    /// Reads the addresses.
+    /// Reads the addresses, and checks that a certificate has its key.
     pub(crate) fn addresses(&self) -> Result<Vec<AMQPUri>, Error> {
+        self.tls.check(&self.identity.section())?;
         let default = [URL.to_owned()];
         let urls = if self.urls.is_empty() {
             &default[..]

@@ -12,7 +12,10 @@ use lapin::{
 use loafer_core::Error;
 use tokio::time::timeout;
 
-use super::tls::{self, Tls};
+use super::{
+    identity::Identity,
+    tls::{self, Tls},
+};
 use crate::error::{self, cause, refused};
 
 /// How long connecting to one address may take.
@@ -25,20 +28,27 @@ const HEARTBEAT: u16 = 10;
 pub(crate) struct Hosts {
     addresses: Vec<AMQPUri>,
     tls: Tls,
+    /// Whose connections they are.
+    identity: Identity,
     /// The index of the address to try first: the one that answered last, for whichever connection. So what consumes and what publishes use the same
     /// host, which they must if the other addresses are standby servers and no cluster.
     first: AtomicUsize,
 }
 
 impl Hosts {
-    pub(crate) fn new(addresses: Vec<AMQPUri>, tls: Tls) -> Self {
+    pub(crate) fn new(addresses: Vec<AMQPUri>, tls: Tls, identity: Identity) -> Self {
         // Spreads programs over the nodes.
         let first = fastrand::usize(..addresses.len().max(1));
         Self {
             addresses,
             tls,
+            identity,
             first: AtomicUsize::new(first),
         }
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Connects to one of the addresses, each tried once.
@@ -55,14 +65,14 @@ impl Hosts {
             let place = format!("{}:{}", address.authority.host, address.authority.port);
             let scheme = address.scheme.clone();
             address.query.heartbeat.get_or_insert(HEARTBEAT);
-            let name = format!("loafer {} ({queue})", purpose);
+            let name = self.identity.connection(purpose);
             let properties = ConnectionProperties::default().with_connection_name(name.into());
             match timeout(CONNECT, self.tls.connect(address, properties)).await {
                 Ok(Ok(connection)) => {
                     self.first.store(at, Ordering::Relaxed);
                     return Ok(connection);
                 }
-                Ok(Err(error)) => failures.push(at_address(what, queue, (&scheme, &place), error)),
+                Ok(Err(error)) => failures.push(self.at_address(what, queue, (&scheme, &place), error)),
                 Err(_) => failures.push(Error::Unreachable {
                     what,
                     queue: queue.to_owned(),
@@ -73,52 +83,57 @@ impl Hosts {
                 }),
             }
         }
-        Err(none_of(what, queue, failures))
+        Err(none_of(what, queue, &self.identity.remedy(), failures))
     }
-}
 
-/// Where to set the addresses.
-const REMEDY: &str = "set AMQP_URL, or `url` under [amqp] in loafer.toml";
-
-/// Returns why one address could not be connected to, and what to look at.
-fn at_address(
-    what: &'static str,
-    queue: &str,
-    (scheme, place): (&AMQPScheme, &str),
-    failed: lapin::Error,
-) -> Error {
-    if error::code(&failed) == Some(error::ACCESS_REFUSED) {
-        return refused(
+    /// Returns why one address could not be connected to, and what to look at.
+    fn at_address(
+        &self,
+        what: &'static str,
+        queue: &str,
+        (scheme, place): (&AMQPScheme, &str),
+        failed: lapin::Error,
+    ) -> Error {
+        let remedy = self.identity.remedy();
+        if error::code(&failed) == Some(error::ACCESS_REFUSED) {
+            return refused(
+                what,
+                queue,
+                format!(
+                    "RabbitMQ at {place} refused user, password or virtual host: {remedy}, to amqp://user:password@host/vhost"
+                ),
+            );
+        }
+        let said = cause(&failed);
+        if error::code(&failed) == Some(error::NOT_ALLOWED) {
+            let cause = format!(
+                "at {place} {said}: see that the virtual host in the address is right (`/` is written `%2f`), and that the user may use it (`rabbitmqctl \
+                 set_permissions -p VHOST USER CONFIGURE WRITE READ`)"
+            );
+            return refused(what, queue, cause);
+        }
+        let section = self.identity.section();
+        let site = tls::Site {
+            scheme,
+            place,
+            section: &section,
+        };
+        let cause = match (site.cause(&failed), error::code(&failed)) {
+            (Some(cause), _) => cause,
+            (None, Some(_)) => format!("at {place} {said}"),
+            (None, None) => format!("RabbitMQ at {place} can't be reached: {said}; {remedy}"),
+        };
+        Error::Unreachable {
             what,
-            queue,
-            format!(
-                "RabbitMQ at {place} refused user, password or virtual host: {REMEDY}, to amqp://user:password@host/vhost"
-            ),
-        );
-    }
-    let said = cause(&failed);
-    if error::code(&failed) == Some(error::NOT_ALLOWED) {
-        let cause = format!(
-            "at {place} {said}: see that the virtual host in the address is right (`/` is written `%2f`), and that the user may use it (`rabbitmqctl \
-             set_permissions -p VHOST USER CONFIGURE WRITE READ`)"
-        );
-        return refused(what, queue, cause);
-    }
-    let cause = match (tls::cause(&failed, scheme, place), error::code(&failed)) {
-        (Some(cause), _) => cause,
-        (None, Some(_)) => format!("at {place} {said}"),
-        (None, None) => format!("RabbitMQ at {place} can't be reached: {said}; {REMEDY}"),
-    };
-    Error::Unreachable {
-        what,
-        queue: queue.to_owned(),
-        cause,
-        source: Some(failed.into()),
+            queue: queue.to_owned(),
+            cause,
+            source: Some(failed.into()),
+        }
     }
 }
 
 /// Returns why no address answered. It names each cause, since any of the addresses may be the wrong one.
-fn none_of(what: &'static str, queue: &str, mut failures: Vec<Error>) -> Error {
+fn none_of(what: &'static str, queue: &str, remedy: &str, mut failures: Vec<Error>) -> Error {
     if failures.len() < 2 {
         let none = || refused(what, queue, "no address of RabbitMQ is set");
         return failures.pop().unwrap_or_else(none);
@@ -128,7 +143,7 @@ fn none_of(what: &'static str, queue: &str, mut failures: Vec<Error>) -> Error {
         other => other.to_string(),
     });
     // The remedy is the same for all addresses, so only the last cause keeps it.
-    let (mut causes, remedy) = (causes.collect::<Vec<_>>(), format!("; {REMEDY}"));
+    let (mut causes, remedy) = (causes.collect::<Vec<_>>(), format!("; {remedy}"));
     if let [others @ .., _] = &mut causes[..] {
         for other in others {
             *other = other.replace(&remedy, "");

@@ -3,12 +3,14 @@
 //! | module | what it is |
 //! |---|---|
 //! | `config` | the configuration of one RabbitMQ |
-//! | `section` | `[amqp]` in `loafer.toml` |
+//! | `section` | its section of `loafer.toml` |
+//! | `identity` | whose connections they are |
 //! | `hosts` | the addresses of a cluster |
 //! | `tls` | certificates: what a connection trusts, and what it shows |
 
 pub(crate) mod config;
 pub(crate) mod hosts;
+pub(crate) mod identity;
 mod section;
 pub(crate) mod tls;
 
@@ -28,7 +30,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::hosts::Hosts;
+use self::{hosts::Hosts, identity::Identity};
 use crate::error::{self, refused};
 
 /// How long RabbitMQ may take for one answer.
@@ -150,6 +152,11 @@ impl Link {
                 blocked.send_replace(None);
             }
         });
+    }
+
+    /// Returns whose connection it is.
+    pub(crate) fn identity(&self) -> &Identity {
+        self.hosts.identity()
     }
 
     /// Returns whether RabbitMQ takes no messages on this connection.

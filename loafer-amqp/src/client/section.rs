@@ -1,4 +1,4 @@
-//! The section `[amqp]` of `loafer.toml`, as it is written.
+//! The section `[brokers.amqp]` of `loafer.toml`, as it is written, or that of another instance.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::config::{ExchangeType, Unroutable};
 
-/// The section `[amqp]` of `loafer.toml`. [`Config`](super::config::Config) says what the keys mean.
+/// The section of `loafer.toml` for one instance. [`Config`](super::config::Config) says what the keys mean.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Section {

@@ -29,24 +29,28 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Checks the files before anything is connected: a certificate without its key is an error, and files that no address uses are a warning.
-    pub(crate) fn check(&self, addresses: &[AMQPUri]) -> Result<(), Error> {
-        let is_set = self.ca_file.is_some() || self.cert_file.is_some();
-        let plain = |address: &AMQPUri| address.scheme == AMQPScheme::AMQP;
-        if is_set && let Some(address) = addresses.iter().find(|address| plain(address)) {
-            let (host, port) = (&address.authority.host, address.authority.port);
-            tracing::warn!(
-                "files for TLS are set under [amqp], and RabbitMQ at {host}:{port} is connected to without it: its address begins with amqp:// and not with amqps://"
-            );
-        }
+    /// Checks the files before anything is connected: a certificate without its key is an error. `section` is the one of `loafer.toml` that sets them.
+    pub(crate) fn check(&self, section: &str) -> Result<(), Error> {
         let (is, missing) = match (&self.cert_file, &self.key_file) {
             (Some(_), None) => ("cert_file", "key_file"),
             (None, Some(_)) => ("key_file", "cert_file"),
             _ => return Ok(()),
         };
         Err(Error::Config(format!(
-            "`{is}` is set under [amqp] and `{missing}` is not: a certificate is shown with its key, so set both or neither"
+            "`{is}` is set under [{section}] and `{missing}` is not: a certificate is shown with its key, so set both or neither"
         )))
+    }
+
+    /// Warns of files that an address does not use.
+    pub(crate) fn warn_of_plain(&self, addresses: &[AMQPUri], section: &str) {
+        let is_set = self.ca_file.is_some() || self.cert_file.is_some();
+        let plain = |address: &AMQPUri| address.scheme == AMQPScheme::AMQP;
+        if is_set && let Some(address) = addresses.iter().find(|address| plain(address)) {
+            let (host, port) = (&address.authority.host, address.authority.port);
+            tracing::warn!(
+                "files for TLS are set under [{section}], and RabbitMQ at {host}:{port} is connected to without it: its address begins with amqp:// and not with amqps://"
+            );
+        }
     }
 
     /// Connects, by TLS if the address says so.
@@ -111,113 +115,140 @@ fn read(key: &str, file: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn unusable(key: &str, file: &Path, why: impl fmt::Display) -> io::Error {
-    let file = file.display();
-    io::Error::other(Unusable(format!(
-        "`{key} = \"{file}\"` under [amqp] can't be used: {why}"
-    )))
+    io::Error::other(Unusable {
+        what: format!("`{key} = \"{}\"`", file.display()),
+        why: why.to_string(),
+    })
 }
 
 /// An error about a file that can't be used.
 #[derive(Debug)]
-struct Unusable(String);
+struct Unusable {
+    /// The key and its value.
+    what: String,
+    why: String,
+}
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{} can't be used: {}", self.what, self.why)
     }
 }
 
 impl std::error::Error for Unusable {}
 
-/// Returns what went wrong with TLS at this address, and what to do. `None` means that the error is about something else.
-pub(crate) fn cause(failed: &lapin::Error, scheme: &AMQPScheme, place: &str) -> Option<String> {
-    let inner = match failed.kind() {
-        ErrorKind::IOError(error) => match error.get_ref() {
-            Some(inner) => inner,
-            None => return hung_up(error, scheme, place),
-        },
-        // The other side answered with something that is no AMQP frame.
-        ErrorKind::ParsingError(_) | ErrorKind::InvalidProtocolVersion(_) => {
-            return Some(format!(
-                "what answers at {place} speaks no AMQP 0-9-1: where that is the port for TLS (as a rule 5671), write amqps://; without TLS RabbitMQ listens \
-                 on another (as a rule 5672)"
-            ));
+/// Where a connection failed.
+pub(crate) struct Site<'s> {
+    pub(crate) scheme: &'s AMQPScheme,
+    /// Host and port.
+    pub(crate) place: &'s str,
+    /// The section of `loafer.toml` that sets address and files.
+    pub(crate) section: &'s str,
+}
+
+impl Site<'_> {
+    /// Returns what went wrong with TLS at this address, and what to do. `None` means that the error is about something else.
+    pub(crate) fn cause(&self, failed: &lapin::Error) -> Option<String> {
+        let Self { place, section, .. } = self;
+        let inner = match failed.kind() {
+            ErrorKind::IOError(error) => match error.get_ref() {
+                Some(inner) => inner,
+                None => return self.hung_up(error),
+            },
+            // The other side answered with something that is no AMQP frame.
+            ErrorKind::ParsingError(_) | ErrorKind::InvalidProtocolVersion(_) => {
+                return Some(format!(
+                    "what answers at {place} speaks no AMQP 0-9-1: where that is the port for TLS (as a rule 5671), write amqps://; without TLS RabbitMQ listens \
+                     on another (as a rule 5672)"
+                ));
+            }
+            _ => return None,
+        };
+        if let Some(Unusable { what, why }) = inner.downcast_ref() {
+            return Some(format!("{what} under [{section}] can't be used: {why}"));
         }
-        _ => return None,
-    };
-    if let Some(Unusable(text)) = inner.downcast_ref() {
-        return Some(text.clone());
+        Some(match inner.downcast_ref()? {
+            rustls::Error::InvalidCertificate(wrong) => self.certificate(wrong),
+            rustls::Error::InvalidMessage(_) => format!(
+                "what answers at {place} speaks no TLS: amqps:// needs the port for it (as a rule 5671); without TLS write amqp://"
+            ),
+            rustls::Error::AlertReceived(alert) => match alert {
+                AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure => {
+                    format!(
+                        "RabbitMQ at {place} demands a certificate ({alert:?}): set `cert_file` and `key_file` under [{section}] in loafer.toml"
+                    )
+                }
+                AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => {
+                    format!(
+                        "RabbitMQ at {place} offers no TLS that is safe ({alert:?}): let its `ssl_options.versions` have tlsv1.2 or tlsv1.3"
+                    )
+                }
+                _ => format!(
+                    "RabbitMQ at {place} does not accept the certificate it was shown ({alert:?}): its `ssl_options.cacertfile` must have the authority of \
+                     `cert_file` under [{section}] in loafer.toml"
+                ),
+            },
+            other => format!("no TLS with RabbitMQ at {place}: {other}"),
+        })
     }
-    Some(match inner.downcast_ref()? {
-        rustls::Error::InvalidCertificate(wrong) => certificate(wrong, place),
-        rustls::Error::InvalidMessage(_) => format!(
-            "what answers at {place} speaks no TLS: amqps:// needs the port for it (as a rule 5671); without TLS write amqp://"
-        ),
-        rustls::Error::AlertReceived(alert) => match alert {
-            AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure => format!(
-                "RabbitMQ at {place} demands a certificate ({alert:?}): set `cert_file` and `key_file` under [amqp] in loafer.toml"
-            ),
-            AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => format!(
-                "RabbitMQ at {place} offers no TLS that is safe ({alert:?}): let its `ssl_options.versions` have tlsv1.2 or tlsv1.3"
-            ),
-            _ => format!(
-                "RabbitMQ at {place} does not accept the certificate it was shown ({alert:?}): its `ssl_options.cacertfile` must have the authority of \
-                 `cert_file` under [amqp] in loafer.toml"
-            ),
-        },
-        other => format!("no TLS with RabbitMQ at {place}: {other}"),
-    })
-}
 
-/// Returns what may be wrong if the other side closed the connection at once. A TLS alert that it sent before may be lost.
-fn hung_up(error: &io::Error, scheme: &AMQPScheme, place: &str) -> Option<String> {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let closed = [
-        BrokenPipe,
-        ConnectionAborted,
-        ConnectionReset,
-        UnexpectedEof,
-    ];
-    let remedy = match scheme {
-        _ if !closed.contains(&error.kind()) => return None,
-        AMQPScheme::AMQP => "where that is the port for TLS (as a rule 5671), write amqps://",
-        AMQPScheme::AMQPS => {
-            "where it demands a certificate, set `cert_file` and `key_file` under [amqp] in loafer.toml to one that it trusts; where that is no port for \
-             TLS, write amqp://"
-        }
-    };
-    Some(format!(
-        "what answers at {place} closed the connection before it said a word of AMQP ({error}): {remedy}; else RabbitMQ's log tells more"
-    ))
-}
-
-/// Returns what is wrong with the server's certificate.
-fn certificate(wrong: &CertificateError, place: &str) -> String {
-    match wrong {
-        CertificateError::NotValidForName => format!(
-            "the certificate of RabbitMQ at {place} is for another name: connect by a name that stands in it"
-        ),
-        CertificateError::NotValidForNameContext { presented, .. } => {
-            let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
-            let names = match &names[..] {
-                [] => "names nobody".to_owned(),
-                names => format!("is for {}", names.join(", ")),
-            };
+    /// Returns what may be wrong if the other side closed the connection at once. A TLS alert that it sent before may be lost.
+    fn hung_up(&self, error: &io::Error) -> Option<String> {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        let closed = [
+            BrokenPipe,
+            ConnectionAborted,
+            ConnectionReset,
+            UnexpectedEof,
+        ];
+        let Self { place, section, .. } = self;
+        let demands = || {
             format!(
-                "the certificate of RabbitMQ at {place} {names}: connect by a name that stands in it, or have one made with this name"
+                "where it demands a certificate, set `cert_file` and `key_file` under [{section}] in loafer.toml to one that it trusts; where that is no port for \
+                 TLS, write amqp://"
             )
+        };
+        let remedy = match self.scheme {
+            _ if !closed.contains(&error.kind()) => return None,
+            AMQPScheme::AMQP => {
+                "where that is the port for TLS (as a rule 5671), write amqps://".to_owned()
+            }
+            AMQPScheme::AMQPS => demands(),
+        };
+        Some(format!(
+            "what answers at {place} closed the connection before it said a word of AMQP ({error}): {remedy}; else RabbitMQ's log tells more"
+        ))
+    }
+
+    /// Returns what is wrong with the server's certificate.
+    fn certificate(&self, wrong: &CertificateError) -> String {
+        let Self { place, section, .. } = self;
+        match wrong {
+            CertificateError::NotValidForName => format!(
+                "the certificate of RabbitMQ at {place} is for another name: connect by a name that stands in it"
+            ),
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                let names: Vec<_> = presented.iter().map(|name| bare(name)).collect();
+                let names = match &names[..] {
+                    [] => "names nobody".to_owned(),
+                    names => format!("is for {}", names.join(", ")),
+                };
+                format!(
+                    "the certificate of RabbitMQ at {place} {names}: connect by a name that stands in it, or have one made with this name"
+                )
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                format!("the certificate of RabbitMQ at {place} has expired: renew it there")
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!(
+                "the certificate of RabbitMQ at {place} is not valid yet: look at the clocks of both machines"
+            ),
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
+                "the certificate of RabbitMQ at {place} is by an authority that is not trusted: set `ca_file` under [{section}] in loafer.toml to the authority's own \
+                 certificate (PEM), or make it known to this machine"
+            ),
+            other => format!("the certificate of RabbitMQ at {place} is not accepted: {other}"),
         }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            format!("the certificate of RabbitMQ at {place} has expired: renew it there")
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!(
-            "the certificate of RabbitMQ at {place} is not valid yet: look at the clocks of both machines"
-        ),
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
-            "the certificate of RabbitMQ at {place} is by an authority that is not trusted: set `ca_file` under [amqp] in loafer.toml to the authority's own \
-             certificate (PEM), or make it known to this machine"
-        ),
-        other => format!("the certificate of RabbitMQ at {place} is not accepted: {other}"),
     }
 }
 

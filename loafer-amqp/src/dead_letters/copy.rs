@@ -68,11 +68,6 @@ impl AmqpDeadLetters {
         let queue = match to {
             Destination::Source => &self.plan.queue,
             Destination::Queue(queue) => queue.strip_prefix("amqp:").unwrap_or(queue),
-            other => {
-                return Err(format!(
-                    "{other:?} is no place for dead letters on RabbitMQ"
-                ));
-            }
         };
         match queue == from {
             true => Err(format!(
@@ -103,7 +98,7 @@ fn properties(to: &Destination, dead: &Delivery<DeadLetterReceipt>) -> BasicProp
             copy.with_headers(headers)
         }
         // As it is, except for RabbitMQ's count: the headers that say where it came from are of use in another queue, too.
-        _ => {
+        Destination::Queue(_) => {
             let mut headers = FieldTable::default();
             for (name, value) in given.headers().iter().flatten() {
                 if !matches!(name.as_str(), DELIVERY_COUNT | "CC" | "BCC") {

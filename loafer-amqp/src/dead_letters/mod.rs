@@ -26,6 +26,7 @@ use self::lease::Leased;
 use crate::{
     client::{Link, answered, close, config::Config},
     error::refused,
+    options::Options,
     publisher::channels::PublishChannels,
     topology::{Plan, compare::Comparison, find},
 };
@@ -67,12 +68,12 @@ impl AmqpDeadLetters {
         config: &Config,
         link: Arc<Link>,
         channels: Arc<PublishChannels>,
-        source: &Source,
+        (source, options): (&Source, &Options),
     ) -> Self {
         Self {
             link,
             channels,
-            plan: Plan::new(source, config.exchange()),
+            plan: Plan::new(source, options, config.exchange()),
             queue: OnceLock::new(),
             leased: tokio::sync::Mutex::default(),
         }
@@ -104,13 +105,13 @@ impl AmqpDeadLetters {
                     .to_owned()
             }
             (None, exchange) if exchange.is_empty() || target.queue.is_some() => format!(
-                "make it, or change `dead_letter` under [routes.{}] in loafer.toml",
+                "make it, or change `dead_letter_queue` and `dead_letter_routing_key` under [routes.{}.options] in loafer.toml",
                 plan.route
             ),
             (None, exchange) => format!(
-                "dead letters go to the exchange `{exchange}`, and RabbitMQ does not tell which queue hears it: say which, as `dead_letter = {{ exchange = \
-                 \"{exchange}\", routing_key = \"{}\", queue = \"…\" }}` under [routes.{}] in loafer.toml",
-                target.routing_key, plan.route
+                "dead letters go to the exchange `{exchange}`, and RabbitMQ does not tell which queue it leads to: say which by `dead_letter_queue = \"…\"` \
+                 under [routes.{}.options] in loafer.toml",
+                plan.route
             ),
         };
         refused(
@@ -135,7 +136,7 @@ impl AmqpDeadLetters {
             let target = &self.plan.dead_letter;
             if !target.exchange.is_empty() && target.queue.is_none() {
                 about.remarks.push(format!(
-                    "`{queue}` is taken for the queue behind the exchange `{}`, by its name: else say `queue` in `dead_letter` under [routes.{}]",
+                    "`{queue}` is taken for the queue behind the exchange `{}`, by its name: else set `dead_letter_queue` under [routes.{}.options]",
                     target.exchange, self.plan.route
                 ));
             }
@@ -207,7 +208,7 @@ impl DeadLetterQueue for AmqpDeadLetters {
         let envelope = DeadLetter::of(message).map(|envelope| envelope.queue);
         let by_broker = envelope.is_none() && native::died_in(message).is_some();
         let queue = envelope.or_else(|| native::died_in(message).map(str::to_owned));
-        let elsewhere = match &queue {
+        let from_other_queue = match &queue {
             Some(queue) => *queue != self.plan.queue,
             // Nobody else puts anything into the route's own queue.
             None => self.is_shared(),
@@ -215,7 +216,7 @@ impl DeadLetterQueue for AmqpDeadLetters {
         Origin {
             queue,
             by_broker,
-            elsewhere,
+            from_other_queue,
         }
     }
 }

@@ -137,6 +137,7 @@ mod tests {
     use loafer_core::broker::Source;
 
     use super::*;
+    use crate::options::Options;
 
     fn words(text: &str) -> AMQPValue {
         AMQPValue::LongString(text.into())
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_dead_letter_has_the_same_id_at_every_look() {
-        let plan = Plan::new(&Source::new("a", "a.b"), "event");
+        let plan = Plan::new(&Source::new("a", "a.b"), &Options::new(), "event");
         let dead = || Message::new("{}").with_topic("a");
         let unnamed = id(&dead(), b"{}", &plan, true);
         assert_eq!(unnamed, id(&dead(), b"{}", &plan, true));

@@ -6,7 +6,7 @@
 //! | [`CONTENT_ENCODING`] | `content-encoding` | `utf-8` for JSON and `text/…`; not set for others. A received message has no header for `utf-8` |
 //! | [`CORRELATION_ID`](loafer_core::message::CORRELATION_ID) | `correlation-id` | that of the message being handled, else the message's own id |
 //! | [`REPLY_TO`] | `reply-to` | not set |
-//! | [`APP_ID`] | `app-id` | `app_id` under `[amqp]`, else the name of the app |
+//! | [`APP_ID`] | `app-id` | `app_id` under `[brokers.amqp]`, else the name of the app |
 //! | [`KIND`] | `type` | not set |
 //! | [`PRIORITY`] | `priority`, 0 to 255 | not set |
 //! | [`EXPIRATION`] | `expiration`, in milliseconds | not set: a message stays until it is handled |

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use loafer_core::message::EVENT_ID;
+
 use super::*;
 use crate::message::received;
 
@@ -13,7 +15,7 @@ fn common<'c>(event: Option<&'c str>, headers: &'c [(String, String)]) -> Common
 }
 
 fn there_and_back(message: &Message) -> Message {
-    let properties = published(message, &common(None, &[])).unwrap();
+    let properties = properties(message, &common(None, &[])).unwrap();
     received("key", false, &properties, message.payload().to_vec())
 }
 
@@ -66,7 +68,7 @@ fn the_message_outranks_the_configuration_but_not_the_name_of_the_event() {
     let message = Message::new("{}")
         .with_header("tenant", "acme")
         .with_header(CATEGORY, "order.placed");
-    let properties = published(&message, &common(Some("order.closed"), &headers)).unwrap();
+    let properties = super::properties(&message, &common(Some("order.closed"), &headers)).unwrap();
     let came = received("order.closed", false, &properties, Vec::new());
     let header = |name| came.headers().get(name);
     assert_eq!(header("tenant"), Some("acme"));
@@ -78,7 +80,7 @@ fn the_message_outranks_the_configuration_but_not_the_name_of_the_event() {
 fn the_property_names_the_request_where_there_is_one() {
     let message = Message::new("{}").with_header(CORRELATION_ID, "talk");
     let named = |message: &Message| {
-        let properties = published(message, &common(None, &[])).unwrap();
+        let properties = super::properties(message, &common(None, &[])).unwrap();
         properties.correlation_id().clone().unwrap().to_string()
     };
     assert_eq!(named(&message), "talk");
@@ -106,20 +108,44 @@ fn a_request_of_another_client_is_named_by_its_property() {
 fn an_empty_payload_is_an_event_where_it_is_no_json() {
     let empty = Message::new("");
     let event = common(Some("e"), &[]);
-    assert!(published(&empty, &event).is_err());
-    assert!(published(&empty, &common(None, &[])).is_ok());
+    assert!(properties(&empty, &event).is_err());
+    assert!(properties(&empty, &common(None, &[])).is_ok());
     let protobuf = empty.with_header(CONTENT_TYPE, "application/protobuf");
-    assert!(published(&protobuf, &event).is_ok());
+    assert!(properties(&protobuf, &event).is_ok());
 }
 
 #[test]
 fn headers_that_do_not_fit_a_frame_are_refused_with_their_size() {
     let sized = |bytes: usize| {
         let message = Message::new("{}").with_header("h", "x".repeat(bytes));
-        published(&message, &common(None, &[]))
+        published(&message.into(), &common(None, &[]))
     };
     assert!(sized(100 * 1024).is_ok());
     assert!(sized(128 * 1024).unwrap_err().contains("frame_max"));
+}
+
+#[test]
+fn optional_headers_make_room_and_the_id_of_the_event_stays() {
+    let event_id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let mut outgoing = Outgoing::new(Message::new("{}"))
+        .header("h", "x".repeat(100 * 1024))
+        .header("first", "y".repeat(20 * 1024))
+        .header("last", "z".repeat(20 * 1024))
+        .header(EVENT_ID, event_id);
+    let names = |outgoing: &Outgoing| {
+        let properties = published(outgoing, &common(None, &[])).unwrap();
+        assert!(frame(&properties) <= 128 * 1024);
+        let headers = properties.headers().clone().unwrap();
+        let id = headers.inner().get(EVENT_ID);
+        assert_eq!(id, Some(&AMQPValue::LongString(event_id.into())));
+        let names = headers.inner().keys().map(|name| name.to_string());
+        names.collect::<Vec<String>>()
+    };
+    assert!(published(&outgoing, &common(None, &[])).is_err());
+    outgoing.optional = vec!["first", "last"];
+    assert_eq!(names(&outgoing), [EVENT_ID, "first", "h"]);
+    let outgoing = outgoing.header("h", "x".repeat(120 * 1024));
+    assert_eq!(names(&outgoing), [EVENT_ID, "h"]);
 }
 
 #[test]

@@ -33,6 +33,7 @@ use tokio::sync::Notify;
 use self::receive::ConsumerChannel;
 use crate::{
     client::{Link, config::Config},
+    options::Options,
     publisher::channels::PublishChannels,
     topology::{Plan, delay, find},
 };
@@ -97,10 +98,13 @@ impl AmqpProvider {
         config: &Config,
         link: Arc<Link>,
         channels: Arc<PublishChannels>,
-        source: &Source,
+        (source, options): (&Source, &Options),
     ) -> Result<Self, Error> {
-        let plan = Plan::new(source, config.exchange());
-        if source.app.is_none() && !source.named {
+        if let Some(fault) = options.fault() {
+            return Err(Error::Config(fault.to_owned()));
+        }
+        let plan = Plan::new(source, options, config.exchange());
+        if source.consumer.is_none() && !source.named {
             return Err(Error::Config(format!(
                 "its queue would have no name of its own: set `app = \"…\"` at the top of loafer.toml, and the queue is `{}.<app>`; or name the queue",
                 source.queue
@@ -280,6 +284,7 @@ impl Provider for AmqpProvider {
             lease_ceiling: Some(self.consumer_timeout()),
             max_delay: Some(delay::LONGEST),
             release_costs_attempt: true,
+            max_receives: self.plan.max_receives(),
             backoff: Some(Backoff::new(BACKOFF)),
             max_attempts: Some(MAX_ATTEMPTS),
             ..Capabilities::default()

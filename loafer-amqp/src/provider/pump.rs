@@ -14,7 +14,7 @@ use loafer_core::{broker::Delivery, message::Message};
 use tokio::sync::{Notify, watch};
 
 use super::{Receipt, acks::Acks};
-use crate::{error::cause, message};
+use crate::{error::end_of_consumer, message};
 
 /// How many deliveries are read in a row before other tasks get their turn.
 const ROW: usize = 64;
@@ -66,8 +66,14 @@ struct Read {
     message: Message,
 }
 
-/// Reads what RabbitMQ pushes until the channel is lost. So the loss is noticed even while the route asks for nothing.
-pub(super) async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrivals>) {
+/// Reads what RabbitMQ pushes until the channel is lost. So the loss is noticed even while the route asks for nothing. `section` is the one of
+/// `loafer.toml` for the broker instance.
+pub(super) async fn pump(
+    mut consumer: Consumer,
+    epoch: u64,
+    shared: Arc<Arrivals>,
+    section: String,
+) {
     let mut end = EndOnDrop {
         shared,
         epoch,
@@ -83,7 +89,7 @@ pub(super) async fn pump(mut consumer: Consumer, epoch: u64, shared: Arc<Arrival
             match next {
                 Some(Ok(delivery)) => row.push(read(delivery, &mut topics)),
                 Some(Err(error)) => {
-                    end.cause = cause(&error);
+                    end.cause = end_of_consumer(&error, &section);
                     over = true;
                 }
                 None => {

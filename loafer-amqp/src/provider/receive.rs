@@ -41,6 +41,8 @@ pub(super) struct ConsumerChannel {
     /// The number of this consumer. 0 means one that could not begin.
     pub(super) epoch: u64,
     queue: String,
+    /// The section of `loafer.toml` for the broker instance, which errors name.
+    section: String,
     /// `None` means that it could not begin.
     channel: Option<Channel>,
     /// What the pump shares with it.
@@ -75,6 +77,7 @@ impl ConsumerChannel {
         let consumer = Self {
             epoch,
             queue: queue.to_owned(),
+            section: link.identity().section(),
             channel: Some(channel),
             shared: Arc::new(Arrivals {
                 alive: alive.clone(),
@@ -109,7 +112,13 @@ impl ConsumerChannel {
         };
         self.shared.canceled.store(false, Ordering::Release);
         let tag = consumer.tag().to_string();
-        let reading = tokio::spawn(pump(consumer, self.epoch, self.shared.clone()));
+        let reading = pump(
+            consumer,
+            self.epoch,
+            self.shared.clone(),
+            self.section.clone(),
+        );
+        let reading = tokio::spawn(reading);
         *self.consumer() = ActiveConsumer {
             tag,
             pump: Some(reading),
@@ -138,6 +147,7 @@ impl ConsumerChannel {
         Self {
             epoch: 0,
             queue: queue.to_owned(),
+            section: String::new(),
             channel: None,
             shared: Arc::new(shared),
             consumer: Mutex::default(),

@@ -7,7 +7,7 @@ use lapin::{
     types::{AMQPValue, ShortString},
 };
 use loafer_core::{
-    Declare, Error,
+    Error,
     broker::{DeadLetter, Settle, Settled, Settlement},
 };
 
@@ -15,6 +15,7 @@ use super::{AmqpProvider, Receipt, receive::ConsumerChannel};
 use crate::{
     error::{self, refused},
     names::{self, headers::ATTEMPT},
+    options::Declare,
     outgoing::{Entry, copied, frame},
     publisher::channels::Unsent,
     topology::delay,
@@ -91,7 +92,6 @@ impl AmqpProvider {
                     copies.push((at, Some(delay), None));
                 }
                 Settlement::DeadLetter(dead) => copies.push((at, None, Some(dead.clone()))),
-                _ => said[at] = Some(failed(self.unknown_settlement())),
             }
         }
         // Before the copies, which may have to wait: RabbitMQ takes acks while it is short of memory, and needs them.
@@ -239,15 +239,6 @@ impl AmqpProvider {
                 })
             }
         }
-    }
-
-    #[cold]
-    fn unknown_settlement(&self) -> Error {
-        refused(
-            "settling",
-            &self.plan.queue,
-            "this provider does not know the settlement",
-        )
     }
 }
 

@@ -160,15 +160,14 @@ impl<'p> PublishCall<'p> {
             let Some(target) = target.map(|target| &targets[target]) else {
                 continue;
             };
-            let message = &batch[at].message;
-            match published(message, &common) {
+            match published(&batch[at], &common) {
                 Ok(properties) => {
                     left.push(at);
                     entries.push(Entry {
                         exchange: target.exchange.clone(),
                         routing_key: target.key.clone(),
                         properties,
-                        payload: message.payload().clone(),
+                        payload: batch[at].message.payload().clone(),
                         // A delay queue must exist even if the message may have no listener. So must the queue of a reply.
                         mandatory: config.unroutable == Unroutable::Error
                             || target.delay.is_some()
@@ -228,17 +227,23 @@ impl<'p> PublishCall<'p> {
     fn unpublished(&self, at: usize, unsent: Unsent) -> Error {
         let cause = match unsent {
             Unsent::Unroutable if self.is_reply => return replies::gone(self.topic),
-            Unsent::Unroutable => "no queue took it: nobody listens. Start a listener first, or set `unroutable = \"ignore\"` under [amqp] in loafer.toml where events may have none".to_owned(),
+            Unsent::Unroutable => format!(
+                "no queue took it: nobody listens. Start a listener first, or set `unroutable = \"ignore\"` under [{}] in loafer.toml where events may have none",
+                self.section()
+            ),
             Unsent::Refused(cause) => cause,
             Unsent::Closed(NOT_FOUND, _) => format!(
-                "the exchange `{0}` does not exist: make it, name another, or have it made: under [amqp.exchanges] in loafer.toml `\"{0}\" = \"direct\"`, or the type it should have",
-                self.exchange()
+                "the exchange `{0}` does not exist: make it, name another, or have it made: under [{1}.exchanges] in loafer.toml `\"{0}\" = \"direct\"`, or the type it should have",
+                self.exchange(),
+                self.section()
             ),
             Unsent::Closed(ACCESS_REFUSED, cause) => cause,
             Unsent::Closed(PRECONDITION_FAILED, cause) => {
                 let size = self.batch[at].message.payload().len();
                 let remedy = match size > USUAL_LIMIT {
-                    true => "raise `max_message_size` of RabbitMQ, or keep the payload elsewhere and publish where it is",
+                    true => {
+                        "raise `max_message_size` of RabbitMQ, or keep the payload elsewhere and publish where it is"
+                    }
                     false => "mend what it names",
                 };
                 format!("{cause}: {remedy}")
@@ -256,6 +261,11 @@ impl<'p> PublishCall<'p> {
             }
         };
         self.refused(at, cause)
+    }
+
+    /// Returns the section of `loafer.toml` for the broker instance.
+    fn section(&self) -> String {
+        self.config.identity.section()
     }
 
     fn exchange(&self) -> &str {

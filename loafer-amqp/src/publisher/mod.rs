@@ -20,10 +20,7 @@ use loafer_core::{
 
 use self::{calls::PublishCall, channels::PublishChannels};
 use crate::{
-    client::{Link, config::Config},
-    error::refused,
-    names::routing::Routing,
-    topology::required::Made,
+    client::config::Config, error::refused, names::routing::Routing, topology::required::Made,
 };
 
 /// Publishes to RabbitMQ. A topic is the routing key of an event on the exchange `event`; [`Routing`] names another exchange; `amqp:QUEUE` is a queue.
@@ -33,12 +30,12 @@ use crate::{
 /// error is returned. While RabbitMQ is short of memory or disk and takes nothing, publishing waits, for as long as that lasts; a handler's
 /// `timeout` ends it.
 ///
-/// The publisher makes what it needs: the exchange of events, those of [`Amqp::declare_exchange`](loafer_core::Amqp::declare_exchange), and the delay
+/// The publisher makes what it needs: the exchange of events, those of [`Amqp::declare_exchange`](crate::Amqp::declare_exchange), and the delay
 /// queues of delayed messages. It does so once a connection, so that they exist again on a broker that was set up anew.
 ///
 /// # Errors
 ///
-/// Fails for a message that no queue took, unless [`Unroutable::Ignore`](loafer_core::Unroutable::Ignore) is set; for one that a queue refused, for
+/// Fails for a message that no queue took, unless [`Unroutable::Ignore`](crate::Unroutable::Ignore) is set; for one that a queue refused, for
 /// example because it is full; for an exchange that does not exist; and for what AMQP can't carry: names over 255 bytes, headers larger than a
 /// frame. None of these is tried again.
 ///
@@ -55,21 +52,11 @@ pub struct AmqpPublisher {
 struct Parts {
     config: Arc<Config>,
     channels: Arc<PublishChannels>,
-    /// The connection that consumes, which is closed here: publishers are the last part of a broker to be closed.
-    consuming: Arc<Link>,
 }
 
 impl AmqpPublisher {
-    pub(crate) fn new(
-        config: Arc<Config>,
-        channels: Arc<PublishChannels>,
-        consuming: Arc<Link>,
-    ) -> Self {
-        Self::with(Ok(Parts {
-            config,
-            channels,
-            consuming,
-        }))
+    pub(crate) fn new(config: Arc<Config>, channels: Arc<PublishChannels>) -> Self {
+        Self::with(Ok(Parts { config, channels }))
     }
 
     /// Returns a publisher that fails with this error at every call.
@@ -117,10 +104,10 @@ impl Publisher for AmqpPublisher {
         parts.is_ok_and(|parts| !parts.channels.link.is_blocked())
     }
 
+    /// Ends the connection that publishes.
     async fn close(&self) {
         if let Ok(parts) = &self.parts {
             parts.channels.close().await;
-            parts.consuming.close().await;
         }
     }
 }

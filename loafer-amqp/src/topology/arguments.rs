@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::Plan;
-use crate::options::{Argument, DeadLetterTarget, QueueType};
+use super::{Plan, dead_letter_target::DeadLetterTarget};
+use crate::options::{Argument, QueueType};
 
 /// After how many deliveries RabbitMQ itself gives up a message that nobody settles, for example one that kills its consumer. RabbitMQ 4's own default.
 pub(super) const DELIVERY_LIMIT: i64 = 20;
@@ -75,10 +75,9 @@ fn table<N: Into<String>>(arguments: impl IntoIterator<Item = (N, Argument)>) ->
     let mut table = FieldTable::default();
     for (name, value) in arguments {
         let value = match value {
-            Argument::Truth(truth) => AMQPValue::Boolean(truth),
-            Argument::Whole(number) => AMQPValue::LongLongInt(number),
-            Argument::Text(text) => AMQPValue::LongString(text.into()),
-            _ => continue,
+            Argument::Bool(truth) => AMQPValue::Boolean(truth),
+            Argument::Int(number) => AMQPValue::LongLongInt(number),
+            Argument::String(text) => AMQPValue::LongString(text.into()),
         };
         table.insert(name.into().into(), value);
     }

@@ -6,11 +6,13 @@
 //! | `make` | making exchanges and queues |
 //! | `arguments` | the arguments of queues |
 //! | `compare` | how an existing queue differs from the route's |
+//! | `dead_letter_target` | where dead letters go |
 //! | `delay` | the fixed delays of the delay queues |
 //! | `required` | what the publisher makes before it publishes |
 
 mod arguments;
 pub(crate) mod compare;
+mod dead_letter_target;
 pub(crate) mod delay;
 pub(crate) mod find;
 mod make;
@@ -19,14 +21,16 @@ pub(crate) mod required;
 use std::{sync::OnceLock, time::Duration};
 
 use lapin::ExchangeKind;
-use loafer_core::{Error, broker::Source};
+use loafer_core::{Error, broker::Source, policy::Names};
 
-use self::{arguments::DELIVERY_LIMIT, make::DECLARING_EXCHANGE};
+use self::{
+    arguments::DELIVERY_LIMIT, dead_letter_target::DeadLetterTarget, make::DECLARING_EXCHANGE,
+};
 use crate::{
     client::Link,
     error::{self, ACCESS_REFUSED, PRECONDITION_FAILED, cause, refused},
     names::{self, MAX_BYTES},
-    options::{self, Argument, Bindings, DeadLetterTarget, Declare, QueueType},
+    options::{Argument, Declare, Options, QueueType},
 };
 
 /// The queue of a route and what it is connected to, with every default filled in.
@@ -50,27 +54,19 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Fills in the defaults. `exchange` is the exchange of events.
-    pub(crate) fn new(source: &Source, exchange: &str) -> Self {
-        let options = options::of(source);
-        let bindings = options.binding.clone();
-        let bindings = bindings.unwrap_or_else(|| Bindings::from(source.topic.as_str()));
-        let own = names::dead(&source.queue);
-        let dead = options.dead_letter.is_none().then(|| own.clone());
+    pub(crate) fn new(source: &Source, options: &Options, exchange: &str) -> Self {
+        let (dead_letter, dead) = DeadLetterTarget::of(&source.queue, options);
+        let keys = options.binding.as_ref().map(Names::as_slice);
+        let exchange = options.exchange.as_deref().unwrap_or(exchange);
         Self {
             route: source.route.clone(),
             queue: source.queue.clone(),
-            exchange: options
-                .exchange
-                .clone()
-                .unwrap_or_else(|| exchange.to_owned()),
-            bindings: bindings.keys().to_vec(),
+            exchange: exchange.to_owned(),
+            bindings: keys.unwrap_or(&source.topics).to_vec(),
             queue_type: options.queue_type.unwrap_or_default(),
             arguments: options.arguments.clone().into_iter().collect(),
             declare: options.declare.unwrap_or_default(),
-            dead_letter: options
-                .dead_letter
-                .clone()
-                .unwrap_or_else(|| DeadLetterTarget::new("", own)),
+            dead_letter,
             dead,
             made: OnceLock::new(),
         }
@@ -102,10 +98,10 @@ impl Plan {
     /// Makes what is missing, or verifies that it exists, as `declare` says. With `create` it makes all of it whatever `declare` says.
     pub(crate) async fn establish(&self, link: &Link, create: bool) -> Result<(), Error> {
         match self.declare {
-            Declare::Verify | Declare::Off if create => self.create(link).await,
-            Declare::Off => Ok(()),
+            _ if create => self.create(link).await,
+            Declare::Create => self.create(link).await,
             Declare::Verify => self.verify(link).await,
-            _ => self.create(link).await,
+            Declare::Off => Ok(()),
         }
     }
 
@@ -116,7 +112,7 @@ impl Plan {
         let theirs = &self.dead_letter.exchange;
         if !theirs.is_empty() {
             let remedy = format!(
-                "make it, or correct `dead_letter` under [routes.{}]",
+                "make it, or correct `dead_letter_exchange` under [routes.{}.options]",
                 self.route
             );
             self.exchange_exists(link, theirs, &remedy).await?;
@@ -224,38 +220,49 @@ impl Plan {
     /// Returns what to do about a queue that exists in another form.
     fn conflict(&self, failed: &lapin::Error) -> String {
         format!(
-            "it is there, but not as this route would make it: {}. Nothing was changed. Under [routes.{}] of loafer.toml set `declare = \"verify\"` to use it as \
+            "it is there, but not as this route would make it: {}. Nothing was changed. Under [routes.{}.options] of loafer.toml set `declare = \"verify\"` to use it as \
              it is, or `queue_type` and `arguments` to what it was made with; or delete it once it is empty",
             cause(failed),
             self.route
         )
     }
 
-    /// Returns after how many deliveries RabbitMQ itself gives up a message. `None` means that the queue does not count.
-    pub(crate) fn delivery_limit(&self) -> Option<i64> {
-        let set = self.arguments.iter().find_map(|(name, value)| match value {
-            Argument::Whole(limit) if name == "x-delivery-limit" => Some(*limit),
-            _ => None,
-        });
-        let counts = self.queue_type == QueueType::Quorum;
-        counts.then_some(set.unwrap_or(DELIVERY_LIMIT))
+    /// Returns the queue's delivery limit: how often RabbitMQ takes a message back before it dead-letters it at the next time. `None` means that the
+    /// queue does not count, or that others made it and the route does not say.
+    fn delivery_limit(&self) -> Option<i64> {
+        if self.queue_type == QueueType::Classic {
+            return None;
+        }
+        let ours = self.declare == Declare::Create || self.made.get().is_some();
+        self.whole_number("x-delivery-limit")
+            .or(ours.then_some(DELIVERY_LIMIT))
+    }
+
+    /// Returns after how many deliveries RabbitMQ itself dead-letters a message. `None` means never, or that nobody knows.
+    pub(crate) fn max_receives(&self) -> Option<u32> {
+        // A negative limit is none.
+        let limit = u32::try_from(self.delivery_limit()?).ok()?;
+        Some(limit.saturating_add(1))
     }
 
     /// Returns how long RabbitMQ lets a delivery of this queue go unsettled. `None` means that the queue does not say.
     pub(crate) fn consumer_timeout(&self) -> Option<Duration> {
+        let millis = self.whole_number("x-consumer-timeout")?;
+        u64::try_from(millis).ok().map(Duration::from_millis)
+    }
+
+    /// Returns an argument that the route sets to a whole number.
+    fn whole_number(&self, argument: &str) -> Option<i64> {
         self.arguments.iter().find_map(|(name, value)| match value {
-            Argument::Whole(millis) if name == "x-consumer-timeout" => {
-                u64::try_from(*millis).ok().map(Duration::from_millis)
-            }
-            _ => None,
+            Argument::Int(number) if name == argument => Some(*number),
+            Argument::Int(_) | Argument::Bool(_) | Argument::String(_) => None,
         })
     }
 
     /// Returns the queue that dead letters end in, as far as can be known.
     pub(crate) fn dead_letter_queue(&self) -> &str {
         let target = &self.dead_letter;
-        let named = self.dead.as_ref().or(target.queue.as_ref());
-        named.unwrap_or(&target.routing_key)
+        target.queue.as_ref().unwrap_or(&target.routing_key)
     }
 
     /// Returns the error of a queue that does not exist and may not be made.
@@ -270,7 +277,7 @@ impl Plan {
     /// Returns what to do about something that is missing and may not be made.
     pub(crate) fn remedy(&self) -> String {
         format!(
-            "`declare` of [routes.{}] forbids making it; set it to \"create\", run `check --create`, or make it by hand",
+            "`declare` of [routes.{}.options] forbids making it; set it to \"create\", run `check --create`, or make it by hand",
             self.route
         )
     }

@@ -119,7 +119,8 @@ async fn exchange_exists(link: &Link, name: &str) -> Result<(), Error> {
             "looking for the exchange",
             name,
             format!(
-                "the exchange `{name}` does not exist, so that a delayed message would be lost: make it, or have it made under [amqp.exchanges] in loafer.toml"
+                "the exchange `{name}` does not exist, so that a delayed message would be lost: make it, or have it made under [{}.exchanges] in loafer.toml",
+                link.identity().section()
             ),
         )),
     }

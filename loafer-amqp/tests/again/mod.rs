@@ -11,7 +11,7 @@ use std::{
 };
 
 /// What the test is called that runs the others again.
-const KIND: &str = "all_of_it_holds_on_rabbitmq_4";
+const NAME: &str = "all_of_it_holds_on_rabbitmq_4";
 
 /// Adds that test.
 macro_rules! on_rabbitmq_4 {

@@ -101,7 +101,7 @@ impl Server {
 
     /// A queue that goes with this connection.
     pub async fn queue(&self, arguments: FieldTable) -> String {
-        let name = own("heard");
+        let name = own("listener");
         let options = QueueDeclareOptions {
             exclusive: true,
             ..QueueDeclareOptions::default()
@@ -113,7 +113,7 @@ impl Server {
         name
     }
 
-    /// A queue that hears this key on this topic exchange, made where it is missing.
+    /// A queue that is bound by this key to this topic exchange, made where it is missing.
     pub async fn listen(&self, exchange: &str, key: &str) -> String {
         self.exchange(exchange, ExchangeKind::Topic).await;
         let queue = self.queue(FieldTable::default()).await;

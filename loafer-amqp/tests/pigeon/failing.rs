@@ -5,7 +5,8 @@ use lapin::{
     options::QueueDeclareOptions,
     types::{AMQPValue, FieldTable},
 };
-use loafer_core::{DeadLetterTarget, broker::DeadLetter, outcome::Outcome, translate::Json};
+use loafer_amqp::{Amqp, Options};
+use loafer_core::{broker::DeadLetter, outcome::Outcome, translate::Json};
 use loafer_runtime::{
     handler::Failure,
     program::{RouteOptions, Running},
@@ -107,12 +108,14 @@ async fn pigeon_13_dead_letters_may_go_where_pigeons_go_and_arguments_are_the_us
         "pigeon_13_dead_letters_may_go_where_pigeons_go_and_arguments_are_the_users"
     );
     let (app, exchange) = names("dead");
-    let (shared, key) = (unique("letters"), unique("dead"));
+    let (shared, key) = (unique("dead-letters"), unique("dead"));
     rabbit.declare(&shared, &[]).await;
     rabbit.bind(&shared, "amq.direct", &key).await;
-    let options = RouteOptions::new()
-        .dead_letter(DeadLetterTarget::new("amq.direct", &key))
+    let options = Options::new()
+        .dead_letter_exchange("amq.direct")
+        .dead_letter_routing_key(&key)
         .argument("x-max-length", 1000);
+    let options = RouteOptions::new().broker_options::<Amqp>(options);
     let route = listener("sample.event")
         .options(options)
         .handler(Json, async |_: Value| Outcome::Reject {

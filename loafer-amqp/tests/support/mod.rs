@@ -18,9 +18,9 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable},
 };
-use loafer_amqp::Amqp;
+use loafer_amqp::{Amqp, Options};
 use loafer_core::message::MessageId;
-use loafer_runtime::program::{App, Manager, ManagerBuilder};
+use loafer_runtime::program::{App, Manager, ManagerBuilder, RouteOptions};
 use tokio::time::{Instant, sleep};
 
 /// Longer than anything here takes, on a machine that is also building.
@@ -41,6 +41,18 @@ macro_rules! rabbit {
 pub struct Rabbit {
     pub url: String,
     connection: Connection,
+}
+
+/// Options of a route on this queue, of which RabbitMQ gets these.
+pub fn on_queue(queue: &str, options: Options) -> RouteOptions {
+    RouteOptions::new()
+        .queue(queue)
+        .broker_options::<Amqp>(options)
+}
+
+/// Options of a route on this queue, which is bound to nothing.
+pub fn unbound(queue: &str) -> RouteOptions {
+    on_queue(queue, Options::new().exchange(""))
 }
 
 /// A name that nobody else has.

@@ -12,9 +12,9 @@ use crate::ledger::Ledger;
 
 /// What stands between a queue's name and the seconds that its retries wait.
 const RETRY: &str = ".retry.";
-/// How the name of the queue of dead letters ends.
+/// How the name of a dead-letter queue ends.
 const DEAD: &str = ".dead";
-/// What the last byte of a rung's name becomes where there is to be no such queue.
+/// What the last byte of a delay queue's name becomes where there is to be no such queue.
 const NOWHERE: u8 = b'x';
 
 /// One connection of a proxy. Dropped when it ends, which is told.
@@ -53,7 +53,7 @@ enum Sent {
     /// A copy that waits, by message and attempt.
     Retry(u64, u64),
     /// A copy of this message.
-    Letter(u64),
+    DeadLetter(u64),
     /// What no queue took.
     Returned(u64),
 }
@@ -138,8 +138,8 @@ impl<'l> Connection<'l> {
         let (id, attempt, name) = (content.id(), content.attempt, self.name);
         match key.split_once(RETRY) {
             Some(_) if *changed => Sent::Returned(id),
-            Some((_, rung)) => {
-                let seconds: u64 = rung.trim_end_matches('s').parse().unwrap();
+            Some((_, delay)) => {
+                let seconds: u64 = delay.trim_end_matches('s').parse().unwrap();
                 let ms = 1_000 * seconds;
                 self.ledger
                     .write(&format!("copying {id} {attempt} {ms} {name}"));
@@ -147,7 +147,7 @@ impl<'l> Connection<'l> {
             }
             None if key.ends_with(DEAD) => {
                 self.ledger.write(&format!("burying {id} {name}"));
-                Sent::Letter(id)
+                Sent::DeadLetter(id)
             }
             None => {
                 self.ledger.write(&format!("published {id} {name}"));
@@ -176,7 +176,7 @@ impl<'l> Connection<'l> {
                     match sent {
                         Sent::Message(id) => self.ledger.write(&format!("accepted {id}")),
                         Sent::Retry(id, next) => self.ledger.write(&format!("waiting {id} {next}")),
-                        Sent::Letter(id) => self.ledger.write(&format!("copied {id}")),
+                        Sent::DeadLetter(id) => self.ledger.write(&format!("copied {id}")),
                         Sent::Returned(id) => self.ledger.write(&format!("returned {id}")),
                     }
                 }
@@ -217,7 +217,7 @@ impl Drop for Connection<'_> {
 impl Channel {
     /// No queue took a copy of this message.
     fn returned(&mut self, id: u64) {
-        let copy = |sent: &&mut Sent| matches!(**sent, Sent::Message(of) | Sent::Retry(of, _) | Sent::Letter(of) if of == id);
+        let copy = |sent: &&mut Sent| matches!(**sent, Sent::Message(of) | Sent::Retry(of, _) | Sent::DeadLetter(of) if of == id);
         if let Some(sent) = self.unconfirmed.values_mut().find(copy) {
             *sent = Sent::Returned(id);
         }

@@ -76,7 +76,7 @@ impl OnAmqp {
             .fold(Open::default(), Open::with)
             .count();
         for queue in self.management.queues().await {
-            if queue != letters() {
+            if queue != dead_letter_queue() {
                 let passive = QueueDeclareOptions {
                     passive: true,
                     ..QueueDeclareOptions::default()
@@ -111,7 +111,7 @@ fn url(port: u16) -> String {
     format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
 }
 
-fn letters() -> String {
+fn dead_letter_queue() -> String {
     format!("{QUEUE}.dead")
 }
 
@@ -140,13 +140,13 @@ impl Broker for OnAmqp {
                 "LOAFER_ROUTES__RECORDED__MAX_ATTEMPTS",
                 MAX_ATTEMPTS.to_string(),
             ),
-            // Two rungs, so that what is given up is so within the run.
+            // Two delays, so that what is given up is so within the run.
             ("LOAFER_ROUTES__RECORDED__BACKOFF__INITIAL", "1s".to_owned()),
             ("LOAFER_ROUTES__RECORDED__BACKOFF__MAX", "2s".to_owned()),
         ]);
     }
 
-    /// The queue, and every rung of its ladder that is used: one that is declared just before a kill stays broken.
+    /// The queue, and each delay queue that is used: one that is declared just before a kill stays broken.
     async fn prepared(&self) {
         self.there(QUEUE).await;
         let first = [
@@ -156,8 +156,8 @@ impl Broker for OnAmqp {
         let first = first.map(|(id, step)| (id, Job::put_off(step)));
         let sent = self.sender(self.port).send(&HashMap::from(first)).await;
         assert_eq!(sent.len(), 2, "the first messages are not confirmed");
-        for rung in ["1s", "2s"] {
-            self.there(&format!("{QUEUE}.retry.{rung}")).await;
+        for delay in ["1s", "2s"] {
+            self.there(&format!("{QUEUE}.retry.{delay}")).await;
         }
         self.server.lock().await.settled().await;
     }
@@ -200,22 +200,22 @@ impl Broker for OnAmqp {
         let mut found = Vec::new();
         let options = BasicGetOptions::default;
         // None is given back: each is seen once.
-        while let Some(letter) = channel
-            .basic_get(ShortString::from(letters()), options())
+        while let Some(dead_letter) = channel
+            .basic_get(ShortString::from(dead_letter_queue()), options())
             .await
             .unwrap()
         {
-            let body: serde_json::Value = serde_json::from_slice(&letter.data).unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&dead_letter.data).unwrap();
             found.push(Letter {
                 id: body["id"].as_u64().unwrap(),
-                envelope: envelope(&letter.properties),
+                envelope: envelope(&dead_letter.properties),
             });
         }
         found
     }
 }
 
-/// What a letter says of itself, read as anybody would who has no Loafer.
+/// What a dead letter says of itself, read as anybody would who has no Loafer.
 fn envelope(properties: &BasicProperties) -> Envelope {
     let headers = properties.headers().as_ref();
     let header = headers.and_then(|headers| headers.inner().get(DeadLetter::HEADER));
@@ -223,17 +223,20 @@ fn envelope(properties: &BasicProperties) -> Envelope {
         return Envelope::Wrong("it has none".to_owned());
     };
     let read = serde_json::from_slice::<DeadLetter>(header.as_bytes());
-    let letter = match read {
-        Ok(letter) => letter,
+    let envelope = match read {
+        Ok(envelope) => envelope,
         Err(error) => return Envelope::Wrong(error.to_string()),
     };
     let id = properties.message_id().as_ref().map(ShortString::as_str);
-    if (&*letter.route, &*letter.queue, Some(&*letter.event_id)) != ("recorded", QUEUE, id) {
-        return Envelope::Wrong(format!("it is of another message than {id:?}: {letter:?}"));
+    let of = Some(&*envelope.message_id);
+    if (&*envelope.route, &*envelope.queue, of) != ("recorded", QUEUE, id) {
+        return Envelope::Wrong(format!(
+            "it is of another message than {id:?}: {envelope:?}"
+        ));
     }
     Envelope::Read {
-        kind: letter.kind,
-        attempts: letter.attempts.into(),
+        kind: envelope.kind,
+        attempts: envelope.attempts.into(),
     }
 }
 

@@ -4,7 +4,7 @@ use lapin::BasicProperties;
 
 use super::*;
 use crate::{
-    client::{hosts::Hosts, tls::Tls},
+    client::{hosts::Hosts, identity::Identity, tls::Tls},
     error::{NOT_FOUND, PRECONDITION_FAILED},
 };
 
@@ -14,7 +14,11 @@ async fn channels(test: &str) -> Option<(PublishChannels, String)> {
         eprintln!("skipped: {test}: set LOAFER_TEST_RABBITMQ, or run cargo xtask test");
         return None;
     };
-    let hosts = Hosts::new(vec![url.parse().unwrap()], Tls::default());
+    let hosts = Hosts::new(
+        vec![url.parse().unwrap()],
+        Tls::default(),
+        Identity::default(),
+    );
     let link = Link::new("testing", hosts.into());
     let channel = link.channel("testing", "").await.unwrap();
     let options = lapin::options::QueueDeclareOptions {
