@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use loafer_core::{Bus, Ended, Error, Json, Message, Outcome, Replier, Route, Running};
+use loafer_core::{Error, message::Message, outcome::Outcome, translate::Json};
+use loafer_runtime::{
+    bus::{Bus, Replier},
+    program::{Ended, Route, Running},
+};
 use tokio::{sync::mpsc, time::timeout};
 
 /// How long anything may take.
