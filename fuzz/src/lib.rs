@@ -5,8 +5,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `target` | what a target is, and the list of them |
-//! | `targets` | the targets |
+//! | `target` | what a target is |
+//! | `targets` | the targets, and the list of them |
 //! | `seen` | what an input made a translator do; errors that quote it |
 //! | `corpus` | the inputs that are worth mutating, from `corpus/TARGET` on |
 //! | `mutate` | one input made of others |
@@ -30,5 +30,6 @@ pub use self::{
     finding::Finding,
     run::{Fuzz, Runs},
     seen::{MARKER, NUMBER, Seen},
-    target::{ALL, Target, named},
+    target::Target,
+    targets::{ALL, named},
 };

@@ -6,7 +6,10 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use loafer_core::{Envelope, Message, TranslateError, Translator};
+use loafer_core::{
+    message::Message,
+    translate::{Envelope, TranslateError, Translator},
+};
 
 /// The text that the mutator writes into inputs, and that no error may repeat. It is no name: keys that look like a field's are told.
 pub const MARKER: &str = "s3cr3t m@rker";

@@ -2,20 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::{
-    seen::Seen,
-    targets::{
-        base64::Base64,
-        cloudevents::Cloudevents,
-        eventbridge::EventBridge,
-        json::Json,
-        message_pack::MessagePack,
-        protobuf::Protobuf,
-        raw::{Bytes, Text},
-        s3_event::S3Event,
-        sns::Sns,
-    },
-};
+use crate::seen::Seen;
 
 /// One translator, and what must hold of it.
 pub trait Target: Sync {
@@ -40,23 +27,4 @@ pub trait Target: Sync {
     ///
     /// Where it does not.
     fn round_trip(&self, random: &mut Rng) -> Vec<u8>;
-}
-
-/// All targets.
-pub const ALL: [&dyn Target; 10] = [
-    &Json,
-    &Text,
-    &Bytes,
-    &Protobuf,
-    &MessagePack,
-    &Base64,
-    &Cloudevents,
-    &Sns,
-    &EventBridge,
-    &S3Event,
-];
-
-/// The target of this name.
-pub fn named(name: &str) -> Option<&'static dyn Target> {
-    ALL.into_iter().find(|target| target.name() == name)
 }

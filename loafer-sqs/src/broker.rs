@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use aws_config::SdkConfig;
 use loafer_core::{
     Error,
-    broker::{Broker, DeadLetterQueue, Replies, Source, Topic},
+    broker::{Broker, DeadLetterQueue, Instance, NoOptions, Replies, Source, Topic},
 };
 
 #[cfg(feature = "s3")]
@@ -21,6 +21,26 @@ use crate::{
 /// At the first call it makes one AWS configuration and one client a service, which all routes share. The configuration is
 /// the SDK's own: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_PROFILE`, the files in `~/.aws`, the roles of a container or
 /// an instance. The behaviour version is pinned, and the TLS is rustls with ring.
+///
+/// The section `[brokers.sqs]` of `loafer.toml` overrides what the environment of the SDK and what code say:
+///
+/// | key | what it sets |
+/// |---|---|
+/// | `endpoint` | the URL that SQS, SNS and S3 are called at, for example that of a local server; else the region's own |
+/// | `region` | the region of queues and topics that are named by their names |
+/// | `s3` | a table: payloads too large for a message (feature `s3`); its keys are named as the methods of `S3Payloads`: `bucket`, `prefix`, `threshold`, `largest`, `cleanup` (`"of-queues"`, `"never"`, `"all"`), `accept` |
+///
+/// A second instance has a section of its own, which must name the region:
+///
+/// ```toml
+/// [brokers.overseas]
+/// kind = "sqs"
+/// region = "us-east-1"
+/// ```
+///
+/// Of the environment it takes what says who it is: credentials, profile and roles are those of the SDK's chain, the same for all instances.
+/// `AWS_REGION`, `AWS_ENDPOINT_URL` and the like are for the first instance alone; without `endpoint` a second one calls AWS itself. An
+/// instance that code makes with [`Sqs::with_config`] keeps that configuration, with what its section overrides.
 ///
 /// ```
 /// use loafer::broker::Broker;
@@ -79,16 +99,25 @@ impl fmt::Debug for Sqs {
 impl Broker for Sqs {
     type Provider = SqsProvider;
     type Publisher = SqsPublisher;
+    /// A route sets nothing that only SQS knows: what it needs to know of a queue, the queue's own attributes say.
+    type Options = NoOptions;
     const KIND: &'static str = "sqs";
 
     /// # Errors
     ///
-    /// Returns an error for a `visibility_timeout` of less than a second or more than 12 hours (SQS API: `ReceiveMessage`, 0 to
-    /// 43,200 s). A fraction of a second is rounded up, and opening the provider says so.
-    fn provider(&self, source: &Source) -> Result<SqsProvider, Error> {
-        let lease = source
-            .visibility_timeout
-            .map(|lease| seconds::lease(&source.route, lease));
+    /// Returns an error if a key is unknown, if a value is wrong, or if an instance other than the first has no region.
+    fn configure(&mut self, instance: &Instance<'_>) -> Result<(), Error> {
+        self.shared = Arc::new(self.shared.configured(instance)?);
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// Returns an error for a `lease` of less than a second or more than 12 hours (SQS API: `ReceiveMessage`, 0 to 43,200 s). A fraction of a
+    /// second is rounded up, and opening the provider says so.
+    fn provider(&self, source: &Source, _: &NoOptions) -> Result<SqsProvider, Error> {
+        let lease = source.policy.lease;
+        let lease = lease.map(|lease| seconds::lease(&source.route, lease));
         Ok(SqsProvider::new(
             Arc::clone(&self.shared),
             source,
@@ -96,7 +125,7 @@ impl Broker for Sqs {
         ))
     }
 
-    fn dead_letters(&self, source: &Source) -> Result<impl DeadLetterQueue, Error> {
+    fn dead_letters(&self, source: &Source, _: &NoOptions) -> Result<impl DeadLetterQueue, Error> {
         Ok(SqsDeadLetters::new(Arc::clone(&self.shared), source))
     }
 
@@ -122,9 +151,9 @@ mod tests {
     #[test]
     fn a_lease_over_twelve_hours_is_refused() {
         let mut source = Source::new("orders", "orders");
-        source.visibility_timeout = Some(Duration::from_secs(12 * 3600 + 1));
+        source.policy.lease = Some(Duration::from_secs(12 * 3600 + 1));
         let error = Sqs::default()
-            .provider(&source)
+            .provider(&source, &NoOptions::default())
             .err()
             .map(|error| error.to_string());
         assert!(error.is_some_and(|error| error.contains("12 hours") && error.contains("orders")));

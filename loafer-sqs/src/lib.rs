@@ -1,5 +1,5 @@
-//! Amazon SQS and SNS for Loafer. [`Sqs`] leases messages from queues and publishes to topics and queues. [`Sns`], [`EventBridge`] and
-//! [`S3Event`] open the envelopes in which AWS delivers.
+//! Amazon SQS and SNS for Loafer. [`Sqs`] leases messages from queues and publishes to topics and queues. The translators `Sns`,
+//! `EventBridge` and `S3Event`, which open the envelopes in which AWS delivers, need no broker: they are in `loafer_core::translate`.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -17,6 +17,8 @@
 //! | `check` | what the command `check` says of a queue |
 //! | `payloads` | payloads too large for a message, on S3 |
 //! | `seconds` | durations as SQS counts them |
+//!
+//! There is no `options`: a route sets nothing that only SQS knows.
 
 #![cfg_attr(
     test,

@@ -12,7 +12,7 @@ use aws_sdk_sqs::{
 };
 use loafer_core::{
     broker::DeadLetter,
-    message::{Message, Outgoing},
+    message::{EVENT_ID, Message, Outgoing},
 };
 
 use crate::{
@@ -102,14 +102,18 @@ impl<'m> Entry<'m> {
                 None => ATTRIBUTES.to_string(),
             },
         );
+        let with_id = match self.headers.iter().any(|(name, _)| *name == EVENT_ID) {
+            true => format!(", `{EVENT_ID}` among them"),
+            false => String::new(),
+        };
         Err(format!(
-            "{count} headers: SQS and SNS carry {most}; move some into the payload"
+            "{count} headers{with_id}: SQS and SNS carry {most}; move some into the payload"
         ))
     }
 
-    /// Leaves out optional headers, beginning with the last, until `fits` says yes.
+    /// Leaves out optional headers, beginning with the last, until `fits` says yes. The event's id stays, whoever calls it optional.
     pub(crate) fn leave_out(&mut self, optional: &[&str], fits: impl Fn(&Self) -> bool) {
-        for name in optional.iter().rev() {
+        for name in optional.iter().rev().filter(|name| **name != EVENT_ID) {
             if fits(self) {
                 return;
             }
@@ -147,8 +151,8 @@ impl<'m> Entry<'m> {
         )
     }
 
-    /// Makes the dead letter of a message, within the limits of SQS. If it has more than ten attributes, all but the envelope are
-    /// folded into that. If it is too large, the reason is left out. `None` means that it still is too large.
+    /// Makes the dead letter of a message, within the limits of SQS. If it has more than ten attributes, all but the envelope and the
+    /// event's id are folded into the envelope. If it is too large, the reason is left out. `None` means that it still is too large.
     pub(crate) fn dead_letter(
         message: &'m Message,
         envelope: &DeadLetter,
@@ -167,12 +171,13 @@ impl<'m> Entry<'m> {
             })
             .into_owned()
         };
-        let value = header(envelope, &attributes);
-        let others = if fold {
-            std::mem::take(&mut attributes)
-        } else {
-            Vec::new()
+        let others = match fold {
+            true => attributes
+                .extract_if(.., |(name, _)| *name != EVENT_ID)
+                .collect(),
+            false => Vec::new(),
         };
+        let value = header(envelope, &others);
         attributes.push((DeadLetter::HEADER, Cow::Owned(value)));
 
         let group = match message.group() {

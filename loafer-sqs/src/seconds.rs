@@ -18,7 +18,7 @@ pub(crate) fn up(duration: Duration) -> u64 {
         .saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
-/// Returns a route's `visibility_timeout` in seconds.
+/// Returns a route's `lease` in seconds.
 ///
 /// # Errors
 ///
@@ -26,11 +26,11 @@ pub(crate) fn up(duration: Duration) -> u64 {
 pub(crate) fn lease(route: &str, lease: Duration) -> Result<i32, Error> {
     match up(lease) {
         0 => Err(Error::Config(format!(
-            "route `{route}`: `visibility_timeout` is 0: on SQS it is 1 second to 12 hours; leave it out for the queue's own"
+            "route `{route}`: `lease` is 0: on SQS it is 1 second to 12 hours; leave it out for the queue's own"
         ))),
         seconds if seconds <= CEILING.as_secs() => Ok(whole(seconds)),
         seconds => Err(Error::Config(format!(
-            "route `{route}`: `visibility_timeout` is {seconds} s: on SQS a message can be on lease for 12 hours at most"
+            "route `{route}`: `lease` is {seconds} s: on SQS a message can be on lease for 12 hours at most"
         ))),
     }
 }

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use loafer_core::{
-    broker::{Broker, Delivery, Provider, Settled, Settlement, Source},
+    broker::{Broker, Delivery, NoOptions, Provider, Settled, Settlement, Source},
     message::{Message, MessageId, Outgoing},
 };
 use loafer_sqs::{Cleanup, Receipt, S3Payloads, Sqs, SqsProvider};
@@ -159,7 +159,7 @@ async fn pointers_of_other_programs_are_read_and_their_objects_kept() {
 
 /// Two queues hear one topic: one object.
 async fn of_a_topic(server: &Server, raw: bool) {
-    use loafer_core::translate::{Envelope, Text, Translator};
+    use loafer_core::translate::{Envelope, Sns, Text, Translator};
 
     let bucket = Bucket::of(server).await;
     let sns = server.sns();
@@ -186,7 +186,7 @@ async fn of_a_topic(server: &Server, raw: bool) {
     support::publish(&queues[0].publisher, &arn, vec![large()]).await;
     for queue in &queues {
         let deliveries = queue.receive(1).await;
-        let sns = loafer_sqs::Sns::<Text>::default();
+        let sns = Sns::<Text>::default();
         let message = sns.open(&deliveries[0].message).unwrap();
         let text: &str = sns.translate(&message).unwrap();
         assert_eq!(text.len(), 2 * MIB);
@@ -273,7 +273,9 @@ async fn nothing_of_a_group_overtakes_a_missing_payload() {
 }
 
 async fn another(sqs: &Sqs, queue: &Queue) -> SqsProvider {
-    let provider = sqs.provider(&Source::new("other", &queue.name)).unwrap();
+    let provider = sqs
+        .provider(&Source::new("other", &queue.name), &NoOptions::default())
+        .unwrap();
     provider
         .open(loafer_core::broker::Open::Existing)
         .await

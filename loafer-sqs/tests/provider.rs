@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use loafer_core::{
     Error,
-    broker::{Broker, DeadLetter, Open, Provider, Renewed, Settled, Settlement, Source},
+    broker::{Broker, DeadLetter, NoOptions, Open, Provider, Renewed, Settled, Settlement, Source},
     message::{Message, Outgoing},
 };
 use support::{entry, envelope};
@@ -358,7 +358,7 @@ async fn a_dead_letter_is_copied_once_however_often_it_is_settled() {
 #[tokio::test]
 async fn futures_are_small() {
     let provider = loafer_sqs::Sqs::default()
-        .provider(&Source::new("r", "q"))
+        .provider(&Source::new("r", "q"), &NoOptions::default())
         .unwrap();
     let (mut into, mut settled, mut renewed) = (Vec::new(), Vec::new(), Vec::new());
     let sizes = [

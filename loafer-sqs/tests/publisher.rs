@@ -10,10 +10,9 @@ use loafer_core::{
     Error,
     broker::{Broker, Provider, Publisher, Settlement, Topic},
     message::{Message, Outgoing},
-    translate::{Envelope, Text, Translator},
+    translate::{Envelope, Sns, Text, Translator},
 };
 use loafer_runtime::bus::Bus;
-use loafer_sqs::Sns;
 
 async fn subscribed(server: &support::Server, raw: bool) -> (support::Queue, String) {
     let queue = server

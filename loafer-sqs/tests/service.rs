@@ -10,10 +10,10 @@ use loafer_core::{
     broker::{Level, Open},
     extract::Metadata,
     message::Message,
-    translate::Json,
+    translate::{Json, Sns},
 };
 use loafer_runtime::program::{Ended, Route, RouteOptions};
-use loafer_sqs::{Sns, Sqs};
+use loafer_sqs::Sqs;
 use tokio::sync::mpsc;
 
 fn options(queue: &support::Queue) -> RouteOptions {

@@ -15,7 +15,9 @@ use axum::{
     http::{HeaderMap, Method},
     routing::post,
 };
-use loafer_core::broker::{Broker, Delivery, Open, Provider, Settled, Settlement, Source};
+use loafer_core::broker::{
+    Broker, Delivery, NoOptions, Open, Provider, Settled, Settlement, Source,
+};
 use loafer_sqs::{Cleanup, Receipt, S3Payloads, Sqs, SqsProvider};
 use serde_json::{Value, json};
 use tokio::{
@@ -60,8 +62,8 @@ impl Server {
         tokio::spawn(async move { axum::serve(listener, app).await });
         let sqs = Sqs::with_config(support::config(&endpoint)).with_large_payloads(payloads);
         let mut source = Source::new("photos", "photos");
-        source.visibility_timeout = Some(LEASE);
-        let provider = sqs.provider(&source).unwrap();
+        source.policy.lease = Some(LEASE);
+        let provider = sqs.provider(&source, &NoOptions::default()).unwrap();
         provider.open(Open::Existing).await.unwrap();
         provider
     }

@@ -11,14 +11,16 @@ use std::{
 
 use loafer_core::{
     Error,
-    broker::{Broker, Open, Provider, Source},
+    broker::{Broker, NoOptions, Open, Provider, Source},
 };
 use loafer_sqs::Sqs;
 
 const SOON: Duration = Duration::from_secs(10);
 
 async fn opening(sqs: &Sqs, queue: &str) -> Error {
-    let provider = sqs.provider(&Source::new("order-made", queue)).unwrap();
+    let provider = sqs
+        .provider(&Source::new("order-made", queue), &NoOptions::default())
+        .unwrap();
     let start = Instant::now();
     let error = provider.open(Open::Existing).await.unwrap_err();
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());

@@ -5,7 +5,10 @@ use ::base64::{
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
 };
 use fastrand::Rng;
-use loafer_core::{Base64 as Envelope, Bytes, Message, MessagePack};
+use loafer_core::{
+    message::Message,
+    translate::{Base64 as Envelope, Bytes, MessagePack},
+};
 
 use super::{Order, assert_holds, bytes};
 use crate::{Seen, Target};

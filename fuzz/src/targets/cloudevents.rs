@@ -2,7 +2,10 @@
 
 use ::base64::{Engine, engine::general_purpose::STANDARD};
 use fastrand::Rng;
-use loafer_core::{Bytes, Cloudevents as Envelope, Message, Text};
+use loafer_core::{
+    message::Message,
+    translate::{Bytes, Cloudevents as Envelope, Text},
+};
 use serde_json::{json, value::RawValue};
 
 use super::{Order, assert_decodes, assert_holds, bytes, text};

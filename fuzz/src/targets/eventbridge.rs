@@ -1,8 +1,10 @@
 //! The envelope of EventBridge.
 
 use fastrand::Rng;
-use loafer_core::{Bytes, Message};
-use loafer_sqs::{EventBridge as Envelope, Sns};
+use loafer_core::{
+    message::Message,
+    translate::{Bytes, EventBridge as Envelope, Sns},
+};
 use serde_json::value::RawValue;
 
 use super::{Order, assert_decodes, assert_holds};

@@ -1,7 +1,7 @@
 //! JSON.
 
 use fastrand::Rng;
-use loafer_core::{Json as Translator, Message};
+use loafer_core::{message::Message, translate::Json as Translator};
 
 use super::{Order, Strict, assert_decodes};
 use crate::{Seen, Target};

@@ -1,7 +1,7 @@
 //! MessagePack.
 
 use fastrand::Rng;
-use loafer_core::{Message, MessagePack as Translator};
+use loafer_core::{message::Message, translate::MessagePack as Translator};
 
 use super::{Order, Strict, assert_decodes, json};
 use crate::{Seen, Target};

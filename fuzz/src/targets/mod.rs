@@ -1,22 +1,55 @@
 //! The targets, and the values they encode.
 
-pub(crate) mod base64;
-pub(crate) mod cloudevents;
-pub(crate) mod eventbridge;
-pub(crate) mod json;
-pub(crate) mod message_pack;
-pub(crate) mod protobuf;
-pub(crate) mod raw;
-pub(crate) mod s3_event;
-pub(crate) mod sns;
+mod base64;
+mod cloudevents;
+mod eventbridge;
+mod json;
+mod message_pack;
+mod protobuf;
+mod raw;
+mod s3_event;
+mod sns;
 
 use std::{collections::BTreeMap, fmt::Debug};
 
 use fastrand::Rng;
-use loafer_core::{Envelope, Message, Translator};
+use loafer_core::{
+    message::Message,
+    translate::{Envelope, Translator},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::seen::assert_same;
+use self::{
+    base64::Base64,
+    cloudevents::Cloudevents,
+    eventbridge::EventBridge,
+    json::Json,
+    message_pack::MessagePack,
+    protobuf::Protobuf,
+    raw::{Bytes, Text},
+    s3_event::S3Event,
+    sns::Sns,
+};
+use crate::{seen::assert_same, target::Target};
+
+/// All targets.
+pub const ALL: [&dyn Target; 10] = [
+    &Json,
+    &Text,
+    &Bytes,
+    &Protobuf,
+    &MessagePack,
+    &Base64,
+    &Cloudevents,
+    &Sns,
+    &EventBridge,
+    &S3Event,
+];
+
+/// The target of this name.
+pub fn named(name: &str) -> Option<&'static dyn Target> {
+    ALL.into_iter().find(|target| target.name() == name)
+}
 
 /// A value with one field of each kind that serde knows. No floats: not every one of JSON survives the way.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use loafer_core::{Bytes, Message, Protobuf as Translator};
+use loafer_core::{
+    message::Message,
+    translate::{Bytes, Protobuf as Translator},
+};
 use prost::Message as _;
 
 use super::{assert_decodes, bytes, text};

@@ -1,7 +1,10 @@
 //! Text and bytes.
 
 use fastrand::Rng;
-use loafer_core::{Bytes as RawBytes, Message, Text as RawText};
+use loafer_core::{
+    message::Message,
+    translate::{Bytes as RawBytes, Text as RawText},
+};
 
 use super::{assert_decodes, bytes, text};
 use crate::{Seen, Target, seen::assert_same};

@@ -1,8 +1,12 @@
 //! S3's notifications, by all their ways.
 
 use fastrand::Rng;
-use loafer_core::{Message, TranslateError};
-use loafer_sqs::{S3Event as Translator, S3Notification};
+use loafer_core::{
+    message::Message,
+    translate::{
+        Envelope as _, S3Event as Translator, S3Notification, TranslateError, Translator as _,
+    },
+};
 use serde_json::json;
 
 use super::{assert_decodes, eventbridge, sns, text};
@@ -34,9 +38,9 @@ impl Target for S3Event {
         let detail =
             json!({"bucket": {"name": text(random)}, "object": object, "reason": "PutObject"});
         let event = eventbridge::around("Object Created", &detail.to_string());
-        let opened: Result<S3Notification, TranslateError> =
-            loafer_core::Envelope::open(&Translator, &event)
-                .and_then(|opened| loafer_core::Translator::translate(&Translator, &opened));
+        let opened: Result<S3Notification, TranslateError> = Translator
+            .open(&event)
+            .and_then(|opened| Translator.translate(&opened));
         let notification = match opened {
             Ok(notification) => notification,
             Err(error) => panic!("an event of EventBridge does not decode: {error}"),

@@ -1,8 +1,10 @@
 //! The envelope of SNS.
 
 use fastrand::Rng;
-use loafer_core::{Bytes, Message, Text};
-use loafer_sqs::Sns as Envelope;
+use loafer_core::{
+    message::Message,
+    translate::{Bytes, Sns as Envelope, Text},
+};
 use serde_json::json;
 
 use super::{Order, assert_decodes, assert_holds, text};

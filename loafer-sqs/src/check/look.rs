@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use loafer_core::{broker::Finding, policy::Policy};
 
 use super::{
@@ -19,13 +19,13 @@ use crate::{
     topology::{self, Attributes, Found, SnsTopic},
 };
 
-/// Looks at a queue, at its dead-letter queue and its topic, and at what we may do.
+/// Looks at a queue, at its dead-letter queue and its topics, and at what we may do.
 ///
 /// `lease` is the lease that applies, and `call` names queue and route.
 pub(crate) async fn look(
     policy: &Policy,
     found: &Found,
-    topic: Option<&SnsTopic<'_>>,
+    topics: &[SnsTopic<'_>],
     lease: Duration,
     call: Call<'_>,
 ) -> Vec<Finding> {
@@ -45,9 +45,10 @@ pub(crate) async fn look(
     let mut findings = judge(&policy.into(), &looked);
     findings.extend(rights(found, call).await);
     findings.push(untried(redrive.map(|redrive| queue_name(&redrive.target))));
-    if let Some(topic) = topic {
-        findings.extend(feed(found, topic, &policy.route).await);
-    }
+    let feeding = topics
+        .iter()
+        .map(|topic| feed(found, topic, topics, &policy.route));
+    findings.extend(join_all(feeding).await.into_iter().flatten());
     findings
 }
 
@@ -108,14 +109,24 @@ async fn rights(found: &Found, call: Call<'_>) -> Vec<Finding> {
     .collect()
 }
 
-/// Looks at the topic of a route that opens envelopes of SNS. A failed look costs no other finding.
-async fn feed(found: &Found, topic: &SnsTopic<'_>, route: &str) -> Vec<Finding> {
+/// Looks at one of the topics of a route that opens envelopes of SNS. A failed look costs no other finding.
+async fn feed(
+    found: &Found,
+    topic: &SnsTopic<'_>,
+    all: &[SnsTopic<'_>],
+    route: &str,
+) -> Vec<Finding> {
     let policy = found
         .attributes
         .as_ref()
         .and_then(|of| of.policy.as_deref());
-    let endpoint = &found.clients.endpoint;
-    let findings = topic::findings(topic, route, endpoint, &found.url, policy).await;
+    let queue = topic::Queue {
+        endpoint: &found.clients.endpoint,
+        url: &found.url,
+        policy,
+        topics: all,
+    };
+    let findings = topic::findings(topic, route, &queue).await;
     findings.unwrap_or_else(|error| {
         let name = topic.name();
         vec![Finding::warning(format!(

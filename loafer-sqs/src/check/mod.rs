@@ -33,7 +33,7 @@ impl<'p> From<&'p Policy> for Asked<'p> {
             queue: &policy.queue,
             timeout: policy.timeout,
             drain: policy.drain,
-            own_lease: policy.visibility_timeout.is_some(),
+            own_lease: policy.lease.is_some(),
         }
     }
 }
@@ -75,7 +75,7 @@ fn lease(policy: &Asked<'_>, looked: &Looked<'_>) -> Finding {
         let seconds = (than.as_secs() + 1).next_multiple_of(30).min(43_200);
         match policy.own_lease {
             true => format!(
-                "set `visibility_timeout = \"{seconds}s\"` under [routes.{}] in loafer.toml",
+                "set `lease = \"{seconds}s\"` under [routes.{}] in loafer.toml",
                 policy.route
             ),
             false => topology::set(looked.endpoint, looked.url, "VisibilityTimeout", seconds),
@@ -147,7 +147,7 @@ mod tests {
         assert!(finding.text.ends_with(line), "{}", finding.text);
         let finding = judged(None, 31, true);
         assert!(finding.text.contains("drain of 31s"), "{}", finding.text);
-        let set = "`visibility_timeout = \"60s\"` under [routes.order-made]";
+        let set = "`lease = \"60s\"` under [routes.order-made]";
         assert!(finding.text.contains(set), "{}", finding.text);
     }
 }

@@ -1,4 +1,4 @@
-//! What `check` says of the topic that should feed a queue. Only SQS is fed by another service.
+//! What `check` says of the topics that should feed a queue. Only SQS is fed by another service.
 
 use loafer_core::{Error, broker::Finding};
 
@@ -7,21 +7,42 @@ use crate::{
     topology::{self, Permission, Seen, SnsTopic},
 };
 
-/// Looks at topic, subscription and the queue's policy, as far as we may. `endpoint` and `url` are the queue's.
+/// The queue that topics should feed.
+pub(super) struct Queue<'q> {
+    pub(super) endpoint: &'q Endpoint,
+    pub(super) url: &'q str,
+    /// Its policy.
+    pub(super) policy: Option<&'q str>,
+    /// All topics that should feed it: the line that mends its policy lets each of them send.
+    pub(super) topics: &'q [SnsTopic<'q>],
+}
+
+/// Looks at topic, subscription and the queue's policy, as far as we may.
 pub(super) async fn findings(
     topic: &SnsTopic<'_>,
     route: &str,
-    endpoint: &Endpoint,
-    url: &str,
-    policy: Option<&str>,
+    queue: &Queue<'_>,
 ) -> Result<Vec<Finding>, Error> {
-    let name = topic.name();
-    if !topic.fits() {
+    let (name, policy) = (topic.name(), queue.policy);
+    if topic.is_pattern() {
         return Ok(vec![Finding::warning(format!(
-            "the queue is FIFO, and only a FIFO topic can feed it: set `name = \"{name}.fifo\"` under [topics.{route}] in loafer.toml"
+            "`{name}` is a pattern, and SNS has none: name each topic in `topics` under [routes.{route}] in loafer.toml"
         ))]);
     }
-    let line = || topology::set(endpoint, url, "Policy", topic.policy(policy));
+    if !topic.fits() {
+        let set = match name == route {
+            true => format!("`name = \"{name}.fifo\"` under [topics.{route}]"),
+            false => format!("`{name}.fifo` in its place in `topics` under [routes.{route}]"),
+        };
+        return Ok(vec![Finding::warning(format!(
+            "the queue is FIFO, and only a FIFO topic can feed it: set {set} in loafer.toml"
+        ))]);
+    }
+    let line = || {
+        let able = |topic: &&SnsTopic<'_>| !topic.is_pattern() && topic.fits();
+        let all = topology::policy(policy, queue.topics.iter().filter(able));
+        topology::set(queue.endpoint, queue.url, "Policy", all)
+    };
     let permission = topic.permission(policy);
     // A subscription alone brings nothing: the policy must let the topic send.
     let missing = |what: String, lines: String| {

@@ -1,6 +1,7 @@
 //! The clients of the SDK, made of one AWS configuration at the first call, and the calls on messages.
 
 mod api;
+mod section;
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,12 +11,13 @@ use aws_config::{
 };
 use aws_sdk_sqs::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use loafer_core::Error;
+use loafer_core::{Error, broker::Instance};
 use tokio::{sync::OnceCell, time::timeout};
 
 pub(crate) use self::api::{ENTRIES, Fault, Faults, Poll, by_entry, none_sent};
+use self::section::Section;
 use crate::{
-    names::{Arn, Endpoint, QueueAddress},
+    names::{Arn, Endpoint, Endpoints, QueueAddress},
     payloads::{S3Payloads, Store},
 };
 
@@ -31,6 +33,10 @@ const LOAD: Duration = Duration::from_secs(8);
 pub(crate) struct Shared {
     /// The configuration that the user gave. `None` means the SDK's own sources.
     given: Option<SdkConfig>,
+    /// The region that the settings name. It is stronger than that of `given` or of the SDK's own sources.
+    region: Option<Region>,
+    /// Where calls go.
+    endpoints: Endpoints,
     /// Where large payloads are kept. `None` means that messages carry every payload themselves.
     payloads: Option<S3Payloads>,
     /// Made once, at the first call.
@@ -66,8 +72,50 @@ impl Shared {
     #[cfg(feature = "s3")]
     pub(crate) fn with_payloads(&self, payloads: S3Payloads) -> Self {
         Self {
-            given: self.given.clone(),
             payloads: Some(payloads),
+            ..self.without_clients()
+        }
+    }
+
+    /// The same settings, overridden by what the configuration says of this instance, and no clients yet.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a key is unknown, if a value is wrong, or if the instance is not the first and has no region.
+    pub(crate) fn configured(&self, instance: &Instance<'_>) -> Result<Self, Error> {
+        let section: Section = match instance.settings() {
+            Some(settings) => settings.read()?,
+            None => Section::default(),
+        };
+        let mut configured = self.without_clients();
+        configured.region = section.region.map(Region::new).or(configured.region);
+        configured.endpoints = match section.endpoint {
+            Some(endpoint) => Endpoints::At(endpoint),
+            // The variables are for the first instance.
+            None if self.given.is_none() && !instance.is_first() => Endpoints::OfAws,
+            None => configured.endpoints,
+        };
+        if let Some(section) = section.s3 {
+            let code = configured.payloads.take();
+            configured.payloads = Some(section.over(code, instance.name())?);
+        }
+        let given = self.given.as_ref().and_then(SdkConfig::region);
+        if !instance.is_first() && configured.region.as_ref().or(given).is_none() {
+            let name = instance.name();
+            return Err(Error::Config(format!(
+                "`brokers.{name}.region` is not set, and AWS_REGION is for the first SQS alone: write `region = \"…\"` under [brokers.{name}] in \
+                 loafer.toml"
+            )));
+        }
+        Ok(configured)
+    }
+
+    fn without_clients(&self) -> Self {
+        Self {
+            given: self.given.clone(),
+            region: self.region.clone(),
+            endpoints: self.endpoints.clone(),
+            payloads: self.payloads.clone(),
             clients: OnceCell::new(),
         }
     }
@@ -80,46 +128,60 @@ impl Shared {
     pub(crate) async fn clients(&self, queue: &str) -> Result<&Clients, Error> {
         self.clients
             .get_or_try_init(|| async {
-                let config = match &self.given {
-                    Some(config) => config.clone(),
-                    None => timeout(LOAD, Box::pin(loader().load()))
-                        .await
-                        .map_err(|_| no_region(queue))?,
+                let region = self.region.clone();
+                let config = match (&self.given, region) {
+                    (Some(config), None) => config.clone(),
+                    (Some(config), region) => config.clone().into_builder().region(region).build(),
+                    (None, region) => {
+                        let loader = match region {
+                            Some(region) => loader().region(region),
+                            None => loader(),
+                        };
+                        timeout(LOAD, Box::pin(loader.load()))
+                            .await
+                            .map_err(|_| no_region(queue))?
+                    }
                 };
                 let region = config.region().ok_or_else(|| no_region(queue))?;
-                Ok(Clients::new(&config, region, self.payloads.as_ref()))
+                let payloads = self.payloads.as_ref();
+                Ok(Clients::new(&config, region, &self.endpoints, payloads))
             })
             .await
     }
 }
 
 impl Clients {
-    fn new(config: &SdkConfig, region: &Region, payloads: Option<&S3Payloads>) -> Self {
-        let endpoint = |service| {
-            Arc::new(Endpoint::new(
-                service,
-                region.as_ref(),
-                config.endpoint_url(),
-            ))
-        };
+    fn new(
+        config: &SdkConfig,
+        region: &Region,
+        endpoints: &Endpoints,
+        payloads: Option<&S3Payloads>,
+    ) -> Self {
+        let endpoint = |service| Arc::new(endpoints.of(service, region, config));
         let timeouts = timeouts(config.timeout_config());
         let http = config.http_client().unwrap_or_else(https);
-        let payloads = payloads.map(|payloads| Store::new(payloads, config, region, http.clone()));
+        let payloads =
+            payloads.map(|payloads| Store::new(payloads, config, region, endpoints, http.clone()));
         let mut sqs = aws_sdk_sqs::config::Builder::from(config).http_client(http.clone());
+        if let Some(url) = endpoints.overridden() {
+            sqs.set_endpoint_url(url);
+        }
         if config.stalled_stream_protection().is_none() {
             // Every call here has a timeout of its own, so watching its bytes costs CPU time for nothing.
             sqs = sqs.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         }
         let receive = sqs.clone().retry_config(RetryConfig::disabled()).build();
         let sqs = sqs.timeout_config(timeouts.clone()).build();
-        let sns = aws_sdk_sns::config::Builder::from(config)
+        let mut sns = aws_sdk_sns::config::Builder::from(config)
             .http_client(http)
-            .timeout_config(timeouts)
-            .build();
+            .timeout_config(timeouts);
+        if let Some(url) = endpoints.overridden() {
+            sns.set_endpoint_url(url);
+        }
         Self {
             receive: aws_sdk_sqs::Client::from_conf(receive),
             sqs: aws_sdk_sqs::Client::from_conf(sqs),
-            sns: aws_sdk_sns::Client::from_conf(sns),
+            sns: aws_sdk_sns::Client::from_conf(sns.build()),
             payloads,
             endpoint: endpoint("sqs"),
             sns_endpoint: endpoint("sns"),
@@ -188,7 +250,7 @@ fn no_region(queue: &str) -> Error {
         what: "opening",
         queue: queue.to_owned(),
         cause:
-            "no AWS region is set: set AWS_REGION, or `region` in ~/.aws/config (`aws configure`)"
+            "no AWS region is set: set AWS_REGION, or `region` in ~/.aws/config (`aws configure`) or under [brokers.sqs] in loafer.toml"
                 .to_owned(),
         source: None,
     }
@@ -205,7 +267,7 @@ mod tests {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region.clone())
             .build();
-        let clients = Clients::new(&config, &region, None);
+        let clients = Clients::new(&config, &region, &Endpoints::default(), None);
         for (topic, expected) in [
             ("orders", "eu-west-1"),
             ("arn:aws:sns:eu-west-1:1:orders", "eu-west-1"),

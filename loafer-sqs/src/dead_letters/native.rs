@@ -42,7 +42,6 @@ impl Found {
                 None => return Ok(one_by_one(&format!("the ARN of `{queue}` can't be read"))),
                 arn => arn,
             },
-            _ => return Ok(one_by_one("SQS knows no such destination")),
         };
         let start = self
             .clients

@@ -28,11 +28,6 @@ impl Found {
                 });
             }
             Destination::Queue(queue) => queue,
-            other => {
-                return Err(Error::Config(format!(
-                    "SQS can't send dead letters to {other:?}"
-                )));
-            }
         };
         let last = || self.target.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, target)) = last().as_ref().filter(|(named, _)| named == queue) {

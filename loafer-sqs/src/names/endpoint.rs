@@ -13,14 +13,19 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint of a service. `AWS_ENDPOINT_URL_SERVICE` is stronger than `url`.
+    /// The endpoint of a service.
     pub(crate) fn new(service: &'static str, region: &str, url: Option<&str>) -> Self {
-        let of_service = std::env::var(format!("AWS_ENDPOINT_URL_{}", service.to_uppercase())).ok();
         Self {
             service,
             region: region.to_owned(),
-            url: of_service.as_deref().or(url).map(without_password),
+            url: url.map(without_password),
         }
+    }
+
+    /// The endpoint of a service by the configuration of the SDK, in which `AWS_ENDPOINT_URL_SERVICE` is stronger than `url`.
+    pub(crate) fn of_config(service: &'static str, region: &str, url: Option<&str>) -> Self {
+        let of_service = std::env::var(format!("AWS_ENDPOINT_URL_{}", service.to_uppercase())).ok();
+        Self::new(service, region, of_service.as_deref().or(url))
     }
 
     pub(crate) fn in_region(&self, region: &str) -> Self {

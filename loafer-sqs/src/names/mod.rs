@@ -2,12 +2,14 @@
 
 mod arn;
 mod endpoint;
+mod endpoints;
 mod headers;
 mod queue;
 
 pub(crate) use self::{
     arn::Arn,
     endpoint::{Endpoint, quoted},
+    endpoints::Endpoints,
     headers::{
         DEDUPLICATION_ID, PAYLOAD_SIZE, SEQUENCE_NUMBER, SOURCE_QUEUE, TRACE, is_set_by_sqs,
     },

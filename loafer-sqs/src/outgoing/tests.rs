@@ -3,7 +3,8 @@ use crate::message::folded;
 
 fn envelope() -> DeadLetter {
     DeadLetter {
-        event_id: "1".into(),
+        event_id: "e-1".into(),
+        message_id: "1".into(),
         correlation_id: None,
         route: "orders".into(),
         queue: "orders".into(),
@@ -47,6 +48,39 @@ fn ten_headers_fold_into_the_envelope_and_come_out_again() {
     let read =
         DeadLetter::of(&Message::new("").with_header(DeadLetter::HEADER, header.as_ref())).unwrap();
     assert_eq!(read.kind, "rejected");
+}
+
+#[test]
+fn the_id_of_the_event_stands_beside_the_envelope_that_the_others_are_folded_into() {
+    let message = with_headers(9, "{}".into()).with_header(EVENT_ID, "e-1");
+    let entry = dead(&message);
+    let names: Vec<_> = entry.headers.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, [EVENT_ID, DeadLetter::HEADER]);
+    assert_eq!(folded(&entry.headers[1].1).unwrap().len(), 9);
+}
+
+#[test]
+fn optional_headers_make_room_and_the_id_of_the_event_stays() {
+    let full = with_headers(9, "{}".into()).with_header(EVENT_ID, "e-1");
+    let mut outgoing = Outgoing::from(full.clone().with_header("spare", "1"));
+    outgoing.optional = vec!["spare", EVENT_ID];
+    let entry = Entry::of(&outgoing, false).unwrap();
+    assert_eq!(entry.headers.len(), 10);
+    assert!(entry.headers.iter().any(|(name, _)| *name == EVENT_ID));
+
+    // Kept on S3, a payload needs one attribute more.
+    let mut entry = Entry::of(&outgoing, false).unwrap();
+    let refused = entry.offload(&[EVENT_ID]).unwrap_err();
+    assert!(
+        refused.starts_with("10 headers, `event-id` among them: SQS and SNS carry 9"),
+        "{refused}"
+    );
+
+    let outgoing = Outgoing::from(full.with_header("own", "1"));
+    let refused = Entry::of(&outgoing, false).err().unwrap_or_default();
+    let said =
+        "11 headers, `event-id` among them: SQS and SNS carry 10; move some into the payload";
+    assert_eq!(refused, said);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod pointer;
 #[cfg(feature = "s3")]
+mod section;
+#[cfg(feature = "s3")]
 mod settings;
 #[cfg(feature = "s3")]
 mod store;
@@ -10,10 +12,10 @@ mod without;
 
 #[cfg(feature = "s3")]
 pub use self::settings::{Cleanup, S3Payloads};
-#[cfg(feature = "s3")]
-pub(crate) use self::store::Store;
 #[cfg(not(feature = "s3"))]
-pub(crate) use self::without::{S3Payloads, Store};
+pub(crate) use self::without::{S3Payloads, Section, Store};
+#[cfg(feature = "s3")]
+pub(crate) use self::{section::Section, store::Store};
 
 pub(crate) use self::pointer::{Offloaded, Pointer};
 

@@ -1,9 +1,12 @@
 //! Settings: where large payloads are kept, from which size on, and for how long.
 
+use serde::Deserialize;
+
 /// The largest payload that is fetched, unless it is set.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
-/// Keeps payloads too large for a message on S3: [`Sqs::with_large_payloads`](loafer_core::Sqs::with_large_payloads).
+/// Keeps payloads too large for a message on S3: [`Sqs::with_large_payloads`](crate::Sqs::with_large_payloads), or the table
+/// `[brokers.sqs.s3]` of `loafer.toml`, whose keys are named as the methods and override them one by one.
 ///
 /// If a published message is too large with its headers, its payload goes to the bucket and a pointer to the queue or topic. If a received
 /// message has a pointer, its payload is fetched before the handler sees it. Messages are exchanged with the extended clients of AWS for SQS
@@ -32,7 +35,8 @@ pub struct S3Payloads {
 }
 
 /// Which objects are deleted once the ack of their message is confirmed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cleanup {
     /// No object. The bucket's lifecycle rule deletes them.
     Never,

@@ -8,7 +8,10 @@ use aws_sdk_sqs::config::SharedHttpClient;
 use loafer_core::{Error, message::MessageId, translate::Bytes};
 
 use super::{Cleanup, For, Offloaded, Pointer, S3Payloads};
-use crate::{error::Call, names::Endpoint};
+use crate::{
+    error::Call,
+    names::{Endpoint, Endpoints},
+};
 
 /// How long one attempt of a call may take. Payloads are large.
 const ATTEMPT: Duration = Duration::from_secs(60);
@@ -30,19 +33,23 @@ impl Store {
         settings: &S3Payloads,
         config: &SdkConfig,
         region: &Region,
+        endpoints: &Endpoints,
         http: SharedHttpClient,
     ) -> Self {
-        let endpoint = Endpoint::new("s3", region.as_ref(), config.endpoint_url());
+        let endpoint = endpoints.of("s3", region, config);
         let set = config.timeout_config();
         let mut timeouts = set.map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
         if set.is_none_or(|set| set.operation_attempt_timeout().is_none()) {
             timeouts = timeouts.operation_attempt_timeout(ATTEMPT);
         }
-        let s3 = aws_sdk_s3::config::Builder::from(config)
+        let mut s3 = aws_sdk_s3::config::Builder::from(config)
             .http_client(http)
             .timeout_config(timeouts.build())
             // Servers other than AWS rarely have a host name for each bucket.
             .force_path_style(endpoint.is_custom());
+        if let Some(url) = endpoints.overridden() {
+            s3.set_endpoint_url(url);
+        }
         Self {
             client: Client::from_conf(s3.build()),
             settings: Arc::new(settings.clone()),

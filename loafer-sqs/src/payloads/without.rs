@@ -1,14 +1,39 @@
 //! The bucket without the feature `s3`: types that have no values.
 
-use std::future::Ready;
+use std::{convert::Infallible, future::Ready};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sqs::config::SharedHttpClient;
 use loafer_core::{Error, translate::Bytes};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny},
+};
 
 use super::{For, Offloaded, Pointer};
+use crate::names::Endpoints;
 
+#[derive(Clone)]
 pub(crate) enum S3Payloads {}
+
+/// The table `s3` of a section. Reading it is an error that names the feature.
+#[derive(Debug)]
+pub(crate) struct Section(Infallible);
+
+impl Section {
+    pub(crate) fn over(self, _: Option<S3Payloads>, _: &str) -> Result<S3Payloads, Error> {
+        match self.0 {}
+    }
+}
+
+impl<'de> Deserialize<'de> for Section {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(from)?;
+        Err(D::Error::custom(
+            "this program keeps no payloads on S3: build it with the feature `s3` of loafer-sqs (of loafer: `sqs-s3`), or leave the table out",
+        ))
+    }
+}
 
 #[derive(Clone)]
 pub(crate) enum Store {}
@@ -18,6 +43,7 @@ impl Store {
         settings: &S3Payloads,
         _: &SdkConfig,
         _: &Region,
+        _: &Endpoints,
         _: SharedHttpClient,
     ) -> Self {
         match *settings {}

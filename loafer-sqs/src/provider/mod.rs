@@ -59,12 +59,12 @@ pub struct SqsProvider {
     queue: String,
     /// The route, which remedies in errors name.
     route: String,
-    /// The route's `visibility_timeout`, in seconds.
+    /// The route's `lease`, in seconds.
     lease: Option<i32>,
     /// Whether `lease` was rounded up.
     rounded: bool,
-    /// The topic that feeds the queue, by name or ARN. `None` unless the route's translator opens SNS envelopes.
-    topic: Option<String>,
+    /// The topics that feed the queue, by name or ARN; empty unless the route's translator opens SNS envelopes.
+    topics: Vec<String>,
     /// What was made for the route and not shown yet.
     made: Made,
     /// Set by the first `open` that succeeds.
@@ -98,9 +98,13 @@ impl SqsProvider {
             route: source.route.clone(),
             lease,
             rounded: source
-                .visibility_timeout
+                .policy
+                .lease
                 .is_some_and(|asked| asked.subsec_nanos() > 0),
-            topic: (translator.trim() == "Sns").then(|| source.topic.clone()),
+            topics: match translator.trim() {
+                "Sns" => source.topics.clone(),
+                _ => Vec::new(),
+            },
             made: Made::default(),
             opened: OnceLock::new(),
             attempts: AttemptIds::default(),
@@ -147,18 +151,23 @@ impl SqsProvider {
             attributes,
         };
         if found.attributes.is_some() {
-            let topic = self.topic(&found);
-            topology::complete(&found, topic.as_ref(), is_new, call, &self.made).await?;
+            let topics = self.topics(&found);
+            topology::complete(&found, &topics, is_new, call, &self.made).await?;
         }
         Ok(found)
     }
 
-    /// Returns the topic that should feed the queue. `None` also means that the queue's ARN can't be read.
-    fn topic<'t>(&'t self, found: &'t Found) -> Option<SnsTopic<'t>> {
-        let topic = self.topic.as_deref()?;
-        let queue = found.attributes.as_ref()?.arn.as_deref()?;
-        let clients = &found.clients;
-        SnsTopic::new(&clients.sns, &clients.sns_endpoint, topic, queue)
+    /// Returns the topics that should feed the queue. There are none if the queue's ARN can't be read.
+    fn topics<'t>(&'t self, found: &'t Found) -> Vec<SnsTopic<'t>> {
+        let attributes = found.attributes.as_ref();
+        let Some(queue) = attributes.and_then(|of| of.arn.as_deref()) else {
+            return Vec::new();
+        };
+        let (client, endpoint) = (&found.clients.sns, &found.clients.sns_endpoint);
+        let topics = self.topics.iter();
+        topics
+            .filter_map(|topic| SnsTopic::new(client, endpoint, topic, queue))
+            .collect()
     }
 
     /// Returns the lease that applies, and the seconds that receives ask for.
@@ -195,8 +204,8 @@ impl SqsProvider {
         let found = self.find(clients, Open::Existing).await?;
         let (lease, _) = self.lease(&found);
         let call = self.call("finding", &found.clients.endpoint);
-        let topic = self.topic(&found);
-        findings.extend(check::look(policy, &found, topic.as_ref(), lease, call).await);
+        let topics = self.topics(&found);
+        findings.extend(check::look(policy, &found, &topics, lease, call).await);
         Ok(findings)
     }
 }
@@ -216,8 +225,8 @@ impl Provider for SqsProvider {
     /// Finds the queue and reads its attributes. If it may not read them, it does without. It takes 9 s at most.
     ///
     /// [`Open::Create`] makes a missing queue and, if that is missing too, `NAME-dlq` as its dead-letter queue, with max
-    /// receives 10. For the translator `Sns` it also makes the topic of the route's name, the subscription, and, for a queue
-    /// just made, the policy that lets the topic send. What exists is not changed, and what is named by URL or ARN is not made.
+    /// receives 10. For the translator `Sns` it also makes the route's topics, the subscriptions, and, for a queue just made,
+    /// the policy that lets the topics send. What exists is not changed, and what is named by URL or ARN is not made.
     ///
     /// # Errors
     ///
@@ -237,7 +246,7 @@ impl Provider for SqsProvider {
         if self.rounded {
             tracing::warn!(
                 route = self.route, queue = self.queue, lease = ?opened.lease,
-                "SQS counts visibility timeouts in whole seconds: `visibility_timeout` was rounded up"
+                "SQS counts visibility timeouts in whole seconds: `lease` was rounded up"
             );
         }
         // A second `open` does not change what the first one found.

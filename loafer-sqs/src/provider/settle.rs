@@ -32,8 +32,6 @@ impl SqsProvider {
                 Settlement::Retry { after: Some(after) } => retries.push(change(*after)),
                 Settlement::Release => releases.push(change(Duration::ZERO)),
                 Settlement::DeadLetter(envelope) => dead.push((index, entry, envelope)),
-                // The lease of a message with a settlement that we do not know simply ends.
-                _ => {}
             }
         }
         let (deleted, retried, released, buried) = join4(

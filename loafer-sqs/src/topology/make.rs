@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     find::{Attributes, Found, url},
-    topic::{Seen, SnsTopic},
+    topic::{self, Seen, SnsTopic},
 };
 use crate::{
     error::Call,
@@ -89,10 +89,10 @@ pub(crate) async fn queue(
     Ok((url, true))
 }
 
-/// Makes what the redrive policy of a queue names, and the topic that feeds the queue. `is_new` says that the queue was made just now.
+/// Makes what the redrive policy of a queue names, and the topics that feed the queue. `is_new` says that the queue was made just now.
 pub(crate) async fn complete(
     found: &Found,
-    topic: Option<&SnsTopic<'_>>,
+    topics: &[SnsTopic<'_>],
     is_new: bool,
     call: Call<'_>,
     made: &Made,
@@ -100,13 +100,26 @@ pub(crate) async fn complete(
     if let Some(attributes) = &found.attributes {
         complete_dead_letters(found, attributes, call, made).await?;
     }
-    if let Some(topic) = topic
-        && let Err(error) = feed(found, topic, is_new, call, made).await
+    let mut feeding = Vec::new();
+    for topic in topics {
+        match feed(topic, call, made).await {
+            Ok(true) => feeding.push(topic),
+            Ok(false) => {}
+            Err(error) => unconnected(call, &error),
+        }
+    }
+    if is_new
+        && !feeding.is_empty()
+        && let Err(error) = let_send(found, &feeding, call, made).await
     {
-        // The queue can be consumed without its topic; `check` says what is missing.
-        tracing::warn!(queue = call.queue, %error, "could not connect the queue to its SNS topic");
+        unconnected(call, &error);
     }
     Ok(())
+}
+
+/// Says that a topic does not reach the queue. The queue can be consumed without it, and `check` says what is missing.
+fn unconnected(call: Call<'_>, error: &Error) {
+    tracing::warn!(queue = call.queue, %error, "could not connect the queue to its SNS topic");
 }
 
 /// Makes the dead-letter queue that a redrive policy names, if it is missing and belongs to the same account and region.
@@ -134,17 +147,11 @@ async fn complete_dead_letters(
     Ok(())
 }
 
-/// Makes and subscribes a topic where it is missing. Only a queue made just now gets a policy.
-async fn feed(
-    found: &Found,
-    topic: &SnsTopic<'_>,
-    is_new: bool,
-    call: Call<'_>,
-    made: &Made,
-) -> Result<(), Error> {
+/// Makes and subscribes a topic where it is missing. Returns whether it feeds the queue now.
+async fn feed(topic: &SnsTopic<'_>, call: Call<'_>, made: &Made) -> Result<bool, Error> {
     let queue = call.queue;
-    if !topic.fits() {
-        return Ok(());
+    if topic.is_pattern() || !topic.fits() {
+        return Ok(false);
     }
     match topic.exists().await? {
         Seen::No if !topic.is_named_by_arn() => {
@@ -153,7 +160,7 @@ async fn feed(
         }
         Seen::Yes => {}
         // A topic that we may not see can exist, and a topic named by its ARN may belong to somebody else.
-        Seen::No | Seen::Denied(_) => return Ok(()),
+        Seen::No | Seen::Denied(_) => return Ok(false),
     }
     if matches!(topic.is_subscribed().await?, Seen::No) {
         topic.subscribe().await?;
@@ -163,17 +170,28 @@ async fn feed(
             format!("subscribed queue `{queue}` to the SNS topic `{name}`"),
         );
     }
-    if is_new {
-        let policy = topic.policy(None).to_string();
-        let call = Call {
-            what: "setting the policy",
-            ..call
-        };
-        let set = found.clients.sqs.set_queue_attributes();
-        let set = set.queue_url(&found.url).attributes(Name::Policy, policy);
-        Box::pin(set.send())
-            .await
-            .map_err(|error| call.failed(&error))?;
+    Ok(true)
+}
+
+/// Gives a queue that was made just now a policy that lets these topics send.
+async fn let_send(
+    found: &Found,
+    topics: &[&SnsTopic<'_>],
+    call: Call<'_>,
+    made: &Made,
+) -> Result<(), Error> {
+    let queue = call.queue;
+    let policy = topic::policy(None, topics.iter().copied()).to_string();
+    let call = Call {
+        what: "setting the policy",
+        ..call
+    };
+    let set = found.clients.sqs.set_queue_attributes();
+    let set = set.queue_url(&found.url).attributes(Name::Policy, policy);
+    Box::pin(set.send())
+        .await
+        .map_err(|error| call.failed(&error))?;
+    for topic in topics {
         let name = topic.name();
         made.add(
             queue,

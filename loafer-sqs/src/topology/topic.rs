@@ -1,4 +1,4 @@
-//! The SNS topic that feeds a queue: found, made, subscribed, allowed to send. Only SQS is fed by another service.
+//! The SNS topics that feed a queue: found, made, subscribed, allowed to send. Only SQS is fed by another service.
 
 use aws_sdk_sns::{Client, error::SdkError};
 use loafer_core::Error;
@@ -67,6 +67,11 @@ impl<'t> SnsTopic<'t> {
 
     pub(crate) fn is_named_by_arn(&self) -> bool {
         self.named == self.arn
+    }
+
+    /// Returns whether it is named by a pattern, which SNS does not know.
+    pub(crate) fn is_pattern(&self) -> bool {
+        self.named.contains(['*', '#'])
     }
 
     fn call<'c>(&'c self, what: &'static str) -> Call<'c> {
@@ -196,18 +201,25 @@ impl<'t> SnsTopic<'t> {
             false => Permission::NotJudged,
         }
     }
+}
 
-    /// Returns a queue's policy with the statement added. All that it contains stays.
-    pub(crate) fn policy(&self, policy: Option<&str>) -> Value {
-        let mut policy = policy
-            .and_then(|policy| serde_json::from_str::<Value>(policy).ok())
-            .filter(Value::is_object)
-            .unwrap_or_else(|| json!({ "Version": "2012-10-17" }));
-        let mut all: Vec<Value> = statements(&policy).cloned().collect();
-        all.push(self.statement());
-        policy["Statement"] = all.into();
-        policy
-    }
+/// Returns a queue's policy with the statements of these topics added where they are missing. All that it contains stays.
+pub(crate) fn policy<'t>(
+    policy: Option<&str>,
+    topics: impl IntoIterator<Item = &'t SnsTopic<'t>>,
+) -> Value {
+    let missing = topics
+        .into_iter()
+        .filter(|topic| topic.permission(policy) != Permission::Stated)
+        .map(SnsTopic::statement)
+        .collect::<Vec<_>>();
+    let mut policy = policy
+        .and_then(|policy| serde_json::from_str::<Value>(policy).ok())
+        .filter(Value::is_object)
+        .unwrap_or_else(|| json!({ "Version": "2012-10-17" }));
+    let stated = statements(&policy).cloned();
+    policy["Statement"] = stated.chain(missing).collect();
+    policy
 }
 
 /// Returns the statements of a policy, which AWS also writes as a single one.
@@ -255,10 +267,10 @@ mod tests {
 
     #[test]
     fn the_policy_that_is_made_has_the_statement_and_keeps_what_was_there() {
-        let policy = with_topic("others", |others| others.policy(None));
+        let policy = with_topic("others", |others| super::policy(None, [others]));
         assert_eq!(permission(Some(&policy)), Permission::NotJudged);
         let text = policy.to_string();
-        let both = with_topic(TOPIC, |topic| topic.policy(Some(&text)));
+        let both = with_topic(TOPIC, |topic| super::policy(Some(&text), [topic]));
         assert_eq!(permission(Some(&both)), Permission::Stated);
         let both = both.to_string();
         let others = with_topic("others", |others| others.permission(Some(&both)));
@@ -267,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_statement_may_have_an_id_and_stand_alone() {
-        let mut policy = with_topic(TOPIC, |topic| topic.policy(None));
+        let mut policy = with_topic(TOPIC, |topic| super::policy(None, [topic]));
         policy["Statement"][0]["Sid"] = "sns".into();
         assert_eq!(permission(Some(&policy)), Permission::Stated);
         let alone = json!({ "Statement": policy["Statement"][0] });

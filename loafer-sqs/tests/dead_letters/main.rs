@@ -2,25 +2,27 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
-mod elsewhere;
+mod event_id;
+mod from_other_queue;
+mod native;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::{ops::ControlFlow, time::Duration};
 
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName as Name};
+use event_id::the_id_of_an_event_is_on_its_dead_letter_and_on_the_next_try;
 use from_other_queue::{
     dead_letters_are_not_sent_where_they_are_or_to_a_queue_of_the_same_name,
     without_a_dead_letter_queue_it_says_what_to_do,
 };
 use loafer_core::{
-    Letter,
     broker::{DeadLetter, Destination, Progress, Provider as _, Settlement},
     message::{Message, MessageId, Outgoing},
     translate::Json,
 };
 use loafer_runtime::{
-    dead_letters::{DeadLetters, Selection},
+    dead_letters::{DeadLetterMessage, DeadLetters, Selection},
     program::{App, Manager, Route, RouteOptions},
 };
 use loafer_sqs::Sqs;
@@ -46,7 +48,7 @@ async fn dead_letters(server: &Server, queue: &Queue) -> DeadLetters {
 }
 
 /// Its dead letters, all of them.
-async fn listed(dead_letters: &DeadLetters, count: usize) -> Vec<Letter> {
+async fn listed(dead_letters: &DeadLetters, count: usize) -> Vec<DeadLetterMessage> {
     let listed = dead_letters.list(100, &mut on).await.unwrap();
     assert!(listed.not_given_back.is_none(), "{listed:?}");
     assert_eq!(listed.letters.len(), count);
@@ -252,7 +254,7 @@ async fn what_came_from_another_queue_is_not_tried_again_here(server: Server) {
     let dead_letters = dead_letters(&server, &queue).await;
     let theirs = listed(&dead_letters, 2).await.into_iter();
     let theirs: Vec<_> = theirs
-        .filter(|dead_letter| dead_letter.origin.elsewhere)
+        .filter(|dead_letter| dead_letter.origin.from_other_queue)
         .collect();
     let id = theirs[0].message.id().clone();
     let sent = dead_letters
@@ -344,6 +346,7 @@ macro_rules! cases {
 }
 
 cases! {
+    the_id_of_an_event_is_on_its_dead_letter_and_on_the_next_try
     a_list_says_why_and_leaves_everything_where_it_is
     what_sqs_gave_up_is_reported_by_its_marks
     a_dead_letter_tried_again_is_as_it_was_and_linked
@@ -357,43 +360,4 @@ cases! {
     a_purge_leaves_nothing
     without_a_dead_letter_queue_it_says_what_to_do
     a_stopped_list_gives_everything_back
-}
-
-/// fauxqs has no move task: there the dead letters are copied, and a note says so.
-#[tokio::test]
-async fn without_a_move_task_letters_are_copied() {
-    let server = server!(
-        "LOAFER_TEST_FAUXQS",
-        "without_a_move_task_letters_are_copied"
-    );
-    let queue = server.queue("copied", Some(Duration::from_secs(30))).await;
-    reject(&queue, vec![Message::new("x").into()]).await;
-    let dead_letters = dead_letters(&server, &queue).await;
-    let parked = Destination::Queue(queue.name.clone());
-    let sent = dead_letters
-        .send(&Selection::All, &parked, &mut on)
-        .await
-        .unwrap();
-    assert_eq!(sent.sent, 1);
-    assert!(sent.notes[0].contains("copied one by one"), "{sent:?}");
-}
-
-#[tokio::test]
-async fn what_sqs_gave_up_it_brings_back_by_itself() {
-    let server = server!(
-        "LOAFER_TEST_ELASTICMQ",
-        "what_sqs_gave_up_it_brings_back_by_itself"
-    );
-    let queue = server.queue("task", Some(Duration::from_secs(30))).await;
-    redrive(&queue, 5).await;
-    let dead_letters = dead_letters(&server, &queue).await;
-    let sent = dead_letters
-        .send(&Selection::All, &Destination::Source, &mut on)
-        .await
-        .unwrap();
-    assert_eq!((sent.sent, sent.notes.len()), (5, 0), "{sent:?}");
-    for delivery in queue.receive(5).await {
-        let headers = delivery.message.headers();
-        assert_eq!(headers.get(DeadLetter::RETRIED_FROM), None, "unchanged");
-    }
 }

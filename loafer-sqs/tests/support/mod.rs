@@ -18,8 +18,8 @@ use aws_sdk_sqs::{
 };
 use loafer_core::{
     broker::{
-        Broker, DeadLetter, Delivery, Open, Provider, Publisher, Settle, Settled, Settlement,
-        Source, Topic,
+        Broker, DeadLetter, Delivery, NoOptions, Open, Provider, Publisher, Settle, Settled,
+        Settlement, Source, Topic,
     },
     message::{MessageId, Outgoing},
 };
@@ -95,8 +95,8 @@ impl Server {
             None => format!("{name}-{suffix}"),
         };
         let mut source = Source::new("test-route", &name);
-        source.visibility_timeout = lease;
-        let provider = sqs.provider(&source).unwrap();
+        source.policy.lease = lease;
+        let provider = sqs.provider(&source, &NoOptions::default()).unwrap();
         provider.open(Open::Create).await.unwrap();
         let client = self.client();
         let url = client
@@ -132,8 +132,8 @@ impl Queue {
     pub async fn provider_at(&self, endpoint: &str) -> SqsProvider {
         let sqs = Sqs::with_config(config(endpoint));
         let mut source = Source::new("test-route", &self.name);
-        source.visibility_timeout = Some(Duration::from_secs(30));
-        let provider = sqs.provider(&source).unwrap();
+        source.policy.lease = Some(Duration::from_secs(30));
+        let provider = sqs.provider(&source, &NoOptions::default()).unwrap();
         provider.open(Open::Existing).await.unwrap();
         provider
     }
@@ -168,7 +168,10 @@ impl Queue {
             Some(name) => format!("{name}-dlq.fifo"),
             None => format!("{}-dlq", self.name),
         };
-        let provider = self.sqs.provider(&Source::new("dead", name)).unwrap();
+        let provider = self
+            .sqs
+            .provider(&Source::new("dead", name), &NoOptions::default())
+            .unwrap();
         provider.open(Open::Existing).await.unwrap();
         provider
     }
@@ -253,7 +256,8 @@ pub fn entry(delivery: &Delivery<Receipt>, settlement: Settlement) -> Settle<Rec
 
 pub fn envelope(reason: &str) -> Arc<DeadLetter> {
     Arc::new(DeadLetter {
-        event_id: "1".into(),
+        event_id: "e-1".into(),
+        message_id: "1".into(),
         correlation_id: None,
         route: "test-route".into(),
         queue: "test".into(),

@@ -2,17 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+#[path = "../support/mod.rs"]
 mod support;
+mod topics;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use loafer_core::{
-    broker::{Finding, Level, Open, Provider as _},
+    broker::{Finding, Level, Open},
     message::{Message, MessageId},
     policy::GroupBy,
     translate::Json,
 };
 use loafer_runtime::program::{App, Manager, Route, RouteOptions};
-use loafer_sqs::{Sns, Sqs};
+use loafer_sqs::Sqs;
 use support::Server;
 
 /// What `check` says of one route on this server; its queue is named as the route is, unless the options say otherwise.
@@ -29,10 +31,6 @@ fn unique(name: &str) -> String {
 
 fn plain(name: &str) -> Route {
     Route::new(name.to_owned()).handler(Json, async |_: u64| true)
-}
-
-fn of_topic(name: &str) -> Route {
-    Route::new(name.to_owned()).handler(Sns::new(), async |_: u64| true)
 }
 
 fn texts(findings: &[Finding], level: Level) -> Vec<&str> {
@@ -165,86 +163,6 @@ cases! {
     what_is_there_is_reported_and_not_touched
     of_dead_letters_only_the_missing_half_is_reported
     on_fifo_group_by_is_left_unread
-}
-
-#[tokio::test]
-async fn topic_subscription_and_policy_are_made_for_the_translator_sns() {
-    let server = server!(
-        "LOAFER_TEST_FAUXQS",
-        "topic_subscription_and_policy_are_made_for_the_translator_sns"
-    );
-    let name = unique("fed");
-    let findings = checked(&server, of_topic(&name), Open::Create).await;
-    let good = texts(&findings, Level::Good);
-    for made in [
-        format!("made queue `{name}`"),
-        format!("made the SNS topic `{name}`"),
-        format!("subscribed queue `{name}` to the SNS topic `{name}`"),
-        format!("let the SNS topic `{name}` send to queue `{name}`"),
-        format!(
-            "subscribed to the SNS topic `{name}`, and the queue's policy has the statement that lets it send"
-        ),
-    ] {
-        assert!(good.contains(&&*made), "{made}: {findings:?}");
-    }
-    assert!(texts(&findings, Level::Warning).is_empty(), "{findings:?}");
-
-    let arn = format!("arn:aws:sns:us-east-1:000000000000:{name}");
-    let publish = server.sns().publish().topic_arn(arn).message("1");
-    publish.send().await.unwrap();
-    let source = loafer_core::broker::Source::new(&name, &name);
-    let provider = loafer_core::broker::Broker::provider(&server.sqs(), &source).unwrap();
-    provider.open(Open::Existing).await.unwrap();
-    let came = support::receive(&provider, 1).await.remove(0).message;
-    assert!(came.payload().starts_with(b"{"), "in its envelope");
-
-    let again = checked(&server, of_topic(&name), Open::Create).await;
-    assert!(again[0].text.ends_with("exists"), "{again:?}");
-}
-
-#[tokio::test]
-async fn a_topic_that_does_not_reach_the_queue_comes_with_the_lines_that_mend_it() {
-    let server = server!(
-        "LOAFER_TEST_FAUXQS",
-        "a_topic_that_does_not_reach_the_queue_comes_with_the_lines_that_mend_it"
-    );
-    let queue = server.queue("deaf", None).await;
-    let findings = checked(&server, of_topic(&queue.name), Open::Existing).await;
-    let warnings = texts(&findings, Level::Warning);
-    let make = format!(
-        "aws sns create-topic --region us-east-1 --endpoint-url '{}'",
-        server.endpoint
-    );
-    assert!(warnings[0].contains(&make), "{findings:?}");
-    let subscribe = format!(
-        "--protocol sqs --notification-endpoint 'arn:aws:sqs:us-east-1:000000000000:{}'",
-        queue.name
-    );
-    assert!(warnings[0].contains(&subscribe), "{findings:?}");
-    let policy = format!("/{}' --attributes '{{\"Policy\":", queue.name);
-    assert!(warnings[0].contains(&policy), "{findings:?}");
-
-    // The queue is there: it is subscribed, and its policy is reported, not set.
-    let findings = checked(&server, of_topic(&queue.name), Open::Create).await;
-    let problems = texts(&findings, Level::Problem);
-    assert!(problems[0].contains("does not let it send"), "{findings:?}");
-    let line = format!(
-        "set-queue-attributes --region us-east-1 --endpoint-url '{}'",
-        server.endpoint
-    );
-    assert!(problems[0].contains(&line), "{findings:?}");
-    assert_eq!(queue.attribute(&queue.url, Name::Policy).await, None);
-
-    // A policy of other words is not judged, and the line keeps it.
-    let other = r#"{"Statement":{"Sid":"mine","Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}}"#;
-    queue.set(Name::Policy, other).await;
-    let findings = checked(&server, of_topic(&queue.name), Open::Existing).await;
-    assert!(texts(&findings, Level::Problem).is_empty(), "{findings:?}");
-    let warnings = texts(&findings, Level::Warning);
-    assert!(warnings[0].contains("not judged here"), "{findings:?}");
-    for part in ["mine", "sns.amazonaws.com"] {
-        assert!(warnings[0].contains(part), "{findings:?}");
-    }
 }
 
 #[tokio::test]

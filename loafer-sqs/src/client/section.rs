@@ -1,0 +1,44 @@
+//! The section `[brokers.sqs]` of `loafer.toml`, as it is written.
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::payloads;
+
+/// The section of one instance. [`Sqs`](crate::Sqs) says what the keys mean.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Section {
+    #[serde(default, deserialize_with = "url")]
+    pub(crate) endpoint: Option<String>,
+    #[serde(default, deserialize_with = "region")]
+    pub(crate) region: Option<String>,
+    pub(crate) s3: Option<payloads::Section>,
+}
+
+/// Reads a URL. What it says never quotes it: it may hold a password.
+fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let url = String::deserialize(from)?;
+    let url = url.trim();
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    match rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+        true => Ok(Some(url.to_owned())),
+        false => Err(D::Error::custom(
+            "not a URL: it begins with `http://` or `https://`, and then has a host",
+        )),
+    }
+}
+
+fn region<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let region = String::deserialize(from)?;
+    let region = region.trim();
+    let fits =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    match !region.is_empty() && region.chars().all(fits) {
+        true => Ok(Some(region.to_owned())),
+        false => Err(D::Error::custom(
+            "not the code of a region: those have small letters, digits and `-`",
+        )),
+    }
+}
