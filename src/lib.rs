@@ -44,9 +44,14 @@ pub use loafer_amqp::Amqp;
 pub use loafer_sqs::Sqs;
 
 #[doc(inline)]
-pub use loafer_core::{broker, outcome, policy};
+pub use loafer_core::{outcome, policy};
 #[doc(inline)]
 pub use loafer_runtime::{dead_letters, testing};
+
+/// Brokers, and how to write one: providers, publishers, replies and dead letters.
+pub mod broker {
+    pub use loafer_core::{SharedError, broker::*};
+}
 
 /// What a handler takes beside its message: extractors, and how to write one.
 pub mod extract {

@@ -1,8 +1,8 @@
 //! The errors of the framework, which can be cloned: one failed call is the answer to each message of a batch.
 
-use std::{error::Error as StdError, fmt, ops::Deref, sync::Arc, time::Duration};
+use std::time::Duration;
 
-use crate::{outcome::BoxError, translate::TranslateError};
+use crate::{shared_error::SharedError, translate::TranslateError};
 
 /// What went wrong between the framework, its configuration and a broker.
 ///
@@ -146,44 +146,9 @@ fn because(reason: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-/// The cause of an [`Error`]: any error, shared by all clones.
-///
-/// It dereferences to the error itself. It is not an error of its own, so that [`source`](std::error::Error::source) returns what was put in,
-/// and `downcast_ref` finds its type.
-///
-/// ```
-/// use loafer_core::SharedError;
-///
-/// let error = "x".parse::<u8>().unwrap_err();
-/// let shared = SharedError::from(error);
-/// assert!(shared.downcast_ref::<std::num::ParseIntError>().is_some());
-/// ```
-#[derive(Clone)]
-pub struct SharedError(Arc<dyn StdError + Send + Sync>);
-
-impl<E: Into<BoxError>> From<E> for SharedError {
-    fn from(error: E) -> Self {
-        Self(error.into().into())
-    }
-}
-
-impl Deref for SharedError {
-    type Target = dyn StdError + Send + Sync;
-
-    fn deref(&self) -> &Self::Target {
-        &*self.0
-    }
-}
-
-impl fmt::Debug for SharedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::num::ParseIntError;
+    use std::{error::Error as StdError, num::ParseIntError};
 
     use super::*;
 

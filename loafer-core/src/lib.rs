@@ -19,6 +19,7 @@ pub mod extract;
 pub mod message;
 pub mod outcome;
 pub mod policy;
+mod shared_error;
 pub mod translate;
 
-pub use self::error::{Error, SharedError};
+pub use self::{error::Error, shared_error::SharedError};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::SharedError;
+use crate::shared_error::SharedError;
 
 /// Why a message could not be decoded. It contains no value of the message, since bodies may be personal data.
 #[derive(Clone, Debug)]

@@ -45,6 +45,7 @@ pub const RULES: Rules = Rules {
             package: "loafer-core",
             layers: &[
                 &["message", "outcome"],
+                &["shared_error"],
                 &["translate"],
                 &["error"],
                 &["policy"],
