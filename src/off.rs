@@ -16,7 +16,7 @@ pub use self::sqs::Sqs;
 mod amqp {
     use loafer_core::{
         Error,
-        broker::{Broker, NoOptions, Source},
+        broker::{Broker, BrokerOptions, Source},
     };
     use loafer_memory::{MemoryProvider, MemoryPublisher};
 
@@ -35,7 +35,10 @@ mod amqp {
         label = "its feature is off",
         note = "turn it on in Cargo.toml: `loafer = {{ version = \"…\", features = [\"amqp\"] }}`"
     )]
-    pub trait IsOn<'feature> {}
+    pub trait IsOn<'feature> {
+        /// The options of the broker. Without the feature the compiler knows no key of them, and reports none.
+        type Options: BrokerOptions;
+    }
 
     impl Default for Amqp
     where
@@ -52,10 +55,10 @@ mod amqp {
     {
         type Provider = MemoryProvider;
         type Publisher = MemoryPublisher;
-        type Options = NoOptions;
+        type Options = <Feature as IsOn<'static>>::Options;
         const KIND: &'static str = "amqp";
 
-        fn provider(&self, source: &Source, _: &NoOptions) -> Result<MemoryProvider, Error> {
+        fn provider(&self, source: &Source, _: &Self::Options) -> Result<MemoryProvider, Error> {
             unreachable!(
                 "route `{}` compiles only if the feature is on",
                 source.route
@@ -72,7 +75,7 @@ mod amqp {
 mod sqs {
     use loafer_core::{
         Error,
-        broker::{Broker, NoOptions, Source},
+        broker::{Broker, BrokerOptions, Source},
     };
     use loafer_memory::{MemoryProvider, MemoryPublisher};
 
@@ -91,7 +94,10 @@ mod sqs {
         label = "its feature is off",
         note = "turn it on in Cargo.toml: `loafer = {{ version = \"…\", features = [\"sqs\"] }}`; it is one of the default features"
     )]
-    pub trait IsOn<'feature> {}
+    pub trait IsOn<'feature> {
+        /// The options of the broker. Without the feature the compiler knows no key of them, and reports none.
+        type Options: BrokerOptions;
+    }
 
     impl Default for Sqs
     where
@@ -108,10 +114,10 @@ mod sqs {
     {
         type Provider = MemoryProvider;
         type Publisher = MemoryPublisher;
-        type Options = NoOptions;
+        type Options = <Feature as IsOn<'static>>::Options;
         const KIND: &'static str = "sqs";
 
-        fn provider(&self, source: &Source, _: &NoOptions) -> Result<MemoryProvider, Error> {
+        fn provider(&self, source: &Source, _: &Self::Options) -> Result<MemoryProvider, Error> {
             unreachable!(
                 "route `{}` compiles only if the feature is on",
                 source.route

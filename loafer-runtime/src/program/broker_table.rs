@@ -18,7 +18,7 @@ pub(crate) struct BrokerTable {
 
 impl BrokerTable {
     /// Returns the options of a broker of this type.
-    pub(super) fn of<B: Broker>(options: &B::Options) -> Self {
+    pub(super) fn of<B: Broker>(options: B::Options) -> Self {
         let (table, fault) = match Table::try_from(options) {
             Ok(table) => (table, None),
             Err(error) => (Table::new(), Some(format!("can't be read: {error}"))),

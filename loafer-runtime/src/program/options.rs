@@ -194,7 +194,7 @@ impl RouteOptions {
         reason = "as every setter, it takes what it is given"
     )]
     pub fn broker_options<B: Broker>(mut self, options: B::Options) -> Self {
-        self.options = self.options.overridden_by(BrokerTable::of::<B>(&options));
+        self.options = self.options.overridden_by(BrokerTable::of::<B>(options));
         self
     }
 
