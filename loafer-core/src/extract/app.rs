@@ -8,7 +8,7 @@ use super::FromContext;
 /// own that makes itself from what it keeps from startup says so by implementing this as well:
 ///
 /// ```
-/// use loafer::{Context, FromContext, Missing, Rejection, extract::FromApp};
+/// use loafer::{Context, FromContext, Missing, Rejection, extract::{FromApp, Resources}};
 ///
 /// /// What a call of the price list costs at most.
 /// #[derive(Clone)]
@@ -18,8 +18,9 @@ use super::FromContext;
 ///     type Needs = Self;
 ///
 ///     fn needs(resources: &Resources) -> Result<Self, Missing> {
-///         let budget = app.shared::<u64>().ok_or_else(|| Missing::new("there is no budget: give it in `setup`"));
-///         budget.map(|cents| Self(*cents))
+///         let cents = resources.get::<u64>();
+///         let cents = cents.ok_or_else(|| Missing::new("there is no budget: give it in `setup`: `app.state(500_u64)`"))?;
+///         Ok(Self(*cents))
 ///     }
 ///
 ///     fn from_context(needs: &Self, _: &Context<'_>) -> Result<Self, Rejection> {

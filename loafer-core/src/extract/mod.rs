@@ -28,7 +28,7 @@ pub use self::{
 /// One argument of a handler after the first: says at startup what it needs, and makes itself for each message.
 ///
 /// ```
-/// use loafer::{Context, FromContext, Missing, Rejection};
+/// use loafer::{Context, FromContext, Missing, Rejection, extract::Resources};
 ///
 /// /// The tenant a message speaks for.
 /// struct Tenant(String);

@@ -17,7 +17,7 @@ use crate::message::{Headers, Message};
 /// | a type of your own | where its implementation says so |
 ///
 /// ```
-/// use loafer::{Context, FromContext, Missing, OptionalFromContext, Rejection};
+/// use loafer::{Context, FromContext, Missing, OptionalFromContext, Rejection, extract::Resources};
 ///
 /// /// The tenant a message speaks for: some messages are nobody's.
 /// struct Tenant(u32);

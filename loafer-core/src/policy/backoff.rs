@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 ///
 /// ```
 /// # use std::time::Duration;
-/// use loafer::Backoff;
+/// use loafer::policy::Backoff;
 ///
 /// let backoff = Backoff::new(Duration::from_secs(1)).with_jitter(false);
 /// assert_eq!(backoff.delay(1), Duration::from_secs(1));
