@@ -8,7 +8,7 @@ use super::FromContext;
 /// your own needs only what it found at startup, implement this trait too:
 ///
 /// ```
-/// use loafer::{Context, FromContext, Missing, Rejection, extract::{FromApp, Resources}};
+/// use loafer::extract::{Context, FromApp, FromContext, Missing, Rejection, Resources};
 ///
 /// /// What a call of the price list costs at most.
 /// #[derive(Clone)]

@@ -39,7 +39,7 @@ pub use self::{
 /// it needs and from the message. `#[derive(FromContext)]` makes it of a struct whose fields are extractors.
 ///
 /// ```
-/// use loafer::{Context, FromContext, Missing, Rejection, extract::Resources};
+/// use loafer::extract::{Context, FromContext, Missing, Rejection, Resources};
 ///
 /// /// The tenant a message speaks for.
 /// struct Tenant(String);

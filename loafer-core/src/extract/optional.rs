@@ -17,7 +17,7 @@ use crate::message::{Headers, Message};
 /// | a type of your own | if its implementation says so |
 ///
 /// ```
-/// use loafer::{Context, FromContext, Missing, OptionalFromContext, Rejection, extract::Resources};
+/// use loafer::extract::{Context, FromContext, Missing, OptionalFromContext, Rejection, Resources};
 ///
 /// /// The tenant that a message belongs to. Some messages belong to nobody.
 /// struct Tenant(u32);

@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt};
 /// of them.
 ///
 /// ```
-/// use loafer::Headers;
+/// use loafer::message::Headers;
 ///
 /// let headers: Headers = [("tenant", "acme"), ("priority", "high")].into_iter().collect();
 /// assert_eq!(headers.get("tenant"), Some("acme"));

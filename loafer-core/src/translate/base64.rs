@@ -15,7 +15,7 @@ use crate::message::Message;
 /// It accepts both alphabets of [RFC 4648](https://www.rfc-editor.org/rfc/rfc4648), with or without padding, and skips white space.
 ///
 /// ```
-/// use loafer::{Base64, Bytes, Message, translate::{Envelope, Translator}};
+/// use loafer::{Message, translate::{Base64, Bytes, Envelope, Translator}};
 ///
 /// let base64 = Base64::of(Bytes::new());
 /// let message = base64.open_inner(Message::new("AAEC"))?;

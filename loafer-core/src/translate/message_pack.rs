@@ -16,7 +16,7 @@ use crate::message::Message;
 /// SQS carries only text, so use `Base64<MessagePack>` there. Needs the feature `messagepack`.
 ///
 /// ```
-/// use loafer::{Message, MessagePack, translate::Translator};
+/// use loafer::{Message, translate::{MessagePack, Translator}};
 ///
 /// let message = Message::new(&b"\x93\x01\x02\x03"[..]);
 /// let numbers: Vec<u8> = MessagePack.translate(&message)?;

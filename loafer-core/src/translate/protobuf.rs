@@ -9,7 +9,7 @@ use crate::message::Message;
 /// Fields of the type `Bytes` share the payload. SQS carries only text, so use `Base64<Protobuf>` there. Needs the feature `protobuf`.
 ///
 /// ```
-/// use loafer::{Message, Protobuf, translate::Translator};
+/// use loafer::{Message, translate::{Protobuf, Translator}};
 ///
 /// #[derive(PartialEq, prost::Message)]
 /// struct Friend {

@@ -26,7 +26,7 @@ use super::fields::{text, time};
 /// target's `InputPath` or `InputTransformer` made.
 ///
 /// ```
-/// use loafer::{EventBridge, Message, translate::{Envelope, Translator}};
+/// use loafer::{Message, translate::{Envelope, EventBridge, Translator}};
 ///
 /// let eventbridge = EventBridge::new();
 /// let raw = Message::new(r#"{"version": "0", "source": "shop", "detail-type": "order placed", "detail": {"count": 3}}"#);

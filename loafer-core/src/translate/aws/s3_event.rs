@@ -18,7 +18,7 @@ use super::{EventBridge, Sns, fields};
 /// S3 sends a test event when notifications are set up. It has no records, so a handler that loops over them acks it.
 ///
 /// ```
-/// use loafer::{Message, S3Event, translate::{Envelope, S3Notification, Translator}};
+/// use loafer::{Message, translate::{Envelope, S3Event, S3Notification, Translator}};
 ///
 /// let message = S3Event.open_inner(Message::new(r#"{"Records": [{
 ///     "eventName": "ObjectCreated:Put", "eventTime": "2026-01-02T03:04:05.678Z", "awsRegion": "eu-central-1",

@@ -34,7 +34,7 @@ use crate::message::{CORRELATION_ID, Headers, Message};
 /// string without quotes and escapes. A message that is not a CloudEvent is decoded as it is.
 ///
 /// ```
-/// use loafer::{Cloudevents, Message, translate::{Envelope, Translator}};
+/// use loafer::{Message, translate::{Cloudevents, Envelope, Translator}};
 ///
 /// let cloudevents = Cloudevents::new();
 /// let raw = Message::new(r#"{"specversion": "1.0", "id": "1", "source": "/orders", "type": "order.placed", "data": {"count": 3}}"#);
