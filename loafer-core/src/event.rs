@@ -1,4 +1,4 @@
-//! Events: types whose values are published, and where to.
+//! Events: types whose values are published, each to a topic.
 
 use serde::Serialize;
 
@@ -7,10 +7,10 @@ use crate::{
     message::{DeduplicationId, EVENT_TYPE, GroupId, Message, Outgoing},
 };
 
-/// The header that says which form of an event a message is, where that is not the first.
+/// The header with the schema version of an event. Version 1 has no header.
 pub const EVENT_VERSION: &str = "event-version";
 
-/// A type whose values are published, and where to.
+/// A type whose values are published, each to the topic that it names.
 ///
 /// ```
 /// # use serde::Serialize;
@@ -24,7 +24,7 @@ pub const EVENT_VERSION: &str = "event-version";
 /// }
 /// ```
 ///
-/// Where the topic keeps groups in order, the event knows its group:
+/// If the topic keeps groups in order, the event says its group:
 ///
 /// ```
 /// # use serde::Serialize;
@@ -51,23 +51,24 @@ pub const EVENT_VERSION: &str = "event-version";
     note = "derive it, as `#[derive(Serialize, Event)] #[event(topic = \"friend-created\")]`; or name the topic: `publish = \"…\"` of a handler, `Bus::publish_to`"
 )]
 pub trait Event: Publishable {
-    /// The topic its values go to.
+    /// The topic that its values are published to.
     const TOPIC: &'static str;
-    /// Which form of the event this is.
+    /// The version of its schema. From 2 on it is published in the header [`EVENT_VERSION`].
     const VERSION: u32 = 1;
 
-    /// The group this value belongs to; unless implemented, none.
+    /// Returns the group that this value belongs to. `None`, the default, means that it is in no group.
     fn group(&self) -> Option<GroupId> {
         None
     }
 
-    /// What duplicates of this value are told by; unless implemented, the id of each message: no two are duplicates.
+    /// Returns the id by which the broker recognises duplicates of this value. `None`, the default, means that the id of each message serves, so
+    /// that no two messages are duplicates.
     fn deduplication_id(&self) -> Option<DeduplicationId> {
         None
     }
 }
 
-/// What can be published as JSON: whatever is [`Serialize`].
+/// A type whose values can be published as JSON: any type that is [`Serialize`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be published",
     label = "not `Serialize`",
@@ -79,7 +80,8 @@ pub trait Publishable: Serialize {}
 impl<T: Serialize + ?Sized> Publishable for T {}
 
 impl Outgoing {
-    /// An event, as JSON, in its group and with its deduplication id; to be sent to its topic.
+    /// Returns the message of an event: its JSON, its group and its deduplication id, and the headers [`EVENT_TYPE`] and, from version 2 on,
+    /// [`EVENT_VERSION`]. Send it to the topic of the event.
     ///
     /// ```
     /// # use loafer::{Bus, Error, Event, Outgoing};
@@ -92,7 +94,7 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// Where the event does not encode.
+    /// If the event can't be encoded.
     pub fn event<E: Event>(event: &E) -> Result<Self, Error> {
         let mut outgoing = Self::new(encoded(E::TOPIC, event)?).header(EVENT_TYPE, E::TOPIC);
         outgoing.optional.push(EVENT_TYPE);
@@ -108,11 +110,11 @@ impl Outgoing {
     }
 }
 
-/// Encodes a value as JSON, for this topic.
+/// Encodes a value as the JSON payload of a message for this topic. The message has no headers.
 ///
 /// # Errors
 ///
-/// If the value does not encode.
+/// If the value can't be encoded. The error names the topic.
 pub fn encoded<T: Serialize + ?Sized>(topic: &str, value: &T) -> Result<Message, Error> {
     let payload = serde_json::to_vec(value).map_err(|error| Error::Encode {
         topic: topic.to_owned(),

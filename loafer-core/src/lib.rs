@@ -1,14 +1,15 @@
-//! The contract of Loafer: all that a broker crate, a translator or an extractor may name, and nothing that runs.
+//! The contract of Loafer: all that a broker crate, a translator or an extractor may name. Nothing in it runs.
 //!
-//! Users of Loafer name these types by the facade `loafer`; authors of brokers, translators and extractors depend on this crate alone.
+//! Users of Loafer name these types through the facade `loafer`. Authors of brokers, translators and extractors need this crate alone; the guide
+//! to writing a broker is [`broker`].
 //!
-//! | module | what it holds |
+//! | module | what it is |
 //! |---|---|
-//! | [`message`] | payload, headers, ids; a message on its way out |
+//! | [`message`] | messages: payload, headers, ids; and messages on their way to a broker |
 //! | [`outcome`] | what a handler says of its message |
-//! | [`translate`] | envelopes and translators: from a raw message to what a handler takes |
+//! | [`translate`] | envelopes and translators: from a raw message to the first argument of a handler |
 //! | [`event`] | types whose values are published |
-//! | [`policy`] | how a route behaves, and which messages a handler takes |
+//! | [`policy`] | how a route behaves, and which messages each of its handlers takes |
 //! | [`extract`] | the other arguments of a handler |
 //! | [`broker`] | brokers, providers, publishers, replies and dead letters |
 

@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-/// Any error, as handlers give it.
+/// Any error that can be sent between threads: what the error of a handler converts to.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What should become of a message, where `true` and `false` do not say enough.
+/// What should become of a message. A handler returns it if `true` and `false` do not say enough.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -21,47 +21,48 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Done: the message leaves its queue.
+    /// The message is done: it leaves its queue. The same as `true`.
     Ack,
-    /// Not now: deliver it again.
+    /// The message is retried later.
     Retry {
-        /// How long from now; rounded up to what the broker can do (SQS: whole seconds).
+        /// How long from now. It is rounded up to what the broker can do (SQS counts whole seconds), and is at most
+        /// [`Capabilities::max_delay`](crate::broker::Capabilities::max_delay).
         after: Duration,
     },
-    /// Never: to the dead letters now, with this reason. Where the broker has no dead-letter target: a retry.
+    /// The message goes to the dead letters now. If the queue has no dead-letter target, the message is retried.
     Reject {
-        /// Why, for whoever reads the dead letters; trimmed to 512 bytes.
+        /// Why, for people who read the dead letters. It is cut at 512 bytes.
         reason: Cow<'static, str>,
     },
 }
 
 /// What a handler may return: `bool`, [`Outcome`], or a `Result` of either.
 ///
-/// `()` is refused on purpose: a handler that falls off its end must not remove a message.
+/// `()` is not an outcome, on purpose: a handler that runs off its end must not remove a message.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no outcome: a handler must say whether its message is done",
     label = "no outcome",
     note = "return `bool` (`true` acks), `Result<bool, E>`, `Outcome` or `Result<Outcome, E>`"
 )]
 pub trait IntoOutcome {
-    /// What the framework carries on.
+    /// Converts it to the verdict that the engine goes by.
     fn into_outcome(self) -> Verdict;
 }
 
-/// What was said of a message: an outcome, a plain "not done", or a failure.
+/// What a handler said of a message: an outcome, a plain "not done", or a failure.
 ///
-/// The framework's and the layers' form of what a handler returns. 16 bytes: the rare cases are boxed.
+/// It is what the engine and the layers see of the value that a handler returns. It has 16 bytes: the rare cases are boxed.
 pub struct Verdict(#[doc(hidden)] pub Said);
 
-/// What a [`Verdict`] holds: the runtime's to read.
+/// What a [`Verdict`] holds. Only the runtime reads it.
 #[doc(hidden)]
 #[allow(missing_debug_implementations, reason = "`Verdict` shows it")]
 pub enum Said {
-    /// Done.
+    /// The message is done.
     Ack,
-    /// `false`: the route's backoff, or lease expiry.
+    /// `false`: the message is retried after the route's backoff, or when its lease expires.
     Nack,
-    /// All that is rare.
+    /// One of the rare verdicts.
     Rare(Box<Rare>),
 }
 
@@ -75,22 +76,22 @@ pub enum Rare {
     Reject(Cow<'static, str>),
     /// A failure.
     Failed(FailureKind, BoxError),
-    /// No handler of the route takes it; its event type, where it has one.
+    /// No handler of the route takes the message. Holds its event type, if it has one.
     Unmatched(Option<Box<str>>),
 }
 
 impl Verdict {
-    /// `true`: done.
+    /// `true`: the message is done.
     pub const ACK: Self = Self(Said::Ack);
-    /// `false`: not done; the route's backoff or the end of the lease brings it again.
+    /// `false`: the message is not done. It is retried after the route's backoff, or when its lease expires if the route has no backoff.
     pub const NACK: Self = Self(Said::Nack);
 
-    /// A failure of this kind.
+    /// Returns a failure of this kind.
     pub fn failed(kind: FailureKind, error: impl Into<BoxError>) -> Self {
         Self(Said::Rare(Box::new(Rare::Failed(kind, error.into()))))
     }
 
-    /// The same for so many messages.
+    /// Returns this verdict for each of so many messages.
     #[doc(hidden)]
     pub fn repeated(self, times: usize) -> Vec<Self> {
         let repeat = |verdict: &dyn Fn() -> Said| (0..times).map(|_| Self(verdict())).collect();
@@ -113,7 +114,7 @@ impl Verdict {
         }
     }
 
-    /// No handler of the route takes a message of this event type.
+    /// Returns the verdict on a message that no handler of the route takes, with its event type.
     #[cold]
     #[doc(hidden)]
     pub fn unmatched(event_type: Option<&str>) -> Self {
@@ -122,12 +123,12 @@ impl Verdict {
         ))))
     }
 
-    /// Whether the message is done.
+    /// Returns whether the message is done.
     pub fn is_ack(&self) -> bool {
         matches!(self.0, Said::Ack)
     }
 
-    /// The error, where this is a failure.
+    /// Returns the error of a failure. `None` means that this is not a failure.
     pub fn error(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         match &self.0 {
             Said::Rare(rare) => match &**rare {
@@ -158,7 +159,7 @@ impl fmt::Debug for Verdict {
     }
 }
 
-/// The error of a call, as each of its messages has it. The error itself is its source, where it can be found by its type.
+/// The error of a batch call, for one of its messages. The error itself is the source, so that it can be found by its type.
 #[derive(Clone, Debug)]
 struct SharedError(Arc<dyn StdError + Send + Sync>);
 
@@ -174,7 +175,7 @@ impl StdError for SharedError {
     }
 }
 
-/// Why a message was not handled to its end.
+/// Why the handling of a message failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
@@ -191,7 +192,8 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// The word used in logs, reports and dead letters.
+    /// Returns the word for it in logs and reports. Dead letters have the same words, except that they have `error` for
+    /// [`Extractor`](Self::Extractor).
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -231,7 +233,8 @@ impl IntoOutcome for Verdict {
     }
 }
 
-/// An error that a handler may return: whatever converts to a [`BoxError`], as every `std::error::Error`, `anyhow::Error` and `String` does.
+/// An error that a handler may return: any type that converts to a [`BoxError`]. Every `std::error::Error` does, and so do `anyhow::Error` and
+/// `String`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no error that a handler can return",
     label = "its error does not convert to `Box<dyn Error + Send + Sync>`",

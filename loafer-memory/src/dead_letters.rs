@@ -2,16 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{
-    MemoryReceipt,
-    broker::Exchange,
-    dead_letter_queue,
-    queue::{Answer, End, Queue, QueueOptions},
-};
 use loafer_core::{
     Error,
     broker::{DeadLetter, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin, Source},
     message::{Message, MessageId},
+};
+
+use crate::{
+    exchange::Exchange,
+    names::dead_letter_queue,
+    queue::{Answer, End, Queue, QueueOptions},
+    receipt::MemoryReceipt,
 };
 
 /// The dead letters of one queue in memory: the queue `<queue>-dlq`.
@@ -24,7 +25,7 @@ pub struct MemoryDeadLetters {
 }
 
 impl MemoryDeadLetters {
-    pub(super) fn new(exchange: Arc<Exchange>, options: QueueOptions, source: &Source) -> Self {
+    pub(crate) fn new(exchange: Arc<Exchange>, options: QueueOptions, source: &Source) -> Self {
         let dead_letters = exchange.queue(&dead_letter_queue(&source.queue), &options);
         Self {
             exchange,

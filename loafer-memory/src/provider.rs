@@ -8,13 +8,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
-
-use super::{
-    broker::Exchange,
-    dead_letter_queue,
-    queue::{Answer, End, Queue, QueueOptions},
-};
 use loafer_core::{
     Error,
     broker::{
@@ -24,30 +17,34 @@ use loafer_core::{
     message::Message,
     policy::Policy,
 };
+use tokio::time::{Instant, sleep_until};
 
-/// The longest delay of a retry, as SQS has it: nothing waits in memory for ever.
+use crate::{
+    exchange::Exchange,
+    names::dead_letter_queue,
+    queue::{Answer, End, Queue, QueueOptions},
+    receipt::MemoryReceipt,
+};
+
+/// The longest delay of a retry: 12 hours, the longest visibility timeout of SQS
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>).
 const MAX_DELAY: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Messages a route holds ahead of its handlers: they are in memory either way.
+/// How many messages a route holds ahead of its handlers. They are in memory in any case.
 const PREFETCH: usize = 100;
 
 /// Leases messages from one queue in memory.
+///
+/// Every call answers at once, except `receive` on an empty queue. A call that is dropped in flight has done nothing.
 pub struct MemoryProvider {
     queue: Arc<Queue>,
     dead_letters: Arc<Queue>,
+    /// The options of the broker value, with the lease of the route.
     options: QueueOptions,
 }
 
-/// One lease of a queue in memory.
-#[derive(Clone, Copy, Debug)]
-pub struct MemoryReceipt {
-    pub(super) index: u32,
-    /// A place is used again for another message: its receipts differ.
-    pub(super) serial: u64,
-}
-
 impl MemoryProvider {
-    pub(super) fn new(exchange: &Exchange, options: QueueOptions, source: &Source) -> Self {
+    pub(crate) fn new(exchange: &Exchange, options: QueueOptions, source: &Source) -> Self {
         let queue = exchange.queue(&source.queue, &options);
         for topic in &source.topics {
             exchange.subscribe(topic, &queue);
@@ -61,7 +58,8 @@ impl MemoryProvider {
         }
     }
 
-    /// Leases what is visible; what was received too often goes to the dead letters, as SQS moves it: without a word of ours.
+    /// Leases what is visible. Returns whether there was anything. What was received too often goes to the dead letters, without an envelope, as
+    /// SQS's redrive moves it.
     fn take(&self, max: usize, into: &mut Vec<Delivery<MemoryReceipt>>) -> bool {
         let before = into.len();
         self.queue.receive(max, self.options.lease, into, |dead| {
@@ -70,18 +68,18 @@ impl MemoryProvider {
         into.len() > before
     }
 
-    /// Gives a message back that is to come later, as if it had not been received yet.
+    /// Makes a message visible after `by`, as if it had not been received yet.
     #[doc(hidden)]
     pub fn postpone(&self, receipt: &MemoryReceipt, by: Duration) {
         let end = (receipt, End::UntriedAfter(by));
         self.queue.settle(std::iter::once(end), |_| {});
     }
 
-    /// The copy that goes to the dead letters, before the original is gone.
-    fn dead_letter(&self, message: &Message, letter: &DeadLetter) {
+    /// Puts a copy on the dead-letter queue, while the original is still there.
+    fn dead_letter(&self, message: &Message, envelope: &DeadLetter) {
         let copy = message
             .clone()
-            .with_header(DeadLetter::HEADER, letter.to_header());
+            .with_header(DeadLetter::HEADER, envelope.to_header());
         self.dead_letters.send([copy], None);
     }
 }
@@ -111,11 +109,11 @@ impl Provider for MemoryProvider {
         }
         let give_up = Instant::now() + wait;
         let mut alarm = pin!(sleep_until(give_up));
-        let mut watching = self.queue.watching();
+        let mut waiter = self.queue.waiter();
         poll_fn(|cx| {
             loop {
-                // Before the look: what comes after it wakes.
-                watching.renew(cx);
+                // Before the look, so that a message which comes after it wakes this task.
+                waiter.renew(cx);
                 if self.take(max, into) {
                     return Poll::Ready(());
                 }
@@ -140,8 +138,8 @@ impl Provider for MemoryProvider {
                 Settlement::Ack => End::Gone,
                 Settlement::Retry { after } => after.map_or(End::Lapse, End::After),
                 Settlement::Release => End::Untried,
-                Settlement::DeadLetter(letter) => {
-                    self.dead_letter(&entry.message, letter);
+                Settlement::DeadLetter(envelope) => {
+                    self.dead_letter(&entry.message, envelope);
                     End::Gone
                 }
             };
@@ -172,7 +170,7 @@ impl Provider for MemoryProvider {
             receivers: 1,
             settlers: 1,
             wait: Duration::from_secs(20),
-            // A receive that is dropped has taken nothing.
+            // A receive that is dropped has leased nothing.
             receive_grace: Duration::ZERO,
             linger: Duration::ZERO,
             lease: Some(self.options.lease),

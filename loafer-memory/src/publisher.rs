@@ -2,21 +2,24 @@
 
 use std::sync::Arc;
 
-use super::{broker::Exchange, queue::QueueOptions};
 use loafer_core::{
     Error,
     broker::{Publisher, Topic},
     message::{MessageId, Outgoing},
 };
 
-/// Publishes to topics in memory, or to a queue where the topic is written `memory:QUEUE`, or with another broker's name before the colon.
+use crate::{exchange::Exchange, names::queue_of, queue::QueueOptions};
+
+/// Publishes to topics in memory. The topic `memory:QUEUE` is a queue, and so is one with another broker's name before the colon.
+///
+/// Each message gets a new id. A call is done when it returns, and it never waits.
 pub struct MemoryPublisher {
     exchange: Arc<Exchange>,
     options: QueueOptions,
 }
 
 impl MemoryPublisher {
-    pub(super) fn new(exchange: Arc<Exchange>, options: QueueOptions) -> Self {
+    pub(crate) fn new(exchange: Arc<Exchange>, options: QueueOptions) -> Self {
         Self { exchange, options }
     }
 }
@@ -29,7 +32,7 @@ impl Publisher for MemoryPublisher {
         answers: &mut Vec<Result<MessageId, Error>>,
     ) {
         for outgoing in batch {
-            // The broker's own identity: one message sent twice is two.
+            // The id is the broker's own: one message that is sent twice becomes two.
             let id = MessageId::new();
             let mut outgoing = outgoing.clone();
             outgoing.message = outgoing.message.with_broker_id(id.clone());
@@ -48,12 +51,6 @@ impl Publisher for MemoryPublisher {
             answers.push(Ok(id));
         }
     }
-}
-
-/// The queue that a topic names, as `memory:QUEUE` or `sqs:QUEUE`. An ARN names a topic.
-fn queue_of(topic: &str) -> Option<&str> {
-    let (broker, queue) = topic.split_once(':')?;
-    (broker != "arn").then_some(queue)
 }
 
 impl std::fmt::Debug for MemoryPublisher {

@@ -8,26 +8,30 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
-
-use super::{
-    MemoryReceipt,
-    inbox::{Inbox, Watching},
-    shelf::Shelf,
-    state::State,
-};
-use crate::clock::after;
 use loafer_core::{
     broker::Delivery,
     message::{Message, Outgoing},
 };
+use tokio::{sync::Notify, time::Instant};
 
-/// How queues of a broker in memory behave.
+use crate::{
+    clock::after,
+    ingress::{Ingress, Waiter},
+    names::is_fifo,
+    receipt::MemoryReceipt,
+    state::State,
+    visible::VisibleStore,
+};
+
+/// How the queues of a broker in memory behave.
 #[derive(Clone, Debug)]
-pub(super) struct QueueOptions {
-    pub(super) lease: Duration,
-    pub(super) max_receives: Option<u32>,
-    pub(super) batch: usize,
+pub(crate) struct QueueOptions {
+    /// The lease of a delivery.
+    pub(crate) lease: Duration,
+    /// After how many receives a message goes to the dead letters. `None` means never.
+    pub(crate) max_receives: Option<u32>,
+    /// How many messages one receive brings and one call settles, at most.
+    pub(crate) batch: usize,
 }
 
 impl Default for QueueOptions {
@@ -41,74 +45,80 @@ impl Default for QueueOptions {
 }
 
 /// One queue in memory.
-pub(super) struct Queue {
-    pub(super) name: String,
+pub(crate) struct Queue {
+    pub(crate) name: String,
     fifo: bool,
     max_receives: Option<u32>,
-    inbox: Inbox,
+    /// What was sent since the last receive. A FIFO queue keeps it empty. Its lock may be taken while that of `state` is held, never the other
+    /// way round.
+    ingress: Ingress,
     state: Mutex<State>,
-    /// Told when nothing is left.
+    /// Notified when the queue becomes empty. All queues of a broker share it.
     emptied: Arc<Notify>,
-    /// Whether a route consumes it: dead letters wait for nobody.
+    /// Whether a route consumes it. Nobody waits until a queue without a route is empty, for example one of dead letters.
     consumed: AtomicBool,
 }
 
 /// What became of a receipt.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Done,
+    /// Its lease had ended before.
     Lost,
 }
 
 impl Queue {
-    pub(super) fn new(name: &str, max_receives: Option<u32>, emptied: Arc<Notify>) -> Self {
+    pub(crate) fn new(name: &str, max_receives: Option<u32>, emptied: Arc<Notify>) -> Self {
         Self {
             name: name.to_owned(),
             fifo: is_fifo(name),
             max_receives,
-            inbox: Inbox::default(),
+            ingress: Ingress::default(),
             state: Mutex::new(State::new(is_fifo(name))),
             emptied,
             consumed: AtomicBool::new(false),
         }
     }
 
-    /// All it holds.
+    /// Locks all that the queue holds.
     fn state(&self) -> MutexGuard<'_, State> {
-        let mut state = self.looked_at();
-        if let Shelf::Standard(ready) = &mut state.ready {
-            self.inbox.empty_into(ready);
+        let mut state = self.without_ingress();
+        if let VisibleStore::Standard(ready) = &mut state.ready {
+            self.ingress.empty_into(ready);
         }
         state
     }
 
-    /// The same without what came since somebody looked.
-    fn looked_at(&self) -> MutexGuard<'_, State> {
+    /// Locks what the queue holds, without what was sent since the last receive.
+    fn without_ingress(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn consume(&self) {
+    /// Notes that a route consumes the queue.
+    pub(crate) fn consume(&self) {
         self.consumed.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_consumed(&self) -> bool {
+    pub(crate) fn is_consumed(&self) -> bool {
         self.consumed.load(Ordering::Acquire)
     }
 
-    /// Whether it keeps the messages of a group in order.
-    pub(super) fn is_fifo(&self) -> bool {
+    /// Returns whether it keeps the messages of a group in order.
+    pub(crate) fn is_fifo(&self) -> bool {
         self.fifo
     }
 
-    pub(super) fn max_receives(&self) -> Option<u32> {
+    /// Returns after how many receives a message goes to the dead letters. `None` means never.
+    pub(crate) fn max_receives(&self) -> Option<u32> {
         self.max_receives
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.state().is_empty()
     }
 
-    pub(super) fn messages(&self) -> Vec<Message> {
+    /// Returns all messages: visible, delayed and in flight.
+    pub(crate) fn messages(&self) -> Vec<Message> {
         let state = self.state();
         let leased = state.leased.iter().flatten().map(|leased| &leased.message);
         state
@@ -120,15 +130,16 @@ impl Queue {
             .collect()
     }
 
-    pub(super) fn send(
+    /// Adds messages, which become visible after the delay.
+    pub(crate) fn send(
         &self,
         messages: impl IntoIterator<Item = Message>,
         delay: Option<Duration>,
     ) {
-        // Not received yet: the first receive is attempt 1.
+        // No receive counts yet: the first is attempt 1.
         let messages = messages.into_iter().map(|message| message.with_attempt(0));
         match delay.filter(|delay| !delay.is_zero()) {
-            None if !self.fifo => return self.inbox.put(messages),
+            None if !self.fifo => return self.ingress.put(messages),
             None => {
                 let mut state = self.state();
                 messages.for_each(|message| state.ready.add(message));
@@ -138,21 +149,22 @@ impl Queue {
                 messages.for_each(|message| state.delay(message, after(delay), false));
             }
         }
-        self.inbox.wake();
+        self.ingress.wake();
     }
 
-    /// As [`send`](Self::send), of what was published: a duplicate is left out where the queue tells duplicates.
-    pub(super) fn publish(&self, outgoing: &Outgoing, message: Message) {
+    /// Adds a published message. A FIFO queue drops a duplicate: a message whose deduplication id it has seen.
+    pub(crate) fn publish(&self, outgoing: &Outgoing, message: Message) {
         if let Some(id) = &outgoing.deduplication_id
-            && self.looked_at().ready.is_duplicate(id)
+            && self.without_ingress().ready.is_duplicate(id)
         {
             return;
         }
         self.send([message], outgoing.delay);
     }
 
-    /// Leases up to `max` visible messages; those that were received too often are given up, before anybody can see the queue empty.
-    pub(super) fn receive(
+    /// Leases up to `max` visible messages and appends them to `into`. Hands those that were received too often to `give_up`, before anybody can
+    /// see the queue empty.
+    pub(crate) fn receive(
         &self,
         max: usize,
         lease: Duration,
@@ -185,7 +197,7 @@ impl Queue {
         if dead.is_empty() {
             return;
         }
-        // Under the lock, which no dead-letter queue shares.
+        // Still under the lock of this queue. A dead-letter queue has a lock of its own.
         give_up(dead);
         let empty = state.is_empty();
         drop(guard);
@@ -194,25 +206,25 @@ impl Queue {
         }
     }
 
-    /// When something may become visible by itself.
-    pub(super) fn next_visible(&self) -> Option<Instant> {
-        let state = self.looked_at();
+    /// Returns when a message may become visible without a send or a settlement. `None` means never.
+    pub(crate) fn next_visible(&self) -> Option<Instant> {
+        let state = self.without_ingress();
         let delayed = state.delayed.first_key_value().map(|((at, _), _)| *at);
         state.earliest.into_iter().chain(delayed).min()
     }
 
-    /// For whoever waits for a message to become visible.
-    pub(super) fn watching(&self) -> Watching<'_> {
-        Watching::of(&self.inbox)
+    /// Returns what waits for a message to become visible.
+    pub(crate) fn waiter(&self) -> Waiter<'_> {
+        Waiter::of(&self.ingress)
     }
 
-    /// Settles many receipts under one lock.
-    pub(super) fn settle<'r>(
+    /// Ends many leases under one lock, each in its way. Calls `answer` once per receipt, in order.
+    pub(crate) fn settle<'r>(
         &self,
         receipts: impl Iterator<Item = (&'r MemoryReceipt, End)>,
         mut answer: impl FnMut(Answer),
     ) {
-        let mut state = self.looked_at();
+        let mut state = self.without_ingress();
         let now = Instant::now();
         state.surface_expired(now);
         let mut visible = false;
@@ -231,10 +243,10 @@ impl Queue {
                 End::Lapse => {}
                 End::Gone => {
                     state.ready.gone(&message);
-                    // What it kept back may go out.
+                    // Its group may go on.
                     visible |= self.fifo;
                 }
-                // A release does not count: the broker in memory knows that nobody tried.
+                // A release costs no attempt: the broker in memory knows that nobody tried.
                 End::Untried => {
                     state.ready.put_back(untried(message), true);
                     visible = true;
@@ -250,32 +262,33 @@ impl Queue {
             }
             answer(Answer::Done);
         }
-        let empty = state.is_empty() && self.inbox.is_empty();
+        let empty = state.is_empty() && self.ingress.is_empty();
         drop(state);
         if visible {
-            self.inbox.wake();
+            self.ingress.wake();
         }
         if empty {
             self.emptied.notify_waiters();
         }
     }
 
-    /// Ends every lease, as if its time were up; says how many there were.
-    pub(super) fn expire(&self) -> usize {
-        let expired = self.looked_at().expire();
+    /// Ends every lease, as if it had expired. Returns how many there were.
+    pub(crate) fn expire(&self) -> usize {
+        let expired = self.without_ingress().expire();
         if expired > 0 {
-            self.inbox.wake();
+            self.ingress.wake();
         }
         expired
     }
 
-    pub(super) fn renew(
+    /// Makes leases end after `by` from now. Calls `answer` once per receipt, in order.
+    pub(crate) fn renew(
         &self,
         receipts: &[MemoryReceipt],
         by: Duration,
         mut answer: impl FnMut(Answer),
     ) {
-        let mut state = self.looked_at();
+        let mut state = self.without_ingress();
         let now = Instant::now();
         state.surface_expired(now);
         for receipt in receipts {
@@ -291,22 +304,21 @@ impl Queue {
 }
 
 /// How a lease ends.
-pub(super) enum End {
+pub(crate) enum End {
+    /// The message leaves the queue.
     Gone,
-    /// By itself, when its time is over.
+    /// The lease expires by itself: the message stays invisible until then.
     Lapse,
+    /// The message is visible at once, ahead of others. This receive does not count.
     Untried,
+    /// The message is visible after this long. This receive does not count.
     UntriedAfter(Duration),
+    /// The message is visible after this long. This receive counts.
     After(Duration),
 }
 
-/// The same as before its last receive.
+/// Returns the message without its last receive.
 fn untried(message: Message) -> Message {
     let attempt = message.attempt().saturating_sub(1);
     message.with_attempt(attempt)
-}
-
-/// Queues whose names end so keep the messages of a group in order, as on SQS.
-fn is_fifo(name: &str) -> bool {
-    name.ends_with(".fifo")
 }

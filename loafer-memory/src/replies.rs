@@ -5,44 +5,44 @@ use std::{
     time::Duration,
 };
 
+use loafer_core::{
+    Error,
+    broker::{Replies, reply_queue},
+    message::Message,
+};
 use tokio::{
     sync::{Mutex, mpsc},
     time::timeout,
 };
 
-use super::broker::Exchange;
-use loafer_core::{
-    Error,
-    broker::{Replies, Topic, reply_queue},
-    message::Message,
-};
+use crate::exchange::Exchange;
 
-/// How many replies are kept of which none was fetched; more than requests can wait.
+/// How many replies are kept until they are received. It is more than requests can wait at once.
 const CAPACITY: usize = 16 * 1024;
 
-/// What a topic that is a reply address begins with, as one that is a queue.
-const BROKER: &str = "memory:";
-
-/// A private address in memory.
+/// A private address in memory, at which the replies to the requests of one process arrive.
+///
+/// It is opened by the first call of `address` or `receive`. A reply that arrives while 16,384 others wait is refused.
 pub struct MemoryReplies {
     exchange: Arc<Exchange>,
     name: String,
-    inbox: OnceLock<Mutex<mpsc::Receiver<Message>>>,
+    /// Empty until the address is opened.
+    buffer: OnceLock<Mutex<mpsc::Receiver<Message>>>,
 }
 
 impl MemoryReplies {
-    pub(super) fn new(exchange: Arc<Exchange>, app: Option<&str>) -> Self {
+    pub(crate) fn new(exchange: Arc<Exchange>, app: Option<&str>) -> Self {
         Self {
             exchange,
             name: reply_queue(app, 80),
-            inbox: OnceLock::new(),
+            buffer: OnceLock::new(),
         }
     }
 
-    fn inbox(&self) -> &Mutex<mpsc::Receiver<Message>> {
-        self.inbox.get_or_init(|| {
+    fn buffer(&self) -> &Mutex<mpsc::Receiver<Message>> {
+        self.buffer.get_or_init(|| {
             let (sender, receiver) = mpsc::channel(CAPACITY);
-            self.exchange.open_inbox(&self.name, sender);
+            self.exchange.open_reply_address(&self.name, sender);
             Mutex::new(receiver)
         })
     }
@@ -50,15 +50,15 @@ impl MemoryReplies {
 
 impl Replies for MemoryReplies {
     async fn address(&self) -> Result<String, Error> {
-        self.inbox();
+        self.buffer();
         Ok(self.name.clone())
     }
 
     async fn receive(&self, wait: Duration, into: &mut Vec<Message>) -> Result<(), Error> {
-        let mut inbox = self.inbox().lock().await;
-        if let Ok(Some(first)) = timeout(wait, inbox.recv()).await {
+        let mut buffer = self.buffer().lock().await;
+        if let Ok(Some(first)) = timeout(wait, buffer.recv()).await {
             into.push(first);
-            while let Ok(next) = inbox.try_recv() {
+            while let Ok(next) = buffer.try_recv() {
                 into.push(next);
             }
         }
@@ -66,13 +66,13 @@ impl Replies for MemoryReplies {
     }
 
     async fn close(&self) {
-        self.exchange.close_inbox(&self.name);
+        self.exchange.close_reply_address(&self.name);
     }
 }
 
 impl Drop for MemoryReplies {
     fn drop(&mut self) {
-        self.exchange.close_inbox(&self.name);
+        self.exchange.close_reply_address(&self.name);
     }
 }
 
@@ -82,14 +82,4 @@ impl std::fmt::Debug for MemoryReplies {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
-}
-
-/// The topic of a reply address.
-pub(super) fn topic(address: &str) -> Result<Topic, Error> {
-    if !loafer_core::broker::is_reply_queue(address) {
-        return Err(Error::Config(
-            "the header `reply-to` names no reply address in memory".to_owned(),
-        ));
-    }
-    Ok(Topic::from(format!("{BROKER}{address}")))
 }

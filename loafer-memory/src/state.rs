@@ -1,45 +1,49 @@
-//! What a queue in memory holds: visible, delayed, on lease.
+//! What a queue keeps under its lock: what is visible, delayed, or on lease.
 
 use std::collections::BTreeMap;
 
+use loafer_core::{broker::Delivery, message::Message};
 use tokio::time::Instant;
 
-use super::{MemoryReceipt, shelf::Shelf};
-use loafer_core::{broker::Delivery, message::Message};
+use crate::{receipt::MemoryReceipt, visible::VisibleStore};
 
-/// What a queue holds.
-pub(super) struct State {
-    /// Visible; the attempt counts the receives so far.
-    pub(super) ready: Shelf,
-    /// Not visible yet: sent with a delay, or to be retried after one.
-    pub(super) delayed: BTreeMap<(Instant, u64), Delayed>,
-    /// On lease, by receipt.
-    pub(super) leased: Vec<Option<Leased>>,
+/// What a queue keeps under its lock. Each message is in one of `ready`, `delayed` and `leased`.
+pub(crate) struct State {
+    /// The visible messages. The attempt of each is the number of its receives so far.
+    pub(crate) ready: VisibleStore,
+    /// The messages that become visible later, by that moment: sent with a delay, or retried after one.
+    pub(crate) delayed: BTreeMap<(Instant, u64), Delayed>,
+    /// The messages on lease, by the index of the receipt. `None` marks an index that is free.
+    pub(crate) leased: Vec<Option<Leased>>,
+    /// The free indices of `leased`.
     free: Vec<u32>,
+    /// How many messages are on lease: the entries of `leased` that are `Some`.
     in_flight: usize,
-    /// No lease ends before this: most receives need not look.
-    pub(super) earliest: Option<Instant>,
-    /// Tells receipts and delayed messages apart.
+    /// No lease ends before this moment, so that most receives need not look. `None` means that no lease ends.
+    pub(crate) earliest: Option<Instant>,
+    /// Tells receipts from one another, and delayed messages with the same moment.
     serial: u64,
 }
 
-pub(super) struct Leased {
-    pub(super) message: Message,
-    pub(super) until: Instant,
-    pub(super) serial: u64,
+/// A message on lease.
+pub(crate) struct Leased {
+    pub(crate) message: Message,
+    pub(crate) until: Instant,
+    /// The serial of the receipt. Another receipt of this index has another one.
+    pub(crate) serial: u64,
 }
 
 /// A message that is not visible yet.
-pub(super) struct Delayed {
-    pub(super) message: Message,
-    /// It was on lease before: its group waits for it.
+pub(crate) struct Delayed {
+    pub(crate) message: Message,
+    /// Whether it was on lease before. If it was, its group waits for it.
     received: bool,
 }
 
 impl State {
-    pub(super) fn new(fifo: bool) -> Self {
+    pub(crate) fn new(fifo: bool) -> Self {
         Self {
-            ready: Shelf::new(fifo),
+            ready: VisibleStore::new(fifo),
             delayed: BTreeMap::new(),
             leased: Vec::new(),
             free: Vec::new(),
@@ -49,18 +53,21 @@ impl State {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Returns whether the queue holds no message, what was sent since the last receive left out.
+    pub(crate) fn is_empty(&self) -> bool {
         self.ready.is_empty() && self.delayed.is_empty() && self.in_flight == 0
     }
 
-    pub(super) fn delay(&mut self, message: Message, until: Instant, received: bool) {
+    /// Keeps a message invisible until a moment.
+    pub(crate) fn delay(&mut self, message: Message, until: Instant, received: bool) {
         self.serial += 1;
         let delayed = Delayed { message, received };
         self.delayed.insert((until, self.serial), delayed);
     }
 
+    /// Puts a message on lease.
     #[inline]
-    pub(super) fn lease(&mut self, message: Message, until: Instant) -> Delivery<MemoryReceipt> {
+    pub(crate) fn lease(&mut self, message: Message, until: Instant) -> Delivery<MemoryReceipt> {
         self.serial += 1;
         let serial = self.serial;
         let delivered = message.clone();
@@ -86,19 +93,20 @@ impl State {
         }
     }
 
-    /// What this receipt holds, while its lease lasts.
-    pub(super) fn leased_mut(&mut self, receipt: &MemoryReceipt) -> Option<&mut Leased> {
+    /// Returns the message that this receipt names. `None` means that its lease has ended.
+    pub(crate) fn leased_mut(&mut self, receipt: &MemoryReceipt) -> Option<&mut Leased> {
         let leased = self.leased.get_mut(receipt.index as usize)?.as_mut();
         leased.filter(|leased| leased.serial == receipt.serial)
     }
 
+    /// Ends a lease and returns its message. `None` means that it has ended before.
     #[inline]
-    pub(super) fn take(&mut self, receipt: &MemoryReceipt) -> Option<Message> {
-        let place = self.leased.get_mut(receipt.index as usize)?;
-        if place.as_ref()?.serial != receipt.serial {
+    pub(crate) fn take(&mut self, receipt: &MemoryReceipt) -> Option<Message> {
+        let entry = self.leased.get_mut(receipt.index as usize)?;
+        if entry.as_ref()?.serial != receipt.serial {
             return None;
         }
-        let leased = place.take()?;
+        let leased = entry.take()?;
         self.free.push(receipt.index);
         self.in_flight -= 1;
         if self.in_flight == 0 {
@@ -107,8 +115,8 @@ impl State {
         Some(leased.message)
     }
 
-    /// Makes visible what is due.
-    pub(super) fn surface(&mut self, now: Instant) {
+    /// Makes visible what is due: delayed messages, and those whose leases have expired.
+    pub(crate) fn surface(&mut self, now: Instant) {
         self.surface_expired(now);
         while let Some(entry) = self.delayed.first_entry()
             && entry.key().0 <= now
@@ -122,8 +130,8 @@ impl State {
         }
     }
 
-    /// Takes back all that is on lease; says how much it was.
-    pub(super) fn expire(&mut self) -> usize {
+    /// Ends every lease, as if it had expired. Returns how many there were.
+    pub(crate) fn expire(&mut self) -> usize {
         let now = Instant::now();
         let expired = self.in_flight;
         for leased in self.leased.iter_mut().flatten() {
@@ -134,8 +142,8 @@ impl State {
         expired
     }
 
-    /// Takes back what was leased for too long.
-    pub(super) fn surface_expired(&mut self, now: Instant) {
+    /// Makes visible the messages whose leases have expired.
+    pub(crate) fn surface_expired(&mut self, now: Instant) {
         if self.earliest.is_none_or(|earliest| earliest > now) {
             return;
         }

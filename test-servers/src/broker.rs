@@ -1,4 +1,4 @@
-//! A RabbitMQ of one test: killed and started again, emptied, blocked.
+//! A RabbitMQ of one test, which the test kills, restarts, empties and blocks.
 
 use std::{
     fs::{self, OpenOptions},
@@ -16,28 +16,31 @@ use tokio::{
 
 use crate::{Management, Setup, leash::Leashed, port};
 
-/// Longer than a start or an end takes, on a machine that is also building.
+/// How long to wait for something: longer than a start or an end takes on a machine that is also building.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// For one look.
+/// How long one try may take.
 const LOOK: Duration = Duration::from_secs(5);
-/// Between two looks.
+/// The pause between two tries.
 const TICK: Duration = Duration::from_millis(50);
-/// Where its ports are told, in their order.
+/// The environment variables with its ports, in the order of [`Broker::ports`].
 const PORTS: [&str; 4] = ["PORT", "MANAGEMENT_PORT", "DISTRIBUTION_PORT", "EPMD_PORT"];
 
-/// A RabbitMQ of one test. Killed when dropped.
+/// A RabbitMQ of one test. It is killed when it is dropped.
 ///
-/// A quorum queue declared less than a second before [`Broker::kill`] stays broken after the restart: consuming it is
-/// answered with 541. So a test waits that long after it has declared one, as [`Broker::settled`] does.
+/// A quorum queue that was declared less than a second before [`Broker::kill`] stays broken after the restart: RabbitMQ answers its consumers
+/// with the error 541. So a test waits that long after it has declared one: see [`Broker::settled`].
+///
+/// Methods panic if the broker does not do what they ask within 120 s. The message has the end of its log.
 #[derive(Debug)]
 pub struct Broker {
-    /// A shell's command: `serve`, or `ctl` and its arguments.
+    /// A shell command: with the argument `serve` it runs the broker, with `ctl` and further arguments it runs `rabbitmqctl`.
     command: String,
-    /// Those of [`PORTS`], and that for TLS.
+    /// The ports of [`PORTS`], and the one for TLS.
     ports: [u16; 5],
+    /// Where its files are. It is removed at the end, unless the test failed.
     folder: PathBuf,
     management: Management,
-    /// None while it is down.
+    /// `None` while it is down.
     process: Option<Leashed>,
 }
 
@@ -59,38 +62,38 @@ impl Broker {
         broker
     }
 
-    /// `amqp://…`, of a user who may do everything; the same after every restart.
+    /// Returns its address `amqp://…`, with a user who may do everything. It is the same after every restart.
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port())
     }
 
-    /// Where it listens on 127.0.0.1, for a proxy before it.
+    /// Returns the port on which it listens on 127.0.0.1, for a proxy in front of it.
     pub fn port(&self) -> u16 {
         self.ports[0]
     }
 
-    /// Where it listens for TLS on 127.0.0.1, if [`Setup::tls`] is set.
+    /// Returns the port on which it listens for TLS on 127.0.0.1, if [`Setup::tls`] is set.
     pub fn tls_port(&self) -> u16 {
         self.ports[4]
     }
 
-    /// Its management API.
+    /// Returns its management API.
     pub fn management(&self) -> &Management {
         &self.management
     }
 
-    /// Waits until a queue that was declared just now outlives a kill.
+    /// Waits until a queue that was declared just now survives a kill: 1.5 s.
     pub async fn settled(&self) {
         sleep(Duration::from_millis(1_500)).await;
     }
 
-    /// SIGKILL: what was confirmed is on the disk, and nobody says goodbye.
+    /// Sends SIGKILL. What the broker has confirmed is on the disk, and connections end without a closing frame.
     pub async fn kill(&mut self) {
         self.running().kill().await;
         self.gone().await;
     }
 
-    /// SIGTERM, and its orderly end: clients are told, which takes some 6 s.
+    /// Sends SIGTERM and waits for its orderly end, which takes some 6 s. Clients get a closing frame.
     pub async fn stop(&mut self) {
         let mut process = self.running();
         let id = process.child.id().expect("it runs");
@@ -101,7 +104,7 @@ impl Broker {
         self.gone().await;
     }
 
-    /// Starts it again after [`Broker::kill`] or [`Broker::stop`], on its ports, with what it kept, and returns when it can be used.
+    /// Starts it again after [`Broker::kill`] or [`Broker::stop`], on the same ports, with what it has on the disk. Returns when it can be used.
     pub async fn restart(&mut self) {
         assert!(self.process.is_none(), "it runs: kill or stop it first");
         self.process = Some(self.spawn());
@@ -120,17 +123,17 @@ impl Broker {
         }
     }
 
-    /// Kills it, and starts an empty one on the same ports: every exchange, queue and message is gone.
+    /// Kills it, and starts an empty broker on the same ports. Every exchange, queue and message is gone.
     pub async fn replace_by_empty(&mut self) {
         self.kill().await;
         for folder in ["db", "logs"] {
-            // There may be none.
+            // A folder may be missing.
             fs::remove_dir_all(self.folder.join(folder)).ok();
         }
         self.restart().await;
     }
 
-    /// Stops its process as it is: connections stay, nothing is answered. Until [`Broker::resume`].
+    /// Stops its process until [`Broker::resume`]. Connections stay open, and nothing is answered.
     pub async fn freeze(&self) {
         signal("STOP", &self.pid()).await;
     }
@@ -140,7 +143,7 @@ impl Broker {
         signal("CONT", &self.pid()).await;
     }
 
-    /// Raises its memory alarm: connections that publish are blocked. Until [`Broker::clear_memory_alarm`].
+    /// Raises its memory alarm until [`Broker::clear_memory_alarm`]. It blocks connections that publish.
     pub async fn raise_memory_alarm(&self) {
         self.ctl(&["set_vm_memory_high_watermark", "0.0001"]).await;
     }
@@ -150,7 +153,7 @@ impl Broker {
         self.ctl(&["set_vm_memory_high_watermark", "0.4"]).await;
     }
 
-    /// Raises its disk alarm, which blocks as the other does. Until [`Broker::clear_disk_alarm`].
+    /// Raises its disk alarm until [`Broker::clear_disk_alarm`]. It blocks connections that publish.
     pub async fn raise_disk_alarm(&self) {
         self.ctl(&["set_disk_free_limit", "1000000GB"]).await;
     }
@@ -160,12 +163,16 @@ impl Broker {
         self.ctl(&["set_disk_free_limit", "50MB"]).await;
     }
 
-    /// Runs `rabbitmqctl` on it, and gives what that prints: some 2 s.
+    /// Runs `rabbitmqctl` on it, which takes some 2 s. Returns what it prints.
+    ///
+    /// # Panics
+    ///
+    /// If `rabbitmqctl` fails. The message has what it printed.
     pub async fn ctl(&self, arguments: &[&str]) -> String {
         let mut ctl = Command::new("sh");
         ctl.args(["-c", &format!("exec {} ctl \"$@\"", self.command), "sh"]);
         ctl.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-        let ran = timeout(DEADLINE, self.told(&mut ctl).output()).await;
+        let ran = timeout(DEADLINE, self.set_up(&mut ctl).output()).await;
         let ran = ran.expect("rabbitmqctl comes to its end");
         let ran = ran.expect("`sh` is on the PATH");
         let (out, err) = (
@@ -192,24 +199,24 @@ impl Broker {
         let errors = log.try_clone().expect("a file has two handles");
         let mut serve = Command::new("sh");
         serve.stdout(log).stderr(errors);
-        Leashed::spawn(self.told(&mut serve), &self.command, "serve")
+        Leashed::spawn(self.set_up(&mut serve), &self.command, "serve")
     }
 
-    /// The command, with its folder and ports in the environment.
-    fn told<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+    /// Puts its folder and its ports into the environment of a command.
+    fn set_up<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         let ports = self.ports.map(|port| port.to_string());
         command
             .env("DATA", &self.folder)
             .envs(PORTS.into_iter().zip(ports))
     }
 
-    /// Whether it speaks AMQP, and tells of itself.
+    /// Returns whether it answers AMQP and the management API.
     async fn answers(&self) -> bool {
         let greeted = timeout(LOOK, greeted(self.port())).await;
         matches!(greeted, Ok(Ok(true))) && self.management.answers().await
     }
 
-    /// The processes of a group end one after the other: waits until none listens.
+    /// Waits until none of its processes listens. They end one after the other.
     async fn gone(&self) {
         let deadline = Instant::now() + DEADLINE;
         while !self.ports.iter().all(|port| port::is_free(*port)) {
@@ -218,16 +225,18 @@ impl Broker {
         }
     }
 
-    /// Of the virtual machine, not of the shell that started it.
+    /// Returns the process id of the Erlang virtual machine, not that of the shell that started it.
     fn pid(&self) -> String {
         let pid = fs::read_to_string(self.folder.join("pid"));
-        pid.expect("it has told its pid").trim().to_owned()
+        pid.expect("it has written its pid").trim().to_owned()
     }
 
+    /// Returns the path of its log.
     fn log(&self) -> PathBuf {
         self.folder.join("log")
     }
 
+    /// Returns the end of its log, for the message of a panic.
     fn tail(&self) -> String {
         let log = fs::read(self.log()).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
@@ -241,7 +250,7 @@ impl Drop for Broker {
     fn drop(&mut self) {
         drop(self.process.take());
         if !std::thread::panicking() {
-            // It may still be writing for a moment: what stays is litter in the target folder.
+            // It may still write for a moment. What it leaves in the target folder does no harm.
             fs::remove_dir_all(&self.folder).ok();
         }
     }
@@ -252,7 +261,7 @@ async fn signal(name: &str, pid: &str) {
     assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
 }
 
-/// Whether AMQP 0-9-1 is spoken: the first frame is a method (1).
+/// Returns whether a server answers AMQP 0-9-1 on the port: its first frame is a method, type 1.
 async fn greeted(port: u16) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.write_all(b"AMQP\0\0\x09\x01").await?;

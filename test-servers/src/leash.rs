@@ -1,28 +1,29 @@
-//! The leash: a child process that ends, with all it started, when this process ends or lets go, whatever ends it.
+//! The leash: a child process that ends, with everything that it started, when this process ends in any way, or drops it.
 //!
-//! The child leads a process group of its own. A watcher in it reads from a pipe whose other end is here, and kills the
-//! group when that end closes, which the kernel does for a test that was killed itself.
+//! The child leads a process group of its own. A process in that group reads from a pipe whose other end is here, and kills the group when
+//! that end closes. The kernel closes it for a test that was killed itself.
 
 use std::process::Stdio;
 
 use tokio::process::{Child, ChildStdin, Command};
 
-/// The watcher gets the pipe as descriptor 3, since shells give background jobs an empty standard input.
+/// What the shell runs. The reader gets the pipe as descriptor 3, since shells give background jobs an empty standard input.
 const SCRIPT: &str = r#"
     exec 3<&0 </dev/null
     (read -r _; kill -KILL 0) <&3 >/dev/null 2>&1 3<&- &
     eval "exec $0 $1 3<&-"
 "#;
 
-/// A running child; killed when dropped.
+/// A running child. It is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Leashed {
     pub(crate) child: Child,
+    /// Our end of the pipe. `None` after a kill.
     leash: Option<ChildStdin>,
 }
 
 impl Leashed {
-    /// Runs a shell's command with this argument, as `command` is set up: environment, output.
+    /// Runs a shell command with this argument, with the environment and the output of `command`.
     pub(crate) fn spawn(command: &mut Command, shell: &str, argument: &str) -> Self {
         command.args(["-c", SCRIPT, shell, argument]);
         command.process_group(0).stdin(Stdio::piped());
@@ -31,7 +32,7 @@ impl Leashed {
         Self { child, leash }
     }
 
-    /// SIGKILL to the child and all it started; returns when the child is gone.
+    /// Sends SIGKILL to the child and everything that it started. Returns when the child is gone.
     pub(crate) async fn kill(mut self) {
         drop(self.leash.take());
         let ended = self.child.wait().await;

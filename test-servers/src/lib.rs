@@ -1,24 +1,25 @@
-//! Brokers for the tests of this workspace: those that `cargo xtask test` has started, and private ones that a test kills, restarts, blocks and empties.
+//! Brokers for the tests of this workspace: those that `cargo xtask test` starts for all tests, and private ones that one test kills, restarts,
+//! blocks and empties.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `rabbitmq` | the installed RabbitMQs, and the one all tests share |
 //! | `broker` | a RabbitMQ of one test |
-//! | `setup` | what its configuration says further |
-//! | `management` | what a RabbitMQ tells of queues and connections |
+//! | `setup` | further configuration of such a RabbitMQ |
+//! | `management` | the management API of a RabbitMQ: queues and connections |
 //! | `leash` | a child process that ends with this one |
 //! | `port` | free ports |
 //!
-//! Everything here panics where it fails, with what it was about to do: a test that can't go on should fail.
+//! Everything here panics if it fails, and says what it was doing: a test that can't go on should fail.
 //!
 //! ```no_run
 //! # async fn test() {
 //! use loafer_test_servers::{RabbitMq, Version};
 //!
 //! let Some(rabbit) = RabbitMq::installed(Version::Debian, "what_the_test_is_called") else {
-//!     return; // it has said that the test is skipped
+//!     return; // The call has printed that the test is skipped.
 //! };
-//! let mut broker = rabbit.start(env!("CARGO_MANIFEST_DIR")).await; // a test says CARGO_TARGET_TMPDIR
+//! let mut broker = rabbit.start(env!("CARGO_MANIFEST_DIR")).await; // In a test, write CARGO_TARGET_TMPDIR.
 //! // … connect to broker.url(), declare, publish …
 //! broker.kill().await;
 //! broker.restart().await;

@@ -1,20 +1,20 @@
-//! The RabbitMQs that are installed, and the one of each that all tests share.
+//! The RabbitMQs that are installed, and the running one of each version that all tests share.
 
 use std::{env, path::Path};
 
 use crate::{Broker, Management, Setup};
 
-/// Which RabbitMQ.
+/// The version of a RabbitMQ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// The package of the Debian the tests run on: 3.10 on Debian 12.
+    /// The version in the Debian that the tests run on: 3.10 on Debian 12.
     Debian,
-    /// 4.0, with its limit of deliveries in quorum queues. It takes root to make.
+    /// Version 4.0, whose quorum queues have a delivery limit by default. Only root can install it.
     V4,
 }
 
 impl Version {
-    /// The variable which says where the shared one is; others begin with it.
+    /// Returns the environment variable with the address of the shared one. The names of the other variables begin with it.
     fn variable(self) -> &'static str {
         match self {
             Self::Debian => "LOAFER_TEST_RABBITMQ",
@@ -23,10 +23,10 @@ impl Version {
     }
 }
 
-/// The RabbitMQ that all tests share: they name their queues apart, and leave the server as it is.
+/// The RabbitMQ that all tests share. Each test uses names of its own for queues, and leaves the server as it is.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    /// `amqp://…`, of a user who may do everything.
+    /// Its address `amqp://…`, with a user who may do everything.
     pub url: String,
     /// Its management API.
     pub management: Management,
@@ -35,43 +35,55 @@ pub struct Shared {
 /// An installed RabbitMQ, from which tests start their own.
 #[derive(Clone, Debug)]
 pub struct RabbitMq {
+    /// A shell command: with the argument `serve` it runs a broker, with `ctl` and further arguments it runs `rabbitmqctl`.
     command: String,
 }
 
 impl RabbitMq {
-    /// The one all tests share; none, and a word about it, where `cargo xtask test` did not start it.
+    /// Returns the one that all tests share. `None` means that `cargo xtask test` did not start it; then it prints that `test` is skipped.
     pub fn shared(version: Version, test: &str) -> Option<Shared> {
         let variable = version.variable();
-        let url = said(variable, test)?;
-        let management = said(&format!("{variable}_MANAGEMENT"), test)?;
+        let url = value_of(variable, test)?;
+        let management = value_of(&format!("{variable}_MANAGEMENT"), test)?;
         Some(Shared {
             url,
             management: Management::at(&management),
         })
     }
 
-    /// What a test starts its own from; none, and a word about it, where `cargo xtask test` did not install it.
+    /// Returns what a test starts its own RabbitMQ from. `None` means that `cargo xtask test` did not install it; then it prints that `test` is
+    /// skipped.
     pub fn installed(version: Version, test: &str) -> Option<Self> {
-        let command = said(&format!("{}_COMMAND", version.variable()), test)?;
+        let command = value_of(&format!("{}_COMMAND", version.variable()), test)?;
         Some(Self { command })
     }
 
-    /// Starts one, empty, on ports of its own, and returns when it can be used: 4 to 8 s. Its files are in a folder of
-    /// their own under `parent`, for which a test says `env!("CARGO_TARGET_TMPDIR")`; they stay where the test fails.
+    /// Starts an empty RabbitMQ on ports of its own. Returns when it can be used, after 4 to 8 s.
+    ///
+    /// Its files are in a folder of their own under `parent`, for which a test writes `env!("CARGO_TARGET_TMPDIR")`. They stay there if the test fails.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start within 120 s. The message has the end of its log.
     pub async fn start(&self, parent: impl AsRef<Path>) -> Broker {
         self.start_with(parent, &Setup::default()).await
     }
 
-    /// The same with this said in its configuration.
+    /// Starts an empty RabbitMQ with further configuration. Otherwise it does what [`start`](Self::start) does.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start within 120 s. The message has the end of its log.
     pub async fn start_with(&self, parent: impl AsRef<Path>, setup: &Setup) -> Broker {
         Broker::start(&self.command, parent.as_ref(), setup).await
     }
 }
 
-fn said(variable: &str, test: &str) -> Option<String> {
-    let said = env::var(variable).ok();
-    if said.is_none() {
+/// Returns the value of an environment variable. If it is not set, prints that the test is skipped.
+fn value_of(variable: &str, test: &str) -> Option<String> {
+    let value = env::var(variable).ok();
+    if value.is_none() {
         eprintln!("skipped: {test}: set {variable}, or run cargo xtask test");
     }
-    said
+    value
 }

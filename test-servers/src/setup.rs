@@ -1,51 +1,54 @@
-//! What the configuration of a test's own RabbitMQ says beyond the usual.
+//! Further configuration of a RabbitMQ of one test.
 
 use std::{fs, path::Path};
 
-/// What the configuration of a test's own RabbitMQ says beyond the usual.
+/// Further configuration of a RabbitMQ of one test. The default adds nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
-    /// Keys of the application `rabbit`, and Erlang's terms.
+    /// Keys of the Erlang application `rabbit`, each with a value that is an Erlang term.
     keys: Vec<(&'static str, String)>,
+    /// `None` means that it does not listen for TLS.
     tls: Option<Tls>,
 }
 
-/// How it listens for TLS: all in PEM.
+/// How it listens for TLS. Certificates and key are in PEM.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// Whom it trusts.
+    /// The certificates of the authorities that it trusts.
     pub ca: String,
     /// Its certificate.
     pub certificate: String,
-    /// The key of that.
+    /// The key of its certificate.
     pub key: String,
-    /// Whether clients must show a certificate as well, of the same authority.
+    /// Whether clients must show a certificate of the same authority.
     pub demands_certificate: bool,
 }
 
 impl Setup {
-    /// The same with this key of the application `rabbit`, in Erlang's terms, as in `advanced.config`.
+    /// Sets a key of the Erlang application `rabbit` to an Erlang term. `advanced.config` of RabbitMQ has the same keys.
     #[must_use]
     pub fn key(mut self, key: &'static str, term: impl Into<String>) -> Self {
         self.keys.push((key, term.into()));
         self
     }
 
-    /// The same with unsettled deliveries taken back after so many milliseconds, which is looked at four times a second instead of once a minute.
+    /// Sets after how many milliseconds the broker takes back unsettled deliveries. It then checks this four times a second instead of once a
+    /// minute.
     #[must_use]
     pub fn consumer_timeout(self, millis: u32) -> Self {
         self.key("consumer_timeout", millis.to_string())
             .key("channel_tick_interval", "250")
     }
 
-    /// The same with a port for TLS: [`Broker::tls_port`](crate::Broker::tls_port).
+    /// Makes it listen for TLS too, on [`Broker::tls_port`](crate::Broker::tls_port).
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// Puts it where the broker looks when it starts. `@DATA@` is its folder as the broker sees it, which need not be as we do.
+    /// Writes it to the files that the broker reads when it starts. `@DATA@` in them stands for its folder, whose path may be another one for the
+    /// broker than for us.
     pub(crate) fn write(&self, folder: &Path, tls_port: u16) {
         let put = |name: &str, text: &str| {
             fs::write(folder.join(name), text).expect("the broker's folder can be written");

@@ -7,7 +7,7 @@ use crate::policy::Backoff;
 /// What a broker can do, as its provider describes it to the framework.
 ///
 /// ```
-/// use loafer_core::broker::Capabilities;
+/// use loafer::broker::Capabilities;
 ///
 /// let capabilities = Capabilities { receive_batch: 10, settle_batch: 10, ..Capabilities::default() };
 /// assert_eq!(capabilities.receivers, 1);

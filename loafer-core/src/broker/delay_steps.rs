@@ -9,7 +9,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use std::time::Duration;
-/// use loafer_core::broker::DelaySteps;
+/// use loafer::broker::DelaySteps;
 ///
 /// const STEPS: DelaySteps = DelaySteps::new(&[Duration::from_secs(1), Duration::from_secs(8), Duration::from_secs(60)]);
 ///

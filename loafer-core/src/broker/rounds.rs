@@ -65,7 +65,7 @@ impl Pauses {
 ///
 /// ```
 /// use std::time::Duration;
-/// use loafer_core::{Error, broker::{Pauses, Rounds}, message::MessageId};
+/// use loafer::{Error, broker::{Pauses, Rounds}, message::MessageId};
 ///
 /// const PAUSES: Pauses = Pauses::new(Duration::from_millis(100)).tries(4);
 ///

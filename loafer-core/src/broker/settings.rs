@@ -15,7 +15,7 @@ use toml::{Table, Value, de::Error as Fault};
 use crate::{
     Error,
     policy::unknown,
-    translate::{expected, place},
+    translate::{expected, location},
 };
 
 /// One section of the configuration, as `loafer.toml` and the environment have it: the settings of a broker, or a route's options of it.
@@ -56,7 +56,7 @@ impl Settings {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let table = Lenient(Value::Table(self.table.clone()));
         serde_path_to_error::deserialize(table).map_err(|error| {
-            let (at, message) = (place(error.path()), error.inner().message());
+            let (at, message) = (location(error.path()), error.inner().message());
             Error::Config(self.told(&at, message))
         })
     }

@@ -2,10 +2,10 @@
 
 use super::FromContext;
 
-/// An extractor that needs no message: what a batch handler can take beside its `Batch`.
+/// An extractor that needs no message, so that a batch handler can take it beside its `Batch`.
 ///
-/// [`State`](crate::extract::State) and `Bus` are such. What belongs to one message is found in the items of the batch. An extractor of your
-/// own that makes itself from what it keeps from startup says so by implementing this as well:
+/// [`State`](crate::extract::State) and `Bus` are such extractors. What belongs to one message is in the items of the batch. If an extractor of
+/// your own needs only what it found at startup, implement this trait too:
 ///
 /// ```
 /// use loafer::extract::{Context, FromApp, FromContext, Missing, Rejection, Resources};
@@ -18,8 +18,9 @@ use super::FromContext;
 ///     type Needs = Self;
 ///
 ///     fn needs(resources: &Resources) -> Result<Self, Missing> {
-///         let budget = resources.get::<u64>().ok_or_else(|| Missing::new("there is no budget: give it in `setup`"));
-///         budget.map(|cents| Self(*cents))
+///         let cents = resources.get::<u64>();
+///         let cents = cents.ok_or_else(|| Missing::new("there is no budget: give it in `setup`: `app.state(500_u64)`"))?;
+///         Ok(Self(*cents))
 ///     }
 ///
 ///     fn from_context(needs: &Self, _: &Context<'_>) -> Result<Self, Rejection> {
@@ -40,6 +41,6 @@ use super::FromContext;
     note = "beside its batch a batch handler takes `State<S>`, `Bus`, or types that implement `loafer::extract::FromApp`"
 )]
 pub trait FromApp: FromContext {
-    /// Makes the argument for one call, from what was found at startup.
+    /// Makes the argument of one call from what was found at startup.
     fn from_app(needs: &Self::Needs) -> Self;
 }

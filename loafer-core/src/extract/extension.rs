@@ -1,14 +1,13 @@
-//! What a layer gave the handler.
+//! Values that a layer gives to the handler.
 
 use std::{any::type_name, ops::Deref};
 
-use super::Resources;
-use super::{Context, FromContext, Missing, OptionalFromContext, Rejection};
+use super::{Context, FromContext, Missing, OptionalFromContext, Rejection, Resources};
 
-/// A value that a layer put on the message: `Request::with_extension`.
+/// A value that a layer added to the message with `Request::with_extension`.
 ///
-/// A message without one is refused, as if the handler had returned an error; `Option<Extension<T>>` takes it either way. In a unit test it is
-/// made by hand.
+/// A message without such a value is refused, as if the handler had returned an error. `Option<Extension<T>>` is `None` instead. In a unit test,
+/// write `Extension(value)`.
 ///
 /// ```
 /// use loafer::Extension;
@@ -53,7 +52,7 @@ impl<T: Clone + Send + Sync + 'static> FromContext for Extension<T> {
     }
 }
 
-/// None where no layer put one on the message.
+/// `None` means that no layer added one to the message.
 impl<T: Clone + Send + Sync + 'static> OptionalFromContext for Extension<T> {
     fn optional_from_context((): &(), context: &Context<'_>) -> Result<Option<Self>, Rejection> {
         Ok(context.raw().extension::<T>().cloned().map(Self))

@@ -1,10 +1,9 @@
 //! The message itself, and its headers, as arguments.
 
-use super::Resources;
-use super::{Context, FromContext, Missing, Rejection};
+use super::{Context, FromContext, Missing, Rejection, Resources};
 use crate::message::{Headers, Message};
 
-/// The message as the broker delivered it, its envelope closed.
+/// The message as the broker delivered it, with its envelope closed.
 impl FromContext for Message {
     type Needs = ();
 
@@ -17,7 +16,7 @@ impl FromContext for Message {
     }
 }
 
-/// The headers, its envelope opened.
+/// The headers of the opened message, those of the envelope included.
 impl FromContext for Headers {
     type Needs = ();
 

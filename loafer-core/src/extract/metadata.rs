@@ -1,17 +1,16 @@
-//! What is known of a message beside its payload.
+//! What else is known of a message: everything except its payload.
 
 use std::{
     sync::{Arc, LazyLock},
     time::SystemTime,
 };
 
-use super::Resources;
-use super::{Context, FromContext, Missing, Rejection, RouteName};
+use super::{Context, FromContext, Missing, Rejection, Resources, RouteName};
 use crate::message::{Headers, Message, MessageId};
 
-/// What is known of a message beside its payload: attempt, id, queue, topic, headers.
+/// What is known of a message except its payload: attempt, id, queue, topic, headers.
 ///
-/// In a unit test it is made from a message:
+/// In a unit test, make it from a message:
 ///
 /// ```
 /// use loafer::{Message, Metadata};
@@ -22,13 +21,13 @@ use crate::message::{Headers, Message, MessageId};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Metadata {
-    /// The opened message: a handle, so that nothing is copied.
+    /// The opened message. It is a handle, so that nothing is copied.
     message: Message,
     names: Arc<RouteName>,
 }
 
 impl Metadata {
-    /// The metadata of this message, on a route and a queue called `test`.
+    /// Returns the metadata of this message, on a route and a queue called `test`.
     pub fn new(message: Message) -> Self {
         static TEST: LazyLock<Arc<RouteName>> =
             LazyLock::new(|| Arc::new(RouteName::new("test", "test", "test", "test")));
@@ -38,7 +37,7 @@ impl Metadata {
         }
     }
 
-    /// Returns the metadata of an opened message of the route with these names.
+    /// Returns the metadata of an opened message, on the route with these names.
     pub fn of(message: &Message, names: &Arc<RouteName>) -> Self {
         Self {
             message: message.clone(),
@@ -46,53 +45,53 @@ impl Metadata {
         }
     }
 
-    /// Which delivery this is: 1 on the first.
+    /// Returns which attempt this delivery is, as its broker counts. The first is 1.
     pub fn attempt(&self) -> u32 {
         self.message.attempt()
     }
 
-    /// The identity its broker gave it.
+    /// Returns the id that its broker gave it.
     pub fn message_id(&self) -> &MessageId {
         self.message.id()
     }
 
-    /// Returns the id of the event: the same on every copy of it, retries, dead letters and tries again included. `None` if its publisher
-    /// gave it none.
+    /// Returns the id of the event, which every copy keeps: retries, dead letters and tries again too. `None` means that its publisher gave it
+    /// none.
     pub fn event_id(&self) -> Option<&str> {
         self.message.event_id()
     }
 
-    /// The route's name.
+    /// Returns the name of the route.
     pub fn route(&self) -> &str {
         &self.names.route
     }
 
-    /// The queue it came from, as configured.
+    /// Returns the queue that it came from, as it is configured.
     pub fn queue(&self) -> &str {
         &self.names.queue
     }
 
-    /// The topic it was published to, where the broker or the envelope tells.
+    /// Returns the topic that it was published to. `None` means that neither the broker nor the envelope says.
     pub fn topic(&self) -> Option<&str> {
         self.message.topic()
     }
 
-    /// The group it belongs to.
+    /// Returns the group that it belongs to. `None` means that it is in no group.
     pub fn group(&self) -> Option<&str> {
         self.message.group()
     }
 
-    /// When it was sent, by the broker's clock.
+    /// Returns when it was sent, by the broker's clock. `None` means that neither the broker nor the envelope says.
     pub fn sent_at(&self) -> Option<SystemTime> {
         self.message.sent_at()
     }
 
-    /// Its headers, the envelope's included.
+    /// Returns its headers, those of the envelope included.
     pub fn headers(&self) -> &Headers {
         self.message.headers()
     }
 
-    /// What ties it to the message it answers or follows.
+    /// Returns what ties it to the message that it answers or follows. `None` means that it has no header `correlation-id`.
     pub fn correlation_id(&self) -> Option<&str> {
         self.message.correlation_id()
     }

@@ -1,4 +1,12 @@
-//! What a handler takes beside its message: extractors.
+//! Extractors: the arguments of a handler after its message.
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`FromContext`], [`OptionalFromContext`], [`FromApp`] | what makes a type an extractor |
+//! | [`Context`], [`Resources`] | what an extractor sees: one message, and what the app holds |
+//! | [`Missing`], [`Rejection`] | why there is no value: for the whole program, or for one message |
+//! | [`State`], [`Metadata`], [`Extension`] | extractors, beside [`Headers`](crate::message::Headers) and [`Message`] |
+//! | [`Batch`], [`BatchItem`], [`BatchOutcome`] | the first argument of a batch handler, and what it returns |
 
 mod app;
 mod batch;
@@ -25,7 +33,10 @@ pub use self::{
     state::{Shareable, State},
 };
 
-/// One argument of a handler after the first: says at startup what it needs, and makes itself for each message.
+/// A type that a handler can take as an argument after the first.
+///
+/// At startup it finds what it needs, so that a program which lacks something does not start. Then it makes a value for each message, from what
+/// it needs and from the message. `#[derive(FromContext)]` makes it of a struct whose fields are extractors.
 ///
 /// ```
 /// use loafer::extract::{Context, FromContext, Missing, Rejection, Resources};
@@ -52,25 +63,25 @@ pub use self::{
     note = "the first argument of a handler is its message; the others are `Metadata`, `State<S>` for what `app.state(value)` was given, `Headers`, `Message`, `Bus`, or types that derive or implement `loafer::FromContext`"
 )]
 pub trait FromContext: Sized {
-    /// What it keeps from startup, for every message.
+    /// What it keeps from startup. All messages share it.
     type Needs: Send + Sync + 'static;
 
-    /// Finds what it needs among the app's resources.
+    /// Finds what it needs among the resources of the app. Called once for each handler that takes it, before the program starts.
     ///
     /// # Errors
     ///
-    /// Where the app lacks it: the program says so and does not start.
+    /// If the app lacks something. The program says so and does not start.
     fn needs(resources: &Resources) -> Result<Self::Needs, Missing>;
 
     /// Makes the argument for one message.
     ///
     /// # Errors
     ///
-    /// Where the message lacks it: the handler is not called, and the message is treated as if it had returned an error.
+    /// If the message is not fit for it. The handler is not called, and the message is treated as if the handler had returned an error.
     fn from_context(needs: &Self::Needs, context: &Context<'_>) -> Result<Self, Rejection>;
 }
 
-/// One message on its way into a handler.
+/// One message on its way to a handler: what an extractor sees of it.
 #[derive(Debug)]
 pub struct Context<'m> {
     message: &'m Message,
@@ -79,7 +90,7 @@ pub struct Context<'m> {
 }
 
 impl<'m> Context<'m> {
-    /// Returns the context of a message: as it is with its envelope opened, as the broker delivered it, and its route's names.
+    /// Returns the context of a message: `message` with its envelope opened, `raw` as the broker delivered it, and the names of its route.
     pub fn new(message: &'m Message, raw: &'m Message, route: &'m Arc<RouteName>) -> Self {
         Self {
             message,
@@ -88,38 +99,38 @@ impl<'m> Context<'m> {
         }
     }
 
-    /// The message, its envelope opened.
+    /// Returns the message with its envelope opened.
     pub fn message(&self) -> &'m Message {
         self.message
     }
 
-    /// The message as the broker delivered it.
+    /// Returns the message as the broker delivered it.
     pub fn raw(&self) -> &'m Message {
         self.raw
     }
 
-    /// The route's name.
+    /// Returns the name of the route.
     pub fn route(&self) -> &'m str {
         &self.route.route
     }
 
-    /// The queue it came from.
+    /// Returns the queue that the message came from, as it is configured.
     pub fn queue(&self) -> &'m str {
         &self.route.queue
     }
 
-    /// The names of its route: shared by all messages of the route.
+    /// Returns the names of the route, which all its messages share.
     pub fn names(&self) -> &'m Arc<RouteName> {
         self.route
     }
 }
 
-/// What an extractor did not find in the app.
+/// What an extractor did not find in the app: the program does not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing(String);
 
 impl Missing {
-    /// Says what is missing and how to give it.
+    /// Returns an error with this text, which says what is missing and how to give it.
     pub fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
@@ -133,12 +144,12 @@ impl fmt::Display for Missing {
 
 impl std::error::Error for Missing {}
 
-/// Why an extractor refused a message. The text goes to logs: it must not quote the payload.
+/// Why an extractor refused a message. The text goes to logs and must not quote the payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection(String);
 
 impl Rejection {
-    /// Says what the message lacks.
+    /// Returns an error with this text, which says what is wrong with the message.
     pub fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }

@@ -1,25 +1,25 @@
-//! Extractors that may be absent, and those whose refusals the handler judges.
+//! Extractors that may be absent, and extractors whose refusals the handler judges.
 
 use super::{Context, FromApp, FromContext, Metadata, Missing, Rejection, Resources};
 use crate::message::{Headers, Message};
 
-/// An extractor that the app or a message may lack: what `Option<E>` takes.
+/// An extractor that the app or a message may lack, so that a handler can take it as `Option<E>`.
 ///
-/// `None` means that it is absent. A refusal stays one: the handler is not called, and the message is treated as if it had returned an error.
-/// A handler that is to judge refusals takes [`Result<E, Rejection>`](Rejection).
+/// `None` means that it is absent. A refusal is still a refusal: the handler is not called, and the message is treated as if the handler had
+/// returned an error. A handler that wants to judge refusals takes [`Result<E, Rejection>`](Rejection).
 ///
-/// | `Option<…>` of | is `None` |
+/// | extractor | its `Option` is `None` |
 /// |---|---|
-/// | [`State<S>`](crate::extract::State) | where the app has no state of that type |
-/// | [`Extension<T>`](crate::extract::Extension) | where no layer put a `T` on the message |
+/// | [`State<S>`](crate::extract::State) | if the app has no state of that type |
+/// | [`Extension<T>`](crate::extract::Extension) | if no layer added a `T` to the message |
 /// | [`Metadata`](crate::extract::Metadata), [`Headers`](crate::message::Headers), [`Message`](crate::message::Message), `Bus` | never |
-/// | a struct that derives it, beside `FromContext` | where one of its fields is |
-/// | a type of your own | where its implementation says so |
+/// | a struct that derives it, beside `FromContext` | if one of its fields is |
+/// | a type of your own | if its implementation says so |
 ///
 /// ```
 /// use loafer::extract::{Context, FromContext, Missing, OptionalFromContext, Rejection, Resources};
 ///
-/// /// The tenant a message speaks for: some messages are nobody's.
+/// /// The tenant that a message belongs to. Some messages belong to nobody.
 /// struct Tenant(u32);
 ///
 /// impl FromContext for Tenant {
@@ -39,8 +39,8 @@ use crate::message::{Headers, Message};
 ///         let Some(tenant) = context.message().headers().get("tenant") else {
 ///             return Ok(None);
 ///         };
-///         // Absent is one thing, a value that is none another.
-///         let number = tenant.parse().map_err(|_| Rejection::new("the header `tenant` is no number"))?;
+///         // An absent header is not an error, a wrong value is.
+///         let number = tenant.parse().map_err(|_| Rejection::new("the header `tenant` is not a number"))?;
 ///         Ok(Some(Self(number)))
 ///     }
 /// }
@@ -52,30 +52,31 @@ use crate::message::{Headers, Message};
 #[diagnostic::on_unimplemented(
     message = "`Option<{Self}>` is not an extractor",
     label = "`{Self}` can't be absent",
-    note = "`None` stands for what is absent, not for a refusal: take `{Self}` itself, or `Result<{Self}, Rejection>` to judge a refusal; an extractor of your own may be absent once it implements `loafer::extract::OptionalFromContext`"
+    note = "`None` means absent, not refused: take `{Self}` itself, or `Result<{Self}, Rejection>` to decide about a refusal; an extractor of your own may be absent once it implements `loafer::extract::OptionalFromContext`"
 )]
 pub trait OptionalFromContext: FromContext {
-    /// Finds what it needs in the app; `None` where the app lacks it, and every message is then without it. Unless implemented, the app must have it.
+    /// Finds what it needs among the resources of the app. `None` means that the app lacks it: then it is absent for every message. By default
+    /// the app must have it.
     ///
     /// # Errors
     ///
-    /// Where the app has something else than it should: the program says so and does not start.
+    /// If what the app has is not fit for it. The program says so and does not start.
     fn optional_needs(resources: &Resources) -> Result<Option<Self::Needs>, Missing> {
         Self::needs(resources).map(Some)
     }
 
-    /// Makes the argument for one message; `None` where it is absent.
+    /// Makes the argument for one message. `None` means that it is absent.
     ///
     /// # Errors
     ///
-    /// Where what is there is not what it should be: the handler is not called, and the message is treated as if it had returned an error.
+    /// If it is there and is not what it should be. The handler is not called, and the message is treated as if the handler had returned an error.
     fn optional_from_context(
         needs: &Self::Needs,
         context: &Context<'_>,
     ) -> Result<Option<Self>, Rejection>;
 }
 
-/// None where it is absent; a refusal stays one.
+/// `None` means that it is absent. A refusal is still a refusal.
 impl<E: OptionalFromContext> FromContext for Option<E> {
     type Needs = Option<E::Needs>;
 
@@ -97,7 +98,7 @@ impl<E: FromApp + OptionalFromContext> FromApp for Option<E> {
     }
 }
 
-/// What it says to the message, for the handler to judge. What it needs of the app must be there.
+/// The value, or why the extractor refused the message, so that the handler judges the refusal. What it needs of the app must be there.
 impl<E: FromContext> FromContext for Result<E, Rejection> {
     type Needs = E::Needs;
 
@@ -125,7 +126,7 @@ macro_rules! never_absent {
 
 never_absent!(Headers, Message, Metadata);
 
-/// As a field of a struct that may be absent itself: the field says `None`, the struct is there.
+/// For a field of a struct that may be absent: the field is `None`, and the struct is there.
 impl<E: OptionalFromContext> OptionalFromContext for Option<E> {
     fn optional_from_context(
         needs: &Self::Needs,
@@ -135,7 +136,7 @@ impl<E: OptionalFromContext> OptionalFromContext for Option<E> {
     }
 }
 
-/// As a field of a struct that may be absent itself: the field says why it was refused, the struct is there.
+/// For a field of a struct that may be absent: the field says why the message was refused, and the struct is there.
 impl<E: FromContext> OptionalFromContext for Result<E, Rejection> {
     fn optional_from_context(
         needs: &Self::Needs,

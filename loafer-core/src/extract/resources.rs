@@ -1,4 +1,4 @@
-//! What extractors find at startup: one value a type.
+//! What extractors find at startup: at most one value of each type.
 
 use std::{
     any::{Any, TypeId},
@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-/// What an app holds for its handlers, by type: its state, and its bus. An extractor finds here what it needs, at startup.
+/// What an app holds for its handlers, by type: its state and its bus. At startup, an extractor finds here what it needs.
 ///
 /// ```
 /// use loafer::extract::Resources;
@@ -34,7 +34,7 @@ impl Resources {
         self.values.insert(TypeId::of::<T>(), Arc::new(value));
     }
 
-    /// Returns the value of this type; `None` if there is none.
+    /// Returns the value of this type. `None` means that there is none.
     #[must_use]
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.values
@@ -45,7 +45,7 @@ impl Resources {
     }
 }
 
-/// Shows how many values there are, and none of them.
+/// Shows how many values there are, without showing them.
 impl fmt::Debug for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resources")

@@ -1,4 +1,4 @@
-//! The names of a route, as its messages carry them.
+//! The names of a route, which each of its messages carries.
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RouteName {
-    /// The route.
+    /// The name of the route.
     pub route: Arc<str>,
-    /// Its queue, as configured.
+    /// Its queue, as it is configured.
     pub queue: Arc<str>,
-    /// The handler's path.
+    /// The path of the handler, for example `orders::order_placed`.
     pub handler: &'static str,
-    /// Its broker, by the instance's name.
+    /// The name of the broker instance that it runs on.
     pub broker: Arc<str>,
 }
 
 impl RouteName {
-    /// Returns the names of a route, its queue, its handler and the broker instance it runs on.
+    /// Returns the names of a route, its queue, its handler and the broker instance that it runs on.
     pub fn new(
         route: impl Into<Arc<str>>,
         queue: impl Into<Arc<str>>,

@@ -1,13 +1,12 @@
-//! The app's state as an argument.
+//! The state of the app, as an argument.
 
 use std::{any::type_name, fmt, ops::Deref, sync::Arc};
 
-use super::Resources;
-use super::{Context, FromApp, FromContext, Missing, OptionalFromContext, Rejection};
+use super::{Context, FromApp, FromContext, Missing, OptionalFromContext, Rejection, Resources};
 
-/// The app's value of this type, shared by all handlers: what [`App::state`] was given.
+/// The value of this type that the app was given with `app.state(value)`. All handlers share it.
 ///
-/// `S` need not be `Clone`. It dereferences to `S`; in a unit test it is made by [`State::new`].
+/// It dereferences to `S`, which need not be `Clone`. In a unit test, [`State::new`] makes it.
 ///
 /// ```
 /// use loafer::State;
@@ -25,7 +24,7 @@ use super::{Context, FromApp, FromContext, Missing, OptionalFromContext, Rejecti
 pub struct State<S: ?Sized>(pub Arc<S>);
 
 impl<S> State<S> {
-    /// Shares this value.
+    /// Returns state that shares this value.
     pub fn new(value: S) -> Self {
         Self(Arc::new(value))
     }
@@ -76,7 +75,7 @@ impl<S: Send + Sync + 'static> Shareable for S {}
 
 #[expect(
     clippy::needless_maybe_sized,
-    reason = "what is not sized is told to be no state, instead of having no size"
+    reason = "an unsized type gets the error that it can't be state, instead of one about its size"
 )]
 impl<S: Shareable + ?Sized> FromContext for State<S> {
     type Needs = Arc<S>;
@@ -84,7 +83,7 @@ impl<S: Shareable + ?Sized> FromContext for State<S> {
     fn needs(resources: &Resources) -> Result<Arc<S>, Missing> {
         Self::optional_needs(resources)?.ok_or_else(|| {
             Missing::new(format!(
-                "there is no state of type `{}`: give it in `setup`, as `app.state(value)`",
+                "there is no state of type `{}`: give it in `setup`: `app.state(value)`",
                 type_name::<S>()
             ))
         })
@@ -95,10 +94,11 @@ impl<S: Shareable + ?Sized> FromContext for State<S> {
     }
 }
 
-/// None where the app has no state of this type. State of type `Arc<S>` is an error all the same: it is given in the wrong form.
+/// `None` means that the app has no state of this type. If it has state of type `Arc<S>`, that is still an error: the state was given in the wrong
+/// form.
 #[expect(
     clippy::needless_maybe_sized,
-    reason = "what is not sized is told to be no state, instead of having no size"
+    reason = "an unsized type gets the error that it can't be state, instead of one about its size"
 )]
 impl<S: Shareable + ?Sized> OptionalFromContext for State<S> {
     fn optional_needs(resources: &Resources) -> Result<Option<Arc<S>>, Missing> {
@@ -106,7 +106,7 @@ impl<S: Shareable + ?Sized> OptionalFromContext for State<S> {
         if state.is_none() && resources.get::<Arc<S>>().is_some() {
             let name = type_name::<S>();
             return Err(Missing::new(format!(
-                "there is no state of type `{name}`; state of type `Arc<{name}>` is there: give the value itself, Loafer shares it, or take `State<Arc<{name}>>`"
+                "the app has no state of type `{name}`, but of `Arc<{name}>`: give the value itself, Loafer shares it, or take `State<Arc<{name}>>`"
             )));
         }
         Ok(state)
@@ -119,7 +119,7 @@ impl<S: Shareable + ?Sized> OptionalFromContext for State<S> {
 
 #[expect(
     clippy::needless_maybe_sized,
-    reason = "what is not sized is told to be no state, instead of having no size"
+    reason = "an unsized type gets the error that it can't be state, instead of one about its size"
 )]
 impl<S: Shareable + ?Sized> FromApp for State<S> {
     fn from_app(needs: &Arc<S>) -> Self {
@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn missing_state_that_is_there_in_an_arc_is_told() {
+    fn missing_state_that_is_there_in_an_arc_is_an_error() {
         let mut resources = Resources::new();
         resources.insert(Arc::new(1_u8));
         let missing = State::<u8>::needs(&resources).unwrap_err().to_string();
         assert!(missing.contains("take `State<Arc<u8>>`"), "{missing}");
         assert!(State::<Arc<u8>>::needs(&resources).is_ok());
-        // Not absent: given in another form.
+        // It is not absent: it was given in another form.
         assert!(Option::<State<u8>>::needs(&resources).is_err());
         assert!(Option::<State<u16>>::needs(&resources).is_ok());
     }

@@ -6,18 +6,19 @@ use std::{
     sync::Arc,
 };
 
-/// Values by their types. Few: looked through in order.
+/// At most one value of each type. There are few, so a lookup goes through all of them.
 #[derive(Clone, Default)]
 pub(super) struct Extensions(Vec<(TypeId, Arc<dyn Any + Send + Sync>)>);
 
 impl Extensions {
-    /// An earlier value of the type is replaced.
+    /// Adds a value. It replaces an earlier one of its type.
     pub(super) fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
         let id = TypeId::of::<T>();
         self.0.retain(|(of, _)| *of != id);
         self.0.push((id, Arc::new(value)));
     }
 
+    /// Returns the value of this type. `None` means that there is none.
     pub(super) fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
         let id = TypeId::of::<T>();
         let (_, value) = self.0.iter().find(|(of, _)| *of == id)?;

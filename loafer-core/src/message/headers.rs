@@ -2,19 +2,28 @@
 
 use std::{borrow::Cow, fmt};
 
-/// Names and values that travel beside a payload (SQS and SNS: message attributes).
+/// The headers of a message: names and values that travel beside its payload. On SQS and SNS they are message attributes.
 ///
-/// Few in number, so kept in a list, in the order they came. Names are case-sensitive.
+/// They keep the order in which they were added. A name occurs once, and names are case-sensitive. There are few, so a lookup goes through all
+/// of them.
+///
+/// ```
+/// use loafer::message::Headers;
+///
+/// let headers: Headers = [("tenant", "acme"), ("priority", "high")].into_iter().collect();
+/// assert_eq!(headers.get("tenant"), Some("acme"));
+/// assert_eq!(headers.get("Tenant"), None);
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(Cow<'static, str>, String)>);
 
 impl Headers {
-    /// No headers; does not allocate.
+    /// Returns headers that hold nothing. Does not allocate.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// The value of the header of this name.
+    /// Returns the value of the header of this name. `None` means that there is no such header.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
@@ -22,7 +31,7 @@ impl Headers {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Sets a header, and gives back the value it had.
+    /// Sets a header. Returns its earlier value, if it had one.
     pub fn insert(
         &mut self,
         name: impl Into<Cow<'static, str>>,
@@ -38,31 +47,31 @@ impl Headers {
         }
     }
 
-    /// Removes a header, and gives back its value.
+    /// Removes a header. Returns its value, if there was such a header.
     pub fn remove(&mut self, name: &str) -> Option<String> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.remove(at).1)
     }
 
-    /// Names and values, in the order they came.
+    /// Returns names and values, in the order in which they were added.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0
             .iter()
             .map(|(name, value)| (name.as_ref(), value.as_str()))
     }
 
-    /// How many there are.
+    /// Returns how many headers there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no headers.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Shows the names only: values may be personal data or secrets.
+/// Shows the names alone: values may be personal data or secrets.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()

@@ -4,9 +4,16 @@ use std::{fmt, sync::Arc, time::SystemTime};
 
 use uuid::{Builder, Uuid, fmt::Hyphenated};
 
-/// The identity a broker gave a message; prints as the broker prints it.
+/// The id that a broker gave a message. It is displayed as the broker writes it.
 ///
-/// UUIDs, which most brokers use, are kept inline; anything else is kept as text.
+/// A UUID, which most brokers use, is kept inline. Any other id is kept as text.
+///
+/// ```
+/// use loafer::message::MessageId;
+///
+/// assert_eq!(MessageId::from("order-17").to_string(), "order-17");
+/// assert_ne!(MessageId::new(), MessageId::new());
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(Repr);
 
@@ -17,13 +24,13 @@ enum Repr {
 }
 
 impl MessageId {
-    /// A new id, ordered by time to the millisecond (UUID version 7).
+    /// Returns a new id: a UUID of version 7, so that ids are ordered by time, to the millisecond.
     #[expect(
         clippy::new_without_default,
         reason = "a default id that differs each time would surprise"
     )]
     pub fn new() -> Self {
-        // Not `Uuid::now_v7`: it counts within the millisecond, behind a lock that all threads share.
+        // `Uuid::now_v7` would also count within the millisecond, but behind a lock that all threads share.
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let millis = now.map_or(0, |now| {
             now.as_secs() * 1_000 + u64::from(now.subsec_millis())

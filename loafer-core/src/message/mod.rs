@@ -1,4 +1,12 @@
-//! A message: payload, headers, id, attempt, and where it came from.
+//! Messages: payload, headers, id, attempt, and where they came from.
+//!
+//! | type | what it is |
+//! |---|---|
+//! | [`Message`] | a message as a broker delivered it |
+//! | [`Outgoing`] | a message on its way to a broker |
+//! | [`Headers`] | names and values beside the payload |
+//! | [`MessageId`] | the id that a broker gave a message |
+//! | [`GroupId`], [`DeduplicationId`] | what a publisher says of a message for ordered queues |
 
 mod extensions;
 mod headers;
@@ -17,27 +25,27 @@ pub use self::{
     outgoing::{DeduplicationId, GroupId, Outgoing},
 };
 
-/// The header that says which event a message is: what `Bus::publish` sets to the event's topic.
+/// The header that says which event a message is. `Bus::publish` sets it to the topic of the event.
 pub const EVENT_TYPE: &str = "event-type";
 /// The header with the id of an event: the same on every copy of it.
 ///
-/// [`Bus`](https://docs.rs/loafer/latest/loafer/struct.Bus.html) gives each message that it publishes a new one (UUID version 7), unless the
-/// message has one. Retries, dead letters, forwards and tries again keep it, while brokers give every copy an id of its own. Consumers in any
-/// language recognise a duplicate by it.
+/// [`Bus`](https://docs.rs/loafer/latest/loafer/struct.Bus.html) gives a new id (UUID version 7) to each message that it publishes, unless the
+/// message has one already. Retries, dead letters, forwards and tries again keep it, while brokers give every copy an id of its own. Consumers
+/// in any language recognise a duplicate by it.
 pub const EVENT_ID: &str = "event-id";
-/// The header that ties a message to the one it answers or follows.
+/// The header that ties a message to the one that it answers or follows. A conversation keeps its value from message to message.
 pub const CORRELATION_ID: &str = "correlation-id";
-/// The header with the id of the message whose handling published this one.
+/// The header with the id of the message whose handler published this one.
 pub const CAUSATION_ID: &str = "causation-id";
-/// The header with the span that a message belongs to (W3C Trace Context).
+/// The header with the span that a message belongs to ([W3C Trace Context](https://www.w3.org/TR/trace-context/)).
 pub const TRACEPARENT: &str = "traceparent";
-/// The header with what tracing systems add to [`TRACEPARENT`] (W3C Trace Context).
+/// The header with what tracing systems add to [`TRACEPARENT`] ([W3C Trace Context](https://www.w3.org/TR/trace-context/)).
 pub const TRACESTATE: &str = "tracestate";
 
 /// One message, as its broker delivered it or as an [`Envelope`](crate::translate::Envelope) opened it.
 ///
-/// A cheap handle (16 bytes): cloning shares the payload and the headers. The attempt stands
-/// beside the shared part, since it differs from one delivery of a message to the next.
+/// It is a cheap handle of 16 bytes: clones share the payload and the headers. The attempt is not in the shared part, since it differs from one
+/// delivery of a message to the next. A method `with_…` copies what is shared, if somebody shares it.
 ///
 /// ```
 /// use loafer::Message;
@@ -56,7 +64,7 @@ pub struct Message {
 struct Parts {
     id: MessageId,
     payload: Bytes,
-    /// Apart, so that a message without any of it is small: it is freed faster.
+    /// Boxed, so that a message without any of it is small and is freed faster.
     extra: Option<Box<Extra>>,
 }
 
@@ -70,12 +78,12 @@ struct Extra {
 }
 
 impl Message {
-    /// A message with a new id, on its first attempt.
+    /// Returns a message with a new id, on its first attempt.
     pub fn new(payload: impl Into<Bytes>) -> Self {
         Self::with_id(MessageId::new(), payload)
     }
 
-    /// A message with the id its broker gave it, on its first attempt.
+    /// Returns a message with the id that its broker gave it, on its first attempt.
     pub fn with_id(id: impl Into<MessageId>, payload: impl Into<Bytes>) -> Self {
         let parts = Parts {
             id: id.into(),
@@ -88,21 +96,21 @@ impl Message {
         }
     }
 
-    /// The same message with the id that a broker gave it.
+    /// Sets the id that a broker gave it.
     #[must_use]
     pub fn with_broker_id(mut self, id: MessageId) -> Self {
         self.parts_mut().id = id;
         self
     }
 
-    /// The same message with another payload: what an envelope held.
+    /// Sets another payload, for example what an envelope held.
     #[must_use]
     pub fn with_payload(mut self, payload: impl Into<Bytes>) -> Self {
         self.parts_mut().payload = payload.into();
         self
     }
 
-    /// The same message with one header more; an earlier one of that name is replaced.
+    /// Sets a header. It replaces an earlier one of its name.
     #[must_use]
     pub fn with_header(
         mut self,
@@ -113,42 +121,43 @@ impl Message {
         self
     }
 
-    /// The same message with these headers instead of its own.
+    /// Replaces all headers.
     #[must_use]
     pub fn with_headers(mut self, headers: Headers) -> Self {
         self.extra_mut().headers = headers;
         self
     }
 
-    /// The same message on another attempt; 1 is the first delivery.
+    /// Sets which attempt this delivery is. The first delivery is 1.
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
         self
     }
 
-    /// The same message with the topic it was published to.
+    /// Sets the topic that it was published to.
     #[must_use]
     pub fn with_topic(mut self, topic: impl Into<Arc<str>>) -> Self {
         self.extra_mut().topic = Some(topic.into());
         self
     }
 
-    /// The same message in a group: the messages of one group are handled one at a time, in order, where the broker keeps groups.
+    /// Puts it in a group. If the broker keeps groups in order, the messages of one group are handled one at a time, in order.
     #[must_use]
     pub fn with_group(mut self, group: impl Into<GroupId>) -> Self {
         self.extra_mut().group = Some(group.into().into_shared());
         self
     }
 
-    /// The same message with the time at which it was sent.
+    /// Sets when it was sent, by the broker's clock.
     #[must_use]
     pub fn with_sent_at(mut self, sent_at: SystemTime) -> Self {
         self.extra_mut().sent_at = Some(sent_at);
         self
     }
 
-    /// The same message with a value for whoever handles it: what a layer found out. It stays in the program; an earlier one of its type is replaced.
+    /// Adds a value for the handler, for example what a layer found out. It replaces an earlier one of its type, and it never leaves the
+    /// program: no broker sees it.
     ///
     /// A handler takes it as [`Extension`](crate::extract::Extension).
     #[must_use]
@@ -157,29 +166,30 @@ impl Message {
         self
     }
 
-    /// The identity its broker gave it; the same on every delivery.
+    /// Returns the id that its broker gave it. If [`Capabilities::own_ids`](crate::broker::Capabilities::own_ids) says so, it is the same on every
+    /// delivery of this message, and no other message has it.
     pub fn id(&self) -> &MessageId {
         &self.parts.id
     }
 
-    /// Returns the id of the event: the header [`EVENT_ID`], the same on every copy. `None` if its publisher gave it none.
+    /// Returns the id of the event: the header [`EVENT_ID`], which every copy keeps. `None` means that its publisher gave it none.
     #[must_use]
     pub fn event_id(&self) -> Option<&str> {
         self.headers().get(EVENT_ID)
     }
 
-    /// Returns which event it is: the header [`EVENT_TYPE`], else its topic; `None` if it has neither.
+    /// Returns which event it is: the header [`EVENT_TYPE`], otherwise its topic. `None` means that it has neither.
     #[must_use]
     pub fn event_type(&self) -> Option<&str> {
         self.headers().get(EVENT_TYPE).or(self.topic())
     }
 
-    /// The payload.
+    /// Returns the payload.
     pub fn payload(&self) -> &Bytes {
         &self.parts.payload
     }
 
-    /// The headers (SQS: message attributes).
+    /// Returns the headers. On SQS they are the message attributes.
     pub fn headers(&self) -> &Headers {
         static NONE: Headers = Headers::new();
         self.parts
@@ -188,32 +198,32 @@ impl Message {
             .map_or(&NONE, |extra| &extra.headers)
     }
 
-    /// Which delivery this is: 1 on the first.
+    /// Returns which attempt this delivery is, as its broker counts. The first is 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// The topic it was published to, where the broker or the envelope tells.
+    /// Returns the topic that it was published to. `None` means that neither the broker nor the envelope says.
     pub fn topic(&self) -> Option<&str> {
         self.parts.extra.as_ref()?.topic.as_deref()
     }
 
-    /// The group it belongs to (SQS: `MessageGroupId`).
+    /// Returns the group that it belongs to. On SQS it is the `MessageGroupId`. `None` means that it is in no group.
     pub fn group(&self) -> Option<&str> {
         self.parts.extra.as_ref()?.group.as_deref()
     }
 
-    /// When it was sent, by the broker's clock.
+    /// Returns when it was sent, by the broker's clock. `None` means that neither the broker nor the envelope says.
     pub fn sent_at(&self) -> Option<SystemTime> {
         self.parts.extra.as_ref()?.sent_at
     }
 
-    /// What ties it to the message it answers or follows: the header [`CORRELATION_ID`].
+    /// Returns what ties it to the message that it answers or follows: the header [`CORRELATION_ID`]. `None` means that it has no such header.
     pub fn correlation_id(&self) -> Option<&str> {
         self.headers().get(CORRELATION_ID)
     }
 
-    /// The value of this type that a layer put on it.
+    /// Returns the value of this type that a layer added. `None` means that no layer added one.
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.parts.extra.as_ref()?.extensions.get()
     }
@@ -227,7 +237,7 @@ impl Message {
     }
 }
 
-/// Shows everything but the payload, which may be personal data: of that, the size.
+/// Shows the size of the payload and not the payload itself, which may be personal data.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")

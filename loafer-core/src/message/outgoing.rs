@@ -1,10 +1,10 @@
-//! A message on its way out: where in its group, how late, and told from its duplicates by what.
+//! A message on its way to a broker: its group, its delay, and how duplicates of it are recognised.
 
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 use crate::message::Message;
 
-/// A message on its way out.
+/// A message on its way to a broker.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,18 +17,20 @@ use crate::message::Message;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outgoing {
-    /// Payload, headers and group. Its id is offered to the broker, which may give another.
+    /// The message: payload, headers and group. A broker may use its id or give it another one.
     pub message: Message,
-    /// How long it stays invisible; the broker may limit it (SQS: 15 minutes; SNS: not at all).
+    /// How long it stays invisible after it was published. `None` means that it is visible at once. A broker may limit it: see
+    /// [`delay`](Self::delay()).
     pub delay: Option<Duration>,
-    /// What the broker tells duplicates by (SQS and SNS FIFO).
+    /// The id by which the broker recognises duplicates, if it does. `None` means that the message id serves.
     pub deduplication_id: Option<DeduplicationId>,
-    /// Which of its headers the publisher may leave out, from the last on, where its broker has no room for them all.
+    /// The names of the headers that the publisher may leave out if its broker has no room for all of them. It leaves out the last of these names
+    /// first.
     pub optional: Vec<&'static str>,
 }
 
 impl Outgoing {
-    /// A message as it is, at once.
+    /// Returns an entry for this message, without delay.
     pub fn new(message: Message) -> Self {
         Self {
             message,
@@ -38,7 +40,7 @@ impl Outgoing {
         }
     }
 
-    /// The same in a group: what a group holds is handled one at a time, in order, where the broker keeps groups.
+    /// Puts it in a group. If the broker keeps groups in order, the messages of one group are handled one at a time, in order.
     #[must_use]
     pub fn group(self, group: impl Into<GroupId>) -> Self {
         Self {
@@ -47,7 +49,7 @@ impl Outgoing {
         }
     }
 
-    /// The same with one header more; an earlier one of that name is replaced.
+    /// Sets a header. It replaces an earlier one of its name.
     #[must_use]
     pub fn header(
         self,
@@ -60,7 +62,10 @@ impl Outgoing {
         }
     }
 
-    /// The same, invisible for this long; the broker may limit it (SQS: 15 minutes, in whole seconds; SNS: not at all).
+    /// Keeps it invisible for this long after it was published.
+    ///
+    /// A broker may limit the delay; a publisher refuses what its broker can't do. SQS delays up to 15 minutes, in whole seconds, and not on FIFO
+    /// queues ([`SendMessage`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)); SNS has no delay.
     #[must_use]
     pub fn delay(self, delay: Duration) -> Self {
         Self {
@@ -69,7 +74,11 @@ impl Outgoing {
         }
     }
 
-    /// The same with what the broker tells duplicates by, where it does (SQS and SNS FIFO: for five minutes); else the message's own id.
+    /// Sets the id by which the broker recognises duplicates: it drops what is sent again with the same id. Without it, the id of the message
+    /// serves.
+    ///
+    /// FIFO queues and topics of SQS and SNS do this, for five minutes
+    /// ([`SendMessage`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)). Other brokers ignore it.
     #[must_use]
     pub fn deduplication_id(self, id: impl Into<DeduplicationId>) -> Self {
         Self {
@@ -85,16 +94,19 @@ impl From<Message> for Outgoing {
     }
 }
 
-/// The group of a message: those of one group are handled one at a time, in order, where the broker keeps groups.
+/// The group of a message. If the broker keeps groups in order, the messages of one group are handled one at a time, in order.
 ///
-/// A type of its own, as [`DeduplicationId`] is, so that one is not taken for the other. What it may hold is the broker's to say, when it
-/// is published (SQS and SNS: 1 to 128 letters, digits and punctuation marks of ASCII).
+/// It has a type of its own, and so has [`DeduplicationId`], so that one is not taken for the other. The publisher checks what it holds: SQS and
+/// SNS take 1 to 128 alphanumeric characters and punctuation marks of ASCII
+/// ([`SendMessage`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(Arc<str>);
 
-/// What a broker tells duplicates of a message by: of those with one id it keeps the first (SQS and SNS FIFO: for five minutes).
+/// The id by which a broker recognises duplicates of a message. Of the messages with one id it keeps the first: on FIFO queues and topics of SQS
+/// and SNS, among those of five minutes.
 ///
-/// What it may hold is the broker's to say, when it is published (SQS and SNS: 1 to 128 letters, digits and punctuation marks of ASCII).
+/// The publisher checks what it holds: SQS and SNS take 1 to 128 alphanumeric characters and punctuation marks of ASCII
+/// ([`SendMessage`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeduplicationId(Arc<str>);
 
@@ -107,7 +119,7 @@ impl GroupId {
 macro_rules! text {
     ($id:ident) => {
         impl $id {
-            /// Its text.
+            /// Returns it as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-/// The delay of a retry, growing with the attempts.
+/// The delay of a retry. It grows with the attempts.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -21,7 +21,7 @@ use std::{fmt, time::Duration};
 pub struct Backoff {
     initial: Duration,
     factor: f64,
-    /// None: 15 minutes, or `initial` where that is longer.
+    /// `None` means 15 minutes, or `initial` if that is longer.
     max: Option<Duration>,
     jitter: bool,
 }
@@ -30,7 +30,7 @@ fn default_factor() -> f64 {
     2.0
 }
 
-/// The longest delay, where nothing else is said and the first is no longer.
+/// The longest delay, unless another one is set or the first delay is longer.
 const MAX: Duration = Duration::from_secs(15 * 60);
 
 fn default_jitter() -> bool {
@@ -38,7 +38,8 @@ fn default_jitter() -> bool {
 }
 
 impl Backoff {
-    /// A backoff that starts here, doubles with every attempt up to 15 minutes, with jitter. One that starts with more stays there.
+    /// Returns a backoff whose first delay is `initial` and which doubles with every attempt, up to 15 minutes, with jitter. If `initial` is longer
+    /// than 15 minutes, every delay is `initial`.
     pub fn new(initial: Duration) -> Self {
         Self {
             initial,
@@ -48,21 +49,22 @@ impl Backoff {
         }
     }
 
-    /// The same with another factor.
+    /// Sets the factor by which each delay is longer than the one before. The default is 2, and less than 1 counts as 1.
     #[must_use]
     pub fn with_factor(mut self, factor: f64) -> Self {
         self.factor = factor;
         self
     }
 
-    /// The same with another longest delay. One below the first is an error when the program starts.
+    /// Sets the longest delay. If it is shorter than the first delay, the program does not start.
     #[must_use]
     pub fn with_max(mut self, max: Duration) -> Self {
         self.max = Some(max);
         self
     }
 
-    /// The same with or without full jitter: a delay chosen evenly between nothing and what it would be.
+    /// Sets whether there is full jitter: each delay is then chosen evenly between zero and what it would be without jitter. The default is
+    /// `true`.
     #[must_use]
     pub fn with_jitter(mut self, jitter: bool) -> Self {
         self.jitter = jitter;
@@ -81,24 +83,24 @@ impl Backoff {
         self.factor
     }
 
-    /// Returns the longest delay, if one was set.
+    /// Returns the longest delay that was set. `None` means that none was set.
     #[must_use]
     pub fn max(&self) -> Option<Duration> {
         self.max
     }
 
-    /// Returns whether delays are random between 0 and what they would be (full jitter).
+    /// Returns whether there is full jitter.
     #[must_use]
     pub fn has_jitter(&self) -> bool {
         self.jitter
     }
 
-    /// How far delays grow.
+    /// Returns the delay beyond which delays do not grow.
     fn ceiling(&self) -> Duration {
         self.max.unwrap_or_else(|| MAX.max(self.initial))
     }
 
-    /// Returns the longest delay there can be.
+    /// Returns the longest delay that can occur.
     #[must_use]
     pub fn longest(&self) -> Duration {
         if self.factor > 1.0 {
@@ -108,7 +110,7 @@ impl Backoff {
         }
     }
 
-    /// The delay after this attempt failed; the first is 1.
+    /// Returns the delay after this attempt has failed. The first attempt is 1. With jitter the delay is random.
     pub fn delay(&self, attempt: u32) -> Duration {
         let grown = self.initial.as_secs_f64()
             * self

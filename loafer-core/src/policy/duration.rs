@@ -1,4 +1,4 @@
-//! Durations as strings with units: `"20s"`, `"1h 30m"`, `"250ms"`.
+//! Durations in configuration: text with units, for example `"20s"`, `"1h 30m"`, `"250ms"`.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use std::time::Duration;
 ///
 /// # Errors
 ///
-/// If the text is no duration. The error says how one is written.
+/// If the text is not a duration. The error says how to write one.
 pub fn parse(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| {
-        format!("`{text}` is no duration: write a number and a unit, as \"20s\", \"500ms\", \"15m\" or \"1h 30m\"")
+        format!("`{text}` is no duration: write a number and a unit, for example \"20s\", \"500ms\", \"15m\" or \"1h 30m\"")
     })
 }

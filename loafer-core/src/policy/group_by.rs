@@ -1,4 +1,4 @@
-//! What makes a group of messages.
+//! Which messages are one group.
 
 use std::{borrow::Cow, str::FromStr};
 
@@ -6,10 +6,10 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::message::Message;
 
-/// What makes a group: messages of one group are handled one at a time, other groups meanwhile.
+/// Which messages are one group. The messages of a group are handled one at a time, and other groups meanwhile.
 ///
-/// Written `"group"` (the group the message was sent with) or `"header:NAME"`. A message without it is on its own. Where the broker itself
-/// keeps groups in order, its groups hold and this is left unread.
+/// In configuration it is `"group"` (the group that the message was sent with) or `"header:NAME"`. A message without that group or header belongs
+/// to no group. If the broker itself keeps groups in order, its groups apply, and this is ignored.
 ///
 /// ```
 /// # use loafer::Error;
@@ -30,15 +30,15 @@ enum By {
 }
 
 impl GroupBy {
-    /// The group the message was sent with.
+    /// The messages that were sent with the same group.
     pub const GROUP: Self = Self(By::Group);
 
-    /// A header's value.
+    /// Returns grouping by the value of a header.
     pub fn header(name: impl Into<Cow<'static, str>>) -> Self {
         Self(By::Header(name.into()))
     }
 
-    /// Returns the group of this message; `None` if it is in none.
+    /// Returns the group of this message. `None` means that it is in no group.
     #[must_use]
     pub fn of<'m>(&self, message: &'m Message) -> Option<&'m str> {
         match &self.0 {
@@ -56,7 +56,7 @@ impl FromStr for GroupBy {
             None if text == "group" => Ok(Self::GROUP),
             Some(("header", name)) if !name.is_empty() => Ok(Self::header(name.to_owned())),
             _ => Err(crate::Error::Config(format!(
-                "`group_by = \"{text}\"` names nothing to group by: write `\"group\"` for the group a message was sent with, or `\"header:NAME\"`"
+                "`group_by = \"{text}\"` is neither `\"group\"` (the group with which a message was sent) nor `\"header:NAME\"`"
             ))),
         }
     }

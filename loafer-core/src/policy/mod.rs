@@ -1,4 +1,13 @@
-//! How a route behaves: its options, as given, and its policy, as resolved.
+//! The policy of a route: how it behaves, and which messages each of its handlers takes.
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`Policy`] | how a route behaves, once all sources of configuration are merged |
+//! | [`Backoff`] | the delay of a retry |
+//! | [`Undecodable`], [`Unmatched`] | what becomes of messages that no handler can take |
+//! | [`GroupBy`] | which messages are one group |
+//! | [`Selector`], [`topic_matches`] | which messages a handler takes |
+//! | [`Names`], [`parse_duration`], [`unknown`], [`nearest`] | how configuration is read, and what is said of a mistake in it |
 
 mod backoff;
 mod duration;
@@ -20,51 +29,57 @@ pub use self::{
     undecodable::{Undecodable, Unmatched},
 };
 
-/// How many handlers of a route run at once, where nothing else is said.
+/// How many handlers of a route run at once, unless the route says otherwise.
 const CONCURRENCY: usize = 10;
 
-/// How many messages a call of a batch handler gets at most, where nothing else is said.
+/// How many messages one call of a batch handler gets at most, unless the route says otherwise.
 const BATCH: usize = 10;
 
-/// How long running handlers get at shutdown, where nothing else is said: Kubernetes kills after 30 s.
+/// How long running handlers get at shutdown, unless the route says otherwise. Kubernetes kills after 30 s
+/// (`terminationGracePeriodSeconds`, <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination>).
 const DRAIN: Duration = Duration::from_secs(25);
 
-/// How a route behaves, every source of configuration weighed.
+/// How a route behaves, once all sources of configuration are merged: attribute, code, `loafer.toml`, environment, command line.
+///
+/// A field that is `None` leaves the decision to the broker.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Policy {
-    /// The route's name.
+    /// The name of the route.
     pub route: String,
-    /// Its queue, by name or by the broker's own address of it.
+    /// Its queue: a name, or an address in the broker's own form.
     pub queue: String,
-    /// Handlers at once.
+    /// How many handlers run at once. The default is 10.
     pub concurrency: usize,
-    /// Messages leased ahead of the handlers; none: what the broker's batch asks for.
+    /// How many messages are leased ahead of the handlers. `None` means that the engine chooses: at least one batch of the broker, and
+    /// [`Capabilities::prefetch`](crate::broker::Capabilities::prefetch).
     pub prefetch: Option<usize>,
-    /// The lease; none: the queue's own.
+    /// How long the lease of a delivery is. `None` means that the queue's own lease applies.
     pub lease: Option<Duration>,
-    /// The longest a handler call may take.
+    /// How long one call of the handler may take. `None` means without limit.
     pub timeout: Option<Duration>,
-    /// The delay of a retry; none: the end of the lease.
+    /// The delay of a retry. `None` means that of [`Capabilities::backoff`](crate::broker::Capabilities::backoff), and without one the message is
+    /// retried when its lease expires.
     pub backoff: Option<Backoff>,
-    /// After how many attempts a message goes to the dead letters; none: as the queue's own redrive says.
+    /// After how many attempts a message goes to the dead letters. `None` means
+    /// [`Capabilities::max_attempts`](crate::broker::Capabilities::max_attempts), and without one only the queue's own redrive applies.
     pub max_attempts: Option<u32>,
     /// What becomes of a message that can't be decoded.
     pub undecodable: Undecodable,
     /// What becomes of a message that no handler of the route takes.
     pub unmatched: Unmatched,
-    /// What makes a group of messages; none: what the broker keeps in order.
+    /// Which messages are one group. `None` means the groups that the broker keeps in order, if it does.
     pub group_by: Option<GroupBy>,
-    /// Messages a call of a batch handler, at most; none: 10.
+    /// How many messages one call of a batch handler gets at most. `None` means 10.
     pub batch: Option<usize>,
-    /// How long a batch that is not full waits for more messages.
+    /// How long a batch that is not full waits for more messages. The default is zero.
     pub linger: Duration,
-    /// How long running handlers get at shutdown.
+    /// How long running handlers get at shutdown. The default is 25 s.
     pub drain: Duration,
 }
 
 impl Policy {
-    /// Returns the policy of a route that sets nothing: its queue is named as it is, and all else is the default.
+    /// Returns the policy of a route that sets nothing. Its queue has its name, and everything else is the default.
     #[must_use]
     pub fn new(route: impl Into<String>) -> Self {
         let route = route.into();
@@ -86,7 +101,7 @@ impl Policy {
         }
     }
 
-    /// Returns how many messages a call of a batch handler gets at most.
+    /// Returns how many messages one call of a batch handler gets at most.
     #[must_use]
     pub fn messages_a_call(&self) -> usize {
         self.batch.unwrap_or(BATCH)

@@ -1,8 +1,8 @@
-//! One name, or several.
+//! Names in configuration: one, or several.
 
 use serde::{Deserialize, Serialize};
 
-/// One name, or several: written `"order.*"` or `["order.closed", "order.paid"]`.
+/// One name, or several. Configuration writes `"order.*"` or `["order.closed", "order.paid"]`.
 ///
 /// ```
 /// use loafer::policy::Names;
@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
     expecting = "a name, for example \"order.*\", or a list of names"
 )]
 pub enum Names {
-    /// One.
+    /// One name, written as text.
     One(String),
-    /// Several.
+    /// Any number of names, written as a list.
     Many(Vec<String>),
 }
 
@@ -32,7 +32,7 @@ impl Names {
         }
     }
 
-    /// Returns whether there is no name, or an empty one.
+    /// Returns whether there is no name, or one that is empty.
     #[must_use]
     pub fn is_blank(&self) -> bool {
         let names = self.as_slice();

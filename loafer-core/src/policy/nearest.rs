@@ -1,8 +1,15 @@
-//! Unknown names, and the known one that is nearest.
+//! Unknown names in configuration, and the known name that is nearest.
 
-/// Says that a name is unknown, and which known one is nearest to it.
+/// Returns the message that a name is unknown. It suggests the nearest known name; if none is near, it lists all of them.
 ///
-/// `at` is what stands before the name, for example `routes.orders.`; `what` says what it names, for example `key`.
+/// `at` is what stands before the name, for example `routes.orders.`. `what` says what the name is of, for example `key`.
+///
+/// ```
+/// use loafer::policy::unknown;
+///
+/// let message = unknown("conccurrency", &["concurrency", "prefetch"], "routes.orders.", "key");
+/// assert_eq!(message, "unknown key `routes.orders.conccurrency`; did you mean `concurrency`?");
+/// ```
 #[must_use]
 pub fn unknown(name: &str, known: &[&str], at: &str, what: &str) -> String {
     let hint = match nearest(name, known) {
@@ -19,7 +26,7 @@ fn list(known: &[&str]) -> String {
     known.join(", ")
 }
 
-/// Returns the known name nearest to a wrong one; `None` if none is near.
+/// Returns the known name that is nearest to a wrong one. `None` means that none is near.
 #[must_use]
 pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let distance =

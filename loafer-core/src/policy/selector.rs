@@ -8,10 +8,10 @@ use std::{
 
 use crate::{Error, message::Message};
 
-/// Which messages of a route a handler takes, where the route has several handlers.
+/// Which messages of a route a handler takes, if the route has several handlers.
 ///
-/// A pattern of the message's event type: its header `event-type`, or the topic it came by where it has none. `order.placed` is that one,
-/// `order.*` has any one word more, `order.#` any number of words. `header:NAME=PATTERN` asks another header.
+/// It is a pattern for the event type of the message: its header `event-type`, or its topic if it has no such header. `order.placed` matches that
+/// name alone, `order.*` matches one more word, and `order.#` matches any number of words. `header:NAME=PATTERN` looks at another header.
 ///
 /// ```
 /// use loafer::{Message, policy::Selector};
@@ -39,7 +39,8 @@ enum Of {
 }
 
 impl Selector {
-    /// Those whose event type fits this pattern. A pattern with an empty word fits nothing.
+    /// Returns a selector of the messages whose event type matches this pattern. The pattern is not checked: an empty word in
+    /// it matches only an empty word of the event type.
     pub fn event_type(pattern: impl Into<Cow<'static, str>>) -> Self {
         Self {
             of: Of::EventType,
@@ -47,7 +48,7 @@ impl Selector {
         }
     }
 
-    /// Those that have this header, with a value that fits this pattern.
+    /// Returns a selector of the messages that have this header, with a value that matches this pattern.
     pub fn header(
         name: impl Into<Cow<'static, str>>,
         pattern: impl Into<Cow<'static, str>>,
@@ -58,7 +59,7 @@ impl Selector {
         }
     }
 
-    /// Whether a handler takes this message, its envelope opened.
+    /// Returns whether the handler takes this message. Its envelope must be open.
     pub fn takes(&self, message: &Message) -> bool {
         let name = match &self.of {
             Of::EventType => message.event_type(),
@@ -67,7 +68,8 @@ impl Selector {
         name.is_some_and(|name| topic_matches(&self.pattern, name))
     }
 
-    /// Returns how specific the selector is: of two handlers that take a message, the greater one gets it. More literal words are more specific, then fewer `#`.
+    /// Returns how specific the selector is. Of two handlers that take a message, the one with the greater weight gets it. More literal words are
+    /// more specific; if they have equally many, fewer `#` are.
     #[must_use]
     pub fn weight(&self) -> (usize, std::cmp::Reverse<usize>) {
         let words = || self.pattern.split('.');
@@ -99,7 +101,7 @@ impl FromStr for Selector {
 
 fn unreadable(text: &str) -> Error {
     Error::Config(format!(
-        "`on = {text:?}` selects nothing: write an event type, as `order.placed`, a pattern of one, as `order.*`, or `header:NAME=PATTERN`"
+        "`on = {text:?}` matches nothing: write an event type, for example `order.placed`, a pattern, for example `order.*`, or `header:NAME=PATTERN`"
     ))
 }
 
@@ -112,11 +114,22 @@ impl fmt::Display for Selector {
     }
 }
 
-/// Returns whether a topic matches a pattern, word by word: `*` is one word, `#` any number of them.
+/// Returns whether a topic matches a pattern, word by word. Words are separated by `.`; `*` matches one word, and `#` any number of words.
+///
+/// These are the patterns of topic exchanges in AMQP 0-9-1 (section 3.1.3.3,
+/// <https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf>).
+///
+/// ```
+/// use loafer::policy::topic_matches;
+///
+/// assert!(topic_matches("order.*", "order.placed"));
+/// assert!(topic_matches("order.#", "order"));
+/// assert!(!topic_matches("order.*", "order.placed.late"));
+/// ```
 #[must_use]
 pub fn topic_matches(pattern: &str, name: &str) -> bool {
     let (mut wanted, mut said) = (pattern.split('.'), name.split('.'));
-    // After the last `#`: what is wanted, and where in the name that was tried.
+    // The rest of the pattern after the last `#`, and the part of the name from which that rest was tried.
     let mut open: Option<(Split<'_, char>, Split<'_, char>)> = None;
     loop {
         let before = said.clone();
@@ -129,7 +142,7 @@ pub fn topic_matches(pattern: &str, name: &str) -> bool {
             (Some(word), Some(other)) if word == other => {}
             (None, None) => return true,
             _ => {
-                // The last `#` takes one word more.
+                // It does not match here: the last `#` takes one more word.
                 let Some((after, tried)) = &mut open else {
                     return false;
                 };
@@ -196,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_selects_nothing_is_told() {
+    fn a_selector_that_matches_nothing_is_an_error() {
         for text in [
             "",
             "order.",

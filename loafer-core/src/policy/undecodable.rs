@@ -6,7 +6,7 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Undecodable {
-    /// It is retried, until the broker's redrive takes it to the dead letters.
+    /// It is retried, until `max_attempts` or the broker's own redrive moves it to the dead letters.
     #[default]
     Retry,
     /// It goes to the dead letters at once.
@@ -17,11 +17,11 @@ pub enum Undecodable {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unmatched {
-    /// It is retried, until the broker's redrive takes it to the dead letters.
+    /// It is retried, until `max_attempts` or the broker's own redrive moves it to the dead letters.
     #[default]
     Retry,
     /// It goes to the dead letters at once.
     Reject,
-    /// It is acked: somebody else's business.
+    /// It is acked: it is for somebody else.
     Ignore,
 }

@@ -10,9 +10,9 @@ use ::base64::{
 use super::{Envelope, Json, TranslateError, Translator};
 use crate::message::Message;
 
-/// Payloads in base64, as binary ones travel over SQS; what was encoded is decoded by `T`: `Base64<Protobuf>`.
+/// Payloads in base64, for example binary ones on SQS, which carries only text. `T` decodes what was encoded: `Base64<Protobuf>`.
 ///
-/// Both alphabets of RFC 4648 are taken, with or without padding, and line breaks are skipped.
+/// It accepts both alphabets of [RFC 4648](https://www.rfc-editor.org/rfc/rfc4648), with or without padding, and skips white space.
 ///
 /// ```
 /// use loafer::{Message, translate::{Base64, Bytes, Envelope, Translator}};
@@ -26,21 +26,21 @@ use crate::message::Message;
 ///
 /// # Errors
 ///
-/// A payload that is no base64, told by the place of its first wrong byte.
+/// If the payload is not base64. The error names the position of the first wrong byte.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Base64<T = Json> {
     payload: T,
 }
 
 impl Base64 {
-    /// For payloads in JSON.
+    /// Returns a translator for payloads in JSON.
     pub const fn new() -> Self {
         Self { payload: Json }
     }
 }
 
 impl<T> Base64<T> {
-    /// For payloads that this translator decodes.
+    /// Returns a translator for payloads that `payload` decodes.
     pub const fn of(payload: T) -> Self {
         Self { payload }
     }
@@ -73,7 +73,7 @@ const LENIENT: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// The bytes behind base64.
+/// Returns the bytes that the text encodes.
 pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let engine = match memchr::memchr2(b'-', b'_', text) {
         Some(_) => &URL_SAFE,
@@ -87,7 +87,7 @@ pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
             .collect();
         match bare.len() == text.len() {
             true => Err(error),
-            // The place is told of the text as it came.
+            // The first error has the position in the text with its white space.
             false => engine.decode(bare).map_err(|_| error),
         }
     })
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn no_base64_is_told_by_its_place() {
+    fn a_wrong_byte_is_reported_by_its_position() {
         assert_eq!(
             open("AAA!").unwrap_err(),
             "the payload is no base64: wrong byte at 3"

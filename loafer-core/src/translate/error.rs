@@ -4,16 +4,16 @@ use std::fmt;
 
 use crate::shared_error::SharedError;
 
-/// Why a message could not be decoded. It contains no value of the message, since bodies may be personal data.
+/// Why a message could not be decoded. It quotes no value of the payload, which may be personal data.
 #[derive(Clone, Debug)]
 pub struct TranslateError {
     what: String,
-    /// Kept for `source()` only where the author of a translator says that it quotes nothing.
+    /// Set only by the author of a translator, who knows that it quotes nothing.
     source: Option<SharedError>,
 }
 
 impl TranslateError {
-    /// Creates an error that says what was wrong. The text goes to logs: it must not quote the payload.
+    /// Returns an error with this text, which says what is wrong. The text goes to logs and must not quote the payload.
     pub fn new(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -21,7 +21,7 @@ impl TranslateError {
         }
     }
 
-    /// Adds the cause, which must not quote the payload either.
+    /// Adds its cause: its [`source`](std::error::Error::source). The cause must not quote the payload either.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<SharedError>) -> Self {
         self.source = Some(source.into());

@@ -1,14 +1,14 @@
-//! What may be said of a value that does not fit: the type's side of serde's messages, never the value's.
+//! What an error may say of a value that does not fit its type: what serde says of the type, never what it says of the value.
 
 use std::fmt::Write as _;
 
 use serde_path_to_error::Path;
 
-/// One step on the way to a value.
+/// One step of the path to a value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Segment<'p> {
     Index(usize),
-    /// Of a field or a variant, or a map's key.
+    /// The name of a field or a variant, or the key of a map.
     Name(&'p str),
     Other,
 }
@@ -24,14 +24,15 @@ impl<'p> From<&'p serde_path_to_error::Segment> for Segment<'p> {
     }
 }
 
-/// ` at` and the path of field names, or nothing. A key that does not look like a field's name may be data (a map's key): it is left out.
-/// So are those with many digits, as ids have them.
-pub fn place(path: &Path) -> String {
-    place_of(path.iter().map(Into::into))
+/// Returns ` at` and the path of field names, or an empty text for an empty path.
+///
+/// The key of a map may be data, so a key that does not look like the name of a field is left out. So is one with many digits, which may be an id.
+pub fn location(path: &Path) -> String {
+    location_of(path.iter().map(Into::into))
 }
 
-/// The same of a path that serde did not track.
-pub(super) fn place_of<'p>(path: impl IntoIterator<Item = Segment<'p>>) -> String {
+/// Returns the [`location`] of a path that serde did not track.
+pub(super) fn location_of<'p>(path: impl IntoIterator<Item = Segment<'p>>) -> String {
     let mut text = String::new();
     for segment in path {
         let dot = if text.is_empty() { "" } else { "." };
@@ -54,10 +55,10 @@ fn is_a_name(key: &str) -> bool {
         && key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && key
             .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
+            .all(|sign| sign.is_ascii_alphanumeric() || sign == '_' || sign == '-')
 }
 
-/// What serde says of the *type*; what it says of the value is left out.
+/// Returns what serde's message says of the *type*, for example `: expected a string`. What it says of the value is left out.
 pub fn expected(message: &str) -> String {
     let message = message
         .rsplit_once(" at line ")
@@ -75,7 +76,7 @@ pub fn expected(message: &str) -> String {
         "unknown variant ",
         "unknown field ",
     ];
-    // These end without an `expected`: one that is there stands in the value.
+    // Messages with these ends have no `expected` of serde: one that is there is part of the value.
     let without_one = [", there are no variants", ", there are no fields"];
     if !of_serde.iter().any(|start| message.starts_with(start))
         || without_one.iter().any(|end| message.ends_with(end))

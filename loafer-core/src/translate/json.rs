@@ -5,14 +5,25 @@ use serde_json::error::Category;
 
 use super::{
     Envelope, TranslateError, Translator,
-    explain::{expected, place_of},
+    explain::{expected, location_of},
     json_path::path,
 };
 use crate::message::Message;
 
-/// JSON, decoded by serde: gives any `T: Deserialize`, which may borrow from the payload.
+/// JSON payloads. Serde decodes them as any `T: Deserialize`, which may borrow from the payload.
 ///
-/// What does not decode is told by field path, line and column, never by its values.
+/// ```
+/// use loafer::{Json, Message, translate::Translator};
+///
+/// let message = Message::new(r#"["ana", "bob"]"#);
+/// let names: Vec<&str> = Json.translate(&message)?;
+/// assert_eq!(names, ["ana", "bob"]);
+/// # Ok::<(), loafer::translate::TranslateError>(())
+/// ```
+///
+/// # Errors
+///
+/// If the payload is not JSON or does not fit the type. The error names field path, line and column, never a value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
@@ -31,20 +42,24 @@ impl<'m> Translator<'m, Message> for Json {
     }
 }
 
-/// Decodes a payload as a type, which is called this where it does not fit.
+/// Decodes a payload as a type. The error calls that type `called`, for example `the handler's type`.
+///
+/// # Errors
+///
+/// If the payload is not JSON or does not fit the type.
 #[inline]
 pub fn decode<'m, T: Deserialize<'m>>(
     payload: &'m [u8],
     called: &str,
 ) -> Result<T, TranslateError> {
-    // No combinator: it would be compiled for every message type.
+    // A combinator would be compiled again for every message type.
     match serde_json::from_slice(payload) {
         Ok(decoded) => Ok(decoded),
         Err(error) => Err(explain(payload, &error, called)),
     }
 }
 
-/// Finds the field, which the decoder does not track, by the place where it stopped.
+/// Finds the field by the position where the decoder stopped, since the decoder does not track it.
 #[cold]
 fn explain(payload: &[u8], error: &serde_json::Error, called: &str) -> TranslateError {
     let what = match error.classify() {
@@ -58,7 +73,7 @@ fn explain(payload: &[u8], error: &serde_json::Error, called: &str) -> Translate
         Category::Syntax => "the payload is no JSON",
         Category::Io => "the payload can't be read",
         Category::Data => {
-            let at = place_of(path(payload, error.line(), error.column()));
+            let at = location_of(path(payload, error.line(), error.column()));
             let expected = expected(&error.to_string());
             let (line, column) = (error.line(), error.column());
             return TranslateError::new(format!(
@@ -116,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn no_json_is_told_by_place() {
+    fn a_payload_that_is_not_json_is_reported_by_position() {
         assert_eq!(
             error_of("secret"),
             "the payload is no JSON: line 1 column 1"

@@ -1,17 +1,19 @@
-//! The path to a place in a JSON text: which field a decoder stopped at.
+//! The path to a position in a JSON text: the field at which a decoder stopped.
 //!
-//! A decoder that tracks its path would be compiled again for every message type; this is compiled once.
+//! A decoder that tracks its path would be compiled again for every message type. This is compiled once.
 
 use super::explain::Segment;
 
-/// What is open around the place.
+/// What is open around the position.
 enum Open<'j> {
-    /// With its key, once the colon is past.
+    /// An object. It has a key from the colon to the comma.
     Map(Option<&'j [u8]>),
+    /// An array, with the index of the value.
     Array(usize),
 }
 
-/// The path to what the text's decoder had in hand when it stopped there: lines begin at 1, and the column is the number of bytes read of that line.
+/// Returns the path to the value that the decoder was reading when it stopped. The first line is 1, and the column is the number of bytes that were
+/// read of that line.
 pub(super) fn path(json: &[u8], line: usize, column: usize) -> Vec<Segment<'_>> {
     let open = open_at(json, offset(json, line, column));
     let segments = open.iter().filter_map(|open| match open {
@@ -30,7 +32,7 @@ fn offset(json: &[u8], line: usize, column: usize) -> usize {
     (before + column).min(json.len())
 }
 
-/// Reads up to `end`. A value that ends there is in hand still: its key stays until the comma.
+/// Returns what is open at `end`. The key of a value that ends there is still in it: it stays until the comma.
 fn open_at(json: &[u8], end: usize) -> Vec<Open<'_>> {
     let mut open = Vec::new();
     let mut text: &[u8] = &[];
@@ -62,7 +64,7 @@ fn open_at(json: &[u8], end: usize) -> Vec<Open<'_>> {
     open
 }
 
-/// Where a string's closing quote is, or the text's end.
+/// Returns where the closing quote of a string is, or the end of the text.
 fn string_end(json: &[u8], start: usize) -> usize {
     let mut at = start;
     while at < json.len() && json[at] != b'"' {
@@ -76,7 +78,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::translate::{explain::place_of, place};
+    use crate::translate::{explain::location_of, location};
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -105,13 +107,13 @@ mod tests {
         Gift(u8),
     }
 
-    /// What ours says, where a decoder that tracks its path says the same.
+    /// Returns the location that we find, once a decoder that tracks its path has found the same.
     fn of(json: &str) -> String {
         let error = serde_json::from_str::<Order>(json).unwrap_err();
-        let ours = place_of(path(json.as_bytes(), error.line(), error.column()));
+        let ours = location_of(path(json.as_bytes(), error.line(), error.column()));
         let mut tracked = serde_json::Deserializer::from_str(json);
         let tracked = serde_path_to_error::deserialize::<_, Order>(&mut tracked).unwrap_err();
-        assert_eq!(ours, place(tracked.path()), "{json}");
+        assert_eq!(ours, location(tracked.path()), "{json}");
         ours
     }
 
@@ -126,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn places_in_lists_have_their_number() {
+    fn elements_of_lists_have_their_index() {
         assert_eq!(
             of(r#"{"id": 1, "lines": [{"item": "\"}]"}, 7]}"#),
             " at `lines[1]`"
@@ -142,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_unknown_is_told_of_the_whole() {
+    fn what_is_missing_or_unknown_is_reported_of_the_whole() {
         assert_eq!(of("{}"), "");
         assert_eq!(of("[]"), "");
         assert_eq!(of("7"), "");
@@ -160,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_text_and_the_place_it_ends() {
+    fn any_text_and_any_position_come_to_an_end() {
         for json in [
             "",
             "\"",
@@ -171,7 +173,7 @@ mod tests {
             "\u{fffd}{\"\u{e9}\":",
         ] {
             for column in 0..20 {
-                _ = place_of(path(json.as_bytes(), column % 3, column));
+                _ = location_of(path(json.as_bytes(), column % 3, column));
             }
         }
     }

@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 use super::{
     Envelope, TranslateError, Translator,
-    explain::{expected, place},
+    explain::{expected, location},
 };
 use crate::message::Message;
 
-/// MessagePack, decoded by serde: gives any `T: Deserialize`, which may borrow from the payload. Structs may be maps or arrays.
+/// MessagePack payloads. Serde decodes them as any `T: Deserialize`, which may borrow from the payload. A struct may be a map or an array.
 ///
-/// SQS carries text: there it is `Base64<MessagePack>`. Needs the feature `messagepack`.
+/// SQS carries only text, so use `Base64<MessagePack>` there. Needs the feature `messagepack`.
 ///
 /// ```
 /// use loafer::{Message, translate::{MessagePack, Translator}};
@@ -26,11 +26,11 @@ use crate::message::Message;
 ///
 /// # Errors
 ///
-/// What does not decode, told by field path, never by its values; and bytes behind the value.
+/// If the payload is not MessagePack, does not fit the type, or goes on after its value. The error names the field path, never a value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MessagePack;
 
-/// As deep as JSON may be: it has to fit on a worker's stack.
+/// How deeply values may be nested: as deeply as in JSON, so that decoding fits on the stack of a worker.
 const DEPTH: usize = 128;
 
 impl Envelope for MessagePack {}
@@ -41,7 +41,7 @@ impl<'m, T: Deserialize<'m>> Translator<'m, T> for MessagePack {
         let mut deserializer = deserializer(message.payload());
         let value = T::deserialize(&mut deserializer)
             .map_err(|error| explain::<T>(message.payload(), &error))?;
-        // The reader does not tell its place: where a further marker can be read, something is left.
+        // The reader does not say how far it came: if it can read another marker, something is left.
         match <()>::deserialize(&mut deserializer) {
             Err(Error::InvalidMarkerRead(error)) if error.kind() == ErrorKind::UnexpectedEof => {
                 Ok(value)
@@ -65,14 +65,16 @@ fn deserializer(payload: &[u8]) -> Deserializer<ReadRefReader<'_, [u8]>> {
     deserializer
 }
 
-/// Decodes once more to find the field, which the fast path does not track.
+/// Decodes once more to find the field, since the fast path does not track it.
 #[cold]
 fn explain<'m, T: Deserialize<'m>>(payload: &'m [u8], error: &Error) -> TranslateError {
     if payload.is_empty() {
         return TranslateError::new("the payload is empty, and no MessagePack");
     }
     let found = serde_path_to_error::deserialize::<_, T>(&mut deserializer(payload)).err();
-    let at = found.map(|error| place(error.path())).unwrap_or_default();
+    let at = found
+        .map(|error| location(error.path()))
+        .unwrap_or_default();
     let why = match error {
         Error::InvalidMarkerRead(_) | Error::InvalidDataRead(_) => ": it ends too early".to_owned(),
         Error::OutOfRange => ": a number is out of range".to_owned(),

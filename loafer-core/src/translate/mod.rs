@@ -1,4 +1,15 @@
-//! From a raw message to what a handler takes: envelopes and translators.
+//! Envelopes and translators: from a raw message to the first argument of a handler.
+//!
+//! | translator | opens | decodes |
+//! |---|---|---|
+//! | [`Json`] | – | JSON, by serde |
+//! | [`Text`], [`Bytes`] | – | UTF-8; any bytes |
+//! | `MessagePack` | – | MessagePack, by serde (feature `messagepack`) |
+//! | `Protobuf` | – | Protocol Buffers, by prost (feature `protobuf`) |
+//! | [`Base64`] | base64 | with another translator |
+//! | [`Cloudevents`] | CloudEvents 1.0, in both modes | with another translator |
+//! | [`Sns`], [`EventBridge`] | what SNS and EventBridge deliver | with another translator |
+//! | [`S3Event`] | the same, if there is any | event notifications of S3 |
 
 mod aws;
 mod base64;
@@ -31,20 +42,20 @@ pub use self::{
 };
 #[doc(hidden)]
 pub use self::{
-    explain::{expected, place},
+    explain::{expected, location},
     json::decode as decode_json,
 };
 
-/// Opens the envelope: payload, headers and topic as the sender meant them.
+/// Opens the envelope of a message: returns the message with payload, headers and topic as its sender meant them.
 ///
-/// Borrowed where there is none: so a translator that only decodes says `impl Envelope for Mine {}`. `translator = Sns` names a type that is both this
-/// and a [`Translator`].
+/// If there is no envelope, it returns the message itself, borrowed. That is the default: a translator that only decodes says
+/// `impl Envelope for Mine {}`. A type that `translator = …` of `#[handler]` names is both an envelope and a [`Translator`].
 ///
 /// ```
 /// use std::borrow::Cow;
 /// use loafer::{translate::{Envelope, TranslateError}, Message};
 ///
-/// /// Payloads behind a one-byte version.
+/// /// Payloads after one byte with their version.
 /// #[derive(Default)]
 /// struct Versioned;
 ///
@@ -63,20 +74,20 @@ pub use self::{
     note = "use `Json`, `Text`, `Bytes` or `Sns`, or a type of your own that implements `Envelope` and `Translator`"
 )]
 pub trait Envelope: Default + Send + Sync + 'static {
-    /// The message inside.
+    /// Returns the message in the envelope. By default, the message itself.
     ///
     /// # Errors
     ///
-    /// Where the envelope is not what it should be. The text must not quote the payload.
+    /// If the envelope is not what it should be. The text goes to logs and must not quote the payload.
     fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
         Ok(Cow::Borrowed(raw))
     }
 
-    /// The same of a message that an envelope around this one opened.
+    /// Opens a message that came out of an envelope around this one, and takes it by value.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Those of [`open`](Self::open).
     fn open_inner(&self, opened: Message) -> Result<Message, TranslateError> {
         let inner = match self.open(&opened)? {
             Cow::Owned(inner) => Some(inner),
@@ -86,12 +97,12 @@ pub trait Envelope: Default + Send + Sync + 'static {
     }
 }
 
-/// Decodes an opened message; `T` may borrow from it.
+/// Decodes an opened message as a `T`, which may borrow from it.
 ///
 /// ```
 /// use loafer::{translate::{Envelope, TranslateError, Translator}, Message};
 ///
-/// /// Tables in CSV: gives their lines.
+/// /// Tables in CSV. They are decoded to lines of fields.
 /// #[derive(Default)]
 /// struct Csv;
 ///
@@ -115,10 +126,10 @@ pub trait Envelope: Default + Send + Sync + 'static {
     note = "the argument of a batch handler is written out, as `Batch<Friend>`: `#[handler]` does not see through other names of it"
 )]
 pub trait Translator<'m, T> {
-    /// The value.
+    /// Decodes the payload.
     ///
     /// # Errors
     ///
-    /// Where the payload is not a `T`. The text must not quote the payload.
+    /// If the payload is not a `T`. The text goes to logs and must not quote the payload.
     fn translate(&self, message: &'m Message) -> Result<T, TranslateError>;
 }

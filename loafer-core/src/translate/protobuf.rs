@@ -3,9 +3,10 @@
 use super::{Envelope, TranslateError, Translator};
 use crate::message::Message;
 
-/// Protocol Buffers, decoded by `prost`: gives any `T: prost::Message + Default`, as prost derives it or generates it from `.proto` files.
+/// Protocol Buffers payloads. `prost` decodes them as any `T: prost::Message + Default`; prost derives such types, or generates them from `.proto`
+/// files.
 ///
-/// Fields of the type `Bytes` share the payload. SQS carries text: there it is `Base64<Protobuf>`. Needs the feature `protobuf`.
+/// Fields of the type `Bytes` share the payload. SQS carries only text, so use `Base64<Protobuf>` there. Needs the feature `protobuf`.
 ///
 /// ```
 /// use loafer::{Message, translate::{Protobuf, Translator}};
@@ -27,7 +28,7 @@ use crate::message::Message;
 ///
 /// # Errors
 ///
-/// What is not the message's wire format, told by field path.
+/// If the payload is not the wire format of the message. The error names the field path, never a value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Protobuf;
 
@@ -46,7 +47,8 @@ impl<'m> Translator<'m, Message> for Protobuf {
     }
 }
 
-/// What prost may say. It has no kinds to ask for, and some of its texts quote what was read: those that are known to quote nothing are told.
+/// Explains an error of prost. Prost's errors have no kinds, and some of their texts quote what was read, so only texts that are known to quote
+/// nothing are passed on.
 #[cold]
 fn explain(error: &prost::DecodeError) -> TranslateError {
     let text = error.to_string();
@@ -57,14 +59,14 @@ fn explain(error: &prost::DecodeError) -> TranslateError {
     let mut rest = text;
     while let Some((field, behind)) = rest
         .split_once(": ")
-        .and_then(|(place, behind)| Some((field_of(place)?, behind)))
+        .and_then(|(at, behind)| Some((field_of(at)?, behind)))
     {
         path.push(field);
         rest = behind;
     }
-    // The innermost field stands first.
+    // Prost names the innermost field first.
     path.reverse();
-    let place = match path.is_empty() {
+    let at = match path.is_empty() {
         true => String::new(),
         false => format!(" at `{}`", path.join(".")),
     };
@@ -85,19 +87,19 @@ fn explain(error: &prost::DecodeError) -> TranslateError {
         .find(|(start, _)| rest.starts_with(start))
         .map_or("it is no such message", |(_, why)| why);
     TranslateError::new(format!(
-        "the Protobuf payload does not fit the handler's type{place}: {why}"
+        "the Protobuf payload does not fit the handler's type{at}: {why}"
     ))
 }
 
-/// The field of `Message.field`, as the type has them.
-fn field_of(place: &str) -> Option<&str> {
+/// Returns the field of `Message.field`, if both are names.
+fn field_of(at: &str) -> Option<&str> {
     let is_a_name = |name: &str| {
         !name.is_empty()
             && name
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
-    let (message, field) = place.split_once('.')?;
+    let (message, field) = at.split_once('.')?;
     (is_a_name(message) && is_a_name(field)).then_some(field)
 }
 

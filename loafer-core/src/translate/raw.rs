@@ -1,14 +1,18 @@
 //! Payloads as they are: text and bytes.
 
-/// The payload as it is. `translator = Bytes` gives `Bytes`, `Vec<u8>` or `&[u8]`.
+/// The payload as it is. A handler with `translator = Bytes` takes `Bytes`, `Vec<u8>` or `&[u8]`.
 ///
-/// The `bytes` crate's own type, so that the translator and what it gives have one name.
+/// This is the type of the crate `bytes`, so that the translator and what it decodes to have one name. `Bytes` and `&[u8]` share the payload.
 pub use bytes::Bytes;
 
 use super::{Envelope, TranslateError, Translator};
 use crate::message::Message;
 
-/// Text in UTF-8: gives `String` or `&str`.
+/// Text in UTF-8. A handler with `translator = Text` takes `String`, or `&str`, which shares the payload.
+///
+/// # Errors
+///
+/// If the payload is not UTF-8. The error names the position of the first wrong byte.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Text;
 

@@ -153,8 +153,8 @@ impl TestApp {
 
     #[track_caller]
     pub(super) fn heard(&self, topic: &str) {
-        if self.memory().listeners(topic).is_empty() {
-            let heard = self.memory().heard();
+        if self.memory().subscribers(topic).is_empty() {
+            let heard = self.memory().subscriptions();
             let heard: Vec<_> = heard.iter().map(|topic| format!("`{topic}`")).collect();
             panic!(
                 "no route hears the topic `{topic}`: in memory a route hears the topic of its name, or what its `topics` say. Heard are: {}{}

@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use crate::{extract::Metadata, message::Message};
 
-/// One message of a [`Batch`](crate::extract::Batch): its value, to which it dereferences, and what else is known of it.
+/// One message of a [`Batch`](crate::extract::Batch): its decoded value and its metadata. It dereferences to the value.
 ///
 /// ```
 /// use loafer::{Batch, Message, Metadata, extract::BatchItem};
@@ -17,48 +17,48 @@ use crate::{extract::Metadata, message::Message};
 pub struct BatchItem<T> {
     value: T,
     metadata: Metadata,
-    /// Where it stood in its call, and its outcome among the outcomes; none until a batch has it.
-    place: Option<usize>,
+    /// Its index in its call, and that of its outcome among the outcomes. `None` until a batch has it.
+    index: Option<usize>,
 }
 
 impl<T> BatchItem<T> {
-    /// One made by hand, for a unit test. Its place is given to it by the batch it is collected into.
+    /// Returns an item for a unit test. The batch that it is collected into gives it its index.
     pub fn new(value: T, metadata: Metadata) -> Self {
         Self {
             value,
             metadata,
-            place: None,
+            index: None,
         }
     }
 
-    /// Where it stands, unless a batch had it before.
-    pub(super) fn or_at(mut self, place: usize) -> Self {
-        self.place.get_or_insert(place);
+    /// Sets its index, unless a batch had it before.
+    pub(super) fn or_at(mut self, index: usize) -> Self {
+        self.index.get_or_insert(index);
         self
     }
 
-    /// Attempt, id, group, headers.
+    /// Returns what is known of its message except the payload: attempt, id, group, headers.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// Where it stood in its batch: 0 is the first.
-    pub fn place(&self) -> usize {
-        self.place.unwrap_or_default()
+    /// Returns its index in its batch. The first is 0. Its outcome has the same index in [`BatchOutcome`](crate::extract::BatchOutcome).
+    pub fn index(&self) -> usize {
+        self.index.unwrap_or_default()
     }
 
-    /// The value alone.
+    /// Returns the value.
     pub fn into_value(self) -> T {
         self.value
     }
 
-    /// The value, and what else is known of its message.
+    /// Returns the value and the metadata.
     pub fn into_parts(self) -> (T, Metadata) {
         (self.value, self.metadata)
     }
 }
 
-/// By hand, in a message of its own.
+/// Makes an item for a unit test, with a message of its own that has an empty payload.
 impl<T> From<T> for BatchItem<T> {
     fn from(value: T) -> Self {
         Self::new(value, Metadata::new(Message::new("")))

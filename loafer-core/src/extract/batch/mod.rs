@@ -1,4 +1,4 @@
-//! Several messages as one argument, and what is said of each.
+//! Several messages as one argument, and an outcome for each.
 
 mod item;
 mod outcome;
@@ -10,10 +10,11 @@ pub use self::{
     outcome::{BatchOutcome, IntoBatchOutcome},
 };
 
-/// The messages of one call of a batch handler, decoded: its first argument.
+/// The decoded messages of one call of a batch handler: its first argument.
 ///
-/// Never empty in a call of the framework's. A message that does not decode is not in it: that one fails alone. Messages of one group come in
-/// their order where the broker keeps it. It dereferences to a slice of [`BatchItem`]s; in a unit test it is made from values:
+/// The engine never calls a handler with an empty batch. A message that can't be decoded is not in the batch: it fails alone. If the broker keeps
+/// groups in order, the messages of a group are in their order. A batch dereferences to a slice of [`BatchItem`]s. In a unit test, make it from
+/// values:
 ///
 /// ```
 /// use loafer::{Batch, BatchOutcome};
@@ -34,6 +35,7 @@ pub struct Batch<T> {
 }
 
 impl<T> Batch<T> {
+    /// Returns an empty batch with room for so many items.
     #[doc(hidden)]
     pub fn with_capacity(items: usize) -> Self {
         Self {
@@ -41,39 +43,39 @@ impl<T> Batch<T> {
         }
     }
 
-    /// One more item of a call.
+    /// Adds an item of a call.
     #[doc(hidden)]
     pub fn push(&mut self, item: BatchItem<T>) {
         self.items.push(item.or_at(self.items.len()));
     }
 
-    /// The values, without what else is known of their messages.
+    /// Returns the values, without their metadata.
     pub fn values(&self) -> impl ExactSizeIterator<Item = &T> {
         self.items.iter().map(|item| &**item)
     }
 
-    /// The items, each to be changed where it stands: their order is that of their outcomes.
+    /// Returns the items, so that each can be changed. Their order can't be: it is that of their outcomes.
     pub fn iter_mut(&mut self) -> slice::IterMut<'_, BatchItem<T>> {
         self.items.iter_mut()
     }
 
-    /// The values by themselves.
+    /// Returns the values, without their metadata.
     pub fn into_values(self) -> impl ExactSizeIterator<Item = T> {
         self.items.into_iter().map(BatchItem::into_value)
     }
 }
 
-/// Made by hand, each item's place is where it stands; items of a call keep the place they had there.
+/// Collects items. An item that was made for a unit test gets the index that it has here. An item of a call keeps the index that it had there.
 impl<T> FromIterator<BatchItem<T>> for Batch<T> {
     fn from_iter<I: IntoIterator<Item = BatchItem<T>>>(items: I) -> Self {
         let items = items.into_iter().enumerate();
         Self {
-            items: items.map(|(place, item)| item.or_at(place)).collect(),
+            items: items.map(|(index, item)| item.or_at(index)).collect(),
         }
     }
 }
 
-/// By hand, each value in a message of its own, which has a new id and is on its first attempt.
+/// Collects values for a unit test. Each has a message of its own, with a new id and on its first attempt.
 impl<T> FromIterator<T> for Batch<T> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
         values.into_iter().map(BatchItem::from).collect()

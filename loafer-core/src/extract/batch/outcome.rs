@@ -3,9 +3,9 @@
 use super::{Batch, BatchItem};
 use crate::outcome::{FailureKind, HandlerError, IntoOutcome, Verdict};
 
-/// What should become of each message of a [`Batch`]: one outcome a message, in their order.
+/// What should become of each message of a [`Batch`]: one outcome per message, in the order of the batch.
 ///
-/// Collected where every message is looked at in turn, or set by item where the order is another:
+/// Collect it if the handler goes through the messages in order. Set it by item if the handler takes them in another order:
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,42 +24,43 @@ use crate::outcome::{FailureKind, HandlerError, IntoOutcome, Verdict};
 /// }
 /// ```
 ///
-/// Where there are fewer or more outcomes than messages, which is whose is not known: none is acked, and every one fails with an error that says so.
+/// If there are fewer or more outcomes than messages, nobody knows which outcome belongs to which message. Then no message is acked, and each fails
+/// with an error that says so.
 #[derive(Debug, Default)]
 #[must_use = "it says which messages are done"]
 pub struct BatchOutcome(Vec<Verdict>);
 
 impl BatchOutcome {
-    /// No outcome yet.
+    /// Returns an outcome for no message yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// This outcome for every message of the batch: `BatchOutcome::all(&batch, true)`.
+    /// Returns this outcome for every message of the batch: `BatchOutcome::all(&batch, true)`.
     pub fn all<T>(batch: &Batch<T>, outcome: impl IntoOutcome) -> Self {
         Self(outcome.into_outcome().repeated(batch.len()))
     }
 
-    /// Says another outcome of one message.
+    /// Replaces the outcome of one message.
     ///
     /// # Panics
     ///
-    /// Where there is no outcome yet for the item's place: it is of another batch.
+    /// If there is no outcome at the index of the item: the item is from another batch, or its outcome was not pushed yet.
     #[track_caller]
     pub fn set<T>(&mut self, item: &BatchItem<T>, outcome: impl IntoOutcome) {
-        let (place, outcomes) = (item.place(), self.0.len());
-        match self.0.get_mut(place) {
+        let (index, outcomes) = (item.index(), self.0.len());
+        match self.0.get_mut(index) {
             Some(verdict) => *verdict = outcome.into_outcome(),
-            None => panic!("there is no item {place} in a batch of {outcomes}"),
+            None => panic!("there is no item {index} in a batch of {outcomes}"),
         }
     }
 
-    /// The next message's outcome.
+    /// Adds the outcome of the next message.
     pub fn push(&mut self, outcome: impl IntoOutcome) {
         self.0.push(outcome.into_outcome());
     }
 
-    /// What is said of each message, in order.
+    /// Returns the verdict on each message, in order.
     pub fn verdicts(&self) -> &[Verdict] {
         &self.0
     }
@@ -79,16 +80,16 @@ impl<O: IntoOutcome> Extend<O> for BatchOutcome {
     }
 }
 
-/// What a batch handler may return: [`BatchOutcome`], or one outcome for all its messages, or a `Result` of either.
+/// What a batch handler may return: [`BatchOutcome`], one outcome for all its messages, or a `Result` of either.
 ///
-/// An error is a failure of each message of the call.
+/// If it returns an error, each message of the call fails with it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no outcome of a batch: a batch handler must say which of its messages are done",
     label = "no outcome of a batch",
     note = "return `BatchOutcome` (one outcome a message: `batch.iter().map(…).collect()`), or one for all: `bool` (`true` acks), `Outcome`; or a `Result` of any of these"
 )]
 pub trait IntoBatchOutcome {
-    /// What is said of each of so many messages.
+    /// Converts it to one verdict for each of so many messages.
     #[doc(hidden)]
     fn into_verdicts(self, messages: usize) -> Vec<Verdict>;
 }
@@ -100,7 +101,7 @@ impl IntoBatchOutcome for BatchOutcome {
             return self.0;
         }
         let error = format!(
-            "the handler gave {outcomes} outcomes for {messages} messages: none is acked, since which is whose is not known; give one for each, in order"
+            "the handler gave {outcomes} outcomes for {messages} messages: none is acked, since it is not known which outcome belongs to which message; give one for each, in order"
         );
         Verdict::failed(FailureKind::Error, error).repeated(messages)
     }

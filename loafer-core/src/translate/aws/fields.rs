@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 use serde_json::value::RawValue;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// Reads a field that should be a string. `None` means that it is missing or something else.
+/// Reads a field that should be a string. `None` means that it is missing, or is not a string.
 pub(super) fn text(json: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(json?.get()).ok()
 }
 
-/// Reads a time in RFC 3339. `None` means that the text is no time.
+/// Reads a time in RFC 3339. `None` means that the text is not a time.
 pub(super) fn time(text: &str) -> Option<SystemTime> {
     let since = OffsetDateTime::parse(text, &Rfc3339).ok()? - OffsetDateTime::UNIX_EPOCH;
     let span = Duration::try_from(since.abs()).ok()?;

@@ -1,4 +1,4 @@
-//! Translators for what AWS delivers. They read JSON only, so that they serve every broker.
+//! Translators for what AWS delivers. They read only JSON, so that they serve every broker.
 
 mod eventbridge;
 mod fields;

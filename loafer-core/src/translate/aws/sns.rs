@@ -26,8 +26,7 @@ use super::fields::{text, time};
 /// `TopicArn` or `MessageId` is therefore decoded as it is. The same holds for a message that was sent straight to the queue.
 ///
 /// ```
-/// use loafer::{translate::{Envelope, Translator}, Message, Text};
-/// use loafer::Sns;
+/// use loafer::{Message, Sns, Text, translate::{Envelope, Translator}};
 ///
 /// let sns = Sns::of(Text);
 /// let raw = Message::new(r#"{"Type": "Notification", "TopicArn": "arn:aws:sns:eu-west-1:1:greeted", "Message": "hello"}"#);

@@ -2,17 +2,17 @@
 
 use crate::message::{Headers, Message};
 
-/// What the bindings put before an attribute's name: HTTP and NATS, Kafka, AMQP and its other spelling.
+/// What the protocol bindings put before the name of an attribute: HTTP and NATS, Kafka, AMQP, and AMQP in its other spelling.
 const PREFIXES: [&str; 4] = ["ce-", "ce_", "cloudEvents:", "cloudEvents_"];
 
-/// Whether the headers are those of an event.
+/// Returns whether the headers are those of an event.
 pub(super) fn is_one(headers: &Headers) -> bool {
     headers.iter().any(|(name, _)| {
         attribute(name).is_some_and(|name| name.eq_ignore_ascii_case("specversion"))
     })
 }
 
-/// The event with each attribute as header `ce-NAME`.
+/// Returns the event with each attribute as header `ce-NAME`.
 pub(super) fn open(raw: &Message) -> Message {
     let mut headers = raw.headers().clone();
     for (header, value) in raw.headers().iter() {
@@ -28,7 +28,7 @@ pub(super) fn open(raw: &Message) -> Message {
     raw.clone().with_headers(headers)
 }
 
-/// The name of the attribute that a header holds.
+/// Returns the name of the attribute that a header holds. `None` means that it holds none.
 fn attribute(header: &str) -> Option<&str> {
     PREFIXES.iter().find_map(|prefix| {
         let (start, name) = header.split_at_checked(prefix.len())?;

@@ -15,21 +15,23 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{Envelope, Json, TranslateError, Translator};
 use crate::message::{CORRELATION_ID, Headers, Message};
 
-/// Opens CloudEvents 1.0, then decodes their data by `T`.
+/// Opens [CloudEvents 1.0](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md), then decodes their data with `T`.
 ///
-/// Each message says itself in which mode it is. Structured: the content type is `application/cloudevents+json`, or the payload is a JSON object with a
-/// `specversion`. Binary: there are headers `ce-specversion`, `ce-id`, …, also written `ce_id`, `cloudEvents:id` or `cloudEvents_id`.
+/// The mode is recognised for each message. In the structured mode the content type is `application/cloudevents+json`, or the payload is a JSON object
+/// with a `specversion`. In the binary mode there are headers `ce-specversion`, `ce-id`, …, which may also be written `ce_id`, `cloudEvents:id` or
+/// `cloudEvents_id`.
 ///
 /// | CloudEvent | message |
 /// |---|---|
 /// | `data`, `data_base64`, or the payload as it is | payload |
-/// | every attribute, extensions too | header `ce-NAME`, in either mode |
+/// | every attribute, extensions too | header `ce-NAME`, in both modes |
 /// | `datacontenttype` | header `content-type` |
 /// | `type` | topic |
 /// | `time` | time of sending |
-/// | `correlationid`, `traceparent`, `tracestate` | also headers `correlation-id`, `traceparent`, `tracestate`, where there are none |
+/// | `correlationid`, `traceparent`, `tracestate` | also headers `correlation-id`, `traceparent`, `tracestate`, unless the message has them |
 ///
-/// The id stays the broker's. `data` that is no JSON by its `datacontenttype` is the text itself. What is no CloudEvent is taken as it is.
+/// The message keeps the id that its broker gave it. If `datacontenttype` says that `data` is not JSON and `data` is a string, the payload is that
+/// string without quotes and escapes. A message that is not a CloudEvent is decoded as it is.
 ///
 /// ```
 /// use loafer::{Message, translate::{Cloudevents, Envelope, Translator}};
@@ -45,21 +47,22 @@ use crate::message::{CORRELATION_ID, Headers, Message};
 ///
 /// # Errors
 ///
-/// Another version or format, a batch, an attribute that is missing or no scalar, data that is not as it should be; never quoting any.
+/// If the event has another version or another format than JSON, is a batch, lacks an attribute, has an attribute that is not a scalar, or has data
+/// that can't be read. The error never quotes the event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cloudevents<T = Json> {
     payload: T,
 }
 
 impl Cloudevents {
-    /// For data in JSON.
+    /// Returns a translator for data in JSON.
     pub const fn new() -> Self {
         Self { payload: Json }
     }
 }
 
 impl<T> Cloudevents<T> {
-    /// For data that this translator decodes.
+    /// Returns a translator for data that `payload` decodes.
     pub const fn of(payload: T) -> Self {
         Self { payload }
     }
@@ -80,7 +83,7 @@ impl<'m, X, T: Translator<'m, X>> Translator<'m, X> for Cloudevents<T> {
     }
 }
 
-/// The event with its attributes as headers `ce-…`, or nothing where the message is none.
+/// Returns the event with its attributes as headers `ce-…`. `None` means that the message is not an event.
 fn event(raw: &Message) -> Result<Option<Message>, TranslateError> {
     let kind = content_type(raw.headers()).map(|(_, value)| media_type(value));
     match kind.as_deref() {
@@ -102,7 +105,7 @@ fn batch() -> TranslateError {
     )
 }
 
-/// Checks what every event must have, and sets what a message knows by other names than headers.
+/// Checks what every event must have, and sets what a message has elsewhere than in its headers `ce-…`.
 fn finish(mut event: Message) -> Result<Message, TranslateError> {
     let headers = event.headers();
     if headers.get("ce-specversion") != Some("1.0") {
@@ -142,14 +145,14 @@ fn finish(mut event: Message) -> Result<Message, TranslateError> {
     Ok(event)
 }
 
-/// Name and value of the header that says what the payload is, however it is spelt.
+/// Returns name and value of the header `content-type`, in small and capital letters alike.
 fn content_type(headers: &Headers) -> Option<(&str, &str)> {
     headers
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
 }
 
-/// A content type without its parameters.
+/// Returns a content type without its parameters, in lower case.
 fn media_type(content_type: &str) -> String {
     let end = content_type.find(';').unwrap_or(content_type.len());
     content_type[..end].trim().to_ascii_lowercase()

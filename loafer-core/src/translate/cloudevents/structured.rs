@@ -12,10 +12,10 @@ use crate::{
     translate::{Bytes, TranslateError, base64},
 };
 
-/// The members of the object, still as JSON: each is read once it is known what it has to be.
+/// The members of the object, still as JSON. Each is read when it is known what it has to be.
 type Members<'m> = BTreeMap<String, &'m RawValue>;
 
-/// The event of a message whose content type says that it is one.
+/// Opens a message whose content type says that it is an event.
 pub(super) fn open(raw: &Message) -> Result<Message, TranslateError> {
     let members: Members<'_> = serde_json::from_slice(raw.payload()).map_err(|error| {
         TranslateError::new(format!(
@@ -27,7 +27,7 @@ pub(super) fn open(raw: &Message) -> Result<Message, TranslateError> {
     opened(raw, members)
 }
 
-/// The event, if the payload is one by its members. What can't be one is not parsed.
+/// Opens a message whose payload has the members of an event. `None` means that it is not an event. A payload that can't be one is not parsed.
 pub(super) fn recognise(raw: &Message) -> Result<Option<Message>, TranslateError> {
     let payload = raw.payload();
     let first = payload.trim_ascii_start().first();
@@ -60,7 +60,7 @@ fn opened(raw: &Message, mut members: Members<'_>) -> Result<Message, TranslateE
     let data = members.remove("data");
     let data_base64 = members.remove("data_base64").filter(present);
     let mut headers = raw.headers().clone();
-    // What it says is of the envelope.
+    // It is the content type of the envelope, not of the data.
     if let Some((name, _)) = content_type(raw.headers()) {
         headers.remove(name);
     }
@@ -94,7 +94,7 @@ fn opened(raw: &Message, mut members: Members<'_>) -> Result<Message, TranslateE
     Ok(raw.clone().with_headers(headers).with_payload(payload))
 }
 
-/// An attribute's value as a header has it; `null` is none.
+/// Returns the value of an attribute as a header has it. `None` stands for `null`.
 fn scalar(value: &RawValue) -> Result<Option<String>, TranslateError> {
     const WRONG: &str = "an attribute of the CloudEvent is neither text nor number nor boolean";
     let json = value.get();
@@ -114,7 +114,7 @@ fn bytes(encoded: &RawValue) -> Result<Bytes, TranslateError> {
         .map_err(|_| TranslateError::new(WRONG))
 }
 
-/// A JSON string: a part of the body where nothing is escaped in it, else one copy.
+/// Reads a JSON string. It is a slice of the body if nothing in it is escaped, otherwise a copy.
 fn text<'m>(value: &'m RawValue, wrong: &'static str) -> Result<Cow<'m, str>, TranslateError> {
     let json = value.get();
     let plain = json

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use crate::program::RouteOptions;
-use loafer_core::{Error, broker::Settings, policy::parse_duration, translate::place};
+use loafer_core::{Error, broker::Settings, policy::parse_duration, translate::location};
 
 /// The file that is read where no other is named, in the working directory.
 const FILE: &str = "loafer.toml";
@@ -127,7 +127,7 @@ impl Config {
         let config: Self = serde_path_to_error::deserialize(table).map_err(|error| {
             Error::Config(format!(
                 "a variable `LOAFER_…` of the environment has a wrong value{}: {}",
-                place(error.path()),
+                location(error.path()),
                 error.inner().message()
             ))
         })?;

@@ -1,28 +1,29 @@
-//! What of a queue is visible, in the order in which it goes out.
+//! The visible messages of a queue, in the order in which they are delivered.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     time::Duration,
 };
 
+use loafer_core::message::{DeduplicationId, Message, MessageId};
 use tokio::time::Instant;
 
 use crate::clock::after;
-use loafer_core::message::{DeduplicationId, Message, MessageId};
 
-/// For how long a deduplication id is remembered (SQS FIFO: five minutes).
+/// How long a deduplication id is remembered: five minutes, as on SQS FIFO
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html>).
 const DEDUPLICATED: Duration = Duration::from_secs(300);
 
-/// What of a queue is visible, in the order in which it goes out.
-pub(super) enum Shelf {
-    /// First come, first served, more or less.
+/// The visible messages of a queue, in the order in which they are delivered.
+pub(crate) enum VisibleStore {
+    /// First in, first out, except for what was on lease before.
     Standard(VecDeque<Message>),
-    /// Each group in order, and none of it while another one of it is out.
+    /// Each group in order. While a message of a group is on lease, no other of that group is delivered.
     Fifo(Box<Fifo>),
 }
 
-impl Shelf {
-    pub(super) fn new(fifo: bool) -> Self {
+impl VisibleStore {
+    pub(crate) fn new(fifo: bool) -> Self {
         if fifo {
             Self::Fifo(Box::default())
         } else {
@@ -30,31 +31,32 @@ impl Shelf {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::Standard(ready) => ready.is_empty(),
             Self::Fifo(fifo) => fifo.ready.is_empty(),
         }
     }
 
-    pub(super) fn iter(&self) -> Box<dyn Iterator<Item = &Message> + '_> {
+    pub(crate) fn iter(&self) -> Box<dyn Iterator<Item = &Message> + '_> {
         match self {
             Self::Standard(ready) => Box::new(ready.iter()),
             Self::Fifo(fifo) => Box::new(fifo.ready.values()),
         }
     }
 
-    /// A message that was never received.
+    /// Adds a message that was never on lease.
     #[inline]
-    pub(super) fn add(&mut self, message: Message) {
+    pub(crate) fn add(&mut self, message: Message) {
         match self {
             Self::Standard(ready) => ready.push_back(message),
             Self::Fifo(fifo) => fifo.add(message),
         }
     }
 
-    /// A message that was on lease, ahead of the others or behind them where the order is free.
-    pub(super) fn put_back(&mut self, message: Message, ahead: bool) {
+    /// Adds a message that was on lease. Without groups it goes before all others if `ahead` is set, otherwise behind them. In a FIFO queue it
+    /// goes where it was.
+    pub(crate) fn put_back(&mut self, message: Message, ahead: bool) {
         match self {
             Self::Standard(ready) if ahead => ready.push_front(message),
             Self::Standard(ready) => ready.push_back(message),
@@ -62,33 +64,33 @@ impl Shelf {
         }
     }
 
-    /// A receive begins: what is out before it keeps its group back.
-    pub(super) fn begin(&mut self) {
+    /// Begins a receive. Groups that have a message on lease from an earlier receive stay blocked in it.
+    pub(crate) fn begin(&mut self) {
         if let Self::Fifo(fifo) = self {
             fifo.round += 1;
             fifo.from = 0;
         }
     }
 
-    /// The next message of this receive.
+    /// Takes the next message of this receive.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<Message> {
+    pub(crate) fn next(&mut self) -> Option<Message> {
         match self {
             Self::Standard(ready) => ready.pop_front(),
             Self::Fifo(fifo) => fifo.next(),
         }
     }
 
-    /// A message that was on lease has left the queue.
+    /// Notes that a message which was on lease has left the queue.
     #[inline]
-    pub(super) fn gone(&mut self, message: &Message) {
+    pub(crate) fn gone(&mut self, message: &Message) {
         if let Self::Fifo(fifo) = self {
             fifo.gone(message);
         }
     }
 
-    /// Whether a message sent with this id is to be left out, since another one came with it; remembers it.
-    pub(super) fn is_duplicate(&mut self, id: &DeduplicationId) -> bool {
+    /// Returns whether a message with this id was sent before, in the last five minutes. Remembers the id. Always `false` in a standard queue.
+    pub(crate) fn is_duplicate(&mut self, id: &DeduplicationId) -> bool {
         match self {
             Self::Standard(_) => false,
             Self::Fifo(fifo) => fifo.is_duplicate(id),
@@ -96,20 +98,22 @@ impl Shelf {
     }
 }
 
-/// Messages in order, and which groups are held back.
+/// Messages in order, and which groups are blocked.
 #[derive(Default)]
-pub(super) struct Fifo {
-    /// By their place in the queue.
+pub(crate) struct Fifo {
+    /// The visible messages, by their positions in the queue.
     ready: BTreeMap<u64, Message>,
-    /// The places of messages that are out.
-    places: HashMap<MessageId, u64>,
+    /// The positions of the messages on lease, so that each returns to its own.
+    positions: HashMap<MessageId, u64>,
+    /// The last position given.
     last: u64,
-    /// How many of a group are out, and since which receive.
+    /// How many messages of a group are on lease, and since which receive. A group without any is not in it.
     out: HashMap<String, (usize, u64)>,
-    /// The number of the running receive, and how far it has come.
+    /// The number of the running receive. It may take several messages of one group.
     round: u64,
+    /// The position from which the running receive looks further.
     from: u64,
-    /// The deduplication ids of the last minutes, and how long they count.
+    /// The deduplication ids of the last minutes, and until when each counts.
     seen: HashMap<DeduplicationId, Instant>,
 }
 
@@ -123,8 +127,8 @@ impl Fifo {
     #[inline(never)]
     fn put_back(&mut self, message: Message) {
         self.let_group_go(&message);
-        match self.places.remove(message.id()) {
-            Some(place) => _ = self.ready.insert(place, message),
+        match self.positions.remove(message.id()) {
+            Some(position) => _ = self.ready.insert(position, message),
             None => self.add(message),
         }
     }
@@ -132,14 +136,14 @@ impl Fifo {
     #[inline(never)]
     fn next(&mut self) -> Option<Message> {
         let free = |message: &Message| {
-            let held = message.group().and_then(|group| self.out.get(group));
-            held.is_none_or(|(_, since)| *since == self.round)
+            let out = message.group().and_then(|group| self.out.get(group));
+            out.is_none_or(|(_, since)| *since == self.round)
         };
         let mut waiting = self.ready.range(self.from..);
-        let place = waiting.find_map(|(place, message)| free(message).then_some(*place))?;
-        let message = self.ready.remove(&place)?;
-        self.from = place;
-        self.places.insert(message.id().clone(), place);
+        let position = waiting.find_map(|(at, message)| free(message).then_some(*at))?;
+        let message = self.ready.remove(&position)?;
+        self.from = position;
+        self.positions.insert(message.id().clone(), position);
         if let Some(group) = message.group() {
             let round = self.round;
             let (out, _) = self.out.entry(group.to_owned()).or_insert((0, round));
@@ -151,7 +155,7 @@ impl Fifo {
     #[inline(never)]
     fn gone(&mut self, message: &Message) {
         self.let_group_go(message);
-        self.places.remove(message.id());
+        self.positions.remove(message.id());
     }
 
     fn let_group_go(&mut self, message: &Message) {
