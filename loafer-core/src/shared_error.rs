@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, ops::Deref, sync::Arc};
 
 use crate::outcome::BoxError;
 
-/// The cause of an [`Error`]: any error, shared by all clones.
+/// The cause of an [`Error`](crate::Error): any error, shared by all clones.
 ///
 /// It dereferences to the error itself. It is not an error of its own, so that [`source`](std::error::Error::source) returns what was put in,
 /// and `downcast_ref` finds its type.

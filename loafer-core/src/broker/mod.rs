@@ -151,7 +151,7 @@ pub trait Broker: Default + Send + Sync + 'static {
         )))
     }
 
-    /// The topic by which a reply gets to an address that a request named in [`REPLY_TO`](crate::broker::REPLY_TO), for this broker's publisher.
+    /// The topic by which a reply gets to an address that a request named in [`REPLY_TO`], for this broker's publisher.
     ///
     /// The address comes from outside, from whoever could send a request: what is not a private address of this broker's own form is refused.
     /// Asked only for requests that came by this broker. The publisher answers [`Error::UnknownQueue`] where the address is gone.
