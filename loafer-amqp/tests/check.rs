@@ -5,15 +5,20 @@
 mod again;
 mod support;
 
-use lapin::types::AMQPValue;
+use lapin::{
+    BasicProperties,
+    options::{BasicGetOptions, BasicNackOptions},
+    types::AMQPValue,
+};
 use loafer_amqp::{Amqp, Declare, Options, QueueType};
 use loafer_core::{
-    broker::{Level, Open},
+    broker::{Broker, Level, Open, Provider, Source},
     translate::Json,
 };
 use loafer_runtime::program::{Route, RouteOptions};
 use serde_json::Value;
-use support::{Rabbit, on_queue, unique};
+use support::{DEADLINE, Rabbit, on_queue, unique};
+use tokio::time::timeout;
 
 again::on_rabbitmq_4!();
 
@@ -167,10 +172,43 @@ async fn limits_that_lose_messages_are_findings() {
         "gives a message up after 4 deliveries",
     );
     has(&findings, Level::Warning, "`max_attempts = 5`");
+    has(&findings, Level::Warning, "raise `x-delivery-limit`");
     has(
         &findings,
         Level::Warning,
         "drops dead letters that were looked at more often",
     );
+    rabbit.clean(&queue).await;
+}
+
+#[tokio::test]
+async fn the_capabilities_know_after_how_many_deliveries_rabbitmq_gives_up() {
+    let rabbit = rabbit!("the_capabilities_know_after_how_many_deliveries_rabbitmq_gives_up");
+    let queue = unique("given-up");
+    let own = Options::new().exchange("").argument("x-delivery-limit", 3);
+    let provider = rabbit.amqp().provider(&Source::new("orders", &queue), &own);
+    let provider = provider.unwrap();
+    provider.open(Open::Create).await.unwrap();
+    let plain = BasicProperties::default();
+    rabbit.publish("", &queue, "7", plain).await;
+
+    let channel = rabbit.channel().await;
+    let requeue = BasicNackOptions {
+        requeue: true,
+        ..BasicNackOptions::default()
+    };
+    let mut deliveries = 0;
+    let given_up = async {
+        while rabbit.depth(&format!("{queue}.dead")).await == 0 {
+            let got = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
+            if let Some(got) = got.await.unwrap() {
+                deliveries += 1;
+                let tag = got.delivery.delivery_tag;
+                channel.basic_nack(tag, requeue).await.unwrap();
+            }
+        }
+    };
+    timeout(DEADLINE, given_up).await.unwrap();
+    assert_eq!(provider.capabilities().max_receives, Some(deliveries));
     rabbit.clean(&queue).await;
 }

@@ -77,7 +77,7 @@ async fn opened(rabbit: &Rabbit, options: RouteOptions) -> DeadLetters {
 async fn listed(dead_letters: &DeadLetters) -> Vec<DeadLetterMessage> {
     let listed = dead_letters.list(100, &mut on).await.unwrap();
     assert!(listed.not_given_back.is_none(), "{listed:?}");
-    listed.letters
+    listed.dead_letters
 }
 
 fn bodies(dead_letters: &[DeadLetterMessage]) -> Vec<String> {
@@ -329,7 +329,7 @@ async fn what_can_not_be_sent_stays_and_is_an_error() {
     let dead_letters = opened(&rabbit, options(&queue)).await;
     for (to, why) in [
         (unique("nowhere"), "there is no such queue"),
-        (format!("{queue}.dead"), "the dead-letter queue itself"),
+        (format!("amqp:{queue}.dead"), "the dead-letter queue itself"),
     ] {
         let sent = dead_letters
             .send(&Selection::All, &Destination::Queue(to), &mut on)

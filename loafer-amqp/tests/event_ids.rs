@@ -97,10 +97,10 @@ async fn an_event_keeps_its_id_to_the_dead_letters_and_back() {
     let dead_letters = manager.dead_letters("event-ids").await.unwrap();
     let mut on = |_| ControlFlow::Continue(());
     let found = dead_letters.list(10, &mut on).await.unwrap();
-    let envelope = found.letters[0].envelope.as_ref().unwrap();
+    let envelope = found.dead_letters[0].envelope.as_ref().unwrap();
     assert_eq!(envelope.event_id, event_id);
     assert_eq!(envelope.message_id, id.to_string());
-    assert_eq!(found.letters[0].message.event_id(), Some(&*event_id));
+    assert_eq!(found.dead_letters[0].message.event_id(), Some(&*event_id));
 
     let tried = dead_letters
         .send(&Selection::All, &Destination::Source, &mut on)

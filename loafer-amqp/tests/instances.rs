@@ -6,7 +6,7 @@ mod private;
 
 use std::time::Duration;
 
-use loafer_amqp::Amqp;
+use loafer_amqp::{Amqp, Routing};
 use loafer_core::{Error, message::MessageId, outcome::Outcome, translate::Json};
 use loafer_memory::Memory;
 use loafer_runtime::{
@@ -151,6 +151,14 @@ async fn each_route_and_topic_is_on_its_own_broker(version: Version) {
     service.handles("b", 3).await;
     bus.publish_to(topic("amqp"), &4).await.unwrap();
     service.handles("a", 4).await;
+    // What follows the colon need not be a queue.
+    let routing = Routing::key("order.moved").exchange("event");
+    bus.publish_to(routing, &7).await.unwrap();
+    service.handles("a", 7).await;
+    bus.publish_to("legacy:event/order.moved", &8)
+        .await
+        .unwrap();
+    service.handles("b", 8).await;
     for (route, broker, number) in [("a", "amqp", 5), ("b", "legacy", 6)] {
         assert_eq!(service.running.broker(route), Some(broker));
         let message = loafer_core::message::Message::new(number.to_string());

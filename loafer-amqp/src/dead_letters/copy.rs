@@ -1,4 +1,4 @@
-//! Copying: a confirmed copy in one queue, then the dead letter is deleted.
+//! Copying: confirmed copies of dead letters in one queue.
 
 use std::sync::Arc;
 
@@ -23,58 +23,33 @@ impl AmqpDeadLetters {
     pub(super) async fn send_copies(
         &self,
         to: &Destination,
-        dead: &[Delivery<DeadLetterReceipt>],
-        answers: &mut Vec<Result<(), Error>>,
-    ) {
-        let (queue, from) = match self.target(to) {
-            Ok(found) => found,
-            Err(cause) => {
-                let refused = || refused("sending dead letters", &self.plan.queue, cause.clone());
-                return answers.extend(dead.iter().map(|_| Err(refused())));
-            }
+        dead_letters: &[Delivery<DeadLetterReceipt>],
+    ) -> Vec<Result<(), Error>> {
+        let queue = match to {
+            Destination::Source => &self.plan.queue,
+            Destination::Queue(queue) => queue.strip_prefix("amqp:").unwrap_or(queue),
         };
+        let from = self.plan.dead_letter_queue();
+        if queue == from {
+            // Written in another form, as `amqp:QUEUE`, it is known only here.
+            let cause = format!("`{queue}` is the dead-letter queue itself: name another");
+            let error = refused("sending dead letters", from, cause);
+            return dead_letters.iter().map(|_| Err(error.clone())).collect();
+        }
         // To one queue, and to no exchange that others listen to: services that handled the message do not get it again.
-        let (exchange, routing_key): (Arc<str>, Arc<str>) = ("".into(), queue.as_str().into());
-        let entries = dead.iter().map(|dead| Entry {
+        let (exchange, routing_key): (Arc<str>, Arc<str>) = ("".into(), queue.into());
+        let entries = dead_letters.iter().map(|dead| Entry {
             exchange: exchange.clone(),
             routing_key: routing_key.clone(),
             properties: properties(to, dead),
             payload: dead.message.payload().clone(),
             mandatory: true,
         });
-        let sent = self.channels.publish(&queue, &entries.collect()).await;
-        let confirmed: Vec<_> = dead
-            .iter()
-            .zip(&sent)
-            .filter(|(_, sent)| sent.is_ok())
-            .map(|(dead, _)| &dead.receipt)
-            .collect();
-        let mut leased = self.leased.lock().await;
-        let mut deleted = leased.delete(from, &confirmed).await.into_iter();
-        drop(leased);
-        answers.extend(sent.into_iter().map(|sent| match sent {
-            Ok(()) => deleted.next().unwrap_or(Ok(())).map_err(|error| {
-                let cause =
-                    format!("its copy is in `{queue}`, and it is still in `{from}`: {error}");
-                refused("deleting a dead letter", from, cause)
-            }),
-            Err(unsent) => Err(unsent_to(&queue, unsent)),
-        }));
-    }
-
-    /// Returns the queue that dead letters go to, and the one they are in.
-    fn target(&self, to: &Destination) -> Result<(String, &str), String> {
-        let from = self.queue().map_err(|error| error.to_string())?;
-        let queue = match to {
-            Destination::Source => &self.plan.queue,
-            Destination::Queue(queue) => queue.strip_prefix("amqp:").unwrap_or(queue),
-        };
-        match queue == from {
-            true => Err(format!(
-                "`{queue}` is the dead-letter queue itself: name another"
-            )),
-            false => Ok((queue.to_owned(), from)),
-        }
+        let sent = self.channels.publish(queue, &entries.collect()).await;
+        let answers = sent.into_iter();
+        answers
+            .map(|sent| sent.map_err(|unsent| unsent_to(queue, unsent)))
+            .collect()
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Leased {
     channel: Option<Channel>,
     /// The ids on lease. In a queue of several services one event may have been dead-lettered twice, and each copy needs an id of its own.
     ids: HashSet<String>,
+    /// The tags that were acked, as long as nobody knows whether RabbitMQ has read that. A delete that is repeated asks only for that.
+    acked: HashSet<u64>,
 }
 
 impl Leased {
@@ -41,6 +43,7 @@ impl Leased {
         let channel = link.channel("leasing dead letters", queue).await?;
         self.epoch += 1;
         self.ids.clear();
+        self.acked.clear();
         Ok(self.channel.insert(channel).clone())
     }
 
@@ -132,24 +135,32 @@ impl Leased {
     pub(super) async fn delete(
         &mut self,
         queue: &str,
-        leases: &[&DeadLetterReceipt],
+        leases: &[DeadLetterReceipt],
     ) -> Vec<Result<(), Error>> {
         let what = "deleting a dead letter";
         let mut answers = Vec::with_capacity(leases.len());
         for lease in leases {
-            answers.push(match self.channel_of(lease) {
+            let tag = lease.0.tag;
+            let answer = match self.channel_of(lease) {
+                None => Err(refused(what, queue, "the channel that held it is gone")),
+                // RabbitMQ closes a channel on which a tag is acked twice.
+                Some(_) if self.acked.contains(&tag) => Ok(()),
                 Some(channel) => {
-                    let acked = channel.basic_ack(lease.0.tag, BasicAckOptions::default());
+                    let acked = channel.basic_ack(tag, BasicAckOptions::default());
                     answered(what, queue, acked).await
                 }
-                None => Err(refused(what, queue, "the channel that held it is gone")),
-            });
+            };
+            if answer.is_ok() {
+                self.acked.insert(tag);
+            }
+            answers.push(answer);
         }
-        if let Err(error) = self.written(what, queue).await {
-            let failed = || refused(what, queue, error.to_string());
-            answers
-                .iter_mut()
-                .for_each(|answer| *answer = Err(failed()));
+        match self.written(what, queue).await {
+            Ok(()) => self.acked.clear(),
+            Err(error) => {
+                let acked = answers.iter_mut().filter(|answer| answer.is_ok());
+                acked.for_each(|answer| *answer = Err(error.clone()));
+            }
         }
         answers
     }

@@ -3,7 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `lease` | dead letters on lease: what one channel holds |
-//! | `copy` | copies to another queue, confirmed before the dead letter is deleted |
+//! | `copy` | confirmed copies in another queue |
 //! | `native` | what RabbitMQ wrote on a message that it gave up itself |
 
 mod copy;
@@ -37,7 +37,8 @@ use crate::{
 /// |---|---|
 /// | `lease` | `basic.get`, on a channel that is kept open: if it is lost, RabbitMQ has all of them back |
 /// | `give_back` | `basic.nack` with requeue, in the order they came, which keeps their order |
-/// | `send` | `basic.publish` to one queue by the default exchange, confirmed; then `basic.ack` |
+/// | `copy` | `basic.publish` to one queue by the default exchange, confirmed |
+/// | `delete` | `basic.ack` |
 /// | `purge` | `queue.purge` |
 ///
 /// A quorum queue counts each look as a delivery. The dead-letter queue that Loafer makes has practically no limit; another queue may have one.
@@ -125,6 +126,7 @@ impl AmqpDeadLetters {
     async fn about(&self, queue: &str, count: u32) -> DeadLetterInfo {
         let mut about = DeadLetterInfo {
             queue: queue.to_owned(),
+            source: self.plan.queue.clone(),
             count: Some(count.into()),
             ..DeadLetterInfo::default()
         };
@@ -175,13 +177,19 @@ impl DeadLetterQueue for AmqpDeadLetters {
         self.leased.lock().await.give_back(queue, leases).await
     }
 
-    async fn send(
+    async fn copy(
         &self,
         to: &Destination,
-        dead: &[Delivery<DeadLetterReceipt>],
+        dead_letters: &[Delivery<DeadLetterReceipt>],
         answers: &mut Vec<Result<(), Error>>,
     ) {
-        self.send_copies(to, dead, answers).await;
+        answers.extend(self.send_copies(to, dead_letters).await);
+    }
+
+    async fn delete(&self, leases: &[DeadLetterReceipt], answers: &mut Vec<Result<(), Error>>) {
+        let queue = self.plan.dead_letter_queue();
+        let mut leased = self.leased.lock().await;
+        answers.extend(leased.delete(queue, leases).await);
     }
 
     async fn purge_warnings(&self) -> Vec<String> {

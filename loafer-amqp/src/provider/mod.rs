@@ -35,7 +35,7 @@ use crate::{
     client::{Link, config::Config},
     options::Options,
     publisher::channels::PublishChannels,
-    topology::{Plan, delay, find},
+    topology::{Plan, delay::STEPS, find},
 };
 
 /// How many messages to hold ahead of the handlers, unless the route says otherwise. A delivery that waits is cheaper than a handler without work.
@@ -282,9 +282,11 @@ impl Provider for AmqpProvider {
             receive_grace: Duration::ZERO,
             linger: LINGER,
             lease_ceiling: Some(self.consumer_timeout()),
-            max_delay: Some(delay::LONGEST),
+            max_delay: Some(STEPS.longest()),
             release_costs_attempt: true,
             max_receives: self.plan.max_receives(),
+            max_receives_setting: Some("`x-delivery-limit` among the `arguments` of its options"),
+            retries_are_copies: true,
             backoff: Some(Backoff::new(BACKOFF)),
             max_attempts: Some(MAX_ATTEMPTS),
             ..Capabilities::default()

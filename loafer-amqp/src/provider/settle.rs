@@ -18,7 +18,7 @@ use crate::{
     options::Declare,
     outgoing::{Entry, copied, frame},
     publisher::channels::Unsent,
-    topology::delay,
+    topology::delay::STEPS,
 };
 
 /// The copy of a message, and where it goes.
@@ -88,8 +88,8 @@ impl AmqpProvider {
                     });
                 }
                 Settlement::Retry { after } => {
-                    let delay = delay::step(after.unwrap_or_default());
-                    copies.push((at, Some(delay), None));
+                    let step = STEPS.step(after.unwrap_or_default());
+                    copies.push((at, Some(step.wait), None));
                 }
                 Settlement::DeadLetter(dead) => copies.push((at, None, Some(dead.clone()))),
             }

@@ -2,10 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use loafer_core::{
     Error,
-    broker::Topic,
+    broker::{Pauses, Rounds, Topic},
     message::{MessageId, Outgoing},
 };
 use tokio::time::{Instant, sleep};
@@ -19,17 +18,14 @@ use crate::{
     error::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, refused},
     names::{MAX_BYTES, replies, routing::Routing},
     outgoing::{Common, Entry, published},
-    topology::{delay, required::Made},
+    topology::{delay::STEPS, required::Made},
 };
 
 /// How long a message is published again of which nobody knows whether it was published.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// The pause before the first of these rounds. It doubles from round to round, with up to as much again at random.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// The longest of these pauses.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The pauses between the rounds.
+const PAUSES: Pauses = Pauses::new(Duration::from_millis(100));
 
 /// The largest message in bytes that RabbitMQ 4 takes, unless its `max_message_size` is changed.
 const USUAL_LIMIT: usize = 16 << 20;
@@ -46,8 +42,27 @@ pub(super) struct PublishCall<'p> {
     batch: &'p [Outgoing],
     /// One for each delay in the batch.
     targets: Vec<Target>,
-    /// One for each message of the batch. `None` means that it has no answer yet.
-    answers: Vec<Option<Result<MessageId, Error>>>,
+    rounds: Rounds<'p>,
+}
+
+/// The messages of a round.
+struct Ready {
+    /// Their indexes in the batch.
+    indexes: Vec<usize>,
+    entries: Arc<[Entry]>,
+}
+
+impl Ready {
+    /// Keeps these messages of it. Their indexes are sorted.
+    fn keep(&mut self, indexes: &[usize]) {
+        if self.indexes == indexes {
+            return;
+        }
+        let known = self.indexes.iter().zip(self.entries.iter());
+        let kept = known.filter(|(index, _)| indexes.binary_search(index).is_ok());
+        self.entries = kept.map(|(_, entry)| entry.clone()).collect();
+        self.indexes = indexes.to_vec();
+    }
 }
 
 impl<'p> PublishCall<'p> {
@@ -66,7 +81,7 @@ impl<'p> PublishCall<'p> {
             routing,
             batch,
             targets: Vec::new(),
-            answers: batch.iter().map(|_| None).collect(),
+            rounds: Rounds::new("publish", topic.as_str(), batch.len(), PAUSES),
         }
     }
 
@@ -75,59 +90,50 @@ impl<'p> PublishCall<'p> {
         let target_of: Vec<Option<usize>> =
             (0..self.batch.len()).map(|at| self.target(at)).collect();
         let targets = std::mem::take(&mut self.targets);
-        let (mut left, mut entries) = self.entries(&target_of, &targets);
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(PAUSE)
-            .with_max_delay(LONGEST_PAUSE)
-            .with_jitter()
-            .without_max_times()
-            .build();
+        let mut ready = self.entries(&target_of, &targets);
         let mut until = Instant::now() + AGAIN;
         let mut made_again = false;
-        loop {
+        while let Some(round) = self.rounds.next_round() {
+            ready.keep(&round);
             if self.channels.link.is_blocked() {
                 // Waiting here does not use up the time for trying again.
                 self.channels.link.unblocked().await;
                 until = Instant::now() + AGAIN;
             }
-            let sent = self.round(&targets, &entries).await;
-            let mut kept = Vec::new();
+            let sent = self.publish(&targets, &ready.entries).await;
             let mut gone = false;
-            for (index, sent) in sent.into_iter().enumerate() {
-                let at = left[index];
-                let target = target_of[at].map(|target| &targets[target]);
-                match sent {
-                    Ok(()) => self.answers[at] = Some(Ok(self.id(at))),
-                    Err(Unsent::Unknown(_)) if Instant::now() < until => kept.push(index),
-                    Err(unsent)
-                        if !made_again && target.is_some_and(|target| target.is_ours(&unsent)) =>
-                    {
-                        gone = true;
-                        kept.push(index);
+            for (at, sent) in round.into_iter().zip(sent) {
+                let unsent = match sent {
+                    Ok(()) => {
+                        self.rounds.done(at, self.id(at));
+                        continue;
                     }
-                    Err(unsent) => self.answers[at] = Some(Err(self.unpublished(at, unsent))),
+                    Err(unsent) => unsent,
+                };
+                let target = target_of[at].map(|target| &targets[target]);
+                let ours = !made_again && target.is_some_and(|target| target.is_ours(&unsent));
+                let unknown = matches!(unsent, Unsent::Unknown(_)) && Instant::now() < until;
+                let error = self.unpublished(at, unsent);
+                match ours || unknown {
+                    true => self.rounds.again(at, error),
+                    false => self.rounds.failed(at, error),
                 }
+                gone |= ours;
             }
-            if kept.is_empty() {
-                return self.answers();
-            }
+            let pause = self.rounds.pause();
             if gone {
                 made_again = true;
                 let required = targets.iter().flat_map(|target| &target.required);
                 required.for_each(|required| self.made.forget(required));
-            } else {
-                sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+            } else if let Some(pause) = pause {
+                sleep(pause).await;
             }
-            left = kept.iter().map(|&index| left[index]).collect();
-            entries = kept.iter().map(|&index| entries[index].clone()).collect();
         }
+        self.rounds.into_answers()
     }
 
     /// Makes what is missing, and publishes.
-    async fn round(&self, targets: &[Target], entries: &Arc<[Entry]>) -> Answers {
-        if entries.is_empty() {
-            return Vec::new();
-        }
+    async fn publish(&self, targets: &[Target], entries: &Arc<[Entry]>) -> Answers {
         for required in targets.iter().flat_map(|target| &target.required) {
             if let Err(error) = self.made.ensure(&self.channels.link, required).await {
                 let unsent = unsent(&error);
@@ -137,12 +143,8 @@ impl<'p> PublishCall<'p> {
         self.channels.publish(self.topic.as_str(), entries).await
     }
 
-    /// Returns what to publish, with the index of each in the batch. Sets the answers of the rest.
-    fn entries(
-        &mut self,
-        target_of: &[Option<usize>],
-        targets: &[Target],
-    ) -> (Vec<usize>, Arc<[Entry]>) {
+    /// Returns what to publish. The rest fails.
+    fn entries(&mut self, target_of: &[Option<usize>], targets: &[Target]) -> Ready {
         let config = self.config;
         let headers = config.headers();
         let to_events = self.exchange() == config.exchange();
@@ -154,7 +156,7 @@ impl<'p> PublishCall<'p> {
             frame_max: self.channels.link.frame_max(),
         };
         let batch = self.batch;
-        let mut left = Vec::with_capacity(batch.len());
+        let mut indexes = Vec::with_capacity(batch.len());
         let mut entries = Vec::with_capacity(batch.len());
         for (at, target) in target_of.iter().enumerate() {
             let Some(target) = target.map(|target| &targets[target]) else {
@@ -162,7 +164,7 @@ impl<'p> PublishCall<'p> {
             };
             match published(&batch[at], &common) {
                 Ok(properties) => {
-                    left.push(at);
+                    indexes.push(at);
                     entries.push(Entry {
                         exchange: target.exchange.clone(),
                         routing_key: target.key.clone(),
@@ -174,24 +176,27 @@ impl<'p> PublishCall<'p> {
                             || self.is_reply,
                     });
                 }
-                Err(cause) => self.answers[at] = Some(Err(self.refused(at, cause))),
+                Err(cause) => self.rounds.failed(at, self.refused(at, cause)),
             }
         }
-        (left, entries.into())
+        Ready {
+            indexes,
+            entries: entries.into(),
+        }
     }
 
-    /// Returns the index of a message's target. `None` means that there is none, and that the answer is set.
+    /// Returns the index of a message's target. `None` means that there is none, and that the message has failed.
     fn target(&mut self, at: usize) -> Option<usize> {
         let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
-        if let Some(delay) = delay.filter(|delay| *delay > delay::LONGEST) {
+        if let Some(delay) = delay.filter(|delay| *delay > STEPS.longest()) {
             let cause = format!(
                 "its delay of {delay:?} is longer than {:?}, the longest there is on RabbitMQ",
-                delay::LONGEST
+                STEPS.longest()
             );
-            self.answers[at] = Some(Err(self.refused(at, cause)));
+            self.rounds.failed(at, self.refused(at, cause));
             return None;
         }
-        let delay = delay.map(delay::step);
+        let delay = delay.map(|delay| STEPS.step(delay).wait);
         let known = self.targets.iter().position(|target| target.delay == delay);
         let index = known.unwrap_or_else(|| {
             let target = Target::new(self.exchange(), &self.routing.key, delay, self.config);
@@ -204,7 +209,7 @@ impl<'p> PublishCall<'p> {
             let cause = format!(
                 "where it would wait for its delay has a name of {longest} bytes, and AMQP carries {MAX_BYTES}: shorten the name it is published to"
             );
-            self.answers[at] = Some(Err(self.refused(at, cause)));
+            self.rounds.failed(at, self.refused(at, cause));
             return None;
         }
         Some(index)
@@ -273,14 +278,5 @@ impl<'p> PublishCall<'p> {
             Some(exchange) => exchange,
             None => self.config.exchange(),
         }
-    }
-
-    fn answers(self) -> Vec<Result<MessageId, Error>> {
-        let (topic, answers) = (self.topic, self.answers);
-        let none = || Err(refused("publish", topic.as_str(), "no answer"));
-        answers
-            .into_iter()
-            .map(|answer| answer.unwrap_or_else(none))
-            .collect()
     }
 }

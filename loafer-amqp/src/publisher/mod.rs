@@ -83,7 +83,7 @@ impl Publisher for AmqpPublisher {
             Ok(parts) => Routing::of(topic.as_str())
                 .map(|routing| (parts, routing))
                 .map_err(|cause| refused("publish", topic.as_str(), cause)),
-            Err(error) => Err(Error::Config(error.to_string())),
+            Err(error) => Err(error.clone()),
         };
         match known {
             Ok((parts, routing)) => {
@@ -95,7 +95,7 @@ impl Publisher for AmqpPublisher {
                 );
                 answers.extend(call.run().await);
             }
-            Err(error) => answers.extend(batch.iter().map(|_| Err(repeated(&error)))),
+            Err(error) => answers.extend(batch.iter().map(|_| Err(error.clone()))),
         }
     }
 
@@ -109,16 +109,6 @@ impl Publisher for AmqpPublisher {
         if let Ok(parts) = &self.parts {
             parts.channels.close().await;
         }
-    }
-}
-
-/// Returns the same error again: it holds for the whole batch.
-fn repeated(error: &Error) -> Error {
-    match error {
-        Error::Refused {
-            what, queue, cause, ..
-        } => refused(what, queue, cause.clone()),
-        other => Error::Config(other.to_string()),
     }
 }
 

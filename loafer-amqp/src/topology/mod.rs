@@ -24,7 +24,8 @@ use lapin::ExchangeKind;
 use loafer_core::{Error, broker::Source, policy::Names};
 
 use self::{
-    arguments::DELIVERY_LIMIT, dead_letter_target::DeadLetterTarget, make::DECLARING_EXCHANGE,
+    arguments::DELIVERY_LIMIT, dead_letter_target::DeadLetterTarget, delay::STEPS,
+    make::DECLARING_EXCHANGE,
 };
 use crate::{
     client::Link,
@@ -74,7 +75,7 @@ impl Plan {
 
     /// Refuses names that AMQP can't carry, before anything is made.
     pub(crate) fn check_names(&self) -> Result<(), Error> {
-        let longest = names::delay_queue(&self.queue, delay::LONGEST);
+        let longest = names::delay_queue(&self.queue, STEPS.longest());
         let target = &self.dead_letter;
         let names = [
             &longest,

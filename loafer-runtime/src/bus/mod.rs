@@ -76,10 +76,10 @@ pub(crate) struct Elsewhere {
     pub(crate) requests: Arc<Requests>,
 }
 
-/// The queues of a broker, as topics.
+/// The queues of a broker, and whatever else a topic may name behind the broker's name and a colon.
 pub(crate) struct Queues {
-    /// A queue as a topic of the broker's publisher.
-    pub(crate) topic: Arc<dyn Fn(&str) -> Topic + Send + Sync>,
+    /// What the broker's publisher reads before the colon: its kind.
+    pub(crate) kind: &'static str,
     /// Where they are, where that is not the broker of the service.
     pub(crate) elsewhere: Option<Elsewhere>,
 }
@@ -158,7 +158,10 @@ impl Bus {
             return (way.elsewhere.as_ref(), name);
         }
         match self.queue(topic) {
-            Some((queues, queue)) => (queues.elsewhere.as_ref(), (queues.topic)(queue)),
+            Some((queues, address)) => {
+                let topic = format!("{}:{address}", queues.kind);
+                (queues.elsewhere.as_ref(), Topic::from(topic))
+            }
             None => (None, topic.clone()),
         }
     }

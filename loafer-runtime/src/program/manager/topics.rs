@@ -128,9 +128,8 @@ pub(super) fn connect(
     });
     let ways: HashMap<_, _> = of_topics.collect();
     let queues = instances.used().map(|instance| {
-        let broker = instance.broker.clone();
         let queues = Queues {
-            topic: Arc::new(move |queue| broker.queue_topic(queue)),
+            kind: instance.kind.name(),
             elsewhere: elsewhere(instance),
         };
         (instance.name.to_string(), queues)
