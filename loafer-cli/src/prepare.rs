@@ -122,7 +122,7 @@ impl<'p> Prepare<'p> {
         let mut app = App::new()
             .name(self.program.package)
             .brokers(self.program.brokers.iter().copied())
-            .on_start(move |running| {
+            .on_started(move |running| {
                 _ = cell.set(running);
                 ready(Ok::<_, Infallible>(()))
             });

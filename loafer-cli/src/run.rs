@@ -72,7 +72,7 @@ impl Service {
     }
 }
 
-/// Stops a service whose `on_start` hooks have not all returned: its routes receive already.
+/// Stops a service whose `on_started` hooks have not all returned: its routes receive already.
 pub(crate) async fn stop_while_starting(
     running: &Running,
     memory: Option<&Memory>,

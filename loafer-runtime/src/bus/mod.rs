@@ -280,7 +280,7 @@ impl Bus {
 
 fn too_early(topic: &Topic) -> Error {
     Error::Start(format!(
-        "nothing can be published to `{topic}` yet: the app has not started; publish from a handler or `on_start`"
+        "nothing can be published to `{topic}` yet: the app has not started; publish from a handler or `on_started`"
     ))
 }
 

@@ -41,7 +41,7 @@ pub struct App {
     /// Around every call, closest to the handler: the test kit's.
     pub(crate) around: Option<Around>,
     pub(crate) options: BTreeMap<String, RouteOptions>,
-    pub(crate) on_start: Vec<Hook>,
+    pub(crate) on_started: Vec<Hook>,
     pub(crate) on_stop: Vec<Hook>,
     pub(crate) reporters: Vec<Arc<dyn Report>>,
     /// What was not acked, and why, for a test that fails.
@@ -71,7 +71,7 @@ impl App {
             layers: Vec::new(),
             around: None,
             options: BTreeMap::new(),
-            on_start: Vec::new(),
+            on_started: Vec::new(),
             on_stop: Vec::new(),
             reporters: Vec::new(),
             failure_log: None,
@@ -129,13 +129,13 @@ impl App {
 
     /// The same with a hook that runs once every route receives. An error stops the program.
     #[must_use]
-    pub fn on_start<F, Fut, E>(mut self, hook: F) -> Self
+    pub fn on_started<F, Fut, E>(mut self, hook: F) -> Self
     where
         F: Fn(Running) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        self.on_start.push(erased(hook));
+        self.on_started.push(erased(hook));
         self
     }
 

@@ -50,7 +50,7 @@ impl Requests {
                 "a request to `{topic}` can't be sent: {cause}"
             ))),
             None => Err(Error::Start(format!(
-                "a request to `{topic}` can't be sent yet: the app has not started; send it from a handler or `on_start`, and in a unit test by a bus of `loafer::testing::bus()`"
+                "a request to `{topic}` can't be sent yet: the app has not started; send it from a handler or `on_started`, and in a unit test by a bus of `loafer::testing::bus()`"
             ))),
         }
     }

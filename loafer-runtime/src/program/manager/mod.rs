@@ -233,7 +233,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// A handler that lacks state, a source that can't be opened, an `on_start` that failed. All reasons at once.
+    /// A handler that lacks state, a source that can't be opened, an `on_started` that failed. All reasons at once.
     pub async fn start(self) -> Result<Running, Error> {
         run::start(self).await
     }

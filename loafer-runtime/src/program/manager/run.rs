@@ -115,11 +115,13 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     tokio::spawn(supervise(inner, work, stop, end));
 
     let mut unfinished = StopOnDrop(Some(running.clone()));
-    for hook in &app.on_start {
+    for hook in &app.on_started {
         if let Err(error) = guarded(hook, &running).await {
             running.shutdown();
             running.ended().await;
-            return Err(Error::Start(format!("an `on_start` hook failed: {error}")));
+            return Err(Error::Start(format!(
+                "an `on_started` hook failed: {error}"
+            )));
         }
     }
     unfinished.0 = None;
