@@ -23,7 +23,12 @@ use loafer_runtime::{
 
 pub(crate) use self::action::{Chosen, Letters};
 use self::progress::Line;
-use crate::{logging, prepare::MEMORY, program::Program, routes, signals::Signals};
+use crate::{
+    logging,
+    program::{MEMORY, Program},
+    routes,
+    signals::Signals,
+};
 
 pub(crate) async fn letters(
     program: Program<'_>,
@@ -137,11 +142,11 @@ impl Desk<'_> {
             );
         }
         for (id, error) in &sent.failed {
-            note("error", &format!("{id}: {}", crate::command::reason(error)));
+            note("error", &format!("{id}: {}", logging::reason(error)));
         }
         self.tell_missing(&sent.missing);
         if let Some(error) = &sent.error {
-            let reason = crate::command::reason(error);
+            let reason = logging::reason(error);
             note("error", &format!("broke off before the end: {reason}"));
         }
         tell_not_given_back(sent.not_given_back.as_ref());
@@ -246,7 +251,7 @@ fn ended(listed: &Listing) -> ExitCode {
 
 fn tell_not_given_back(error: Option<&Error>) {
     if let Some(error) = error {
-        let reason = crate::command::reason(error);
+        let reason = logging::reason(error);
         note(
             "error",
             &format!("letters stay on lease for a while: {reason}"),
