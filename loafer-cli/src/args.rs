@@ -7,7 +7,7 @@ use clap::{
     error::{Error, ErrorKind},
 };
 
-use crate::{dead_letters::Letters, logging::LogFormat, program::Program, publish::PublishArgs};
+use crate::{dead_letters::Action, logging::LogFormat, program::Program, publish::PublishArgs};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -92,7 +92,7 @@ pub(crate) enum Command {
         /// The route
         route: String,
         #[command(subcommand)]
-        action: Letters,
+        action: Action,
     },
 }
 
@@ -108,6 +108,27 @@ pub(crate) struct RunArgs {
     /// Receive once on every route, handle those messages, and exit
     #[arg(long)]
     pub(crate) once: bool,
+}
+
+impl Global {
+    /// Returns the broker and the configuration that were given, for a command line that is printed: `" --provider NAME --config FILE"`.
+    pub(crate) fn as_given(&self) -> String {
+        let config = self.config.as_ref().map(|file| file.display().to_string());
+        let options = [("provider", self.provider.clone()), ("config", config)];
+        let given = options
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!(" --{name} {}", quoted(&value?))));
+        given.collect()
+    }
+}
+
+/// Returns a value as a shell reads it.
+fn quoted(value: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "._-/:\\".contains(character);
+    match !value.is_empty() && value.chars().all(plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', r"'\''")),
+    }
 }
 
 impl Args {
@@ -252,6 +273,17 @@ mod tests {
     }
 
     #[test]
+    fn global_options_are_printed_as_they_were_given() {
+        let given = |line| parsed(line).expect("parses").global.as_given();
+        assert_eq!(given("routes"), "");
+        assert_eq!(
+            given("--config conf/x.toml dead-letters orders purge --provider legacy"),
+            " --provider legacy --config conf/x.toml"
+        );
+        assert_eq!(quoted("it's mine.toml"), r"'it'\''s mine.toml'");
+    }
+
+    #[test]
     fn what_belongs_to_run_is_refused_elsewhere() {
         let (code, text) = refused("--once check");
         assert_eq!(code, 2);
@@ -297,8 +329,8 @@ mod tests {
         };
         let (route, retry) = action("dead-letters orders retry 1 2");
         assert_eq!(route, "orders");
-        assert_eq!(retry, Letters::Retry(chosen(&["1", "2"], false)));
-        let moved = Letters::Move {
+        assert_eq!(retry, Action::Retry(chosen(&["1", "2"], false)));
+        let moved = Action::Move {
             chosen: chosen(&[], true),
             to: "parked".into(),
         };

@@ -104,7 +104,9 @@ where
             let manager = prepare.manager(routes, &Default::default(), setup).await?;
             // From here on a signal ends the work between two steps, and leaves nothing half done.
             let mut signals = Signals::listen()?;
-            dead_letters::letters(program, &manager, &route, action, &mut signals).await
+            let options = global.as_given();
+            dead_letters::dead_letters(program, &options, &manager, &route, action, &mut signals)
+                .await
         }
     }
 }

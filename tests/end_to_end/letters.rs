@@ -139,7 +139,7 @@ async fn a_list_that_is_interrupted_gives_everything_back() {
     service.signal("INT").await;
     let ended = service.ended().await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("given back"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("are released"), "{}", ended.stderr);
     assert_eq!(queue.letters.counts().await, (3_000, 0));
 }
 
