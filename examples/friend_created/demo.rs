@@ -28,7 +28,7 @@ pub(crate) async fn serve_apis(app: App) -> std::io::Result<(App, String)> {
         println!("{told}");
         std::future::ready(Ok::<_, Error>(()))
     };
-    Ok((app.on_start(tell), url))
+    Ok((app.on_started(tell), url))
 }
 
 async fn change_friend(Path(id): Path<String>, Json(change): Json<Value>) -> Json<Value> {
@@ -46,7 +46,7 @@ pub(crate) fn publish_a_friend(app: App) -> App {
     // Made here, so that it can be asked; and without half a minute's wait for a retry.
     let memory = Memory::new().with_visibility_timeout(Duration::from_secs(5));
     app.broker(memory.clone())
-        .on_start(move |running| publish(running, memory.clone()))
+        .on_started(move |running| publish(running, memory.clone()))
 }
 
 async fn publish(running: Running, memory: Memory) -> Result<(), Error> {

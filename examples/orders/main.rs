@@ -90,7 +90,7 @@ async fn setup(app: App) -> anyhow::Result<App> {
 
 fn close_some_orders(app: App) -> App {
     let bus = app.bus();
-    app.on_start(move |_| {
+    app.on_started(move |_| {
         let bus = bus.clone();
         async move {
             for (id, customer) in [(1, "ana"), (2, "bia"), (3, "caio")] {

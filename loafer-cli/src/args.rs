@@ -1,29 +1,29 @@
-//! What the command line says, and its help.
+//! The command line, and its help.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{
-    CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    CommandFactory, FromArgMatches, Parser, Subcommand,
     error::{Error, ErrorKind},
 };
 
-use crate::{dead_letters::Letters, program::Program, publish::PublishArgs};
+use crate::{dead_letters::Action, logging::LogFormat, program::Program, publish::PublishArgs};
 
 const AFTER_HELP: &str = "\
 Examples:
   run every route                      SERVICE
-  the same with no broker at all       SERVICE --provider memory
+  run every route without a broker     SERVICE --provider memory
   one message through a handler        echo 'friend-created {\"id\":\"1\"}' | SERVICE --provider memory
   one route, a minute to drain         SERVICE run --only friend-created --drain 1m
   is everything in place?              SERVICE check
   put a message on a route's queue     SERVICE publish friend-created --file friend.json
-  the same for one event of several    SERVICE publish orders --header event-type=order.placed --file order.json
-  what was given up, and try it again  SERVICE dead-letters friend-created list
+  put an event there, with its type    SERVICE publish orders --header event-type=order.placed --file order.json
+  list dead letters, and retry them    SERVICE dead-letters friend-created list
                                        SERVICE dead-letters friend-created retry --all
 
 Exit codes:
   0  done; or stopped with everything finished and settled
-  1  could not start, had to cut something off, `check` found a problem, or a dead letter is not where it should be; the reason is on stderr
+  1  could not start, had to cancel something, `check` found a problem, or a dead letter is not where it should be; the reason is on stderr
   2  the command line is wrong
 
 Environment:
@@ -38,12 +38,12 @@ Logs go to stderr; stdout carries what was asked for and nothing else.";
 
 const RUN: &str = "\
 Runs every route until SIGTERM or SIGINT (Ctrl-C). Then it receives no more, lets running handlers finish for as long as `--drain` allows, \
-settles, and exits 0. A second signal cuts off what still runs: those messages come back, and it exits 1.
+settles, and exits 0. A second signal cancels what still runs: those messages are redelivered, and it exits 1.
 
-With `--provider memory` there is no broker: lines `ROUTE JSON` on stdin are published. A message that fails comes back after 5 s, and is \
-given up after 3 attempts. At the end of stdin it exits once all is settled; where no line came it stays until it is told to stop.";
+With `--provider memory` there is no broker: lines `ROUTE JSON` on stdin are published. A message that fails is retried after 5 s, and \
+is given up after 3 attempts. At the end of stdin it exits once all is settled. Without input on stdin it keeps running until told to stop.";
 
-/// What the command line says.
+/// The command line, parsed.
 #[derive(Debug, Parser)]
 #[command(about = None, long_about = None, disable_help_subcommand = true)]
 pub(crate) struct Args {
@@ -51,18 +51,18 @@ pub(crate) struct Args {
     command: Option<Command>,
     #[command(flatten)]
     pub(crate) global: Global,
-    /// `run` is the default: its options can stand alone.
+    /// `run` is the default: its options can stand without the word.
     #[command(flatten)]
     run: RunArgs,
 }
 
-/// What holds for every command.
+/// Options of every command.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Global {
     /// Run every route on this broker instead of its own
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) provider: Option<String>,
-    /// The configuration [default: loafer.toml, where there is one]
+    /// The configuration file [default: loafer.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// How logs are written
@@ -70,16 +70,7 @@ pub(crate) struct Global {
     pub(crate) log_format: LogFormat,
 }
 
-/// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// One object a line.
-    Json,
-}
-
-/// What is to be done.
+/// What the program does.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 pub(crate) enum Command {
     /// Run the routes until told to stop (the default)
@@ -89,11 +80,11 @@ pub(crate) enum Command {
     Routes,
     /// Connect, and verify queues, dead letters, leases and permissions; exit 1 if there is a problem
     Check {
-        /// First make what is missing: queues, their dead-letter queues, topics, subscriptions. Never touches what is there
+        /// First create what is missing: queues, their dead-letter queues, topics, subscriptions. Never change what exists
         #[arg(long)]
         create: bool,
     },
-    /// Put a message on a route's queue, and print the id it was given
+    /// Put a message on a route's queue, and print its id
     Publish(PublishArgs),
     /// List, show, retry, move or purge the dead letters of a route
     #[command(name = "dead-letters")]
@@ -101,7 +92,7 @@ pub(crate) enum Command {
         /// The route
         route: String,
         #[command(subcommand)]
-        action: Letters,
+        action: Action,
     },
 }
 
@@ -111,35 +102,56 @@ pub(crate) struct RunArgs {
     /// Run this route only (can be given several times)
     #[arg(long, value_name = "ROUTE")]
     pub(crate) only: Vec<String>,
-    /// How long running handlers may go on when told to stop, as `30s` or `2m` [default: 25s]
+    /// How long running handlers may take at shutdown, for example `30s` or `2m` [default: 25s]
     #[arg(long, value_name = "DURATION", value_parser = loafer_core::policy::parse_duration)]
     pub(crate) drain: Option<Duration>,
-    /// Receive once on every route, handle what came, exit
+    /// Receive once on every route, handle those messages, and exit
     #[arg(long)]
     pub(crate) once: bool,
 }
 
+impl Global {
+    /// Returns the broker and the configuration that were given, for a command line that is printed: `" --provider NAME --config FILE"`.
+    pub(crate) fn as_given(&self) -> String {
+        let config = self.config.as_ref().map(|file| file.display().to_string());
+        let options = [("provider", self.provider.clone()), ("config", config)];
+        let given = options
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!(" --{name} {}", quoted(&value?))));
+        given.collect()
+    }
+}
+
+/// Returns a value as a shell reads it.
+fn quoted(value: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "._-/:\\".contains(character);
+    match !value.is_empty() && value.chars().all(plain) {
+        true => value.to_owned(),
+        false => format!("'{}'", value.replace('\'', r"'\''")),
+    }
+}
+
 impl Args {
-    /// What is to be done.
+    /// Returns the command. It is `run` if none was given.
     pub(crate) fn into_command(self) -> Command {
         self.command.unwrap_or(Command::Run(self.run))
     }
 }
 
 impl Command {
-    /// What could not be done where it failed: goes between the program's name and the reason.
+    /// Returns what the command could not do. It stands between the program's name and the reason.
     pub(crate) fn cannot(&self) -> &'static str {
         match self {
             Self::Run(_) => "can't start",
             Self::Routes => "can't list its routes",
             Self::Check { .. } => "can't be checked",
             Self::Publish(_) => "can't publish",
-            Self::DeadLetters { .. } => "can't work with its dead letters",
+            Self::DeadLetters { .. } => "can't access its dead letters",
         }
     }
 }
 
-/// Reads the command line. The error prints itself: help and version are among them.
+/// Parses the command line. The error prints itself: help and version are errors too.
 pub(crate) fn parse(
     program: Program<'_>,
     line: impl IntoIterator<Item = OsString>,
@@ -179,7 +191,7 @@ pub(crate) fn parse(
 }
 
 impl RunArgs {
-    /// Takes what stood before the word `run`: it means the same there.
+    /// Adds the options that stood before the word `run`: they mean the same there.
     fn join(&mut self, before: Self) {
         self.only.extend(before.only);
         self.drain = self.drain.or(before.drain);
@@ -261,6 +273,17 @@ mod tests {
     }
 
     #[test]
+    fn global_options_are_printed_as_they_were_given() {
+        let given = |line| parsed(line).expect("parses").global.as_given();
+        assert_eq!(given("routes"), "");
+        assert_eq!(
+            given("--config conf/x.toml dead-letters orders purge --provider legacy"),
+            " --provider legacy --config conf/x.toml"
+        );
+        assert_eq!(quoted("it's mine.toml"), r"'it'\''s mine.toml'");
+    }
+
+    #[test]
     fn what_belongs_to_run_is_refused_elsewhere() {
         let (code, text) = refused("--once check");
         assert_eq!(code, 2);
@@ -269,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_without_a_unit_is_told_how_one_is_written() {
+    fn a_duration_without_a_unit_is_refused_with_an_example() {
         let (_, text) = refused("--drain 30");
         assert!(
             text.contains("`30` is no duration") && text.contains("\"20s\""),
@@ -280,22 +303,22 @@ mod tests {
     #[test]
     fn headers_of_a_message_are_read_and_each_is_given_once() {
         let line = "publish orders --header event-type=order.placed --header tenant=acme --group g";
-        let told = format!("{:?}", parsed(line).expect("parses").into_command());
-        assert!(told.contains(r#"("tenant", "acme")"#), "{told}");
-        let (code, told) = refused("publish orders --header event-type");
+        let command = format!("{:?}", parsed(line).expect("parses").into_command());
+        assert!(command.contains(r#"("tenant", "acme")"#), "{command}");
+        let (code, text) = refused("publish orders --header event-type");
         assert_eq!(code, 2);
         assert!(
-            told.contains("--header <NAME=VALUE>") && told.contains("it has no `=`"),
-            "{told}"
+            text.contains("--header <NAME=VALUE>") && text.contains("it has no `=`"),
+            "{text}"
         );
-        let (code, told) = refused("publish orders --header a=1 --header a=2");
+        let (code, text) = refused("publish orders --header a=1 --header a=2");
         assert_eq!(code, 2);
-        assert!(told.contains("the header `a` is given twice"), "{told}");
+        assert!(text.contains("the header `a` is given twice"), "{text}");
         assert_eq!(refused("publish orders --group=").0, 2);
     }
 
     #[test]
-    fn letters_are_chosen_by_id_or_all_of_them() {
+    fn dead_letters_are_chosen_by_id_or_all_of_them() {
         let action = |line: &str| match parsed(line).expect("parses").into_command() {
             Command::DeadLetters { route, action } => (route, action),
             other => panic!("{other:?}"),
@@ -306,8 +329,8 @@ mod tests {
         };
         let (route, retry) = action("dead-letters orders retry 1 2");
         assert_eq!(route, "orders");
-        assert_eq!(retry, Letters::Retry(chosen(&["1", "2"], false)));
-        let moved = Letters::Move {
+        assert_eq!(retry, Action::Retry(chosen(&["1", "2"], false)));
+        let moved = Action::Move {
             chosen: chosen(&[], true),
             to: "parked".into(),
         };

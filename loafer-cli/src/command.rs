@@ -1,4 +1,4 @@
-//! From the command line to the command: runtime, what failed, exit code.
+//! From the command line to the command: runtime, failures and exit code.
 
 use std::{
     error::Error as StdError,
@@ -15,9 +15,9 @@ use crate::{
     args::{self, Command, Global},
     check, dead_letters, logging, panics,
     prepare::{self, Prepare},
-    program::Program,
+    program::{MEMORY, Program},
     publish, routes,
-    run::{self, Service},
+    run::{Service, stop_while_starting},
     signals::Signals,
 };
 
@@ -30,7 +30,7 @@ where
     let args = match args::parse(program, std::env::args_os()) {
         Ok(args) => args,
         Err(error) => {
-            // A closed pipe is no failure: `--help | head`.
+            // A closed pipe is not a failure: `--help | head`.
             _ = error.print();
             return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
@@ -47,9 +47,10 @@ where
     };
     let work =
         AssertUnwindSafe(|| runtime.block_on(dispatch(program, &global, command, routes, setup)));
-    let done = catch_unwind(work)
-        .unwrap_or_else(|_| Err("`setup` or a hook panicked: where and why stands above".into()));
-    // A blocking handler that was given up, or a read that never returns, must not keep the process.
+    let done = catch_unwind(work).unwrap_or_else(|_| {
+        Err("`setup` or a hook panicked: the log above says where and why".into())
+    });
+    // A blocking handler that was given up, or a read that never returns, must not keep the process alive.
     runtime.shutdown_background();
     done.unwrap_or_else(|error| failed(program, cannot, &*error))
 }
@@ -66,7 +67,7 @@ where
     Fut: Future<Output = Result<App, E>>,
     E: Into<BoxError>,
 {
-    let memory = (global.provider.as_deref() == Some(prepare::MEMORY)).then(prepare::memory);
+    let memory = (global.provider.as_deref() == Some(MEMORY)).then(prepare::memory);
     let prepare = Prepare::new(program, global, memory.clone());
     match command {
         Command::Run(args) => {
@@ -80,7 +81,7 @@ where
                 // `start` is dropped by now, and with it a hook that has not returned.
                 signal = signals.next() => match prepare.running() {
                     Some(running) => {
-                        Ok(run::stop_while_starting(running, memory.as_ref(), signal, &mut signals).await)
+                        Ok(stop_while_starting(running, memory.as_ref(), signal, &mut signals).await)
                     }
                     None => {
                         tracing::info!(signal, "stopped before it had started");
@@ -101,30 +102,21 @@ where
         }
         Command::DeadLetters { route, action } => {
             let manager = prepare.manager(routes, &Default::default(), setup).await?;
-            // From here on a signal ends the work between two steps, with nothing left half done.
+            // From here on a signal ends the work between two steps, and leaves nothing half done.
             let mut signals = Signals::listen()?;
-            dead_letters::letters(program, &manager, &route, action, &mut signals).await
+            let options = global.as_given();
+            dead_letters::dead_letters(program, &options, &manager, &route, action, &mut signals)
+                .await
         }
     }
 }
 
-/// Says why it did not work; one message.
+/// Prints why the command failed, in one message.
 fn failed(program: Program<'_>, cannot: &str, error: &(dyn StdError + 'static)) -> ExitCode {
-    logging::fatal(&format!("{} {cannot}: {}", program.name, reason(error)));
+    logging::fatal(&format!(
+        "{} {cannot}: {}",
+        program.name,
+        logging::reason(error)
+    ));
     ExitCode::FAILURE
-}
-
-/// The error and its causes, each once.
-pub(crate) fn reason(error: &(dyn StdError + 'static)) -> String {
-    let mut reason = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !reason.contains(&text) {
-            reason.push_str(": ");
-            reason.push_str(&text);
-        }
-        cause = error.source();
-    }
-    reason
 }

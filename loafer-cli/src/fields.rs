@@ -12,13 +12,14 @@ use tracing_subscriber::{
     fmt::{FormatFields, format::Writer},
 };
 
-/// As long as the fields of a message's span, about.
+/// About as long as the fields of a message's span.
 const LENGTH: usize = 128;
 
-/// `name=value`, blank-separated; the text of an event as it is.
+/// Writes fields as `name=value`, separated by blanks, and the text of an event as it is.
 ///
-/// Every message has a span, and its fields are written whether anybody logs or not. So they are put together in one place of the right size, and looked
-/// through at once for what could steer a terminal; the library's own way, a letter at a time, takes more than the handling of the message.
+/// Every message has a span, whose fields are written whether anybody logs or not. So they are put together in one string of the right
+/// size, and then checked for what could control a terminal. The library's own way, one character at a time, takes longer than the handling
+/// of the message.
 pub(crate) struct Fields;
 
 impl<'w> FormatFields<'w> for Fields {
@@ -29,17 +30,17 @@ impl<'w> FormatFields<'w> for Fields {
     }
 }
 
-/// A line without the control characters with which somebody's text could steer a terminal.
+/// Returns a line without control characters, which text from outside could use to control a terminal.
 fn harmless(line: &str) -> Cow<'_, str> {
     if line.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return Cow::Borrowed(line);
     }
     let mut clean = String::with_capacity(line.len());
-    for letter in line.chars() {
-        if letter.is_control() && !matches!(letter, '\n' | '\t') {
-            clean.extend(letter.escape_unicode());
+    for character in line.chars() {
+        if character.is_control() && !matches!(character, '\n' | '\t') {
+            clean.extend(character.escape_unicode());
         } else {
-            clean.push(letter);
+            clean.push(character);
         }
     }
     Cow::Owned(clean)

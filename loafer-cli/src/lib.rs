@@ -5,11 +5,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `args` | what the command line says, and its help |
-//! | `command` | from there to the command: runtime, what failed, exit code |
+//! | `command` | from there to the command: runtime, failures, exit code |
 //! | `program` | the program that a command line is for |
-//! | `prepare` | configuration, `setup` and routes, made one manager |
+//! | `prepare` | configuration, `setup` and routes, combined into one manager |
 //! | `run`, `routes`, `check`, `publish`, `dead_letters` | the commands |
-//! | `signals`, `stdin` | what a running service hears |
+//! | `signals`, `stdin` | what a running service reacts to |
 //! | `logging`, `text`, `fields`, `panics` | what it says on stderr |
 //! | `sentry` | failures sent to Sentry, with the feature `sentry` |
 
@@ -41,10 +41,12 @@ pub use self::program::Program;
 #[cfg(feature = "sentry")]
 pub use self::sentry::{InvalidDsn, Sentry};
 
-/// Does what the command line says, with every annotated handler of every linked crate; returns when it is done.
+/// Runs the command line of a service, with every annotated handler of every linked crate. Returns the exit code when the command is done.
 ///
-/// Called first thing in `main`: it makes its own tokio runtime, installs the program's log subscriber and panic hook, and hears SIGTERM and SIGINT.
-/// `setup` is awaited inside the runtime, on the main thread; it need not be `Send`.
+/// Call it first in `main`: it makes its own tokio runtime, installs the program's log subscriber and panic hook, and reacts to SIGTERM and
+/// SIGINT. `setup` is awaited inside the runtime, on the main thread, so it need not be `Send`.
+///
+/// A failure, also a panic of `setup`, is printed to stderr: the exit code is then 1, or 2 if the command line is wrong.
 pub fn run<F, Fut, E>(program: Program<'_>, setup: F) -> ExitCode
 where
     F: FnOnce(App) -> Fut,
@@ -54,13 +56,14 @@ where
     run_with(program, Manager::builder().registered(), setup)
 }
 
-/// As [`run`], with the routes of this builder. Its app, configuration, `only` and `once` give way to what setup and the command line say.
+/// Runs the command line of a service, with the routes of this builder. See [`run`]. The builder's app, configuration, `only` and `once`
+/// are replaced by what `setup` and the command line say.
 ///
 /// ```no_run
 /// use std::{convert::Infallible, process::ExitCode};
 ///
-/// use loafer_cli::Program;
-/// use loafer::{App, Json, Memory, Route, program::{BrokerKind, Manager}};
+/// use loafer::{App, Json, Memory, Route};
+/// use loafer::program::{BrokerKind, Manager, Program, run_with};
 ///
 /// async fn setup(app: App) -> Result<App, Infallible> {
 ///     Ok(app.state("a pool of connections"))
@@ -69,7 +72,7 @@ where
 /// fn main() -> ExitCode {
 ///     let route = Route::new("greetings").handler(Json, async |name: String| !name.is_empty());
 ///     let program = Program { name: "greeter", package: env!("CARGO_PKG_NAME"), version: "1.0.0", brokers: &[BrokerKind::of::<Memory>()] };
-///     loafer_cli::run_with(program, Manager::builder().route(route), setup)
+///     run_with(program, Manager::builder().route(route), setup)
 /// }
 /// ```
 pub fn run_with<F, Fut, E>(program: Program<'_>, routes: ManagerBuilder, setup: F) -> ExitCode

@@ -1,28 +1,43 @@
 //! Logs, on stderr.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    error::Error,
+    io::{self, IsTerminal as _, Write as _},
+};
 
+use clap::ValueEnum;
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
-use crate::{args::LogFormat, fields::Fields, text::Text};
+use crate::{fields::Fields, text::Text};
 
-/// The client of RabbitMQ logs messages that came back to it, payload and all: that no body is logged holds whatever `RUST_LOG` says.
+/// The format of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// RabbitMQ's client logs messages that the broker returned, with their payloads. It stays silent whatever `RUST_LOG` says: no body is
+/// logged.
 const NEVER: &str = "lapin::returned_messages=off";
 
-/// Where `RUST_LOG` says nothing: clients are quiet until something is wrong. That this is no machine of AWS is not: what is missing then, we say. And
-/// what RabbitMQ refuses is told by whoever asked for it: its client calls an error what was only a question.
+/// The filter if `RUST_LOG` says nothing. Clients are quiet until something is wrong. A machine outside of AWS is not wrong: if something
+/// is missing there, our own errors say so. If RabbitMQ refuses something, whoever asked for it reports that: its client logs an error even
+/// for a question.
 const DEFAULT: &str = "info,aws=warn,aws_config::imds=error,h2=warn,hyper=warn,lapin=off,reqwest=warn,rustls=warn,sentry=warn";
 
-/// Installs the program's subscriber. Where there is one already, it stays.
+/// Installs the program's subscriber. If there is one already, that one stays.
 pub(crate) fn init(format: LogFormat) {
     let (filter, fault) = filter(std::env::var("RUST_LOG").ok());
     let debugging = filter
         .max_level_hint()
         .is_none_or(|level| level > LevelFilter::INFO);
-    // What can't be written is lost: with a closed stderr the reports of it would panic.
+    // What can't be written is lost: if stderr is closed, a report of that would panic.
     let lines = fmt::layer()
         .with_writer(io::stderr)
         .log_internal_errors(false);
@@ -51,11 +66,11 @@ pub(crate) fn init(format: LogFormat) {
         .with(lines)
         .try_init();
     if let Some(reason) = fault {
-        tracing::warn!(reason, "`RUST_LOG` is no filter: `info` it is");
+        tracing::warn!(reason, "`RUST_LOG` is not a filter: using `info`");
     }
 }
 
-/// The filter, and what is wrong with the one that was asked for.
+/// Returns the filter, and what is wrong with the one that was asked for.
 fn filter(asked: Option<String>) -> (EnvFilter, Option<String>) {
     match asked
         .filter(|asked| !asked.trim().is_empty())
@@ -67,19 +82,34 @@ fn filter(asked: Option<String>) -> (EnvFilter, Option<String>) {
     }
 }
 
-/// Whether to colour what goes to a terminal, or does not.
+/// Whether to use colours: on a terminal, unless `NO_COLOR` is set.
 pub(crate) fn colours(terminal: bool) -> bool {
     terminal && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
 
-/// The last thing a program says: why it ends. Never filtered away.
+/// Prints why the program ends, as its last line. It is never filtered.
 pub(crate) fn fatal(text: &str) {
     _ = writeln!(io::stderr(), "error: {text}");
 }
 
-/// What whoever asked must know beside the answer, as `note: …`. Never filtered away.
+/// Prints what the user must know beside the answer, as `note: …`. It is never filtered.
 pub(crate) fn note(kind: &str, text: &str) {
     _ = writeln!(io::stderr(), "{kind}: {text}");
+}
+
+/// Returns the error and its causes, each of them once.
+pub(crate) fn reason(error: &(dyn Error + 'static)) -> String {
+    let mut reason = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !reason.contains(&text) {
+            reason.push_str(": ");
+            reason.push_str(&text);
+        }
+        cause = error.source();
+    }
+    reason
 }
 
 #[cfg(test)]
@@ -96,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_filter_is_told_and_replaced() {
+    fn a_wrong_filter_is_reported_and_replaced() {
         let (filter, fault) = filter(Some("my_service=loud".to_owned()));
         assert_eq!(filter.max_level_hint(), Some(LevelFilter::INFO));
         assert!(fault.is_some());

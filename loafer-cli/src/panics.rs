@@ -5,9 +5,9 @@ use std::{
     panic::{self, PanicHookInfo},
 };
 
-/// Logs every panic with its place, instead of the standard library's text on stderr.
+/// Logs every panic with its location, instead of the standard library's text on stderr.
 ///
-/// A handler's panic is one message not acked, and the framework says which: here it is said where it was.
+/// If a handler panics, one message is not acked, and the framework says which. This says where the panic was.
 pub(crate) fn log() {
     panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string);
@@ -20,5 +20,5 @@ pub(crate) fn log() {
 }
 
 fn text<'p>(panic: &'p PanicHookInfo<'_>) -> &'p str {
-    panic.payload_as_str().unwrap_or("a value that is no text")
+    panic.payload_as_str().unwrap_or("a value that is not text")
 }

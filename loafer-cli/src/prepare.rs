@@ -1,4 +1,4 @@
-//! Configuration, `setup` and routes, made one manager.
+//! Configuration, `setup` and routes, combined into one manager.
 
 use std::{
     convert::Infallible,
@@ -20,22 +20,19 @@ use crate::{
     program::Program,
 };
 
-/// What the broker in memory is called on the command line.
-pub(crate) const MEMORY: &str = "memory";
-
-/// After this long, and every time again, it is said that setup still runs.
+/// How often a warning says that `setup` still runs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How soon a message that failed comes back in memory: whoever tries a service by hand does not wait for half a minute.
+/// How soon a message that failed is redelivered in memory: somebody who tries a service by hand does not wait for half a minute.
 const LEASE: Duration = Duration::from_secs(5);
 
-/// What a manager is made with.
+/// What a manager is made of.
 pub(crate) struct Prepare<'p> {
     program: Program<'p>,
     global: &'p Global,
-    /// The broker in memory, where the command line asks for it.
+    /// The broker in memory, if the command line asks for it.
     memory: Option<Memory>,
-    /// Set once the routes receive, before the first hook of the program: what a signal stops from then on.
+    /// Set once the routes receive, before the first hook of the program. From then on a signal stops it.
     running: Arc<OnceLock<Running>>,
 }
 
@@ -43,7 +40,7 @@ pub(crate) struct Prepare<'p> {
 #[derive(Debug)]
 struct SetupFailed(BoxError);
 
-/// The broker of `--provider memory`.
+/// Returns the broker of `--provider memory`.
 pub(crate) fn memory() -> Memory {
     Memory::new().with_visibility_timeout(LEASE)
 }
@@ -58,12 +55,12 @@ impl<'p> Prepare<'p> {
         }
     }
 
-    /// The program at work, once its routes receive.
+    /// Returns the running program, once its routes receive.
     pub(crate) fn running(&self) -> Option<&Running> {
         self.running.get()
     }
 
-    /// The program as it would run.
+    /// Returns the program as it would run.
     pub(crate) async fn manager<F, Fut, E>(
         &self,
         routes: ManagerBuilder,
@@ -85,7 +82,7 @@ impl<'p> Prepare<'p> {
             .build()?)
     }
 
-    /// The program as far as it is known without whatever `setup` needs: a list of routes wants no database.
+    /// Returns the program as far as it is known without what `setup` needs: a list of routes needs no database.
     pub(crate) async fn offline<F, Fut, E>(
         &self,
         routes: ManagerBuilder,
@@ -98,7 +95,7 @@ impl<'p> Prepare<'p> {
     {
         let config = self.config(&routes)?;
         let app = set_up(self.app(), setup).await.unwrap_or_else(|error| {
-            let reason = crate::command::reason(&error);
+            let reason = crate::logging::reason(&error);
             tracing::warn!(reason, "what `setup` would change is not shown");
             self.app()
         });
@@ -116,13 +113,13 @@ impl<'p> Prepare<'p> {
         })
     }
 
-    /// What `setup` is given.
+    /// Returns the app that `setup` gets.
     fn app(&self) -> App {
         let cell = self.running.clone();
         let mut app = App::new()
             .name(self.program.package)
             .brokers(self.program.brokers.iter().copied())
-            .on_start(move |running| {
+            .on_started(move |running| {
                 _ = cell.set(running);
                 ready(Ok::<_, Infallible>(()))
             });

@@ -12,29 +12,32 @@ use loafer_core::{message::Message, outcome::BoxError};
 use loafer_runtime::program::Manager;
 use tokio::time::timeout;
 
-use crate::{prepare::MEMORY, program::Program, routes::print};
+use crate::{
+    program::{MEMORY, Program},
+    routes::print,
+};
 
 /// How long the broker may take to confirm.
 const CONFIRMED: Duration = Duration::from_secs(15);
 
-/// What is to be published, and where to.
+/// What to publish, and on which route.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub(crate) struct PublishArgs {
     /// The route
     route: String,
-    /// Where the payload is, byte for byte [default: stdin]
+    /// The file with the payload, byte for byte [default: stdin]
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// A header, as `event-type=order.placed` (can be given several times)
+    /// A header, for example `event-type=order.placed` (can be given several times)
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
-    /// The group it belongs to: FIFO queues want one
+    /// The message's group: FIFO queues need one
     #[arg(long, value_name = "GROUP", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     group: Option<String>,
 }
 
 impl PublishArgs {
-    /// What is wrong with them together, if anything.
+    /// Returns what is wrong with the arguments together, if anything is.
     pub(crate) fn fault(&self) -> Option<String> {
         let mut names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         names.sort_unstable();
@@ -58,7 +61,7 @@ impl PublishArgs {
     }
 }
 
-/// Reads `NAME=VALUE`; the value may hold more of `=`.
+/// Reads `NAME=VALUE`. The value may have more `=` in it.
 fn header(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some(("", _)) => Err("it has no name before the `=`: write NAME=VALUE".to_owned()),
@@ -66,7 +69,9 @@ fn header(text: &str) -> Result<(String, String), String> {
             "the name `{name}` has white space in it: write NAME=VALUE, without blanks around the `=`"
         )),
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-        None => Err("it has no `=`: write NAME=VALUE, as `event-type=order.placed`".to_owned()),
+        None => {
+            Err("it has no `=`: write NAME=VALUE, for example `event-type=order.placed`".to_owned())
+        }
     }
 }
 
@@ -122,7 +127,7 @@ mod tests {
         assert_eq!(read("empty=").as_deref(), Ok("empty|"));
         for wrong in ["tenant", "=acme", "tenant =acme", " tenant=acme"] {
             assert!(
-                read(wrong).is_err_and(|told| told.contains("NAME=VALUE")),
+                read(wrong).is_err_and(|fault| fault.contains("NAME=VALUE")),
                 "{wrong}"
             );
         }

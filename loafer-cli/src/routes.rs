@@ -41,7 +41,7 @@ pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Columns aligned at the left, two spaces apart; nothing follows the last.
+/// Returns the rows as a table. Columns are aligned at the left, two spaces apart, and nothing follows the last one.
 pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         rows.iter()
@@ -62,7 +62,7 @@ pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// To stdout; a reader that has seen enough is no failure.
+/// Prints to stdout. A reader that has seen enough is not a failure.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -9,19 +9,19 @@ use tokio::time::{sleep, timeout};
 
 use crate::{program::Program, signals::Signals, stdin::Lines};
 
-/// How long what was cancelled may take to end: more than the engine gives the last settlements (2 s). A blocking handler can't be cancelled, and the
-/// process does not wait for it.
+/// How long cancelled handlers may take to end: longer than the engine gives the last settlements (2 s). A blocking handler can't be
+/// cancelled, and the process does not wait for it.
 const CANCELLED: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether the last lease is settled, once the queues are empty.
+/// How often to look whether the last lease is settled, once the queues are empty.
 const SETTLING: Duration = Duration::from_millis(2);
 
-/// A service at work.
+/// A running service.
 pub(crate) struct Service {
     running: Running,
-    /// The broker, where the command line asks for the one in memory.
+    /// The broker in memory, if the command line asks for it.
     memory: Option<Memory>,
-    /// What is published there while it runs.
+    /// What is published there while the service runs.
     lines: Option<Lines>,
 }
 
@@ -39,7 +39,7 @@ impl Service {
         }
         let mut lines = memory.is_some().then(Lines::read).transpose()?;
         if once && let Some(mut lines) = lines.take() {
-            // Everything there is before the one receive.
+            // All lines are published before the only receive.
             while let Some(line) = lines.next().await {
                 line.publish(async |route, message| manager.publish(route, message).await)
                     .await;
@@ -54,7 +54,7 @@ impl Service {
         })
     }
 
-    /// Until it ended: by itself, by a signal, or because stdin did.
+    /// Serves until the service ends: by itself, by a signal, or because stdin ended.
     pub(crate) async fn serve(self, signals: &mut Signals) -> ExitCode {
         let Self {
             running,
@@ -72,7 +72,7 @@ impl Service {
     }
 }
 
-/// Stops a service whose `on_start` hooks have not all returned: its routes receive already.
+/// Stops a service whose `on_started` hooks have not all returned: its routes receive already.
 pub(crate) async fn stop_while_starting(
     running: &Running,
     memory: Option<&Memory>,
@@ -107,13 +107,13 @@ fn announce(program: Program<'_>, running: &Running) {
     }
 }
 
-/// Drains; a further signal cuts off what still runs.
+/// Drains the service. A further signal cancels what still runs.
 async fn stop(running: &Running, why: &str, signals: &mut Signals) -> Ended {
     tracing::info!("stopping: {why}");
     running.shutdown();
     tokio::select! {
         ended = running.ended() => return ended,
-        signal = signals.next() => tracing::warn!("{signal} again: cutting off what still runs"),
+        signal = signals.next() => tracing::warn!("{signal} again: cancelling what still runs"),
     }
     running.cancel();
     timeout(CANCELLED, running.ended())
@@ -121,7 +121,7 @@ async fn stop(running: &Running, why: &str, signals: &mut Signals) -> Ended {
         .unwrap_or(Ended::Unclean)
 }
 
-/// Publishes the lines of stdin; returns when they ended and everything is settled. Never, where no line came.
+/// Publishes the lines of stdin. Returns when they have ended and everything is settled. Never returns if there was no line.
 async fn fed(running: &Running, memory: Option<&Memory>, lines: Option<Lines>) {
     let (Some(memory), Some(mut lines)) = (memory, lines) else {
         return pending().await;
@@ -138,7 +138,7 @@ async fn fed(running: &Running, memory: Option<&Memory>, lines: Option<Lines>) {
     tracing::debug!("stdin has ended");
     loop {
         memory.settled().await;
-        if running.held() == 0 && memory.is_settled() {
+        if running.in_flight() == 0 && memory.is_settled() {
             return;
         }
         sleep(SETTLING).await;
@@ -156,14 +156,14 @@ fn tell_end(running: &Running, memory: Option<&Memory>, ended: Ended) -> ExitCod
         }
         Ended::Unclean => {
             tracing::error!(
-                "stopped, and not everything was finished: what was cut off is delivered again"
+                "stopped before everything was finished: what was cancelled is redelivered"
             );
             ExitCode::FAILURE
         }
     }
 }
 
-/// Says what was not handled: in memory, nobody will find it later.
+/// Logs what was given up: in memory, nobody will find it later.
 fn tell_dead_letters(running: &Running, memory: &Memory) {
     for route in running.routes() {
         let dead = running
@@ -173,7 +173,7 @@ fn tell_dead_letters(running: &Running, memory: &Memory) {
             tracing::warn!(
                 route,
                 messages = dead,
-                "given up: these messages are dead letters"
+                "given up after too many attempts: these messages are dead letters, and end with this process"
             );
         }
     }

@@ -9,28 +9,29 @@ use sentry::{
     types::Dsn,
 };
 
-/// How long the last reports may take where nothing else is said.
+/// How long the last reports may take, unless something else is set.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Sends every failure to Sentry: kind, reason, route, queue, message id and attempt; never a body or a header.
+/// Sends every failure to Sentry: kind, reason, route, queue, message id and attempt. It never sends a body or a header.
 ///
-/// Failures of one route and kind, and of one type of error where it tells its name, make one issue.
+/// Failures make one issue if they have the same route and kind and, if it shows its name, the same type of error.
 pub struct Sentry {
-    /// Dropped, it sends what is left.
+    /// Sends what is left when it is dropped.
     client: ClientInitGuard,
 }
 
-/// `SENTRY_DSN` is set to something that is no DSN.
+/// `SENTRY_DSN` is set to something that is not a DSN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidDsn;
 
 impl Sentry {
-    /// As the environment says: `SENTRY_DSN` where to, `SENTRY_ENVIRONMENT` and `SENTRY_RELEASE` (else `name@version`) what is said of the program. None without a DSN.
+    /// Returns what the environment asks for: `SENTRY_DSN` says where failures go, `SENTRY_ENVIRONMENT` and `SENTRY_RELEASE` (unless set,
+    /// `name@version`) what is said of the program. `None` means that there is no DSN.
     ///
     /// # Errors
     ///
-    /// Where `SENTRY_DSN` is no DSN. It is not repeated: it is a secret.
+    /// If `SENTRY_DSN` is not a DSN. The error does not repeat it, because it is a secret.
     pub fn from_environment(name: &str, version: &str) -> Result<Option<Self>, InvalidDsn> {
         let set = |variable| {
             env::var(variable)
@@ -44,18 +45,19 @@ impl Sentry {
         Self::new(&dsn, release, set("SENTRY_ENVIRONMENT")).map(Some)
     }
 
-    /// To this DSN, with this release and environment. Binds the client to the current hub, so that the program's own `sentry::capture_…` go there too.
+    /// Returns a reporter to this DSN, with this release and environment. Binds the client to the current hub, so that the program's own
+    /// `sentry::capture_…` calls go there too.
     ///
     /// # Errors
     ///
-    /// Where it is no DSN.
+    /// If it is not a DSN.
     pub fn new(
         dsn: &str,
         release: String,
         environment: Option<String>,
     ) -> Result<Self, InvalidDsn> {
         let dsn: Dsn = dsn.trim().parse().map_err(|_| InvalidDsn)?;
-        // The client's TLS panics where no provider is installed; an installed one stays.
+        // The client's TLS panics if no provider is installed. An installed one stays.
         _ = rustls::crypto::ring::default_provider().install_default();
         let mut options = ClientOptions::new()
             .release(release)
@@ -116,11 +118,12 @@ fn event(failure: &Failure) -> Event<'static> {
     }
 }
 
-/// What a derived `Debug` calls the type: a capitalised word with nothing, or its fields, behind it. A text is no type.
+/// Returns the type's name as a derived `Debug` shows it: a capitalised word with nothing, or with its fields, behind it. A text is not a
+/// type.
 fn type_name(error: &(dyn StdError + 'static)) -> Option<String> {
     let debug = format!("{error:?}");
     let end = debug
-        .find(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .find(|character: char| !character.is_alphanumeric() && character != '_')
         .unwrap_or(debug.len());
     let (name, rest) = debug.split_at(end);
     let is_type = name.starts_with(char::is_uppercase)
@@ -156,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_told_from_texts() {
+    fn types_are_distinguished_from_texts() {
         let name = |error: loafer_core::outcome::BoxError| type_name(&*error);
         assert_eq!(name(Box::new(InvalidDsn)).as_deref(), Some("InvalidDsn"));
         assert_eq!(

@@ -7,19 +7,19 @@ use std::{
 
 use tokio::sync::mpsc;
 
-/// Signals that were asked for before the process is ended without another word: stop, cut off, now.
+/// How many signals end the process at once: the first one stops it, the second one cancels, the third one ends it.
 const IMPATIENT: u32 = 3;
 
-/// A signal so soon after another is the same one.
+/// A signal that comes this soon after another is the same one.
 const ECHO: Duration = Duration::from_millis(100);
 
-/// SIGTERM and SIGINT, as they come.
+/// SIGTERM and SIGINT, in the order in which they come.
 pub(crate) struct Signals {
     seen: mpsc::UnboundedReceiver<&'static str>,
 }
 
 impl Signals {
-    /// Listens from now on. A task of its own listens, so that a third signal ends even a program whose main thread is blocked.
+    /// Listens from now on, in a task of its own. So a third signal ends even a program whose main thread is blocked.
     pub(crate) fn listen() -> io::Result<Self> {
         let mut source = Source::new()?;
         let (sender, seen) = mpsc::unbounded_channel();
@@ -27,7 +27,7 @@ impl Signals {
             let mut last = Instant::now();
             for count in 1.. {
                 let mut name = source.next().await;
-                // Who signals a program and then its process group means it once.
+                // Whoever signals a program and then its process group means one signal.
                 while count > 1 && last.elapsed() < ECHO {
                     name = source.next().await;
                 }
@@ -41,12 +41,12 @@ impl Signals {
         Ok(Self { seen })
     }
 
-    /// The name of one that came, if any did.
+    /// Returns the name of a signal that has come, if one has.
     pub(crate) fn came(&mut self) -> Option<&'static str> {
         self.seen.try_recv().ok()
     }
 
-    /// The name of the next one.
+    /// Waits for the next signal. Returns its name.
     pub(crate) async fn next(&mut self) -> &'static str {
         match self.seen.recv().await {
             Some(name) => name,

@@ -8,16 +8,16 @@ use loafer_core::{
 };
 use tokio::sync::mpsc;
 
-/// Lines read ahead of what is published.
+/// How many lines are read ahead of what is published.
 const AHEAD: usize = 256;
 
-/// A message somebody wrote on stdin.
+/// A message that somebody wrote on stdin.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// Which line it is, blank ones counted: 1 is the first.
+    /// The number of its line, from 1. Blank lines count.
     pub(crate) number: u64,
     pub(crate) route: String,
-    /// As it stands there.
+    /// The payload as it was written.
     pub(crate) payload: Vec<u8>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Reads stdin from now on, on a thread of its own: a read can't be cancelled, and tokio's would keep the runtime from ending.
+    /// Reads stdin from now on, in a thread of its own: a read can't be cancelled, and one of tokio's would keep the runtime from ending.
     pub(crate) fn read() -> io::Result<Self> {
         let (sender, coming) = mpsc::channel(AHEAD);
         thread::Builder::new()
@@ -36,7 +36,7 @@ impl Lines {
         Ok(Self { coming })
     }
 
-    /// The next one; none at the end of stdin.
+    /// Returns the next line. `None` means the end of stdin.
     pub(crate) async fn next(&mut self) -> Option<Line> {
         self.coming.recv().await
     }
@@ -63,7 +63,7 @@ fn read(mut input: impl io::BufRead, lines: &mpsc::Sender<Line>) {
 }
 
 impl Line {
-    /// Route name, whitespace, payload; none for a blank line.
+    /// Parses a route's name, whitespace and a payload. `None` for a blank line.
     fn parse(number: u64, line: &[u8]) -> Option<Self> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line).trim_ascii_start();
@@ -82,7 +82,7 @@ impl Line {
         })
     }
 
-    /// Publishes it with this; where that fails, the next line may still go through.
+    /// Publishes the line with this function. If that fails, the next line may still succeed.
     pub(crate) async fn publish(
         self,
         publish: impl AsyncFnOnce(&str, Message) -> Result<MessageId, Error>,

@@ -12,9 +12,9 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// One line an event: time, level, text, fields, then the fields of its spans.
+/// Writes one line for each event: time, level, text, fields, then the fields of its spans.
 pub(crate) struct Text {
-    /// Whether lines say which module they come from: a help while debugging.
+    /// Whether lines say which module they come from. This helps with debugging.
     pub(crate) target: bool,
 }
 
@@ -35,7 +35,7 @@ where
             write!(writer, "{}: ", event.metadata().target())?;
         }
         context.format_fields(writer.by_ref(), event)?;
-        // The framework's own lines of a message name it themselves.
+        // The framework's own lines about a message name the message themselves.
         let named = event.metadata().fields().field("message_id").is_some();
         for span in context
             .event_scope()
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_its_causes_and_steers_no_terminal() {
+    fn an_error_is_shown_with_its_causes_and_steers_no_terminal() {
         let line = logged(false, || {
             let error = NotWritten(io::Error::other("the disk is full"));
             let error: &(dyn std::error::Error + 'static) = &error;

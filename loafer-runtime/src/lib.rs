@@ -1,12 +1,12 @@
 //! What runs Loafer's services: the bus, the handlers, the engine, the program and the test kit.
 //!
-//! Users of Loafer name these types by the facade `loafer`. Each module names only modules above it in this table, and `loafer_core`.
+//! Users of Loafer name these types through the facade `loafer`. Each module names only `loafer_core` and modules above it in this table.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`bus`] | how a handler publishes, requests and replies |
-//! | [`handler`] | handlers made ready, the storage their calls run in, layers, failures and reports |
-//! | `engine` | the way of a message: receiver, workers, settler, leases |
+//! | [`bus`] | publishing, requests and replies |
+//! | [`handler`] | prepared handlers, the call slots that their calls run in, layers, failures and reports |
+//! | `engine` | the way of a message: receiver, scheduler, workers, settler, leases |
 //! | [`program`] | app, routes, configuration, manager |
 //! | [`dead_letters`] | what may be done with dead letters |
 //! | `expansion` | what the macros' expansions call |
@@ -21,7 +21,7 @@ pub mod handler;
 pub mod program;
 pub mod testing;
 
-/// What may be done with dead letters: listed, looked at, tried again, moved, thrown away.
+/// What may be done with dead letters: list, show, retry, move and purge them.
 pub mod dead_letters {
     pub use crate::program::dead_letters::{
         DeadLetterMessage, DeadLetterSummary, DeadLetters, Listing, MoveResult, Selection,
@@ -30,12 +30,12 @@ pub mod dead_letters {
 
 pub use self::engine::RouteStats;
 
-/// What the macros' expansions name. Not for people.
+/// What the macros' expansions name. Users do not name it.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
 
-    /// What an expansion imports.
+    /// The traits that an expansion imports.
     pub mod traits {
         pub use crate::expansion::{
             checks::StandIn as _,

@@ -110,7 +110,7 @@ async fn before_the_start_each_message_is_answered_with_why() {
     assert_eq!(answers.len(), 2);
     let told = answers[1].as_ref().unwrap_err().to_string();
     assert!(
-        told.contains("`numbers`") && told.contains("on_start"),
+        told.contains("`numbers`") && told.contains("on_started"),
         "{told}"
     );
 }

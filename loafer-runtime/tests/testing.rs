@@ -183,12 +183,13 @@ async fn a_failed_assertion_tells_what_happened_to_each_message() {
     let line = |begin: String| lines.iter().find(|line| line.trim().starts_with(&begin));
     assert!(line(format!("{ana}, attempt 1: acked")).is_some(), "{told}");
     let rejected = format!(
-        "{none}, attempt 1: not acked, to the dead letters: the handler rejected it: nobody has no name"
+        "{none}, attempt 1: not acked, dead-lettered: the handler rejected it: nobody has no name"
     );
     assert!(line(rejected).is_some(), "{told}");
     for attempt in 1..=3 {
-        let undecodable =
-            format!("{bad}, attempt {attempt}: not acked, again at the end of its lease: ");
+        let undecodable = format!(
+            "{bad}, attempt {attempt}: not acked, to be redelivered when its lease expires: "
+        );
         assert!(line(undecodable).is_some(), "{told}");
     }
     assert!(line(format!("{bad}: is a dead letter")).is_some(), "{told}");
@@ -251,7 +252,7 @@ async fn a_failed_assertion_on_publishing_lists_what_was_published() {
     let told = said(|| app.assert_published(|friend: &FriendCreated| friend.name == "bea"));
     assert!(
         told.contains(
-            "expected a message of which the closure holds, found 1 of which it does not"
+            "expected a message for which the closure returns true; it returned false for 1"
         ),
         "{told}"
     );
@@ -273,7 +274,7 @@ async fn what_nobody_hears_or_consumes_is_said() {
     let app = testing::app().route(names()).start().await;
     let told = said(|| drop(app.publish_event(&friend("ana"))));
     assert!(
-        told.contains("no route hears the topic `friend-created`"),
+        told.contains("no route subscribes to `friend-created`"),
         "{told}"
     );
     assert!(
@@ -305,7 +306,7 @@ async fn an_event_that_goes_by_another_name_than_its_route_is_told_where_it_can_
     assert_eq!(
         told.lines().collect::<Vec<_>>(),
         [
-            "no route hears the topic `friend-created`: in memory a route hears the topic of its name, or what its `topics` say. Heard are: `friends`, `names`",
+            "no route subscribes to `friend-created`: in memory a route subscribes to its `topics`, else to the topic of its name. Subscribed topics: `friends`, `names`",
             "  route `friends` takes such events (`on = \"friend-created\"`): `app.publish_event_on(\"friends\", &event)` puts one on its queue",
             "  route `friends` (`on = \"friend-*\"`)",
             "  route `names`",

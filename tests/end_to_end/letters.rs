@@ -139,7 +139,7 @@ async fn a_list_that_is_interrupted_gives_everything_back() {
     service.signal("INT").await;
     let ended = service.ended().await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("given back"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("are released"), "{}", ended.stderr);
     assert_eq!(queue.letters.counts().await, (3_000, 0));
 }
 
@@ -151,7 +151,7 @@ async fn what_is_not_there_is_told_with_what_to_do() {
     let refused = run(&mut letters(&aws, &dead, &["list"])).await;
     assert_eq!(refused.code, Some(1));
     let start = format!(
-        "error: scripted can't work with its dead letters: queue `{dead}` has no dead-letter queue"
+        "error: scripted can't access its dead letters: queue `{dead}` has no dead-letter queue"
     );
     assert!(refused.stderr.starts_with(&start), "{}", refused.stderr);
     let mut command = program(

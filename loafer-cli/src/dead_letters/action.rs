@@ -1,32 +1,32 @@
-//! What the command line says of dead letters.
+//! What the command line can do with dead letters.
 
 use clap::Subcommand;
 
-/// What is to be done with dead letters.
+/// What to do with dead letters.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 #[command(disable_help_subcommand = true)]
-pub(crate) enum Letters {
-    /// List them: id, when and why they failed; looking raises receive counts
+pub(crate) enum Action {
+    /// List dead letters: id, when and why they failed; this raises their receive counts
     List {
-        /// How many at most
+        /// At most this many
         #[arg(long, value_name = "N", default_value_t = 100)]
         max: usize,
-        /// One JSON object a line
+        /// One JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Show whole letters: headers, envelope, body
+    /// Show whole dead letters: headers, envelope, body
     Show {
         /// Their ids, as `list` prints them
         #[arg(value_name = "ID", required = true)]
         ids: Vec<String>,
-        /// One JSON object a line
+        /// One JSON object per line
         #[arg(long)]
         json: bool,
     },
-    /// Try again: back to the queue they came from, without the envelope
+    /// Retry: copy them to the queue they came from, without `loafer-dead-letter`
     Retry(Chosen),
-    /// Move them to another queue, as they are
+    /// Move them unchanged to another queue
     Move {
         #[command(flatten)]
         chosen: Chosen,
@@ -34,7 +34,7 @@ pub(crate) enum Letters {
         #[arg(long, value_name = "QUEUE")]
         to: String,
     },
-    /// Throw all of them away
+    /// Delete all of them
     Purge {
         /// Do not ask
         #[arg(long)]
@@ -42,7 +42,7 @@ pub(crate) enum Letters {
     },
 }
 
-/// Which letters.
+/// Which dead letters.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub(crate) struct Chosen {
     /// Their ids, as `list` prints them

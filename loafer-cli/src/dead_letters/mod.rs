@@ -1,4 +1,4 @@
-//! The command `dead-letters`: list, show, try again, move, purge.
+//! The command `dead-letters`: list, show, retry, move, purge.
 
 mod action;
 mod print;
@@ -21,15 +21,21 @@ use loafer_runtime::{
     program::Manager,
 };
 
-pub(crate) use self::action::{Chosen, Letters};
+pub(crate) use self::action::{Action, Chosen};
 use self::progress::Line;
-use crate::{logging, prepare::MEMORY, program::Program, routes, signals::Signals};
+use crate::{
+    logging,
+    program::{MEMORY, Program},
+    routes,
+    signals::Signals,
+};
 
-pub(crate) async fn letters(
+pub(crate) async fn dead_letters(
     program: Program<'_>,
+    options: &str,
     manager: &Manager,
     route: &str,
-    action: Letters,
+    action: Action,
     signals: &mut Signals,
 ) -> Result<ExitCode, BoxError> {
     let mut known = manager.routes().into_iter();
@@ -40,38 +46,42 @@ pub(crate) async fn letters(
         )
         .into());
     }
-    let letters = manager.dead_letters(route).await?;
-    for warning in &letters.about().warnings {
+    let dead_letters = manager.dead_letters(route).await?;
+    for warning in &dead_letters.about().warnings {
         note("warning", warning);
     }
-    let mut desk = Desk {
-        letters,
+    let mut session = Session {
+        dead_letters,
         program,
+        options,
         route,
         signals,
     };
     match action {
-        Letters::List { max, json } => desk.list(max, json).await,
-        Letters::Show { ids, json } => desk.show(&ids, json).await,
-        Letters::Retry(chosen) => desk.send(chosen, Destination::Source).await,
-        Letters::Move { chosen, to } => desk.send(chosen, Destination::Queue(to)).await,
-        Letters::Purge { yes } => desk.purge(yes).await,
+        Action::List { max, json } => session.list(max, json).await,
+        Action::Show { ids, json } => session.show(&ids, json).await,
+        Action::Retry(chosen) => session.send(chosen, Destination::Source).await,
+        Action::Move { chosen, to } => session.send(chosen, Destination::Queue(to)).await,
+        Action::Purge { yes } => session.purge(yes).await,
     }
 }
 
-struct Desk<'d> {
-    letters: DeadLetters,
+/// One run of the command.
+struct Session<'d> {
+    dead_letters: DeadLetters,
     program: Program<'d>,
+    /// The options of every command as they were given, for a command line that is printed.
+    options: &'d str,
     route: &'d str,
     signals: &'d mut Signals,
 }
 
-impl Desk<'_> {
+impl Session<'_> {
     async fn list(&mut self, max: usize, json: bool) -> Result<ExitCode, BoxError> {
         self.remark();
         let (signals, mut line) = (&mut *self.signals, Line::new("looked at"));
         let mut watch = |progress| go_on(signals, &mut line, progress);
-        let listed = self.letters.list(max, &mut watch).await?;
+        let listed = self.dead_letters.list(max, &mut watch).await?;
         drop(line);
         let text = if json {
             print::lines(&listed.dead_letters)?
@@ -79,7 +89,7 @@ impl Desk<'_> {
             print::table(&listed.dead_letters)
         };
         routes::print(&print::safe(text, io::stdout().is_terminal()))?;
-        let (about, found) = (self.letters.about(), listed.dead_letters.len());
+        let (about, found) = (self.dead_letters.about(), listed.dead_letters.len());
         let of = match about.count {
             Some(count) if count > found as u64 => format!(" of about {count}"),
             _ => String::new(),
@@ -93,12 +103,12 @@ impl Desk<'_> {
         let (ids, signals) = (message_ids(ids), &mut *self.signals);
         let mut line = Line::new("looked at");
         let mut watch = |progress| go_on(signals, &mut line, progress);
-        let listed = self.letters.find(&ids, &mut watch).await?;
+        let listed = self.dead_letters.find(&ids, &mut watch).await?;
         drop(line);
-        for letter in &listed.dead_letters {
+        for dead_letter in &listed.dead_letters {
             let text = match json {
-                true => print::object(letter)?,
-                false => print::whole(letter),
+                true => print::object(dead_letter)?,
+                false => print::whole(dead_letter),
             };
             routes::print(&print::safe(text, io::stdout().is_terminal()))?;
         }
@@ -118,12 +128,12 @@ impl Desk<'_> {
         };
         let (signals, mut line) = (&mut *self.signals, Line::new("sent"));
         let mut watch = |progress| go_on(signals, &mut line, progress);
-        let sent = self.letters.send(&which, &to, &mut watch).await?;
+        let sent = self.dead_letters.send(&which, &to, &mut watch).await?;
         drop(line);
         Ok(self.tell(&sent, &to))
     }
 
-    /// Says what became of letters: each that is not where it should be, with the reason.
+    /// Prints what became of dead letters, with the reason for each that is not where it should be. Returns the exit code.
     fn tell(&self, sent: &MoveResult, to: &Destination) -> ExitCode {
         for text in &sent.notes {
             note("note", text);
@@ -132,21 +142,24 @@ impl Desk<'_> {
             note(
                 "note",
                 &format!(
-                    "{count} left: from `{queue}`, which this route does not consume; `move` brings them there"
+                    "{count} left: they came from `{queue}`, which this route does not consume; `move` sends them there"
                 ),
             );
         }
         for (id, error) in &sent.failed {
-            note("error", &format!("{id}: {}", crate::command::reason(error)));
+            note("error", &format!("{id}: {}", logging::reason(error)));
         }
         self.tell_missing(&sent.missing);
         if let Some(error) = &sent.error {
-            let reason = crate::command::reason(error);
-            note("error", &format!("broke off before the end: {reason}"));
+            let reason = logging::reason(error);
+            note("error", &format!("stopped before the end: {reason}"));
         }
         tell_not_given_back(sent.not_given_back.as_ref());
         if sent.stopped {
-            note("note", "stopped: what is left stays where it is");
+            note(
+                "note",
+                "stopped: the other dead letters stay where they are",
+            );
         }
         let to = match to {
             Destination::Source => "tried again".to_owned(),
@@ -160,25 +173,21 @@ impl Desk<'_> {
     }
 
     async fn purge(&mut self, yes: bool) -> Result<ExitCode, BoxError> {
-        let about = self.letters.about();
+        let about = self.dead_letters.about();
         let count = about
             .count
             .map_or_else(|| "its".to_owned(), |count| format!("about {count}"));
         let what = format!("{count} dead letters in `{}`", about.queue);
-        for warning in self.letters.purge_warnings().await {
+        for warning in self.dead_letters.purge_warnings().await {
             note("warning", &warning);
         }
         if !yes {
             if !io::stdin().is_terminal() {
-                return Err(format!(
-                    "{what} would be gone for good: say `{} dead-letters {} purge --yes`",
-                    self.program.name, self.route
-                )
-                .into());
+                return Err(unconfirmed(&what, self.program, self.route, self.options).into());
             }
             note(
                 "note",
-                &format!("{what} will be gone for good. Write `yes` to go on:"),
+                &format!("{what} will be deleted for good. Write `yes` to go on:"),
             );
             // The read can't be cancelled: it is left behind.
             let answer = tokio::task::spawn_blocking(|| {
@@ -193,20 +202,20 @@ impl Desk<'_> {
                 return Err("nothing was purged".into());
             }
         }
-        self.letters.purge().await?;
+        self.dead_letters.purge().await?;
         note("note", &format!("{what}: purged"));
         Ok(ExitCode::SUCCESS)
     }
 
     fn remark(&self) {
-        for remark in &self.letters.about().remarks {
+        for remark in &self.dead_letters.about().remarks {
             note("note", remark);
         }
     }
 
     fn tell_missing(&self, missing: &[MessageId]) {
         for id in missing {
-            let queue = &self.letters.about().queue;
+            let queue = &self.dead_letters.about().queue;
             note(
                 "error",
                 &format!("{id}: not found in `{queue}`, or on lease to somebody else"),
@@ -215,7 +224,7 @@ impl Desk<'_> {
     }
 }
 
-/// Shows how far it is; stops at the first signal.
+/// Shows how far the work is. Stops it at the first signal.
 fn go_on(signals: &mut Signals, line: &mut Line, progress: Progress) -> ControlFlow<()> {
     line.show(progress);
     match signals.came() {
@@ -229,13 +238,13 @@ fn ended(listed: &Listing) -> ExitCode {
     if listed.started_over {
         note(
             "note",
-            "letters seen before came again: their leases were over before the end was reached, and there may be more; ask for fewer, as `list --max 100`, or lengthen the queue's visibility timeout",
+            "dead letters seen before were delivered again: their leases expired before the end was reached, and there may be more; ask for fewer, for example `list --max 100`, or lengthen the queue's visibility timeout",
         );
     }
     if listed.stopped {
         note(
             "note",
-            "stopped before all were seen; what was looked at is given back",
+            "stopped before all were seen; those that were looked at are released",
         );
     }
     match listed.stopped || listed.not_given_back.is_some() {
@@ -246,23 +255,31 @@ fn ended(listed: &Listing) -> ExitCode {
 
 fn tell_not_given_back(error: Option<&Error>) {
     if let Some(error) = error {
-        let reason = crate::command::reason(error);
+        let reason = logging::reason(error);
         note(
             "error",
-            &format!("letters stay on lease for a while: {reason}"),
+            &format!("dead letters stay leased until their leases expire: {reason}"),
         );
     }
 }
 
-/// Whether all that was asked for was done.
+/// Whether everything that was asked for was done.
 fn is_whole(sent: &MoveResult) -> bool {
     let wrong = sent.error.is_some() || sent.not_given_back.is_some() || sent.stopped;
     !wrong && sent.failed.is_empty() && sent.missing.is_empty()
 }
 
-/// Names of queues, reasons and ids may come from whoever wrote the letter.
+/// Prints a note on one line: names of queues, reasons and ids may come from whoever wrote the dead letter.
 fn note(kind: &str, text: &str) {
     logging::note(kind, &print::line(text));
+}
+
+/// Returns why nothing is purged: nobody was there to confirm it.
+fn unconfirmed(what: &str, program: Program<'_>, route: &str, options: &str) -> String {
+    format!(
+        "{what} would be deleted for good: run `{} dead-letters {route} purge --yes{options}`",
+        program.name
+    )
 }
 
 fn message_ids(ids: &[String]) -> Vec<MessageId> {
@@ -274,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_breaks_off_or_stays_on_lease_is_no_success() {
+    fn what_stops_early_or_stays_leased_is_not_a_success() {
         assert!(is_whole(&MoveResult::default()));
         let error = || Some(Error::Config("lost".to_owned()));
         let mut broken = MoveResult::default();
@@ -283,5 +300,20 @@ mod tests {
         let mut on_lease = MoveResult::default();
         on_lease.not_given_back = error();
         assert!(!is_whole(&on_lease));
+    }
+
+    #[test]
+    fn a_purge_is_confirmed_on_the_broker_and_with_the_file_it_was_asked_on() {
+        let program = Program {
+            name: "friends",
+            package: "friends",
+            version: "1.0.0",
+            brokers: &[],
+        };
+        let line = unconfirmed("its dead letters", program, "orders", " --provider legacy");
+        assert_eq!(
+            line,
+            "its dead letters would be deleted for good: run `friends dead-letters orders purge --yes --provider legacy`"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Letters as text and as JSON.
+//! Dead letters as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -10,67 +10,77 @@ use crate::routes;
 
 const HEAD: [&str; 6] = ["ID", "FAILED AT", "KIND", "ATTEMPTS", "BYTES", "REASON"];
 
-/// How much of a reason stands in a table.
+/// How many characters of a reason stand in a table.
 const REASON: usize = 80;
 
-/// A row a letter.
-pub(super) fn table(letters: &[DeadLetterMessage]) -> String {
-    if letters.is_empty() {
+/// Returns a table with one row for each dead letter.
+pub(super) fn table(dead_letters: &[DeadLetterMessage]) -> String {
+    if dead_letters.is_empty() {
         return String::new();
     }
     let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(letters.iter().map(|letter| row(&letter.summary())));
+    rows.extend(
+        dead_letters
+            .iter()
+            .map(|dead_letter| row(&dead_letter.summary())),
+    );
     routes::table(&rows)
 }
 
-fn row(letter: &DeadLetterSummary) -> [String; 6] {
+fn row(dead_letter: &DeadLetterSummary) -> [String; 6] {
     let none = || "-".to_owned();
-    let sent = || Some(format!("sent {}", letter.sent_at.as_ref()?));
-    let reason = letter.reason.as_deref().unwrap_or("-");
+    let sent = || Some(format!("sent {}", dead_letter.sent_at.as_ref()?));
+    let reason = dead_letter.reason.as_deref().unwrap_or("-");
     [
-        letter.id.clone(),
-        letter.failed_at.clone().or_else(sent).unwrap_or_else(none),
-        letter.kind.clone(),
-        letter.attempts.map_or_else(none, |count| count.to_string()),
-        letter.bytes.to_string(),
+        dead_letter.id.clone(),
+        dead_letter
+            .failed_at
+            .clone()
+            .or_else(sent)
+            .unwrap_or_else(none),
+        dead_letter.kind.clone(),
+        dead_letter
+            .attempts
+            .map_or_else(none, |count| count.to_string()),
+        dead_letter.bytes.to_string(),
         reason.chars().take(REASON).collect(),
     ]
     .map(|cell| line(&cell))
 }
 
-/// On one line, with nothing that moves the cursor: whoever can send to the queue wrote it.
+/// Returns the text on one line, without anything that moves the cursor: whoever can send to the queue wrote it.
 pub(super) fn line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// An object a letter, each on a line of its own; without bodies.
-pub(super) fn lines(letters: &[DeadLetterMessage]) -> serde_json::Result<String> {
+/// Returns one JSON object for each dead letter, each on a line of its own, without bodies.
+pub(super) fn lines(dead_letters: &[DeadLetterMessage]) -> serde_json::Result<String> {
     let mut text = String::new();
-    for letter in letters {
-        text.push_str(&serde_json::to_string(&letter.summary())?);
+    for dead_letter in dead_letters {
+        text.push_str(&serde_json::to_string(&dead_letter.summary())?);
         text.push('\n');
     }
     Ok(text)
 }
 
-/// The whole letter, as one object on one line. A body that is no text is in hexadecimal digits, as `body_hex`.
-pub(super) fn object(letter: &DeadLetterMessage) -> serde_json::Result<String> {
-    let mut object = serde_json::to_value(letter.summary())?;
-    object["headers"] = headers(letter)
+/// Returns the whole dead letter as one JSON object on one line. A body that is not text is written in hexadecimal digits, as `body_hex`.
+pub(super) fn object(dead_letter: &DeadLetterMessage) -> serde_json::Result<String> {
+    let mut object = serde_json::to_value(dead_letter.summary())?;
+    object["headers"] = headers(dead_letter)
         .map(|(name, value)| (name.to_owned(), Value::from(value)))
         .collect::<Map<_, _>>()
         .into();
-    object["envelope"] = json!(letter.envelope);
-    match std::str::from_utf8(letter.message.payload()) {
+    object["envelope"] = json!(dead_letter.envelope);
+    match std::str::from_utf8(dead_letter.message.payload()) {
         Ok(body) => object["body"] = body.into(),
-        Err(_) => object["body_hex"] = hex(letter.message.payload()).into(),
+        Err(_) => object["body_hex"] = hex(dead_letter.message.payload()).into(),
     }
     Ok(format!("{object}\n"))
 }
 
-/// The whole letter, for people: what is known of it, its headers, its envelope, its body as it is.
-pub(super) fn whole(letter: &DeadLetterMessage) -> String {
-    let summary = letter.summary();
+/// Returns the whole dead letter for people: what is known of it, its headers, its envelope, and its body as it is.
+pub(super) fn whole(dead_letter: &DeadLetterMessage) -> String {
+    let summary = dead_letter.summary();
     let mut text = String::new();
     let facts = [
         ("id", Some(summary.id)),
@@ -88,18 +98,18 @@ pub(super) fn whole(letter: &DeadLetterMessage) -> String {
             _ = writeln!(text, "{name}: {value}");
         }
     }
-    let mut headers = headers(letter).peekable();
+    let mut headers = headers(dead_letter).peekable();
     if headers.peek().is_some() {
         text.push_str("\nheaders\n");
     }
     for (name, value) in headers {
         _ = writeln!(text, "  {name}: {value}");
     }
-    if let Some(envelope) = &letter.envelope {
+    if let Some(envelope) = &dead_letter.envelope {
         let pretty = serde_json::to_string_pretty(envelope).unwrap_or_default();
         _ = writeln!(text, "\nenvelope\n  {}", pretty.replace('\n', "\n  "));
     }
-    let body = letter.message.payload();
+    let body = dead_letter.message.payload();
     _ = writeln!(text, "\nbody ({} bytes)", body.len());
     match std::str::from_utf8(body) {
         Ok(body) => text.push_str(body),
@@ -111,19 +121,19 @@ pub(super) fn whole(letter: &DeadLetterMessage) -> String {
     text
 }
 
-/// As it is into a file or a pipe; on a terminal without what moves its cursor or changes its title.
+/// Returns the text as it is for a file or a pipe. For a terminal, replaces what would move its cursor or change its title.
 pub(super) fn safe(text: String, terminal: bool) -> String {
-    let harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    let harmful = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
     match terminal && text.contains(harmful) {
         true => text.replace(harmful, "\u{FFFD}"),
         false => text,
     }
 }
 
-/// The headers without the envelope, which stands by itself.
-fn headers(letter: &DeadLetterMessage) -> impl Iterator<Item = (&str, &str)> {
-    let headers = letter.message.headers().iter();
-    headers.filter(|(name, _)| letter.envelope.is_none() || *name != DeadLetter::HEADER)
+/// Returns the headers without the envelope, which stands by itself.
+fn headers(dead_letter: &DeadLetterMessage) -> impl Iterator<Item = (&str, &str)> {
+    let headers = dead_letter.message.headers().iter();
+    headers.filter(|(name, _)| dead_letter.envelope.is_none() || *name != DeadLetter::HEADER)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -165,9 +175,12 @@ mod tests {
         let app = App::new().broker(memory);
         let manager = Manager::builder().app(app).route(route).build();
         let manager = manager.expect("a manager");
-        let letters = manager.dead_letters("orders").await.expect("its letters");
+        let dead_letters = manager
+            .dead_letters("orders")
+            .await
+            .expect("its dead letters");
         let mut on = |_| ControlFlow::Continue(());
-        let listed = letters.list(1, &mut on).await.expect("a list");
+        let listed = dead_letters.list(1, &mut on).await.expect("a list");
         let row = row(&listed.dead_letters[0].summary());
         assert_eq!(row[1..3], ["a [2J b 2J", "a [2J b 2J"]);
         assert!(!row.concat().contains(char::is_control), "{row:?}");

@@ -1,4 +1,4 @@
-//! A line on stderr that says how far it is.
+//! A line on stderr that says how far the work is.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -7,16 +7,16 @@ use std::{
 
 use loafer_core::broker::Progress;
 
-/// What is over sooner needs no line.
+/// Work that is over sooner needs no line.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often a line is written where it can't be written over.
+/// How often a line is written if it can't be overwritten.
 const RARELY: Duration = Duration::from_secs(10);
 
-/// Written over and over on a terminal; a line now and then elsewhere. Ends when dropped.
+/// Overwritten again and again on a terminal; elsewhere a new line now and then. It ends when it is dropped.
 pub(super) struct Line {
     verb: &'static str,
     terminal: bool,
-    /// When the next is due.
+    /// When the next one is due.
     due: Instant,
     open: bool,
 }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_that_is_too_low_is_not_told() {
+    fn a_count_that_is_too_low_is_not_shown() {
         assert_eq!(
             text("sent", Progress::new(3, Some(9))),
             "sent: 3 of about 9"

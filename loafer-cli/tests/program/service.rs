@@ -53,7 +53,7 @@ async fn setup(app: App) -> anyhow::Result<App> {
         // A hook that gives the service something to do, and never returns.
         Ok(task @ ("nap" | "sleep")) => {
             let task = serde_json::json!({ "do": task }).to_string();
-            Ok(app.on_start(move |running: Running| {
+            Ok(app.on_started(move |running: Running| {
                 let task = Message::new(task.clone());
                 async move {
                     running.publish("echo", task).await?;

@@ -81,7 +81,7 @@ pub(super) async fn what_is_held_is_bounded<S: BrokerUnderTest>(stage: Stage<S>)
     ledger.reaches(RUNNING, stage.patience()).await?;
     // As long as it takes a deep queue to send far more.
     sleep(Duration::from_secs(2)).await;
-    let (held, received) = (program.running().held(), program.stats().received);
+    let (held, received) = (program.running().in_flight(), program.stats().received);
     ensure!(
         held <= RUNNING + AHEAD && received == held as u64,
         "{held} messages are held and {received} were received, where {RUNNING} may run and {AHEAD} may wait"

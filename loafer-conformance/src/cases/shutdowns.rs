@@ -54,7 +54,7 @@ pub(super) async fn a_shutdown_finishes_and_acks_what_runs<S: BrokerUnderTest>(
     program.running().shutdown();
     // Time enough to be cut off in.
     sleep(Duration::from_millis(300)).await;
-    let held = program.running().held();
+    let held = program.running().in_flight();
     ensure!(
         held == MESSAGES,
         "{held} of {MESSAGES} handlers were left to finish"

@@ -1,4 +1,4 @@
-//! Publishers and replies with their types erased: once a broker.
+//! Publishers and replies with their types erased, once for each broker.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use loafer_core::{
     message::{Message, MessageId, Outgoing},
 };
 
-/// A publisher whose type is not known.
+/// A publisher whose type is erased.
 pub(crate) trait DynPublisher: Send + Sync {
     fn publish<'a>(
         &'a self,
@@ -44,7 +44,7 @@ impl<P: Publisher> DynPublisher for P {
     }
 }
 
-/// Replies of a broker whose type is not known.
+/// A broker's replies with their type erased.
 pub(crate) trait DynReplies: Send + Sync {
     fn address(&self) -> BoxFuture<'_, Result<String, Error>>;
     fn receive(&self, wait: Duration) -> BoxFuture<'_, Result<Vec<Message>, Error>>;
@@ -69,5 +69,5 @@ impl<R: Replies> DynReplies for R {
     }
 }
 
-/// As an app keeps it.
+/// Erased replies, as an app keeps them.
 pub(crate) type SharedReplies = Arc<dyn DynReplies>;

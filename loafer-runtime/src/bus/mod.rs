@@ -1,4 +1,4 @@
-//! The way out of a handler: publishing, requests and replies.
+//! The bus: publishing, requests and replies.
 
 pub(crate) mod erased;
 mod propagation;
@@ -25,7 +25,7 @@ use loafer_core::{
     message::{Message, MessageId, Outgoing},
 };
 
-/// Publishes on the broker of the service: an extractor.
+/// An extractor that publishes on the broker of the service.
 ///
 /// ```
 /// # use loafer::{Bus, Error};
@@ -36,56 +36,58 @@ use loafer_core::{
 /// }
 /// ```
 ///
-/// What a handler publishes carries on the headers `traceparent`, `tracestate` and `correlation-id` (else the id of the message, which
-/// then is the first of its conversation) of the message being handled, and its id as `causation-id`. What the handler sets itself
-/// stays; where the broker has no room for them they are left out.
+/// What a handler publishes carries these headers of the message being handled: `traceparent`, `tracestate` and `correlation-id`. If that
+/// message has no `correlation-id`, its id is sent instead: it is the first message of its conversation. Its id is also sent as
+/// `causation-id`. Headers that the handler sets itself are kept. A publisher leaves these headers out if its broker has no room for them.
+///
+/// Every published message also has an `event-id`: its own, or a new one. No publisher leaves that out.
 #[derive(Clone, Default)]
 pub struct Bus {
     line: Arc<Line>,
-    /// What is being handled.
+    /// The message being handled. `None` for a bus that is not a handler's.
     handled: Option<Message>,
 }
 
-/// What all buses of one app have in common.
+/// What all buses of one app share.
 #[derive(Default)]
 struct Line {
-    /// Set once the routes are open: handlers are made ready before.
+    /// Set once the routes are open. Handlers are prepared before that.
     publisher: OnceLock<Arc<dyn DynPublisher>>,
-    /// What the configuration says of topics, by their names or by how the environment writes these.
+    /// What the configuration says about topics, by the topic's name or by its form in environment variables.
     ways: OnceLock<HashMap<String, Way>>,
-    /// The queues of the program's brokers, by the names of these: what stands before the `:` of `legacy:orders`.
+    /// The queues of the program's brokers, by the name of the instance: what stands before the `:` of `legacy:orders`.
     queues: OnceLock<HashMap<String, Queues>>,
-    /// What waits for replies on the broker of the service.
+    /// Requests that wait for replies on the broker of the service.
     requests: Arc<Requests>,
     repliers: Repliers,
 }
 
-/// What the configuration says of a topic.
+/// What the configuration says about one topic.
 pub(crate) struct Way {
-    /// What it is called here.
+    /// The topic's name on its broker. `None` means the same name.
     pub(crate) name: Option<String>,
-    /// Where it goes, where that is not the broker of the service.
+    /// The broker that the topic is on. `None` means the broker of the service.
     pub(crate) elsewhere: Option<Elsewhere>,
 }
 
-/// Another broker than that of the service.
+/// A broker other than that of the service.
 #[derive(Clone)]
 pub(crate) struct Elsewhere {
     pub(crate) publisher: Arc<dyn DynPublisher>,
-    /// What waits for replies there.
+    /// Requests that wait for replies on that broker.
     pub(crate) requests: Arc<Requests>,
 }
 
-/// The queues of a broker, and whatever else a topic may name behind the broker's name and a colon.
+/// The queues of one broker, and whatever else a topic may name behind the broker's name and a colon.
 pub(crate) struct Queues {
     /// What the broker's publisher reads before the colon: its kind.
     pub(crate) kind: &'static str,
-    /// Where they are, where that is not the broker of the service.
+    /// The broker that they are on. `None` means the broker of the service.
     pub(crate) elsewhere: Option<Elsewhere>,
 }
 
 impl Bus {
-    /// A bus on this publisher, for a unit test.
+    /// Returns a bus on this publisher, for a unit test.
     pub fn new(publisher: impl Publisher) -> Self {
         let bus = Self::default();
         bus.connect(Arc::new(publisher));
@@ -93,27 +95,27 @@ impl Bus {
     }
 
     pub(crate) fn connect(&self, publisher: Arc<dyn DynPublisher>) {
-        // Connected twice only by somebody who starts one app twice; the first stays.
+        // Only a program that starts one app twice connects twice. The first publisher stays.
         _ = self.line.publisher.set(publisher);
     }
 
-    /// What waits for replies on the broker of the service.
+    /// Returns the requests that wait for replies on the broker of the service.
     pub(crate) fn requests(&self) -> &Arc<Requests> {
         &self.line.requests
     }
 
-    /// The same on the broker that a topic leads to: a reply comes in where its request went out.
+    /// Returns the requests that wait for replies on the broker of this topic: a reply arrives on the broker that its request went to.
     pub(crate) fn requests_to(&self, topic: &Topic) -> &Arc<Requests> {
         let (elsewhere, _) = self.resolve(topic);
         elsewhere.map_or(&self.line.requests, |elsewhere| &elsewhere.requests)
     }
 
-    /// What replies.
+    /// Returns what the repliers of this app share.
     pub(crate) fn repliers(&self) -> &Repliers {
         &self.line.repliers
     }
 
-    /// How a bus made by hand replies: to the address as it is.
+    /// Returns how a bus made by hand replies: to the address as it is.
     pub(crate) fn back(&self, address: &str) -> replier::Way {
         let topic = Topic::from(address);
         let publisher = self.line.publisher.get();
@@ -121,7 +123,7 @@ impl Bus {
         Ok((topic, publisher))
     }
 
-    /// Tells requesters what is still to be told, and waits for no reply any more. Before the publishers close.
+    /// Sends what requesters still have to learn, and stops waiting for replies. Called before the publishers close.
     pub(crate) async fn close(&self) {
         self.line.repliers.close().await;
         let ways = self.line.ways.get().into_iter().flat_map(HashMap::values);
@@ -130,7 +132,7 @@ impl Bus {
         let of_queues = queues.filter_map(|queues| queues.elsewhere.as_ref());
         let others = of_ways.chain(of_queues);
         let others = others.map(|elsewhere| &elsewhere.requests);
-        // Those of several topics may be the same: it is closed once.
+        // Several topics may share one. Closing it again does nothing.
         join_all(
             others
                 .chain([&self.line.requests])
@@ -139,18 +141,19 @@ impl Bus {
         .await;
     }
 
+    /// Sets where topics lead. Called once, when the program starts.
     pub(crate) fn lead(&self, ways: HashMap<String, Way>, queues: HashMap<String, Queues>) {
         _ = self.line.ways.set(ways);
         _ = self.line.queues.set(queues);
     }
 
-    /// The broker whose queue this topic is, by its name, and the queue.
+    /// Returns the broker whose queue this topic names (`legacy:orders`), and the queue. `None` if it names no queue of a broker.
     fn queue<'t>(&self, topic: &'t Topic) -> Option<(&Queues, &'t str)> {
         let (broker, queue) = topic.as_str().split_once(':')?;
         Some((self.line.queues.get()?.get(broker)?, queue))
     }
 
-    /// Where a topic leads, where that is not the broker of the service, and what it is called there.
+    /// Returns the broker that a topic leads to, and the topic's name there. `None` means the broker of the service.
     fn resolve(&self, topic: &Topic) -> (Option<&Elsewhere>, Topic) {
         if let Some(way) = self.way(topic) {
             let name = way.name.as_deref();
@@ -166,15 +169,15 @@ impl Bus {
         }
     }
 
-    /// What the configuration says of this topic.
+    /// Returns what the configuration says about this topic.
     fn way(&self, topic: &Topic) -> Option<&Way> {
         let ways = self.line.ways.get().filter(|ways| !ways.is_empty())?;
         let exact = ways.get(topic.as_str());
         exact.or_else(|| ways.get(&form(topic.as_str())))
     }
 
-    /// The same bus on behalf of this message: what it publishes carries its trace and correlation on. The bus a handler is given is so
-    /// already, but for that of a batch.
+    /// Returns a bus that publishes on behalf of this message: what it publishes carries the message's trace and correlation headers. The
+    /// bus that a handler takes does so already, except that of a batch handler.
     #[must_use]
     pub fn following(&self, message: &Message) -> Self {
         Self {
@@ -183,11 +186,15 @@ impl Bus {
         }
     }
 
-    /// Publishes an event, as JSON, to its topic; returns once the broker confirmed it, with the id it gave.
+    /// Publishes an event, as JSON, to its topic. Returns the id that the broker gave it, once the broker has confirmed it.
     ///
     /// # Errors
     ///
-    /// Where the event does not encode, or the broker did not confirm it: it may or may not have been published.
+    /// If the event can't be encoded, or the broker did not confirm it. Without a confirmation the event may have been published or not.
+    ///
+    /// # Cancellation
+    ///
+    /// Not safe: when dropped, the event may have been published or not. See [`Publishing`].
     pub fn publish<E: Event>(&self, event: &E) -> Publishing<'_> {
         match Outgoing::event(event) {
             Ok(outgoing) => Publishing::new(self.send(E::TOPIC, outgoing)),
@@ -195,11 +202,15 @@ impl Bus {
         }
     }
 
-    /// Publishes a value, as JSON, to a topic.
+    /// Publishes a value, as JSON, to a topic. Returns the id that the broker gave it, once the broker has confirmed it.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish).
+    /// Those of [`publish`](Self::publish).
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`publish`](Self::publish).
     pub fn publish_to<T: Publishable + ?Sized>(
         &self,
         topic: impl Into<Topic>,
@@ -212,11 +223,16 @@ impl Bus {
         }
     }
 
-    /// Publishes a message as it is: payload, headers, group, delay.
+    /// Publishes a message as it is: payload, headers, group and delay. Returns the id that the broker gave it, once the broker has
+    /// confirmed it.
     ///
     /// # Errors
     ///
-    /// As [`publish`](Self::publish).
+    /// Those of [`publish`](Self::publish).
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`publish`](Self::publish).
     pub async fn send(
         &self,
         topic: impl Into<Topic>,
@@ -230,8 +246,9 @@ impl Bus {
             .unwrap_or_else(|| Err(unanswered(&topic)))
     }
 
-    /// Publishes many messages in as few calls as the broker allows; answers for each, in order. Of a group, where the broker keeps
-    /// groups, none is published after one that was not.
+    /// Publishes many messages in as few calls as the broker allows. Returns one answer for each message, in their order.
+    ///
+    /// If the broker keeps groups in order, no message of a group is published after one that failed.
     ///
     /// ```
     /// # use loafer::{Bus, Error, Message};
@@ -244,7 +261,11 @@ impl Bus {
     ///
     /// # Errors
     ///
-    /// Each answer as that of [`publish`](Self::publish).
+    /// Each answer may be an error, for the reasons of [`publish`](Self::publish).
+    ///
+    /// # Cancellation
+    ///
+    /// Not safe: when dropped, each of the messages may have been published or not.
     pub async fn send_all<O: Into<Outgoing>>(
         &self,
         topic: impl Into<Topic>,
@@ -283,7 +304,7 @@ impl Bus {
 
 fn too_early(topic: &Topic) -> Error {
     Error::Start(format!(
-        "nothing can be published to `{topic}` yet: the app has not started; publish from a handler or `on_start`"
+        "nothing can be published to `{topic}` yet: the app has not started; publish from a handler or `on_started`"
     ))
 }
 
@@ -331,7 +352,7 @@ impl FromApp for Bus {
     }
 }
 
-/// Always there.
+/// The bus is always there: this is never `None`.
 impl OptionalFromContext for Bus {
     fn optional_from_context(
         needs: &Self::Needs,
@@ -341,7 +362,7 @@ impl OptionalFromContext for Bus {
     }
 }
 
-/// How a name is written in the environment.
+/// Returns how a name is written in environment variables.
 pub(crate) fn form(name: &str) -> String {
     name.to_uppercase().replace(['-', '.'], "_")
 }

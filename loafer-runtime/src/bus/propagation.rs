@@ -1,10 +1,10 @@
-//! The headers that tie what a handler publishes to what it handles: trace, correlation, causation.
+//! The headers that tie what a handler publishes to the message it handles: trace, correlation and causation.
 
 use loafer_core::message::{
     CAUSATION_ID, CORRELATION_ID, EVENT_ID, Message, MessageId, Outgoing, TRACEPARENT, TRACESTATE,
 };
 
-/// Gives a message the id of its event, unless it has one: a message that is passed on stays the same event.
+/// Gives a message an event id, unless it has one. A message that is passed on stays the same event.
 pub(super) fn identify(outgoing: Outgoing) -> Outgoing {
     match outgoing.message.event_id() {
         Some(_) => outgoing,
@@ -12,9 +12,9 @@ pub(super) fn identify(outgoing: Outgoing) -> Outgoing {
     }
 }
 
-/// Gives a message the headers that tie it to the message being handled, unless it has its own; the least needed last.
+/// Adds the headers that tie a message to the message being handled, unless it has its own. A publisher leaves out the last of them first.
 ///
-/// The trace goes on as it is: W3C Trace Context lets those who record no span of their own pass it through.
+/// The trace is passed on unchanged: W3C Trace Context allows this for services that record no span of their own.
 pub(super) fn carry(mut outgoing: Outgoing, handled: &Message) -> Outgoing {
     let traced = outgoing.message.headers().get(TRACEPARENT).is_some();
     let theirs = |name| {
@@ -32,7 +32,7 @@ pub(super) fn carry(mut outgoing: Outgoing, handled: &Message) -> Outgoing {
             correlated.or_else(|| Some(handled.id().to_string())),
         ),
         (CAUSATION_ID, Some(handled.id().to_string())),
-        // Without its parent a state means nothing.
+        // A `tracestate` means nothing without its `traceparent`.
         (
             TRACESTATE,
             trace(TRACESTATE).filter(|_| theirs(TRACEPARENT).is_some()),
@@ -71,12 +71,12 @@ mod tests {
     #[test]
     fn trace_correlation_and_causation_go_on_and_nothing_else() {
         let headers = carried(Message::new("{}"));
-        let told: Vec<_> = headers
+        let found: Vec<_> = headers
             .iter()
             .map(|(name, value)| (&**name, &**value))
             .collect();
         assert_eq!(
-            told,
+            found,
             [
                 (TRACEPARENT, "00-1-2-01"),
                 (CORRELATION_ID, "cause"),

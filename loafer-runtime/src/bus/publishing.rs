@@ -1,4 +1,4 @@
-//! A message on its way, as [`Bus`](crate::bus::Bus) gives it to be awaited.
+//! A message being published, as [`Bus`](crate::bus::Bus) returns it.
 
 use std::{
     fmt,
@@ -10,13 +10,14 @@ use std::{
 use futures_util::future::BoxFuture;
 use loafer_core::{Error, message::MessageId};
 
-/// A message being published: gives the id that the broker confirmed.
+/// A message being published. When awaited, it returns the id that the broker gave the message, once the broker has confirmed it.
 ///
-/// Of one type, whatever is published: so an event that is none is one error of the compiler, and what was published need not be `Sync`.
+/// This is one concrete type for all events. So a type that is not an [`Event`](loafer_core::event::Event) gives a single compile error,
+/// and the published value need not be `Sync`.
 ///
 /// # Cancellation
 ///
-/// Dropped before it is over, the message may be published or not.
+/// Not safe: when dropped before it is ready, the message may have been published or not. Nothing is published before the first poll.
 #[must_use = "nothing is published unless it is awaited"]
 pub struct Publishing<'b>(BoxFuture<'b, Result<MessageId, Error>>);
 
@@ -27,7 +28,7 @@ impl<'b> Publishing<'b> {
         Self(Box::pin(published))
     }
 
-    /// What could not be encoded.
+    /// Returns one that fails, because the value could not be encoded.
     pub(crate) fn failed(error: Error) -> Self {
         Self::new(ready(Err(error)))
     }

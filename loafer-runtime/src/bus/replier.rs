@@ -1,4 +1,4 @@
-//! The way back: replies to requests, and word of those that failed for good.
+//! Replies to requests, and notices to requesters that their requests failed for good.
 
 use std::{
     collections::HashSet,
@@ -19,10 +19,11 @@ use loafer_core::{
     message::{Message, Outgoing},
 };
 
-/// How long it may take to tell a requester that its request failed.
+/// How long it may take to send the notice of a failure to a requester.
 const REFUSAL: Duration = Duration::from_secs(5);
 
-/// Replies to the request being handled: an extractor. `#[handler(…, reply)]` does it for you, with what the handler returns.
+/// An extractor that replies to the request being handled. `#[handler(…, reply)]` does it for you: it replies with what the handler
+/// returns.
 ///
 /// ```
 /// # use loafer::{Error, Replier};
@@ -36,7 +37,7 @@ const REFUSAL: Duration = Duration::from_secs(5);
 /// }
 /// ```
 ///
-/// A reply carries the request's id, and trace and correlation on. A request that wants no reply is none to fail for: nothing is sent then.
+/// A reply carries the request's id, trace and correlation. If a request wants no reply, nothing is sent, and this is not an error.
 #[derive(Clone)]
 pub struct Replier {
     bus: Bus,
@@ -45,7 +46,7 @@ pub struct Replier {
 }
 
 impl Replier {
-    /// One that replies to this request on this bus, for a unit test.
+    /// Returns a replier to this request on this bus, for a unit test.
     pub fn new(bus: &Bus, request: Message) -> Self {
         Self {
             bus: bus.clone(),
@@ -62,19 +63,23 @@ impl Replier {
         }
     }
 
-    /// Whether the request says where a reply is wanted.
+    /// Whether the request says where to send a reply.
     pub fn is_wanted(&self) -> bool {
         address(&self.request).is_some()
     }
 
-    /// Replies with a value, as JSON; returns once the broker confirmed it.
+    /// Replies with a value, as JSON. Returns once the broker has confirmed the reply.
     ///
-    /// Where no reply is wanted, where the address is none that this service may reply to, and where it is gone since the requester gave up,
-    /// nothing is sent and nothing fails: the logs say so.
+    /// Nothing is sent in three cases, which are logged and are not errors: no reply is wanted; this service may not reply to the address;
+    /// the address is gone, because the requester has given up.
     ///
     /// # Errors
     ///
-    /// Where the value does not encode, or the broker did not confirm: the reply may or may not have been sent.
+    /// If the value can't be encoded, or the broker did not confirm the reply. Without a confirmation the reply may have been sent or not.
+    ///
+    /// # Cancellation
+    ///
+    /// Not safe: when dropped, the reply may have been sent or not.
     pub async fn reply<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), Error> {
         let payload = serde_json::to_vec(value).map_err(|error| Error::Encode {
             topic: "a reply".to_owned(),
@@ -83,11 +88,15 @@ impl Replier {
         self.send(Message::new(payload)).await
     }
 
-    /// Replies with a message as it is: payload, headers.
+    /// Replies with a message as it is: payload and headers. Returns once the broker has confirmed the reply.
     ///
     /// # Errors
     ///
-    /// As [`reply`](Self::reply).
+    /// Those of [`reply`](Self::reply).
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`reply`](Self::reply).
     pub async fn send(&self, reply: impl Into<Outgoing>) -> Result<(), Error> {
         let (request_id, message_id) = (id(&self.request), self.request.id());
         let Some(address) = address(&self.request) else {
@@ -99,7 +108,7 @@ impl Replier {
         let (topic, publisher) = match found {
             Ok(found) => found,
             Err(error) => {
-                tracing::warn!(%message_id, request_id, %error, "handled, and not replied to");
+                tracing::warn!(%message_id, request_id, %error, "handled, but the reply could not be sent");
                 return Ok(());
             }
         };
@@ -112,7 +121,7 @@ impl Replier {
         match answers.into_iter().next() {
             Some(Ok(_)) => Ok(()),
             Some(Err(Error::UnknownQueue { .. })) => {
-                tracing::debug!(%message_id, request_id, "handled, and not replied to: its requester is gone");
+                tracing::debug!(%message_id, request_id, "handled, no reply sent: the requester is gone");
                 Ok(())
             }
             Some(Err(error)) => Err(error),
@@ -125,13 +134,14 @@ impl Replier {
         }
     }
 
-    /// It may be that a request is sent as an event is, on purpose: told once a route.
+    /// Logs that the message wants no reply. This is a warning once for each route: somebody may have sent a request as a plain event on
+    /// purpose.
     fn unasked(&self) {
         let (route, message_id) = (self.route(), self.request.id());
         if self.bus.repliers().is_news(route) {
-            tracing::warn!(route, %message_id, "handled, and not replied to: the message has no header `reply-to`, as those of `bus.request` have; said once");
+            tracing::warn!(route, %message_id, "no reply sent: the message has no `reply-to` header, which `bus.request` sets (logged once per route)");
         } else {
-            tracing::debug!(route, %message_id, "handled, and not replied to: the message has no header `reply-to`");
+            tracing::debug!(route, %message_id, "no reply sent: the message has no `reply-to` header, which `bus.request` sets");
         }
     }
 
@@ -169,31 +179,31 @@ impl fmt::Debug for Replier {
     }
 }
 
-/// The topic of a reply, and who publishes to it.
+/// The topic of a reply, and the publisher that sends it.
 pub(crate) type Way = Result<(Topic, Arc<dyn DynPublisher>), Error>;
 
-/// How replies get out on one broker of an app.
+/// How replies are sent on one broker of an app.
 #[derive(Clone)]
 pub(crate) struct ReplyPath {
-    /// The broker's instance.
+    /// The name of the broker's instance.
     pub(crate) broker: Arc<str>,
-    /// The topic of an address, by [`Broker::reply_topic`](loafer_core::broker::Broker::reply_topic).
+    /// Returns the topic of an address, by [`Broker::reply_topic`](loafer_core::broker::Broker::reply_topic).
     pub(crate) topic: ReplyTopic,
-    /// What publishes to that topic.
+    /// Publishes to that topic.
     pub(crate) publisher: Arc<dyn DynPublisher>,
 }
 
-/// Finds the topic of a reply address.
+/// Returns the topic of a reply address.
 pub(crate) type ReplyTopic = Arc<dyn Fn(&str) -> Result<Topic, Error> + Send + Sync>;
 
-/// How the replies of an app go out.
+/// How the replies of an app are sent.
 #[derive(Default)]
 pub(crate) struct Repliers {
-    /// Those of its routes; set once these are open.
+    /// One for each broker that has routes. Set once the routes are open.
     brokers: OnceLock<Vec<ReplyPath>>,
-    /// The routes of which it was told that a message wants no reply.
-    told: Mutex<HashSet<String>>,
-    /// Words to requesters that are on their way.
+    /// The routes that were warned about a message that wants no reply.
+    warned: Mutex<HashSet<String>>,
+    /// Notices to requesters that are still being sent.
     refusals: Mutex<JoinSet<()>>,
 }
 
@@ -202,7 +212,7 @@ impl Repliers {
         _ = self.brokers.set(brokers);
     }
 
-    /// A reply goes out on the broker by which its request came, and nowhere else; none on a bus made by hand.
+    /// Returns how to reply on the broker that the request came from: a reply goes nowhere else. `None` on a bus made by hand.
     fn way(&self, names: Option<&RouteName>, address: &str) -> Option<Way> {
         let (brokers, names) = (self.brokers.get()?, names?);
         let path = brokers.iter().find(|path| path.broker == names.broker)?;
@@ -210,12 +220,13 @@ impl Repliers {
         Some(topic.map(|topic| (topic, path.publisher.clone())))
     }
 
+    /// Whether this is the first warning about the route.
     fn is_news(&self, route: &str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        !told.contains(route) && told.insert(route.to_owned())
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        !warned.contains(route) && warned.insert(route.to_owned())
     }
 
-    /// Waits for the words that are on their way to requesters; each has its time.
+    /// Waits for the notices that are still being sent. Each has a time limit.
     pub(crate) async fn close(&self) {
         let mut refusals = {
             let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,7 +236,7 @@ impl Repliers {
     }
 }
 
-/// What a requester is told where its request failed for good.
+/// What a requester learns when its request failed for good.
 #[derive(Debug, Deserialize, Serialize)]
 struct Refusal {
     kind: String,
@@ -234,8 +245,8 @@ struct Refusal {
 }
 
 impl Bus {
-    /// Tells the requester of this message, envelope opened, that it failed for good; it need not wait any longer. Returns at once: the
-    /// message is settled whether or not anybody hears of it.
+    /// Sends the requester of this message (its envelope opened) a notice that the request failed for good, so that it need not wait any
+    /// longer. Returns at once: the message is settled whether the notice arrives or not.
     #[cold]
     pub(crate) fn refuse(
         &self,
@@ -260,7 +271,7 @@ impl Bus {
         };
         let refusals = &self.repliers().refusals;
         let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that are done are let go.
+        // Drops those that are done.
         while refusals.try_join_next().is_some() {}
         refusals.spawn(async move {
             let sent = timeout(REFUSAL, replier.send(reply)).await;
@@ -269,21 +280,21 @@ impl Bus {
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => format!("no answer within {REFUSAL:?}"),
             };
-            tracing::warn!(message_id = %replier.request.id(), cause, "the requester could not be told that its request failed: it waits to its timeout");
+            tracing::warn!(message_id = %replier.request.id(), cause, "the requester could not be informed that its request failed: it waits until its timeout");
         });
     }
 }
 
-/// The reply, or what it says instead.
+/// Returns the reply, or the failure that it reports.
 pub(crate) fn opened(topic: &Topic, reply: Message) -> Result<Message, Error> {
     let Some(kind) = reply.headers().get(REPLY_ERROR) else {
         return Ok(reply);
     };
-    let told = serde_json::from_slice::<Refusal>(reply.payload()).ok();
+    let refusal = serde_json::from_slice::<Refusal>(reply.payload()).ok();
     Err(Error::RequestFailed {
         topic: topic.to_string(),
         request_id: id(&reply).unwrap_or_default().to_owned(),
         kind: kind.to_owned(),
-        reason: told.and_then(|told| told.reason),
+        reason: refusal.and_then(|refusal| refusal.reason),
     })
 }

@@ -1,4 +1,4 @@
-//! What a handler asks others by.
+//! Requests: what a handler asks other services.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use loafer_core::{
 };
 
 impl Bus {
-    /// Sends a value, as JSON, to a topic, and waits for the reply, which is JSON too.
+    /// Sends a value, as JSON, to a topic, and waits for the reply, which is JSON too. `timeout` counts from the call.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -34,18 +34,21 @@ impl Bus {
     /// }
     /// ```
     ///
-    /// The reply comes to a private address of this process, which is opened at its first request. A handler that waits holds its message
-    /// and its place: `timeout` is best shorter than the route's. Of several replies (a topic may have many who hear it) the first counts.
+    /// The reply arrives at a private address of this process, which is opened at its first request. A handler that waits keeps its message
+    /// on lease and its worker busy, so `timeout` should be shorter than the route's. A topic may have several subscribers: the first reply
+    /// counts.
     ///
     /// # Errors
     ///
-    /// [`Error::NoReply`] after `timeout`, [`Error::RequestFailed`] where whoever handled it says that it failed for good,
-    /// [`Error::UndecodableReply`]; where the request does not encode or was not confirmed, and where the broker of this bus has no replies or
-    /// can't open an address.
+    /// - [`Error::NoReply`] if no reply arrived within `timeout`, and [`Error::Timeout`] if no address could be opened within it.
+    /// - [`Error::RequestFailed`] if the service that handled the request reports that it failed for good.
+    /// - [`Error::UndecodableReply`] if the reply does not decode as `R`.
+    /// - If the request can't be encoded, or the broker did not confirm it.
+    /// - If the broker of this bus has no replies, or can't open an address; and if 10,000 requests already wait for replies.
     ///
     /// # Cancellation
     ///
-    /// Dropped in flight, the request may still be handled; its reply is dropped.
+    /// Safe for the caller: when dropped, the request may still be handled, and its reply is dropped.
     pub async fn request<R: DeserializeOwned>(
         &self,
         topic: impl Into<Topic>,
@@ -57,11 +60,15 @@ impl Bus {
         decoded(&topic, &self.ask(&topic, request, timeout).await?)
     }
 
-    /// Sends an event, as JSON, to its topic, and waits for the reply: otherwise as [`request`](Self::request).
+    /// Sends an event, as JSON, to its topic, and waits for the reply, which is JSON too. See [`request`](Self::request).
     ///
     /// # Errors
     ///
-    /// As [`request`](Self::request).
+    /// Those of [`request`](Self::request).
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`request`](Self::request).
     pub async fn request_event<R: DeserializeOwned>(
         &self,
         event: &impl Event,
@@ -71,11 +78,16 @@ impl Bus {
         decoded(&topic, &self.ask(&topic, request, timeout).await?)
     }
 
-    /// Sends a message as it is, and waits for the reply, as it comes: payload and headers. Otherwise as [`request`](Self::request).
+    /// Sends a message as it is, and waits for the reply. Returns the reply as it arrived: payload and headers. See
+    /// [`request`](Self::request).
     ///
     /// # Errors
     ///
-    /// As [`request`](Self::request), but for what does not decode.
+    /// Those of [`request`](Self::request), except that the reply is not decoded.
+    ///
+    /// # Cancellation
+    ///
+    /// That of [`request`](Self::request).
     pub async fn request_message(
         &self,
         topic: impl Into<Topic>,
@@ -103,7 +115,7 @@ impl Bus {
         let request = request
             .header(REPLY_TO, address)
             .header(REQUEST_ID, id.to_string());
-        // Before it is sent: a reply may be faster than the confirmation.
+        // Registered before the request is sent: a reply may be faster than the confirmation.
         let mut waiting = self.requests_to(topic).wait(&id, topic)?;
         let answered = async {
             self.send(topic.clone(), request).await?;
@@ -120,7 +132,8 @@ impl Bus {
     }
 }
 
-/// An event as a request, and where it goes. Apart, so that no value of the caller's is held across an await that it need not be.
+/// Returns an event as a request, and its topic. This is a function of its own, so that no value of the caller lives across an await
+/// without need.
 fn addressed<E: Event>(event: &E) -> Result<(Topic, Outgoing), Error> {
     Ok((E::TOPIC.into(), Outgoing::event(event)?))
 }

@@ -1,4 +1,4 @@
-//! A worker of a batch handler: one call for many messages, then each by itself.
+//! A worker of a batch handler: it makes one call for many messages, and then judges each message by itself.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -17,7 +17,7 @@ use tokio::task::coop;
 use tracing::Span;
 
 use super::{
-    Fate, Job, Route,
+    Disposition, Job, Route,
     deadline::Deadline,
     judging::{Failed, Judged},
     leases::table::Key,
@@ -30,52 +30,54 @@ use loafer_core::{
     outcome::{FailureKind, Verdict},
 };
 
-/// Runs one call at a time, for as many messages as the route's `batch` allows.
+/// Runs one call at a time, for at most as many messages as the route's `batch` allows.
 pub(super) struct BatchWorker {
     route: Arc<Route>,
     number: u32,
-    /// Set when every lease of what it runs is lost, or the route is cancelled.
+    /// Set when every lease of the running call is lost, or when the route is cancelled.
     cancelled: Arc<AtomicBool>,
     slot: Box<dyn BatchCallSlot>,
     stage: Stage,
-    /// Messages a call, at most.
+    /// The most messages of one call.
     most: usize,
-    /// How long a batch that is not full waits for more.
+    /// How long a batch that is not full waits for more messages.
     linger: Duration,
-    /// What the call handles; then what is not judged yet, in order.
+    /// The messages of the running call. After the call, those that are not judged yet, in order.
     jobs: VecDeque<Job>,
     outcomes: VecDeque<Job>,
-    /// Of the running call.
+    /// The span of the running call.
     span: Span,
     timeout: Deadline,
-    /// The end of `linger`.
+    /// Ends the batch window when `linger` has elapsed.
     lingers: Deadline,
 }
 
-/// What was said of each of the jobs, in order.
+/// The verdict on each of the jobs, in their order.
 type Verdicts = vec::IntoIter<Verdict>;
 
 enum Stage {
-    /// At the scheduler, or lingering there for more.
+    /// The worker is at the scheduler, or waits there while its batch window is open.
     Idle,
-    /// The handler waits.
+    /// The handler has not returned yet.
     Running,
-    /// A blocking handler is past its time or all its leases: its slot is kept until it returns, what it says is ignored.
+    /// A blocking handler has exceeded its `timeout` or lost all its leases. Its call slot is kept until it returns, and its answer is
+    /// ignored.
     Abandoned(Answer),
-    /// The call is over.
+    /// The call is over, and its messages are judged one by one.
     Judging(Verdicts, Fences),
-    /// The route's `on_error` is asked about a message. The others wait for it: in an ordered group its answer decides over them.
+    /// The route's `on_error` decides about a message. The others wait: in an ordered group its answer decides about them too.
     Failing(Job, Box<Failed>, Verdicts, Fences),
 }
 
-/// What became of a call.
+/// How a call ended.
 enum Answer {
     Said(Vec<Verdict>),
-    /// Cancelled: nothing is sent.
+    /// It was cancelled: nothing is sent.
     Forget,
 }
 
-/// Groups in whose order something was not acked: what comes behind it in the batch comes again after it.
+/// Ordered groups in which a message was not acked. Messages of these groups that stand behind it in the batch are released, and
+/// redelivered after it.
 type Fences = HashSet<String>;
 
 impl BatchWorker {
@@ -101,7 +103,7 @@ impl BatchWorker {
         }
     }
 
-    /// Brings what is done, and takes a batch once there is one.
+    /// Brings finished messages to the scheduler, and takes a batch once there is one.
     fn gather(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         loop {
             let (gathered, call) = self.route.scheduler.gather(
@@ -136,29 +138,29 @@ impl BatchWorker {
         match said {
             Poll::Ready(verdicts) => self.conclude(Answer::Said(verdicts)),
             Poll::Pending => {
-                let table: Vec<_> = self.jobs.iter().map(|job| job.key).collect();
-                self.hold(table, cx);
+                let keys: Vec<_> = self.jobs.iter().map(|job| job.key).collect();
+                self.report_waiting(keys, cx);
                 self.timeout.arm_timeout(self.own().timeout);
                 self.stage = Stage::Running;
             }
         }
     }
 
-    /// What is the own of the handler: a route of batches has one.
+    /// Returns the handler's own settings. A route of batches has one handler.
     fn own(&self) -> &Own {
         self.route.handlers.own(0)
     }
 
-    /// Tells the scheduler what it is at while it waits.
-    fn hold(&mut self, table: Vec<Key>, cx: &Context<'_>) {
+    /// Reports to the scheduler which messages the worker waits with.
+    fn report_waiting(&mut self, keys: Vec<Key>, cx: &Context<'_>) {
         let call = self
             .route
             .scheduler
-            .hold(self.number, table, &mut self.outcomes, cx);
+            .report_waiting(self.number, keys, &mut self.outcomes, cx);
         self.route.answer(call);
     }
 
-    /// A waiting handler: until it returns, its time is up, or all its leases are lost.
+    /// Waits for the handler until it returns, its `timeout` is over, or all its leases are lost.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let said = {
             let _entered = self.span.enter();
@@ -183,7 +185,7 @@ impl BatchWorker {
         self.outlast(answer, cx)
     }
 
-    /// Waits for a blocking handler that can't be cancelled; what it says is ignored.
+    /// Waits for a blocking handler that can't be cancelled. Its answer is ignored.
     fn outlast(&mut self, answer: Answer, cx: &mut Context<'_>) -> Poll<()> {
         if self.slot.poll(cx).is_pending() {
             self.stage = Stage::Abandoned(answer);
@@ -193,7 +195,7 @@ impl BatchWorker {
         Poll::Ready(())
     }
 
-    /// The call is over.
+    /// Takes in how the call ended.
     fn conclude(&mut self, answer: Answer) {
         match answer {
             Answer::Said(verdicts) => {
@@ -205,36 +207,36 @@ impl BatchWorker {
                         &job.message,
                         "cancelled: the leases of its batch were lost, or the time to drain is over",
                     );
-                    self.outcomes.push_back(job.done(Fate::Forget));
+                    self.outcomes.push_back(job.done(Disposition::Forget));
                 }
                 self.span = Span::none();
             }
         }
     }
 
-    /// Each message by itself, in order, until `on_error` is to be asked.
+    /// Judges each message by itself, in order, until `on_error` has to decide about one.
     fn judge(&mut self, mut said: Verdicts, mut fences: Fences, cx: &Context<'_>) {
         while let Some(job) = self.jobs.pop_front() {
-            // One verdict a message: the slot sees to it.
+            // The call slot returns one verdict for each message.
             let verdict = said.next().unwrap_or(Verdict::NACK);
             if is_behind(&job.message, &fences) {
                 self.route.declined(
                     &job.message,
-                    "an earlier message of its group in the same batch was not acked: it comes again after that one",
+                    "an earlier message of its group in the same batch was not acked: released, and delivered again after that one",
                 );
-                self.outcomes.push_back(job.done(Fate::Release));
+                self.outcomes.push_back(job.done(Disposition::Release));
                 continue;
             }
             let judged = match verdict.0 {
-                Said::Ack => Judged::Settle(Fate::Ack),
+                Said::Ack => Judged::Settle(Disposition::Ack),
                 said => self
                     .route
                     .judge_unacked(&job.message, said, &self.span, self.own()),
             };
             match judged {
-                Judged::Settle(fate) => self.settle(job, fate, &mut fences),
+                Judged::Settle(disposition) => self.settle(job, disposition, &mut fences),
                 Judged::Ask(failed) => {
-                    self.hold(vec![job.key], cx);
+                    self.report_waiting(vec![job.key], cx);
                     self.timeout.arm_timeout(self.own().timeout);
                     self.stage = Stage::Failing(job, failed, said, fences);
                     return;
@@ -244,17 +246,17 @@ impl BatchWorker {
         self.span = Span::none();
     }
 
-    fn settle(&mut self, job: Job, fate: Fate, fences: &mut Fences) {
-        if !matches!(fate, Fate::Ack)
+    fn settle(&mut self, job: Job, disposition: Disposition, fences: &mut Fences) {
+        if !matches!(disposition, Disposition::Ack)
             && self.route.scheduler.is_fenced()
             && let Some(group) = job.message.group()
         {
             fences.insert(group.to_owned());
         }
-        self.outcomes.push_back(job.done(fate));
+        self.outcomes.push_back(job.done(disposition));
     }
 
-    /// Waits for `on_error`.
+    /// Waits for the answer of `on_error`.
     fn ask(
         &mut self,
         job: Job,
@@ -267,17 +269,17 @@ impl BatchWorker {
             let _entered = self.span.enter();
             failed.poll(cx)
         };
-        let fate = if let Poll::Ready(verdict) = answer {
+        let disposition = if let Poll::Ready(verdict) = answer {
             failed.answered(verdict, &job.message, &self.route)
         } else if self.cancelled.swap(false, Ordering::Acquire) {
-            Fate::Forget
+            Disposition::Forget
         } else if self.timeout.is_over(self.own().timeout, cx) {
             failed.unanswered(&job.message, &self.route)
         } else {
             self.stage = Stage::Failing(job, failed, said, fences);
             return Poll::Pending;
         };
-        self.settle(job, fate, &mut fences);
+        self.settle(job, disposition, &mut fences);
         self.stage = Stage::Judging(said, fences);
         Poll::Ready(())
     }

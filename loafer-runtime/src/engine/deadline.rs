@@ -1,4 +1,4 @@
-//! The end of a route's `timeout`.
+//! The end of a route's `timeout`, or of a batch window.
 
 use std::{
     future::Future,
@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-/// A timer, made when it is first armed and reset for every further use.
+/// A timer. It is made when it is first armed, and reset for every further use.
 #[derive(Default)]
 pub(super) struct Deadline(Option<Pin<Box<Sleep>>>);
 
@@ -21,21 +21,21 @@ impl Deadline {
         }
     }
 
-    /// Waits for the moment it was armed for, forever where it never was.
+    /// Waits for the moment that it was armed for. Waits forever if it was never armed.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0
             .as_mut()
             .map_or(Poll::Pending, |sleep| sleep.as_mut().poll(cx))
     }
 
-    /// Arms it for the end of a call that begins now, where the route has a `timeout`.
+    /// Arms it for the end of a call that begins now, if the route has a `timeout`.
     pub(super) fn arm_timeout(&mut self, timeout: Option<Duration>) {
         if let Some(after) = timeout {
             self.arm(crate::clock::after(after));
         }
     }
 
-    /// Whether the time of what waits is up.
+    /// Whether the `timeout` of the waiting call is over.
     pub(super) fn is_over(&mut self, timeout: Option<Duration>, cx: &mut Context<'_>) -> bool {
         timeout.is_some() && self.poll(cx).is_ready()
     }

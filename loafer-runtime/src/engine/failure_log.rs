@@ -1,6 +1,6 @@
-//! What was not acked, and why: a test that fails prints it.
+//! The log of messages that were not acked, and why. A test prints it when it fails.
 
 use std::sync::{Arc, Mutex};
 
-/// Lines on messages that were not acked.
+/// Lines about messages that were not acked.
 pub(crate) type FailureLog = Arc<Mutex<Vec<String>>>;

@@ -1,4 +1,4 @@
-//! From what was said of a message to its fate, by way of the route's `on_error` where it failed.
+//! From the verdict on a message to its disposition, through the route's `on_error` if the message failed.
 
 use std::{
     task::{Context, Poll},
@@ -7,7 +7,7 @@ use std::{
 
 use tracing::Span;
 
-use super::{Fate, RareFate, Route};
+use super::{Disposition, RareDisposition, Route};
 use crate::handler::{Failure, Own, Undecoded, caught};
 use futures_util::future::BoxFuture;
 use loafer_core::{
@@ -18,14 +18,14 @@ use loafer_core::{
     policy::Unmatched,
 };
 
-/// What became of a call.
+/// The result of judging a message.
 pub(super) enum Judged {
-    Settle(Fate),
-    /// It failed, and the route has an `on_error`.
+    Settle(Disposition),
+    /// It failed, and the route's `on_error` has to decide.
     Ask(Box<Failed>),
 }
 
-/// A failure on its way through `on_error`.
+/// A failure that the route's `on_error` decides about.
 pub(super) struct Failed {
     kind: FailureKind,
     reason: String,
@@ -33,7 +33,7 @@ pub(super) struct Failed {
 }
 
 impl Route {
-    /// What is to become of a message of which this was said, and which is not acked by it.
+    /// Judges a message by a verdict that is not an ack.
     #[cold]
     pub(super) fn judge_unacked(
         &self,
@@ -43,10 +43,10 @@ impl Route {
         own: &Own,
     ) -> Judged {
         Judged::Settle(match said {
-            Said::Ack => Fate::Ack,
+            Said::Ack => Disposition::Ack,
             Said::Nack => {
                 self.declined(message, "the handler returned false");
-                Fate::Nack
+                Disposition::Nack
             }
             Said::Rare(rare) => match *rare {
                 Rare::Failed(kind, error) => return self.fail(message, kind, error, span, own),
@@ -56,16 +56,17 @@ impl Route {
                         message,
                         &format!("the handler asked for a retry after {after:?}"),
                     );
-                    Fate::Rare(Box::new(RareFate::Retry(after)))
+                    Disposition::Rare(Box::new(RareDisposition::Retry(after)))
                 }
                 Rare::Reject(reason) => {
                     self.declined(message, &format!("the handler rejected it: {reason}"));
-                    Fate::Rare(Box::new(RareFate::Reject(reason.into_owned())))
+                    Disposition::Rare(Box::new(RareDisposition::Reject(reason.into_owned())))
                 }
             },
         })
     }
 
+    /// Judges a message that failed, and reports it.
     #[cold]
     pub(super) fn fail(
         &self,
@@ -89,12 +90,12 @@ impl Route {
                 reason,
                 answer: on_error(failure),
             })),
-            None => Judged::Settle(Fate::failed(kind, reason)),
+            None => Judged::Settle(Disposition::failed(kind, reason)),
         }
     }
 
-    /// No handler takes it.
-    fn unmatched(&self, message: &Message, event_type: Option<&str>) -> Fate {
+    /// Judges a message that no handler takes.
+    fn unmatched(&self, message: &Message, event_type: Option<&str>) -> Disposition {
         let what = match event_type {
             Some(event_type) => {
                 format!("no handler of the route takes the event type `{event_type}`")
@@ -104,22 +105,22 @@ impl Route {
         match self.policy.unmatched {
             Unmatched::Ignore => {
                 tracing::debug!(route = %self.policy.route, message_id = %message.id(), "acked unhandled: {what}");
-                Fate::Ack
+                Disposition::Ack
             }
             Unmatched::Reject => {
                 self.declined(message, &what);
-                Fate::Rare(Box::new(RareFate::Reject(what)))
+                Disposition::Rare(Box::new(RareDisposition::Reject(what)))
             }
             Unmatched::Retry => {
                 let remedy =
                     "give it a handler, or set the route's `unmatched` to \"reject\" or \"ignore\"";
                 self.declined(message, &format!("{what}: {remedy}"));
-                Fate::Nack
+                Disposition::Nack
             }
         }
     }
 
-    /// What is said where a handler took too long.
+    /// Returns the error of a handler that exceeded its `timeout`.
     pub(super) fn too_late(timeout: Option<Duration>) -> BoxError {
         let after = humantime::format_duration(timeout.unwrap_or_default());
         format!("the handler took longer than the route's `timeout` of {after}").into()
@@ -132,34 +133,39 @@ impl Failed {
         caught(|| self.answer.as_mut().poll(cx))
     }
 
-    /// `on_error` has the last word; where it fails itself, the failure stands.
-    pub(super) fn answered(self, verdict: Verdict, message: &Message, route: &Route) -> Fate {
-        match Fate::from(verdict) {
-            Fate::Nack => Fate::failed(self.kind, self.reason),
-            Fate::Rare(rare) => match *rare {
-                RareFate::Failed(_, reason) => {
+    /// Judges the message by the answer of `on_error`. If `on_error` returned `false` or failed itself, the failure stands.
+    pub(super) fn answered(
+        self,
+        verdict: Verdict,
+        message: &Message,
+        route: &Route,
+    ) -> Disposition {
+        match Disposition::from(verdict) {
+            Disposition::Nack => Disposition::failed(self.kind, self.reason),
+            Disposition::Rare(rare) => match *rare {
+                RareDisposition::Failed(_, reason) => {
                     route.declined(
                         message,
                         &format!("the route's `on_error` failed too: {reason}"),
                     );
-                    Fate::failed(self.kind, self.reason)
+                    Disposition::failed(self.kind, self.reason)
                 }
-                rare => Fate::Rare(Box::new(rare)),
+                rare => Disposition::Rare(Box::new(rare)),
             },
-            Fate::Ack => {
+            Disposition::Ack => {
                 route.refuse(message, self.kind.as_str(), None);
-                Fate::Ack
+                Disposition::Ack
             }
             other => other,
         }
     }
 
-    /// `on_error` took longer than a handler may.
-    pub(super) fn unanswered(self, message: &Message, route: &Route) -> Fate {
+    /// Judges the message whose `on_error` exceeded the `timeout`: the failure stands.
+    pub(super) fn unanswered(self, message: &Message, route: &Route) -> Disposition {
         route.declined(
             message,
             "the route's `on_error` took longer than its `timeout`",
         );
-        Fate::failed(self.kind, self.reason)
+        Disposition::failed(self.kind, self.reason)
     }
 }

@@ -1,11 +1,11 @@
-//! The way of a message: receivers lease, workers handle, settlers answer, the keeper renews.
+//! The way of a message: receivers lease it, workers handle it, settlers settle it, and meanwhile the lease renewer renews its lease.
 //!
-//! One [`Scheduler`] a route says who may do what next; it knows no types. What depends on the provider's types stands in [`Shared`].
+//! One [`Scheduler`] for each route decides who may do what next. It knows no types of the provider: [`Shared`] holds what depends on them.
 
 mod batch_worker;
 mod deadline;
+mod disposition;
 mod failure_log;
-mod fate;
 mod judging;
 mod leases;
 mod receiver;
@@ -31,7 +31,7 @@ use futures_util::FutureExt;
 use tokio::task::{JoinError, JoinSet};
 
 use self::{
-    fate::{Fate, RareFate},
+    disposition::{Disposition, RareDisposition},
     leases::table::LeaseTable,
     scheduler::{Job, Phase, Scheduler},
 };
@@ -42,15 +42,15 @@ pub(crate) use self::route::{Closing, Parts, Route};
 pub use self::stats::RouteStats;
 use self::stats::Stats;
 
-/// How long settlements get once the drain deadline has passed.
+/// How long settlements may take once the drain deadline has passed.
 const FLUSH_GRACE: Duration = Duration::from_secs(2);
 
-/// What the tasks of one route share and the provider's types shape.
+/// What the tasks of one route share, with the provider's types.
 struct Shared<P: Provider> {
     provider: P,
     capabilities: Capabilities,
     table: Mutex<LeaseTable<P::Receipt>>,
-    /// Held while a renewal is in flight: a retry delay set meanwhile would be overwritten by it.
+    /// Locked while a renewal is in flight: the renewal would overwrite a retry delay that is set meanwhile.
     renewing: tokio::sync::Mutex<()>,
     route: Arc<Route>,
 }
@@ -65,7 +65,7 @@ impl<P: Provider> Shared<P> {
     }
 }
 
-/// Runs a route on its open provider until it is closed and has settled everything, or its time is up.
+/// Runs a route on its open provider, until it is closed and has settled everything, or until its time is up.
 pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     let capabilities = provider.capabilities();
     let (receivers, settlers, lease) = (
@@ -107,13 +107,14 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     if route.scheduler.phase() == Phase::Cancelled {
         _ = tokio::time::timeout(FLUSH_GRACE, route.scheduler.flushed()).await;
     }
-    // Workers that waited for others of a group have gone idle: nothing comes any more.
+    // Workers that waited for other messages of a group are idle now: nothing more will come.
     route.scheduler.close(Phase::Draining);
     tasks.shutdown().await;
     shared.provider.close().await;
 }
 
-/// A task of the engine that panicked takes the route with it: whoever runs the program is told, and nothing hangs.
+/// Waits for a task of the engine that panics, and passes the panic on. So the route ends, whoever runs the program learns of it, and
+/// nothing hangs.
 async fn watch(tasks: &mut JoinSet<()>) -> Infallible {
     while let Some(ended) = tasks.join_next().await {
         passed_on(ended);
@@ -121,7 +122,7 @@ async fn watch(tasks: &mut JoinSet<()>) -> Infallible {
     std::future::pending().await
 }
 
-/// Passes on that a task panicked.
+/// Passes on the panic of a task.
 fn passed_on(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()
@@ -130,7 +131,7 @@ fn passed_on(ended: Result<(), JoinError>) {
     }
 }
 
-/// One settler and one receiver in one task: a batch that was settled makes room, and the receive that fills it needs no waking.
+/// Runs one settler and one receiver in one task: a settled batch makes room, and the receive that fills the room needs no wake-up.
 async fn settle_and_receive<P: Provider>(shared: Arc<Shared<P>>) {
     let mut settler = pin!(settler::run(shared.clone()));
     let mut receiver = pin!(receiver::run(shared).fuse());

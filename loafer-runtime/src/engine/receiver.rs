@@ -12,19 +12,19 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{sleep, timeout};
 
-use super::{Fate, Job, RouteStats, Shared, leases::table::Moment};
+use super::{Disposition, Job, RouteStats, Shared, leases::table::Moment};
 use crate::clock::after;
 use loafer_core::{
     Error,
     broker::{Delivery, Provider},
 };
 
-/// How long `--once` waits for messages.
+/// How long a receive of `--once` waits for messages.
 const ONCE: Duration = Duration::from_secs(1);
 
-/// How often a receive in flight is looked at.
+/// How often a receive in flight is looked at, to notice that the program was stopped meanwhile.
 const LOOK: Duration = Duration::from_millis(500);
-/// Not looked at for longer than this, the program was stopped, or its threads were taken: the answer may have waited as long.
+/// If a receive was not looked at for longer than this, the program was stopped, or its threads were taken. Its answer may be as old.
 const UNSEEN: Duration = Duration::from_millis(1500);
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
@@ -53,7 +53,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
 }
 
 fn pauses<P: Provider>(shared: &Shared<P>) -> impl Iterator<Item = Duration> + use<P> {
-    // A try that is a connection to a broker of one's own is cheap; a call is paid for.
+    // To connect to a broker of one's own again is cheap; a call to a cloud service is paid for.
     let longest = match shared.capabilities.pushed {
         true => Duration::from_secs(2),
         false => Duration::from_secs(30),
@@ -78,11 +78,11 @@ async fn receive<P: Provider>(
         longest
     };
     let grace = shared.capabilities.receive_grace;
-    // A broker without grace is in this process: what stops it stops both.
+    // A broker without grace is in this process: what stops one of them stops both.
     let mut look = (!grace.is_zero()).then(|| Box::pin(sleep(LOOK)));
-    // By the system's clock, which goes on while the program is stopped.
+    // Measured by the system's clock, which goes on while the program is stopped.
     let mut looked = std::time::Instant::now();
-    // When nobody had looked for too long, and when somebody did again: the answer may be read a few polls later.
+    // The last moment before a stop, and the first one after it. The answer may be read a few polls later.
     let mut stopped: Option<(std::time::Instant, std::time::Instant)> = None;
     let mut call = pin!(shared.provider.receive(max, wait, into));
     let answer = poll_fn(|cx| {
@@ -114,15 +114,15 @@ async fn receive<P: Provider>(
         if let Ok(answer) = timeout(grace, call.as_mut()).await {
             return (answer, Duration::ZERO);
         }
-        // While handlers finish, waiting on costs nothing.
-        if grace.is_zero() || shared.scheduler().held() == 0 {
+        // Waiting on costs nothing while handlers finish.
+        if grace.is_zero() || shared.scheduler().in_flight() == 0 {
             return (Ok(()), Duration::ZERO);
         }
         shared.scheduler().wake_poll(grace);
     }
 }
 
-/// Waits for something, but not beyond the end of the route.
+/// Waits for something, but not beyond the moment at which the route receives no more.
 async fn until_closed<P: Provider>(shared: &Shared<P>, wait: impl Future<Output = ()>) {
     let mut wait = pin!(wait);
     poll_fn(|cx| match wait.as_mut().poll(cx) {
@@ -133,7 +133,8 @@ async fn until_closed<P: Provider>(shared: &Shared<P>, wait: impl Future<Output 
 }
 
 impl<P: Provider> Shared<P> {
-    /// Gives each delivery a key. Gives back what was handled before: it goes to the settler, not to a worker. What came may be as old as `unseen`.
+    /// Puts each delivery into the lease table. Returns those that were handled before: they go to the settler, not to a worker. The
+    /// deliveries may be as old as `unseen`.
     fn take_in(
         &self,
         deliveries: &mut Vec<Delivery<P::Receipt>>,
@@ -145,7 +146,7 @@ impl<P: Provider> Shared<P> {
             return known;
         }
         self.route.stats.received(deliveries.len());
-        let handled_before = !self.route.handled.is_empty();
+        let handled_before = !self.route.ack_dedup.is_empty();
         {
             let mut table = self.table();
             let now = table.now();
@@ -156,7 +157,7 @@ impl<P: Provider> Shared<P> {
             if leased_until <= now {
                 self.came_too_late(deliveries, unseen);
             }
-            // What the broker told before these had table went by without them.
+            // A notice of the broker that came before these leases were in the table did not find them there.
             if !deliveries
                 .iter()
                 .all(|delivery| self.provider.is_live(&delivery.receipt))
@@ -165,8 +166,8 @@ impl<P: Provider> Shared<P> {
             }
             for Delivery { receipt, message } in deliveries.drain(..) {
                 let key = table.insert(receipt, received_at, leased_until);
-                if handled_before && self.route.handled.contains(message.id()) {
-                    known.push(Job::new(key, message).done(Fate::Ack));
+                if handled_before && self.route.ack_dedup.contains(message.id()) {
+                    known.push(Job::new(key, message).done(Disposition::Ack));
                 } else {
                     jobs.push_back(Job::new(key, message));
                 }
@@ -182,11 +183,11 @@ impl<P: Provider> Shared<P> {
         known
     }
 
-    /// The leases may be over already: nothing is started, and nothing sent.
+    /// Drops deliveries whose leases may have expired already: no message is started, and nothing is sent.
     #[cold]
     fn came_too_late(&self, deliveries: &mut Vec<Delivery<P::Receipt>>, unseen: Duration) {
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-        tracing::warn!(%route, %queue, messages = deliveries.len(), stopped = ?unseen, "the program was stopped while messages were on their way: their leases may be over, they come again");
+        tracing::warn!(%route, %queue, messages = deliveries.len(), stopped = ?unseen, "the program was stopped while messages were arriving: their leases may have expired, so they are dropped and the broker redelivers them");
         self.route.stats.add(&RouteStats {
             lost: deliveries.len() as u64,
             ..RouteStats::default()
@@ -194,21 +195,21 @@ impl<P: Provider> Shared<P> {
         deliveries.clear();
     }
 
-    /// The leases of some ended already: they are not started.
+    /// Drops the deliveries whose leases were lost before they arrived: they are not started.
     #[cold]
     fn lost_on_the_way(&self, deliveries: &mut Vec<Delivery<P::Receipt>>) {
         let received = deliveries.len();
         deliveries.retain(|delivery| self.provider.is_live(&delivery.receipt));
         let messages = received - deliveries.len();
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-        tracing::info!(%route, %queue, messages, "the leases of messages ended while these were on their way: they are not started, they come again");
+        tracing::info!(%route, %queue, messages, "dropped messages whose lease expired before they arrived: the broker redelivers them");
         self.route.stats.add(&RouteStats {
             lost: messages as u64,
             ..RouteStats::default()
         });
     }
 
-    /// One line a streak.
+    /// Logs a failed receive: one error for each streak of failures.
     fn receive_failed(&self, error: &Error, pause: Duration) {
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
         if self.route.received_well(false) {
@@ -219,7 +220,7 @@ impl<P: Provider> Shared<P> {
     }
 }
 
-/// What our clock's idea of a lease stays under the broker's: the answer took time to come.
+/// Returns by how much a lease is taken to be shorter than the broker says, because its answer took time to arrive.
 pub(super) fn margin(lease: Duration) -> Duration {
     (lease / 10).min(Duration::from_secs(1))
 }

@@ -1,4 +1,4 @@
-//! Requests that failed for good: their requesters need not wait for a reply.
+//! Notices to requesters that their requests failed for good.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use loafer_core::{
 };
 
 impl Route {
-    /// This message is not tried again. Where its handler replies to requests, its requester is told the kind of the failure.
+    /// Called when a message is not tried again. If its handler replies to requests, its requester gets a notice with the kind of the
+    /// failure.
     #[cold]
     pub(super) fn refuse(&self, message: &Message, kind: &str, reason: Option<&str>) {
         let own = self.handlers.whose(message);
@@ -20,20 +21,20 @@ impl Route {
 }
 
 impl<P: Provider> Shared<P> {
-    /// A settlement was confirmed.
+    /// Called when the broker has confirmed a settlement.
     pub(super) fn confirmed<R>(&self, entry: &Settle<R>) {
-        let Settlement::DeadLetter(letter) = &entry.settlement else {
+        let Settlement::DeadLetter(dead_letter) = &entry.settlement else {
             return;
         };
-        let DeadLetter { kind, reason, .. } = &**letter;
-        // Texts of errors are for whoever runs this service. What a handler rejects with is written to be read, and a payload that does not
-        // decode is told by place.
-        let told = matches!(&**kind, "rejected" | "undecodable");
-        let reason = reason.as_deref().filter(|_| told);
+        let DeadLetter { kind, reason, .. } = &**dead_letter;
+        // Texts of errors are for the people who run this service. But the reason of a rejection is written to be read, and that of an
+        // undecodable payload names the field, not the value.
+        let is_public = matches!(&**kind, "rejected" | "undecodable");
+        let reason = reason.as_deref().filter(|_| is_public);
         self.route.refuse(&entry.message, kind, reason);
     }
 
-    /// Another try, unless the broker gives the message up by itself after this one.
+    /// Returns a retry. If the broker gives the message up by itself after this attempt, the requester gets a notice.
     pub(super) fn retry(
         &self,
         message: &Message,

@@ -1,4 +1,4 @@
-//! One route at work: what its tasks share whatever the provider.
+//! One running route: what its tasks share, whatever the provider.
 
 use std::{
     collections::VecDeque,
@@ -26,36 +26,36 @@ use crate::{
 };
 use loafer_core::{broker::Capabilities, message::Message, policy::Policy};
 
-/// In how many receives a batch of capacity is filled, where a receive costs nothing.
+/// How many receives may fill a batch, if a receive costs nothing.
 const RECEIVES_PER_BATCH: usize = 8;
 
-/// How much of a body is logged where bodies are logged.
+/// How many bytes of a body are logged, if bodies are logged.
 const LOGGED_BODY: usize = 2048;
 
-/// One route at work.
+/// One running route.
 pub(crate) struct Route {
     pub(crate) policy: Policy,
     pub(crate) stats: Stats,
-    /// Whether its last receive went through.
+    /// Whether its last receive succeeded.
     receives: AtomicBool,
-    /// Whether its last settlement went through.
+    /// Whether its last settlement succeeded.
     settles: AtomicBool,
-    /// One receive, then the end.
+    /// Whether it receives once only, and then ends.
     pub(super) once: bool,
-    /// Bodies may be logged: development.
+    /// Whether bodies may be logged: in development.
     log_bodies: bool,
     pub(super) handlers: Handlers,
-    pub(super) handled: AckDedup,
+    pub(super) ack_dedup: AckDedup,
     pub(super) scheduler: Scheduler,
     reporters: Vec<Arc<dyn Report>>,
     failure_log: Option<FailureLog>,
-    /// Told whenever nothing is held.
+    /// Notified whenever no message is in flight.
     quiet: Arc<Notify>,
-    /// For word to requesters.
+    /// Sends notices to requesters.
     pub(super) bus: Bus,
 }
 
-/// What a route at work is made of.
+/// What a running route is made of.
 pub(crate) struct Parts {
     pub(crate) policy: Policy,
     pub(crate) handlers: Handlers,
@@ -70,9 +70,9 @@ pub(crate) struct Parts {
 /// How a route is brought to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
-    /// Release what has not started; let the rest finish.
+    /// Release what has not started, and let running handlers finish.
     Drain,
-    /// Cancel what runs.
+    /// Cancel running handlers.
     Cancel,
 }
 
@@ -91,7 +91,7 @@ impl Route {
         policy.backoff = policy.backoff.or_else(|| capabilities.backoff.clone());
         policy.max_attempts = policy.max_attempts.or(capabilities.max_attempts);
         if capabilities.ordered && policy.group_by.is_some() {
-            tracing::warn!(route = %policy.route, queue = %policy.queue, "`group_by` is left unread: the queue keeps its own groups in order");
+            tracing::warn!(route = %policy.route, queue = %policy.queue, "`group_by` is ignored: the queue keeps its own groups in order");
         }
         let limits = limits(&policy, capabilities, handlers.take_batches());
         Self {
@@ -102,7 +102,7 @@ impl Route {
             once,
             log_bodies,
             handlers,
-            handled: AckDedup::default(),
+            ack_dedup: AckDedup::default(),
             scheduler: Scheduler::new(limits),
             reporters,
             failure_log,
@@ -118,44 +118,44 @@ impl Route {
         });
     }
 
-    /// Messages leased and not yet settled.
-    pub(crate) fn held(&self) -> usize {
-        self.scheduler.held()
+    /// Returns how many messages are leased and not yet settled.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.scheduler.in_flight()
     }
 
     pub(crate) fn is_healthy(&self) -> bool {
         self.receives.load(Ordering::Relaxed) && self.settles.load(Ordering::Relaxed)
     }
 
-    /// Notes how a receive went; true where that changed.
+    /// Records whether a receive succeeded. Returns whether that changed.
     pub(super) fn received_well(&self, well: bool) -> bool {
         changed(&self.receives, well)
     }
 
-    /// Notes how a settlement went; true where that changed.
+    /// Records whether a settlement succeeded. Returns whether that changed.
     pub(super) fn settled_well(&self, well: bool) -> bool {
         changed(&self.settles, well)
     }
 
-    /// Gives capacity back.
+    /// Frees the capacity of so many messages.
     pub(super) fn freed(&self, capacity: usize, stalled: bool) {
         if self.scheduler.freed(capacity, stalled) == 0 {
             self.quiet.notify_waiters();
         }
     }
 
-    /// A message was given back without a settler.
+    /// Called when a lease was lost and its message left the route without a settler.
     pub(super) fn lost(&self) {
         self.stats.add(&super::RouteStats {
             lost: 1,
             ..Default::default()
         });
-        if self.held() == 0 {
+        if self.in_flight() == 0 {
             self.quiet.notify_waiters();
         }
     }
 
-    /// A receive of so many is over: puts what it brought where workers find it.
+    /// Takes in a receive that asked for `asked` messages, and hands what it brought to the workers.
     pub(super) fn received(
         self: &Arc<Self>,
         jobs: &mut VecDeque<Job>,
@@ -166,7 +166,7 @@ impl Route {
         self.answer(call);
     }
 
-    /// Brings the worker that the scheduler called for.
+    /// Wakes or spawns the worker that the scheduler calls.
     pub(super) fn answer(self: &Arc<Self>, call: Call) {
         match call {
             Call::Nobody => {}
@@ -183,7 +183,7 @@ impl Route {
         }
     }
 
-    /// A message failed: logged, reported, counted.
+    /// Logs, reports and counts a message that failed.
     pub(super) fn failed(&self, failure: &Failure) {
         let message = failure.message();
         self.note(message, &failure.reason());
@@ -208,7 +208,7 @@ impl Route {
         }
     }
 
-    /// A message was not acked, and nothing failed.
+    /// Logs a message that was not acked although nothing failed.
     pub(super) fn declined(&self, message: &Message, reason: &str) {
         self.note(message, reason);
         tracing::warn!(
@@ -222,7 +222,7 @@ impl Route {
         );
     }
 
-    /// For the test that may want to know.
+    /// Records the reason for a test that may print it.
     fn note(&self, message: &Message, reason: &str) {
         if let Some(failure_log) = &self.failure_log {
             let (route, id, attempt) = (&self.policy.route, message.id(), message.attempt());
@@ -235,7 +235,7 @@ impl Route {
         }
     }
 
-    /// The body, where bodies are logged.
+    /// Returns the body, if bodies are logged.
     fn body_of(&self, message: &Message) -> Option<String> {
         let body = &message.payload()[..message.payload().len().min(LOGGED_BODY)];
         self.log_bodies
@@ -243,28 +243,28 @@ impl Route {
     }
 }
 
-/// Almost always there is nothing to write.
+/// Sets a flag, and returns whether that changed it. It rarely does, so the flag is read first.
 fn changed(flag: &AtomicBool, to: bool) -> bool {
     flag.load(Ordering::Relaxed) != to && flag.swap(to, Ordering::Relaxed) != to
 }
 
 fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits {
-    // Messages that can be in handlers at once.
+    // How many messages can be in handlers at once.
     let handled = if batches {
         policy.concurrency.saturating_mul(policy.messages_a_call())
     } else {
         policy.concurrency
     };
     let batch = capabilities.receive_batch.max(1);
-    // A call costs the same for one message as for a batch, so a batch is leased ahead at least; capacity for two batches, so that one is handled
-    // while the next is on its way; and as much as keeps every handler busy meanwhile.
+    // A call costs the same for one message as for a batch, so at least one batch is leased ahead. There is capacity for two batches, so
+    // that one is handled while the next is on its way, and for as many messages as keep every handler busy meanwhile.
     let prefetch = policy.prefetch.unwrap_or_else(|| {
         let two_batches = (2 * batch).saturating_sub(handled);
         let least = batch
             .max(capabilities.prefetch)
             .max(two_batches)
             .max(handled.min(10 * batch));
-        // A receive may bring one group only: capacity for as many groups as there are handlers, so that few wait for another.
+        // A receive may bring one group only: there is capacity for as many groups as there are handlers, so that few wait for another.
         let groups = policy.concurrency.saturating_mul(batch - 1);
         if capabilities.ordered || policy.group_by.is_some() {
             least.max(groups)
@@ -273,13 +273,13 @@ fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits
         }
     });
     let capacity = handled.saturating_add(prefetch);
-    // Never more than what is prefetched: a slow message that fills a handler must not keep the others from being fed.
+    // Never asks for more than is prefetched: a slow message that occupies a handler must not keep messages from the other handlers.
     let ask = batch.min(prefetch.max(1)).min(capacity);
     Limits {
         concurrency: policy.concurrency,
         capacity,
         ask,
-        // A receive that costs a call is to be a full one; what was pushed is taken in handfuls.
+        // A receive that costs a call should be a full one. Pushed messages are taken a few at a time.
         worth: if capabilities.pushed {
             (ask / RECEIVES_PER_BATCH).max(1)
         } else {
@@ -287,8 +287,8 @@ fn limits(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Limits
         },
         receivers: capabilities.receivers.max(1),
         settlers: capabilities.settlers.max(1),
-        // What was pushed and is not settled keeps more from being pushed: never all of it waits to be settled. Half of it, since the fewer
-        // settlements there are, the fuller is what the broker pushes next.
+        // Messages that were pushed and are not settled keep the broker from pushing more, so they must not all wait to be settled. Half of
+        // the capacity, because the fewer settlements there are, the more the broker pushes at once.
         settle_batch: if capabilities.pushed {
             capabilities.settle_batch.min(capacity / 2).max(1)
         } else {

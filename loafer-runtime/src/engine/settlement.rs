@@ -1,10 +1,10 @@
-//! From what was said of a message to what its provider is told.
+//! From the disposition of a message to the settlement that its provider gets.
 
 use std::{sync::Arc, time::Duration};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Fate, RareFate, Shared};
+use super::{Disposition, RareDisposition, Shared};
 use loafer_core::{
     broker::{DeadLetter, Provider, Settlement},
     message::Message,
@@ -16,48 +16,49 @@ use loafer_core::{
 const REASON: usize = 512;
 
 impl<P: Provider> Shared<P> {
-    /// From what is to be done with a message to what its provider is told.
-    pub(super) fn settlement(&self, message: &Message, fate: Fate) -> Settlement {
-        let rare = match fate {
-            Fate::Ack => return Settlement::Ack,
-            Fate::Release | Fate::Forget => return Settlement::Release,
-            Fate::Nack if self.used_up(message) => {
+    /// Returns the settlement of a message, by its disposition, the route's policy and the broker's capabilities.
+    pub(super) fn settlement(&self, message: &Message, disposition: Disposition) -> Settlement {
+        let rare = match disposition {
+            Disposition::Ack => return Settlement::Ack,
+            Disposition::Release | Disposition::Forget => return Settlement::Release,
+            Disposition::Nack if self.used_up(message) => {
                 return self.dead_letter(
                     message,
                     "attempts",
                     "the handler returned false on its last attempt",
                 );
             }
-            Fate::Nack => {
+            Disposition::Nack => {
                 return self.retry(message, "attempts", self.backoff(message.attempt()));
             }
-            Fate::Rare(rare) => *rare,
+            Disposition::Rare(rare) => *rare,
         };
         match rare {
-            RareFate::Retry(_) if self.used_up(message) => self.dead_letter(
+            RareDisposition::Retry(_) if self.used_up(message) => self.dead_letter(
                 message,
                 "attempts",
                 "the handler asked for a retry on its last attempt",
             ),
-            RareFate::Retry(after) => {
+            RareDisposition::Retry(after) => {
                 self.retry(message, "attempts", Some(self.within_limits(after)))
             }
-            RareFate::Reject(reason) => self.dead_letter(message, "rejected", &reason),
-            RareFate::Failed(FailureKind::Undecodable, reason)
+            RareDisposition::Reject(reason) => self.dead_letter(message, "rejected", &reason),
+            RareDisposition::Failed(FailureKind::Undecodable, reason)
                 if self.route.policy.undecodable == Undecodable::Reject =>
             {
                 self.dead_letter(message, FailureKind::Undecodable.as_str(), &reason)
             }
-            RareFate::Failed(kind, reason) if self.used_up(message) => {
-                self.dead_letter(message, letter_kind(kind), &reason)
+            RareDisposition::Failed(kind, reason) if self.used_up(message) => {
+                self.dead_letter(message, dead_letter_kind(kind), &reason)
             }
-            RareFate::Failed(kind, _) => {
+            RareDisposition::Failed(kind, _) => {
                 let after = self.backoff(message.attempt());
-                self.retry(message, letter_kind(kind), after)
+                self.retry(message, dead_letter_kind(kind), after)
             }
         }
     }
 
+    /// Whether this was the message's last attempt.
     fn used_up(&self, message: &Message) -> bool {
         self.route
             .policy
@@ -65,12 +66,13 @@ impl<P: Provider> Shared<P> {
             .is_some_and(|most| message.attempt() >= most)
     }
 
-    /// The delay of a retry after this attempt; none: the end of the lease.
+    /// Returns the delay of a retry after this attempt. `None` means the end of the lease.
     pub(super) fn backoff(&self, attempt: u32) -> Option<Duration> {
         let backoff = self.route.policy.backoff.as_ref()?;
         Some(self.within_limits(backoff.delay(attempt)))
     }
 
+    /// Returns the delay, or the longest that the broker allows.
     fn within_limits(&self, delay: Duration) -> Duration {
         self.capabilities
             .max_delay
@@ -109,8 +111,9 @@ impl<P: Provider> Shared<P> {
     }
 }
 
-/// What an extractor refused counts as an error in a dead letter, whose kinds are the same for every service.
-fn letter_kind(kind: FailureKind) -> &'static str {
+/// Returns the kind of a failure as dead letters have it: their kinds are the same for every service, so a refusal by an extractor is an
+/// error.
+fn dead_letter_kind(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Extractor => FailureKind::Error.as_str(),
         kind => kind.as_str(),

@@ -1,4 +1,4 @@
-//! A settler: turns what was said of messages into batched settlements.
+//! A settler: turns dispositions of messages into batches of settlements.
 
 mod preparing;
 
@@ -23,7 +23,7 @@ use loafer_core::{
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut settler = Settler::new(&shared);
     let mut linger = pin!(sleep(Duration::ZERO));
-    // What may take its time where no lease ends it: acks don't wait for that.
+    // If leases do not expire, these tasks settle what may take its time: acks don't wait for it.
     let mut beside = JoinSet::new();
     loop {
         poll_fn(|cx| {
@@ -53,10 +53,10 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     }
 }
 
-/// Entries, and when the lease of each ends.
+/// Entries, and the end of each entry's lease.
 type Rest<R> = (Vec<Settle<R>>, Vec<Moment>);
 
-/// Settles what was put aside, beside what is settled meanwhile.
+/// Settles what was put aside, while the settler settles other batches.
 async fn settle_beside<P: Provider>(
     shared: Arc<Shared<P>>,
     (batch, ends): Rest<P::Receipt>,
@@ -64,33 +64,33 @@ async fn settle_beside<P: Provider>(
 ) {
     let mut settler = Settler::new(&shared);
     (settler.batch, settler.ends, settler.acks_only) = (batch, ends, false);
-    let held = settler.batch.len();
-    shared.scheduler().stalled(held);
+    let before = settler.batch.len();
+    shared.scheduler().stalled(before);
     if at_once {
         settler.try_once().await;
         settler.tell_groups();
-        settler.free(held, true);
+        settler.free(before, true);
     }
     settler.finish().await;
 }
 
-/// Buffers used again for every batch.
+/// Buffers that are reused for every batch.
 struct Settler<'s, P: Provider> {
     shared: &'s Shared<P>,
     taken: VecDeque<Job>,
     batch: Vec<Settle<P::Receipt>>,
-    /// When the lease of each entry of `batch` ends.
+    /// The end of the lease of each entry of `batch`.
     ends: Vec<Moment>,
     answers: Vec<Settled>,
-    /// The common case: nothing in the batch but acks.
+    /// Whether the batch has nothing but acks. This is the common case.
     acks_only: bool,
     /// Failed messages of fenced groups, and whether they have left the queue.
     judged: Vec<(Message, bool)>,
     /// Whether there are fenced groups.
     fenced: bool,
-    /// What came of the batch, but for batches of acks that all went through.
+    /// The counts of the batch. A batch of acks that all succeeded is not counted here.
     counts: RouteStats,
-    /// Whether any of it is not 0.
+    /// Whether any of `counts` is not 0.
     counted: bool,
 }
 
@@ -111,22 +111,23 @@ impl<'s, P: Provider> Settler<'s, P> {
         }
     }
 
-    /// Settles what was taken, but for what fails at the first try; where leases have no end, but for what is no ack.
+    /// Settles what was taken, in one try: failed entries stay in the batch. If leases do not expire, everything but acks is put aside and
+    /// returned.
     async fn begin(&mut self) -> Option<Rest<P::Receipt>> {
-        let mut held = self.taken.len();
+        let mut before = self.taken.len();
         self.prepare();
         self.tell_groups();
         let aside = self.put_aside();
-        held -= aside.as_ref().map_or(0, |(batch, _)| batch.len());
+        before -= aside.as_ref().map_or(0, |(batch, _)| batch.len());
         if !self.batch.is_empty() {
             self.try_once().await;
             self.tell_groups();
         }
-        self.free(held, false);
+        self.free(before, false);
         aside
     }
 
-    /// Takes out what is no ack, where no lease ends the waiting for it.
+    /// Takes out everything but acks, if leases do not expire: no lease limits how long they may take.
     #[inline]
     fn put_aside(&mut self) -> Option<Rest<P::Receipt>> {
         if self.acks_only || self.shared.capabilities.lease.is_some() {
@@ -141,11 +142,11 @@ impl<'s, P: Provider> Settler<'s, P> {
         Some((batch, ends))
     }
 
-    /// Tries the rest again, until it is settled or its leases are over.
+    /// Tries the rest again, until it is settled or its leases have expired.
     async fn finish(&mut self) {
         let mut pauses = pauses(self.shared.capabilities.lease.is_some());
         while !self.batch.is_empty() {
-            let held = self.batch.len();
+            let before = self.batch.len();
             match pauses.next() {
                 Some(pause) => {
                     sleep(pause).await;
@@ -157,21 +158,21 @@ impl<'s, P: Provider> Settler<'s, P> {
                 None => self.give_up(),
             }
             self.tell_groups();
-            self.free(held, true);
+            self.free(before, true);
         }
     }
 
-    /// Gives back the places of what is settled, of so many that were held.
-    fn free(&mut self, held: usize, stalled: bool) {
+    /// Frees the capacity of what is settled: the batch had `before` entries.
+    fn free(&mut self, before: usize, stalled: bool) {
         if mem::take(&mut self.counted) {
             self.shared.route.stats.add(&mem::take(&mut self.counts));
         }
-        self.shared.route.freed(held - self.batch.len(), stalled);
+        self.shared.route.freed(before - self.batch.len(), stalled);
     }
 
     async fn try_once(&mut self) {
         if !self.acks_only {
-            // Only the renewal in flight could undo a delay: the keeper knows these messages no more.
+            // Only the renewal in flight could undo a delay: the lease renewer does not know these messages any more.
             drop(self.shared.renewing.lock().await);
         }
         self.answers.clear();
@@ -180,7 +181,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             let mut settling = pin!(settling);
             // A broker in this process answers at once: no timer is made for it.
             let at_once = poll_fn(|cx| Poll::Ready(settling.as_mut().poll(cx).is_ready())).await;
-            // A provider has tries of its own: after the lease they could meet what is somebody else's.
+            // A provider has tries of its own: after the lease they could settle a message that somebody else handles.
             at_once || self.shared.within(&self.ends, settling).await
         };
         if answered {
@@ -190,7 +191,7 @@ impl<'s, P: Provider> Settler<'s, P> {
         }
     }
 
-    /// Before another try: a stale receipt may still delete what somebody else is handling.
+    /// Called before another try: a stale receipt could still delete a message that somebody else is handling.
     #[cold]
     fn drop_stale(&mut self) {
         let now = self.shared.table().now();
@@ -207,7 +208,7 @@ impl<'s, P: Provider> Settler<'s, P> {
         (self.ends, self.batch) = live.into_iter().unzip();
     }
 
-    /// Reads the answers; what failed stays in the batch.
+    /// Reads the answers. Failed entries stay in the batch.
     fn conclude(&mut self) {
         let answered = self.answers.len() == self.batch.len();
         if !answered
@@ -228,10 +229,10 @@ impl<'s, P: Provider> Settler<'s, P> {
                 self.shared.confirmed(entry);
             }
         }
-        if !self.shared.route.handled.is_empty() {
+        if !self.shared.route.ack_dedup.is_empty() {
             self.batch
                 .iter()
-                .for_each(|entry| self.shared.route.handled.forget(entry.message.id()));
+                .for_each(|entry| self.shared.route.ack_dedup.forget(entry.message.id()));
         }
         self.ends.clear();
         self.batch.clear();
@@ -256,7 +257,7 @@ impl<'s, P: Provider> Settler<'s, P> {
                     self.counts.settled(&entry.settlement);
                     judge(&mut self.judged, self.fenced, &entry, true);
                     shared.confirmed(&entry);
-                    shared.route.handled.forget(entry.message.id());
+                    shared.route.ack_dedup.forget(entry.message.id());
                 }
                 Some(Settled::Lost) => {
                     self.counted = true;
@@ -268,7 +269,7 @@ impl<'s, P: Provider> Settler<'s, P> {
                     judge(&mut self.judged, self.fenced, &entry, false);
                     shared.route.declined(
                         &entry.message,
-                        "there is no dead-letter queue to put it in: retried instead; SQS: set a redrive policy on the queue; RabbitMQ: bind a queue where `dead_letter` of the route points",
+                        "no dead-letter queue to put it in: retried instead; SQS: set a redrive policy on the queue; RabbitMQ: bind a queue to the route's dead-letter target",
                     );
                     entry.settlement = Settlement::Retry {
                         after: shared.backoff(entry.message.attempt()),
@@ -305,7 +306,7 @@ impl<'s, P: Provider> Settler<'s, P> {
         (self.batch, self.ends) = failed;
     }
 
-    /// Every try failed: the messages come again at the end of their leases.
+    /// Every try failed: the messages are redelivered when their leases expire.
     #[cold]
     fn give_up(&mut self) {
         self.ends.clear();
@@ -317,7 +318,7 @@ impl<'s, P: Provider> Settler<'s, P> {
         }
     }
 
-    /// Lets the groups of what failed go on, or gives back what waits behind it.
+    /// Reports how failed messages of groups ended: the scheduler lets each group go on, or releases what waits behind.
     #[inline]
     fn tell_groups(&mut self) {
         if self.judged.is_empty() {
@@ -330,7 +331,7 @@ impl<'s, P: Provider> Settler<'s, P> {
     }
 }
 
-/// What became of a dead letter decides over its group; what became of a retry is known before.
+/// Records how a dead letter of a fenced group ended: this decides about its group. How a retry ends is known before.
 fn judge<R>(judged: &mut Vec<(Message, bool)>, fenced: bool, entry: &Settle<R>, left: bool) {
     if fenced && matches!(entry.settlement, Settlement::DeadLetter(_)) {
         judged.push((entry.message.clone(), left));

@@ -7,29 +7,30 @@ use std::sync::{
 
 use loafer_core::broker::Settlement;
 
-/// The counts of one route, kept since the start. Cheap to clone; reads are live.
+/// The counts of one route since its start. Cheap to clone; clones count together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stats(Arc<Counters>);
 
-/// The counts of one route at one moment.
+/// The counts of one route at one moment, since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteStats {
-    /// Deliveries leased.
+    /// Deliveries leased from the broker.
     pub received: u64,
     /// Messages whose ack the broker confirmed.
     pub acked: u64,
-    /// Deliveries left to be delivered again: `false`, failures, `Outcome::Retry`.
+    /// Deliveries that are retried: `false`, failures, `Outcome::Retry`.
     pub retried: u64,
-    /// Messages whose dead-letter copy was confirmed.
+    /// Messages whose dead-letter copy the broker confirmed.
     pub rejected: u64,
-    /// Deliveries given back unhandled: at shutdown, and behind a failed message of an ordered group.
+    /// Deliveries released unhandled: at shutdown, and behind a failed message of an ordered group.
     pub released: u64,
     /// Deliveries whose lease was lost before they were settled.
     pub lost: u64,
-    /// Deliveries acked without the handler: it had said `true` before, and that could not be told to the broker. Counted beside `acked`.
+    /// Deliveries acked without calling the handler: it had returned `true` before, and that ack could not be sent. They also count in
+    /// `acked`.
     pub repeated: u64,
-    /// Deliveries that failed: error, panic, timeout, undecodable. Counted beside what became of them.
+    /// Deliveries that failed: error, panic, timeout, undecodable. They also count by what became of them.
     pub failed: u64,
 }
 
@@ -46,7 +47,7 @@ struct Counters {
 }
 
 impl RouteStats {
-    /// One more was settled so.
+    /// Counts one more settlement of this kind.
     pub(super) fn settled(&mut self, settlement: &Settlement) {
         match settlement {
             Settlement::Ack => self.acked += 1,
@@ -58,7 +59,7 @@ impl RouteStats {
 }
 
 impl Stats {
-    /// The counts now.
+    /// Returns the counts of this moment.
     pub(crate) fn now(&self) -> RouteStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         RouteStats {
@@ -73,19 +74,19 @@ impl Stats {
         }
     }
 
-    /// So many were received.
+    /// Counts received messages.
     pub(super) fn received(&self, messages: usize) {
         self.0
             .received
             .fetch_add(messages as u64, Ordering::Release);
     }
 
-    /// So many were acked: what most batches come to.
+    /// Counts acked messages. Most batches need nothing else.
     pub(super) fn acked(&self, messages: usize) {
         self.0.acked.fetch_add(messages as u64, Ordering::Release);
     }
 
-    /// Adds what a batch came to: one atomic operation for each count that moved.
+    /// Adds the counts of a batch, with one atomic operation for each count that changed.
     pub(super) fn add(&self, change: &RouteStats) {
         let add = |counter: &AtomicU64, by: u64| {
             if by > 0 {

@@ -1,4 +1,4 @@
-//! What is said where settling goes wrong.
+//! What is logged and remembered when a settlement goes wrong.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -11,10 +11,10 @@ use loafer_core::{
     message::Message,
 };
 
-/// How often a settlement is tried, while its lease lasts.
+/// How many times a settlement is tried while its lease lasts.
 const TRIES: usize = 8;
 
-/// The pauses between tries; without an end where a lease has none.
+/// Returns the pauses between tries. They have no end if leases do not expire.
 pub(super) fn pauses(leases: bool) -> impl Iterator<Item = Duration> {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(100))
@@ -28,14 +28,15 @@ pub(super) fn pauses(leases: bool) -> impl Iterator<Item = Duration> {
 }
 
 impl<P: Provider> Shared<P> {
-    /// It was handled and could not be acked. By an id that is the sender's word another message could be taken for it, and lost.
+    /// Remembers a message that was handled and could not be acked, if the broker assigns ids. Another message could have an id that its
+    /// sender set, and would be lost.
     fn remember(&self, message: &Message) {
         if self.capabilities.own_ids {
-            self.route.handled.remember(message.id().clone());
+            self.route.ack_dedup.remember(message.id().clone());
         }
     }
 
-    /// The lease ran out before anything was sent.
+    /// Called when the lease expired before anything was sent.
     #[cold]
     pub(super) fn settled_too_late(&self, message: &Message, handled: bool) {
         if handled {
@@ -43,11 +44,11 @@ impl<P: Provider> Shared<P> {
         }
         self.route.declined(
             message,
-            "its lease ran out before it was settled: nothing was sent, it comes again",
+            "its lease expired before it was settled: nothing was sent, the broker redelivers it",
         );
     }
 
-    /// The lease was not ours any more. A message that was handled is remembered, and acked when it comes again.
+    /// Called when the lease was lost. A handled message is remembered, and acked when it is redelivered.
     #[cold]
     pub(super) fn lost(&self, message: &Message, settlement: &Settlement) {
         if matches!(settlement, Settlement::Ack) {
@@ -59,7 +60,7 @@ impl<P: Provider> Shared<P> {
             message_id = %message.id(),
             attempt = message.attempt(),
             ?settlement,
-            "the message could not be settled: it comes again"
+            "the message could not be settled: the broker redelivers it"
         );
     }
 
@@ -82,14 +83,14 @@ impl<P: Provider> Shared<P> {
         }
     }
 
-    /// The provider broke its word: one answer an entry.
+    /// Called when the provider broke its contract of one answer for each entry.
     #[cold]
     pub(super) fn unanswered(&self, message: &Message) {
         let (route, message_id) = (&self.route.policy.route, message.id());
         tracing::error!(%route, %message_id, "the provider gave no answer for this settlement: trying again");
     }
 
-    /// Waits for an answer, but not beyond the first of these ends of leases.
+    /// Waits for an answer, but not beyond the first of these ends of leases. Returns whether there was one.
     pub(super) async fn within(
         &self,
         ends: &[Moment],
@@ -107,12 +108,12 @@ impl<P: Provider> Shared<P> {
         }
     }
 
-    /// The first lease of a batch ended before there was an answer: what lives is tried again.
+    /// Called when the first lease of a batch expired before there was an answer: entries that are still leased are tried again.
     #[cold]
     pub(super) fn cut_short(&self) {
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
         if self.route.settled_well(false) {
-            tracing::error!(%route, %queue, "settling had no answer while the lease lasted: trying again what is still ours");
+            tracing::error!(%route, %queue, "no answer to a settlement before the lease expired: trying again those that are still leased");
         }
     }
 

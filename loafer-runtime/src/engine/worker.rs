@@ -1,4 +1,4 @@
-//! A worker: runs one handler call at a time, in a slot made once.
+//! A worker: runs one handler call at a time, in a call slot that is made once.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ use tokio::task::coop;
 use tracing::{Span, level_filters::LevelFilter};
 
 use super::{
-    Fate, Job, Route,
+    Disposition, Job, Route,
     deadline::Deadline,
     judging::{Failed, Judged},
     leases::table::Key,
@@ -33,35 +33,35 @@ use loafer_core::{
 
 /// The most messages a worker takes at once.
 const CHUNK: usize = 128;
-/// Longer than this for what it took, and a worker takes less: the others can have it.
+/// If its messages took longer than this, a worker takes fewer the next time: other workers can have them.
 const SLICE: Duration = Duration::from_millis(10);
 
-/// Runs one handler call at a time. Messages whose handlers never wait are taken by the chunk, under one lock.
+/// Runs one handler call at a time. Messages whose handlers never wait are taken in chunks, under one lock.
 pub(super) struct Worker {
     route: Arc<Route>,
     number: u32,
-    /// Set when the lease of what it runs is lost, or the route is cancelled.
+    /// Set when the lease of the running message is lost, or when the route is cancelled.
     cancelled: Arc<AtomicBool>,
     slot: Box<dyn CallSlot>,
     stage: Stage,
     chunk: VecDeque<Job>,
     outcomes: VecDeque<Job>,
-    /// How many messages it may take: 1 once a handler waited or took its time.
+    /// How many messages it may take at once: 1 after a handler waited or took its time.
     most: usize,
-    /// Of the running call.
+    /// The span of the running call.
     span: Span,
-    /// Made when a handler first waits on a route with a `timeout`; reset for every further one.
+    /// Made when a handler first waits on a route with a `timeout`, and reset for every further one.
     timeout: Deadline,
 }
 
 enum Stage {
-    /// At the scheduler, or with a chunk to run through.
+    /// The worker is at the scheduler, or has a chunk to run through.
     Idle,
-    /// The handler waits.
+    /// The handler has not returned yet.
     Running(Job),
-    /// A blocking handler is past its time or its lease: its slot is kept until it returns, what it says is ignored.
+    /// A blocking handler has exceeded its `timeout` or lost its lease. Its call slot is kept until it returns, and its answer is ignored.
     Abandoned(Job, Judged),
-    /// The route's `on_error` is asked.
+    /// The route's `on_error` decides.
     Failing(Job, Box<Failed>),
 }
 
@@ -72,7 +72,7 @@ impl Worker {
         number: u32,
         cancelled: Arc<AtomicBool>,
     ) -> Self {
-        // Layers are the user's code.
+        // Layers are the user's code, and may panic.
         let slot = catch_unwind(AssertUnwindSafe(|| make(&route.handlers.own(0).names)));
         let slot = slot.unwrap_or_else(|_| Box::new(Unmade));
         Self {
@@ -89,22 +89,22 @@ impl Worker {
         }
     }
 
-    /// Runs through the chunk, until a call waits or `on_error` is to be asked: the rest goes back to the scheduler then.
+    /// Runs through the chunk, until a call waits or `on_error` has to decide. The rest then returns to the scheduler.
     fn run_chunk(&mut self, cx: &mut Context<'_>) {
         let (started, taken) = (Instant::now(), self.chunk.len());
-        // Each stays where it is, and is told there what becomes of it.
+        // Each job stays where it is, and its disposition is written there.
         let mut chunk = mem::take(&mut self.chunk);
         for (at, job) in chunk.iter_mut().enumerate() {
             let judged = match self.start(&job.message, cx) {
                 Poll::Ready(Verdict(Said::Ack)) => {
-                    job.fate = Fate::Ack;
+                    job.disposition = Disposition::Ack;
                     continue;
                 }
                 Poll::Ready(verdict) => Some(self.judge(&job.message, verdict)),
                 Poll::Pending => None,
             };
             match judged {
-                Some(Judged::Settle(fate)) => job.fate = fate,
+                Some(Judged::Settle(disposition)) => job.disposition = disposition,
                 Some(Judged::Ask(failed)) => {
                     let job = self.stop_at(at, chunk, cx);
                     self.stage = job.map_or(Stage::Idle, |job| Stage::Failing(job, failed));
@@ -130,7 +130,7 @@ impl Worker {
         };
     }
 
-    /// What is before it in the chunk is done, what is behind it goes back to the scheduler.
+    /// Returns the job at this index. Those before it are done; those behind it return to the scheduler.
     fn stop_at(&mut self, at: usize, mut chunk: VecDeque<Job>, cx: &Context<'_>) -> Option<Job> {
         self.outcomes.extend(chunk.drain(..at));
         let job = chunk.pop_front();
@@ -171,38 +171,38 @@ impl Worker {
         self.slot.caught_poll(cx)
     }
 
-    /// What is the own of the handler that runs, or ran last.
+    /// Returns the own settings of the handler that runs, or that ran last.
     fn own(&self) -> &Own {
         self.route.handlers.own(self.slot.which())
     }
 
-    /// What is to become of a message of which this was said.
+    /// Judges a message by its verdict.
     #[inline]
     fn judge(&mut self, message: &Message, verdict: Verdict) -> Judged {
         match verdict.0 {
-            Said::Ack => Judged::Settle(Fate::Ack),
+            Said::Ack => Judged::Settle(Disposition::Ack),
             said => self
                 .route
                 .judge_unacked(message, said, &self.span, self.own()),
         }
     }
 
-    /// A call is over: to the settler, or to `on_error`.
+    /// Ends a call: its message goes to the settler, or to `on_error`.
     fn conclude(&mut self, job: Job, judged: Judged) -> Poll<()> {
         if matches!(judged, Judged::Ask(_)) {
             self.timeout.arm_timeout(self.own().timeout);
         }
         match judged {
-            Judged::Settle(fate) => {
+            Judged::Settle(disposition) => {
                 self.span = Span::none();
-                self.outcomes.push_back(job.done(fate));
+                self.outcomes.push_back(job.done(disposition));
             }
             Judged::Ask(failed) => self.stage = Stage::Failing(job, failed),
         }
         Poll::Ready(())
     }
 
-    /// A waiting handler: until it returns, its time is up, or its lease is lost.
+    /// Waits for the handler until it returns, its `timeout` is over, or its lease is lost.
     fn wait(&mut self, job: Job, cx: &mut Context<'_>) -> Poll<()> {
         if let Poll::Ready(verdict) = self.poll_running(cx) {
             let judged = self.judge(&job.message, verdict);
@@ -213,7 +213,7 @@ impl Worker {
                 &job.message,
                 "cancelled: its lease was lost, or the time to drain is over",
             );
-            Judged::Settle(Fate::Forget)
+            Judged::Settle(Disposition::Forget)
         } else if self.timeout.is_over(self.own().timeout, cx) {
             let error = Route::too_late(self.own().timeout);
             self.route.fail(
@@ -234,7 +234,7 @@ impl Worker {
         }
     }
 
-    /// Waits for a blocking handler that can't be cancelled; what it says is ignored.
+    /// Waits for a blocking handler that can't be cancelled. Its answer is ignored.
     fn outlast(&mut self, job: Job, judged: Judged, cx: &mut Context<'_>) -> Poll<()> {
         if self.poll_running(cx).is_pending() {
             self.stage = Stage::Abandoned(job, judged);
@@ -243,27 +243,27 @@ impl Worker {
         self.conclude(job, judged)
     }
 
-    /// Waits for `on_error`.
+    /// Waits for the answer of `on_error`.
     fn ask(&mut self, job: Job, mut failed: Box<Failed>, cx: &mut Context<'_>) -> Poll<()> {
         let answer = {
             let _entered = self.span.enter();
             failed.poll(cx)
         };
-        let fate = if let Poll::Ready(verdict) = answer {
+        let disposition = if let Poll::Ready(verdict) = answer {
             failed.answered(verdict, &job.message, &self.route)
         } else if self.cancelled.swap(false, Ordering::Acquire) {
-            Fate::Forget
+            Disposition::Forget
         } else if self.timeout.is_over(self.own().timeout, cx) {
             failed.unanswered(&job.message, &self.route)
         } else {
             self.stage = Stage::Failing(job, failed);
             return Poll::Pending;
         };
-        self.conclude(job, Judged::Settle(fate))
+        self.conclude(job, Judged::Settle(disposition))
     }
 }
 
-/// The slot of a handler whose layers panicked when they were put around it.
+/// The call slot of a handler whose layers panicked when they were put around it.
 struct Unmade;
 
 impl CallSlot for Unmade {

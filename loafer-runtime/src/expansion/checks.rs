@@ -1,4 +1,5 @@
-//! What the expansion of `#[handler]` calls: functions whose bounds meet the user's types, so that a wrong one is told at its own token.
+//! Functions that the expansion of `#[handler]` calls. Their bounds meet the user's types, so the compiler reports a wrong type at its own
+//! token.
 
 use std::{
     any::type_name, borrow::Cow, convert::Infallible, future::Future, marker::PhantomData,
@@ -17,38 +18,38 @@ use loafer_core::{
     translate::{Envelope, TranslateError, Translator},
 };
 
-/// A handler made ready for an app, or what the app lacks.
+/// A handler that is prepared for an app, or what the app lacks.
 pub type Prepared = Result<PreparedHandler, Missing>;
 
 /// Decodes a handler's first argument.
 ///
 /// # Errors
 ///
-/// Where it does not decode.
+/// If the message does not decode.
 pub fn decode<'m, M, T>(translator: &T, opened: &'m Message) -> Result<M, Verdict>
 where
     T: Translator<'m, M>,
 {
-    // No combinator: it would be compiled for every handler.
+    // Not a combinator, which would be compiled for every handler.
     match translator.translate(opened) {
         Ok(message) => Ok(message),
         Err(error) => Err(handler::undecodable(error)),
     }
 }
 
-/// What a handler returned.
+/// Returns the verdict that a handler's result gives.
 pub fn outcome<O: IntoOutcome>(said: O) -> Verdict {
     said.into_outcome()
 }
 
-/// What is said where a batch handler is not called: nothing, the messages have their verdicts.
+/// The result if a batch handler is not called: `None`, because the messages have their verdicts already.
 pub type NoCall = Option<Vec<Verdict>>;
 
 /// Decodes the messages of a batch handler's first argument.
 ///
 /// # Errors
 ///
-/// Where none decodes.
+/// If no message decodes.
 pub fn decode_batch<'m, M, T, N>(
     raw: &BatchCall,
     env: &Env<T, N>,
@@ -61,32 +62,32 @@ where
         .ok_or(None)
 }
 
-/// What a batch handler returned.
+/// Returns the verdicts that a batch handler's result gives.
 pub fn batch_outcome<O: IntoBatchOutcome>(said: O, raw: &BatchCall) -> Option<Vec<Verdict>> {
     Some(raw.said(said))
 }
 
-/// [`Batch`], and no other type of that name.
+/// Implemented by [`Batch`], and by no other type of that name.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not `loafer::Batch`",
     label = "another `Batch`",
-    note = "a first argument written `Batch<…>` takes the messages of a call: import `loafer::Batch`, or give a message type of this name another one, as `type Parcel = Batch<Item>`"
+    note = "a first argument written `Batch<…>` takes the messages of a call: import `loafer::Batch`, or give a message type of this name another one, for example `type Order = Batch<Item>`"
 )]
 pub trait IsBatch {}
 
 #[diagnostic::do_not_recommend]
 impl<M> IsBatch for Batch<M> {}
 
-/// Is met by [`Batch`] only.
+/// Compiles for [`Batch`] only.
 pub fn is_batch<B: IsBatch>() {}
 
-/// Is met by extractors that need no message only.
+/// Compiles only for extractors that need no message.
 pub fn is_app_extractor<E: FromApp>() {}
 
-/// Is met by translators only.
+/// Compiles for translators only.
 pub fn is_translator<T: Envelope>() {}
 
-/// An extractor of the framework's that can't be the message: as a handler's first argument it stands in the message's place.
+/// An extractor of the framework that can't be the message. As a handler's first argument, it stands where the message belongs.
 pub trait OnlyExtractor {}
 
 impl OnlyExtractor for loafer_core::extract::Metadata {}
@@ -95,24 +96,24 @@ impl OnlyExtractor for crate::bus::Bus {}
 impl<S: ?Sized> OnlyExtractor for loafer_core::extract::State<S> {}
 impl<T> OnlyExtractor for loafer_core::extract::Extension<T> {}
 
-/// Is met by handler types only: one value of theirs serves all messages, on many threads.
+/// Compiles for handler types only: one value of such a type serves all messages, on many threads.
 pub fn is_shareable<T: Shareable>() {}
 
 /// A type that the user named.
 ///
-/// Its methods are there where the type is what it should be. Where it is not, those of [`StandIn`] take their place: what is wrong is
-/// told by one of the functions above, and by nothing else.
+/// If the type is what it should be, it has the methods here. If not, those of [`StandIn`] take their place, so that the functions above
+/// report the mistake and nothing else does.
 #[derive(Debug)]
 pub struct Named<T>(PhantomData<fn() -> T>);
 
-/// The type that the user named.
+/// Returns a marker for the type that the user named.
 #[must_use]
 pub fn named<T>() -> Named<T> {
     Named(PhantomData)
 }
 
 impl<T: Envelope> Named<T> {
-    /// The translator.
+    /// Returns the translator.
     #[must_use]
     pub fn translator(&self) -> T {
         T::default()
@@ -120,16 +121,17 @@ impl<T: Envelope> Named<T> {
 }
 
 impl<M: OnlyExtractor> Named<M> {
-    /// Asks nothing of what follows an extractor in the message's place: that one is told, and the message would be told as a wrong extractor.
+    /// Demands nothing of what follows an extractor in the message's place. That extractor is reported already, and the message behind it
+    /// would be reported as a wrong extractor.
     pub fn followed_by<E>(&self) {}
 }
 
 impl<E: FromContext> Named<E> {
-    /// What the extractor needs from the app.
+    /// Returns what the extractor needs from the app.
     ///
     /// # Errors
     ///
-    /// Where the app lacks it.
+    /// If the app lacks it.
     pub fn needs(&self, resources: &Resources) -> Result<E::Needs, Missing> {
         E::needs(resources)
     }
@@ -138,7 +140,7 @@ impl<E: FromContext> Named<E> {
     ///
     /// # Errors
     ///
-    /// Where the extractor refuses the message.
+    /// If the extractor refuses the message.
     pub fn extract(&self, needs: &E::Needs, context: &Context<'_>) -> Result<E, Verdict> {
         handler::extract(needs, context)
     }
@@ -149,50 +151,50 @@ impl<E: FromApp> Named<E> {
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never.
     pub fn of_app(&self, needs: &E::Needs) -> Result<E, NoCall> {
         Ok(E::from_app(needs))
     }
 }
 
 impl<M> Named<Batch<M>> {
-    /// The batch as it was decoded.
+    /// Returns the batch as it was decoded.
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never.
     pub fn batch(&self, decoded: Batch<M>) -> Result<Batch<M>, NoCall> {
         Ok(decoded)
     }
 }
 
 impl<T: Send + Sync + 'static> Named<T> {
-    /// The app's value of a handler type.
+    /// Returns the app's value of a handler type.
     ///
     /// # Errors
     ///
-    /// Where the app has none.
+    /// If the app has none.
     pub fn instance(&self, resources: &Resources) -> Result<Arc<T>, Missing> {
         resources.get().ok_or_else(|| {
             let name = type_name::<T>();
             Missing::new(format!(
-                "there is no `{name}` to handle messages: give it in `setup`, as `app.state(value)`"
+                "there is no `{name}` to handle messages: give it in `setup`: `app.state(value)`"
             ))
         })
     }
 }
 
-/// What takes the place of a type that is not what it should be, in programs that do not compile.
+/// Takes the place of a type that is not what it should be, in programs that do not compile.
 pub trait StandIn<T> {
-    /// In place of a translator.
+    /// Stands for a translator.
     fn translator(&self) -> NoTranslator {
         NoTranslator
     }
 
-    /// Is met by extractors only.
+    /// Compiles for extractors only.
     fn followed_by<E: FromContext>(&self) {}
 
-    /// In place of what an extractor needs.
+    /// Stands for what an extractor needs.
     ///
     /// # Errors
     ///
@@ -201,16 +203,16 @@ pub trait StandIn<T> {
         Err(Missing::new("an argument is no extractor"))
     }
 
-    /// In place of an argument.
+    /// Stands for an argument.
     ///
     /// # Errors
     ///
-    /// None: there are no needs to call it with.
+    /// Never: there are no needs to call it with.
     fn extract(&self, needs: &Nobody<T>, _: &Context<'_>) -> Result<T, Verdict> {
         match needs.0 {}
     }
 
-    /// In place of a batch handler's argument.
+    /// Stands for a batch handler's argument.
     ///
     /// # Errors
     ///
@@ -219,7 +221,7 @@ pub trait StandIn<T> {
         Err(None)
     }
 
-    /// In place of a batch.
+    /// Stands for a batch.
     ///
     /// # Errors
     ///
@@ -228,7 +230,7 @@ pub trait StandIn<T> {
         Err(None)
     }
 
-    /// In place of the value of a handler type.
+    /// Stands for the value of a handler type.
     ///
     /// # Errors
     ///
@@ -240,7 +242,7 @@ pub trait StandIn<T> {
 
 impl<T> StandIn<T> for Named<T> {}
 
-/// In place of a translator.
+/// Stands for a translator.
 #[derive(Debug, Default)]
 pub struct NoTranslator;
 
@@ -258,7 +260,7 @@ impl<'m, T> Translator<'m, T> for NoTranslator {
     }
 }
 
-/// In place of any value.
+/// Stands for any value.
 #[derive(Debug)]
 pub struct Nobody<T>(Infallible, PhantomData<fn() -> T>);
 
@@ -270,18 +272,18 @@ impl<T> Deref for Nobody<T> {
     }
 }
 
-/// A function that answers for failed messages.
+/// A function that decides about failed messages.
 #[diagnostic::on_unimplemented(
     message = "`on_error` names an async function that takes a `Failure` and returns an outcome",
     label = "no such function",
     note = "write it as `async fn give_up(failure: Failure) -> bool`; it may also return `Outcome`, or a `Result` of either"
 )]
 pub trait ErrorHandler<A> {
-    /// The handler, with this function asked what becomes of failures.
+    /// Sets this function as the one that decides about the handler's failures.
     fn of(self, handler: PreparedHandler) -> PreparedHandler;
 }
 
-/// Its argument and its answer are told apart, so that the one that is wrong is named.
+/// The argument and the answer have bounds of their own, so that the compiler names the wrong one.
 impl<F, A, Fut> ErrorHandler<(A,)> for F
 where
     A: IsFailure,
@@ -293,14 +295,14 @@ where
     }
 }
 
-/// [`Failure`], and nothing else.
+/// Implemented by [`Failure`], and by nothing else.
 #[diagnostic::on_unimplemented(
     message = "a function for `on_error` takes a `Failure`, not `{Self}`",
     label = "its argument is not a `Failure`",
     note = "write it as `async fn give_up(failure: Failure) -> bool`: by value, with `failure.metadata()`, `failure.error()` and `failure.message()`"
 )]
 pub trait IsFailure {
-    /// The failure.
+    /// Returns the failure.
     fn of(failure: Failure) -> Self;
 }
 
@@ -310,7 +312,7 @@ impl IsFailure for Failure {
     }
 }
 
-/// What an async function of `on_error` returns.
+/// What an async function for `on_error` returns.
 #[diagnostic::on_unimplemented(
     message = "a function for `on_error` is async and returns an outcome",
     label = "not async, or its answer is no outcome",
@@ -320,7 +322,7 @@ pub trait AnswersFailure {
     /// The outcome.
     type Answer: IntoOutcome;
 
-    /// The answer, awaited.
+    /// Returns the answer, to be awaited.
     fn answer(self) -> impl Future<Output = Self::Answer> + Send + 'static;
 }
 
@@ -336,7 +338,7 @@ where
     }
 }
 
-/// The handler with its `on_error`.
+/// Sets the handler's `on_error`.
 #[must_use]
 pub fn on_error<A, F: ErrorHandler<A>>(function: F, handler: PreparedHandler) -> PreparedHandler {
     function.of(handler)

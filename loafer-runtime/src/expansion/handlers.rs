@@ -1,13 +1,13 @@
-//! Handlers of the expansion of `#[handler]`, and its macros.
+//! What the expansion of `#[handler]` makes of a handler, and the macros that it uses.
 //!
-//! A handler is given by a pointer to a function: so what keeps it is compiled for every set of extractors, and not for every handler.
+//! A handler is given by a function pointer. So what keeps it is compiled for every set of extractors, and not for every handler.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::handler::{BatchCall, Calls, Env, FutureCall, PreparedHandler};
 use loafer_core::{message::Message, outcome::Verdict, translate::Envelope};
 
-/// An asynchronous handler.
+/// Prepares an asynchronous handler.
 pub fn asynchronous<T: Envelope, N: Send + Sync + 'static>(
     translator: T,
     needs: N,
@@ -16,7 +16,7 @@ pub fn asynchronous<T: Envelope, N: Send + Sync + 'static>(
     PreparedHandler::asynchronous(translator, needs, calls)
 }
 
-/// A plain handler.
+/// Prepares a plain handler.
 pub fn blocking<T: Envelope, N: Send + Sync + 'static>(
     translator: T,
     needs: N,
@@ -25,7 +25,7 @@ pub fn blocking<T: Envelope, N: Send + Sync + 'static>(
     PreparedHandler::blocking(translator, needs, call)
 }
 
-/// An asynchronous batch handler.
+/// Prepares an asynchronous batch handler.
 pub fn batches<T: Envelope, N: Send + Sync + 'static>(
     translator: T,
     needs: N,
@@ -34,7 +34,7 @@ pub fn batches<T: Envelope, N: Send + Sync + 'static>(
     PreparedHandler::batches(translator, needs, call)
 }
 
-/// A plain batch handler.
+/// Prepares a plain batch handler.
 pub fn blocking_batches<T: Envelope, N: Send + Sync + 'static>(
     translator: T,
     needs: N,
@@ -43,14 +43,15 @@ pub fn blocking_batches<T: Envelope, N: Send + Sync + 'static>(
     PreparedHandler::blocking_batches(translator, needs, call)
 }
 
-/// A future that can go from thread to thread.
+/// Boxes a future that can move from thread to thread.
 pub fn sent<O>(
     call: impl Future<Output = O> + Send + 'static,
 ) -> Pin<Box<dyn Future<Output = O> + Send>> {
     Box::pin(call)
 }
 
-/// The value; or what is there in its place, as the end of the call, which is a `loop` that is left. A `?` would compile its conversions for every type.
+/// Returns the value. If there is none, what is there in its place ends the call, which is a `loop`. A `?` would compile its conversions
+/// for every type.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __given {

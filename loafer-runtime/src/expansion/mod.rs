@@ -1,4 +1,4 @@
-//! What the macros' expansions call. Not for people.
+//! What the macros' expansions call. Users do not call it.
 
 pub mod checks;
 pub mod handlers;

@@ -1,6 +1,7 @@
-//! What a handler returned, as a reply: what the expansion of `#[handler(reply)]` calls.
+//! What a handler returned, as a reply: called by the expansion of `#[handler(reply)]`.
 //!
-//! As in `returned`, a method of the type itself is preferred to one of a trait: so an `Option`, a `Message` and any other value are told apart.
+//! As in `returned`, the compiler prefers a method of the type itself to a method of a trait. So an `Option`, a `Message` and any other
+//! value are distinguished.
 
 use serde::Serialize;
 
@@ -11,20 +12,20 @@ use loafer_core::{
     outcome::{BoxError, FailureKind, Verdict},
 };
 
-/// A reply, or none.
+/// What a handler returned: a reply, or none.
 #[derive(Debug)]
 pub struct Answer<T>(pub T);
 
 impl<T> Answer<Option<T>> {
-    /// As it was returned.
+    /// Returns it as it is.
     pub fn given(self) -> Option<T> {
         self.0
     }
 }
 
-/// What is a reply in any case.
+/// A value that is always a reply.
 pub trait Given<T> {
-    /// The one.
+    /// Returns the reply.
     fn given(self) -> Option<T>;
 }
 
@@ -39,28 +40,28 @@ impl<T> Given<T> for Answer<T> {
 pub struct Reply<T>(pub T);
 
 impl Reply<Outgoing> {
-    /// As it is.
+    /// Returns it as it is.
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never.
     pub fn message(self) -> Result<Outgoing, BoxError> {
         Ok(self.0)
     }
 }
 
 impl Reply<Message> {
-    /// As it is.
+    /// Returns it as it is.
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never.
     pub fn message(self) -> Result<Outgoing, BoxError> {
         Ok(self.0.into())
     }
 }
 
-/// What can be a reply, as JSON.
+/// A value that can be a reply, as JSON.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a reply",
     label = "not `Serialize`",
@@ -71,13 +72,13 @@ pub trait Replyable: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> Replyable for T {}
 
-/// Any other value: as JSON.
+/// Any other value, as JSON.
 pub trait Encoded<T> {
-    /// As JSON.
+    /// Returns the value as JSON.
     ///
     /// # Errors
     ///
-    /// Where it does not encode.
+    /// If the value can't be encoded.
     fn message(self) -> Result<Outgoing, BoxError>
     where
         T: Replyable;
@@ -92,15 +93,15 @@ impl<T> Encoded<T> for Reply<T> {
     }
 }
 
-/// What replies to the message of a call.
+/// Returns the replier to the message of a call.
 #[must_use]
 pub fn replier(bus: &Bus, context: &Context<'_>) -> Replier {
     Replier::of(bus, context)
 }
 
-/// Sends what was returned to whoever asked; acks once the broker confirmed it.
+/// Sends what was returned to the requester. Acks once the broker has confirmed it.
 ///
-/// A failure where it does not encode, or was not confirmed.
+/// Returns a failure if it can't be encoded, or was not confirmed.
 pub async fn reply(replier: &Replier, message: Option<Result<Outgoing, BoxError>>) -> Verdict {
     let sent = match message {
         Some(Ok(message)) => replier.send(message).await.map_err(BoxError::from),
@@ -113,7 +114,7 @@ pub async fn reply(replier: &Replier, message: Option<Result<Outgoing, BoxError>
     }
 }
 
-/// The same for a plain function, on its thread of the blocking pool.
+/// Sends what a plain function returned to the requester, on the function's thread of the blocking pool. See [`reply`].
 ///
 /// # Panics
 ///

@@ -1,7 +1,8 @@
-//! What a handler returned, as messages to publish: what the expansion of `#[handler(publish = …)]` calls.
+//! What a handler returned, as messages to publish: called by the expansion of `#[handler(publish = …)]`.
 //!
-//! What was returned is wrapped in [`Returned`], then in [`Several`], then each message in [`One`]. At each step a method of the type itself is
-//! preferred to one of a trait, and one that takes the value to one that takes a reference: so a `Result`, an `Option`, a `Vec` and an `Event` are told from any other value by the compiler, whatever the user calls them.
+//! What was returned is wrapped in [`Returned`], then in [`Several`], then each message in [`One`]. At each step the compiler prefers a
+//! method of the type itself to a method of a trait, and a method that takes the value to one that takes a reference. So it distinguishes a
+//! `Result`, an `Option`, a `Vec` and an `Event` from any other value, whatever the user calls them.
 
 use std::fmt::Display;
 
@@ -18,7 +19,7 @@ use loafer_core::{
 pub struct Returned<T>(pub T);
 
 impl<T, E> Returned<Result<T, E>> {
-    /// As it was returned.
+    /// Returns it as it is.
     ///
     /// # Errors
     ///
@@ -30,11 +31,11 @@ impl<T, E> Returned<Result<T, E>> {
 
 /// What was returned by a handler that can't fail.
 pub trait Plain<T> {
-    /// Without an error.
+    /// Returns it, without an error.
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never.
     fn result(self) -> Result<T, BoxError>;
 }
 
@@ -44,16 +45,16 @@ impl<T> Plain<T> for Returned<T> {
     }
 }
 
-/// A handler's error, as a failure of its message.
+/// Turns a handler's error into a failure of its message.
 ///
 /// # Errors
 ///
-/// Where the handler said so.
+/// If the handler returned an error.
 pub fn returned<T, E: HandlerError>(result: Result<T, E>) -> Result<T, Verdict> {
     result.map_err(|error| Verdict::failed(FailureKind::Error, error))
 }
 
-/// A message, and where it goes.
+/// A message and its topic, or the reason why it can't be encoded.
 pub type Addressed = Result<(Topic, Outgoing), BoxError>;
 
 /// One message to publish, several, or none.
@@ -61,14 +62,14 @@ pub type Addressed = Result<(Topic, Outgoing), BoxError>;
 pub struct Several<T>(pub T);
 
 impl<T> Several<Option<T>> {
-    /// At most one.
+    /// Returns the message, if there is one.
     pub fn each(self, address: impl FnMut(T) -> Addressed) -> Vec<Addressed> {
         self.0.into_iter().map(address).collect()
     }
 }
 
 impl<T> Several<Vec<T>> {
-    /// All of them, in order.
+    /// Returns all of them, in order.
     pub fn each(self, address: impl FnMut(T) -> Addressed) -> Vec<Addressed> {
         self.0.into_iter().map(address).collect()
     }
@@ -76,7 +77,7 @@ impl<T> Several<Vec<T>> {
 
 /// A single value.
 pub trait Single<T> {
-    /// The one.
+    /// Returns the one message.
     fn each(self, address: impl FnMut(T) -> Addressed) -> Vec<Addressed>;
 }
 
@@ -91,34 +92,34 @@ impl<T> Single<T> for Several<T> {
 pub struct One<T>(pub T);
 
 impl One<Outgoing> {
-    /// As it is.
+    /// Returns the message as it is, for this topic.
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never.
     pub fn to(self, topic: &'static str) -> Addressed {
         Ok((topic.into(), self.0))
     }
 }
 
 impl One<Message> {
-    /// As it is.
+    /// Returns the message as it is, for this topic.
     ///
     /// # Errors
     ///
-    /// None.
+    /// Never.
     pub fn to(self, topic: &'static str) -> Addressed {
         Ok((topic.into(), self.0.into()))
     }
 }
 
-/// An event: preferred to any other value, since it is found without a reference.
+/// An event. It is preferred to any other value, because it is found without a reference.
 pub trait EventValue {
-    /// An event, with its group, to this topic instead of its own.
+    /// Returns the event, with its group, for this topic instead of its own.
     ///
     /// # Errors
     ///
-    /// Where it does not encode.
+    /// If the event can't be encoded.
     fn to(self, topic: &'static str) -> Addressed;
 }
 
@@ -128,13 +129,13 @@ impl<T: Event> EventValue for One<T> {
     }
 }
 
-/// Any other value: as JSON.
+/// Any other value, as JSON.
 pub trait Value<T> {
-    /// As JSON, to this topic.
+    /// Returns the value as JSON, for this topic.
     ///
     /// # Errors
     ///
-    /// Where it does not encode.
+    /// If the value can't be encoded.
     fn to(&self, topic: &'static str) -> Addressed
     where
         T: Publishable;
@@ -150,11 +151,11 @@ impl<T> Value<T> for One<T> {
     }
 }
 
-/// An event, to its own topic.
+/// Returns an event, for its own topic.
 ///
 /// # Errors
 ///
-/// Where it does not encode.
+/// If the event can't be encoded.
 #[allow(
     clippy::needless_pass_by_value,
     reason = "called with what a handler returned"
@@ -163,9 +164,9 @@ pub fn addressed<E: Event>(event: E) -> Addressed {
     Ok((E::TOPIC.into(), Outgoing::event(&event)?))
 }
 
-/// Publishes what was returned, each topic's messages in one go; acks once the broker confirmed all of it.
+/// Publishes what was returned, the messages of each topic in one call. Acks once the broker has confirmed all of them.
 ///
-/// A failure where one does not encode, and then none is published; or where one was not confirmed.
+/// Returns a failure if one can't be encoded, and then none is published; and if one was not confirmed.
 pub async fn publish(bus: &Bus, messages: Vec<Addressed>) -> Verdict {
     match publish_all(bus, messages).await {
         Ok(()) => Verdict::ACK,
@@ -190,7 +191,7 @@ async fn publish_all(bus: &Bus, messages: Vec<Addressed>) -> Result<(), BoxError
     Ok(())
 }
 
-/// The same for a plain function, on its thread of the blocking pool.
+/// Publishes what a plain function returned, on the function's thread of the blocking pool. See [`publish`].
 ///
 /// # Panics
 ///
@@ -199,20 +200,20 @@ pub fn publish_blocking(bus: &Bus, messages: Vec<Addressed>) -> Verdict {
     tokio::runtime::Handle::current().block_on(publish(bus, messages))
 }
 
-/// A field of an event that is its group, or what its duplicates are told by.
+/// A field of an event that is the event's group or its deduplication id.
 #[derive(Debug)]
 pub struct Field<'f, T>(pub &'f T);
 
 impl<T: GroupPart> Field<'_, Option<T>> {
-    /// Its text, where it has one.
+    /// Returns its text, if it has one.
     pub fn text(self) -> Option<String> {
         self.0.as_ref().map(ToString::to_string)
     }
 }
 
-/// A field that every value has.
+/// A field that always has a value.
 pub trait Whole<T> {
-    /// Its text.
+    /// Returns its text.
     fn text(self) -> Option<String>
     where
         T: GroupPart;
@@ -227,7 +228,7 @@ impl<T> Whole<T> for Field<'_, T> {
     }
 }
 
-/// What can be a group or a deduplication id: whatever is shown as text.
+/// What can be a group or a deduplication id: any value with a `Display`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a group or a deduplication id",
     label = "it has no text of its own",

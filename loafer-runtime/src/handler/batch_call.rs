@@ -1,4 +1,4 @@
-//! One call of a batch handler: its messages, and what is known of them before it is made.
+//! One call of a batch handler: its messages, and which of them did not decode.
 
 use std::{
     borrow::Cow,
@@ -19,20 +19,20 @@ use loafer_core::{
 
 /// The messages of one call.
 ///
-/// Shared by the call and its index: what did not decode stays known whatever becomes of the call.
+/// The call and its call slot share this value, so what did not decode stays known whatever becomes of the call.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct BatchCall {
     messages: Vec<Message>,
-    /// What did not decode, in order.
+    /// The messages that did not decode, by their indexes, in the order in which they were found.
     undecoded: Mutex<Vec<(usize, Verdict)>>,
 }
 
-/// One message of a call, its envelope opened.
+/// One message of a call, with its envelope opened.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Opened<'m> {
-    /// Where it stands in the call.
+    /// The message's index in the call.
     index: usize,
     message: Cow<'m, Message>,
 }
@@ -51,7 +51,7 @@ impl BatchCall {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The messages inside their envelopes, those that could be opened.
+    /// Returns the messages with their envelopes opened. Messages whose envelope can't be opened fail, and are left out.
     pub fn open<'m, T: Envelope>(&'m self, translator: &T) -> Vec<Opened<'m>> {
         let mut opened = Vec::with_capacity(self.messages.len());
         for (index, message) in self.messages.iter().enumerate() {
@@ -65,7 +65,7 @@ impl BatchCall {
         opened
     }
 
-    /// The batch, of what decodes; none where nothing does: then there is nothing to call the handler with.
+    /// Returns the batch of the messages that decode. `None` if no message decodes: the handler is not called then.
     pub(crate) fn decode<'m, M, T>(
         &self,
         translator: &T,
@@ -84,7 +84,7 @@ impl BatchCall {
         if batch.is_empty() { None } else { Some(batch) }
     }
 
-    /// Compiled once, whatever the messages are.
+    /// Decodes each message. This part is compiled once, whatever the type of the messages.
     fn decode_each<'m>(
         &self,
         opened: &'m [Opened<'m>],
@@ -95,7 +95,7 @@ impl BatchCall {
         }
     }
 
-    /// A translator is the user's code: where it panics, its message fails alone.
+    /// Opens or decodes one message. A translator is the user's code: if it panics, only this message fails.
     fn guarded(&self, index: usize, translate: &mut dyn FnMut() -> Result<(), TranslateError>) {
         let verdict = match catch_unwind(AssertUnwindSafe(translate)) {
             Ok(Ok(())) => return,
@@ -105,19 +105,20 @@ impl BatchCall {
         self.undecoded().push((index, verdict));
     }
 
-    /// What the handler returned.
+    /// Returns the verdicts that a handler's result gives, one for each message that decoded.
     pub fn said<O: IntoBatchOutcome>(&self, said: O) -> Vec<Verdict> {
         let decoded = self.messages.len() - self.undecoded().len();
         said.into_verdicts(decoded)
     }
 
-    /// What is said of every message, where this is said of those that decoded.
+    /// Adds the verdicts on the messages that did not decode to those on the messages that did. Returns one verdict for each message, in
+    /// order.
     pub(super) fn with_undecoded(&self, said: Vec<Verdict>) -> Vec<Verdict> {
         let mut undecoded = mem::take(&mut *self.undecoded());
         if undecoded.is_empty() {
             return said;
         }
-        // Those that did not open were found before those that did not decode.
+        // Envelopes that did not open were found before messages that did not decode.
         undecoded.sort_unstable_by_key(|(index, _)| *index);
         let (mut said, mut undecoded) = (said.into_iter(), undecoded.into_iter().peekable());
         let each = (0..self.messages.len()).map(|index| {
@@ -128,7 +129,7 @@ impl BatchCall {
             .collect()
     }
 
-    /// What is said of every message, where this is said of the call.
+    /// Returns one verdict for each message, in order: this verdict for those that decoded.
     pub(super) fn all(&self, verdict: Verdict) -> Vec<Verdict> {
         let decoded = self.messages.len() - self.undecoded().len();
         self.with_undecoded(verdict.repeated(decoded))

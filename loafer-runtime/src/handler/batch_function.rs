@@ -9,9 +9,11 @@ use loafer_core::{
     translate::{Envelope, Translator},
 };
 
-/// An async function or closure that can be a route's batch handler: its first argument is a [`Batch`], the others are extractors of the app.
+/// An async function or closure that can be a route's batch handler. Its first argument is a [`Batch`]; the others are extractors that need
+/// no message.
 ///
-/// For functions of 1 to 8 arguments. `#[handler]` needs none of this and can also borrow from the messages.
+/// It is implemented for functions of 1 to 8 arguments. A function with `#[handler]` does not need it, and can also borrow from the
+/// messages.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no batch handler for the translator `{T}`",
     label = "no batch handler",

@@ -1,4 +1,4 @@
-//! The slot a batch handler's calls run in: made once a worker, as that of a handler of single messages.
+//! The call slot of a batch handler: made once for each worker, like that of a handler of single messages.
 
 use std::{
     future::Future,
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::{BatchCall, call_slot::panicked};
 use loafer_core::{extract::RouteName, message::Message, outcome::Verdict};
 
-/// Where one worker runs the calls of a batch handler, one after the other. What is said is one verdict a message, in order.
+/// Where one worker runs the calls of a batch handler, one after the other. A call returns one verdict for each message, in order.
 pub(crate) trait BatchCallSlot: Send {
     /// Starts a call for these messages, and polls it.
     fn start(&mut self, messages: Vec<Message>, cx: &mut Context<'_>) -> Poll<Vec<Verdict>>;
@@ -21,29 +21,31 @@ pub(crate) trait BatchCallSlot: Send {
     /// Polls the call that was started.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Verdict>>;
 
-    /// Says this of the call that was started instead of waiting for it. What did not decode stays undecodable.
+    /// Returns this verdict for every message of the running call, instead of waiting for it. Messages that did not decode keep their own
+    /// verdicts.
     fn answer_for(&mut self, verdict: Verdict) -> Vec<Verdict>;
 
-    /// Drops the call that was started; false where it can't be dropped, and goes on.
+    /// Drops the call that was started. Returns `false` if the call can't be dropped, and goes on.
     fn cancel(&mut self) -> bool;
 }
 
 pub(crate) type MakeBatchCallSlot =
     Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn BatchCallSlot> + Send + Sync>;
 
-/// What the test kit puts around a batch handler's slot.
+/// What the test kit puts around the call slot of a batch handler.
 pub(crate) type BatchLayerFn =
     Arc<dyn Fn(Box<dyn BatchCallSlot>, &Arc<RouteName>) -> Box<dyn BatchCallSlot> + Send + Sync>;
 
-/// The call of an asynchronous batch handler; of a plain one.
+/// Starts a call of an asynchronous batch handler.
 pub(super) type Call = Arc<dyn Fn(&Arc<RouteName>, Arc<BatchCall>) -> FutureCall + Send + Sync>;
+/// Makes a call of a plain batch handler.
 pub(super) type PlainCall =
     Arc<dyn Fn(&Arc<RouteName>, &BatchCall) -> Option<Vec<Verdict>> + Send + Sync>;
 
 pub(super) fn asynchronous(call: Call) -> MakeBatchCallSlot {
     Arc::new(move |names| {
         let (call, names) = (call.clone(), names.clone());
-        Box::new(CallCallSlot {
+        Box::new(RunningSlot {
             start: move |batch| call(&names, batch),
             running: None,
         })
@@ -59,28 +61,28 @@ pub(super) fn blocking(call: PlainCall) -> MakeBatchCallSlot {
                 span.in_scope(|| call(&names, &batch))
             }))
         };
-        Box::new(CallCallSlot {
+        Box::new(RunningSlot {
             start,
             running: None,
         })
     })
 }
 
-/// A call under way.
+/// A running call.
 trait Running: Send {
-    /// What is said of the messages that decoded; none where none did.
+    /// Returns the verdicts on the messages that decoded. `None` if no message decoded.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<Verdict>>, Verdict>>;
 
     /// Whether dropping it ends it.
     fn is_cancellable(&self) -> bool;
 }
 
-struct CallCallSlot<S, R> {
+struct RunningSlot<S, R> {
     start: S,
     running: Option<(R, Arc<BatchCall>)>,
 }
 
-impl<S, R> BatchCallSlot for CallCallSlot<S, R>
+impl<S, R> BatchCallSlot for RunningSlot<S, R>
 where
     S: Fn(Arc<BatchCall>) -> R + Send,
     R: Running,
@@ -128,15 +130,15 @@ where
     }
 }
 
-impl<S, R> CallCallSlot<S, R> {
-    /// A destructor of the user's may panic, too.
+impl<S, R> RunningSlot<S, R> {
+    /// Drops the running call. A destructor of the user's may panic.
     fn drop_running(&mut self) {
         let running = self.running.take();
         _ = catch_unwind(AssertUnwindSafe(|| drop(running)));
     }
 }
 
-/// A call of an asynchronous batch handler under way.
+/// A running call of an asynchronous batch handler.
 pub(crate) type FutureCall = Pin<Box<dyn Future<Output = Option<Vec<Verdict>>> + Send>>;
 
 impl Running for FutureCall {
@@ -156,7 +158,7 @@ impl Running for BlockingCall {
         let said = ready!(Pin::new(&mut self.0).poll(cx));
         Poll::Ready(said.map_err(|error| match error.try_into_panic() {
             Ok(panic) => panicked(&*panic),
-            // The runtime is shutting down: nothing is said of the messages.
+            // The runtime is shutting down: there is no verdict on the messages.
             Err(_) => Verdict::NACK,
         }))
     }

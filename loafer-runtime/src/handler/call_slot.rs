@@ -1,4 +1,4 @@
-//! The slot a handler's calls run in: made once a worker, reused for every message.
+//! The call slot of a handler: made once for each worker, and reused for every message.
 
 use std::{
     any::Any,
@@ -26,8 +26,8 @@ use loafer_core::{
 
 /// Where one worker runs the calls of a handler, one after the other.
 ///
-/// Erased once a worker; inside, translator, extractors and the call are static. A slot panics where the user's code
-/// does: workers and layers call it by the `caught_` methods, which are compiled once and not for every handler.
+/// Its type is erased once for each worker; inside, translator, extractors and call have static types. A call slot panics if the user's
+/// code does. So workers and layers use its `caught_` methods, which are compiled once and not for every handler.
 pub(crate) trait CallSlot: Send {
     /// Starts the call for this message, and polls it.
     fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict>;
@@ -35,17 +35,17 @@ pub(crate) trait CallSlot: Send {
     /// Polls the call that was started.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict>;
 
-    /// Drops the call that was started; false where it can't be dropped, and goes on.
+    /// Drops the call that was started. Returns `false` if the call can't be dropped, and goes on.
     fn cancel(&mut self) -> bool;
 
-    /// Which of the route's handlers it runs.
+    /// Returns the index of the route's handler that it runs.
     fn which(&self) -> usize {
         0
     }
 }
 
 impl dyn CallSlot {
-    /// [`start`](CallSlot::start), where a panic is a failure of the message.
+    /// Calls [`start`](CallSlot::start). A panic is a failure of the message.
     pub(crate) fn caught_start(
         &mut self,
         message: &Message,
@@ -54,12 +54,12 @@ impl dyn CallSlot {
         caught(|| self.start(message, cx))
     }
 
-    /// [`poll`](CallSlot::poll), where a panic is a failure of the message.
+    /// Calls [`poll`](CallSlot::poll). A panic is a failure of the message.
     pub(crate) fn caught_poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         caught(|| self.poll(cx))
     }
 
-    /// [`cancel`](CallSlot::cancel), where a panicking destructor has ended what it was of.
+    /// Calls [`cancel`](CallSlot::cancel). A destructor that panics has ended its call.
     pub(crate) fn caught_cancel(&mut self) -> bool {
         catch_unwind(AssertUnwindSafe(|| self.cancel())).unwrap_or(true)
     }
@@ -67,19 +67,19 @@ impl dyn CallSlot {
 
 pub(crate) type MakeCallSlot = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn CallSlot> + Send + Sync>;
 
-/// Opens a message's envelope, for whoever must see what is in it before the handler does.
+/// Opens a message's envelope, for code that must see what is inside before the handler does.
 pub(super) type Opener = Arc<dyn Fn(&Message) -> Result<Message, Verdict> + Send + Sync>;
 
-/// Makes slots, of the one kind or the other.
+/// Makes call slots of one kind or the other.
 #[derive(Clone)]
 pub(crate) enum Make {
-    /// For single messages.
+    /// For handlers of single messages.
     CallSlot(MakeCallSlot),
-    /// For batches.
+    /// For batch handlers.
     Batches(MakeBatchCallSlot),
 }
 
-/// A handler made ready for one app: makes a slot for each worker.
+/// A handler that is prepared for one app. It makes a call slot for each worker.
 #[derive(Clone)]
 pub struct PreparedHandler {
     pub(crate) make: Make,
@@ -96,7 +96,7 @@ impl fmt::Debug for PreparedHandler {
 }
 
 impl PreparedHandler {
-    /// An asynchronous handler: `calls` makes the slot of one worker.
+    /// Prepares an asynchronous handler: `calls` makes the call slot of one worker.
     #[doc(hidden)]
     pub fn asynchronous<T, N, F>(translator: T, needs: N, calls: F) -> Self
     where
@@ -112,7 +112,7 @@ impl PreparedHandler {
         Self::of(Make::CallSlot(Arc::new(make)), opener)
     }
 
-    /// A plain handler: runs on the blocking pool.
+    /// Prepares a plain handler, which runs on the blocking pool.
     #[doc(hidden)]
     pub fn blocking<T, N, F>(translator: T, needs: N, call: F) -> Self
     where
@@ -139,7 +139,7 @@ impl PreparedHandler {
         Self::of(Make::CallSlot(Arc::new(make)), opener)
     }
 
-    /// An asynchronous batch handler: `call` gives none where no message came to the handler.
+    /// Prepares an asynchronous batch handler. `call` returns `None` if it was not called, because no message decoded.
     #[doc(hidden)]
     pub fn batches<T, N, F>(translator: T, needs: N, call: F) -> Self
     where
@@ -155,7 +155,8 @@ impl PreparedHandler {
         Self::of(Make::Batches(slot), opener)
     }
 
-    /// A plain batch handler: runs on the blocking pool.
+    /// Prepares a plain batch handler, which runs on the blocking pool. `call` returns `None` if it was not called, because no message
+    /// decoded.
     #[doc(hidden)]
     pub fn blocking_batches<T, N, F>(translator: T, needs: N, call: F) -> Self
     where
@@ -179,7 +180,7 @@ impl PreparedHandler {
         }
     }
 
-    /// The same with a function that is asked what becomes of failures.
+    /// Sets a function that decides about failures.
     #[doc(hidden)]
     #[must_use]
     pub fn on_error<F, Fut>(mut self, handler: F) -> Self
@@ -191,7 +192,8 @@ impl PreparedHandler {
         self
     }
 
-    /// The same inside the app's layers, the first outermost. Layers go around single messages: a plan that has them around batches is refused.
+    /// Puts the app's layers around the handler, the first outermost. Layers go around single messages: the plan of a program that has
+    /// layers around batches is an error.
     pub(crate) fn layered(mut self, layers: &[LayerFn]) -> Self {
         if let Make::CallSlot(inner) = &self.make
             && !layers.is_empty()
@@ -206,7 +208,7 @@ impl PreparedHandler {
 }
 
 impl PreparedHandler {
-    /// The same inside this, which is closest to the handler.
+    /// Puts this around the handler, closer to it than any layer.
     pub(crate) fn around(mut self, around: Option<&Around>) -> Self {
         let Some(Around { calls, batches }) = around.cloned() else {
             return self;
@@ -226,7 +228,7 @@ fn opener<T: Envelope, N: Send + Sync + 'static>(shared: &Arc<(T, N)>) -> Opener
     Arc::new(move |raw| opened(&|| shared.0.open(raw)))
 }
 
-/// Translators are the user's code, and this runs where a panic would take the whole route.
+/// Opens an envelope, and turns a panic into a failure. Translators are the user's code, and a panic here would end the whole route.
 fn opened<'m>(
     open: &dyn Fn() -> Result<Cow<'m, Message>, TranslateError>,
 ) -> Result<Message, Verdict> {

@@ -1,4 +1,4 @@
-//! The places of handlers of single messages.
+//! The call slots of handlers of single messages.
 
 use std::{
     fmt,
@@ -28,7 +28,7 @@ pub struct Calls(pub(super) Box<dyn CallSlot>);
 pub(super) type BlockingCall = Arc<dyn Fn(&Arc<RouteName>, &Message) -> Verdict + Send + Sync>;
 
 impl Calls {
-    /// Where this is called for each message.
+    /// Returns a call slot that makes this call for each message.
     pub fn new<T, N, F, Fut>(env: Env<T, N>, call: F) -> Self
     where
         T: Envelope,
@@ -43,7 +43,8 @@ impl Calls {
         }))
     }
 
-    /// The same of a handler that borrows nothing: this decodes what it is called with, and keeps neither the message nor anything else for it.
+    /// Returns the call slot of a handler that borrows nothing. `call` decodes the handler's arguments, and keeps neither the message nor
+    /// anything else for it.
     pub(super) fn of_owned<T, N, F, Fut>(env: Env<T, N>, call: F) -> Self
     where
         T: Envelope,
@@ -65,11 +66,12 @@ impl fmt::Debug for Calls {
     }
 }
 
-/// Where an asynchronous handler runs that may borrow from its message: the only slot that is compiled for every handler of the attribute.
+/// Where an asynchronous handler runs that may borrow from its message. It is the only call slot that is compiled for every handler of the
+/// attribute.
 struct FutureCallSlot<T, N, F, Fut> {
     env: Arc<Env<T, N>>,
     call: F,
-    /// Refilled for every message, so that a call allocates nothing.
+    /// Refilled for every message: a call allocates nothing.
     running: Pin<Box<Option<Fut>>>,
 }
 
@@ -167,7 +169,7 @@ impl CallSlot for BlockingCallSlot {
             Ok(said) => said,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => panicked(&*panic),
-                // The runtime is shutting down: nothing is said of the message.
+                // The runtime is shutting down: there is no verdict on the message.
                 Err(_) => Verdict::NACK,
             },
         })

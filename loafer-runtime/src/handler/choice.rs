@@ -1,4 +1,4 @@
-//! Several handlers on one route: which of them takes a message.
+//! The choice among several handlers of one route.
 
 use std::{
     sync::Arc,
@@ -12,12 +12,12 @@ use super::{
 };
 use loafer_core::{extract::RouteName, message::Message, outcome::Verdict, policy::Selector};
 
-/// The handlers of one route, ready for it.
+/// The handlers of one route, prepared.
 pub(crate) struct Handlers {
     pub(crate) make: Make,
-    /// What is each one's own; the last is for what no handler takes.
+    /// The own settings of each handler. The last entry is for messages that no handler takes.
     each: Vec<Own>,
-    /// None where one takes every message.
+    /// `None` if one handler takes every message.
     choice: Option<Arc<Choice>>,
 }
 
@@ -26,28 +26,28 @@ pub(crate) struct Handler {
     pub(crate) ready: PreparedHandler,
     pub(crate) names: Arc<RouteName>,
     pub(crate) timeout: Option<Duration>,
-    /// None: it takes what no other does.
+    /// Which messages it takes. `None` means those that no other handler takes.
     pub(crate) on: Option<Selector>,
     /// Whether it replies to requests.
     pub(crate) replies: bool,
 }
 
-/// What of a handler is its own, beside its call.
+/// A handler's own settings, beside its call.
 pub(crate) struct Own {
     pub(crate) on_error: Option<OnError>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) names: Arc<RouteName>,
-    /// Opens requests, where it replies to them.
+    /// Opens requests, if the handler replies to them.
     requests: Option<Opener>,
 }
 
 impl Own {
-    /// The request that this message is, envelope opened; none where its handler replies to none.
+    /// Returns the request that this message is, with its envelope opened. `None` if the handler does not reply to requests.
     pub(crate) fn request(&self, raw: &Message) -> Option<Message> {
         self.requests.as_ref()?(raw).ok()
     }
 
-    /// Of a message that no handler takes: none is asked about it.
+    /// Returns the settings for messages that no handler takes: no `on_error` decides about them.
     fn of_nobody(names: &RouteName) -> Self {
         Self {
             on_error: None,
@@ -64,9 +64,9 @@ impl Own {
 }
 
 impl Handlers {
-    /// The handlers of a route, of which there is one at least.
+    /// Combines the handlers of a route. There must be at least one.
     pub(crate) fn new(mut handlers: Vec<Handler>) -> Self {
-        // Whoever says more of its messages is asked first, whoever says nothing last.
+        // The handler with the most specific selector is asked first, and one without a selector last.
         handlers
             .sort_by_key(|handler| std::cmp::Reverse(handler.on.as_ref().map(Selector::weight)));
         let choice = handlers.iter().any(|handler| handler.on.is_some());
@@ -89,12 +89,12 @@ impl Handlers {
         }
     }
 
-    /// What is the own of the handler that a slot runs.
+    /// Returns the own settings of the handler with this index.
     pub(crate) fn own(&self, which: usize) -> &Own {
         &self.each[which]
     }
 
-    /// Whose message this is.
+    /// Returns the own settings of the handler that takes this message.
     pub(crate) fn whose(&self, message: &Message) -> &Own {
         let nobody = self.each.len() - 1;
         self.own(match &self.choice {
@@ -109,7 +109,7 @@ impl Handlers {
     }
 }
 
-/// What the handlers of a route take.
+/// Which messages the handlers of a route take.
 struct Choice(Vec<(Opener, Option<Selector>)>);
 
 impl Choice {
@@ -120,7 +120,7 @@ impl Choice {
         Self(each.collect())
     }
 
-    /// Which handler takes the message, its envelope opened by that handler's own translator.
+    /// Returns the index of the handler that takes the message. Each handler's own translator opens the envelope for it.
     fn choose(&self, raw: &Message) -> Result<usize, Verdict> {
         let (mut fault, mut seen) = (None, None);
         for (which, (open, on)) in self.0.iter().enumerate() {
@@ -131,7 +131,7 @@ impl Choice {
                 Err(verdict) => fault = fault.or(Some(verdict)),
             }
         }
-        // An envelope that nobody can open is broken; one that somebody could is somebody else's.
+        // An envelope that no handler could open is broken. If at least one could open it, the message belongs to none of these handlers.
         match (fault, seen) {
             (Some(verdict), None) => Err(verdict),
             (_, seen) => Err(Verdict::unmatched(
@@ -141,13 +141,13 @@ impl Choice {
     }
 }
 
-/// Makes slots that choose.
+/// Makes call slots that choose the handler for each message.
 fn switch(handlers: &[Handler], choice: &Arc<Choice>) -> Make {
     let each: Vec<_> = handlers
         .iter()
         .filter_map(|handler| match &handler.ready.make {
             Make::CallSlot(make) => Some((make.clone(), handler.names.clone())),
-            // A plan that has batches among several is refused.
+            // The plan of a program that has a batch handler among several is an error.
             Make::Batches(_) => None,
         })
         .collect();
@@ -162,11 +162,11 @@ fn switch(handlers: &[Handler], choice: &Arc<Choice>) -> Make {
     }))
 }
 
-/// A slot for each handler; one of them runs at a time.
+/// A call slot for each handler. One of them runs at a time.
 struct Switch {
     slots: Vec<Box<dyn CallSlot>>,
     choice: Arc<Choice>,
-    /// The one that was started last; one beyond them where nobody took the message.
+    /// The index of the one that was started last. It is beyond them if no handler took the message.
     which: usize,
 }
 

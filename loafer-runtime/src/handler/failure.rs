@@ -1,4 +1,4 @@
-//! What a route's `on_error` and the reporters are told.
+//! Failures: what a route's `on_error` and the reporters receive.
 
 use std::{
     error::Error as StdError,
@@ -22,14 +22,14 @@ use loafer_core::{
 pub struct Failure {
     kind: FailureKind,
     error: Arc<dyn StdError + Send + Sync>,
-    /// Told once: it runs the user's code.
+    /// Made once, because making it runs the user's code.
     reason: Arc<str>,
     message: Message,
     metadata: Metadata,
 }
 
 impl Failure {
-    /// A failure made by hand, for the unit test of an `on_error`.
+    /// Returns a failure made by hand, for the unit test of an `on_error`.
     pub fn new(kind: FailureKind, error: impl Into<BoxError>, message: Message) -> Self {
         let metadata = Metadata::new(message.clone());
         let error: Arc<dyn StdError + Send + Sync> = Arc::from(error.into());
@@ -48,33 +48,33 @@ impl Failure {
         self
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of the failure.
     pub fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    /// The handler's error, or what stands for it.
+    /// Returns the handler's error. For a panic or a timeout, returns an error that describes it.
     pub fn error(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.error
     }
 
-    /// The message as the broker delivered it, body included.
+    /// Returns the message as the broker delivered it, body included.
     pub fn message(&self) -> &Message {
         &self.message
     }
 
-    /// Attempt, id, route and queue. Headers are those of the message as delivered: it may be the envelope that failed.
+    /// Returns attempt, id, route and queue. The headers are those of the message as delivered, because its envelope may be what failed.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// The error and its causes, in one line.
+    /// Returns the error and its causes, in one line.
     pub fn reason(&self) -> String {
         self.reason.to_string()
     }
 }
 
-/// The error and its causes, in one line. An error that can't even be shown must not take its worker down.
+/// Returns the error and its causes, in one line. An error whose `Display` panics must not end its worker.
 fn reason_of(error: &(dyn StdError + 'static)) -> String {
     let shown = catch_unwind(AssertUnwindSafe(|| {
         let mut reason = error.to_string();
@@ -102,14 +102,14 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// A payload that did not decode: what was wrong, and how to find it again without quoting it.
+/// A payload that did not decode: what is wrong with it, and how to find it again without quoting it.
 #[derive(Debug, thiserror::Error)]
 #[error("{error} (payload of {bytes} bytes, SHA-256 {digest})")]
 pub(crate) struct Undecoded {
     #[source]
     error: BoxError,
     bytes: usize,
-    /// The first 16 digits.
+    /// The first 16 hexadecimal digits.
     digest: String,
 }
 

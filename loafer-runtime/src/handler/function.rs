@@ -11,9 +11,10 @@ use loafer_core::{
     translate::{Envelope, Translator},
 };
 
-/// An async function or closure that can be a route's handler: its first argument is decoded from the message, the others are extractors.
+/// An async function or closure that can be a route's handler. Its first argument is decoded from the message; the others are extractors.
 ///
-/// For functions of 1 to 8 arguments. `#[handler]` needs none of this and can also borrow from the message.
+/// It is implemented for functions of 1 to 8 arguments. A function with `#[handler]` does not need it, and can also borrow from the
+/// message.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler for the translator `{T}`",
     label = "no handler",

@@ -1,4 +1,4 @@
-//! User middleware: `tower` layers around a handler.
+//! The middleware of users: `tower` layers around a handler.
 
 use std::{
     fmt,
@@ -27,31 +27,31 @@ pub struct Request {
 }
 
 impl Request {
-    /// The message as the broker delivered it.
+    /// Returns the message as the broker delivered it.
     pub fn message(&self) -> &Message {
         &self.message
     }
 
-    /// The same request with another message: what the handler is given instead.
+    /// Replaces the message: the handler is given this one instead.
     #[must_use]
     pub fn with_message(mut self, message: Message) -> Self {
         self.message = message;
         self
     }
 
-    /// The same request with a value for the handler, which takes it as [`Extension`](loafer_core::extract::Extension).
+    /// Adds a value for the handler, which takes it as [`Extension`](loafer_core::extract::Extension).
     #[must_use]
     pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.message = self.message.with_extension(value);
         self
     }
 
-    /// The route's name.
+    /// Returns the route's name.
     pub fn route(&self) -> &str {
         &self.names.route
     }
 
-    /// Attempt, id, route and queue.
+    /// Returns attempt, id, route and queue.
     pub fn metadata(&self) -> Metadata {
         Metadata::of(&self.message, &self.names)
     }
@@ -59,10 +59,14 @@ impl Request {
 
 /// What a layer wraps: the handler, or the next layer.
 ///
-/// The answer is the handler's [`Verdict`]; a failed verdict passes as it is. An `Err` is a layer's own, and is treated as if the handler had returned it.
+/// The response is the handler's [`Verdict`]; a verdict that says the handler failed is a response too. An `Err` comes from a layer, and is
+/// treated as if the handler had returned it.
+///
+/// Layers are applied once for each worker, and a worker makes one call at a time. So a layer that limits concurrency or rate must share
+/// its state among workers, as `tower::limit::GlobalConcurrencyLimitLayer` does.
 pub type HandlerService = BoxService<Request, Verdict, BoxError>;
 
-/// A user's layer whose type is not known.
+/// A user's layer whose type is erased.
 pub(crate) type LayerFn = Arc<dyn Fn(HandlerService) -> HandlerService + Send + Sync>;
 
 pub(crate) fn erased<L>(layer: L) -> LayerFn
@@ -74,7 +78,7 @@ where
     Arc::new(move |inner| BoxService::new(layer.layer(inner).map_err(Into::into)))
 }
 
-/// A slot whose calls go through the layers, the first of them outermost.
+/// Returns a call slot whose calls go through the layers, the first of them outermost.
 pub(super) fn slot(
     inner: Box<dyn CallSlot>,
     names: &Arc<RouteName>,
@@ -97,13 +101,14 @@ pub(super) fn slot(
     })
 }
 
-/// The handler's slot as a service: what the layers are around. The lock is contended by nobody: one task polls the calls of a worker.
+/// The handler's call slot as a service: the layers are around it. Nobody contends for the lock, because one task polls the calls of a
+/// worker.
 #[derive(Clone)]
 struct Inner(Arc<Mutex<InnerCallSlot>>);
 
 struct InnerCallSlot {
     slot: Box<dyn CallSlot>,
-    /// A call was started and is not over.
+    /// Whether a call was started and is not over.
     busy: bool,
 }
 
@@ -132,7 +137,7 @@ impl Inner {
         said
     }
 
-    /// False where the handler can't be cancelled, and goes on.
+    /// Drops the running call. Returns `false` if the handler can't be cancelled, and goes on.
     fn cancel(&self) -> bool {
         let mut inner = self.lock();
         inner.busy = inner.busy && !inner.slot.caught_cancel();
@@ -157,7 +162,7 @@ impl Service<Request> for Inner {
     }
 }
 
-/// One call of the handler; dropped early, it cancels it.
+/// One call of the handler. Dropping it early cancels the call.
 struct Call {
     inner: Inner,
     stage: CallStage,
@@ -205,7 +210,7 @@ enum Stage {
     /// The layers were not ready yet.
     Waiting(Request),
     Running(<HandlerService as Service<Request>>::Future),
-    /// The layers are done with a blocking handler that is not: its slot is kept until it returns.
+    /// The layers have answered, but their blocking handler has not returned: its call slot is kept until it does.
     Outlasting(Verdict),
 }
 
@@ -271,7 +276,7 @@ impl CallSlot for LayeredCallSlot {
     }
 
     fn cancel(&mut self) -> bool {
-        // A destructor of the user's may panic too.
+        // A destructor of the user's may panic.
         _ = catch_unwind(AssertUnwindSafe(|| self.stage = Stage::Idle));
         let free = self.inner.cancel();
         if !free {

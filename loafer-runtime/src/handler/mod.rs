@@ -1,4 +1,4 @@
-//! Handlers made ready for one app, and the places their calls run in.
+//! Handlers prepared for one app, and the call slots that their calls run in.
 
 mod batch_call;
 mod batch_function;
@@ -39,14 +39,14 @@ pub(crate) use self::{
     layered::LayerFn,
 };
 
-/// What the test kit puts around every call, that of a batch too, where an app's layers do not go.
+/// What the test kit puts around every call. It is also put around the calls of batch handlers, which an app's layers do not wrap.
 #[derive(Clone)]
 pub(crate) struct Around {
     pub(crate) calls: LayerFn,
     pub(crate) batches: BatchLayerFn,
 }
 
-/// What asynchronous and plain handlers share for one worker: translator, what the extractors need, and the route's names.
+/// What the calls of one worker share: translator, what the extractors need, and the route's names.
 #[doc(hidden)]
 pub struct Env<T, N> {
     shared: Arc<(T, N)>,
@@ -66,12 +66,12 @@ impl<T: Envelope, N> Env<T, N> {
         Self { shared, names }
     }
 
-    /// The translator.
+    /// Returns the translator.
     pub fn translator(&self) -> &T {
         &self.shared.0
     }
 
-    /// What the extractors keep from startup.
+    /// Returns what the extractors keep from startup.
     pub fn needs(&self) -> &N {
         &self.shared.1
     }
@@ -80,29 +80,29 @@ impl<T: Envelope, N> Env<T, N> {
         &self.names
     }
 
-    /// The message inside its envelope.
+    /// Returns the message with its envelope opened.
     ///
     /// # Errors
     ///
-    /// Where the envelope is not what it should be.
+    /// If the envelope can't be opened.
     pub fn open<'m>(&'m self, raw: &'m Message) -> Result<Cow<'m, Message>, Verdict> {
         self.shared.0.open(raw).map_err(undecodable)
     }
 
-    /// What the extractors see.
+    /// Returns what the extractors see.
     pub fn context<'m>(&'m self, opened: &'m Message, raw: &'m Message) -> Context<'m> {
         Context::new(opened, raw, &self.names)
     }
 }
 
-/// What becomes of a message that does not decode.
+/// Returns the verdict on a message that does not decode.
 #[doc(hidden)]
 #[cold]
 pub fn undecodable(error: TranslateError) -> Verdict {
     Verdict::failed(FailureKind::Undecodable, error)
 }
 
-/// What becomes of a message that an extractor refused.
+/// Returns the verdict on a message that an extractor refused.
 #[doc(hidden)]
 #[cold]
 pub fn refused(rejection: Rejection) -> Verdict {
@@ -117,7 +117,7 @@ pub(crate) fn extract<E: FromContext>(
     E::from_context(needs, context).map_err(refused)
 }
 
-/// A route's own error handler.
+/// A route's own error handler, with its type erased.
 pub(crate) type OnError =
     Arc<dyn Fn(Failure) -> Pin<Box<dyn Future<Output = Verdict> + Send>> + Send + Sync>;
 
@@ -129,7 +129,7 @@ where
     let handler = Arc::new(handler);
     Arc::new(move |failure| {
         let handler = handler.clone();
-        // Called where a panic is caught.
+        // The caller catches a panic of this.
         Box::pin(async move { handler(failure).await.into_outcome() })
     })
 }

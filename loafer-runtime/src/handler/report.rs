@@ -1,17 +1,18 @@
-//! Somebody to tell of messages that failed.
+//! Reporters of messages that failed.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::handler::Failure;
 
-/// Is told of every message whose handling failed: error, panic, timeout, undecodable. Error trackers implement it.
+/// Receives every message whose handling failed: error, panic, timeout, undecodable. Error trackers implement it.
 ///
-/// Called on the way of the message, once a failure, before `on_error`: it must not block.
+/// It is called while the message is on its way, once for each failure, before `on_error`. It must not block. If it panics, the panic is
+/// logged and the message goes on.
 pub trait Report: Send + Sync + 'static {
-    /// A message failed.
+    /// Called for a message that failed.
     fn failed(&self, failure: &Failure);
 
-    /// The program is about to end: sends what is not sent yet, in at most this time. May block.
+    /// Called when the program is about to end: sends what is not sent yet, within this time. It may block.
     fn flush(&self, _within: Duration) {}
 }
 

@@ -1,4 +1,4 @@
-//! The whole program under construction: state, layers, hooks, options.
+//! The program under construction: state, layers, hooks and options.
 
 use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ pub(crate) type Hook = Arc<
     dyn Fn(Running) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send + Sync,
 >;
 
-/// The whole program under construction: state, layers, hooks and options. `setup` is given one and gives it back.
+/// The whole program under construction: state, layers, hooks and options. `setup` takes one and returns it.
 ///
 /// ```
 /// use loafer::{App, RouteOptions};
@@ -34,34 +34,34 @@ pub(crate) type Hook = Arc<
 /// }
 /// ```
 pub struct App {
-    /// What handlers find: state by type, and the bus.
+    /// What handlers find at startup: state by type, and the bus.
     resources: Resources,
-    /// With the route each is for; none: all routes.
+    /// Each with the route that it is for. `None` means all routes.
     layers: Vec<(Option<String>, LayerFn)>,
-    /// Around every call, closest to the handler: the test kit's.
+    /// Put around every call, closest to the handler, by the test kit.
     pub(crate) around: Option<Around>,
     pub(crate) options: BTreeMap<String, RouteOptions>,
-    pub(crate) on_start: Vec<Hook>,
+    pub(crate) on_started: Vec<Hook>,
     pub(crate) on_stop: Vec<Hook>,
     pub(crate) reporters: Vec<Arc<dyn Report>>,
-    /// What was not acked, and why, for a test that fails.
+    /// Why messages were not acked, for a test that fails.
     pub(crate) failure_log: Option<FailureLog>,
     pub(crate) drain: Option<Duration>,
-    /// What it is called, where the configuration does not say.
+    /// The app's name, if the configuration gives none.
     pub(crate) name: Option<String>,
-    /// Takes the place of every route's own broker.
+    /// The broker instance that takes the place of every route's own.
     pub(crate) provider: Option<String>,
     /// The kinds of brokers that the configuration may name.
     pub(crate) kinds: Vec<BrokerKind>,
-    /// The broker of routes that name none, and what the bus publishes on if a route is on it.
+    /// The broker of routes that name none. The bus publishes on it if a route is on it.
     pub(crate) default_provider: Option<BrokerKind>,
     pub(crate) bus: Bus,
-    /// Those given in code, by the names of their instances.
+    /// The brokers given in code, by the names of their instances.
     pub(crate) brokers: BTreeMap<String, (BrokerKind, Box<dyn DynBroker>)>,
 }
 
 impl App {
-    /// An app with nothing set.
+    /// Returns an app with nothing set.
     pub fn new() -> Self {
         let bus = Bus::default();
         let mut resources = Resources::new();
@@ -71,7 +71,7 @@ impl App {
             layers: Vec::new(),
             around: None,
             options: BTreeMap::new(),
-            on_start: Vec::new(),
+            on_started: Vec::new(),
             on_stop: Vec::new(),
             reporters: Vec::new(),
             failure_log: None,
@@ -85,14 +85,17 @@ impl App {
         }
     }
 
-    /// The same with this value as state: what `State<S>` and the `&self` of a handler type give. One a type; a second one replaces the first.
+    /// Adds a value as state: handlers take it as `State<S>`, or as the `&self` of a handler type. There is one value of each type: a
+    /// second one replaces the first.
     #[must_use]
     pub fn state<S: Send + Sync + 'static>(mut self, value: S) -> Self {
         self.resources.insert(value);
         self
     }
 
-    /// The same with a `tower` layer around every handler. Layers given first are outermost.
+    /// Adds a `tower` layer around every handler. Layers that are added first are outermost.
+    ///
+    /// A layer wraps one message at a time: if a route takes batches, [`build`](crate::program::ManagerBuilder::build) returns an error.
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
@@ -105,7 +108,8 @@ impl App {
         self
     }
 
-    /// The same with a `tower` layer around the handlers of one route.
+    /// Adds a `tower` layer around the handlers of one route. If there is no such route, or it takes batches,
+    /// [`build`](crate::program::ManagerBuilder::build) returns an error.
     #[must_use]
     pub fn layer_for<L>(mut self, route: impl Into<String>, layer: L) -> Self
     where
@@ -119,7 +123,7 @@ impl App {
         self
     }
 
-    /// The same with options for one route. They outrank its attribute; `loafer.toml`, the environment and the command line outrank them.
+    /// Sets options of one route. They override its attribute; `loafer.toml`, the environment and the command line override them.
     #[must_use]
     pub fn options(mut self, route: impl Into<String>, options: RouteOptions) -> Self {
         let known = self.options.entry(route.into()).or_default();
@@ -127,19 +131,22 @@ impl App {
         self
     }
 
-    /// The same with a hook that runs once every route receives. An error stops the program.
+    /// Adds a hook that runs once every route receives messages. Hooks run one after the other. If one returns an error or panics, the
+    /// program stops.
     #[must_use]
-    pub fn on_start<F, Fut, E>(mut self, hook: F) -> Self
+    pub fn on_started<F, Fut, E>(mut self, hook: F) -> Self
     where
         F: Fn(Running) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<BoxError>,
     {
-        self.on_start.push(erased(hook));
+        self.on_started.push(erased(hook));
         self
     }
 
-    /// The same with a hook that runs after the last message was settled, before the publishers close. An error is logged.
+    /// Adds a hook that runs after the last message was settled, before the publishers close. Hooks run one after the other, within the
+    /// time to drain; if that is over, within two more seconds. If a hook fails or takes longer, this is logged, and the program ends
+    /// [unclean](crate::program::Ended::Unclean).
     #[must_use]
     pub fn on_stop<F, Fut, E>(mut self, hook: F) -> Self
     where
@@ -151,22 +158,22 @@ impl App {
         self
     }
 
-    /// The same with somebody to tell of every message that failed: an error tracker.
+    /// Adds a reporter, which receives every message that failed: for example an error tracker.
     #[must_use]
     pub fn report(mut self, reporter: impl Report) -> Self {
         self.reporters.push(Arc::new(reporter));
         self
     }
 
-    /// The same with this much time for running handlers at shutdown; else 25 s.
+    /// Sets how long running handlers may take at shutdown. The default is 25 s; the configuration overrides it.
     #[must_use]
     pub fn drain(mut self, drain: Duration) -> Self {
         self.drain = Some(drain);
         self
     }
 
-    /// The same under this name, where `loafer.toml` gives no `app`: it names what is made for this service on brokers that need it, as
-    /// queues on RabbitMQ. The generated main sets the package's before `setup` is called.
+    /// Sets the app's name, if `loafer.toml` gives no `app`. The name is part of what is made for this service on brokers that need it, for
+    /// example of queues on RabbitMQ. The generated main sets the package's name before it calls `setup`.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -180,15 +187,15 @@ impl App {
         self
     }
 
-    /// Sets the broker of routes that name none. The [`Bus`] publishes on it if a route runs on it, else on the first route's that is the first
-    /// instance of its kind, else on that of the first route.
+    /// Sets the broker of routes that name none. The [`Bus`] publishes on it if a route runs on it. Otherwise it publishes on that of the first
+    /// route whose broker is the first instance of its kind, or else on that of the first route.
     #[must_use]
     pub fn default_provider(mut self, broker: BrokerKind) -> Self {
         self.default_provider = Some(broker);
         self
     }
 
-    /// Adds kinds of brokers that the configuration may name, though no route may run on them: as `kind` of `[brokers.NAME]`, or as the
+    /// Adds kinds of brokers that the configuration may name even if no route runs on them: as `kind` of `[brokers.NAME]`, or as the
     /// instance of that name. The generated main adds those of all features that are on.
     #[must_use]
     pub fn brokers(mut self, kinds: impl IntoIterator<Item = BrokerKind>) -> Self {
@@ -219,17 +226,17 @@ impl App {
         self.provider.as_deref()
     }
 
-    /// What publishes on the broker of the service. Works once the routes are open.
+    /// Returns the bus, which publishes on the broker of the service. It works once the routes are open.
     pub fn bus(&self) -> Bus {
         self.bus.clone()
     }
 
-    /// The state of this type.
+    /// Returns the state of this type. `None` if there is none.
     pub fn shared<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
         self.resources.get()
     }
 
-    /// What handlers find at startup.
+    /// Returns what handlers find at startup.
     pub(crate) fn resources(&self) -> &Resources {
         &self.resources
     }
@@ -242,7 +249,7 @@ impl App {
         ours.map(|(_, layer)| layer.clone()).collect()
     }
 
-    /// The names of the routes that layers and options were given for.
+    /// Returns the names of the routes that layers and options were given for.
     pub(crate) fn named_routes(&self) -> impl Iterator<Item = &str> {
         let of_layers = self.layers.iter().filter_map(|(of, _)| of.as_deref());
         of_layers.chain(self.options.keys().map(String::as_str))

@@ -1,4 +1,4 @@
-//! The keys of a backoff, each of which may come from another place.
+//! The keys of a backoff. Each of them may be set in another place.
 
 use std::{fmt, time::Duration};
 
@@ -10,7 +10,7 @@ use serde::{
 
 use super::duration;
 
-/// What is said of a backoff in one place: what is left out there is as a weaker place says.
+/// The keys of a backoff that one place sets. A weaker place may set those that it leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Parts {
@@ -34,7 +34,7 @@ impl Parts {
 
     pub(super) fn fault(&self) -> Option<&'static str> {
         if self.initial.is_none() {
-            return Some("`backoff` has no `initial`: say how long the first delay is, as \"1s\"");
+            return Some("`backoff` has no `initial`: set the first delay, for example \"1s\"");
         }
         let shrinks = self
             .factor
@@ -46,7 +46,7 @@ impl Parts {
         }
         // Each may come from another place: the attribute, the file, the environment.
         (self.max.is_some() && self.max < self.initial).then_some(
-            "`backoff.max` is below `backoff.initial`: no delay would be as long as `initial` says; set both in one place, or leave `max` out everywhere: then it is 15 minutes, or `initial` where that is longer",
+            "`backoff.max` is below `backoff.initial`: no delay would be as long as `initial` says; set both in one place, or leave `max` out everywhere: then it is 15 minutes, or `initial` if that is longer",
         )
     }
 
@@ -76,7 +76,7 @@ impl From<Backoff> for Parts {
     }
 }
 
-/// Reads parts written as `"1s"`, or as a table.
+/// Reads keys that are written as `"1s"`, or as a table.
 pub(super) fn written<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Parts>, D::Error> {
     from.deserialize_any(Written).map(Some)
 }
@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for Written {
     type Value = Parts;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a duration, as \"1s\", or a table, as { initial = \"1s\", max = \"15m\" }")
+        f.write_str("a duration, for example \"1s\", or a table, for example { initial = \"1s\", max = \"15m\" }")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Parts, E> {

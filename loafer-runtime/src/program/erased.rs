@@ -1,4 +1,4 @@
-//! Brokers and their routes with the types erased: once a route, so that the manager names no broker.
+//! Brokers and providers with their types erased, once for each route: the manager names no broker.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use loafer_core::{
     policy::Policy,
 };
 
-/// Makes a broker.
+/// Makes a broker, with its default value.
 pub(crate) type Maker = fn() -> Box<dyn DynBroker>;
 
-/// A broker whose type is not known.
+/// A broker whose type is erased.
 pub(crate) trait DynBroker: Send + Sync {
     fn configure(&mut self, instance: &Instance<'_>) -> Result<(), Error>;
     fn provider(&self, source: &Source, options: &Settings) -> Result<Box<dyn DynProvider>, Error>;
@@ -79,12 +79,12 @@ impl<B: Broker> DynBroker for B {
     }
 }
 
-/// A provider whose type is not known.
+/// A provider whose type is erased.
 pub(crate) trait DynProvider: Send + Sync {
     fn open(&self, mode: Open) -> BoxFuture<'_, Result<(), Error>>;
     fn check<'a>(&'a self, policy: &'a Policy) -> BoxFuture<'a, Vec<Finding>>;
     fn capabilities(&self) -> Capabilities;
-    /// Runs the route until it is told to stop and has settled everything, or its time is up.
+    /// Runs the route until it is closed and has settled everything, or until its time is up.
     fn run(self: Box<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()>;
 }
 

@@ -1,4 +1,4 @@
-//! What can be set of a route.
+//! The options of a route.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use loafer_core::{
     policy::{Backoff, GroupBy, Names, Policy, Undecodable, Unmatched},
 };
 
-/// What can be set of a route: by the attribute, in code, in `loafer.toml`, by the environment or on the command line.
+/// The options of a route. They are set by the attribute, in code, in `loafer.toml`, by the environment or on the command line: each of
+/// these overrides those before it.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -39,11 +40,11 @@ pub struct RouteOptions {
     pub(crate) linger: Option<Duration>,
     /// The topics that its queue receives.
     pub(crate) topics: Option<Names>,
-    /// Whose queue it is among all who receive the topics.
+    /// Whose queue it is, among all that receive the topics.
     pub(crate) consumer: Option<String>,
-    /// The instance it runs on.
+    /// The broker instance that it runs on.
     pub(crate) broker: Option<String>,
-    /// What only its broker knows.
+    /// Options that only its broker knows.
     pub(crate) options: BrokerTable,
 }
 
@@ -69,95 +70,98 @@ impl RouteOptions {
         "options",
     ];
 
-    /// Nothing set.
+    /// Returns options with nothing set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The queue, by name or by the broker's own address of it; else the route's name.
+    /// Sets the queue, by its name or by the broker's own address of it. Unless set, the broker makes its name from the route's: most
+    /// brokers take it as it is.
     #[must_use]
     pub fn queue(mut self, queue: impl Into<String>) -> Self {
         self.queue = Some(queue.into());
         self
     }
 
-    /// Handlers at once, at least 1; else 10.
+    /// Sets how many handler calls may run at once, at least 1. Unless set, 10.
     #[must_use]
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = Some(concurrency);
         self
     }
 
-    /// Messages leased ahead of the handlers; else as many as make places for two batches, and up to ten batches for more handlers.
+    /// Sets how many messages are leased ahead of the handlers. Unless set, there is capacity for two of the broker's batches, and up to
+    /// ten batches for more handlers.
     #[must_use]
     pub fn prefetch(mut self, prefetch: usize) -> Self {
         self.prefetch = Some(prefetch);
         self
     }
 
-    /// Sets the lease (SQS: the visibility timeout). Unless set, the queue's own. An error on a broker without leases.
+    /// Sets how long a lease lasts (SQS: the visibility timeout). Unless set, the queue's own. It is an error on a broker without leases.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = Some(lease);
         self
     }
 
-    /// Sets the [lease](Self::lease), as SQS calls it.
+    /// Sets the [lease](Self::lease) under the name that SQS has for it.
     #[must_use]
     pub fn visibility_timeout(self, lease: Duration) -> Self {
         self.lease(lease)
     }
 
-    /// The longest a handler call may take; else no limit.
+    /// Sets the longest time that a handler call may take. Unless set, there is no limit.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// The delay of a retry; else the end of the lease.
+    /// Sets the delay of a retry. Unless set, that of the broker: most retry when the lease ends.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = Some(backoff.into());
         self
     }
 
-    /// After how many attempts a message goes to the dead letters; else as the queue's own redrive says.
+    /// Sets after how many attempts a message becomes a dead letter, at least 1. Unless set, the queue's own redrive policy decides.
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(attempts);
         self
     }
 
-    /// What becomes of a message that can't be decoded; else it is retried.
+    /// Sets what becomes of a message that can't be decoded. Unless set, it is retried.
     #[must_use]
     pub fn undecodable(mut self, undecodable: Undecodable) -> Self {
         self.undecodable = Some(undecodable);
         self
     }
 
-    /// What becomes of a message that no handler of the route takes; else it is retried, with a warning.
+    /// Sets what becomes of a message that no handler of the route takes. Unless set, it is retried, with a warning.
     #[must_use]
     pub fn unmatched(mut self, unmatched: Unmatched) -> Self {
         self.unmatched = Some(unmatched);
         self
     }
 
-    /// Messages of one group are handled one at a time; else by the broker's own groups, where it keeps their order.
+    /// Sets the groups whose messages are handled one at a time. Unless set, these are the broker's own groups, if it keeps their order.
     #[must_use]
     pub fn group_by(mut self, group_by: GroupBy) -> Self {
         self.group_by = Some(group_by);
         self
     }
 
-    /// Messages a call of a batch handler, at most; else 10. An error on a handler of single messages.
+    /// Sets the most messages of one call of a batch handler, at least 1. Unless set, 10. It is an error on a handler of single messages.
     #[must_use]
     pub fn batch(mut self, batch: usize) -> Self {
         self.batch = Some(batch);
         self
     }
 
-    /// How long a batch that is not full waits for more messages; else it does not. An error on a handler of single messages.
+    /// Sets how long a batch that is not full waits for more messages. Unless set, it does not wait. It is an error on a handler of single
+    /// messages.
     #[must_use]
     pub fn linger(mut self, linger: Duration) -> Self {
         self.linger = Some(linger);
@@ -172,8 +176,8 @@ impl RouteOptions {
         self
     }
 
-    /// Sets whose queue it is among all who receive the topics (Kafka: the consumer group; RabbitMQ: the last part of the queue's name). Unless
-    /// set, the app's name.
+    /// Sets whose queue it is, among all that receive the topics (Kafka: the consumer group; RabbitMQ: the last part of the queue's name).
+    /// Unless set, the app's name.
     #[must_use]
     pub fn consumer(mut self, consumer: impl Into<String>) -> Self {
         self.consumer = Some(consumer.into());
@@ -187,7 +191,7 @@ impl RouteOptions {
         self
     }
 
-    /// Sets what only the broker knows.
+    /// Sets options that only the broker `B` knows. They override, key by key, those that were set before.
     #[must_use]
     #[allow(
         clippy::needless_pass_by_value,
@@ -198,7 +202,7 @@ impl RouteOptions {
         self
     }
 
-    /// These options, where set in `stronger` those.
+    /// Returns these options, overridden by what `stronger` sets.
     #[must_use]
     pub(crate) fn overridden_by(self, stronger: Self) -> Self {
         Self {
@@ -224,7 +228,7 @@ impl RouteOptions {
         }
     }
 
-    /// These options and those; else the key that both set, to different values.
+    /// Returns these options and the others together. The error is the key that both set, to different values.
     pub(crate) fn joined(self, other: Self) -> Result<Self, String> {
         macro_rules! agree {
             ($($key:ident),*) => {
@@ -258,7 +262,7 @@ impl RouteOptions {
         Ok(self.overridden_by(other))
     }
 
-    /// What is wrong with them, if anything.
+    /// Returns what is wrong with the options, if anything is.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         if self.concurrency == Some(0) {
             return Some("`concurrency` is 0: no message would ever be handled; set at least 1");

@@ -1,4 +1,4 @@
-//! The handlers of every linked crate, as their attributes registered them.
+//! The registry: the handlers of every linked crate.
 
 use crate::program::Route;
 
@@ -11,7 +11,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// Of the function that makes the route.
+    /// Returns the registration of a function that makes a route.
     #[must_use]
     pub const fn new(route: fn() -> Route) -> Self {
         Self { route }
@@ -20,7 +20,7 @@ impl Registration {
 
 inventory::collect!(Registration);
 
-/// The registered routes, sorted by name and place: the order never depends on the linker.
+/// Returns the registered routes, sorted by name and location: the order never depends on the linker.
 pub(crate) fn registered() -> Vec<Route> {
     let mut routes: Vec<_> = inventory::iter::<Registration>
         .into_iter()

@@ -30,10 +30,10 @@ pub struct Route {
     pub(crate) translator: &'static str,
     /// File and line of the handler.
     pub(crate) location: (&'static str, u32),
-    /// `None` if it names none: it runs on the program's default.
+    /// `None` means the program's default broker.
     pub(crate) broker: Option<BrokerKind>,
     pub(crate) options: RouteOptions,
-    /// Which messages its handler takes; none: every one.
+    /// Which messages its handler takes. `None` means every message.
     pub(crate) on: Option<Selector>,
     /// Whether its handler takes batches.
     pub(crate) batches: bool,
@@ -44,7 +44,8 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route without a handler yet, on the program's default broker.
+    /// Returns a route without a handler yet. Unless [`provider`](Self::provider) is called, it runs on the program's default broker; if
+    /// the program has none, [`build`](crate::program::ManagerBuilder::build) returns an error.
     #[track_caller]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         let caller = std::panic::Location::caller();
@@ -63,21 +64,21 @@ impl Route {
         }
     }
 
-    /// The same on this broker.
+    /// Sets the broker that the route runs on.
     #[must_use]
     pub fn provider<B: Broker>(mut self) -> Self {
         self.broker = Some(BrokerKind::of::<B>());
         self
     }
 
-    /// The same with these options; the configuration outranks them.
+    /// Sets the route's options. The configuration overrides them.
     #[must_use]
     pub fn options(mut self, options: RouteOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// The same with this handler.
+    /// Sets the handler, and the translator that decodes its messages.
     #[must_use]
     pub fn handler<T, A, H>(mut self, translator: T, handler: H) -> Self
     where
@@ -93,7 +94,7 @@ impl Route {
         self
     }
 
-    /// The same with this handler of batches.
+    /// Sets a batch handler, and the translator that decodes its messages.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -118,7 +119,7 @@ impl Route {
         self
     }
 
-    /// The same for these messages only: other routes of this name take the others, each with a handler of its own.
+    /// Sets which messages the handler takes. Other routes of this name take the others, each with a handler of its own.
     ///
     /// ```
     /// # fn main() -> Result<(), loafer::Error> {
@@ -136,7 +137,7 @@ impl Route {
         self
     }
 
-    /// The same with a function that is asked what becomes of a message that failed: its answer may ack.
+    /// Sets a function that decides about a message that failed. Its answer may ack the message.
     #[must_use]
     pub fn on_error<F, Fut>(mut self, handler: F) -> Self
     where
@@ -147,14 +148,15 @@ impl Route {
         self
     }
 
-    /// The same, and its handler replies to requests, by a [`Replier`](crate::bus::Replier): where one fails for good, its requester is told.
+    /// Makes the handler reply to requests, with a [`Replier`](crate::bus::Replier). If a request fails for good, its requester gets a
+    /// notice.
     #[must_use]
     pub fn replying(mut self) -> Self {
         self.replies = true;
         self
     }
 
-    /// The same as the attribute found it.
+    /// Sets what the attribute found.
     #[doc(hidden)]
     #[must_use]
     pub fn declared(
@@ -168,7 +170,7 @@ impl Route {
         self
     }
 
-    /// The same, and its handler takes batches.
+    /// Records that the handler takes batches.
     #[doc(hidden)]
     #[must_use]
     pub fn of_batches(mut self) -> Self {
@@ -176,12 +178,12 @@ impl Route {
         self
     }
 
-    /// The route's name.
+    /// Returns the route's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Makes its handler ready; none where it has no handler.
+    /// Prepares the handler. `None` if there is none.
     pub(crate) fn ready(&self, resources: &Resources) -> Option<Result<PreparedHandler, Missing>> {
         let ready = (self.ready.as_ref()?)(resources).map(|mut ready| {
             ready.on_error = self.on_error.clone().or(ready.on_error);
@@ -200,7 +202,7 @@ impl fmt::Debug for Route {
     }
 }
 
-/// The last part of a type's path: `Json`, `Sns<Json>`.
+/// Returns a type's name without its path: `Json`, `Sns<…>`.
 fn short_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     let path = name.split('<').next().unwrap_or(name);

@@ -15,7 +15,7 @@ use loafer_core::{
     policy::unknown,
 };
 
-/// A handle to a running program: stops it, watches it, publishes to its routes. Cheap to clone; dropping it stops nothing.
+/// A handle to a running program: stops it, watches it, and publishes to its routes. It is cheap to clone. Dropping it stops nothing.
 #[derive(Clone)]
 pub struct Running {
     inner: Arc<Inner>,
@@ -23,9 +23,9 @@ pub struct Running {
 
 pub(in crate::program) struct Inner {
     pub(in crate::program) routes: Vec<RouteAtWork>,
-    /// One of each broker that is published on.
+    /// One for each broker that is published on.
     pub(in crate::program) publishers: Vec<Arc<dyn DynPublisher>>,
-    /// Told whenever a route holds nothing.
+    /// Notified whenever a route has no message in flight.
     pub(in crate::program) quiet: Arc<Notify>,
     pub(in crate::program) stop: watch::Sender<Stop>,
     pub(in crate::program) ended: watch::Sender<Option<Ended>>,
@@ -39,7 +39,7 @@ pub(in crate::program) struct RouteAtWork {
     pub(in crate::program) broker: Arc<str>,
 }
 
-/// How far it was told to stop; only ever further.
+/// How far the program was asked to stop. It only increases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::program) enum Stop {
     No,
@@ -52,7 +52,7 @@ pub(in crate::program) enum Stop {
 pub enum Ended {
     /// What ran was finished and settled.
     Clean,
-    /// Something was cancelled or failed on the way: exit code 1.
+    /// Something was cancelled or failed on the way. The generated main then exits with code 1.
     Unclean,
 }
 
@@ -61,20 +61,20 @@ impl Running {
         Self { inner }
     }
 
-    /// Stops: receives no more, releases what has not started, lets running handlers finish to the `drain` deadline. Returns at once; wait for
-    /// [`ended`](Self::ended).
+    /// Stops the program: it receives no more, releases what has not started, and lets running handlers finish until the `drain` deadline.
+    /// Returns at once; [`ended`](Self::ended) waits for the end.
     pub fn shutdown(&self) {
         self.inner
             .stop
             .send_modify(|stop| *stop = (*stop).max(Stop::Drain));
     }
 
-    /// Stops now: what runs is cancelled and not acked.
+    /// Stops the program now: running handlers are cancelled, and their messages are not acked. Returns at once.
     pub fn cancel(&self) {
         self.inner.stop.send_modify(|stop| *stop = Stop::Cancel);
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the program. Returns how it ended.
     ///
     /// # Cancellation
     ///
@@ -87,7 +87,7 @@ impl Running {
         }
     }
 
-    /// Whether every route's last call to its broker went through, and every publisher's broker takes messages: readiness.
+    /// Whether the program is ready: every route's last call to its broker succeeded, and the broker of every publisher takes messages.
     pub fn is_ready(&self) -> bool {
         let mut routes = self.inner.routes.iter();
         let mut publishers = self.inner.publishers.iter();
@@ -95,12 +95,12 @@ impl Running {
             && publishers.all(|publisher| publisher.is_ready())
     }
 
-    /// The counts of a route.
+    /// Returns the counts of a route. `None` if there is no such route.
     pub fn stats(&self, route: &str) -> Option<RouteStats> {
         Some(self.find(route)?.engine.stats.now())
     }
 
-    /// The names of its routes.
+    /// Returns the names of the routes.
     pub fn routes(&self) -> impl Iterator<Item = &str> {
         self.inner
             .routes
@@ -108,30 +108,34 @@ impl Running {
             .map(|route| &*route.engine.policy.route)
     }
 
-    /// The queue of a route, as configured.
+    /// Returns the queue of a route, as configured. `None` if there is no such route.
     pub fn queue(&self, route: &str) -> Option<&str> {
         Some(&self.find(route)?.engine.policy.queue)
     }
 
-    /// What a route's broker is called on the command line.
+    /// Returns the name of a route's broker instance, as the command line calls it. `None` if there is no such route.
     pub fn broker(&self, route: &str) -> Option<&str> {
         Some(&*self.find(route)?.broker)
     }
 
-    /// Messages leased and not yet settled, of all routes.
-    pub fn held(&self) -> usize {
+    /// Returns how many messages are leased and not yet settled, of all routes.
+    pub fn in_flight(&self) -> usize {
         self.inner
             .routes
             .iter()
-            .map(|route| route.engine.held())
+            .map(|route| route.engine.in_flight())
             .sum()
     }
 
-    /// Puts a message on a route's own queue; returns once the broker confirmed it.
+    /// Puts a message on a route's own queue. Returns the id that the broker gave it, once the broker has confirmed it.
     ///
     /// # Errors
     ///
-    /// Where there is no such route, or the broker did not confirm.
+    /// If there is no such route, or the broker did not confirm the message.
+    ///
+    /// # Cancellation
+    ///
+    /// Not safe: when dropped, the message may have been published or not.
     pub async fn publish(&self, route: &str, message: Message) -> Result<MessageId, Error> {
         let Some(at_work) = self.find(route) else {
             return Err(no_route(route, self.routes()));
@@ -139,11 +143,11 @@ impl Running {
         publish(&*at_work.publisher, at_work.source.clone(), message).await
     }
 
-    /// Waits until this is so, asked again whenever a route has come to hold nothing.
+    /// Waits until no message is in flight. Looks again whenever a route has none.
     pub(crate) async fn quiet(&self) {
         loop {
             let quiet = self.inner.quiet.notified();
-            if self.held() == 0 {
+            if self.in_flight() == 0 {
                 return;
             }
             quiet.await;

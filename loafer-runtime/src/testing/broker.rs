@@ -1,4 +1,4 @@
-//! The broker of a test: the one in memory, with a record of what it was told, and with what the test wants to go wrong.
+//! The broker of a test: the one in memory, with a record of what it did, and with the faults that the test wants.
 
 use std::{future::pending, slice, sync::Arc, time::Duration};
 
@@ -51,7 +51,7 @@ impl Broker for TestBroker {
     type Provider = TestProvider;
     type Publisher = TestPublisher;
     type Options = NoOptions;
-    // The program is not to see a difference.
+    // The program must not see a difference.
     const KIND: &'static str = Memory::KIND;
     const RENAMES_TOPICS: bool = Memory::RENAMES_TOPICS;
 
@@ -86,7 +86,7 @@ impl Broker for TestBroker {
 }
 
 impl TestProvider {
-    /// Does to what was received what the test wants.
+    /// Does the test's faults to what was received.
     fn tamper(&self, received: &mut Vec<Delivery<MemoryReceipt>>, from: usize) {
         let ordered = self.inner.capabilities().ordered;
         let mut copies = Vec::new();
@@ -100,7 +100,7 @@ impl TestProvider {
                 if of.duplicates > 0 {
                     of.duplicates -= 1;
                     if ordered {
-                        // Nothing of its group may come while it is on lease: it comes again afterwards.
+                        // No other message of its group may arrive while it is on lease: it is redelivered afterwards.
                         of.again.push(delivery.message.id().clone());
                     } else {
                         copies.push(delivery.message.clone());
@@ -146,7 +146,7 @@ impl TestProvider {
     }
 }
 
-/// Last first; the messages of a group that is kept in order stay so.
+/// Reverses the order. The messages of a group that is kept in order stay in it.
 fn reverse(received: &mut [Delivery<MemoryReceipt>], ordered: bool) {
     received.reverse();
     if ordered {
@@ -158,7 +158,7 @@ fn reverse(received: &mut [Delivery<MemoryReceipt>], ordered: bool) {
                 groups.push(group);
             }
         }
-        // Back to the order of the queue, then group by group: sorting keeps what is equal as it was.
+        // Returns to the order of the queue, and then sorts by group: sorting keeps the order of equal elements.
         received.reverse();
         received.sort_by_key(|delivery| {
             let group = group(&delivery.message);
@@ -250,7 +250,7 @@ impl Publisher for TestPublisher {
             if let Some(Ok(id)) = answers.last() {
                 let message = outgoing.message.clone().with_broker_id(id.clone());
                 self.fakes.answer(topic.as_str(), &message, &self.memory);
-                // A reply goes to one who asked, and is asserted there.
+                // A reply goes to a requester, and is asserted there.
                 if !is_reply(topic.as_str()) {
                     self.ledger.published(topic.as_str(), message);
                 }
@@ -259,7 +259,7 @@ impl Publisher for TestPublisher {
     }
 }
 
-/// Whether what is published to this topic is a reply.
+/// Whether this is a topic of replies.
 fn is_reply(topic: &str) -> bool {
     let queue = topic.split_once(':').map(|(_, queue)| queue);
     queue.is_some_and(is_reply_queue)

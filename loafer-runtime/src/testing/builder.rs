@@ -18,10 +18,10 @@ use loafer_core::{
 };
 use loafer_memory::Memory;
 
-/// The receives after which a test's message goes to the dead letters, so that every test ends.
+/// After how many receives a test's message becomes a dead letter, so that every test ends.
 const MAX_RECEIVES: u32 = 3;
 
-/// What a test sets before it starts the service. Neither `loafer.toml` nor the environment has a say.
+/// What a test sets before it starts the service. `loafer.toml` and the environment are not read.
 #[must_use = "nothing runs before `start`"]
 pub struct TestBuilder {
     pub(super) app: App,
@@ -33,7 +33,8 @@ pub struct TestBuilder {
     only: Vec<String>,
 }
 
-/// A service of every annotated handler of every linked crate, to be set up. A file in `tests/` that names nothing of the service says `use my_service as _;`.
+/// Returns the builder of a service with every annotated handler of every linked crate. A file in `tests/` that names nothing of the
+/// service's crate must say `use my_service as _;`.
 pub fn app() -> TestBuilder {
     TestBuilder {
         app: App::new(),
@@ -46,23 +47,23 @@ pub fn app() -> TestBuilder {
     }
 }
 
-/// Starts every annotated handler of every linked crate, on the memory provider.
+/// Starts every annotated handler of every linked crate, on the broker in memory.
 ///
 /// # Panics
 ///
-/// Where the service can't start: the message says why.
+/// If the service can't start. The message says why.
 pub fn start() -> impl Future<Output = TestApp> {
     app().start()
 }
 
 impl TestBuilder {
-    /// The same with this value as state.
+    /// Adds a value as state. It replaces an earlier one of the same type.
     pub fn state<S: Send + Sync + 'static>(mut self, value: S) -> Self {
         self.app = self.app.state(value);
         self
     }
 
-    /// The same with a `tower` layer around every handler.
+    /// Adds a `tower` layer around every handler.
     pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<HandlerService> + Send + Sync + 'static,
@@ -74,30 +75,31 @@ impl TestBuilder {
         self
     }
 
-    /// The same under this name, as [`App::name`] has it. A test has none of its own; where queues are named after the app, those of a test that
-    /// gives none are named after the route alone.
+    /// Sets the app's name, as [`App::name`] does. A test has no name of its own. If none is set, queues that are named after the app are
+    /// named after the route alone.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.app = self.app.name(name);
         self
     }
 
-    /// The same with options for one route, which outrank its attribute.
+    /// Sets options of one route. They override its attribute.
     pub fn options(mut self, route: impl Into<String>, options: RouteOptions) -> Self {
         self.app = self.app.options(route, options);
         self
     }
 
-    /// The same with somebody who is told of every failure.
+    /// Adds a reporter, which receives every failure.
     pub fn report(mut self, reporter: impl Report) -> Self {
         self.app = self.app.report(reporter);
         self
     }
 
-    /// The same after the service's own `setup`. What the test set before is there for it to see; what the test sets later, a fake of the same type, replaces what it set.
+    /// Runs the service's own `setup`. It finds what the test set before. What the test sets later replaces what `setup` set, for example a
+    /// fake of the same type.
     ///
     /// # Panics
     ///
-    /// Where `setup` fails.
+    /// If `setup` fails. The message says why.
     pub async fn setup<F, Fut, E>(mut self, setup: F) -> Self
     where
         F: FnOnce(App) -> Fut,
@@ -111,25 +113,25 @@ impl TestBuilder {
         self
     }
 
-    /// The same with a route made in code. With one, the annotated handlers are left out.
+    /// Adds a route that is made in code. If there is one, the annotated handlers are left out.
     pub fn route(mut self, route: Route) -> Self {
         self.routes.push(route);
         self
     }
 
-    /// The same with these routes only.
+    /// Sets which routes run, by their names.
     pub fn only(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.only = routes.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The same with queues that give a message to the dead letters after this many receives; else 3.
+    /// Sets after how many receives a message becomes a dead letter. Unless set, 3.
     pub fn max_receives(mut self, receives: u32) -> Self {
         self.max_receives = receives;
         self
     }
 
-    /// The same with somebody who replies to the requests that the service sends to a topic: another service, faked.
+    /// Fakes another service: replies to the requests that the service sends to a topic.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -150,7 +152,7 @@ impl TestBuilder {
     ///
     /// # Panics
     ///
-    /// In the handler that sends one, where a request does not decode or the reply does not encode.
+    /// In the handler that sends the request, if the request does not decode or the reply can't be encoded.
     pub fn reply<W: DeserializeOwned, R: Serialize>(
         mut self,
         topic: impl Into<String>,
@@ -160,7 +162,7 @@ impl TestBuilder {
         self
     }
 
-    /// The same with somebody who rejects the requests that the service sends to a topic.
+    /// Fakes another service: rejects the requests that the service sends to a topic, for this reason.
     pub fn refuse(mut self, topic: impl Into<String>, reason: &str) -> Self {
         self.fakes.refuse(topic.into(), reason);
         self
@@ -170,7 +172,7 @@ impl TestBuilder {
     ///
     /// # Panics
     ///
-    /// Where it can't start: the message says why.
+    /// If it can't start. The message says why.
     pub async fn start(self) -> TestApp {
         let Self {
             app,

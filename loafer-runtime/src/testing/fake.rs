@@ -1,4 +1,4 @@
-//! Other services that reply, faked: for handlers that send requests.
+//! Fakes of other services that reply, for handlers that send requests.
 
 use std::{
     collections::HashMap,
@@ -52,7 +52,7 @@ impl Fakes {
         self.0.insert(topic, Arc::new(fake));
     }
 
-    /// Replies to what was published, if it is a request to somebody who is faked.
+    /// Replies to what was published, if it is a request to a service that is faked.
     pub(super) fn answer(&self, topic: &str, request: &Message, memory: &Memory) {
         let headers = request.headers();
         let (Some(fake), Some(address)) = (self.0.get(topic), headers.get(REPLY_TO)) else {
@@ -66,7 +66,7 @@ impl Fakes {
     }
 }
 
-/// A [`Bus`] for the unit test of a handler that publishes or sends requests: keeps what is published, and replies as the test says.
+/// A [`Bus`] for the unit test of a handler that publishes or sends requests. It keeps what is published, and replies as the test says.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -85,7 +85,7 @@ impl Fakes {
 /// assert!(order_placed(json!({ "item": 3 }), bus.bus()).await.unwrap());
 /// assert_eq!(bus.published("quoted").len(), 1);
 ///
-/// // Whoever is not faked never replies; under a paused clock that takes no time.
+/// // A service that is not faked never replies. Under a paused clock that takes no time.
 /// let silent = testing::bus();
 /// assert!(matches!(order_placed(json!({ "item": 3 }), silent.bus()).await, Err(Error::NoReply { .. })));
 /// # }
@@ -96,10 +96,10 @@ pub struct TestBus {
     published: Published,
 }
 
-/// With the topics.
+/// The messages, each with its topic.
 type Published = Arc<Mutex<Vec<(String, Message)>>>;
 
-/// A bus for the unit test of a handler.
+/// Returns a bus for the unit test of a handler.
 pub fn bus() -> TestBus {
     TestBus {
         memory: Memory::new(),
@@ -109,7 +109,11 @@ pub fn bus() -> TestBus {
 }
 
 impl TestBus {
-    /// The same with somebody who replies to the requests sent to a topic.
+    /// Fakes another service: replies to the requests sent to a topic.
+    ///
+    /// # Panics
+    ///
+    /// In the handler that sends the request, if the request does not decode or the reply can't be encoded.
     #[must_use]
     pub fn reply<W: DeserializeOwned, R: Serialize>(
         mut self,
@@ -120,14 +124,14 @@ impl TestBus {
         self
     }
 
-    /// The same with somebody who rejects the requests sent to a topic.
+    /// Fakes another service: rejects the requests sent to a topic, for this reason.
     #[must_use]
     pub fn refuse(mut self, topic: impl Into<String>, reason: &str) -> Self {
         self.fakes.refuse(topic.into(), reason);
         self
     }
 
-    /// The bus. What a handler replies to by it goes nowhere but to [`published`](Self::published), under the address.
+    /// Returns the bus. A reply that a handler sends goes only to [`published`](Self::published), under its address.
     pub fn bus(&self) -> Bus {
         let bus = Bus::new(TestBusPublisher {
             inner: Broker::publisher(&self.memory),
@@ -140,7 +144,7 @@ impl TestBus {
         bus
     }
 
-    /// What was published to a topic so far.
+    /// Returns what was published to a topic so far, in order.
     pub fn published(&self, topic: &str) -> Vec<Message> {
         let published = self
             .published

@@ -1,17 +1,18 @@
-//! What goes wrong between a service and its broker, on demand.
+//! Faults between a service and its broker, on demand.
 
 use std::time::Duration;
 
 use super::TestApp;
 use loafer_core::message::Message;
 
-/// What goes wrong between a service and its broker: [`TestApp::faults`].
+/// Faults between a service and its broker, on demand: [`TestApp::faults`].
 ///
-/// It happens in the broker in memory; the engine around it is the real one. Nothing is left to chance: the same test goes the same way each time
-/// (only the pauses between calls that failed are spread at random, as always). `next` means once; said twice, twice.
+/// They happen in the broker in memory; the engine around it is the real one. Nothing is left to chance: the same test runs the same way
+/// each time. (Only the pauses between calls that failed are random, as always.) A `next` fault happens once; if it is asked for twice, it
+/// happens twice.
 ///
-/// On a FIFO queue (`*.fifo`) a group stays in order whatever happens: a duplicate comes after the first was acked, a delayed message holds up its
-/// group, and only groups change places.
+/// On a FIFO queue (`*.fifo`) a group stays in order whatever happens: a duplicate arrives after the first message was acked, a delayed
+/// message delays its group, and only whole groups change their order.
 ///
 /// ```
 /// use loafer::{Json, Route, testing};
@@ -32,13 +33,13 @@ pub struct Faults<'a> {
     app: &'a TestApp,
 }
 
-/// Every method that takes a route panics where there is no such route.
+/// Every method that takes a route panics if there is no such route.
 impl<'a> Faults<'a> {
     pub(super) fn new(app: &'a TestApp) -> Self {
         Self { app }
     }
 
-    /// The next message comes twice, with the same id, the second while the first is handled.
+    /// Delivers the next message twice, with the same id: the second one while the first is handled.
     #[track_caller]
     pub fn duplicate_next(self, route: &str) -> Self {
         let queue = self.app.queue(route);
@@ -46,7 +47,7 @@ impl<'a> Faults<'a> {
         self
     }
 
-    /// The next ack is confirmed and forgotten: its message comes again, as another attempt.
+    /// Confirms the next ack and forgets it: the message is redelivered, as another attempt.
     #[track_caller]
     pub fn forget_next_ack(self, route: &str) -> Self {
         let queue = self.app.queue(route);
@@ -54,7 +55,7 @@ impl<'a> Faults<'a> {
         self
     }
 
-    /// The next message comes that much later, behind those that came after it.
+    /// Delivers the next message this much later, behind those that came after it.
     #[track_caller]
     pub fn delay_next(self, route: &str, by: Duration) -> Self {
         let queue = self.app.queue(route);
@@ -62,8 +63,8 @@ impl<'a> Faults<'a> {
         self
     }
 
-    /// From here on what is received together comes last first: messages published before the test awaits anything else, up to 10. For handlers to
-    /// *begin* in that order, one after the other, the route wants `concurrency(1)`.
+    /// From now on, delivers messages in the opposite order if they are received together: up to 10, published before the test awaits
+    /// anything else. If handlers must also *begin* in that order, one after the other, the route needs `concurrency(1)`.
     #[track_caller]
     pub fn reorder(self, route: &str) -> Self {
         let queue = self.app.queue(route);
@@ -80,12 +81,12 @@ impl<'a> Faults<'a> {
         self
     }
 
-    /// Every lease of the route ends now: its messages come again, at once, while their handlers still run. The service learns of it when it renews or
-    /// settles, and cancels what still runs.
+    /// Ends every lease of the route now: its messages are redelivered at once, while their handlers still run. The service notices when it
+    /// renews or settles, and cancels what still runs.
     ///
     /// # Panics
     ///
-    /// Where no message is on lease: there is nothing to lose.
+    /// If no message is on lease: there is nothing to lose.
     #[track_caller]
     pub fn lose_leases(self, route: &str) -> Self {
         let queue = self.app.queue(route);
@@ -98,7 +99,7 @@ impl<'a> Faults<'a> {
         self
     }
 
-    /// The next receives of the route fail, so many.
+    /// Fails the next receives of the route, this many times.
     #[track_caller]
     pub fn fail_receives(self, route: &str, times: usize) -> Self {
         let queue = self.app.queue(route);
@@ -106,7 +107,7 @@ impl<'a> Faults<'a> {
         self
     }
 
-    /// The next settlements of the route fail, so many, one a message: its acks, retries and dead letters.
+    /// Fails the next settlements of the route, this many messages: acks, retries and dead letters.
     #[track_caller]
     pub fn fail_settlements(self, route: &str, times: usize) -> Self {
         let queue = self.app.queue(route);
@@ -116,19 +117,20 @@ impl<'a> Faults<'a> {
         self
     }
 
-    /// The next messages that the service publishes to this topic are not confirmed, so many, and not there.
+    /// Neither confirms nor keeps the next messages that the service publishes to this topic, this many.
     pub fn fail_publishes(self, topic: &str, times: usize) -> Self {
         self.app.plan().fail_publishes(topic, times);
         self
     }
 
-    /// The broker can't be reached: the service's receives, settlements, renewals and publishes fail. What the test itself publishes is there when the broker is.
+    /// Makes the broker unreachable: the service's receives, settlements, renewals and publishes fail. What the test itself publishes is
+    /// still kept, and is there when the broker is reachable again.
     pub fn broker_down(self) -> Self {
         self.app.plan().set_down(true);
         self
     }
 
-    /// The broker can be reached again.
+    /// Makes the broker reachable again.
     pub fn broker_up(self) -> Self {
         self.app.plan().set_down(false);
         self

@@ -1,4 +1,4 @@
-//! The record of what became of messages: what assertions read, and what they tell when they fail.
+//! The record of what became of messages. Assertions read it, and show it when they fail.
 
 use std::{
     fmt::Write as _,
@@ -13,7 +13,7 @@ use loafer_core::{
 };
 use loafer_memory::Memory;
 
-/// The most lines of a failed assertion: the rest is counted.
+/// How many lines a failed assertion shows. The rest is counted.
 const LINES: usize = 40;
 
 /// What became of the messages of one service.
@@ -23,9 +23,9 @@ pub(super) struct Ledger(Arc<Mutex<Records>>);
 #[derive(Default)]
 struct Records {
     deliveries: Vec<Delivered>,
-    /// What the service published, with the topic.
+    /// What the service published, each with its topic.
     published: Vec<(String, Message)>,
-    /// How much was written: a test that waits sees by it that something goes on.
+    /// How often something was recorded. A test that waits sees from it that something still happens.
     written: usize,
 }
 
@@ -36,7 +36,7 @@ struct Delivered {
     end: Option<End>,
 }
 
-/// What the broker was told of a delivery.
+/// How the broker settled a delivery.
 #[derive(Clone, Copy)]
 enum End {
     Acked,
@@ -62,7 +62,7 @@ impl Ledger {
         });
     }
 
-    /// What a settlement was answered; one that failed is tried again.
+    /// Records the answer to a settlement. A settlement that failed is tried again, and so is not recorded.
     pub(super) fn settled(
         &self,
         queue: &str,
@@ -97,12 +97,12 @@ impl Ledger {
         records.published.push((topic.to_owned(), message));
     }
 
-    /// What the service published, in order, with the topics.
+    /// Returns what the service published, in order, each with its topic.
     pub(super) fn all_published(&self) -> Vec<(String, Message)> {
         self.records().published.clone()
     }
 
-    /// Whether a message was acked, or is a dead letter because the service said so.
+    /// Whether a message was acked, or became a dead letter because the service decided so.
     pub(super) fn has_left(&self, queue: &str, id: &MessageId) -> bool {
         let records = self.records();
         let mut ours = records
@@ -117,7 +117,7 @@ impl Ledger {
     }
 }
 
-/// All that a failed assertion can tell.
+/// Everything that a failed assertion can show.
 #[derive(Clone)]
 pub(super) struct Evidence {
     pub(super) ledger: Ledger,
@@ -126,7 +126,7 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Why a delivery was not acked, as the service said.
+    /// Returns why deliveries of a message were not acked, as the service said.
     pub(super) fn reasons(&self, route: &str, id: &MessageId, attempt: Option<u32>) -> Vec<String> {
         let failure_log = self
             .failure_log
@@ -141,7 +141,7 @@ impl Evidence {
         lines.collect()
     }
 
-    /// What happened to every message of a route, a line each.
+    /// Returns what happened to every message of a route, one line for each.
     pub(super) fn story(&self, route: &str, queue: &str) -> String {
         let waiting = self.memory.messages(queue);
         let mut lines = self.deliveries(route, queue, &waiting);
@@ -183,13 +183,15 @@ impl Evidence {
             let end = match end {
                 Some(End::Acked) => "acked".to_owned(),
                 Some(End::Retried(Some(after))) => {
-                    format!("again after {}", humantime::format_duration(*after))
+                    format!("retried after {}", humantime::format_duration(*after))
                 }
-                Some(End::Retried(None)) => "again at once".to_owned(),
-                Some(End::DeadLettered) => "to the dead letters".to_owned(),
+                Some(End::Retried(None)) => "retried at once".to_owned(),
+                Some(End::DeadLettered) => "dead-lettered".to_owned(),
                 Some(End::Released) => "released, not tried".to_owned(),
                 Some(End::Lost) => "its lease was lost".to_owned(),
-                None if !reasons.is_empty() => "again at the end of its lease".to_owned(),
+                None if !reasons.is_empty() => {
+                    "to be redelivered when its lease expires".to_owned()
+                }
                 None if waiting.iter().any(|message| message.id() == id) => {
                     "running, or not settled yet".to_owned()
                 }
@@ -204,7 +206,7 @@ impl Evidence {
     }
 }
 
-/// Lines, each on its own, and how many there are more than one reads.
+/// Returns the lines, each on its own, and how many more there are than one reads.
 pub(super) fn listed(lines: &[String]) -> String {
     let mut text = String::new();
     for line in lines.iter().take(LINES) {

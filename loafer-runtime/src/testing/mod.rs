@@ -1,4 +1,4 @@
-//! Services in memory, for tests: every annotated handler on the memory provider, under virtual time.
+//! Services in memory, for tests: every annotated handler on the broker in memory, under virtual time.
 //!
 //! ```
 //! use loafer::{Json, Route, testing};
@@ -19,43 +19,44 @@
 //!
 //! # What goes in
 //!
-//! | | comes to |
+//! | call | where it goes |
 //! |---|---|
 //! | [`publish(route, &value)`](TestApp::publish) | the route's queue, as JSON |
 //! | [`publish_message(route, message)`](TestApp::publish_message) | the route's queue, as it is: any payload, headers, group, delay |
-//! | [`publish_event(&event)`](TestApp::publish_event), [`publish_to(topic, &value)`](TestApp::publish_to) | every route that hears the topic, as if another service had published it |
+//! | [`publish_event(&event)`](TestApp::publish_event), [`publish_to(topic, &value)`](TestApp::publish_to) | every route that subscribes to the topic, as if another service had published it |
 //!
 //! # Requests
 //!
-//! | | |
+//! | call | what it does |
 //! |---|---|
-//! | [`request(route, &value, timeout)`](TestApp::request) | what a route replies |
-//! | [`app().reply(topic, |wanted: PriceWanted| Quote { … })`](TestBuilder::reply), [`app().refuse(topic, reason)`](TestBuilder::refuse) | who replies to the service's own requests |
-//! | [`bus().reply(…)`](bus) | the same, for the unit test of a function that takes a `Bus` |
+//! | [`request(route, &value, timeout)`](TestApp::request) | returns what a route replies |
+//! | [`app().reply(topic, |wanted: PriceWanted| Quote { … })`](TestBuilder::reply), [`app().refuse(topic, reason)`](TestBuilder::refuse) | answers the service's own requests |
+//! | [`bus().reply(…)`](bus) | answers requests in the unit test of a function that takes a `Bus` |
 //!
 //! # Time
 //!
-//! With `#[tokio::test(start_paused = true)]` hours pass in no time. [`settled`](TestApp::settled) waits until every message was acked or is a dead letter (after 3
-//! receives, or [`max_receives`](TestBuilder::max_receives)); [`advance`](TestApp::advance) lets an hour pass, and what becomes due in it be done. A paused clock
-//! jumps ahead while real IO waits: what a handler speaks to is a fake then, or the clock runs.
+//! With `#[tokio::test(start_paused = true)]` hours pass in no time. [`settled`](TestApp::settled) waits until every message was acked or
+//! is a dead letter (after 3 receives, or [`max_receives`](TestBuilder::max_receives)). [`advance`](TestApp::advance) lets an hour pass,
+//! and waits for what becomes due in it. A paused clock jumps ahead while real IO waits: then a handler must talk to a fake, or the clock
+//! must run.
 //!
 //! # What a test asserts
 //!
-//! An assertion that fails says what was expected, and lists what happened to each message: id, attempt, outcome, reason.
+//! An assertion that fails says what was expected, and lists what happened to each message: id, attempt, outcome and reason.
 //!
-//! | | |
+//! | call | what it asserts or returns |
 //! |---|---|
-//! | [`assert_acked(route, 2)`](TestApp::assert_acked), [`assert_retried(route, 1)`](TestApp::assert_retried) | so many messages, so many deliveries |
-//! | [`assert_dead_lettered(route, "over the limit")`](TestApp::assert_dead_lettered) | a message, for this reason |
-//! | [`route(name)`](TestApp::route)`.assert_acked(2).assert_failed(0).assert_no_dead_letters()` | the same and more of one route: [`TestRoute`] |
-//! | [`assert_published`](TestApp::assert_published)`(\|friend: &FriendCreated\| friend.id == 7)` | an event |
-//! | [`assert_published_to`](TestApp::assert_published_to)`("invoices", \|body: &Value\| body["cents"] == 3)` | any JSON to a topic |
-//! | [`assert_not_published`](TestApp::assert_not_published)`::<FriendCreated>()`, [`assert_nothing_published`](TestApp::assert_nothing_published) | |
-//! | [`assert_published_count`](TestApp::assert_published_count)`::<FriendCreated>(1)` | |
+//! | [`assert_acked(route, 2)`](TestApp::assert_acked), [`assert_retried(route, 1)`](TestApp::assert_retried) | how many messages were acked, and how many deliveries were retried |
+//! | [`assert_dead_lettered(route, "over the limit")`](TestApp::assert_dead_lettered) | a message is a dead letter, for this reason |
+//! | [`route(name)`](TestApp::route)`.assert_acked(2).assert_failed(0).assert_no_dead_letters()` | these and more about one route: [`TestRoute`] |
+//! | [`assert_published`](TestApp::assert_published)`(\|friend: &FriendCreated\| friend.id == 7)` | an event was published |
+//! | [`assert_published_to`](TestApp::assert_published_to)`("invoices", \|body: &Value\| body["cents"] == 3)` | JSON was published to a topic |
+//! | [`assert_not_published`](TestApp::assert_not_published)`::<FriendCreated>()`, [`assert_nothing_published`](TestApp::assert_nothing_published) | no such event was published, or nothing at all |
+//! | [`assert_published_count`](TestApp::assert_published_count)`::<FriendCreated>(1)` | how many were published |
 //! | [`published_events`](TestApp::published_events)`::<FriendCreated>()`, [`published(topic)`](TestApp::published) | what was published, for assertions of your own |
-//! | [`assert_consuming(queue)`](TestApp::assert_consuming), [`assert_consuming_event`](TestApp::assert_consuming_event)`::<FriendCreated>()` | what the routes consume and hear |
+//! | [`assert_consuming(queue)`](TestApp::assert_consuming), [`assert_consuming_event`](TestApp::assert_consuming_event)`::<FriendCreated>()` | what the routes consume, and what they subscribe to |
 //!
-//! Those who come from Pigeon's `fake()`:
+//! For those who know Pigeon's `fake()`:
 //!
 //! | Pigeon | here |
 //! |---|---|
@@ -64,16 +65,16 @@
 //! | `assertNothingDispatched()` | `assert_nothing_published()` |
 //! | `assertDispatchCount(event, n)` | `assert_published_count::<E>(n)` |
 //! | `assertPublished(routing, callback)` | `assert_published_to(topic, \|body: &T\| …)` |
-//! | `assertConsuming(queue)` | `assert_consuming(queue)`; [`name("billing")`](TestBuilder::name) where queues are named after the app |
+//! | `assertConsuming(queue)` | `assert_consuming(queue)`; with [`name("billing")`](TestBuilder::name) if queues are named after the app |
 //! | `assertConsumingEvent(event)` | `assert_consuming_event::<E>()` |
 //! | `dispatchConsumer(queue, body)` | `publish(route, &body)`, `publish_message(route, message)` |
 //! | `dispatchListener(event, body)` | `publish_event(&event)` |
 //! | a resolver that acks or rejects | `assert_acked`, `assert_retried`, `assert_dead_lettered` |
 //!
-//! # What takes the place of the real thing
+//! # Fakes
 //!
-//! [`setup`](TestBuilder::setup) runs the service's own. What the test sets before it, it finds; what the test sets after it replaces what it set: a fake of the same
-//! type, other options of a route.
+//! [`setup`](TestBuilder::setup) runs the service's own `setup`. It finds what the test set before. What the test sets after it replaces
+//! what it set: a fake of the same type, other options of a route.
 //!
 //! ```
 //! use loafer::{App, Json, Route, State, testing};
@@ -83,7 +84,7 @@
 //! }
 //!
 //! async fn setup(app: App) -> Result<App, std::io::Error> {
-//!     Ok(app.state(Prices { cents: 100 })) // in truth: asks a server
+//!     Ok(app.state(Prices { cents: 100 })) // the real one asks a server
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
@@ -100,8 +101,8 @@
 //!
 //! # What goes wrong
 //!
-//! [`TestApp::faults`] brings duplicates, forgotten acks, delays, another order, poison, lost leases, calls that fail, and outages: [`Faults`].
-//! [`assert_idempotent`] does all that a handler has to stand, and compares what comes of it.
+//! [`TestApp::faults`] brings duplicates, forgotten acks, delays, another order, poison, lost leases, calls that fail, and outages:
+//! [`Faults`]. [`assert_idempotent`] does everything that a handler must withstand, and compares the results.
 
 mod broker;
 mod builder;

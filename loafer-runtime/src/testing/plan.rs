@@ -1,4 +1,4 @@
-//! What is to go wrong: read by the provider and the publisher of a test on every call.
+//! The faults that a test wants. The provider and the publisher of a test read them on every call.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,14 +10,14 @@ use tokio::sync::{Notify, futures::Notified};
 
 use loafer_core::{Error, message::MessageId};
 
-/// What is to go wrong. Clones share it.
+/// The faults that a test wants. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Plan(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     plan: Mutex<Planned>,
-    /// Told when the broker goes down or the process dies.
+    /// Notified when the broker goes down or up, or when the process dies.
     changed: Notify,
 }
 
@@ -26,33 +26,33 @@ struct Planned {
     /// Whether every call fails.
     down: bool,
     queues: HashMap<String, OfQueue>,
-    /// How many messages to a topic are not confirmed.
+    /// How many messages to each topic are not confirmed.
     publishes: HashMap<String, usize>,
-    /// Where the process is to die.
+    /// Where the process dies.
     cut: Option<Cut>,
-    /// The broker hears nothing of a process that is dead.
+    /// Set when the process has died: the broker gets nothing more from it.
     dead: Option<Death>,
 }
 
-/// What is to go wrong with one queue.
+/// The faults of one queue.
 #[derive(Default)]
 pub(super) struct OfQueue {
-    /// How many messages come twice.
+    /// How many messages are delivered twice.
     pub(super) duplicates: usize,
     /// How many acks are confirmed and forgotten.
     pub(super) forgotten: usize,
     /// Messages whose ack is confirmed and forgotten.
     pub(super) again: Vec<MessageId>,
-    /// How long the next messages are held back.
+    /// By how much the next messages are delayed.
     pub(super) delays: VecDeque<Duration>,
-    /// Whether the last comes first.
+    /// Whether messages that are received together are delivered in the opposite order.
     pub(super) reversed: bool,
     pub(super) failing_receives: usize,
     pub(super) failing_settlements: usize,
 }
 
 impl OfQueue {
-    /// Whether the ack of this message is to be forgotten.
+    /// Whether the ack of this message is forgotten.
     pub(super) fn forgets(&mut self, id: &MessageId) -> bool {
         match self.again.iter().position(|known| known == id) {
             Some(at) => {
@@ -64,16 +64,16 @@ impl OfQueue {
     }
 }
 
-/// Where a process dies: at the so-manieth of its kind, from 1.
+/// Where a process dies: at the step of this kind with this number, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// A handler has waited so often.
+    /// A handler has waited this many times.
     Wait(usize),
-    /// A handler is done, and its broker is about to be told.
+    /// A handler is done, and the broker does not know it yet.
     Settlement(usize),
 }
 
-/// What a process was about when it died.
+/// What a process was doing when it died.
 #[derive(Clone, Debug)]
 pub(super) struct Death {
     pub(super) route: String,
@@ -85,7 +85,7 @@ impl Plan {
         self.0.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads or writes what is to go wrong with a queue.
+    /// Reads or changes the faults of a queue.
     pub(super) fn of<T>(&self, queue: &str, change: impl FnOnce(&mut OfQueue) -> T) -> T {
         change(self.lock().queues.entry(queue.to_owned()).or_default())
     }
@@ -103,7 +103,7 @@ impl Plan {
         *self.lock().publishes.entry(topic.to_owned()).or_default() += times;
     }
 
-    /// Told when the broker goes down or up, or the process dies.
+    /// Completes when the broker goes down or up, or when the process dies.
     pub(super) fn changed(&self) -> Notified<'_> {
         self.0.changed.notified()
     }
@@ -151,7 +151,7 @@ impl Plan {
         self.lock().dead.clone()
     }
 
-    /// Whether the process is dead by now: it may die of this, being the so-manieth.
+    /// Counts one step of this kind. Returns whether the process is dead now: it may die at this step.
     pub(super) fn dies_of(&self, one: Cut, route: &str, id: &MessageId) -> bool {
         let mut planned = self.lock();
         let last = match (&mut planned.cut, one) {
@@ -186,7 +186,7 @@ impl Plan {
     }
 }
 
-/// Takes one of what is left.
+/// Takes one of what is left. Returns whether there was one.
 fn take(left: &mut usize) -> bool {
     let some = *left > 0;
     *left -= usize::from(some);

@@ -1,4 +1,4 @@
-//! What a service published, and what it hears: what a test asserts of them.
+//! Assertions about what a service published, and about what it subscribes to.
 
 use serde::de::DeserializeOwned;
 
@@ -8,43 +8,45 @@ use loafer_core::event::Event;
 use loafer_core::message::EVENT_TYPE;
 use loafer_core::{message::Message, policy::Selector};
 
-/// How much of a body a failed assertion shows.
+/// How many characters of a body a failed assertion shows.
 const SHOWN: usize = 200;
 
-/// What the test itself publishes is not counted. Topics are called what the program calls them: `friend-created`, or `sqs:orders` for a queue.
+/// What the test itself publishes does not count. Topics have the names that the program gives them: `friend-created`, or `sqs:orders` for
+/// a queue.
 impl TestApp {
-    /// The messages that the service published to a topic since the start.
+    /// Returns the messages that the service published to a topic since its start, in order.
     pub fn published(&self, topic: &str) -> Vec<Message> {
         let all = self.ledger().all_published();
         let ours = all.into_iter().filter(|(to, _)| to == topic);
         ours.map(|(_, message)| message).collect()
     }
 
-    /// The events of this type that the service published, in order.
+    /// Returns the events of this type that the service published, in order.
     ///
     /// # Panics
     ///
-    /// Where a message to its topic does not decode as one.
+    /// If a message to its topic does not decode as one.
     #[track_caller]
     pub fn published_events<E: Event + DeserializeOwned>(&self) -> Vec<E> {
         self.decoded(E::TOPIC)
     }
 
-    /// An event of which this holds was published.
+    /// Asserts that an event was published for which the closure returns `true`.
     ///
     /// # Panics
     ///
-    /// Where none was: with all that was published. Where a message to its topic does not decode as one.
+    /// If there was none: the message lists all that was published. Also if a message to the event's topic does not decode as one.
     #[track_caller]
     pub fn assert_published<E: Event + DeserializeOwned>(&self, holds: impl Fn(&E) -> bool) {
         self.assert_published_to(E::TOPIC, holds);
     }
 
-    /// A JSON value of which this holds was published to a topic: `|invoice: &Invoice| invoice.cents == 3`, `|value: &Value| value["cents"] == 3`.
+    /// Asserts that a JSON value was published to a topic for which the closure returns `true`: `|invoice: &Invoice| invoice.cents == 3`,
+    /// `|value: &Value| value["cents"] == 3`.
     ///
     /// # Panics
     ///
-    /// As [`assert_published`](Self::assert_published).
+    /// Like [`assert_published`](Self::assert_published).
     #[track_caller]
     pub fn assert_published_to<T: DeserializeOwned>(
         &self,
@@ -55,38 +57,38 @@ impl TestApp {
             let found = match self.published(topic).len() {
                 0 => "expected a message, found none".to_owned(),
                 number => format!(
-                    "expected a message of which the closure holds, found {number} of which it does not"
+                    "expected a message for which the closure returns true; it returned false for {number}"
                 ),
             };
             self.fail_published(topic, &found);
         }
     }
 
-    /// No event of this type was published.
+    /// Asserts that no event of this type was published.
     ///
     /// # Panics
     ///
-    /// Where one was: with all that was published.
+    /// If one was: the message lists all that was published.
     #[track_caller]
     pub fn assert_not_published<E: Event>(&self) {
         self.assert_not_published_to(E::TOPIC);
     }
 
-    /// Nothing was published to a topic.
+    /// Asserts that nothing was published to a topic.
     ///
     /// # Panics
     ///
-    /// As [`assert_not_published`](Self::assert_not_published).
+    /// If something was: the message lists all that was published.
     #[track_caller]
     pub fn assert_not_published_to(&self, topic: &str) {
         self.assert_published_count_to(topic, 0);
     }
 
-    /// Nothing was published to any topic.
+    /// Asserts that nothing was published to any topic.
     ///
     /// # Panics
     ///
-    /// As [`assert_not_published`](Self::assert_not_published).
+    /// If something was: the message lists all that was published.
     #[track_caller]
     pub fn assert_nothing_published(&self) {
         if let published @ 1.. = self.ledger().all_published().len() {
@@ -97,21 +99,21 @@ impl TestApp {
         }
     }
 
-    /// So many events of this type were published.
+    /// Asserts how many events of this type were published.
     ///
     /// # Panics
     ///
-    /// As [`assert_not_published`](Self::assert_not_published).
+    /// If it was another number: the message lists all that was published.
     #[track_caller]
     pub fn assert_published_count<E: Event>(&self, events: usize) {
         self.assert_published_count_to(E::TOPIC, events);
     }
 
-    /// So many messages were published to a topic.
+    /// Asserts how many messages were published to a topic.
     ///
     /// # Panics
     ///
-    /// As [`assert_not_published`](Self::assert_not_published).
+    /// If it was another number: the message lists all that was published.
     #[track_caller]
     pub fn assert_published_count_to(&self, topic: &str, messages: usize) {
         let found = self.published(topic).len();
@@ -120,12 +122,12 @@ impl TestApp {
         }
     }
 
-    /// A route consumes the queue of this name: what the route's `queue` says, or else what its broker calls it, as `sample.event.billing` for the
-    /// route `sample.event` of the app `billing` on RabbitMQ.
+    /// Asserts that a route consumes the queue of this name: the route's `queue`, or else the name that its broker gives the queue, for
+    /// example `sample.event.billing` for the route `sample.event` of the app `billing` on RabbitMQ.
     ///
     /// # Panics
     ///
-    /// Where none does: with the routes and their queues.
+    /// If no route does: the message lists the routes and their queues.
     #[track_caller]
     pub fn assert_consuming(&self, queue: &str) {
         let routes: Vec<&str> = self.running().routes().collect();
@@ -141,31 +143,32 @@ impl TestApp {
         }
     }
 
-    /// A route hears the topic of this event, by its name or by its `topics`: [`publish_event`](Self::publish_event) comes to somebody.
+    /// Asserts that a route subscribes to the topic of this event, by its name or by its `topics`: [`publish_event`](Self::publish_event)
+    /// reaches a route.
     ///
     /// # Panics
     ///
-    /// Where none does: with what is heard.
+    /// If no route does: the message lists the topics that routes subscribe to.
     #[track_caller]
     pub fn assert_consuming_event<E: Event>(&self) {
-        self.heard(E::TOPIC);
+        self.assert_subscribed(E::TOPIC);
     }
 
     #[track_caller]
-    pub(super) fn heard(&self, topic: &str) {
+    pub(super) fn assert_subscribed(&self, topic: &str) {
         if self.memory().subscribers(topic).is_empty() {
-            let heard = self.memory().subscriptions();
-            let heard: Vec<_> = heard.iter().map(|topic| format!("`{topic}`")).collect();
+            let topics = self.memory().subscriptions();
+            let topics: Vec<_> = topics.iter().map(|topic| format!("`{topic}`")).collect();
             panic!(
-                "no route hears the topic `{topic}`: in memory a route hears the topic of its name, or what its `topics` say. Heard are: {}{}
+                "no route subscribes to `{topic}`: in memory a route subscribes to its `topics`, else to the topic of its name. Subscribed topics: {}{}
 ",
-                heard.join(", "),
+                topics.join(", "),
                 self.ways_to(topic)
             );
         }
     }
 
-    /// The routes, and how to put on one of them what its topic would not bring.
+    /// Lists the routes, and how to put an event on one of them that its topic does not reach.
     fn ways_to(&self, topic: &str) -> String {
         let event = Message::new("").with_header(EVENT_TYPE, topic);
         let takes = |handler: &RouteSummary| {
@@ -182,7 +185,7 @@ impl TestApp {
                 None => format!("route `{route}`"),
             }
         };
-        // Those that take it first.
+        // Those that take the event come first.
         let (taking, others): (Vec<_>, Vec<_>) =
             self.handlers().iter().partition(|handler| takes(handler));
         let hint = match taking.is_empty() {

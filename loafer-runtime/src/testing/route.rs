@@ -1,4 +1,4 @@
-//! One route of a service in memory: its counts, and what a test asserts of them.
+//! One route of a service in memory: its counts, and assertions about them.
 
 use std::fmt;
 
@@ -27,77 +27,77 @@ impl TestRoute {
         }
     }
 
-    /// Deliveries received.
+    /// Returns how many deliveries were received.
     pub fn received(&self) -> u64 {
         self.stats.received
     }
 
-    /// Messages acked.
+    /// Returns how many messages were acked.
     pub fn acked(&self) -> u64 {
         self.stats.acked
     }
 
-    /// Deliveries that were left to be delivered again.
+    /// Returns how many deliveries were retried: `false`, failures, `Outcome::Retry`.
     pub fn retried(&self) -> u64 {
         self.stats.retried
     }
 
-    /// Deliveries that failed: error, panic, timeout, undecodable.
+    /// Returns how many deliveries failed: error, panic, timeout, undecodable.
     pub fn failed(&self) -> u64 {
         self.stats.failed
     }
 
-    /// Its dead letters: rejected, or received too often.
+    /// Returns its dead letters: messages that were rejected, or received too often.
     pub fn dead_letters(&self) -> &[Message] {
         &self.dead_letters
     }
 
-    /// How many dead letters it has.
+    /// Returns how many dead letters it has.
     pub fn dead_lettered(&self) -> usize {
         self.dead_letters.len()
     }
 
-    /// All its counts.
+    /// Returns all its counts.
     pub fn stats(&self) -> RouteStats {
         self.stats
     }
 
-    /// So many messages were acked.
+    /// Asserts how many messages were acked.
     ///
     /// # Panics
     ///
-    /// Where it is not so: with what happened to each message.
+    /// If it was another number: the message lists what happened to each message.
     #[track_caller]
     pub fn assert_acked(&self, messages: u64) -> &Self {
         self.expect("acked", messages, self.stats.acked)
     }
 
-    /// So many deliveries were left to be delivered again: `false`, errors, `Outcome::Retry`.
+    /// Asserts how many deliveries were retried: `false`, failures, `Outcome::Retry`.
     ///
     /// # Panics
     ///
-    /// As [`assert_acked`](Self::assert_acked).
+    /// If it was another number: the message lists what happened to each message.
     #[track_caller]
     pub fn assert_retried(&self, deliveries: u64) -> &Self {
         self.expect("retried", deliveries, self.stats.retried)
     }
 
-    /// So many deliveries failed: error, panic, timeout, undecodable.
+    /// Asserts how many deliveries failed: error, panic, timeout, undecodable.
     ///
     /// # Panics
     ///
-    /// As [`assert_acked`](Self::assert_acked).
+    /// If it was another number: the message lists what happened to each message.
     #[track_caller]
     pub fn assert_failed(&self, deliveries: u64) -> &Self {
         self.expect("failed", deliveries, self.stats.failed)
     }
 
-    /// A message is among the dead letters, and its reason contains this: the rejection's, or that of any of its attempts. Where it
-    /// has the dead-letter header, that one's `kind` does as well: `rejected`, `undecodable`, `timeout`.
+    /// Asserts that a message is among the dead letters whose reason contains this text: the reason of its rejection, or of any of its
+    /// attempts. If it has the dead-letter header, the header's `kind` counts too: `rejected`, `undecodable`, `timeout`.
     ///
     /// # Panics
     ///
-    /// As [`assert_acked`](Self::assert_acked).
+    /// If there is none: the message lists what happened to each message.
     #[track_caller]
     pub fn assert_dead_lettered(&self, reason: &str) -> &Self {
         if !self.dead_letters.iter().any(|dead| self.says(dead, reason)) {
@@ -111,22 +111,24 @@ impl TestRoute {
         self
     }
 
-    /// No message is among the dead letters.
+    /// Asserts that there are no dead letters.
     ///
     /// # Panics
     ///
-    /// As [`assert_acked`](Self::assert_acked).
+    /// If there are some: the message lists what happened to each message.
     #[track_caller]
     pub fn assert_no_dead_letters(&self) -> &Self {
         self.expect("dead letters", 0, self.dead_letters.len() as u64)
     }
 
     fn says(&self, dead: &Message, reason: &str) -> bool {
-        let letter = DeadLetter::of(dead);
-        let kind = letter.as_ref().is_some_and(|letter| letter.kind == reason);
-        let of_letter = letter.and_then(|letter| letter.reason);
+        let envelope = DeadLetter::of(dead);
+        let kind = envelope
+            .as_ref()
+            .is_some_and(|envelope| envelope.kind == reason);
+        let of_envelope = envelope.and_then(|envelope| envelope.reason);
         let of_attempts = self.evidence.reasons(&self.route, dead.id(), None);
-        let mut reasons = of_letter.into_iter().chain(of_attempts);
+        let mut reasons = of_envelope.into_iter().chain(of_attempts);
         kind || reason.is_empty() || reasons.any(|known| known.contains(reason))
     }
 
@@ -158,33 +160,33 @@ impl fmt::Debug for TestRoute {
     }
 }
 
-/// The same in short, for one route each.
+/// Short forms of the assertions of [`TestRoute`].
 impl TestApp {
-    /// As [`TestRoute::assert_acked`].
+    /// Asserts how many messages of a route were acked: see [`TestRoute::assert_acked`].
     ///
     /// # Panics
     ///
-    /// Where it is not so, or there is no such route.
+    /// If it was another number, or there is no such route.
     #[track_caller]
     pub fn assert_acked(&self, route: &str, messages: u64) {
         self.route(route).assert_acked(messages);
     }
 
-    /// As [`TestRoute::assert_retried`].
+    /// Asserts how many deliveries of a route were retried: see [`TestRoute::assert_retried`].
     ///
     /// # Panics
     ///
-    /// Where it is not so, or there is no such route.
+    /// If it was another number, or there is no such route.
     #[track_caller]
     pub fn assert_retried(&self, route: &str, deliveries: u64) {
         self.route(route).assert_retried(deliveries);
     }
 
-    /// As [`TestRoute::assert_dead_lettered`].
+    /// Asserts that a message of a route is among the dead letters, for this reason: see [`TestRoute::assert_dead_lettered`].
     ///
     /// # Panics
     ///
-    /// Where it is not so, or there is no such route.
+    /// If there is none, or there is no such route.
     #[track_caller]
     pub fn assert_dead_lettered(&self, route: &str, reason: &str) {
         self.route(route).assert_dead_lettered(reason);

@@ -25,12 +25,17 @@ use loafer_core::{
 };
 use loafer_memory::Memory;
 
-/// A service running in memory. Dropped, it stops; dropped by a test that fails, it says which messages were not acked, and why.
+/// A service running in memory. When it is dropped, the service stops. When a test that fails drops it, it prints which messages were not
+/// acked, and why.
+///
+/// # Cancellation
+///
+/// A future of its methods may be dropped: this ends the waiting, and not what the service does.
 pub struct TestApp {
     running: Running,
     broker: TestBroker,
     failure_log: FailureLog,
-    /// The test's own way to the broker: it is neither recorded nor tampered with.
+    /// The test's own way to the broker: what it publishes is neither recorded nor subject to faults.
     outside: Bus,
     /// Its handlers, and which messages each takes.
     handlers: Vec<RouteSummary>,
@@ -56,11 +61,11 @@ impl TestApp {
         }
     }
 
-    /// Puts a value, as JSON, on a route's queue; gives the id it has there.
+    /// Puts a value, as JSON, on a route's queue. Returns the message's id.
     ///
     /// # Panics
     ///
-    /// Where there is no such route, or the value does not encode.
+    /// If there is no such route, or the value can't be encoded.
     #[track_caller]
     pub fn publish<'a, T: Serialize + ?Sized>(
         &'a self,
@@ -71,11 +76,12 @@ impl TestApp {
         async move { confirmed(self.outside.publish_to(queue, value).await) }
     }
 
-    /// Puts a message on a route's queue as it is: any payload, headers, group. An [`Outgoing`] has a delay and a deduplication id besides.
+    /// Puts a message on a route's queue as it is: any payload, headers and group. An [`Outgoing`] also has a delay and a deduplication id.
+    /// Returns the message's id.
     ///
     /// # Panics
     ///
-    /// Where there is no such route.
+    /// If there is no such route.
     #[track_caller]
     pub fn publish_message<M: Into<Outgoing>>(
         &self,
@@ -86,26 +92,30 @@ impl TestApp {
         async move { confirmed(self.outside.send(queue, message).await) }
     }
 
-    /// Publishes an event to its topic, as another service would: every route that hears the topic gets it. In memory that is the route of the topic's
-    /// name, whatever its handlers take; to a route of another name goes [`publish_event_on`](Self::publish_event_on).
+    /// Publishes an event to its topic, as another service would: every route that subscribes to the topic receives it. Returns the
+    /// message's id.
+    ///
+    /// In memory a route subscribes to its `topics`, or else to the topic of its name, whatever its handlers take. To another route, an
+    /// event goes by [`publish_event_on`](Self::publish_event_on).
     ///
     /// # Panics
     ///
-    /// Where no route hears the topic: with the routes that take such events. Where the event does not encode.
+    /// If no route subscribes to the topic: the message lists the routes that take such events. Also if the event can't be encoded.
     #[track_caller]
     pub fn publish_event<'a, E: Event>(
         &'a self,
         event: &'a E,
     ) -> impl Future<Output = MessageId> + use<'a, E> {
-        self.heard(E::TOPIC);
+        self.assert_subscribed(E::TOPIC);
         async move { confirmed(self.outside.publish(event).await) }
     }
 
-    /// Puts an event on a route's queue, as its topic would that is subscribed there: with its header `event-type`, by which handlers that say `on` take it.
+    /// Puts an event on a route's queue, as its topic would if the queue subscribed to it: with the header `event-type`, by which handlers
+    /// with `on` take it. Returns the message's id.
     ///
     /// # Panics
     ///
-    /// Where there is no such route, or the event does not encode.
+    /// If there is no such route, or the event can't be encoded.
     #[track_caller]
     pub fn publish_event_on<'a, E: Event>(
         &'a self,
@@ -122,31 +132,32 @@ impl TestApp {
         }
     }
 
-    /// Publishes a value, as JSON, to a topic, as another service would: every route that hears the topic gets it.
+    /// Publishes a value, as JSON, to a topic, as another service would: every route that subscribes to the topic receives it. Returns the
+    /// message's id.
     ///
     /// # Panics
     ///
-    /// As [`publish_event`](Self::publish_event).
+    /// If no route subscribes to the topic, or the value can't be encoded.
     #[track_caller]
     pub fn publish_to<'a, T: Serialize + ?Sized>(
         &'a self,
         topic: &'a str,
         value: &'a T,
     ) -> impl Future<Output = MessageId> + use<'a, T> {
-        self.heard(topic);
+        self.assert_subscribed(topic);
         async move { confirmed(self.outside.publish_to(topic, value).await) }
     }
 
-    /// Sends a request with a value, as JSON, to a route's queue, as another service would, and waits for the reply: as
+    /// Sends a request with a value, as JSON, to a route's queue, as another service would, and waits for the reply. See
     /// [`Bus::request`](crate::bus::Bus::request).
     ///
     /// # Errors
     ///
-    /// As there: no reply within `timeout`, a failure for good, a reply that does not decode.
+    /// If no reply arrives within `timeout`, the request failed for good, or the reply does not decode.
     ///
     /// # Panics
     ///
-    /// Where there is no such route.
+    /// If there is no such route.
     #[track_caller]
     pub fn request<'a, R: DeserializeOwned>(
         &'a self,
@@ -158,16 +169,16 @@ impl TestApp {
         async move { self.outside.request(queue, value, timeout).await }
     }
 
-    /// What goes wrong between this service and its broker, on demand.
+    /// Returns what can go wrong between this service and its broker, on demand.
     pub fn faults(&self) -> Faults<'_> {
         Faults::new(self)
     }
 
-    /// What became of a route's messages so far.
+    /// Returns what became of a route's messages so far.
     ///
     /// # Panics
     ///
-    /// Where there is no such route.
+    /// If there is no such route.
     #[track_caller]
     pub fn route(&self, route: &str) -> TestRoute {
         let queue = self.queue(route);
@@ -175,18 +186,18 @@ impl TestApp {
         TestRoute::new(route, queue, stats, self.evidence())
     }
 
-    /// The running service.
+    /// Returns the running service.
     pub fn running(&self) -> &Running {
         &self.running
     }
 
-    /// Stops as SIGTERM does, and waits for the end.
+    /// Stops the service as SIGTERM does, and waits for its end. Returns how it ended.
     pub async fn shutdown(&self) -> Ended {
         self.running.shutdown();
         self.running.ended().await
     }
 
-    /// The queue of a route.
+    /// Returns the queue of a route.
     #[track_caller]
     pub(super) fn queue(&self, route: &str) -> &str {
         self.running.queue(route).unwrap_or_else(|| {
@@ -195,13 +206,13 @@ impl TestApp {
         })
     }
 
-    /// The same as a topic.
+    /// Returns the queue of a route, as a topic.
     #[track_caller]
     fn source(&self, route: &str) -> loafer_core::broker::Topic {
         Broker::queue_topic(&self.broker.memory, self.queue(route))
     }
 
-    /// What its handlers are, and which messages each takes.
+    /// Returns its handlers, and which messages each of them takes.
     pub(super) fn handlers(&self) -> &[RouteSummary] {
         &self.handlers
     }
@@ -226,14 +237,14 @@ impl TestApp {
         }
     }
 
-    /// Says what is wrong with a route, and what happened there.
+    /// Panics: says what is wrong with a route, and what happened there.
     #[track_caller]
     pub(super) fn fail(&self, route: &str, fault: &str) -> ! {
         let story = self.evidence().story(route, self.queue(route));
         panic!("route `{route}`: {fault}\n{story}\n");
     }
 
-    /// What happened on every route.
+    /// Returns what happened on every route.
     pub(super) fn stories(&self) -> String {
         let routes = self.running.routes();
         let story = |route| {
@@ -244,7 +255,7 @@ impl TestApp {
     }
 }
 
-/// Nothing stands between a test and the broker in memory but a value that does not encode.
+/// Returns the id. Between a test and the broker in memory, nothing fails except the encoding of a value.
 fn confirmed(answer: Result<MessageId, Error>) -> MessageId {
     answer.unwrap_or_else(|error| match std::error::Error::source(&error) {
         Some(cause) => panic!("{error}: {cause}"),

@@ -1,4 +1,4 @@
-//! How a test lets time pass: until all is settled, or for so long.
+//! How a test lets time pass: until everything is settled, or for a duration.
 
 use std::{future::Future, panic::Location, time::Duration};
 
@@ -9,19 +9,20 @@ use tokio::{
 
 use super::TestApp;
 
-/// A handler that says nothing for so long never will.
+/// A handler that has not answered for so long never will.
 const STUCK: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many turns the other tasks get before nothing is taken to be due any more.
+/// How many turns the other tasks get before the test takes it that nothing more is due.
 const TURNS: usize = 200;
 
-/// Under a paused clock nothing waits in truth.
+/// Under a paused clock nothing really waits.
 impl TestApp {
-    /// Waits until no message is in flight or waiting: every one was acked or is among the dead letters. Under paused time, retries take no time.
+    /// Waits until no message is in flight or waiting: each of them was acked or is a dead letter. Under a paused clock, retries take no
+    /// time.
     ///
     /// # Panics
     ///
-    /// Where that can't be: the broker is down, or a handler says nothing for a day.
+    /// If that can't happen: the broker is down, or a handler has not answered for a day.
     #[track_caller]
     pub fn settled(&self) -> impl Future<Output = ()> + '_ {
         let caller = Location::caller();
@@ -43,7 +44,7 @@ impl TestApp {
                     ),
                     Err(_) => {}
                 }
-                if written == self.ledger().written() && self.running().held() > 0 {
+                if written == self.ledger().written() && self.running().in_flight() > 0 {
                     panic!(
                         "settled() at {caller}: a handler has said nothing for a day\n{}",
                         self.stories()
@@ -74,11 +75,11 @@ impl TestApp {
         }
     }
 
-    /// Lets this much time pass, and what becomes due in it be done: delays, backoffs, timeouts, leases. Nothing waits in truth.
+    /// Lets this much time pass, and waits for what becomes due in it: delays, backoffs, timeouts, leases. Nothing really waits.
     ///
     /// # Panics
     ///
-    /// Where the clock is not paused.
+    /// If the clock is not paused.
     #[track_caller]
     pub fn advance(&self, time: Duration) -> impl Future<Output = ()> + '_ {
         assert!(
@@ -100,7 +101,7 @@ impl TestApp {
     }
 }
 
-/// A paused clock stands still while nobody waits.
+/// Whether the clock is paused: it stands still while no task waits.
 fn is_paused() -> bool {
     let (true_time, time) = (std::time::Instant::now(), Instant::now());
     while true_time.elapsed() < Duration::from_micros(10) {

@@ -131,7 +131,7 @@ async fn what_is_done_each_time_is_told_with_both_states() {
     );
     assert!(told.contains("not idempotent: message 1 of 2, "), "{told}");
     assert!(
-        told.contains("on route `payments`, came twice in a row"),
+        told.contains("on route `payments`, was delivered twice in a row"),
         "{told}"
     );
     assert!(
@@ -157,7 +157,7 @@ async fn looking_first_and_writing_later_fails_for_two_at_once() {
         )
     };
     let told = said(route).await.unwrap();
-    assert!(told.contains("came twice at once"), "{told}");
+    assert!(told.contains("was delivered twice at once"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,7 +258,10 @@ async fn the_last_word_of_an_old_message_is_found_on_a_standard_queue_and_not_as
     }
     assert_eq!(said("renamed.fifo").await, None);
     let told = said("renamed").await.unwrap();
-    assert!(told.contains("came again after all the others"), "{told}");
+    assert!(
+        told.contains("was delivered again after all the others"),
+        "{told}"
+    );
     assert!(told.contains("message 1 of 2, "), "{told}");
 }
 

@@ -106,7 +106,7 @@ pub(super) fn dead_letters_in_memory_are_refused() {
     let done = output(&mut echo(&["dead-letters", "echo", "list"]), "");
     assert_eq!(done.status.code(), Some(1));
     let log = text(&done.stderr);
-    let refused = "error: echo can't work with its dead letters: route `echo` is in memory";
+    let refused = "error: echo can't access its dead letters: route `echo` is in memory";
     assert!(log.starts_with(refused), "{log}");
     let done = output(&mut echo(&["dead-letters", "ecko", "list"]), "");
     let log = text(&done.stderr);

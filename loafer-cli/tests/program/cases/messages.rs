@@ -48,7 +48,7 @@ pub(super) fn a_failed_message_is_named_and_given_up() {
         "the standard library's text is not wanted: {log}"
     );
     assert!(
-        log.contains("given up: these messages are dead letters route=\"echo\" messages=2"),
+        log.contains("given up after too many attempts: these messages are dead letters, and end with this process route=\"echo\" messages=2"),
         "{log}"
     );
 }

@@ -116,6 +116,6 @@ pub(super) fn a_second_signal_while_a_start_hook_runs_cuts_off_what_runs() {
     signal(&child, "TERM");
     wait_for(&mut log, "stopping: SIGTERM");
     signal_again(&child, "TERM");
-    wait_for(&mut log, "cutting off what still runs");
+    wait_for(&mut log, "cancelling what still runs");
     assert_eq!(child.wait().expect("its end").code(), Some(1));
 }

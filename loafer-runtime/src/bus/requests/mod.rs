@@ -18,13 +18,13 @@ use loafer_core::{
 
 /// How many requests of a service can wait at once.
 const MOST: usize = 10_000;
-/// How long one receive of replies waits; brokers may make it shorter.
+/// How long one receive of replies waits. Brokers may make it shorter.
 const POLL: Duration = Duration::from_secs(20);
 
-/// The requests of one app that wait for their replies, and where those come in.
+/// The requests of one app that wait for their replies, and where those replies arrive.
 #[derive(Default)]
 pub(crate) struct Requests {
-    /// Set once the routes are open; or why there are none.
+    /// Set once the routes are open. The error says why there are no replies.
     replies: OnceLock<Result<SharedReplies, String>>,
     state: Mutex<State>,
 }
@@ -32,17 +32,18 @@ pub(crate) struct Requests {
 #[derive(Default)]
 struct State {
     waiting: HashMap<MessageId, oneshot::Sender<Message>>,
-    /// The task that receives: there is one only while somebody waits.
+    /// The task that receives replies. It exists only while a request waits.
     reader: Option<AbortHandle>,
     closed: bool,
 }
 
 impl Requests {
-    /// Where replies come in from now on. Connected twice only by somebody who starts one app twice; the first stays.
+    /// Sets where replies arrive. Only a program that starts one app twice connects twice: the first stays.
     pub(crate) fn connect(&self, replies: Result<SharedReplies, Error>) {
         _ = self.replies.set(replies.map_err(|error| error.to_string()));
     }
 
+    /// Returns the app's replies, or why there are none.
     pub(super) fn replies(&self, topic: &Topic) -> Result<&SharedReplies, Error> {
         match self.replies.get() {
             Some(Ok(replies)) => Ok(replies),
@@ -50,12 +51,12 @@ impl Requests {
                 "a request to `{topic}` can't be sent: {cause}"
             ))),
             None => Err(Error::Start(format!(
-                "a request to `{topic}` can't be sent yet: the app has not started; send it from a handler or `on_start`, and in a unit test by a bus of `loafer::testing::bus()`"
+                "a request to `{topic}` can't be sent yet: the app has not started; send it from a handler or `on_started`, and in a unit test by a bus of `loafer::testing::bus()`"
             ))),
         }
     }
 
-    /// Puts a request down as waiting, and sees to it that replies are received. Forgotten when dropped.
+    /// Registers a request as waiting, and makes sure that replies are received. Dropping the returned value forgets the request.
     pub(super) fn wait(
         self: &Arc<Self>,
         id: &MessageId,
@@ -73,7 +74,7 @@ impl Requests {
                 what: "a request",
                 queue: topic.to_string(),
                 cause: format!(
-                    "{MOST} requests wait for their replies already: send fewer at once, or give them less time"
+                    "{MOST} requests already wait for replies: send fewer at once, or give them shorter timeouts"
                 ),
                 source: None,
             });
@@ -95,20 +96,20 @@ impl Requests {
         })
     }
 
-    /// A reply came in.
+    /// Hands a reply that arrived to its request.
     fn arrived(&self, reply: Message) {
         let id = reply.headers().get(REQUEST_ID).map(MessageId::from);
         let waiting = id
             .as_ref()
             .and_then(|id| self.state().waiting.remove(id))
             .map(|waiting| waiting.send(reply));
-        // Answered by two, or too late.
+        // It was a second reply, or it came too late.
         if !matches!(waiting, Some(Ok(()))) {
             tracing::debug!(request_id = ?id, "a reply for which nobody waits was dropped");
         }
     }
 
-    /// Ends: who still waits is told so, and the address is removed.
+    /// Ends every request that still waits, with an error, and removes the address.
     pub(crate) async fn close(&self) {
         let reader = {
             let mut state = self.state();
@@ -148,6 +149,7 @@ pub(super) struct Waiting<'r> {
 }
 
 impl Waiting<'_> {
+    /// Waits for the reply. If the service stops first, returns an error.
     pub(super) async fn reply(&mut self, topic: &Topic) -> Result<Message, Error> {
         (&mut self.reply).await.map_err(|_| stopped(topic))
     }
@@ -159,15 +161,15 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The one task that receives.
+/// The task that receives replies. There is one at most.
 struct Reading {
     requests: Arc<Requests>,
-    /// It has said itself that it ends.
+    /// The task has already registered that it ends.
     over: bool,
 }
 
 impl Reading {
-    /// Whether nobody waits any more: then another task begins with the next request.
+    /// Whether no request waits any more. The next request then starts another task.
     fn is_over(&mut self) -> bool {
         let mut state = self.requests.state();
         self.over = state.waiting.is_empty() || state.closed;
@@ -180,7 +182,7 @@ impl Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        // A broker that panicked must not leave all further requests without their replies.
+        // A broker that panicked must not leave all further requests without replies.
         if !self.over {
             self.requests.state().reader = None;
         }

@@ -9,10 +9,10 @@ use loafer_core::{
     message::Outgoing,
 };
 
-/// A broker that replies as the test says, and counts.
+/// A broker that replies as the test wants it, and counts.
 #[derive(Default)]
 struct Scripted {
-    /// What receives bring next.
+    /// What the next receives return.
     replies: Mutex<Vec<Message>>,
     came: Notify,
     receives: AtomicUsize,
@@ -41,7 +41,7 @@ impl Broker {
     }
 }
 
-/// Replies to `echo` at once, with what it was sent; twice to `twice`; to others never.
+/// Replies to `echo` at once, with the request's payload; to `twice` two times; to other topics never.
 impl Publisher for Broker {
     async fn publish(
         &self,
@@ -106,7 +106,7 @@ async fn replies_are_received_only_while_somebody_waits() {
     assert_eq!(broker.receives(), 0);
     let reply: u32 = bus.request("echo", &7, SECOND).await.unwrap();
     assert_eq!(reply, 7);
-    // The receive that was begun goes on to its end, and then there is none.
+    // The receive that has begun runs to its end; there is no further one.
     tokio::time::sleep(2 * POLL).await;
     let receives = broker.receives();
     assert!(receives <= 2, "{receives}");
@@ -124,9 +124,9 @@ async fn a_request_without_reply_is_over_in_time_and_forgotten() {
     let begin = Instant::now();
     let error = bus.request::<u32>("void", &7, 5 * SECOND).await;
     assert_eq!(begin.elapsed(), 5 * SECOND);
-    let told = error.unwrap_err().to_string();
+    let text = error.unwrap_err().to_string();
     for part in ["`void`", "5s", "may still be handled"] {
-        assert!(told.contains(part), "{told}");
+        assert!(text.contains(part), "{text}");
     }
     assert!(bus.requests().state().waiting.is_empty());
 }
@@ -193,8 +193,8 @@ async fn no_more_wait_than_may() {
         bus.request::<u32>("echo", &1, SECOND).await
     };
     let (_, refused) = tokio::join!(futures_util::future::join_all(requests), full);
-    let told = refused.unwrap_err().to_string();
-    assert!(told.contains("`echo`") && told.contains("10000"), "{told}");
+    let text = refused.unwrap_err().to_string();
+    assert!(text.contains("`echo`") && text.contains("10000"), "{text}");
     let reply: u32 = bus.request("echo", &1, SECOND).await.unwrap();
     assert_eq!(reply, 1);
 }
@@ -217,15 +217,15 @@ async fn at_the_end_nobody_is_left_waiting() {
 #[tokio::test]
 async fn a_bus_without_replies_says_so() {
     let bus = Bus::new(Broker::default());
-    let told = bus.request::<u32>("echo", &7, SECOND).await.unwrap_err();
-    assert!(told.to_string().contains("testing::bus"), "{told}");
+    let error = bus.request::<u32>("echo", &7, SECOND).await.unwrap_err();
+    assert!(error.to_string().contains("testing::bus"), "{error}");
 
     bus.requests().connect(Err(Error::Config(
         "the broker `x` has no replies yet".into(),
     )));
-    let told = bus.request::<u32>("echo", &7, SECOND).await.unwrap_err();
+    let error = bus.request::<u32>("echo", &7, SECOND).await.unwrap_err();
     assert!(
-        told.to_string().contains("`echo`") && told.to_string().contains("`x`"),
-        "{told}"
+        error.to_string().contains("`echo`") && error.to_string().contains("`x`"),
+        "{error}"
     );
 }

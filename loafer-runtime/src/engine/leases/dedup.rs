@@ -1,4 +1,4 @@
-//! The memory of messages that were handled and could not be acked.
+//! The ack dedup: messages that were handled and could not be acked.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -10,13 +10,14 @@ use std::{
 
 use loafer_core::message::MessageId;
 
-/// How many are remembered; the oldest are forgotten first.
+/// How many messages are remembered. The oldest are forgotten first.
 const CAPACITY: usize = 10_000;
 
-/// Messages that were handled and could not be acked, by the identity their broker gave them: acked on redelivery without the handler.
+/// Messages that were handled and could not be acked, by the ids that their broker assigned. When one is redelivered, it is acked without
+/// calling the handler.
 #[derive(Default)]
 pub(in crate::engine) struct AckDedup {
-    /// Read on every receive: almost always 0.
+    /// How many ids there are: almost always 0. Read on every receive.
     len: AtomicUsize,
     ids: Mutex<(HashSet<MessageId>, VecDeque<MessageId>)>,
 }

@@ -1,4 +1,4 @@
-//! Leases: which there are, what renews them, what sees them lost, and what is handled and not yet acked.
+//! Leases: the table of them, what renews them, what sees them lost, and the dedup of acks.
 
 pub(super) mod dedup;
 pub(super) mod monitor;

@@ -1,4 +1,4 @@
-//! The watcher: hears what the broker tells by itself, where leases have no end of their own to wait for.
+//! The connection monitor: sees that the broker took leases back, if leases do not expire by themselves.
 
 use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
@@ -10,15 +10,15 @@ use crate::engine::{
 };
 use loafer_core::broker::{Notice, Provider};
 
-/// How soon a worker is told again that its lease is lost: it may not have begun when it was told.
+/// How soon a worker is cancelled again whose lease is lost: it may not have begun the first time.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// How often messages are looked at that may be held too long.
+/// How often the monitor looks for messages that are in flight for too long.
 const LOOK: Duration = Duration::from_secs(10);
 
 pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut notice = pin!(shared.provider.notice());
-    // Where leases end by themselves the keeper knows the ceiling.
+    // If leases expire by themselves, the lease renewer knows the ceiling.
     let ceiling = shared
         .capabilities
         .lease_ceiling
@@ -27,9 +27,9 @@ pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut lost = false;
     loop {
         tokio::select! {
-            told = &mut notice => {
+            event = &mut notice => {
                 notice.set(shared.provider.notice());
-                lost = match told {
+                lost = match event {
                     Notice::LeasesLost => shared.lose_leases(),
                 };
             }
@@ -42,7 +42,7 @@ pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
 }
 
 impl<P: Provider> Shared<P> {
-    /// Takes back what is not ours any more; says whether somebody still has some of it in hand.
+    /// Takes back the messages whose leases are lost. Returns whether there are any: workers may still run some of them.
     fn lose_leases(&self) -> bool {
         let mut gone: Vec<Key> = Vec::new();
         for (key, lease) in self.table().iter_mut() {
@@ -55,7 +55,7 @@ impl<P: Provider> Shared<P> {
         !gone.is_empty()
     }
 
-    /// Warns, once a message, that it is held for most of the time the broker allows.
+    /// Warns, once for each message, that it has been in flight for most of the time that the broker allows.
     fn warn_of(&self, ceiling: Duration, warned: &mut HashSet<Key>) {
         let mut table = self.table();
         let now = table.now();
@@ -71,9 +71,9 @@ impl<P: Provider> Shared<P> {
         if new > 0 {
             tracing::warn!(
                 %route, %queue, messages = new, ?ceiling,
-                "handlers have held messages for four fifths of the time the broker allows; after all of it the broker takes every unsettled \
-                 message of this route back: set the route's `timeout` below it, or raise the broker's limit (RabbitMQ: `consumer_timeout`, in \
-                 rabbitmq.conf and under [amqp])"
+                "handlers have run for four fifths of the time that the broker allows; after all of it the broker takes back every unsettled \
+                 message of this route: set the route's `timeout` below it, or raise the broker's limit (RabbitMQ: `consumer_timeout`, in \
+                 rabbitmq.conf and under [brokers.amqp])"
             );
         }
         *warned = due;

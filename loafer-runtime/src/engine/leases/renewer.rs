@@ -1,4 +1,4 @@
-//! The lease keeper: renews every live lease of a route, in batches.
+//! The lease renewer: renews every live lease of a route, in batches.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use loafer_core::broker::{Provider, Renewed};
 const CALLS: usize = 16;
 
 pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: Duration) {
-    let mut keeper = Renewer {
+    let mut renewer = Renewer {
         shared: &shared,
         lease,
         due: Vec::new(),
@@ -26,34 +26,34 @@ pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: D
     };
     loop {
         sleep(lease / 12).await;
-        keeper.look();
-        keeper.renew().await;
+        renewer.look();
+        renewer.renew().await;
     }
 }
 
-/// Buffers used again for every round.
+/// Buffers that are reused for every round.
 struct Renewer<'s, P: Provider> {
     shared: &'s Shared<P>,
     lease: Duration,
-    /// The table to renew, and for how long.
+    /// The leases to renew, and for how long.
     due: Vec<(Key, Duration)>,
-    /// LeaseTable that are due next, and what is left of them: they fill up a call that is made anyway.
+    /// Leases that are due next, and what is left of each: they fill up a call that is made anyway.
     early: Vec<(Duration, Key)>,
     receipts: Vec<P::Receipt>,
     answers: Vec<Renewed>,
-    /// One line a streak.
+    /// Whether the last renewal failed: a streak of failures is logged once.
     failing: bool,
 }
 
 impl<P: Provider> Renewer<'_, P> {
-    /// Finds the leases that are due, and those that ran out.
+    /// Finds the leases that are due, and those that have expired.
     fn look(&mut self) {
         let mut ran_out = Vec::new();
         let mut table = self.shared.table();
         let now = table.now();
         for (number, lease) in table.iter_mut() {
             if lease.lost {
-                // Told again until the worker that had it in hand has noticed.
+                // Repeated until the worker that runs it has noticed.
                 ran_out.push(number);
                 continue;
             }
@@ -75,7 +75,7 @@ impl<P: Provider> Renewer<'_, P> {
         }
     }
 
-    /// How long a lease can be made from now on; none where that would not outlast it: the ceiling is near.
+    /// Returns how long a lease can be from now on. `None` if that would not outlast it, because the ceiling is near.
     fn renewal(&self, lease: &Lease<P::Receipt>, now: Moment) -> Option<Duration> {
         let ceiling = self.shared.capabilities.lease_ceiling;
         let left = ceiling.map(|most| most.saturating_sub(now.since(lease.received_at)));
@@ -83,7 +83,7 @@ impl<P: Provider> Renewer<'_, P> {
         (by > lease.leased_until.since(now)).then_some(by)
     }
 
-    /// Leases that began at different times end up in the same calls.
+    /// Adds leases that are due next, so that leases that began at different times end up in the same calls.
     fn fill_up(&mut self) {
         let batch = self.shared.capabilities.settle_batch.max(1);
         let room = self.due.len().next_multiple_of(batch) - self.due.len();
@@ -95,9 +95,9 @@ impl<P: Provider> Renewer<'_, P> {
 
     async fn renew(&mut self) {
         self.fill_up();
-        // The provider makes as many calls of it as it must, at once where it can.
+        // The provider makes as many calls of it as it must, at once if it can.
         let batch = CALLS * self.shared.capabilities.settle_batch.max(1);
-        // Leases that share a length share a call.
+        // Leases of the same length share a call.
         self.due.sort_unstable_by_key(|(_, by)| *by);
         let due = std::mem::take(&mut self.due);
         for same in due.chunk_by(|(_, a), (_, b)| a == b) {
@@ -154,21 +154,21 @@ impl<P: Provider> Renewer<'_, P> {
             && !self.failing
         {
             let (route, queue) = (&shared.route.policy.route, &shared.route.policy.queue);
-            tracing::error!(%route, %queue, %error, "renewing leases failed: trying again until they run out");
+            tracing::error!(%route, %queue, %error, "renewing leases failed: trying again until they expire");
         }
         self.failing = failure.is_some();
     }
 }
 
 impl<P: Provider> Shared<P> {
-    /// A lease is lost: what waits is dropped, what runs is cancelled, what is handled is not sent.
+    /// Called when a lease is lost: a waiting message is dropped, a running one is cancelled, and for a handled one nothing is sent.
     pub(in crate::engine) fn lose(&self, lease: Key) {
         if let Some(message) = self.scheduler().lose(lease) {
             self.table().remove(lease);
             self.route.lost();
             self.route.declined(
                 &message,
-                "its lease was lost before a handler was free: it comes again",
+                "its lease was lost before a handler was free: the broker redelivers it",
             );
         }
     }

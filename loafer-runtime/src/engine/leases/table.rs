@@ -1,40 +1,41 @@
-//! The leases a route holds.
+//! The lease table: the leases of a route.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A moment, in nanoseconds since the route began: half the size of an [`Instant`], and there are two a lease.
+/// A moment, in nanoseconds since the route began. It is half the size of an [`Instant`], and each lease has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::engine) struct Moment(u64);
 
 impl Moment {
-    /// Later than any other.
+    /// Later than any other moment.
     pub(in crate::engine) const NEVER: Self = Self(u64::MAX);
 
     pub(in crate::engine) fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(by.as_nanos() as u64))
     }
 
-    /// Earlier than this, but not before the route began.
+    /// Returns the moment that much earlier, but not before the route began.
     pub(in crate::engine) fn minus(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(by.as_nanos() as u64))
     }
 
-    /// How long from `earlier` until here; nothing where it is later.
+    /// Returns the time from `earlier` to this moment, or zero if `earlier` is the later one.
     pub(in crate::engine) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// The leases a route holds, each in a lease: workers see its key only.
+/// The leases of a route, each in an entry of its own. Workers see only the keys of entries.
 pub(in crate::engine) struct LeaseTable<R> {
     entries: Vec<Entry<R>>,
     free: Vec<u32>,
     began: Instant,
 }
 
-/// A lease, and which of its occupants it is in the lower half. A lease is used again: the key of an earlier occupant finds nothing.
+/// The number of an entry and, in the lower half, which of the entry's occupants is meant. An entry is used again: the key of an earlier
+/// occupant finds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::engine) struct Key(u64);
 
@@ -45,11 +46,11 @@ struct Entry<R> {
 
 pub(in crate::engine) struct Lease<R> {
     pub(in crate::engine) receipt: R,
-    /// By our clock, with a margin: after it the message may be somebody else's.
+    /// By our clock, with a margin. After this moment the message may be somebody else's.
     pub(in crate::engine) leased_until: Moment,
-    /// The ceiling of the lease counts from here.
+    /// The ceiling of the lease counts from this moment.
     pub(in crate::engine) received_at: Moment,
-    /// Lost: nothing is sent for it.
+    /// Whether the lease is lost. If so, nothing is sent for it.
     pub(in crate::engine) lost: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Workers of batch handlers at the scheduler: when a batch goes.
+//! Batch windows: when a worker of a batch handler gets a batch.
 
 use std::{
     collections::VecDeque,
@@ -12,17 +12,17 @@ use super::{Call, Job, Phase, Scheduler, State, Step};
 use crate::clock;
 use crate::engine::leases::table::Key;
 
-/// What a worker of a batch handler is told.
+/// What a worker of a batch handler gets.
 pub(in crate::engine) enum Gathered {
     Step(Poll<Step>),
-    /// The batch is not full: it goes at this moment, or when more has come.
+    /// The batch is not full. It is taken at this moment, or when more messages have arrived.
     Until(Instant),
 }
 
 impl Scheduler {
-    /// Brings what is done, and takes a batch: one that is full, or whose time to linger is over, or what is left when the route closes.
+    /// Brings finished messages, and takes a batch if one is due: it is full, its batch window is over, or the route closes.
     ///
-    /// A worker that lingers stays the one that was called: no other is called for the same messages.
+    /// A worker whose batch window is open stays the one that was called: no other worker is called for the same messages.
     pub(in crate::engine) fn gather(
         &self,
         worker: u32,
@@ -35,7 +35,7 @@ impl Scheduler {
         let state = &mut *guard;
         let slot = &mut state.slots[worker as usize];
         if slot.is_idle() {
-            // Polled for another reason than a call.
+            // It was polled for another reason than a call.
             return (Gathered::Step(Poll::Pending), Call::Nobody);
         }
         if slot.arrive() {
@@ -47,7 +47,7 @@ impl Scheduler {
         let (at_hand, goes) = (state.at_hand(most), state.goes_at(linger));
         let (gathered, call) = match goes {
             _ if at_hand == 0 => {
-                state.gathered_from = None;
+                state.window_began = None;
                 let step = if state.is_over() {
                     Poll::Ready(Step::Stop)
                 } else {
@@ -57,7 +57,7 @@ impl Scheduler {
             }
             Some(moment) if at_hand < most && moment > Instant::now() => {
                 let gathered = if state.called {
-                    // Another worker sees to it.
+                    // Another worker waits for them.
                     Gathered::Step(state.rest(worker, cx))
                 } else {
                     state.slots[worker as usize].stay(cx);
@@ -69,8 +69,8 @@ impl Scheduler {
             _ => {
                 state.take_batch(most, batch);
                 state.running += batch.len();
-                state.gathered_from = None;
-                // For less than a batch, another worker is called once this one's handler waits.
+                state.window_began = None;
+                // If less than a batch is left, another worker is called once this worker's handler waits.
                 let call = if state.at_hand(most) < most {
                     Call::Nobody
                 } else {
@@ -85,11 +85,11 @@ impl Scheduler {
         (gathered, call)
     }
 
-    /// Brings what is done; the worker's handler waits, with these messages in its hands.
-    pub(in crate::engine) fn hold(
+    /// Brings finished messages. The worker's handler waits, with the messages of these keys.
+    pub(in crate::engine) fn report_waiting(
         &self,
         worker: u32,
-        table: Vec<Key>,
+        keys: Vec<Key>,
         outcomes: &mut VecDeque<Job>,
         cx: &Context<'_>,
     ) -> Call {
@@ -97,7 +97,7 @@ impl Scheduler {
         state.running -= outcomes.len();
         state.take_back(outcomes);
         let cancelled = state.phase == Phase::Cancelled;
-        state.slots[worker as usize].hold(table, cancelled, cx);
+        state.slots[worker as usize].set_waiting(keys, cancelled, cx);
         let settler = state.settler_for(&self.limits, true);
         let call = state.call(self.limits.concurrency);
         drop(state);
@@ -107,22 +107,22 @@ impl Scheduler {
 }
 
 impl State {
-    /// Whether no message will come any more.
+    /// Whether no message will arrive any more.
     fn is_over(&self) -> bool {
         self.phase >= Phase::Draining
             || (self.phase > Phase::Open && self.receiving == 0 && self.groups_are_empty())
     }
 
-    /// When what is ready goes though it fills no batch; none: now.
+    /// Returns when a batch that is not full is taken. `None` means now.
     fn goes_at(&mut self, linger: Duration) -> Option<Instant> {
         if linger.is_zero() || self.phase > Phase::Open {
             return None;
         }
-        let from = *self.gathered_from.get_or_insert_with(Instant::now);
+        let from = *self.window_began.get_or_insert_with(Instant::now);
         Some(clock::later(from, linger))
     }
 
-    /// A worker has nothing to do.
+    /// Records that a worker has nothing to do.
     fn rest(&mut self, worker: u32, cx: &Context<'_>) -> Poll<Step> {
         self.slots[worker as usize].rest(cx);
         self.idle.push(worker);

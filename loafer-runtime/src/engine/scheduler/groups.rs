@@ -1,4 +1,4 @@
-//! Groups: the messages of one group, one at a time and in order, beside those of other groups.
+//! Ordered groups: the messages of one group run one at a time and in order, beside those of other groups.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Call, Job, Phase, Scheduler, State};
-use crate::engine::Fate;
+use crate::engine::Disposition;
 use crate::engine::leases::table::Key;
 use loafer_core::{
     broker::Capabilities,
@@ -14,16 +14,17 @@ use loafer_core::{
     policy::{GroupBy, Policy},
 };
 
-/// How a route keeps its groups apart.
+/// How a route keeps its groups in order.
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct Grouping {
     by: GroupBy,
-    /// The broker holds the group until what failed of it is done: what waits behind a failure goes back, and comes again after it.
+    /// Whether the broker blocks a group until its failed message is settled. If so, what waits behind a failure is released, and
+    /// redelivered after it.
     fenced: bool,
 }
 
 impl Grouping {
-    /// None where every message is on its own.
+    /// Returns `None` if messages have no groups.
     pub(in crate::engine) fn of(policy: &Policy, capabilities: &Capabilities) -> Option<Self> {
         let (by, fenced) = match (capabilities.ordered, &policy.group_by) {
             (true, _) => (GroupBy::GROUP, true),
@@ -34,17 +35,17 @@ impl Grouping {
     }
 }
 
-/// The groups that have messages on lease.
+/// The groups that have leased messages.
 pub(super) struct Groups {
     grouping: Grouping,
     groups: HashMap<Box<str>, Group>,
 }
 
-/// A group that has a message ready, running, or failed and not settled.
+/// A group that has a message that is ready, running, or failed and not settled.
 struct Group {
-    /// How many of those it has.
+    /// How many such messages it has.
     out: usize,
-    /// What came after them.
+    /// The messages that came after them, in order.
     waiting: VecDeque<Job>,
 }
 
@@ -60,7 +61,7 @@ impl Groups {
         self.groups.is_empty()
     }
 
-    /// Lets the first of each group through; the others wait for it.
+    /// Lets the first message of each group through. The others wait for it.
     fn admit(&mut self, jobs: &mut VecDeque<Job>, ready: &mut VecDeque<Job>) {
         for job in jobs.drain(..) {
             let Some(group) = self.grouping.by.of(&job.message) else {
@@ -80,24 +81,30 @@ impl Groups {
         }
     }
 
-    /// A worker brings messages back: what is over makes way for the next of its group. What failed in a fenced group is the settler's to judge.
+    /// Takes in messages that a worker brings: a message that is over makes way for the next of its group. In a fenced group, the settler
+    /// decides about a message that failed.
     fn take_back(
         &mut self,
         outcomes: &VecDeque<Job>,
         ready: &mut VecDeque<Job>,
         released: &mut Vec<Job>,
     ) {
-        for Job { message, fate, .. } in outcomes {
-            match fate {
-                Fate::Ack => self.advance(message, ready),
+        for Job {
+            message,
+            disposition,
+            ..
+        } in outcomes
+        {
+            match disposition {
+                Disposition::Ack => self.advance(message, ready),
                 _ if !self.grouping.fenced => self.advance(message, ready),
-                Fate::Release => released.extend(self.step_back(message)),
+                Disposition::Release => released.extend(self.step_back(message)),
                 _ => {}
             }
         }
     }
 
-    /// A message is over: the next of its group may run.
+    /// Ends a message: the next of its group may run.
     fn advance(&mut self, message: &Message, ready: &mut VecDeque<Job>) {
         let Some((group, members)) = self.members_of(message) else {
             return;
@@ -115,7 +122,8 @@ impl Groups {
         }
     }
 
-    /// Of a batch, a message behind one that failed: it goes back, and so does what waits behind it. The failed one keeps the members until it is judged.
+    /// Ends a message that stood behind a failed one in a batch. Returns what waits behind it: all of it is released. The group stays
+    /// blocked until the failed message is judged.
     fn step_back(&mut self, message: &Message) -> VecDeque<Job> {
         let Some((group, members)) = self.members_of(message) else {
             return VecDeque::new();
@@ -128,21 +136,21 @@ impl Groups {
         behind
     }
 
-    /// A message comes again: what waits behind it must not run before it.
+    /// Ends a message that is redelivered. Returns what waits behind it, which must not run before it.
     fn fence(&mut self, message: &Message) -> VecDeque<Job> {
         let group = self.grouping.by.of(message);
         let members = group.and_then(|group| self.groups.remove(group));
         members.map(|members| members.waiting).unwrap_or_default()
     }
 
-    /// How many wait behind this one: they may run with it, in one batch.
+    /// Returns how many messages wait behind this one. They may run with it, in one batch.
     fn behind(&self, head: &Job) -> usize {
         let group = self.grouping.by.of(&head.message);
         let members = group.and_then(|group| self.groups.get(group));
         members.map_or(0, |members| members.waiting.len())
     }
 
-    /// Takes the next of a group behind this one, to run with it.
+    /// Takes the next message of the group, to run in the same batch.
     fn follow(&mut self, head: &Message) -> Option<Job> {
         let (_, members) = self.members_of(head)?;
         let next = members.waiting.pop_front()?;
@@ -155,7 +163,7 @@ impl Groups {
         Some((group, self.groups.get_mut(group)?))
     }
 
-    /// Takes out a waiting message whose lease is lost, and in a fenced group what waits behind it.
+    /// Takes out a waiting message whose lease is lost and, in a fenced group, what waits behind it.
     fn lose(&mut self, key: Key) -> Option<(Job, VecDeque<Job>)> {
         for members in self.groups.values_mut() {
             let Some(at) = members.waiting.iter().position(|job| job.key == key) else {
@@ -171,7 +179,7 @@ impl Groups {
         None
     }
 
-    /// Everything that waits, each group in order.
+    /// Takes out everything that waits, each group in order.
     fn clear(&mut self) -> impl Iterator<Item = Job> {
         mem::take(&mut self.groups)
             .into_values()
@@ -180,7 +188,7 @@ impl Groups {
 }
 
 impl State {
-    /// Puts what was received where workers find it, or behind what runs of its group.
+    /// Puts received messages where workers find them, or behind the running message of their group.
     pub(super) fn admit(&mut self, jobs: &mut VecDeque<Job>) {
         match &mut self.groups {
             Some(groups) => groups.admit(jobs, &mut self.ready),
@@ -189,7 +197,7 @@ impl State {
         }
     }
 
-    /// What a worker brings, before it is handed to the settlers.
+    /// Takes in what a worker brings, before settlers get it.
     pub(super) fn pass_groups(&mut self, outcomes: &VecDeque<Job>) {
         let Some(groups) = &mut self.groups else {
             return;
@@ -199,7 +207,7 @@ impl State {
         self.release(released);
     }
 
-    /// How many messages a batch can have, up to `most`: those that are ready, and what waits behind them.
+    /// Returns how many messages a batch can have, up to `most`: those that are ready, and those that wait behind them.
     pub(super) fn at_hand(&self, most: usize) -> usize {
         let mut count = self.ready.len();
         let (Some(groups), true) = (&self.groups, count < most) else {
@@ -214,7 +222,7 @@ impl State {
         count
     }
 
-    /// Takes a batch: those that are ready, and where these are too few, what waits behind them, each group in its order.
+    /// Takes a batch: messages that are ready and, if these are too few, messages that wait behind them, each group in order.
     pub(super) fn take_batch(&mut self, most: usize, batch: &mut VecDeque<Job>) {
         let heads = most.min(self.ready.len());
         batch.extend(self.ready.drain(..heads));
@@ -230,7 +238,7 @@ impl State {
         }
     }
 
-    /// What waits in groups goes back.
+    /// Sets aside what waits in groups.
     pub(super) fn clear_groups(&mut self) {
         if let Some(groups) = &mut self.groups {
             let waiting: Vec<_> = groups.clear().collect();
@@ -238,26 +246,26 @@ impl State {
         }
     }
 
-    /// Takes out a message that waits in a members.
+    /// Takes out a message that waits in a group.
     pub(super) fn lose_in_group(&mut self, key: Key) -> Option<Job> {
         let (lost, behind) = self.groups.as_mut()?.lose(key)?;
         self.release(behind);
         Some(lost)
     }
 
-    /// A message that was ready is lost: it comes again.
+    /// Called when a ready message is lost, and so redelivered.
     pub(super) fn lost_head(&mut self, message: &Message) {
         if self.groups.is_some() {
             self.judge(message, false);
         }
     }
 
-    /// Whether nobody waits for others of a group.
+    /// Whether no message waits for another of its group.
     pub(super) fn groups_are_empty(&self) -> bool {
         self.groups.as_ref().is_none_or(Groups::is_empty)
     }
 
-    /// A message of a group has left the queue, or comes again.
+    /// Ends a message of a group that has left the queue, or is redelivered.
     fn judge(&mut self, message: &Message, left: bool) {
         let Some(groups) = &mut self.groups else {
             return;
@@ -276,7 +284,7 @@ impl State {
 }
 
 impl Scheduler {
-    /// Whether a group waits for what became of its failed messages.
+    /// Whether a group waits for how its failed messages end.
     pub(in crate::engine) fn is_fenced(&self) -> bool {
         self.limits
             .grouping
@@ -284,7 +292,7 @@ impl Scheduler {
             .is_some_and(|grouping| grouping.fenced)
     }
 
-    /// A failed message of a fenced group has left the queue, as a dead letter, or comes again.
+    /// Called when a failed message of a fenced group has left the queue as a dead letter, or is redelivered.
     pub(in crate::engine) fn judged(&self, message: &Message, left: bool) -> Call {
         let mut state = self.lock();
         if state.phase >= Phase::Draining {

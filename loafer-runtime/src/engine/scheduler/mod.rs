@@ -1,4 +1,4 @@
-//! Who may do what next: the one lock of a route.
+//! The scheduler: who may do what next, under the one lock of a route.
 
 mod batch_window;
 mod groups;
@@ -18,7 +18,7 @@ use std::{
 use tokio::time::Instant;
 
 use self::{groups::Groups, slots::WorkerSlot};
-use super::{Fate, leases::table::Key};
+use super::{Disposition, leases::table::Key};
 use loafer_core::message::Message;
 
 pub(super) use self::{
@@ -27,13 +27,13 @@ pub(super) use self::{
     slots::{Call, Step},
 };
 
-/// A message on its way through the route: to a worker, then to the settler.
+/// A leased message on its way through the route: to a worker, then to a settler.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) key: Key,
     pub(super) message: Message,
-    /// What is to become of it; until it was handled, as if it had never been started.
-    pub(super) fate: Fate,
+    /// What the settler does with it. Until it was handled, it is released, as if it had never been started.
+    pub(super) disposition: Disposition,
 }
 
 impl Job {
@@ -41,51 +41,54 @@ impl Job {
         Self {
             key,
             message,
-            fate: Fate::Release,
+            disposition: Disposition::Release,
         }
     }
 
-    pub(super) fn done(self, fate: Fate) -> Self {
-        Self { fate, ..self }
+    pub(super) fn done(self, disposition: Disposition) -> Self {
+        Self {
+            disposition,
+            ..self
+        }
     }
 }
 
-/// How far a route has come; only ever forward.
+/// How far a route has come. It never returns to an earlier phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Open,
     /// Receives no more; what is buffered is handled.
     Finishing,
-    /// Receives no more; what is buffered is released, what runs may finish.
+    /// Receives no more; what is buffered is released, and running handlers may finish.
     Draining,
-    /// What runs is cancelled.
+    /// Running handlers are cancelled.
     Cancelled,
 }
 
-/// The measures of a route, from its policy and what its broker can do.
+/// The limits of a route, from its policy and its broker's capabilities.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
-    /// Handlers at once.
+    /// The most handler calls at once.
     pub(super) concurrency: usize,
-    /// Messages held at once.
+    /// The in-flight limit: the most messages that are leased at once.
     pub(super) capacity: usize,
-    /// Messages asked for at once, at most.
+    /// The most messages of one receive.
     pub(super) ask: usize,
-    /// How many capacity must be free for a receive to be worth its cost.
+    /// How much capacity must be free for a receive to be worth its cost.
     pub(super) worth: usize,
-    /// Receives at once, at most.
+    /// The most receives at once.
     pub(super) receivers: usize,
-    /// Settlement calls at once, at most.
+    /// The most settlement calls at once.
     pub(super) settlers: usize,
-    /// Settlements a call.
+    /// The most settlements of one call.
     pub(super) settle_batch: usize,
     /// How long a settlement may wait for others.
     pub(super) linger: Duration,
-    /// Whether settlements linger also while nothing is left that could join them: more is pushed without being asked for.
+    /// Whether settlements also wait for others while nothing is here that could join them: the broker pushes more without being asked.
     pub(super) patient: bool,
-    /// Whether a batch that is not full waits for more.
+    /// Whether a batch that is not full waits for more messages.
     pub(super) lingers: bool,
-    /// What keeps messages apart that must not run at once.
+    /// Keeps apart messages that must not run at once. `None` if messages have no groups.
     pub(super) grouping: Option<Grouping>,
 }
 
@@ -96,55 +99,62 @@ impl Limits {
     }
 }
 
-/// Who may do what next: the one lock of a route. It knows no types of the provider or the handler.
+/// Decides who may do what next, under the one lock of a route. It knows no types of the provider or the handler.
 pub(super) struct Scheduler {
     state: Mutex<State>,
     pub(super) limits: Limits,
 }
 
+/// What the scheduler knows of a route. These invariants hold whenever the lock is free:
+///
+/// - `leased` counts a message from the end of its receive until its capacity is freed. So it is the number of messages in `ready`, in
+///   `groups`, in `unstarted` and in `done`, of those that are `running`, and of those that settlers have taken.
+/// - `settling` counts those that settlers have taken and whose first try is not over. It is never more than `leased`.
+/// - `receiving` receives are in flight. Together they were promised a capacity of `reserved`.
+/// - `called` is true while one worker is on its way here, or is here and keeps its batch window open. There is never a second one.
 struct State {
     phase: Phase,
-    /// Leased, not started, free to start.
+    /// Leased, not started, and free to start.
     ready: VecDeque<Job>,
-    /// Not started before the route drained: released once no receive is in flight that would bring them back.
+    /// Not started before the route drained. Released once no receive is in flight that would bring them back.
     unstarted: Vec<Job>,
-    /// When some of them were released for the receives in flight to come back with.
+    /// When some of `unstarted` were released to end the receives in flight.
     woken: Option<Instant>,
-    /// Leased and behind another message of their group; none where messages have no groups.
+    /// Messages that wait behind another message of their group. `None` if messages have no groups.
     groups: Option<Groups>,
-    /// AckDedup, not settled.
+    /// Done with, and not yet taken by a settler.
     done: VecDeque<Job>,
-    /// When the oldest of `done` came, where a settler lingers for it.
+    /// When the oldest of `done` came, if a settler waits for others to join it.
     lingering: Option<Instant>,
     /// Taken by workers and not yet `done`.
     running: usize,
-    /// Held by settlers whose first try is not over: they make room for a receive already.
+    /// Taken by settlers whose first try is not over. They make room for a receive already.
     settling: usize,
-    /// Leased and not yet free: `ready`, in groups, set aside, running, `done` and settling.
-    held: usize,
+    /// Leased, with their capacity not yet freed.
+    leased: usize,
     /// Capacity promised to receives in flight.
     reserved: usize,
     /// Receives in flight.
     receiving: usize,
-    /// Receives that should be in flight while there is room: grows on full answers, falls on empty ones.
+    /// How many receives should be in flight while there is room. It grows on full answers and falls on empty ones.
     target: usize,
-    /// One a worker, by its number.
+    /// One for each worker, by its number.
     slots: Vec<WorkerSlot>,
-    /// Workers with nothing to do.
+    /// Workers that have nothing to do.
     idle: Vec<u32>,
-    /// A worker was called and has not come yet: one outstanding call a route.
+    /// Whether a worker was called and has not come yet. There is one outstanding call for each route.
     called: bool,
-    /// The worker that was called and has come, and lingers for more than there was.
+    /// Wakes the worker that was called and has come, and keeps its batch window open.
     batch_window: Option<Waker>,
-    /// When the oldest of `ready` came, on a route whose batches linger.
-    gathered_from: Option<Instant>,
+    /// When the oldest of `ready` came, on a route with batch windows.
+    window_began: Option<Instant>,
     /// Receivers that wait for capacity.
     receivers: Vec<Waker>,
-    /// Receivers in flight: they watch for the end.
+    /// Receivers with a receive in flight: they watch for the end.
     in_flight: Vec<Waker>,
     /// Settlers that wait for a batch.
     settlers: Vec<Waker>,
-    /// Waits for the end.
+    /// The task that waits for the end of the route.
     supervisor: Option<Waker>,
 }
 
@@ -160,7 +170,7 @@ impl Scheduler {
             lingering: None,
             running: 0,
             settling: 0,
-            held: 0,
+            leased: 0,
             reserved: 0,
             receiving: 0,
             target: 1,
@@ -168,7 +178,7 @@ impl Scheduler {
             idle: Vec::new(),
             called: false,
             batch_window: None,
-            gathered_from: None,
+            window_began: None,
             receivers: Vec::new(),
             in_flight: Vec::new(),
             settlers: Vec::new(),
@@ -188,9 +198,9 @@ impl Scheduler {
         self.lock().phase
     }
 
-    /// Messages leased and not yet settled.
-    pub(super) fn held(&self) -> usize {
-        self.lock().held
+    /// Returns how many messages are leased and not yet settled.
+    pub(super) fn in_flight(&self) -> usize {
+        self.lock().leased
     }
 
     /// Goes on to a later phase and wakes everybody to see it.
@@ -218,14 +228,14 @@ impl Scheduler {
         self.supervise(|state| match state.phase {
             Phase::Open => false,
             Phase::Cancelled => true,
-            Phase::Finishing | Phase::Draining => state.held == 0 && state.receiving == 0,
+            Phase::Finishing | Phase::Draining => state.leased == 0 && state.receiving == 0,
         })
         .await;
     }
 
-    /// Waits until everything that was cancelled is given back, and the rest settled.
+    /// Waits until no message is in flight: what was cancelled is dropped, and the rest is settled.
     pub(super) async fn flushed(&self) {
-        self.supervise(|state| state.held == 0).await;
+        self.supervise(|state| state.leased == 0).await;
     }
 
     async fn supervise(&self, over: impl Fn(&State) -> bool) {
@@ -240,8 +250,9 @@ impl Scheduler {
         .await;
     }
 
-    /// Ends the receives in flight that did not come back in time: a long poll that is dropped may take what is released next, and keep it to the end of its
-    /// lease. One message for each brings them back. Where it did not, others consume the queue too, and the rest is for them.
+    /// Ends the receives in flight that did not return in time. A long poll that is dropped could still take what is released next, and
+    /// keep it until its lease expires. So one message is released for each of them, and brings it back. If it did not, others consume the
+    /// queue too, and the rest is released for them.
     pub(super) fn wake_poll(&self, patience: Duration) {
         let mut state = self.lock();
         let at = match state.woken {
@@ -269,7 +280,7 @@ impl Scheduler {
         Poll::Pending
     }
 
-    /// A lease was lost: gives back its message where no worker had it, and cancels the handler that runs it.
+    /// Takes back the message of a lost lease, if no worker has it. Otherwise cancels the handler that runs it.
     pub(super) fn lose(&self, key: Key) -> Option<Message> {
         let mut state = self.lock();
         if let Some(at) = state.ready.iter().position(|job| job.key == key) {
@@ -290,7 +301,7 @@ impl Scheduler {
         None
     }
 
-    /// The place of a message that nobody had in hand is free.
+    /// Frees the capacity of a lost message that no worker had.
     fn drop_lost(&self, mut state: MutexGuard<'_, State>, job: Job) -> Message {
         let supervisor = state.free(1);
         let receiver = if state.may_receive(&self.limits) {
@@ -307,7 +318,8 @@ impl Scheduler {
 }
 
 impl State {
-    /// What will not be started goes back, but not into the hands of a receive in flight, which would cost it another attempt.
+    /// Sets aside what will not be started. It is not released while a receive in flight could take it, which would cost it another
+    /// attempt.
     fn set_aside(&mut self, jobs: impl IntoIterator<Item = Job>) {
         self.unstarted.extend(jobs);
         if self.receiving == 0 || self.phase == Phase::Cancelled {
@@ -315,12 +327,12 @@ impl State {
         }
     }
 
-    /// Releases what was set aside, from there on.
+    /// Releases what was set aside, from this index on.
     fn release_from(&mut self, at: usize) {
         self.done.extend(self.unstarted.drain(at..));
     }
 
-    /// Whom to wake when the route closes, or has come further on its way to the end.
+    /// Returns everybody who must see that the route closes, or comes further on its way to the end.
     fn everybody(&mut self) -> Vec<Waker> {
         self.idle.clear();
         let mut wakers: Vec<_> = self
@@ -335,6 +347,7 @@ impl State {
         wakers
     }
 
+    /// Takes in what a worker brings.
     fn take_back(&mut self, outcomes: &mut VecDeque<Job>) {
         self.pass_groups(outcomes);
         if self.done.is_empty() {
@@ -345,14 +358,14 @@ impl State {
     }
 }
 
-/// Notes down who waits, once.
+/// Registers who waits, once.
 fn register(waiting: &mut Vec<Waker>, cx: &Context<'_>) {
     if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
         waiting.push(cx.waker().clone());
     }
 }
 
-/// Takes back what was noted down: who has work does not wait.
+/// Removes who was registered: whoever has work does not wait.
 fn unregister(waiting: &mut Vec<Waker>, cx: &Context<'_>) {
     waiting.retain(|waker| !waker.will_wake(cx.waker()));
 }

@@ -1,4 +1,4 @@
-//! Receivers at the scheduler: when to ask for more.
+//! Receivers at the scheduler: when to ask for more messages.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Call, Job, Limits, Phase, Scheduler, State, register, unregister};
 
 impl Scheduler {
-    /// Waits until a receive is due; says how many messages to ask for, or nothing once the route is closed.
+    /// Waits until a receive is due. Returns how many messages to ask for, or `None` once the route receives no more.
     pub(in crate::engine) async fn permit(&self) -> Option<usize> {
         poll_fn(|cx| {
             let mut state = self.lock();
@@ -38,7 +38,8 @@ impl Scheduler {
         .await
     }
 
-    /// A receive of so many is over. What it brought is held from now on: messages for workers, and some to settle at once.
+    /// Ends a receive that asked for `asked` messages. What it brought is leased from now on: messages for workers (`jobs`), and messages
+    /// to settle at once (`settled`). If it was the `last` one, the route receives no more.
     pub(in crate::engine) fn received(
         &self,
         jobs: &mut VecDeque<Job>,
@@ -51,7 +52,7 @@ impl Scheduler {
         let state = &mut *guard;
         state.receiving -= 1;
         state.reserved -= asked;
-        state.held += count;
+        state.leased += count;
         state.target = match count {
             0 => 1,
             full if full >= asked => (state.target + 1).min(self.limits.receivers),
@@ -63,7 +64,7 @@ impl Scheduler {
         } else {
             state.admit(jobs);
             if self.limits.lingers && !state.ready.is_empty() {
-                state.gathered_from.get_or_insert_with(Instant::now);
+                state.window_began.get_or_insert_with(Instant::now);
             }
         }
         if last {
@@ -89,20 +90,20 @@ impl Scheduler {
 }
 
 impl State {
-    /// A receive is due when enough capacity are free to be worth one, or nothing is held.
+    /// Whether a receive is due: enough capacity is free to be worth one, or nothing is leased.
     pub(super) fn may_receive(&self, limits: &Limits) -> bool {
         self.phase == Phase::Open
             && self.receiving < self.target
             && (self.taken() == 0 || self.room(limits) >= limits.worth)
     }
 
-    /// Capacity that are free.
+    /// Returns how much capacity is free.
     fn room(&self, limits: &Limits) -> usize {
         limits.capacity.saturating_sub(self.taken())
     }
 
-    /// Capacity that are not. What is being settled is handled: it makes room already, for the time of a call.
+    /// Returns how much capacity is taken. What is being settled is handled: it makes room already, for the time of a call.
     fn taken(&self) -> usize {
-        self.held - self.settling + self.reserved
+        self.leased - self.settling + self.reserved
     }
 }

@@ -1,4 +1,4 @@
-//! Settlers at the scheduler: when a batch is due.
+//! Settlers at the scheduler: when a batch of settlements is due.
 
 use std::{
     collections::VecDeque,
@@ -51,12 +51,12 @@ impl Scheduler {
         }
     }
 
-    /// The first try of a batch failed: what is left of it makes no room until it is settled.
+    /// Called when the first try of a batch failed: what is left of it makes no room until it is settled.
     pub(in crate::engine) fn stalled(&self, capacity: usize) {
         self.lock().settling -= capacity;
     }
 
-    /// A batch was settled: its capacity are free. Says how many are held still.
+    /// Frees the capacity of settled messages. Returns how many are still leased. `stalled` says that their first try had failed.
     pub(in crate::engine) fn freed(&self, capacity: usize, stalled: bool) -> usize {
         let mut state = self.lock();
         if !stalled {
@@ -64,15 +64,16 @@ impl Scheduler {
         }
         let supervisor = state.free(capacity);
         let receiver = state.receiver_for(&self.limits);
-        let held = state.held;
+        let leased = state.leased;
         drop(state);
         supervisor.into_iter().chain(receiver).for_each(Waker::wake);
-        held
+        leased
     }
 }
 
 impl State {
-    /// Whom to wake because a settler made room. Where they share a task, the receiver is polled right after the settler anyway.
+    /// Returns the receiver to wake because a settler made room. If both share a task, the receiver is polled right after the settler
+    /// anyway.
     fn receiver_for(&mut self, limits: &Limits) -> Option<Waker> {
         if !limits.is_joined() && self.may_receive(limits) {
             self.receivers.pop()
@@ -81,9 +82,9 @@ impl State {
         }
     }
 
-    /// Gives capacity back; whom to wake for it, the receiver apart.
+    /// Frees capacity. Returns whom to wake for it, except the receiver.
     pub(super) fn free(&mut self, capacity: usize) -> Option<Waker> {
-        self.held -= capacity;
+        self.leased -= capacity;
         if self.phase > Phase::Open {
             self.supervisor.take()
         } else {
@@ -91,7 +92,7 @@ impl State {
         }
     }
 
-    /// A batch is due when it is full, when nothing that is here can join it, or when the route closes.
+    /// Whether a batch is due: it is full, nothing that is here can join it, or the route closes.
     fn due(&self, limits: &Limits) -> bool {
         !self.done.is_empty()
             && (self.done.len() >= limits.settle_batch
@@ -99,7 +100,7 @@ impl State {
                 || self.phase > Phase::Open)
     }
 
-    /// Whom to wake for what is done; with `linger`, also to wait for more of it.
+    /// Returns the settler to wake for what is done. With `linger`, also to wait for others to join it.
     pub(super) fn settler_for(&mut self, limits: &Limits, linger: bool) -> Option<Waker> {
         let wanted =
             self.due(limits) || (linger && self.lingering.is_none() && !self.done.is_empty());

@@ -1,4 +1,4 @@
-//! Workers at the scheduler: what they bring, what they take.
+//! Worker slots: what workers bring to the scheduler, and what they take.
 
 use std::{
     collections::VecDeque,
@@ -16,13 +16,13 @@ use crate::engine::leases::table::Key;
 #[derive(Default)]
 pub(super) struct WorkerSlot {
     waker: Option<Waker>,
-    /// It waits for work.
+    /// Whether it waits for work.
     idle: bool,
-    /// It was called and has not come yet.
+    /// Whether it was called and has not come yet.
     called: bool,
-    /// What its handler waits on, if it waits.
+    /// The message that its handler waits with, if it waits.
     key: Option<Key>,
-    /// What else is in its batch, of a batch handler that waits.
+    /// The other messages of the batch that a batch handler waits with.
     others: Vec<Key>,
     /// Read by the worker whenever its waiting handler is polled.
     cancelled: Arc<AtomicBool>,
@@ -37,7 +37,8 @@ impl WorkerSlot {
         self.key == Some(key) || self.others.contains(&key)
     }
 
-    /// Of what it runs this is lost. A call goes on for the rest of its batch; where that was all, whom to wake because it is cancelled.
+    /// Takes a lost message out of what the worker runs. A call goes on for the rest of its batch. If nothing is left, it is cancelled:
+    /// returns whom to wake.
     pub(super) fn lose(&mut self, key: Key) -> Option<Waker> {
         if let Some(at) = self.others.iter().position(|other| *other == key) {
             self.others.swap_remove(at);
@@ -51,7 +52,7 @@ impl WorkerSlot {
         self.waker.clone()
     }
 
-    /// Whom to wake because the route closes.
+    /// Returns whom to wake because the route closes.
     pub(super) fn leave(&mut self) -> Option<Waker> {
         self.idle = false;
         self.waker.clone()
@@ -61,31 +62,31 @@ impl WorkerSlot {
         self.idle
     }
 
-    /// A worker comes to the scheduler; whether it was called.
+    /// Records that the worker has come. Returns whether it was called.
     pub(super) fn arrive(&mut self) -> bool {
         self.key = None;
         self.others.clear();
         std::mem::take(&mut self.called)
     }
 
-    /// It lingers, as one that was called.
+    /// Records that the worker keeps its batch window open. It stays called.
     pub(super) fn stay(&mut self, cx: &Context<'_>) {
         self.called = true;
         self.register(cx);
     }
 
-    /// It has nothing to do.
+    /// Records that the worker has nothing to do.
     pub(super) fn rest(&mut self, cx: &Context<'_>) {
         self.idle = true;
         self.register(cx);
     }
 
-    /// Its handler waits, with these in its hands.
-    pub(super) fn hold(&mut self, mut table: Vec<Key>, cancelled: bool, cx: &Context<'_>) {
-        self.key = table.pop();
-        self.others = table;
+    /// Records that the worker's handler waits, with these messages.
+    pub(super) fn set_waiting(&mut self, mut keys: Vec<Key>, cancelled: bool, cx: &Context<'_>) {
+        self.key = keys.pop();
+        self.others = keys;
         self.register(cx);
-        // An earlier call's cancellation, come too late, is not this one's.
+        // A cancellation of an earlier call that comes too late is not for this one.
         self.cancelled.store(cancelled, Ordering::Release);
     }
 
@@ -100,25 +101,25 @@ impl WorkerSlot {
     }
 }
 
-/// What a worker is told.
+/// What a worker does next.
 pub(in crate::engine) enum Step {
     /// It was given messages.
     Work,
-    /// There will be none.
+    /// It ends: no more messages will come.
     Stop,
 }
 
-/// How another worker comes to the scheduler, once the lock is released.
+/// The next worker to come to the scheduler. It is woken or spawned once the lock is released.
 #[must_use]
 pub(in crate::engine) enum Call {
     Nobody,
     Wake(Waker),
-    /// A new worker, with this number and this flag to watch.
+    /// Spawns a new worker, with this number and this flag to watch.
     Hire(u32, Arc<AtomicBool>),
 }
 
 impl Scheduler {
-    /// Brings what is done and takes what is next, under one lock.
+    /// Brings finished messages and takes the next ones, under one lock.
     pub(in crate::engine) fn exchange(
         &self,
         worker: u32,
@@ -130,7 +131,7 @@ impl Scheduler {
         let mut state = self.lock();
         let slot = &mut state.slots[worker as usize];
         if slot.idle {
-            // Polled for another reason than a call.
+            // It was polled for another reason than a call.
             return (Poll::Pending, Call::Nobody);
         }
         slot.key = None;
@@ -178,7 +179,7 @@ impl Scheduler {
         (step, call)
     }
 
-    /// Brings what is done, and what was taken too much: the worker's handler waits.
+    /// Brings finished messages, and returns those that were taken too many: the worker's handler waits, with the message of `key`.
     pub(in crate::engine) fn hand_back(
         &self,
         worker: u32,
@@ -200,7 +201,7 @@ impl Scheduler {
         let slot = &mut state.slots[worker as usize];
         slot.key = Some(key);
         slot.register(cx);
-        // An earlier call's cancellation, come too late, is not this one's.
+        // A cancellation of an earlier call that comes too late is not for this one.
         slot.cancelled
             .store(phase == Phase::Cancelled, Ordering::Release);
         let settler = state.settler_for(&self.limits, true);
@@ -212,10 +213,10 @@ impl Scheduler {
 }
 
 impl State {
-    /// Calls one worker more, unless one is on its way.
+    /// Calls one more worker, unless one is on its way.
     pub(super) fn call(&mut self, concurrency: usize) -> Call {
         if self.called {
-            // A worker that gathers a batch looks whether this fills it.
+            // A worker with an open batch window looks whether this fills its batch.
             return self.batch_window.take().map_or(Call::Nobody, Call::Wake);
         }
         if self.ready.is_empty() {

@@ -1,4 +1,4 @@
-//! The manager: plans the routes of a program, and runs each isolated from the others.
+//! The manager: plans the routes of a program, and runs each of them isolated from the others.
 
 mod check;
 mod plan;
@@ -26,7 +26,7 @@ use loafer_core::{
     policy::Policy,
 };
 
-/// The routes of a program, planned: every name, option and source is known, nothing is connected.
+/// The planned routes of a program: every name, option and source is known, and nothing is connected.
 ///
 /// ```
 /// use loafer::{Json, Memory, Message, Route, program::Manager};
@@ -45,35 +45,35 @@ use loafer_core::{
 pub struct Manager {
     app: App,
     plans: Vec<Plan>,
-    /// The brokers it uses.
+    /// The broker instances that it uses.
     instances: Instances,
-    /// The brokers of topics that go through another than the service's.
+    /// The broker instances of topics that are not on the broker of the service.
     topics: BTreeMap<String, Instance>,
     config: Config,
     open: Open,
     once: bool,
 }
 
-/// One route, planned.
+/// One planned route.
 struct Plan {
-    /// One at least.
+    /// At least one.
     handlers: Vec<PlannedHandler>,
     policy: Policy,
     instance: Instance,
     source: Source,
-    /// What only its broker knows.
+    /// Options that only its broker knows.
     options: Settings,
     provider: Box<dyn DynProvider>,
 }
 
-/// One handler of a route, planned.
+/// One planned handler of a route.
 struct PlannedHandler {
     route: Route,
     names: Arc<RouteName>,
     timeout: Option<Duration>,
 }
 
-/// Puts a [`Manager`] together.
+/// Builds a [`Manager`].
 #[derive(Debug, Default)]
 pub struct ManagerBuilder {
     app: App,
@@ -84,7 +84,7 @@ pub struct ManagerBuilder {
     once: bool,
 }
 
-/// What is to be said of one handler of a route: a row of the command `routes`.
+/// One handler of a route in short: a row of the command `routes`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RouteSummary {
@@ -92,15 +92,15 @@ pub struct RouteSummary {
     pub route: String,
     /// Its queue, as configured.
     pub queue: String,
-    /// Its broker, by the instance's name.
+    /// The name of its broker's instance.
     pub broker: String,
     /// Its translator.
     pub translator: &'static str,
-    /// Handlers at once.
+    /// How many handler calls may run at once.
     pub concurrency: usize,
-    /// Messages a handler's call, at most, where it takes batches.
+    /// The most messages of one call. `None` if the handler takes single messages.
     pub batch: Option<usize>,
-    /// Which messages the handler takes; none: every one, or what no other takes.
+    /// Which messages the handler takes. `None` means every message, or those that no other handler takes.
     pub on: Option<String>,
     /// The handler's path.
     pub handler: &'static str,
@@ -109,56 +109,56 @@ pub struct RouteSummary {
 }
 
 impl ManagerBuilder {
-    /// The same with this app: state, layers, hooks, options.
+    /// Sets the app: state, layers, hooks and options.
     #[must_use]
     pub fn app(mut self, app: App) -> Self {
         self.app = app;
         self
     }
 
-    /// The same with one route more.
+    /// Adds a route.
     #[must_use]
     pub fn route(mut self, route: Route) -> Self {
         self.routes.push(route);
         self
     }
 
-    /// The same with every annotated handler of every linked crate.
+    /// Adds every annotated handler of every linked crate.
     #[must_use]
     pub fn registered(mut self) -> Self {
         self.routes.extend(registered());
         self
     }
 
-    /// The same with this configuration.
+    /// Sets the configuration.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// The same with these routes only; none: all.
+    /// Sets which routes run, by their names. If no route is named, all of them run.
     #[must_use]
     pub fn only(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.only = routes.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The same with what may be done about sources that are missing.
+    /// Sets what may be done about sources that are missing.
     #[must_use]
     pub fn open(mut self, mode: Open) -> Self {
         self.open = mode;
         self
     }
 
-    /// The same for one receive a route: all its messages are handled, and it ends.
+    /// Sets whether each route receives only once. It then handles all messages of that receive, and ends.
     #[must_use]
     pub fn once(mut self, once: bool) -> Self {
         self.once = once;
         self
     }
 
-    /// The names of the routes, for the configuration to be read against.
+    /// Returns the names of the routes. The configuration is read against them.
     pub fn route_names(&self) -> Vec<String> {
         self.routes
             .iter()
@@ -166,23 +166,24 @@ impl ManagerBuilder {
             .collect()
     }
 
-    /// Checks that it can work, and plans it.
+    /// Checks that the program can work, and plans it.
     ///
     /// # Errors
     ///
-    /// No handlers, two handlers for the same messages of one route, a layer or option for a route that is not there, options that can't be. All reasons at once.
+    /// If there are no handlers, two handlers take the same messages of one route, a layer or an option is for a route that does not exist,
+    /// or options are wrong. The error says all reasons at once.
     pub fn build(self) -> Result<Manager, Error> {
         plan::plan(self)
     }
 }
 
 impl Manager {
-    /// A manager without routes yet.
+    /// Returns a builder without routes.
     pub fn builder() -> ManagerBuilder {
         ManagerBuilder::default()
     }
 
-    /// Its routes, sorted by name; one that has several handlers once for each.
+    /// Returns the routes, sorted by name. A route with several handlers is there once for each of them.
     pub fn routes(&self) -> Vec<RouteSummary> {
         let summary = |plan: &Plan, route: &Route| RouteSummary {
             route: plan.policy.route.clone(),
@@ -203,9 +204,14 @@ impl Manager {
         self.plans.iter().flat_map(of_route).collect()
     }
 
-    /// Connects every source and says what it finds; the first is the route's name.
+    /// Connects every source, and returns what it finds, each with the name of its route. A source that can't be opened is a problem among
+    /// them.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: what was made because it was missing stays.
     pub async fn check(&self) -> Vec<(String, Vec<Finding>)> {
-        // All at once: a broker that can't be reached takes its time for each.
+        // All at once: each broker that can't be reached takes its time.
         join_all(self.plans.iter().map(async |plan| {
             let found = match run::open(plan, self.open).await {
                 Ok(()) => {
@@ -229,20 +235,30 @@ impl Manager {
         .await
     }
 
-    /// Opens every source and starts every route. From here on nothing but [`Running::shutdown`] ends it.
+    /// Opens every source and starts every route. From then on, only [`Running::shutdown`] and [`Running::cancel`] end the program, unless
+    /// [`once`](ManagerBuilder::once) is set.
     ///
     /// # Errors
     ///
-    /// A handler that lacks state, a source that can't be opened, an `on_start` that failed. All reasons at once.
+    /// If a handler lacks state, a source can't be opened, or an `on_started` hook failed. The error says all reasons at once.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: routes that have started are shut down.
     pub async fn start(self) -> Result<Running, Error> {
         run::start(self).await
     }
 
-    /// Puts a message on a route's source without starting it.
+    /// Puts a message on a route's queue, without starting the route. Returns the id that the broker gave it, once the broker has confirmed
+    /// it.
     ///
     /// # Errors
     ///
-    /// Where there is no such route, or the broker did not confirm.
+    /// If there is no such route, or the broker did not confirm the message.
+    ///
+    /// # Cancellation
+    ///
+    /// Not safe: when dropped, the message may have been published or not.
     pub async fn publish(
         &self,
         route: &str,
@@ -259,11 +275,15 @@ impl Manager {
 }
 
 impl Manager {
-    /// The dead letters of a route, found.
+    /// Opens the dead letters of a route.
     ///
     /// # Errors
     ///
-    /// Where there is no such route, its broker can't be reached, or its queue has no dead-letter queue: with what to do.
+    /// If there is no such route, its broker can't be reached, or its queue has no dead-letter queue. The error says what to do.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe.
     pub async fn dead_letters(&self, route: &str) -> Result<DeadLetters, Error> {
         let plan = self.plan(route)?;
         DeadLetters::open(

@@ -29,7 +29,7 @@ use loafer_core::{Error, broker::Open, outcome::BoxError};
 /// How long a source may take to open.
 const OPEN: Duration = Duration::from_secs(12);
 
-/// How long a reporter may take to send what is not sent yet, at the end.
+/// How long a reporter may take at the end to send what is not sent yet.
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// How long the end may take once the time to drain is over.
@@ -110,23 +110,25 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         drain,
         once,
     };
-    // Subscribed before anybody can ask it to stop.
+    // Subscribed before anybody can ask the program to stop.
     let stop = inner.stop.subscribe();
     tokio::spawn(supervise(inner, work, stop, end));
 
     let mut unfinished = StopOnDrop(Some(running.clone()));
-    for hook in &app.on_start {
+    for hook in &app.on_started {
         if let Err(error) = guarded(hook, &running).await {
             running.shutdown();
             running.ended().await;
-            return Err(Error::Start(format!("an `on_start` hook failed: {error}")));
+            return Err(Error::Start(format!(
+                "an `on_started` hook failed: {error}"
+            )));
         }
     }
     unfinished.0 = None;
     Ok(running)
 }
 
-/// Every handler finds what it needs, or all that is missing is said at once.
+/// Prepares every handler. The error says all that is missing at once.
 fn ready(plans: &[Plan], app: &crate::program::App) -> Result<Vec<Handlers>, Error> {
     let mut faults = Vec::new();
     let mut of_routes = Vec::new();
@@ -152,7 +154,7 @@ fn ready(plans: &[Plan], app: &crate::program::App) -> Result<Vec<Handlers>, Err
                 )),
             }
         }
-        // With a fault none of them is used.
+        // If there is a fault, none of them is used.
         if faults.is_empty() {
             of_routes.push(Handlers::new(handlers));
         }
@@ -169,7 +171,7 @@ async fn open_all(plans: &[Plan], mode: Open) -> Result<(), Error> {
     combined(faults.collect()).map_or(Ok(()), Err)
 }
 
-/// Starts what the routes of each broker share; returns the brokers that are to be closed.
+/// Starts what the routes of each broker share. Returns the brokers that must be closed at the end.
 async fn start_all(instances: &Instances) -> Result<Vec<Instance>, Error> {
     let brokers: Vec<Instance> = instances.used().cloned().collect();
     let started = join_all(brokers.iter().map(async |instance| {
@@ -184,7 +186,7 @@ async fn start_all(instances: &Instances) -> Result<Vec<Instance>, Error> {
     combined(faults).map_or(Ok(brokers), Err)
 }
 
-/// A start that is dropped while its hooks run must not leave routes at work that nobody can stop.
+/// Stops the routes if a start is dropped while its hooks run: nobody else could stop them.
 struct StopOnDrop(Option<Running>);
 
 impl Drop for StopOnDrop {
@@ -195,7 +197,7 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Runs a hook; a panic is an error of it.
+/// Runs a hook. A panic is returned as an error.
 async fn guarded(hook: &Hook, running: &Running) -> Result<(), BoxError> {
     let ran = AssertUnwindSafe(async { hook(running.clone()).await })
         .catch_unwind()
@@ -203,7 +205,7 @@ async fn guarded(hook: &Hook, running: &Running) -> Result<(), BoxError> {
     ran.unwrap_or_else(|_| Err("it panicked".into()))
 }
 
-/// What happens at the end.
+/// What happens at the end of a program.
 struct End {
     on_stop: Vec<Hook>,
     bus: Bus,
@@ -214,7 +216,7 @@ struct End {
     once: bool,
 }
 
-/// Waits for the routes; passes on that they are to stop, and that their time is up.
+/// Waits for the routes to end. Passes on that they must stop, and that their time is up.
 async fn supervise(
     inner: Arc<Inner>,
     mut work: JoinSet<()>,
@@ -229,7 +231,7 @@ async fn supervise(
                 None => break,
                 Some(Ok(())) => {}
                 Some(Err(error)) => {
-                    tracing::error!(%error, "a route came to an unexpected end: stopping, so that whoever runs this program can start it again");
+                    tracing::error!(%error, "a route ended unexpectedly: stopping, so that a supervisor can restart the program");
                     clean = false;
                     inner.stop.send_modify(|stop| *stop = (*stop).max(Stop::Drain));
                 }
@@ -241,13 +243,13 @@ async fn supervise(
                     inner.routes.iter().for_each(|route| route.engine.close(Closing::Drain));
                 }
                 if asked == Stop::Cancel {
-                    clean &= inner.routes.iter().all(|route| route.engine.held() == 0);
+                    clean &= inner.routes.iter().all(|route| route.engine.in_flight() == 0);
                     inner.routes.iter().for_each(|route| route.engine.close(Closing::Cancel));
                 }
             }
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() && *inner.stop.borrow() != Stop::Cancel => {
-                let held: usize = inner.routes.iter().map(|route| route.engine.held()).sum();
-                tracing::error!(drain = ?end.drain, messages = held, "the time to drain is over: what still runs is cancelled, not acked");
+                let in_flight: usize = inner.routes.iter().map(|route| route.engine.in_flight()).sum();
+                tracing::error!(drain = ?end.drain, messages = in_flight, "`drain` has elapsed: handlers that still run are cancelled, and their messages are not acked");
                 inner.stop.send_modify(|stop| *stop = Stop::Cancel);
             }
         }

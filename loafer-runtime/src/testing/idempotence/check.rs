@@ -1,4 +1,4 @@
-//! The runs of a test of idempotence.
+//! The runs of an idempotence test.
 
 use std::{fmt::Debug, panic::Location};
 
@@ -9,7 +9,7 @@ use crate::{
 };
 use loafer_memory::Memory;
 
-/// The most steps that are cut at: each costs a run of its own.
+/// The most steps at which a process dies: each of them costs a run of its own.
 const MOST: usize = 1000;
 
 pub(super) struct Check<S, W, F> {
@@ -20,7 +20,7 @@ pub(super) struct Check<S, W, F> {
     pub(super) caller: &'static Location<'static>,
 }
 
-/// What is done to the messages, by their numbers from 0.
+/// What is done with the messages, by their indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Case {
     Plain,
@@ -31,10 +31,10 @@ pub(super) enum Case {
     Cut(Cut),
 }
 
-/// What a case came to.
+/// The result of a case.
 struct Run<V> {
     found: V,
-    /// Of the first process, where it died.
+    /// How the first process died, if it did.
     death: Option<Death>,
     /// What happened in each process.
     stories: Vec<String>,
@@ -47,19 +47,19 @@ where
     F: AsyncFn(&T) -> V,
     V: PartialEq + Debug,
 {
-    /// The state when every message comes once.
+    /// Returns the state after every message was delivered once.
     pub(super) async fn plain(&self) -> V {
         self.run(Case::Plain).await.found
     }
 
-    /// The state after this is the expected one; true where a process died.
+    /// Asserts that the state after this case is the expected one. Returns whether a process died.
     pub(super) async fn compare(&self, expected: &V, case: Case) -> bool {
         let run = self.run(case).await;
         if run.found != *expected {
             panic!(
                 "{}: not idempotent: {}\n{}\n{}\n",
                 self.caller,
-                self.told(case, run.death.as_ref()),
+                self.described(case, run.death.as_ref()),
                 difference(expected, &run.found),
                 run.stories.join("\nthen, in a new process, "),
             );
@@ -67,7 +67,7 @@ where
         run.death.is_some()
     }
 
-    /// Cuts at every step, until one is not come to any more.
+    /// Lets the process die at every step, until there is no further step.
     pub(super) async fn cuts(&self, expected: &V) {
         for kind in [Cut::Settlement as fn(usize) -> Cut, Cut::Wait] {
             let mut step = 1;
@@ -119,7 +119,7 @@ where
         }
     }
 
-    /// A message that is given up when all goes well shows nothing.
+    /// Asserts that a message was handled: one that is given up when all goes well shows nothing.
     fn was_handled(&self, given: &Given, app: &TestApp) {
         let (route, id) = (&given.route, given.message.id());
         if !app.ledger().has_left(app.queue(route), id) {
@@ -131,30 +131,30 @@ where
         }
     }
 
-    /// What was done.
-    fn told(&self, case: Case, death: Option<&Death>) -> String {
+    /// Says what was done.
+    fn described(&self, case: Case, death: Option<&Death>) -> String {
         let message = |number: usize| {
             let given = &self.messages[number];
             let (of, route, id) = (self.messages.len(), &given.route, given.message.id());
             format!(
-                "message {} of {of}, {id}, on route `{route}`, came",
+                "message {} of {of}, {id}, on route `{route}`, was delivered",
                 number + 1
             )
         };
         let process = |when: String| match death {
             Some(Death { route, id }) => {
                 format!(
-                    "the process died {when} message {id} on route `{route}`, and a new one got again what was not settled"
+                    "the process died {when} message {id} on route `{route}`, and a new one received again what was not settled"
                 )
             }
             None => "no process died".to_owned(),
         };
         match case {
-            Case::Plain => "every message came once".to_owned(),
+            Case::Plain => "every message was delivered once".to_owned(),
             Case::Repeated(number) => format!("{} twice in a row", message(number)),
             Case::AtOnce(number) => format!("{} twice at once", message(number)),
             Case::Late(number) => format!("{} again after all the others", message(number)),
-            Case::AllAgain => "all messages came, then all of them again".to_owned(),
+            Case::AllAgain => "all messages were delivered, then all of them again".to_owned(),
             Case::Cut(Cut::Settlement(_)) => process(
                 "after the handler was done and before the broker knew of it, with".to_owned(),
             ),
@@ -165,7 +165,7 @@ where
     }
 }
 
-/// The process at work, on a state and a broker that outlast it.
+/// The process at work, on a state and a broker that outlive it.
 struct Process<'a, S, T, W, F> {
     check: &'a Check<S, W, F>,
     state: &'a T,
@@ -198,7 +198,7 @@ where
         self.app.queue(&given.route).ends_with(".fifo")
     }
 
-    /// Puts a message on its queue and waits until it has left it, whichever process it takes.
+    /// Puts a message on its queue, and waits until it has left the queue, whichever process handles it.
     async fn give(&mut self, given: &Given, times: usize) {
         let queue = self.app.queue(&given.route);
         let copies = std::iter::repeat_n(given.message.clone(), times);
@@ -212,7 +212,7 @@ where
         self.stories.push(self.app.stories());
         self.app.running().cancel();
         self.app.running().ended().await;
-        // Nobody renews its leases.
+        // Nobody renews the leases of a dead process.
         self.memory.expire_all();
         self.app = started(self.check, self.state, &self.memory, Plan::default()).await;
         self.app.settled().await;
@@ -231,7 +231,7 @@ where
     let mut builder = (check.service)(state).await;
     builder.memory = memory.clone();
     builder.plan = plan.clone();
-    // One of them is lost with a process that dies.
+    // A process that dies uses up one receive.
     builder.max_receives += 1;
     builder.app.on_stop.clear();
     builder.app.around = Some(steps::around(&plan));

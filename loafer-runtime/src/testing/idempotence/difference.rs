@@ -1,8 +1,8 @@
-//! Two states, line by line.
+//! The difference between two states, line by line.
 
 use std::fmt::{Debug, Write as _};
 
-/// What of two values differs, as `Debug` shows them: what both begin and end with is shown as it is.
+/// Returns what differs between two values, as `Debug` shows them. The lines that both begin or end with are shown as they are.
 pub(super) fn difference(expected: &impl Debug, found: &impl Debug) -> String {
     let (expected, found) = (format!("{expected:#?}"), format!("{found:#?}"));
     let (expected, found): (Vec<_>, Vec<_>) = (expected.lines().collect(), found.lines().collect());
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_by_a_repetition_is_told() {
+    fn what_is_longer_by_a_repetition_is_shown() {
         let shown = difference(&["a"], &["a", "a"]);
         assert_eq!(shown.matches("\n  +     \"a\",").count(), 1);
         assert_eq!(shown.matches("\n  -").count(), 0);

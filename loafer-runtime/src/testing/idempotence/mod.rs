@@ -1,4 +1,4 @@
-//! The test of idempotence: a service gets its messages more than once, dies at every step, and is to come to the same state.
+//! The idempotence test: a service gets its messages more than once, dies at every step, and must come to the same state.
 
 mod check;
 mod difference;
@@ -12,7 +12,8 @@ use self::check::{Case, Check};
 use super::TestBuilder;
 use loafer_core::message::Message;
 
-/// A message for a route of [`assert_idempotent`]: a JSON value with the route's name, `("orders", json!({ … }))`, or any [`Message`], `("orders", message)`.
+/// A message for a route of [`assert_idempotent`]: a JSON value with the route's name, `("orders", json!({ … }))`, or any [`Message`] with
+/// it, `("orders", message)`.
 #[derive(Clone, Debug)]
 pub struct Given {
     route: String,
@@ -32,10 +33,10 @@ impl<R: Into<String>> From<(R, Value)> for Given {
     }
 }
 
-/// A service comes to the same state however often its messages come, and wherever it dies.
+/// Asserts that a service comes to the same state however often its messages are delivered, and wherever its process dies.
 ///
-/// `state` makes what lasts beyond a process (a database, or the fake of one); `service` makes a process that works on it, and is asked again
-/// when one has died; `found` says what the state has come to, as something that can be compared and shown.
+/// `state` makes what outlives a process (a database, or the fake of one). `service` makes a process that works on it, and is called again
+/// when one has died. `found` returns what the state is in the end, as a value that can be compared and shown.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -49,7 +50,7 @@ impl<R: Into<String>> From<(R, Value)> for Given {
 ///
 /// async fn friend_created(name: String, names: State<Names>) -> bool {
 ///     let mut known = names.known.lock().unwrap();
-///     if !known.contains(&name) { // without this line: "not idempotent: message 1 of 2 … came twice in a row"
+///     if !known.contains(&name) { // without this line: "not idempotent: message 1 of 2 … was delivered twice in a row"
 ///         known.push(name);
 ///     }
 ///     true
@@ -70,33 +71,39 @@ impl<R: Into<String>> From<(R, Value)> for Given {
 ///
 /// # What is tried
 ///
-/// The messages come in order, each once those before are settled: that gives the state expected. Then, each time on a new state and with the same message ids:
+/// The messages are delivered in order, each after those before it are settled: this gives the expected state. Then each of the following
+/// is done on a new state, with the same message ids:
 ///
-/// - each message twice in a row;
-/// - each message twice at once, the handlers taking turns at every await that waits;
-/// - all messages, then one of them again, and then all of them (but for those on FIFO queues, whose brokers do neither);
-/// - the process dies after a handler, before its outcome is told: once for every settlement, those of messages that the handlers publish included;
-/// - the process dies while a handler waits: once for every await at which one did.
+/// - each message is delivered twice in a row;
+/// - each message is delivered twice at once, and the handlers take turns at every await that waits;
+/// - all messages are delivered, and then one of them again; and then all of them again (except those on FIFO queues, whose brokers do
+///   neither);
+/// - the process dies after a handler, before the broker knows its outcome: once for every settlement, including those of messages that the
+///   handlers publish;
+/// - the process dies while a handler waits: once for every await at which a handler waited.
 ///
-/// A process that dies is followed by a new one, which gets again what was not settled, as another attempt, and then the messages still to come. A memory of
-/// handled messages that dies with its process is found out.
+/// A process that dies is followed by a new one. The new one gets again what was not settled, as another attempt, and then the messages
+/// that are left. So the test finds a handler whose memory of handled messages dies with its process.
 ///
-/// # What is not
+/// # What is not tried
 ///
-/// - An await that does not wait is no step. Those on tokio's locks, channels and timers are made to wait once each (a lock while it is held, so that nobody comes
-///   between). The functions of a fake that stands for a database say `tokio::task::yield_now().await` first, where the real one would wait: without it a
-///   handler runs through them in one go, and what goes wrong between them is not found.
+/// - An await that does not wait is no step. Those on tokio's locks, channels and timers are made to wait once each (a lock is held
+///   meanwhile, so that nobody comes between). The functions of a fake that stands for a database must begin with
+///   `tokio::task::yield_now().await`, where the real one would wait. Otherwise a handler runs through them at once, and what goes wrong
+///   between them is not found.
 /// - Plain functions, and what a handler spawns, are not cut in the middle: they go on.
-/// - What is not in `found` is not compared: published messages neither, unless they change it.
-/// - Batch handlers get batches of one message, or of the two that come at once: the messages come one after the other.
-/// - `on_stop` hooks are left out: a process that dies runs none.
+/// - What is not in `found` is not compared: not even published messages, unless they change it.
+/// - Batch handlers get batches of one message, or of the two that are delivered at once, because messages are delivered one after the
+///   other.
+/// - `on_stop` hooks do not run: a process that dies runs none.
 ///
-/// On a paused clock it takes no time; each cut handles all messages once more. It works on a clock that runs, too: on a real database.
+/// On a paused clock the test takes no time; each cut handles all messages once more. It also works on a clock that runs, and on a real
+/// database.
 ///
 /// # Panics
 ///
-/// Where a state differs: with what was done, and both states line by line. Where a message is neither acked nor rejected when all goes well, where there is no
-/// such route, or where there are more than a thousand steps.
+/// If a state differs: the message says what was done, and shows both states line by line. Also if a message is neither acked nor rejected
+/// when all goes well, if there is no such route, or if there are more than a thousand steps.
 #[track_caller]
 pub fn assert_idempotent<S, V, M>(
     state: impl AsyncFn() -> S,

@@ -1,4 +1,4 @@
-//! What makes a handler go step by step, so that its process may die at one: a layer, and the like of one around batches.
+//! What makes a handler run step by step, so that its process may die at each: a layer, and a call slot around batches.
 
 use std::{
     future::Future,
@@ -20,10 +20,10 @@ use loafer_core::{
     outcome::Verdict,
 };
 
-/// More than tokio gives a task before it is to wait for its turn.
+/// More than tokio gives a task before the task must wait for its turn.
 const BUDGET: usize = 1024;
 
-/// Makes all handlers go step by step.
+/// Makes all handlers run step by step.
 pub(super) fn around(plan: &Plan) -> Around {
     let of_batches = plan.clone();
     Around {
@@ -40,7 +40,7 @@ pub(super) fn around(plan: &Plan) -> Around {
     }
 }
 
-/// Makes handlers of single messages go step by step.
+/// Makes handlers of single messages run step by step.
 #[derive(Clone)]
 struct Steps {
     plan: Plan,
@@ -53,7 +53,7 @@ struct SteppingService {
 
 type Call = <HandlerService as Service<Request>>::Future;
 
-/// A handler's call, step by step.
+/// A handler's call that runs step by step.
 struct Stepping {
     call: Call,
     plan: Plan,
@@ -96,7 +96,7 @@ impl Future for Stepping {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if self.plan.is_dead() {
-            // What is left of it is dropped with its process.
+            // The rest of it is dropped with its process.
             return Poll::Pending;
         }
         ready!(leave_one_step(cx));
@@ -108,14 +108,14 @@ impl Future for Stepping {
     }
 }
 
-/// The place of a batch handler, step by step.
+/// The call slot of a batch handler that runs step by step.
 struct SteppingBatches {
     inner: Box<dyn BatchCallSlot>,
     plan: Plan,
     names: Arc<RouteName>,
-    /// A call that has not begun.
+    /// The messages of a call that has not begun.
     waiting: Vec<Message>,
-    /// Who is named where the process dies of the call.
+    /// The message that is named if the process dies during the call.
     first: Option<MessageId>,
 }
 
@@ -154,13 +154,13 @@ impl BatchCallSlot for SteppingBatches {
     }
 }
 
-/// Uses up what tokio lets a task do in one go, but for one thing: whatever of tokio's is awaited after it makes the task wait for its turn. Waits
-/// itself where nothing is left.
+/// Uses up what tokio lets a task do at once, except for one step. So whatever of tokio's is awaited next makes the task wait for its turn.
+/// Waits itself if nothing is left.
 fn leave_one_step(cx: &mut Context<'_>) -> Poll<()> {
     for _ in 0..BUDGET {
         let used = ready!(coop::poll_proceed(cx));
         if !coop::has_budget_remaining() {
-            // Dropped so, it gives back what it took.
+            // Dropped like this, it returns what it took.
             drop(used);
             break;
         }
