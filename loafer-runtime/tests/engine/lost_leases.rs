@@ -35,7 +35,7 @@ async fn only_what_was_lost_is_cancelled_or_dropped_and_it_is_handled_when_it_co
     sleep(Duration::from_secs(2)).await;
     // The place of the first is free, the third is gone.
     assert_eq!(broker.0.lock().unwrap().handled, [1, 2, 4]);
-    assert_eq!(running.held(), 2);
+    assert_eq!(running.in_flight(), 2);
     sleep(Duration::from_secs(100)).await;
     assert_eq!(payloads(&broker), ["2", "4"]);
     assert_eq!(running.stats("r").unwrap().lost, 2);
@@ -46,7 +46,7 @@ async fn only_what_was_lost_is_cancelled_or_dropped_and_it_is_handled_when_it_co
     assert_eq!(payloads(&broker), ["2", "4", "1", "3"]);
     let stats = running.stats("r").unwrap();
     assert_eq!((stats.received, stats.acked, stats.lost), (6, 4, 2));
-    assert_eq!(running.held(), 0);
+    assert_eq!(running.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +57,7 @@ async fn a_connection_that_breaks_takes_all_of_its_messages_along() {
     sleep(Duration::from_secs(10)).await;
     broker.lose(1..=6);
     sleep(Duration::from_millis(500)).await;
-    assert_eq!(running.held(), 0);
+    assert_eq!(running.in_flight(), 0);
     assert_eq!(running.stats("r").unwrap().lost, 6);
     sleep(2 * MINUTE).await;
     let script = broker.0.lock().unwrap();
@@ -77,7 +77,7 @@ async fn an_outcome_that_waits_to_be_settled_is_not_sent_on_a_lost_lease() {
     broker.lose([1]);
     sleep(Duration::from_secs(20)).await;
     assert_eq!(broker.0.lock().unwrap().settled, [[1]]);
-    assert_eq!(running.held(), 0);
+    assert_eq!(running.in_flight(), 0);
     // The broker's own id: handled before, so its ack is all that is left to do.
     broker.0.lock().unwrap().gone.clear();
     sleep(Duration::from_secs(30)).await;
@@ -94,7 +94,7 @@ async fn what_is_lost_before_anybody_heard_of_it_is_not_settled() {
     sleep(MINUTE).await;
     assert!(broker.0.lock().unwrap().settled.is_empty());
     assert_eq!(running.stats("r").unwrap().lost, 1);
-    assert_eq!(running.held(), 0);
+    assert_eq!(running.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,7 +122,7 @@ async fn what_was_lost_on_its_way_is_not_started() {
     broker.0.lock().unwrap().gone.clear();
     sleep(Duration::from_secs(15)).await;
     assert_eq!(broker.0.lock().unwrap().handled, [2, 1]);
-    assert_eq!(running.held(), 0);
+    assert_eq!(running.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]

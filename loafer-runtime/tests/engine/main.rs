@@ -71,7 +71,7 @@ async fn a_lease_that_can_not_be_renewed_cancels_its_handler_and_sends_nothing()
     sleep(Duration::from_secs(200)).await;
     assert_eq!(broker.acked(), []);
     assert_eq!(running.stats("r").unwrap().lost, 1);
-    assert_eq!(running.held(), 0);
+    assert_eq!(running.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +89,7 @@ async fn what_waits_behind_a_lost_lease_is_never_run() {
     assert_eq!(broker.acked(), []);
     let stats = running.stats("r").unwrap();
     assert_eq!((stats.received, stats.acked), (3, 0));
-    assert_eq!(running.held(), 0);
+    assert_eq!(running.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +138,7 @@ async fn a_batch_goes_on_without_the_messages_whose_leases_are_lost() {
     assert_eq!(broker.0.lock().unwrap().handled, [1, 2, 3]);
     let stats = running.stats("r").unwrap();
     assert_eq!((stats.acked, stats.lost), (1, 2));
-    assert_eq!(running.held(), 0);
+    assert_eq!(running.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +147,7 @@ async fn a_batch_all_of_whose_leases_are_lost_is_cancelled() {
     broker.0.lock().unwrap().renewals_are_refused_after = Some(Duration::ZERO);
     let running = broker.start_batches(Duration::from_secs(100)).await;
     sleep(Duration::from_secs(90)).await;
-    assert_eq!(running.held(), 0);
+    assert_eq!(running.in_flight(), 0);
     sleep(Duration::from_secs(100)).await;
     assert_eq!(broker.acked(), []);
     assert!(broker.0.lock().unwrap().handled.is_empty());
@@ -164,7 +164,7 @@ async fn an_ack_without_an_answer_is_not_tried_beyond_its_lease() {
     sleep(Duration::from_secs(90)).await;
     assert_eq!(broker.acked(), []);
     assert_eq!(running.stats("r").unwrap().lost, 1);
-    assert_eq!(running.held(), 0);
+    assert_eq!(running.in_flight(), 0);
     assert!(!running.is_ready());
 
     broker.0.lock().unwrap().settlements_take = Duration::from_secs(10);

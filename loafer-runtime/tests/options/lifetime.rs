@@ -216,7 +216,7 @@ async fn a_broker_is_started_once_between_the_last_open_and_the_first_receive() 
     for route in ["a", "b", "c"] {
         running.publish(route, Message::new("1")).await.unwrap();
     }
-    while running.held() > 0 || running.stats("c").unwrap().acked == 0 {
+    while running.in_flight() > 0 || running.stats("c").unwrap().acked == 0 {
         tokio::task::yield_now().await;
     }
     for broker in ["start logged", "start second"] {
