@@ -5,7 +5,6 @@ mod call;
 use std::{error::Error as StdError, fmt};
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use loafer_core::Error;
 
 pub(crate) use self::call::Call;
 
@@ -57,43 +56,6 @@ impl fmt::Display for ServiceError {
 }
 
 impl StdError for ServiceError {}
-
-/// Returns a copy of an error, for the next message of a batch. The copy has no source.
-pub(crate) fn again(error: &Error) -> Error {
-    match error {
-        Error::UnknownQueue {
-            queue,
-            place,
-            remedy,
-        } => Error::UnknownQueue {
-            queue: queue.clone(),
-            place: place.clone(),
-            remedy: remedy.clone(),
-        },
-        Error::Unreachable {
-            what, queue, cause, ..
-        } => Error::Unreachable {
-            what,
-            queue: queue.clone(),
-            cause: cause.clone(),
-            source: None,
-        },
-        Error::Refused {
-            what, queue, cause, ..
-        } => Error::Refused {
-            what,
-            queue: queue.clone(),
-            cause: cause.clone(),
-            source: None,
-        },
-        Error::Timeout { what, queue, after } => Error::Timeout {
-            what,
-            queue: queue.clone(),
-            after: *after,
-        },
-        other => Error::Config(other.to_string()),
-    }
-}
 
 /// Returns whether a call was refused because a permission is missing.
 pub(crate) fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {

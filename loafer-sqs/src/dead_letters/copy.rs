@@ -1,4 +1,4 @@
-//! Dead letters sent away: a confirmed copy elsewhere, then the dead letter is deleted.
+//! Copies of dead letters in another queue.
 
 use std::collections::HashMap;
 
@@ -15,10 +15,9 @@ use loafer_core::{
     message::Message,
 };
 
-use super::{DeadLetterReceipt, Found, Target};
+use super::{DeadLetterReceipt, Found};
 use crate::{
-    client::Fault,
-    error::{Call, again},
+    error::Call,
     message::text,
     names::{TRACE, is_fifo, is_set_by_sqs, queue_name},
     outgoing::{self, ATTRIBUTES, SQS_BYTES, allowed, with_trace},
@@ -34,7 +33,7 @@ struct Copy<'l> {
 }
 
 impl Found {
-    pub(super) async fn send(
+    pub(super) async fn copy(
         &self,
         to: &Destination,
         dead_letters: &[Delivery<DeadLetterReceipt>],
@@ -43,10 +42,11 @@ impl Found {
         let target = match self.target(to).await {
             Ok(target) => target,
             Err(error) => {
-                return answers.extend(dead_letters.iter().map(|_| Err(again(&error))));
+                return answers.extend(dead_letters.iter().map(|_| Err(error.clone())));
             }
         };
         let call = Call::new("sending", queue_name(&target.url), &target.clients.endpoint);
+        let fifo = is_fifo(&target.url);
         let first = answers.len();
         let mut copies = Vec::with_capacity(dead_letters.len());
         for (index, dead_letter) in dead_letters.iter().enumerate() {
@@ -58,69 +58,17 @@ impl Found {
         }
         let sizes: Vec<_> = copies.iter().map(|(_, copy)| copy.bytes()).collect();
         for range in outgoing::calls(&sizes, SQS_BYTES) {
-            self.send_ten(&target, &copies[range], call, answers).await;
-        }
-    }
-
-    /// Sends at most ten copies and deletes the dead letters whose copies are confirmed.
-    async fn send_ten(
-        &self,
-        target: &Target,
-        copies: &[(usize, Copy<'_>)],
-        call: Call<'_>,
-        answers: &mut [Result<(), Error>],
-    ) {
-        let fifo = is_fifo(&target.url);
-        let entries = copies.iter().map(|(_, copy)| copy.entry(fifo)).collect();
-        let said = target.clients.send(&target.url, entries, call).await;
-        let mut sent = Vec::with_capacity(copies.len());
-        for ((index, copy), said) in copies.iter().zip(said) {
-            match said.map_err(Fault::into_error) {
-                Ok(_) => sent.push((*index, &copy.dead_letter.receipt)),
-                Err(error) => {
+            let copies = &copies[range];
+            let entries = copies.iter().map(|(_, copy)| copy.entry(fifo)).collect();
+            let said = target.clients.send(&target.url, entries, call).await;
+            for ((index, _), said) in copies.iter().zip(said) {
+                if let Err(fault) = said {
+                    let error = fault.into_error();
                     answers[*index] = Err(error.unwrap_or_else(|| call.unanswered()));
                 }
             }
         }
-        for (index, cause) in self.delete_for_good(&sent).await {
-            answers[index] = Err(self.is_in_both(&target.url, &cause));
-        }
     }
-
-    /// Deletes dead letters whose copies are confirmed, and tries once more what failed. Returns by index what failed then.
-    async fn delete_for_good(&self, sent: &[(usize, &DeadLetterReceipt)]) -> Vec<(usize, String)> {
-        let mut left: Vec<_> = sent.to_vec();
-        let mut causes = Vec::new();
-        for _ in 0..2 {
-            if left.is_empty() {
-                return Vec::new();
-            }
-            let receipts: Vec<_> = left.iter().map(|(_, receipt)| *receipt).collect();
-            let faults = self.delete(&receipts).await;
-            let failed: Vec<_> = faults.iter().map(|(at, _)| left[*at]).collect();
-            causes = faults
-                .into_iter()
-                .map(|(at, fault)| (left[at].0, said(fault)))
-                .collect();
-            left = failed;
-        }
-        causes
-    }
-
-    fn is_in_both(&self, url: &str, cause: &str) -> Error {
-        let (to, queue) = (queue_name(url), &self.dead_letters.name);
-        self.call("delete").refused(
-            format!("its copy is in `{to}`, and it is still in `{queue}`: {cause}"),
-            None,
-        )
-    }
-}
-
-fn said(fault: Fault) -> String {
-    fault.into_error().map_or_else(
-        || "its lease was over".to_owned(),
-        |error| error.to_string(),
-    )
 }
 
 impl<'l> Copy<'l> {

@@ -6,7 +6,7 @@ use loafer_core::{Error, broker::Delivery};
 
 use super::{DeadLetterReceipt, Found, Lease};
 use crate::{
-    client::{ENTRIES, Faults, Poll},
+    client::{ENTRIES, Poll},
     message,
 };
 
@@ -72,16 +72,25 @@ impl Found {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Deletes dead letters; returns the faults by index.
-    pub(super) async fn delete(&self, leases: &[&DeadLetterReceipt]) -> Faults {
+    /// Deletes dead letters. A lease that is over is refused: somebody else may have the dead letter.
+    pub(super) async fn delete(
+        &self,
+        leases: &[DeadLetterReceipt],
+        answers: &mut Vec<Result<(), Error>>,
+    ) {
         let handles: Vec<_> = leases
             .iter()
             .enumerate()
             .map(|(index, receipt)| (index, &*receipt.0.handle))
             .collect();
         let call = self.call("delete");
-        self.clients
-            .delete(&self.dead_letters.url, &handles, call)
-            .await
+        let url = &self.dead_letters.url;
+        let faults = self.clients.delete(url, &handles, call).await;
+        let first = answers.len();
+        answers.extend(leases.iter().map(|_| Ok(())));
+        for (index, fault) in faults {
+            let lost = || call.refused("its lease was over".to_owned(), None);
+            answers[first + index] = Err(fault.into_error().unwrap_or_else(lost));
+        }
     }
 }

@@ -24,7 +24,7 @@ use loafer_core::{
 use self::target::Target;
 use crate::{
     client::{Clients, Shared},
-    error::{Call, again},
+    error::Call,
     names::{QueueAddress, SOURCE_QUEUE, is_fifo, queue_name},
     topology::{self, Attributes, Redrive},
 };
@@ -35,7 +35,8 @@ use crate::{
 /// |---|---|
 /// | `lease` | `ReceiveMessage`, for two minutes: SQS raises the receive count |
 /// | `give_back` | `ChangeMessageVisibilityBatch` with 0 |
-/// | `send` | `SendMessageBatch`, then `DeleteMessageBatch` |
+/// | `copy` | `SendMessageBatch` |
+/// | `delete` | `DeleteMessageBatch` |
 /// | `move_all` | `StartMessageMoveTask`, followed by `ListMessageMoveTasks` |
 /// | `purge` | `PurgeQueue` |
 ///
@@ -190,6 +191,7 @@ impl DeadLetterQueue for SqsDeadLetters {
         let (remarks, warnings) = remarks(&found.dead_letters, &attributes);
         let about = DeadLetterInfo {
             queue: found.dead_letters.name.clone(),
+            source: found.source.name.clone(),
             count: Some(attributes.messages),
             remarks,
             warnings,
@@ -210,15 +212,22 @@ impl DeadLetterQueue for SqsDeadLetters {
         self.found()?.give_back(leases).await
     }
 
-    async fn send(
+    async fn copy(
         &self,
         to: &Destination,
         dead_letters: &[Delivery<DeadLetterReceipt>],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         match self.found() {
-            Ok(found) => found.send(to, dead_letters, answers).await,
-            Err(error) => answers.extend(dead_letters.iter().map(|_| Err(again(&error)))),
+            Ok(found) => found.copy(to, dead_letters, answers).await,
+            Err(error) => answers.extend(dead_letters.iter().map(|_| Err(error.clone()))),
+        }
+    }
+
+    async fn delete(&self, leases: &[DeadLetterReceipt], answers: &mut Vec<Result<(), Error>>) {
+        match self.found() {
+            Ok(found) => found.delete(leases, answers).await,
+            Err(error) => answers.extend(leases.iter().map(|_| Err(error.clone()))),
         }
     }
 

@@ -7,7 +7,7 @@ use aws_sdk_sqs::{
     error::{BuildError, ProvideErrorMetadata, SdkError},
     operation::RequestId,
 };
-use loafer_core::{Error, outcome::BoxError};
+use loafer_core::{Error, SharedError};
 
 use super::ServiceError;
 use crate::names::Endpoint;
@@ -110,7 +110,7 @@ impl<'a> Call<'a> {
                 what: self.what,
                 queue: self.queue.to_owned(),
                 cause: short(""),
-                source: Some(Box::new(answer)),
+                source: Some(answer.into()),
             },
             _ => {
                 let cause = short("");
@@ -162,7 +162,7 @@ impl<'a> Call<'a> {
 
     /// Says that the call was refused.
     pub(crate) fn refused(&self, cause: String, answer: Option<ServiceError>) -> Error {
-        let source = answer.map(|answer| Box::new(answer) as BoxError);
+        let source = answer.map(SharedError::from);
         Error::Refused {
             what: self.what,
             queue: self.queue.to_owned(),
@@ -191,7 +191,7 @@ impl<'a> Call<'a> {
             request_id: None,
         };
         let (what, queue, cause) = (self.what, self.queue.to_owned(), format!("{code}{message}"));
-        let source: Option<BoxError> = Some(Box::new(answer));
+        let source = Some(SharedError::from(answer));
         // AWS calls throttling a fault of the sender, but it passes.
         match our_fault && !is_throttling(code) {
             true => Error::Refused {
@@ -212,16 +212,6 @@ impl<'a> Call<'a> {
     /// Says that a successful answer left an entry out.
     pub(crate) fn unanswered(&self) -> Error {
         self.unreachable("the answer leaves an entry out")
-    }
-
-    /// Says that a message was not sent because an earlier one of its group failed.
-    pub(crate) fn unsent(&self) -> Error {
-        Error::Unreachable {
-            what: self.what,
-            queue: self.queue.to_owned(),
-            cause: "not sent, since one before it in its group was not".to_owned(),
-            source: None,
-        }
     }
 
     /// Says that the request could not be built.

@@ -3,6 +3,7 @@ use aws_sdk_sqs::{
     operation::receive_message::ReceiveMessageError,
 };
 use aws_smithy_types::body::SdkBody;
+use loafer_core::Error;
 
 use super::*;
 use crate::names::Endpoint;

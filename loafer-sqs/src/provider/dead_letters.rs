@@ -10,7 +10,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{Opened, Receipt, SqsProvider};
 use crate::{
-    error::{Call, again},
+    error::Call,
     names::{QueueAddress, is_fifo, queue_name},
     outgoing::Entry,
     publisher::send,
@@ -102,7 +102,7 @@ impl SqsProvider {
                 tracing::warn!(queue = self.queue, %error, "the dead-letter queue can't be found: rejected messages are retried");
                 return for_all(&|| Settled::NoDeadLetterTarget);
             }
-            Err(error) => return for_all(&|| Settled::Failed(again(&error).into())),
+            Err(error) => return for_all(&|| Settled::Failed(error.clone().into())),
         };
         // From here on errors are about the dead-letter queue.
         let call = call.on(queue_name(&url));

@@ -309,6 +309,7 @@ impl Provider for SqsProvider {
             ordered: opened.is_some_and(|opened| opened.fifo),
             release_costs_attempt: true,
             max_receives: opened.and_then(|opened| opened.max_receives),
+            max_receives_setting: Some("`maxReceiveCount`"),
             own_ids: true,
             ..Capabilities::default()
         }

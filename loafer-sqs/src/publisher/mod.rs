@@ -5,7 +5,7 @@ mod target;
 mod topic;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -18,8 +18,11 @@ use loafer_core::{
 };
 
 pub(crate) use self::calls::send;
-use self::target::{Target, find, publishing};
-use crate::{client::Shared, error::again, replies::is_reply};
+use self::{
+    calls::rounds,
+    target::{Target, find, publishing},
+};
+use crate::{client::Shared, replies::is_reply};
 
 /// How many payloads of one publication are put on S3 at once.
 const AT_ONCE: usize = 8;
@@ -79,34 +82,33 @@ impl Publisher for SqsPublisher {
     ) {
         let target = match self.target(topic).await {
             Ok(target) => target,
-            Err(error) => return answers.extend(batch.iter().map(|_| Err(again(&error)))),
+            Err(error) => return answers.extend(batch.iter().map(|_| Err(error.clone()))),
         };
         let call = publishing(topic.as_str(), target.endpoint());
         let payloads = match self.shared.clients(topic.as_str()).await {
             Ok(clients) => clients.payloads.as_ref(),
-            Err(error) => return answers.extend(batch.iter().map(|_| Err(again(&error)))),
+            Err(error) => return answers.extend(batch.iter().map(|_| Err(error.clone()))),
         };
         let preparing: Vec<_> = batch
             .iter()
             .map(|outgoing| Box::pin(target.prepare(outgoing, payloads, call)))
             .collect();
         let mut prepared = stream::iter(preparing).buffered(AT_ONCE).enumerate();
-        let (mut sendable, mut faults) = (Vec::with_capacity(batch.len()), Vec::new());
-        // The groups with a message that can't be sent: those behind it would overtake it.
-        let mut overtaken = HashSet::new();
+        let groups = batch.iter().map(|outgoing| outgoing.message.group());
+        let mut rounds = rounds(call, target.is_fifo(), groups);
+        let mut entries = Vec::with_capacity(batch.len());
         while let Some((index, entry)) = prepared.next().await {
-            let group = batch[index].message.group();
-            match entry {
-                _ if overtaken.contains(&group) => faults.push((index, call.unsent())),
-                Ok(entry) => sendable.push(entry),
+            entries.push(match entry {
+                Ok(entry) => Some(entry),
                 Err(error) => {
-                    faults.push((index, error));
-                    overtaken.extend(target.is_fifo().then_some(group));
+                    rounds.failed(index, error);
+                    None
                 }
-            }
+            });
         }
         drop(prepared);
-        let sent = target.send(&sendable, call).await;
+        let entries: Vec<_> = entries.iter().map(Option::as_ref).collect();
+        let sent = target.send(rounds, &entries, call).await;
         if sent
             .iter()
             .any(|sent| matches!(sent, Err(Error::UnknownQueue { .. })))
@@ -114,13 +116,7 @@ impl Publisher for SqsPublisher {
             // The next publication looks again: the target may have been made anew elsewhere.
             self.found().remove(topic);
         }
-        let (mut sent, mut faults) = (sent.into_iter(), faults.into_iter().peekable());
-        answers.extend((0..batch.len()).map(|index| {
-            match faults.next_if(|(faulty, _)| *faulty == index) {
-                Some((_, fault)) => Err(fault),
-                None => sent.next().unwrap_or_else(|| Err(call.unanswered())),
-            }
-        }));
+        answers.extend(sent);
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use loafer_core::{Error, message::Outgoing};
+use loafer_core::{Error, broker::Rounds, message::Outgoing};
 
 use super::{
-    calls::{Answers, send},
+    calls::{Answers, send_in},
     topic,
 };
 use crate::{
@@ -148,12 +148,18 @@ impl Target {
         Ok(entry)
     }
 
-    pub(super) async fn send(&self, entries: &[Entry<'_>], call: Call<'_>) -> Answers {
+    /// Sends the entries of these rounds; returns an answer for each, in order. An entry that is `None` has its answer already.
+    pub(super) async fn send(
+        &self,
+        rounds: Rounds<'_>,
+        entries: &[Option<&Entry<'_>>],
+        call: Call<'_>,
+    ) -> Answers {
         match self {
-            Self::Queue { clients, url } => send(clients, url, entries, call).await,
+            Self::Queue { clients, url } => send_in(rounds, clients, url, entries, call).await,
             Self::Topic {
                 client, arn, limit, ..
-            } => topic::publish(client, arn, *limit, entries, call).await,
+            } => topic::publish(rounds, client, arn, *limit, entries, call).await,
         }
     }
 }

@@ -7,13 +7,13 @@ use aws_sdk_sns::{
     error::BuildError,
     types::{MessageAttributeValue, PublishBatchRequestEntry as SnsEntry},
 };
-use loafer_core::{Error, message::MessageId};
+use loafer_core::{Error, broker::Rounds, message::MessageId};
 
 use super::calls::{Answers, Said, Sending, in_calls};
 use crate::{
     client::{Fault, by_entry, none_sent},
     error::{Call, is_denied},
-    names::{Arn, is_fifo},
+    names::Arn,
     outgoing::{Entry, SNS_BYTES},
 };
 
@@ -74,16 +74,17 @@ pub(super) async fn limit(client: &Client, arn: &str) -> Option<usize> {
     }
 }
 
-/// Publishes entries to a topic, `limit` bytes a call; returns an answer for each, in order.
+/// Publishes the entries of these rounds to a topic, `limit` bytes a call; returns an answer for each, in order.
 pub(super) async fn publish(
+    rounds: Rounds<'_>,
     client: &Client,
     arn: &str,
     limit: usize,
-    entries: &[Entry<'_>],
+    entries: &[Option<&Entry<'_>>],
     call: Call<'_>,
 ) -> Answers {
     let sending = |ten| -> Sending<'_> { Box::pin(publish_ten(client, arn, ten, call)) };
-    in_calls(entries, limit, is_fifo(arn), call, sending).await
+    in_calls(rounds, entries, limit, call, sending).await
 }
 
 async fn publish_ten(client: &Client, arn: &str, ten: Vec<&Entry<'_>>, call: Call<'_>) -> Said {

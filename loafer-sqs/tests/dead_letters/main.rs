@@ -51,8 +51,8 @@ async fn dead_letters(server: &Server, queue: &Queue) -> DeadLetters {
 async fn listed(dead_letters: &DeadLetters, count: usize) -> Vec<DeadLetterMessage> {
     let listed = dead_letters.list(100, &mut on).await.unwrap();
     assert!(listed.not_given_back.is_none(), "{listed:?}");
-    assert_eq!(listed.letters.len(), count);
-    listed.letters
+    assert_eq!(listed.dead_letters.len(), count);
+    listed.dead_letters
 }
 
 /// Sends these and rejects them, with the envelope of this queue.
@@ -317,7 +317,7 @@ async fn a_stopped_list_gives_everything_back(server: Server) {
         _ => ControlFlow::Break(()),
     };
     let stopped = dead_letters.list(100, &mut soon).await.unwrap();
-    assert!(stopped.stopped && stopped.letters.len() <= 10);
+    assert!(stopped.stopped && stopped.dead_letters.len() <= 10);
     listed(&dead_letters, 15).await;
 }
 
