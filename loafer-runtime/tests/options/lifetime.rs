@@ -184,13 +184,17 @@ impl Publisher for LoggedPublisher {
     }
 }
 
-/// Two routes on a first broker, one on a second; these start so.
-fn manager(log: &Log, first: Start, second: Start) -> Manager {
-    let broker = |start| Logged {
+/// A first broker and a second one, that start so.
+fn brokers(log: &Log, first: Start, second: Start) -> [Logged; 2] {
+    [first, second].map(|start| Logged {
         log: log.clone(),
         start,
         ..Logged::default()
-    };
+    })
+}
+
+/// Two routes on the first broker, one on the second.
+fn manager([first, second]: &[Logged; 2]) -> Manager {
     let route = |name: &'static str| {
         Route::new(name)
             .provider::<Logged>()
@@ -198,8 +202,8 @@ fn manager(log: &Log, first: Start, second: Start) -> Manager {
     };
     let on_second = RouteOptions::new().broker("second");
     let app = App::new()
-        .broker(broker(first))
-        .broker_named("second", broker(second));
+        .broker(first.clone())
+        .broker_named("second", second.clone());
     let manager = Manager::builder()
         .app(app)
         .route(route("a"))
@@ -211,13 +215,13 @@ fn manager(log: &Log, first: Start, second: Start) -> Manager {
 #[tokio::test(start_paused = true)]
 async fn a_broker_is_started_once_between_the_last_open_and_the_first_receive() {
     let log = Log::default();
-    let manager = manager(&log, Start::Works, Start::Works);
-    let running = manager.start().await.unwrap();
+    let brokers = brokers(&log, Start::Works, Start::Works);
+    let running = manager(&brokers).start().await.unwrap();
     for route in ["a", "b", "c"] {
         running.publish(route, Message::new("1")).await.unwrap();
     }
-    while running.in_flight() > 0 || running.stats("c").unwrap().acked == 0 {
-        tokio::task::yield_now().await;
+    for broker in &brokers {
+        broker.memory.settled().await;
     }
     for broker in ["start logged", "start second"] {
         let at = log.at(broker);
@@ -225,6 +229,7 @@ async fn a_broker_is_started_once_between_the_last_open_and_the_first_receive() 
         assert!(log.all("receive ").iter().all(|receive| *receive > at));
     }
     assert_eq!(log.all("opened ").len(), 3);
+    assert!(log.all("receive ").len() >= 3);
     assert!(log.all("close").is_empty(), "{:?}", log.lines());
     running.shutdown();
     running.ended().await;
@@ -233,8 +238,8 @@ async fn a_broker_is_started_once_between_the_last_open_and_the_first_receive() 
 #[tokio::test(start_paused = true)]
 async fn a_broker_is_closed_once_after_its_providers_and_publishers() {
     let log = Log::default();
-    let manager = manager(&log, Start::Works, Start::Works);
-    let running = manager.start().await.unwrap();
+    let brokers = brokers(&log, Start::Works, Start::Works);
+    let running = manager(&brokers).start().await.unwrap();
     running.shutdown();
     assert_eq!(running.ended().await, Ended::Clean);
     let closed = log.all("closed ");
@@ -252,8 +257,8 @@ async fn a_broker_is_closed_once_after_its_providers_and_publishers() {
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_does_not_start_keeps_the_program_from_starting() {
     let log = Log::default();
-    let manager = manager(&log, Start::Works, Start::Fails);
-    let error = manager.start().await.unwrap_err();
+    let brokers = brokers(&log, Start::Works, Start::Fails);
+    let error = manager(&brokers).start().await.unwrap_err();
     assert_eq!(error.to_string(), "broker `second`: its port is taken");
     assert!(log.all("receive ").is_empty(), "{:?}", log.lines());
 }
@@ -261,8 +266,8 @@ async fn a_broker_that_does_not_start_keeps_the_program_from_starting() {
 #[tokio::test(start_paused = true)]
 async fn all_that_do_not_start_are_told_at_once() {
     let log = Log::default();
-    let manager = manager(&log, Start::Hangs, Start::Fails);
-    let error = manager.start().await.unwrap_err().to_string();
+    let brokers = brokers(&log, Start::Hangs, Start::Fails);
+    let error = manager(&brokers).start().await.unwrap_err().to_string();
     for told in [
         "broker `logged`: starting it took longer than 12s",
         "broker `second`: its port is taken",
@@ -274,7 +279,7 @@ async fn all_that_do_not_start_are_told_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_check_starts_no_broker() {
     let log = Log::default();
-    let manager = manager(&log, Start::Fails, Start::Fails);
-    assert_eq!(manager.check().await.len(), 3);
+    let brokers = brokers(&log, Start::Fails, Start::Fails);
+    assert_eq!(manager(&brokers).check().await.len(), 3);
     assert!(log.all("start ").is_empty(), "{:?}", log.lines());
 }
