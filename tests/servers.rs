@@ -8,7 +8,7 @@
 use std::io::Write as _;
 
 use aws_sdk_sqs::config::{Credentials, Region};
-use loafer::{App, Json, Manager, Route, Sqs};
+use loafer::{App, Json, Route, Sqs, program::Manager};
 
 /// The servers that `cargo xtask test` starts, by the variables it sets.
 const OF_SQS: [(&str, &str); 2] = [
@@ -68,14 +68,17 @@ async fn an_unknown_queue_is_told_by_every_sqs() {
 #[cfg(feature = "amqp")]
 #[tokio::test]
 async fn an_unknown_queue_is_told_by_every_rabbitmq() {
-    use loafer::{Amqp, RouteOptions, policy::Declare};
+    use loafer::{
+        Amqp, RouteOptions,
+        amqp::{Declare, Options},
+    };
 
     for (server, url) in started(OF_AMQP) {
         let app = App::new().broker(Amqp::new(url));
         let route = Route::new("no-such-queue").provider::<Amqp>();
         let options = RouteOptions::new()
             .queue("no-such-queue")
-            .declare(Declare::Verify);
+            .broker_options::<Amqp>(Options::new().declare(Declare::Verify));
         let error = refused(app, route.options(options)).await;
         assert!(
             error.contains("no-such-queue") && error.contains("declare"),

@@ -7,7 +7,10 @@
 mod events;
 
 use anyhow::Context;
-use loafer::{broker::Broker, prelude::*};
+use loafer::{
+    broker::{Broker, Instance},
+    prelude::*,
+};
 
 use crate::events::OrderClosed;
 
@@ -24,8 +27,8 @@ async fn main() -> anyhow::Result<()> {
         cents: next("CENTS")?.parse().context("CENTS is a number")?,
     };
     let mut amqp = Amqp::default();
-    // Takes in AMQP_URL; the name is what messages say they are from.
-    amqp.configure(None, Some("shop"))?;
+    // Reads AMQP_URL; the app's name is what messages say they are from.
+    amqp.configure(&Instance::new(Amqp::KIND, Amqp::KIND, Some("shop"), None))?;
     let id = Bus::new(amqp.publisher()).publish(&closed).await?;
     println!("{id}");
     Ok(())
