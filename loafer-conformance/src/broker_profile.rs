@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Case, Feature};
+use super::{Case, Feature, catalog};
 
 /// What a broker says of itself before it is tested: its name, what it lacks and why, and how hard it is to be tried.
 ///
@@ -21,7 +21,7 @@ use super::{Case, Feature};
 pub struct BrokerProfile {
     name: Cow<'static, str>,
     missing: Vec<(Feature, Cow<'static, str>)>,
-    exceptions: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    exceptions: Vec<(&'static str, Cow<'static, str>)>,
     /// The largest body, in bytes; none: no limit that a test should try.
     pub(super) largest: Option<usize>,
     pub(super) headers: usize,
@@ -63,12 +63,8 @@ impl BrokerProfile {
         case: impl Into<Cow<'static, str>>,
         reason: impl Into<Cow<'static, str>>,
     ) -> Self {
-        let case = case.into();
-        assert!(
-            super::cases().iter().any(|known| known.name == case),
-            "there is no case `{case}`"
-        );
-        self.exceptions.push((case, reason.into()));
+        let case = catalog::case(&case.into());
+        self.exceptions.push((case.name, reason.into()));
         self
     }
 
@@ -129,7 +125,7 @@ impl BrokerProfile {
 
     /// Why a case does not apply to it, where it does not.
     pub fn excuses(&self, case: &Case) -> Option<&str> {
-        let excepted = self.exceptions.iter().find(|(name, _)| name == case.name);
+        let excepted = self.exceptions.iter().find(|(name, _)| *name == case.name);
         excepted
             .map(|(_, reason)| &**reason)
             .or_else(|| case.needs.iter().find_map(|feature| self.lacks(*feature)))

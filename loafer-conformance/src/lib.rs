@@ -48,6 +48,7 @@ mod broker_profile;
 mod broker_under_test;
 mod case;
 mod cases;
+mod catalog;
 mod feature;
 mod ledger;
 mod matrix;
@@ -62,8 +63,9 @@ pub use self::{
     broker_profile::BrokerProfile,
     broker_under_test::{BrokerUnderTest, Outage, QueueSpec, TestQueue},
     case::Case,
+    catalog::cases,
     feature::Feature,
     matrix::Matrix,
     report::{Report, Verdict},
-    runner::{cases, run, run_only},
+    runner::{run, run_only},
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BrokerProfile, Case, Verdict, cases};
+use super::{BrokerProfile, Case, Report, Verdict, cases};
 
 /// Cases by brokers, as a table in Markdown; the reasons of what does not apply stand below it.
 ///
@@ -27,7 +27,7 @@ impl Matrix {
         matrix
     }
 
-    pub(super) fn add(&mut self, name: &str, verdict: impl Fn(&Case) -> Option<Verdict>) {
+    fn add(&mut self, name: &str, verdict: impl Fn(&Case) -> Option<Verdict>) {
         self.columns
             .push((name.to_owned(), cases().iter().map(verdict).collect()));
     }
@@ -45,6 +45,21 @@ impl Matrix {
             }
         }
         reasons
+    }
+}
+
+impl<'r> FromIterator<&'r Report> for Matrix {
+    fn from_iter<I: IntoIterator<Item = &'r Report>>(reports: I) -> Self {
+        let mut matrix = Self::default();
+        for report in reports {
+            let verdict_of = |case: &Case| {
+                let mut verdicts = report.verdicts();
+                let found = verdicts.find(|(known, _)| known.name == case.name);
+                found.map(|(_, verdict)| verdict.clone())
+            };
+            matrix.add(report.declaration().name(), verdict_of);
+        }
+        matrix
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     BrokerUnderTest, Feature, QueueSpec, TestQueue,
     case::{Checked, Fault, ensure},
     program::Program,
-    stage::Stage,
+    stage::{LONG, Stage},
 };
 use loafer_core::{
     broker::{Broker, Delivery, Open, Provider, Publisher, Settle, Settled, Settlement, Source},
@@ -24,6 +24,8 @@ use loafer_runtime::{
 pub(super) type ProviderOf<S> = <<S as BrokerUnderTest>::Broker as Broker>::Provider;
 pub(super) type DeliveryOf<S> = Delivery<<ProviderOf<S> as Provider>::Receipt>;
 
+/// The receives after which a queue of a case gives a message up, unless it says otherwise: never.
+const NEVER: u32 = 1_000;
 /// How long one receive of a case waits.
 const POLL: Duration = Duration::from_secs(2);
 /// How long a case waits after a receive that brought nothing.
@@ -36,15 +38,41 @@ pub(super) struct Queue<S: BrokerUnderTest> {
     pub(super) made: TestQueue,
 }
 
-impl<S: BrokerUnderTest> Queue<S> {
-    pub(super) fn new(stage: Stage<S>, wanted: QueueSpec, made: TestQueue) -> Self {
-        Self {
-            stage,
-            wanted,
-            made,
-        }
+impl<S: BrokerUnderTest> Stage<S> {
+    /// Makes a queue with a long lease that gives no message up.
+    pub(super) async fn queue(&self) -> Checked<Queue<S>> {
+        self.queue_with(|_| {}).await
     }
 
+    /// Makes a queue with a long lease that gives no message up, apart from what is changed.
+    pub(super) async fn queue_with(
+        &self,
+        change: impl FnOnce(&mut QueueSpec),
+    ) -> Checked<Queue<S>> {
+        let mut wanted = QueueSpec {
+            name: self.name(),
+            ordered: false,
+            max_receives: NEVER,
+            lease: LONG,
+            topic: None,
+        };
+        change(&mut wanted);
+        let made = self.subject.queue(&wanted).await;
+        let made = made.map_err(|error| {
+            Fault::new(format_args!(
+                "queue `{}` was not made: {error}",
+                wanted.name
+            ))
+        })?;
+        Ok(Queue {
+            stage: self.clone(),
+            wanted,
+            made,
+        })
+    }
+}
+
+impl<S: BrokerUnderTest> Queue<S> {
     /// Publishes to it; each must be confirmed.
     pub(super) async fn publish<M: Into<Outgoing>>(
         &self,

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{BrokerProfile, Case, Matrix};
+use super::{BrokerProfile, Case};
 
 /// How one case went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Verdict {
     }
 }
 
-/// How a broker did: a verdict a case. Prints as a list; several make a [`Matrix`].
+/// How a broker did: a verdict a case. Prints as a list; several make a [`Matrix`](super::Matrix).
 #[derive(Clone, Debug)]
 #[must_use = "a report of failures fails nothing by itself"]
 pub struct Report {
@@ -92,20 +92,5 @@ impl fmt::Display for Report {
             }
         }
         Ok(())
-    }
-}
-
-impl<'r> FromIterator<&'r Report> for Matrix {
-    fn from_iter<I: IntoIterator<Item = &'r Report>>(reports: I) -> Self {
-        let mut matrix = Self::default();
-        for report in reports {
-            let verdict_of = |case: &Case| {
-                let mut verdicts = report.verdicts();
-                let found = verdicts.find(|(known, _)| known.name == case.name);
-                found.map(|(_, verdict)| verdict.clone())
-            };
-            matrix.add(report.declaration.name(), verdict_of);
-        }
-        matrix
     }
 }

@@ -7,17 +7,13 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     BrokerProfile, BrokerUnderTest, Case, Report, Verdict,
-    cases::{CASES, body},
+    cases::body,
+    catalog::{case, cases},
     stage::Stage,
 };
 
 /// How many patiences a case gets before it is given up.
 const PATIENCES: u32 = 4;
-
-/// All cases, in the order of the report.
-pub fn cases() -> &'static [Case] {
-    CASES
-}
 
 /// Runs all cases on a broker and says how each went. Prints nothing: see [`Report`] and [`Matrix`](super::Matrix).
 ///
@@ -34,17 +30,14 @@ pub async fn run<S: BrokerUnderTest>(subject: S) -> Report {
 ///
 /// Where there is no such case.
 pub async fn run_only<S: BrokerUnderTest>(subject: S, case: &str) -> Report {
-    assert!(
-        CASES.iter().any(|known| known.name == case),
-        "there is no case `{case}`"
-    );
-    run_some(subject, |known| known.name == case).await
+    let name = self::case(case).name;
+    run_some(subject, |known| known.name == name).await
 }
 
 async fn run_some<S: BrokerUnderTest>(subject: S, wanted: impl Fn(&Case) -> bool) -> Report {
     let declaration = Arc::new(subject.declares());
     let subject = Arc::new(subject);
-    let mut verdicts: Vec<_> = stream::iter(CASES.iter().filter(|case| wanted(case)).enumerate())
+    let mut verdicts: Vec<_> = stream::iter(cases().iter().filter(|case| wanted(case)).enumerate())
         .map(|(at, case)| {
             let (subject, declaration) = (subject.clone(), declaration.clone());
             async move {

@@ -2,21 +2,14 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use super::{
-    BrokerProfile, BrokerUnderTest, Feature, QueueSpec,
-    case::{Checked, Fault},
-    program::Program,
-    queue::Queue,
-};
-use loafer_core::message::{Message, MessageId};
+use super::{BrokerProfile, BrokerUnderTest, Feature, case::Checked, program::Program};
+use loafer_core::message::{EVENT_ID, Message, MessageId};
 use loafer_runtime::program::{App, Manager, Route};
 
 /// The lease of cases that wait for its end: renewals come at its thirds, and servers of tests share their machine.
 pub(super) const SHORT: Duration = Duration::from_secs(3);
 /// The lease of cases in which it should not end; shorter than anybody's patience, since a receive that a shutdown drops may take what it was given.
 pub(super) const LONG: Duration = Duration::from_secs(20);
-/// What stands for never.
-const NEVER: u32 = 1_000;
 /// What running handlers of a case get at shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
 /// However far scaled down, so many messages are left.
@@ -70,37 +63,18 @@ impl<S: BrokerUnderTest> Stage<S> {
         (full / self.declaration.scale).max(full.min(LEAST))
     }
 
+    /// A message of this number with as many headers as allowed, the event's id among them. [`is_itself`] knows it again.
+    pub(super) fn event(&self, number: usize) -> Message {
+        let message = Message::new(number.to_string()).with_header(EVENT_ID, event_id(number));
+        (1..self.declaration.headers).fold(message, |message, at| {
+            message.with_header(format!("header-{at}"), "value")
+        })
+    }
+
     /// A name that nobody had before.
     pub(super) fn name(&self) -> String {
         let case: String = self.case.replace('_', "-").chars().take(24).collect();
         format!("{}-{}", case.trim_end_matches('-'), MessageId::new())
-    }
-
-    pub(super) async fn queue(&self) -> Checked<Queue<S>> {
-        self.queue_with(|_| {}).await
-    }
-
-    /// A queue with a long lease that gives nothing up, but for what is changed.
-    pub(super) async fn queue_with(
-        &self,
-        change: impl FnOnce(&mut QueueSpec),
-    ) -> Checked<Queue<S>> {
-        let mut wanted = QueueSpec {
-            name: self.name(),
-            ordered: false,
-            max_receives: NEVER,
-            lease: LONG,
-            topic: None,
-        };
-        change(&mut wanted);
-        let made = self.subject.queue(&wanted).await;
-        let made = made.map_err(|error| {
-            Fault::new(format_args!(
-                "queue `{}` was not made: {error}",
-                wanted.name
-            ))
-        })?;
-        Ok(Queue::new(self.clone(), wanted, made))
     }
 
     /// Starts a service of these routes.
@@ -121,6 +95,17 @@ impl<S: BrokerUnderTest> Stage<S> {
         let running = manager.build()?.start().await?;
         Ok(Program::new(running, self.patience()))
     }
+}
+
+/// Returns whether the event id of a message is that of its number.
+pub(super) fn is_itself(message: &Message) -> bool {
+    let number = std::str::from_utf8(message.payload()).ok();
+    let number = number.and_then(|number| number.parse().ok());
+    number.is_some_and(|number| message.event_id() == Some(&*event_id(number)))
+}
+
+fn event_id(number: usize) -> String {
+    format!("event-{number}")
 }
 
 /// Messages that have these numbers as their bodies.

@@ -40,6 +40,24 @@ async fn a_hidden_attempt_fails_its_case() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_id_that_a_retry_loses_fails_its_case() {
+    fails(
+        Sabotage::LosesEventIdsOfRetries,
+        &["an_event_id_survives_retries"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_id_that_a_copy_of_a_dead_letter_loses_fails_its_case() {
+    fails(
+        Sabotage::LosesEventIdsOfCopies,
+        &["an_event_id_survives_dead_letters_and_tries_again"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_ignored_retry_delay_fails_its_cases() {
     let cases = [
         "settlements_of_all_kinds_share_a_batch",
@@ -75,11 +93,11 @@ async fn renewals_that_do_nothing_fail_their_cases() {
 #[tokio::test(start_paused = true)]
 async fn an_order_that_is_not_kept_fails_its_cases() {
     let cases = [
-        "the_next_of_a_group_waits_while_one_is_held",
+        "the_next_of_a_group_waits_while_one_is_leased",
         "groups_stay_in_order",
         "groups_stay_in_order_through_failures",
         "a_slow_group_holds_up_no_other",
-        "what_is_sent_twice_is_told_by_its_deduplication_id",
+        "a_duplicate_with_the_same_deduplication_id_is_dropped",
     ];
     fails(Sabotage::KeepsNoOrder, &cases).await;
 }
@@ -98,6 +116,7 @@ async fn dead_letters_without_their_headers_fail_their_cases() {
     let cases = [
         "what_does_not_decode_is_a_dead_letter_with_its_reason",
         "what_is_rejected_is_a_dead_letter_with_its_reason",
+        "an_event_id_survives_dead_letters_and_tries_again",
     ];
     fails(Sabotage::DropsHeadersOfDeadLetters, &cases).await;
 }
@@ -125,7 +144,7 @@ async fn a_release_that_waits_fails_its_cases() {
     let cases = [
         "settlements_of_all_kinds_share_a_batch",
         "groups_stay_in_order_through_failures",
-        "what_is_released_comes_at_once",
+        "what_is_released_is_delivered_at_once",
         "a_shutdown_releases_what_has_not_started",
     ];
     fails(Sabotage::ReleasesLate, &cases).await;
@@ -135,7 +154,7 @@ async fn a_release_that_waits_fails_its_cases() {
 async fn lost_replies_fail_the_cases_that_wait_for_them() {
     let cases = [
         "a_request_is_answered",
-        "a_failed_request_is_told_to_its_requester",
+        "a_requester_learns_that_its_request_failed",
         "requesters_get_their_own_replies",
     ];
     fails(Sabotage::LosesReplies, &cases).await;
@@ -146,7 +165,7 @@ async fn replies_that_are_none_fail_their_cases() {
     let cases = [
         "a_request_is_answered",
         "a_request_without_a_listener_times_out_and_says_so",
-        "a_failed_request_is_told_to_its_requester",
+        "a_requester_learns_that_its_request_failed",
         "requesters_get_their_own_replies",
     ];
     fails(Sabotage::EchoesRequests, &cases).await;

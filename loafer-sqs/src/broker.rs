@@ -43,6 +43,7 @@ use crate::{
 /// instance that code makes with [`Sqs::with_config`] keeps that configuration, with what its section overrides.
 ///
 /// ```
+/// # use loafer_core as loafer;
 /// use loafer::broker::Broker;
 /// use loafer_sqs::Sqs;
 ///

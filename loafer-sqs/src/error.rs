@@ -11,6 +11,7 @@ pub(crate) use self::call::Call;
 /// The answer of AWS to a refused call, without anything of the request. It is the [`source`](StdError::source) of the errors of this crate.
 ///
 /// ```
+/// # use loafer_core as loafer;
 /// use loafer_sqs::ServiceError;
 ///
 /// fn is_throttled(error: &loafer::Error) -> bool {

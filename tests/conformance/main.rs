@@ -6,11 +6,8 @@ mod amqp;
 mod line;
 mod sqs;
 
-use loafer::{
-    Memory,
-    testing::conformance,
-    testing::conformance::{Matrix, Subject},
-};
+use loafer::Memory;
+use loafer_conformance::{BrokerUnderTest, Matrix, run};
 
 use amqp::{OnAmqp, Version};
 use sqs::{OnSqs, Server};
@@ -18,11 +15,11 @@ use sqs::{OnSqs, Server};
 const README: &str = include_str!("../../README.md");
 
 /// Runs all cases where the server is there; prints the matrix, and fails where a case does.
-async fn conforms(subject: Option<impl Subject>) {
-    let Some(subject) = subject else {
+async fn conforms(broker: Option<impl BrokerUnderTest>) {
+    let Some(broker) = broker else {
         return;
     };
-    let report = conformance::run(subject).await;
+    let report = run(broker).await;
     report.assert_passed();
     println!("{}", Matrix::from_iter([&report]));
 }
@@ -49,7 +46,7 @@ async fn amqp_conforms_on_rabbitmq_4() {
 
 #[tokio::test(start_paused = true)]
 async fn memory_conforms() {
-    conformance::run(Memory::new()).await.assert_passed();
+    run(Memory::new()).await.assert_passed();
 }
 
 /// What the brokers declare is what the runs above prove, so the README shows just that.

@@ -61,7 +61,9 @@ pub(super) async fn an_emoji_arrives_whole<S: BrokerUnderTest>(stage: Stage<S>) 
 }
 
 /// As many as are declared, with a long one among them.
-pub(super) async fn as_many_headers_arrive_as_may<S: BrokerUnderTest>(stage: Stage<S>) -> Checked {
+pub(super) async fn as_many_headers_arrive_as_allowed<S: BrokerUnderTest>(
+    stage: Stage<S>,
+) -> Checked {
     let headers = 0..stage.declaration().headers;
     let message = headers.fold(Message::new("{}"), |message, number| {
         let value = match number {

@@ -28,7 +28,7 @@ use loafer_core::{
 use loafer_runtime::program::RouteOptions;
 
 /// Handlers that wait for one another: as many as may run do, and none more.
-pub(super) async fn as_many_handlers_run_at_once_as_may<S: BrokerUnderTest>(
+pub(super) async fn as_many_handlers_run_at_once_as_allowed<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {
     const AT_ONCE: usize = 7;
@@ -60,7 +60,7 @@ pub(super) async fn as_many_handlers_run_at_once_as_may<S: BrokerUnderTest>(
 }
 
 /// A deep queue and handlers that stand still: no more is taken than there are places.
-pub(super) async fn what_is_held_is_bounded<S: BrokerUnderTest>(stage: Stage<S>) -> Checked {
+pub(super) async fn what_is_in_flight_is_bounded<S: BrokerUnderTest>(stage: Stage<S>) -> Checked {
     const RUNNING: usize = 2;
     const AHEAD: usize = 3;
     let (queue, ledger, count) = (stage.queue().await?, Ledger::new(), stage.count(1_000));

@@ -63,7 +63,7 @@ fn in_order(ledger: &Ledger, count: usize) -> Checked {
 }
 
 /// While a message of a group is on lease, the next one is not given out; other groups are.
-pub(super) async fn the_next_of_a_group_waits_while_one_is_held<S: BrokerUnderTest>(
+pub(super) async fn the_next_of_a_group_waits_while_one_is_leased<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {
     let queue = stage.queue_with(|wanted| wanted.ordered = true).await?;
@@ -202,7 +202,7 @@ pub(super) async fn a_slow_group_holds_up_no_other<S: BrokerUnderTest>(stage: St
 }
 
 /// Of messages sent with one deduplication id, one arrives; ids apart, bodies do not matter.
-pub(super) async fn what_is_sent_twice_is_told_by_its_deduplication_id<S: BrokerUnderTest>(
+pub(super) async fn a_duplicate_with_the_same_deduplication_id_is_dropped<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {
     let queue = stage.queue_with(|wanted| wanted.ordered = true).await?;

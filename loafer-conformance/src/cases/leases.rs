@@ -69,7 +69,7 @@ pub(super) async fn a_handler_may_outlast_its_lease<S: BrokerUnderTest>(
 }
 
 /// A consumer is gone without a word: what it had not acked comes to the next one, what it had acked does not.
-pub(super) async fn what_a_crash_left_unacked_comes_again<S: BrokerUnderTest>(
+pub(super) async fn what_a_crash_left_unacked_is_redelivered<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {
     const MESSAGES: usize = 5;
@@ -102,7 +102,9 @@ pub(super) async fn what_a_crash_left_unacked_comes_again<S: BrokerUnderTest>(
 }
 
 /// A released message does not wait for the end of its lease; whether that cost it an attempt is as the broker's capabilities say.
-pub(super) async fn what_is_released_comes_at_once<S: BrokerUnderTest>(stage: Stage<S>) -> Checked {
+pub(super) async fn what_is_released_is_delivered_at_once<S: BrokerUnderTest>(
+    stage: Stage<S>,
+) -> Checked {
     let queue = stage.queue().await?;
     let provider = queue.provider().await?;
     queue.publish([Message::new("1")]).await?;

@@ -16,23 +16,16 @@ mod shutdowns;
 mod topics;
 mod tried_again;
 
-use super::{BrokerUnderTest, Case, Feature, case::Checked, stage::Stage};
+use super::{BrokerUnderTest, case::Checked, catalog::all_cases, stage::Stage};
 use futures_util::future::BoxFuture;
 
-/// One line a case: where it stands, what Watermill calls it, what it needs.
-macro_rules! cases {
+macro_rules! bodies {
     ($($file:ident::$case:ident $from:expr, [$($needs:ident),*];)*) => {
-        pub(super) static CASES: &[Case] = &[$(Case {
-            name: stringify!($case),
-            watermill: $from,
-            needs: &[$(Feature::$needs),*],
-        }),*];
-
-        /// What a case does.
+        /// Runs a case.
         ///
         /// # Panics
         ///
-        /// Where there is no such case.
+        /// If there is no such case.
         pub(super) fn body<S: BrokerUnderTest>(case: &str, stage: Stage<S>) -> BoxFuture<'static, Checked> {
             match case {
                 $(stringify!($case) => Box::pin($file::$case(stage)),)*
@@ -42,57 +35,4 @@ macro_rules! cases {
     };
 }
 
-cases! {
-    delivery::what_is_published_arrives_whole Some("PublishSubscribe"), [];
-    delivery::what_was_sent_before_is_received Some("NewSubscriberReceivesOldMessages"), [];
-    delivery::queues_do_not_leak_into_each_other Some("Topic"), [];
-    crowds::many_publishers_and_consumers_lose_nothing Some("ConcurrentSubscribe"), [];
-    crowds::many_queues_at_once_lose_nothing Some("ConcurrentSubscribeMultipleTopics"), [];
-    crowds::consumers_of_a_queue_share_it Some("ConsumerGroups"), [];
-    crowds::consumers_that_come_and_go_lose_nothing Some("ContinueAfterSubscribeClose"), [];
-    crowds::consumers_may_close_all_at_once Some("ConcurrentClose"), [];
-    crowds::a_consumer_that_stops_leaves_the_others_at_work Some("SubscribeCtx"), [];
-    topics::two_queues_on_a_topic_get_all_of_it Some("ConsumerGroups"), [Topics];
-    publishers::what_a_closed_publisher_confirmed_arrives Some("PublisherClose"), [];
-    publishers::a_delayed_message_waits None, [PublishDelay];
-    parts::a_message_that_can_not_be_sent_fails_alone None, [Limits];
-    parts::a_stale_receipt_is_lost_alone None, [Leases, StaleReceipts];
-    parts::settlements_of_all_kinds_share_a_batch None, [Leases, RetryDelay, DeadLetters];
-    retries::what_is_declined_comes_again Some("ResendOnError"), [];
-    retries::failures_leave_the_queue_usable Some("ContinueAfterErrors"), [];
-    retries::a_retry_waits_its_delay None, [RetryDelay];
-    retries::a_retry_without_a_delay_waits_for_the_end_of_its_lease None, [Leases];
-    retries::attempts_are_counted None, [Attempts];
-    groups::the_next_of_a_group_waits_while_one_is_held Some("NoAck"), [Order];
-    groups::groups_stay_in_order Some("PublishSubscribeInOrder"), [Order];
-    groups::groups_stay_in_order_through_failures None, [Order];
-    groups::a_slow_group_holds_up_no_other None, [Order];
-    groups::what_is_sent_twice_is_told_by_its_deduplication_id None, [Order, Deduplication];
-    groups::a_group_is_carried_where_there_is_no_order None, [Groups];
-    leases::a_renewed_lease_is_kept None, [Leases];
-    leases::a_handler_may_outlast_its_lease None, [Leases];
-    leases::what_a_crash_left_unacked_comes_again None, [Leases];
-    leases::what_is_released_comes_at_once None, [];
-    shutdowns::a_shutdown_finishes_and_acks_what_runs None, [];
-    shutdowns::a_shutdown_releases_what_has_not_started None, [];
-    shutdowns::a_cancelled_handler_leaves_its_message Some("MessageCtx"), [Leases];
-    dead_letters::what_does_not_decode_is_a_dead_letter_with_its_reason None, [DeadLetters];
-    dead_letters::what_is_rejected_is_a_dead_letter_with_its_reason None, [DeadLetters];
-    dead_letters::what_fails_too_often_is_a_dead_letter None, [DeadLetters, Redrive];
-    tried_again::a_dead_letter_that_is_sent_arrives_before_it_is_deleted None, [DeadLetters, TryAgain];
-    requests::a_request_is_answered None, [Replies];
-    requests::a_request_without_a_listener_times_out_and_says_so None, [Replies];
-    requests::a_failed_request_is_told_to_its_requester None, [Replies, DeadLetters];
-    requests::requesters_get_their_own_replies None, [Replies];
-    bounds::as_many_handlers_run_at_once_as_may None, [];
-    bounds::what_is_held_is_bounded None, [];
-    bounds::a_receive_brings_no_more_than_was_asked_for None, [];
-    bounds::a_receive_waits_for_the_first_message None, [];
-    bodies::a_quarter_of_a_mebibyte_arrives_whole None, [QuarterMebibyte];
-    bodies::a_mebibyte_arrives_whole None, [Mebibyte];
-    bodies::a_binary_body_arrives_whole None, [Binary];
-    bodies::an_empty_body_arrives None, [Empty];
-    bodies::an_emoji_arrives_whole None, [Emoji];
-    bodies::as_many_headers_arrive_as_may None, [];
-    outages::an_outage_loses_nothing Some("Reconnect"), [Outages];
-}
+all_cases!(bodies);

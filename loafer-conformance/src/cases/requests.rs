@@ -145,7 +145,7 @@ pub(super) async fn a_request_without_a_listener_times_out_and_says_so<S: Broker
 }
 
 /// What fails for good is told to who asked, with its kind and its reason; the next request is answered.
-pub(super) async fn a_failed_request_is_told_to_its_requester<S: BrokerUnderTest>(
+pub(super) async fn a_requester_learns_that_its_request_failed<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {
     let wanted = stage.queue().await?;

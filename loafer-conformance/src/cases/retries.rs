@@ -9,14 +9,16 @@ use crate::{
     case::{Checked, ensure},
     ledger::Ledger,
     queue::done,
-    stage::{LONG, SHORT, Stage, numbered},
+    stage::{LONG, SHORT, Stage, is_itself, numbered},
 };
-use loafer_core::{broker::Settlement, outcome::Outcome};
+use loafer_core::{broker::Settlement, message::Message, outcome::Outcome};
 
 const AT_ONCE: Duration = Duration::ZERO;
 
 /// Two messages of a hundred are declined once: all are handled in the end, those two twice.
-pub(super) async fn what_is_declined_comes_again<S: BrokerUnderTest>(stage: Stage<S>) -> Checked {
+pub(super) async fn what_is_declined_is_redelivered<S: BrokerUnderTest>(
+    stage: Stage<S>,
+) -> Checked {
     const MESSAGES: usize = 100;
     const DECLINED: [&str; 2] = ["0", "1"];
     let queue = stage.queue_with(|wanted| wanted.lease = SHORT).await?;
@@ -90,7 +92,7 @@ pub(super) async fn a_retry_waits_its_delay<S: BrokerUnderTest>(stage: Stage<S>)
     let delay = |body: &[u8]| Duration::from_secs(1 + u64::from(body[0] - b'0'));
     let handler = {
         let (seen, again) = (seen.clone(), again.clone());
-        move |message: loafer_core::message::Message| {
+        move |message: Message| {
             let retry = seen.note(&message) == 1;
             if !retry {
                 again.note(&message);
@@ -156,5 +158,46 @@ pub(super) async fn attempts_are_counted<S: BrokerUnderTest>(stage: Stage<S>) ->
         );
         done(&provider, [&delivery], &again).await?;
     }
+    Ok(())
+}
+
+/// Messages with as many headers as allowed, the event's id among them, are retried at once, then after a delay: each delivery has its id.
+pub(super) async fn an_event_id_survives_retries<S: BrokerUnderTest>(stage: Stage<S>) -> Checked {
+    const MESSAGES: usize = 3;
+    let queue = stage.queue().await?;
+    queue
+        .publish((0..MESSAGES).map(|at| stage.event(at)))
+        .await?;
+    let (seen, acked, nameless) = (Ledger::new(), Ledger::new(), Ledger::new());
+    let handler = {
+        let (seen, acked, nameless) = (seen.clone(), acked.clone(), nameless.clone());
+        move |message: Message| {
+            if !is_itself(&message) {
+                nameless.note(&message);
+            }
+            let times = seen.note(&message);
+            if times == 3 {
+                acked.note(&message);
+            }
+            async move {
+                match times {
+                    1 => Outcome::Retry { after: AT_ONCE },
+                    2 => Outcome::Retry {
+                        after: Duration::from_secs(1),
+                    },
+                    _ => Outcome::Ack,
+                }
+            }
+        }
+    };
+    let program = queue.start(Default::default(), handler).await?;
+    acked.reaches(MESSAGES, stage.patience()).await?;
+    program.stop().await?;
+    let lost = nameless.total();
+    ensure!(
+        lost == 0,
+        "{lost} of {} deliveries had another event id, or none",
+        seen.total()
+    );
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::{
     BrokerUnderTest,
     case::{Checked, ensure},
     ledger::Ledger,
-    stage::{Stage, numbered},
+    stage::{Stage, is_itself, numbered},
 };
 use loafer_core::{
     broker::{DeadLetter, Destination},
@@ -50,7 +50,7 @@ pub(super) async fn a_dead_letter_that_is_sent_arrives_before_it_is_deleted<S: B
     let dead_letters = queue.dead_letter_queue().await?;
     let mut left = listed(&dead_letters, 3, stage.patience()).await?;
 
-    let (again, _) = left.swap_remove(1);
+    let again = left.swap_remove(1).id().clone();
     send(&dead_letters, vec![again], &Destination::Source).await?;
     program.until("one acked", |stats| stats.acked == 1).await?;
     program.stop().await?;
@@ -65,7 +65,7 @@ pub(super) async fn a_dead_letter_that_is_sent_arrives_before_it_is_deleted<S: B
         "other dead letters are left than were there"
     );
 
-    let ids = rest.iter().map(|(id, _)| id.clone()).collect();
+    let ids = rest.iter().map(|message| message.id().clone()).collect();
     let to = Destination::Queue(other.made.queue.clone());
     send(&dead_letters, ids, &to).await?;
     let provider = other.provider().await?;
@@ -97,6 +97,63 @@ pub(super) async fn a_dead_letter_that_is_sent_arrives_before_it_is_deleted<S: B
     }
 }
 
+/// Messages with as many headers as allowed, the event's id among them, are rejected and tried again: dead letters, their envelopes and the next
+/// tries have their ids.
+pub(super) async fn an_event_id_survives_dead_letters_and_tries_again<S: BrokerUnderTest>(
+    stage: Stage<S>,
+) -> Checked {
+    const MESSAGES: usize = 3;
+    let queue = stage.queue().await?;
+    queue
+        .publish((0..MESSAGES).map(|at| stage.event(at)))
+        .await?;
+    let (seen, nameless) = (Ledger::new(), Ledger::new());
+    let handler = {
+        let (seen, nameless) = (seen.clone(), nameless.clone());
+        move |message: Message| {
+            if !is_itself(&message) {
+                nameless.note(&message);
+            }
+            let reject = seen.note(&message) == 1;
+            async move {
+                match reject {
+                    true => Outcome::Reject {
+                        reason: "not yet".into(),
+                    },
+                    false => Outcome::Ack,
+                }
+            }
+        }
+    };
+    let program = queue.start(RouteOptions::new(), handler).await?;
+    seen.reaches(MESSAGES, stage.patience()).await?;
+    let dead_letters = queue.dead_letter_queue().await?;
+    let listed = listed(&dead_letters, MESSAGES, stage.patience()).await?;
+    for message in &listed {
+        let of_envelope = DeadLetter::of(message).map(|envelope| envelope.event_id);
+        ensure!(
+            is_itself(message) && of_envelope.as_deref() == message.event_id(),
+            "dead letter {} has the event id {:?}, and its envelope {of_envelope:?}",
+            body(message),
+            message.event_id()
+        );
+    }
+    let ids = listed.iter().map(|message| message.id().clone()).collect();
+    send(&dead_letters, ids, &Destination::Source).await?;
+    let all = MESSAGES as u64;
+    program
+        .until("all acked", |stats| stats.acked == all)
+        .await?;
+    program.stop().await?;
+    let lost = nameless.total();
+    ensure!(
+        lost == 0,
+        "{lost} of {} deliveries had another event id, or none",
+        seen.total()
+    );
+    Ok(())
+}
+
 /// Sends these and nothing else.
 async fn send(dead_letters: &DeadLetters, ids: Vec<MessageId>, to: &Destination) -> Checked {
     let count = ids.len() as u64;
@@ -109,21 +166,19 @@ async fn send(dead_letters: &DeadLetters, ids: Vec<MessageId>, to: &Destination)
     Ok(())
 }
 
-/// Lists until there are so many, and no more: id and body of each.
+/// Lists until there are so many, and no more.
 async fn listed(
     dead_letters: &DeadLetters,
     count: usize,
     patience: Duration,
-) -> Checked<Vec<(MessageId, String)>> {
+) -> Checked<Vec<Message>> {
     let end = Instant::now() + patience;
     loop {
         let listing = dead_letters
             .list(100, &mut |_| ControlFlow::Continue(()))
             .await?;
-        let found = listing.dead_letters.iter().map(|found| &found.message);
-        let found: Vec<_> = found
-            .map(|message| (message.id().clone(), body(message)))
-            .collect();
+        let found = listing.dead_letters.into_iter();
+        let found: Vec<_> = found.map(|found| found.message).collect();
         if found.len() == count {
             return Ok(found);
         }
@@ -140,9 +195,8 @@ fn body(message: &Message) -> String {
     String::from_utf8_lossy(message.payload()).into_owned()
 }
 
-fn bodies(dead_letters: &[(MessageId, String)]) -> Vec<String> {
-    let bodies = dead_letters.iter().map(|(_, body)| body.clone());
-    let mut bodies: Vec<_> = bodies.collect();
+fn bodies(messages: &[Message]) -> Vec<String> {
+    let mut bodies: Vec<_> = messages.iter().map(body).collect();
     bodies.sort_unstable();
     bodies
 }

@@ -6,7 +6,7 @@ use loafer_core::{
     message::Message,
 };
 
-use super::Sabotage;
+use super::{Sabotage, without_event_id};
 
 /// A dead-letter queue that breaks one promise.
 pub(super) struct DeadLetters<Q> {
@@ -37,6 +37,14 @@ impl<Q: DeadLetterQueue> DeadLetterQueue for DeadLetters<Q> {
     ) {
         if self.how == Sabotage::ConfirmsNoCopies {
             return answers.extend(dead_letters.iter().map(|_| Ok(())));
+        }
+        if self.how == Sabotage::LosesEventIdsOfCopies {
+            let nameless = |dead_letter: &Delivery<Q::Receipt>| Delivery {
+                receipt: dead_letter.receipt.clone(),
+                message: without_event_id(&dead_letter.message),
+            };
+            let nameless: Vec<_> = dead_letters.iter().map(nameless).collect();
+            return self.queue.copy(to, &nameless, answers).await;
         }
         self.queue.copy(to, dead_letters, answers).await;
     }

@@ -15,7 +15,7 @@ use loafer_core::{
         Publisher, REPLY_TO, Renewed, Replies, Settle, Settled, Settlement, Source, Topic,
         is_reply_queue,
     },
-    message::{Message, MessageId, Outgoing},
+    message::{EVENT_ID, Message, MessageId, Outgoing},
     outcome::BoxError,
     policy::Policy,
 };
@@ -42,6 +42,8 @@ pub(crate) enum Sabotage {
     EchoesRequests,
     ConfirmsNoCopies,
     KeepsDeadLetters,
+    LosesEventIdsOfRetries,
+    LosesEventIdsOfCopies,
 }
 
 /// A broker in memory that breaks one promise.
@@ -199,6 +201,13 @@ impl Provider for Provides {
                     delivery.message = delivery.message.clone().with_attempt(1);
                 }
             }
+            Sabotage::LosesEventIdsOfRetries => {
+                for delivery in into {
+                    if delivery.message.attempt() > 1 {
+                        delivery.message = without_event_id(&delivery.message);
+                    }
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -223,6 +232,13 @@ impl Provider for Provides {
     fn capabilities(&self) -> Capabilities {
         self.memory.capabilities()
     }
+}
+
+/// Returns the message without the header that says which event it is.
+fn without_event_id(message: &Message) -> Message {
+    let mut headers = message.headers().clone();
+    headers.remove(EVENT_ID);
+    message.clone().with_headers(headers)
 }
 
 impl Provides {
