@@ -7,7 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use loafer_core::{App, Json, Manager, Memory, Message, Route, RouteOptions};
+use loafer_core::{message::Message, translate::Json};
+use loafer_memory::Memory;
+use loafer_runtime::program::{App, Manager, Route, RouteOptions};
 
 use crate::orders::{BODY, NAME, Order, Task, handle};
 

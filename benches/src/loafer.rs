@@ -4,8 +4,12 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use loafer_core::{
-    App, Json, Manager, Memory, Message, Metadata, Route, RouteOptions, Running, State,
+    extract::{Metadata, State},
+    message::Message,
+    translate::Json,
 };
+use loafer_memory::Memory;
+use loafer_runtime::program::{App, Manager, Route, RouteOptions, Running};
 
 use crate::{BODY, Friend, HANDLED, handle};
 

@@ -122,12 +122,12 @@ async fn dead_letters_without_their_headers_fail_their_cases() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn copies_that_are_confirmed_and_not_made_fail_their_case() {
-    fails(
-        Sabotage::ConfirmsNoCopies,
-        &["a_dead_letter_that_is_sent_arrives_before_it_is_deleted"],
-    )
-    .await;
+async fn copies_that_are_confirmed_and_not_made_fail_their_cases() {
+    let cases = [
+        "a_dead_letter_that_is_sent_arrives_before_it_is_deleted",
+        "an_event_id_survives_dead_letters_and_tries_again",
+    ];
+    fails(Sabotage::ConfirmsNoCopies, &cases).await;
 }
 
 #[tokio::test(start_paused = true)]

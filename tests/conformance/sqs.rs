@@ -1,4 +1,4 @@
-//! SQS on a local server, as a subject.
+//! SQS on a local server, under test.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,8 @@ use aws_sdk_sqs::{
     config::{Credentials, SharedCredentialsProvider},
     types::QueueAttributeName as Name,
 };
-use loafer::{
-    Sqs,
-    broker::Broker as _,
-    outcome::BoxError,
-    testing::conformance::{Declaration, Feature, Made, Outage, Subject, Wanted},
-};
+use loafer::{Sqs, broker::Broker as _, outcome::BoxError};
+use loafer_conformance::{BrokerProfile, BrokerUnderTest, Feature, Outage, QueueSpec, TestQueue};
 
 use crate::line::Line;
 
@@ -35,12 +31,12 @@ pub(crate) struct OnSqs {
 }
 
 /// What SQS can't, and what these servers can't that AWS can.
-pub(crate) fn declares(server: Server) -> Declaration {
+pub(crate) fn declares(server: Server) -> BrokerProfile {
     let name = match server {
         Server::Fauxqs => "SQS (fauxqs)",
         Server::ElasticMq => "SQS (ElasticMQ)",
     };
-    let sqs = Declaration::new(name)
+    let sqs = BrokerProfile::new(name)
         .largest(LARGEST)
         .headers(HEADERS)
         .without(
@@ -66,7 +62,7 @@ pub(crate) fn declares(server: Server) -> Declaration {
             ),
         Server::ElasticMq => sqs.without(
             Feature::Topics,
-            "this server has no SNS, whose topics several queues hear on AWS",
+            "this server has no SNS; on AWS several queues can subscribe to a topic",
         ),
     }
 }
@@ -83,7 +79,7 @@ fn config(endpoint: &str) -> SdkConfig {
 }
 
 impl OnSqs {
-    /// The server that the tests were given; none, and a word about it, where they were given none.
+    /// Returns the server that the environment names. `None` means that it names none: then a line says which variable does.
     pub(crate) fn at(server: Server) -> Option<Self> {
         let variable = match server {
             Server::Fauxqs => "LOAFER_TEST_FAUXQS",
@@ -102,7 +98,7 @@ impl OnSqs {
         })
     }
 
-    /// Makes a queue; its URL and its ARN.
+    /// Makes a queue; returns its URL and its ARN.
     async fn make(
         &self,
         name: &str,
@@ -120,19 +116,19 @@ impl OnSqs {
             .send()
             .await?;
         let url = made.queue_url.ok_or("no URL")?;
-        let told = client
+        let answer = client
             .get_queue_attributes()
             .queue_url(&url)
             .attribute_names(Name::QueueArn)
             .send()
             .await?;
-        let arn = told
+        let arn = answer
             .attributes
             .and_then(|mut all| all.remove(&Name::QueueArn));
         Ok((url, arn.ok_or("no ARN")?))
     }
 
-    /// Lets a queue hear a topic, without the envelope.
+    /// Subscribes a queue to a topic, without the envelope.
     async fn subscribe(&self, topic: &str, queue: &str) -> Result<(), BoxError> {
         let client = aws_sdk_sns::Client::new(&self.config);
         let made = client.create_topic().name(topic).send().await?;
@@ -148,10 +144,10 @@ impl OnSqs {
     }
 }
 
-impl Subject for OnSqs {
+impl BrokerUnderTest for OnSqs {
     type Broker = Sqs;
 
-    fn declares(&self) -> Declaration {
+    fn declares(&self) -> BrokerProfile {
         declares(self.server)
     }
 
@@ -159,13 +155,13 @@ impl Subject for OnSqs {
         Sqs::with_config(self.config.clone())
     }
 
-    async fn queue(&self, wanted: &Wanted) -> Result<Made, BoxError> {
+    async fn queue(&self, wanted: &QueueSpec) -> Result<TestQueue, BoxError> {
         let suffix = if wanted.ordered { ".fifo" } else { "" };
-        let (queue, letters) = (
+        let (queue, dead_letters) = (
             format!("{}{suffix}", wanted.name),
             format!("{}-dlq{suffix}", wanted.name),
         );
-        let (_, arn) = self.make(&letters, []).await?;
+        let (_, arn) = self.make(&dead_letters, []).await?;
         let redrive = serde_json::json!({
             "deadLetterTargetArn": arn,
             "maxReceiveCount": wanted.max_receives,
@@ -182,10 +178,10 @@ impl Subject for OnSqs {
             }
             None => self.broker().queue_topic(&queue),
         };
-        Ok(Made {
+        Ok(TestQueue {
             queue,
             topic,
-            dead_letters: Some(letters),
+            dead_letters: Some(dead_letters),
         })
     }
 

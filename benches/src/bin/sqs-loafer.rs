@@ -3,8 +3,8 @@
 use std::{convert::Infallible, process::ExitCode};
 
 use loafer::{
-    App, Json, Manager, Route, RouteOptions, Sqs,
-    program::{BrokerKind, Program},
+    App, Json, Route, RouteOptions, Sqs,
+    program::{BrokerKind, Manager, Program, run_with},
 };
 use loafer_benches::sqs::task::{Event, Task};
 
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         brokers: &[BrokerKind::of::<Sqs>()],
     };
     let setup = async |app: App| Ok::<_, Infallible>(app);
-    let code = loafer::run_with(program, Manager::builder().route(route), setup);
+    let code = run_with(program, Manager::builder().route(route), setup);
     task.tell();
     code
 }
