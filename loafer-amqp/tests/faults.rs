@@ -78,6 +78,10 @@ impl Service {
                 .clone()
                 .map(|number| Message::new(number.to_string()));
             let answers = self.bus.send_all(EVENT, batch).await;
+            if answers.iter().all(Result::is_err) {
+                // The consumer may still be making its queue: what is published meanwhile fails at once.
+                sleep(Duration::from_millis(100)).await;
+            }
             let confirmed_now = numbers.zip(answers).filter(|(_, answer)| answer.is_ok());
             confirmed.extend(confirmed_now.map(|(number, _)| number));
             published.store(from + CHUNK, Ordering::SeqCst);

@@ -116,10 +116,10 @@ impl Service {
 
     /// Returns the names that the service gave its connections.
     async fn connections(&self) -> Vec<String> {
-        let told = self.shared.management.get("connections").await;
+        let listed = self.shared.management.get("connections").await;
         let named = |one: &Value| Some(one["user_provided_name"].as_str()?.to_owned());
-        let told = told.unwrap_or_default();
-        let named = told.as_array().into_iter().flatten().filter_map(named);
+        let listed = listed.unwrap_or_default();
+        let named = listed.as_array().into_iter().flatten().filter_map(named);
         let ours = named.filter(|name| name.contains(&self.app));
         let mut ours: Vec<String> = ours.collect();
         ours.sort();
