@@ -49,7 +49,7 @@ pub fn preloaded(messages: u64, batch: usize) -> Memory {
     loaded(batch, (0..messages).map(|_| message.clone()))
 }
 
-/// The same with messages that own their bodies, as those of `raw-heap` do: what is freed counts too.
+/// Runs messages that own their bodies, as those of `raw-heap` do: what is freed counts too.
 pub fn preloaded_on_the_heap(messages: u64, batch: usize) -> Memory {
     loaded(
         batch,

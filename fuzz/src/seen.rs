@@ -11,12 +11,12 @@ use loafer_core::{
     translate::{Envelope, TranslateError, Translator},
 };
 
-/// The text that the mutator writes into inputs, and that no error may repeat. It is no name: keys that look like a field's are told.
+/// The text that the mutator writes into inputs, and that no error may repeat. It is no name: keys that look like a field's are reported.
 pub const MARKER: &str = "s3cr3t m@rker";
-/// The same as a number.
+/// As a number.
 pub const NUMBER: &str = "7203411976";
 
-/// What an input made a translator do, as far as it can be told from outside.
+/// What an input made a translator do, as far as it is seen from outside.
 #[derive(Debug, Default)]
 pub struct Seen(DefaultHasher);
 

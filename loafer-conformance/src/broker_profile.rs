@@ -68,7 +68,7 @@ impl BrokerProfile {
         self
     }
 
-    /// The same with bodies of at most this many bytes: those are carried, and one byte more is refused.
+    /// Sets the largest body, in bytes. The broker carries it, and refuses one byte more. Unless set, there is no limit.
     #[must_use]
     pub fn largest(mut self, bytes: usize) -> Self {
         self.largest = Some(bytes);
@@ -84,28 +84,28 @@ impl BrokerProfile {
         self
     }
 
-    /// The same with messages of up to this many headers; else 10.
+    /// Sets how many headers a message has at most. Unless set, 10.
     #[must_use]
     pub fn headers(mut self, most: usize) -> Self {
         self.headers = most;
         self
     }
 
-    /// The same with the thousands of messages of the large cases divided by this; else 1.
+    /// Sets by what the thousands of messages of the large cases are divided. Unless set, 1.
     #[must_use]
     pub fn scaled_down(mut self, by: usize) -> Self {
         self.scale = by.max(1);
         self
     }
 
-    /// The same with this many cases at once; else 1. Under a paused clock leave it at 1.
+    /// Sets how many cases run at once. Unless set, 1: leave it so under a paused clock.
     #[must_use]
     pub fn at_once(mut self, cases: usize) -> Self {
         self.at_once = cases.max(1);
         self
     }
 
-    /// The same with this long for anything to happen before a case has failed; else 30 s. A whole case gets four times that.
+    /// Sets how long anything may take before a case has failed. Unless set, 30 s. A whole case gets four times that.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

@@ -57,7 +57,7 @@ pub struct QueueSpec {
     pub max_receives: u32,
     /// Its lease, in whole seconds, at least 2. Routes of the cases ask for it, too.
     pub lease: Duration,
-    /// The topic it hears, where it hears one: a name as `name`. TestQueue where it is missing; messages arrive without an envelope.
+    /// The topic that it is subscribed to. `None` means none. Like `name` it is a name; the topic is made if it is missing. Messages arrive without an envelope.
     pub topic: Option<String>,
 }
 
@@ -66,7 +66,7 @@ pub struct QueueSpec {
 pub struct TestQueue {
     /// What a route calls it.
     pub queue: String,
-    /// What a publisher calls it: the topic it hears, where one was wanted.
+    /// What a publisher calls it: the topic that it is subscribed to, if one was wanted.
     pub topic: Topic,
     /// What a route calls the place of its dead letters, where there is one.
     pub dead_letters: Option<String>,

@@ -8,13 +8,13 @@ use std::fmt;
 pub enum Feature {
     /// A delivered message is ours for a time, which can be renewed and runs out.
     Leases,
-    /// A receipt whose lease ran out is told from one that holds.
+    /// A receipt whose lease expired is distinguished from one that is live.
     StaleReceipts,
     /// A message tells how often it was delivered.
     Attempts,
-    /// A retry waits as long as it is told.
+    /// A retry waits as long as was asked for.
     RetryDelay,
-    /// A published message waits as long as it is told.
+    /// A published message waits as long as was asked for.
     PublishDelay,
     /// There is a place for dead letters.
     DeadLetters,

@@ -17,12 +17,12 @@ pub enum Error {
     #[error("{0}")]
     Start(String),
     /// The queue does not exist.
-    #[error("queue `{queue}` does not exist{place}: {remedy}")]
+    #[error("queue `{queue}` does not exist{location}: {remedy}")]
     UnknownQueue {
         /// The queue, as it was named.
         queue: String,
         /// Where it was looked for, for example ` in us-east-1`. It may be empty.
-        place: String,
+        location: String,
         /// What to do.
         remedy: String,
     },
@@ -115,7 +115,7 @@ impl Error {
     /// | [`Unreachable`](Self::Unreachable), [`Timeout`](Self::Timeout), [`NoReply`](Self::NoReply) | yes |
     /// | all others: the configuration, permissions, the queue or the message must change first | no |
     ///
-    /// A call that failed with a transient error may have been carried out all the same: a publish that is repeated may arrive twice.
+    /// A call that failed with a transient error may have been carried out anyway: a publish that is repeated may arrive twice.
     ///
     /// ```
     /// use std::time::Duration;
@@ -188,7 +188,7 @@ mod tests {
         };
         let unknown = Error::UnknownQueue {
             queue: queue.clone(),
-            place: String::new(),
+            location: String::new(),
             remedy: "make it".to_owned(),
         };
         let encode = Error::Encode {

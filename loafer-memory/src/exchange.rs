@@ -107,7 +107,7 @@ impl Exchange {
         let taken = replies.is_some_and(|to| to.try_send(outgoing.message.clone()).is_ok());
         let gone = || Error::UnknownQueue {
             queue: queue.to_owned(),
-            place: " in memory".to_owned(),
+            location: " in memory".to_owned(),
             remedy: "the requester is gone".to_owned(),
         };
         Some(taken.then_some(()).ok_or_else(gone))

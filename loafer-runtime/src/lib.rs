@@ -45,7 +45,7 @@ pub mod __private {
     }
 
     pub use crate::{
-        __given as given, __place as place,
+        __given as given, __location as location,
         expansion::{checks::*, handlers::*, replied::*, returned::*},
         handler::{BatchCall, Calls, Env, Opened, PreparedHandler, refused, undecodable},
         program::registry::Registration,

@@ -13,8 +13,8 @@ macro_rules! aws {
 }
 
 mod bodies;
+mod dead_letters;
 mod friends;
-mod letters;
 mod orders;
 mod outcomes;
 mod shutdown;

@@ -22,7 +22,7 @@ use loafer_benches::sqs::{
     bench::Bench,
     calls,
     deep::{self, ACTIONS, Case},
-    drain, held, idle, long, report,
+    drain, idle, in_flight, long, report,
 };
 
 /// Where SQS is.
@@ -72,7 +72,7 @@ async fn main() -> Result<()> {
             )
             .await?;
             show_drains(&bench, options.rounds).await?;
-            show_held(&bench, options.concurrency).await?;
+            show_in_flight(&bench, options.concurrency).await?;
             show_idle(&bench).await
         }
     }
@@ -122,16 +122,16 @@ async fn show_drains(bench: &Bench, rounds: usize) -> Result<()> {
     Ok(())
 }
 
-async fn show_held(bench: &Bench, concurrency: usize) -> Result<()> {
+async fn show_in_flight(bench: &Bench, concurrency: usize) -> Result<()> {
     let mut all = Vec::new();
-    for concurrency in [concurrency, held::MESSAGES] {
+    for concurrency in [concurrency, in_flight::MESSAGES] {
         for contestant in &bench.contestants {
-            let held = held::run(bench, contestant, concurrency).await;
+            let held = in_flight::run(bench, contestant, concurrency).await;
             let held = held.with_context(|| format!("{}, held", contestant.name))?;
             all.push((contestant.name, concurrency, held));
         }
     }
-    report::held(&all);
+    report::in_flight(&all);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ const END: Duration = Duration::from_secs(30);
 /// From the last delete's request to its answer.
 const SETTLED: Duration = Duration::from_millis(50);
 
-/// The calls that are told one by one.
+/// The calls that are reported one by one.
 pub const ACTIONS: [&str; 3] = [
     "ReceiveMessage",
     "DeleteMessageBatch",

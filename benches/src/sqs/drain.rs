@@ -27,9 +27,9 @@ const END: Duration = Duration::from_secs(40);
 pub struct Drain {
     /// From the signal to its exit, in seconds.
     pub seconds: f64,
-    /// Handled, and yet in the queue: they come again.
+    /// Handled, and yet in the queue: they are redelivered.
     pub repeated: usize,
-    /// Leased from the queue by nobody: they come again at the end of their lease, not before.
+    /// Leased from the queue by nobody: they are redelivered at the end of their lease, not before.
     pub stranded: usize,
 }
 

@@ -2,9 +2,9 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `task` | what every contestant is told, and what its handler does |
+//! | `task` | what every contestant gets to do, and what its handler does |
 //! | `bench` | the contestants, their proxies and their queues |
-//! | `deep`, `idle`, `drain`, `held`, `long` | what is measured |
+//! | `deep`, `idle`, `drain`, `in_flight`, `long` | what is measured |
 //! | `program` | a contestant at work: its CPU time, memory, end |
 //! | `proxy`, `requests`, `calls` | the calls it makes |
 //! | `queue` | queues, made and filled |
@@ -14,8 +14,8 @@ pub mod bench;
 pub mod calls;
 pub mod deep;
 pub mod drain;
-pub mod held;
 pub mod idle;
+pub mod in_flight;
 pub mod long;
 pub mod program;
 pub mod proxy;

@@ -22,7 +22,7 @@ pub struct Program {
     log: PathBuf,
 }
 
-/// What it is told to do.
+/// What it has to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Orders<'q> {
     /// The queue's name.

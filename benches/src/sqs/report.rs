@@ -3,8 +3,8 @@
 use super::{
     deep::{Case, Run},
     drain::Drain,
-    held::{Held, MESSAGES},
     idle::Idle,
+    in_flight::{InFlight, MESSAGES},
 };
 use crate::spread::Spread;
 
@@ -114,7 +114,7 @@ pub fn idle(all: &[(&str, Idle)]) {
 }
 
 /// What every contestant holds of a deep queue, at each concurrency.
-pub fn held(all: &[(&str, usize, Held)]) {
+pub fn in_flight(all: &[(&str, usize, InFlight)]) {
     println!("\n{MESSAGES} messages whose handlers do not return");
     println!("                concurrency    held   peak MiB");
     for (name, concurrency, held) in all {

@@ -50,7 +50,7 @@ pub(crate) fn gone(topic: &Topic) -> Error {
             .strip_prefix(QUEUE)
             .unwrap_or_default()
             .to_owned(),
-        place: String::new(),
+        location: String::new(),
         remedy: "whoever waited for a reply is gone".to_owned(),
     }
 }

@@ -270,7 +270,7 @@ impl Plan {
     pub(crate) fn unknown(&self, queue: &str) -> Error {
         Error::UnknownQueue {
             queue: queue.to_owned(),
-            place: String::new(),
+            location: String::new(),
             remedy: self.remedy(),
         }
     }

@@ -10,10 +10,10 @@ use crate::{
 
 /// The dead letters of one source: to look at, try again, move and purge.
 ///
-/// A broker crate says how dead letters are leased, given back, copied and deleted. `DeadLetters`, which people and pages use, builds
+/// A broker crate says how dead letters are leased, released, copied and deleted. `DeadLetters`, which people and pages use, builds
 /// listings and retries on top, the same for every broker. It deletes a dead letter only after [`copy`](Self::copy) confirmed its copy.
 pub trait DeadLetterQueue: Send + Sync + 'static {
-    /// Gives back or deletes one leased dead letter.
+    /// Releases or deletes one leased dead letter.
     type Receipt: Clone + fmt::Debug + Send + Sync + 'static;
 
     /// Connects and finds the queue. It is called first.
@@ -42,7 +42,7 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The first error. Dead letters that could not be given back stay leased until their leases end.
+    /// The first error. Dead letters that could not be released stay leased until their leases end.
     fn give_back(&self, leases: &[Self::Receipt])
     -> impl Future<Output = Result<(), Error>> + Send;
 

@@ -66,7 +66,7 @@ macro_rules! __given {
 /// A handler's path, and the file and line of its attribute.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __place {
+macro_rules! __location {
     ($name:literal) => {
         (
             ::core::concat!(::core::module_path!(), "::", $name),

@@ -35,7 +35,7 @@ impl TestApp {
     ///
     /// # Panics
     ///
-    /// If there was none: the message lists all that was published. Also if a message to the event's topic does not decode as one.
+    /// If there was none. The message lists all that was published. Also if a message to the event's topic does not decode as one.
     #[track_caller]
     pub fn assert_published<E: Event + DeserializeOwned>(&self, holds: impl Fn(&E) -> bool) {
         self.assert_published_to(E::TOPIC, holds);

@@ -5,7 +5,7 @@
     reason = "outside of a test function, a helper panics as one"
 )]
 
-mod gathering;
+mod batch_window;
 mod order;
 mod outcomes;
 mod refusals;

@@ -52,7 +52,7 @@ pub struct SqsDeadLetters {
     found: OnceLock<Found>,
 }
 
-/// Gives back or deletes one leased dead letter.
+/// Releases or deletes one leased dead letter.
 #[derive(Clone)]
 pub struct DeadLetterReceipt(Arc<Lease>);
 

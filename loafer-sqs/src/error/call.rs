@@ -130,7 +130,7 @@ impl<'a> Call<'a> {
         };
         Error::UnknownQueue {
             queue: self.queue.to_owned(),
-            place: self.endpoint.to_string(),
+            location: self.endpoint.to_string(),
             remedy,
         }
     }

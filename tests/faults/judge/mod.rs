@@ -3,8 +3,8 @@
 mod connection;
 #[cfg(test)]
 mod connection_tests;
+mod dead_letters;
 mod excuse;
-mod letters;
 mod record;
 mod rules;
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
                 #route
                     #options
                     #on
-                    .declared(__loafer::place!(#name), #translator, __ready)
+                    .declared(__loafer::location!(#name), #translator, __ready)
                     #of_batches
                     #replying
             }

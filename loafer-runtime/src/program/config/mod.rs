@@ -158,14 +158,14 @@ impl Config {
             .filter_map(|(topic, options)| Some((topic.as_str(), options.publisher.as_deref()?)))
     }
 
-    /// The same with this much time for running handlers at shutdown: the command line outranks the rest.
+    /// Sets how much time running handlers get at shutdown: the command line outranks the rest.
     #[must_use]
     pub fn with_drain(mut self, drain: Option<Duration>) -> Self {
         self.drain = drain.or(self.drain);
         self
     }
 
-    /// The same with or without bodies in logs, where the configuration does not say.
+    /// Sets whether bodies are logged, unless the configuration says so.
     #[must_use]
     pub fn with_log_bodies_by_default(mut self, log_bodies: bool) -> Self {
         self.log_bodies.get_or_insert(log_bodies);

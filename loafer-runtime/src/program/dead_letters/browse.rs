@@ -22,7 +22,7 @@ pub struct Listing {
     pub started_over: bool,
     /// Whether the listing was stopped before it had seen all it was asked for.
     pub stopped: bool,
-    /// Why dead letters could not be given back. They stay leased until their leases end.
+    /// Why dead letters could not be released. They stay leased until their leases end.
     pub not_given_back: Option<Error>,
 }
 

@@ -58,7 +58,7 @@ impl DeadLetters {
         &self.about
     }
 
-    /// Lists up to `max` dead letters. Each is leased for a moment and given back, also if the listing fails.
+    /// Lists up to `max` dead letters. Each is leased for a moment and released, also if the listing fails.
     ///
     /// # Cancellation
     ///

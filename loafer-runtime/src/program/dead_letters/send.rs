@@ -45,7 +45,7 @@ pub struct MoveResult {
     pub stopped: bool,
     /// Why the operation broke off before the end. What is left stays where it is.
     pub error: Option<Error>,
-    /// Why dead letters could not be given back. They stay leased until their leases end.
+    /// Why dead letters could not be released. They stay leased until their leases end.
     pub not_given_back: Option<Error>,
     /// What else to know, for example that the broker could not move them by itself. Each entry is a sentence.
     pub notes: Vec<String>,

@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// What one contestant takes of a deep queue.
 #[derive(Clone, Copy, Debug)]
-pub struct Held {
+pub struct InFlight {
     /// Messages leased.
     pub messages: usize,
     /// The most memory resident, in MiB.
@@ -35,7 +35,7 @@ pub struct Held {
 /// # Errors
 ///
 /// It ended, or never held the same number for long.
-pub async fn run(bench: &Bench, contestant: &Contestant, concurrency: usize) -> Result<Held> {
+pub async fn run(bench: &Bench, contestant: &Contestant, concurrency: usize) -> Result<InFlight> {
     let queue = bench.queue(MESSAGES).await?;
     let program = contestant.start(Orders {
         queue: &queue.name,
@@ -49,7 +49,7 @@ pub async fn run(bench: &Bench, contestant: &Contestant, concurrency: usize) -> 
     held
 }
 
-async fn steady(program: &Program, queue: &Queue) -> Result<Held> {
+async fn steady(program: &Program, queue: &Queue) -> Result<InFlight> {
     let begin = Instant::now();
     let (mut before, mut same) = (
         Depth {
@@ -73,7 +73,7 @@ async fn steady(program: &Program, queue: &Queue) -> Result<Held> {
         };
         before = now;
     }
-    Ok(Held {
+    Ok(InFlight {
         messages: before.leased,
         peak: program.peak()?,
     })
