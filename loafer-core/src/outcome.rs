@@ -21,7 +21,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The message is done: it leaves its queue. `true` means this.
+    /// The message is done: it leaves its queue. `true` means the same.
     Ack,
     /// The message is retried later.
     Retry {

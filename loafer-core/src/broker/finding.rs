@@ -1,27 +1,27 @@
-//! What the command `check` finds out.
+//! Findings of the command `check`.
 
-/// One thing `check` found out.
+/// One thing that the command `check` found out about a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
     pub level: Level,
-    /// What was found, and what to do about it.
+    /// What was found, on which queue, and what to do about it.
     pub text: String,
 }
 
-/// How bad a [`Finding`] is.
+/// How bad a [`Finding`] is. A worse level is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// As it should be.
+    /// It is as it should be.
     Good,
-    /// Works, but not as well as it might.
+    /// It works, but not as well as it could.
     Warning,
-    /// Does not work: `check` exits 1.
+    /// It does not work. `check` exits with 1.
     Problem,
 }
 
 impl Finding {
-    /// As it should be.
+    /// Returns a finding that something is as it should be.
     pub fn good(text: impl Into<String>) -> Self {
         Self {
             level: Level::Good,
@@ -29,7 +29,7 @@ impl Finding {
         }
     }
 
-    /// Works, but not as well as it might.
+    /// Returns a finding that something works, but not as well as it could.
     pub fn warning(text: impl Into<String>) -> Self {
         Self {
             level: Level::Warning,
@@ -37,7 +37,7 @@ impl Finding {
         }
     }
 
-    /// Does not work.
+    /// Returns a finding that something does not work.
     pub fn problem(text: impl Into<String>) -> Self {
         Self {
             level: Level::Problem,

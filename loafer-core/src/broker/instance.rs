@@ -1,11 +1,11 @@
-//! One broker of a program, as the configuration names it.
+//! Instances of brokers, as the configuration names them.
 
 use super::Settings;
 
-/// One broker of a program: what the configuration says of it.
+/// One broker of a program: its name, and what the configuration says of it.
 ///
-/// A program may have several of one kind. The first is called as its kind is (`[brokers.amqp]`); it is the one that variables of the
-/// broker's own, for example `AMQP_URL`, are for. Others have names of their own: `[brokers.legacy]` with `kind = "amqp"`.
+/// A program may have several brokers of one kind. The first has the name of the kind (`[brokers.amqp]`), and environment variables that the
+/// broker itself defines, for example `AMQP_URL`, are for it alone. Others have names of their own: `[brokers.legacy]` with `kind = "amqp"`.
 #[derive(Clone, Debug)]
 pub struct Instance<'i> {
     name: &'i str,
@@ -15,7 +15,7 @@ pub struct Instance<'i> {
 }
 
 impl<'i> Instance<'i> {
-    /// Returns the instance of this name and kind, for the app of this name, with what the configuration says of it.
+    /// Returns the instance of this name and kind, of the app of this name, with its settings.
     #[must_use]
     pub fn new(
         name: &'i str,
@@ -31,25 +31,25 @@ impl<'i> Instance<'i> {
         }
     }
 
-    /// Returns its name: the first part of its topics (`legacy:orders`), and what `broker = "legacy"` of a route names.
+    /// Returns its name. A route names it by `broker = "legacy"`, and topics of its queues begin with it: `legacy:orders`.
     #[must_use]
     pub fn name(&self) -> &'i str {
         self.name
     }
 
-    /// Returns whether it is the first of its kind: the one that the broker's own variables of the environment are for.
+    /// Returns whether it is the first of its kind. Only the first reads environment variables that the broker itself defines.
     #[must_use]
     pub fn is_first(&self) -> bool {
         self.name == self.kind
     }
 
-    /// Returns the app's name, if it has one.
+    /// Returns the name of the app. `None` means that it has none.
     #[must_use]
     pub fn app(&self) -> Option<&'i str> {
         self.app
     }
 
-    /// Returns what its section of the configuration says; `None` if there is no section, or if it says no more than the kind.
+    /// Returns its section of the configuration. `None` means that there is no such section, or that it sets nothing but the kind.
     #[must_use]
     pub fn settings(&self) -> Option<&'i Settings> {
         self.settings

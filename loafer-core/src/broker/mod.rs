@@ -1,4 +1,6 @@
 //! The contract of a broker crate: brokers, providers, publishers, replies and dead letters.
+//!
+#![doc = include_str!("guide.md")]
 
 mod capabilities;
 mod dead_letters;
@@ -40,12 +42,13 @@ use std::future::Future;
 
 use crate::Error;
 
-/// A broker: `provider = Sqs` of `#[handler]` names one.
+/// A broker, for example `Sqs` in `#[handler(provider = Sqs)]`. It makes the values that do the work.
 ///
-/// A program makes one value of each broker that it uses, by `Default` or in code, tells it what the configuration says of it, and asks it for
-/// a provider a route. Nothing here connects but [`start`](Self::start); providers connect by [`Provider::open`].
+/// A program may use several brokers of one kind, each an [`Instance`] with a name. It has one value per instance that it uses, made by `Default` or
+/// in code. It configures that value, and asks it for one provider per route and for one publisher. Providers connect in [`Provider::open`], and only
+/// [`start`](Self::start) connects here.
 ///
-/// A program may use several brokers of one kind, each an [`Instance`] with a name.
+/// [The guide](self#the-life-of-an-instance) says in which order everything is called.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a provider",
     label = "not a provider",
@@ -59,25 +62,28 @@ pub trait Broker: Default + Send + Sync + 'static {
     /// What a route may set that only this broker knows; [`NoOptions`] if there is nothing.
     type Options: BrokerOptions;
 
-    /// What kind of broker it is, for example `sqs`: the name of its first instance.
+    /// The name of this kind of broker, for example `sqs`. The first instance of the kind has the same name, and topics of queues begin with it.
     const KIND: &'static str;
 
-    /// Whether topics have names of their own on this broker, which `[topics.TOPIC] name` of the configuration gives. `false` if topics are
-    /// always called what the program calls them.
+    /// Whether a topic may have another name on this broker than in the program: then `[topics.TOPIC] name` of the configuration says it.
+    ///
+    /// `false` is for a broker that stands in for others, for example the one in memory: topics keep the names that the program uses, and under
+    /// `--provider` the options of the other kind are ignored.
     const RENAMES_TOPICS: bool = true;
 
-    /// Returns the queue of a route that names none, for this consumer: the route's `consumer`, else the app's name.
+    /// Returns the name of the queue of a route that names none. `consumer` is the route's `consumer`, otherwise the name of the app. By default the
+    /// queue has the name of the route.
     fn queue_name(route: &str, consumer: Option<&str>) -> String {
         _ = consumer;
         route.to_owned()
     }
 
-    /// Reads what the configuration says of this instance: it overrides what code said. Called once, before all else. The test kit does not
+    /// Reads what the configuration says of this instance. It overrides what code said. Called once, before everything else. The test kit does not
     /// call it.
     ///
     /// # Errors
     ///
-    /// If a key is unknown, or a value is invalid. Unless implemented, any settings are an error.
+    /// If a key is unknown or a value is invalid. By default any settings are an error.
     fn configure(&mut self, instance: &Instance<'_>) -> Result<(), Error> {
         match instance.settings() {
             Some(settings) => Err(Error::Config(format!(
@@ -89,41 +95,45 @@ pub trait Broker: Default + Send + Sync + 'static {
         }
     }
 
-    /// Makes a provider for one route's source, with the options that are the broker's own.
+    /// Makes the provider of one route. It does not connect.
     ///
     /// # Errors
     ///
-    /// If the route asks for what this broker can't do.
+    /// If the route asks for something that this broker can't do. The engine adds the name of the route.
     fn provider(&self, source: &Source, options: &Self::Options) -> Result<Self::Provider, Error>;
 
-    /// Makes its publisher.
+    /// Makes the publisher. It does not connect. A mistake in the configuration that shows only here is the answer to each message.
     fn publisher(&self) -> Self::Publisher;
 
-    /// Starts what all routes of this instance share, for example a listener. Called once, after all providers are open and before any
-    /// receives. Unless implemented, there is nothing to start.
+    /// Starts what all routes of this instance share, for example a listener. Called once, after all providers are open and before any of them
+    /// receives. By default there is nothing to start.
     ///
     /// # Errors
     ///
-    /// If it can't be started: the program says why and does not start.
+    /// If it can't be started. The program says why and does not start.
+    ///
+    /// # Cancellation
+    ///
+    /// The program gives it 12 s. After that it drops the future and does not start.
     fn start(&self) -> impl Future<Output = Result<(), Error>> + Send {
         std::future::ready(Ok(()))
     }
 
-    /// Closes what all routes of this instance share. Called once, after its providers and its publisher are closed. Unless implemented,
-    /// there is nothing to close.
+    /// Closes what all routes of this instance share. Called once, after its providers and its publisher are closed. By default there is
+    /// nothing to close.
     ///
     /// # Cancellation
     ///
-    /// Dropped at the end of the program's time to stop.
+    /// The future is dropped when the time to stop is over.
     fn close(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 
-    /// Returns the dead letters of one source, if this broker keeps them so that they can be worked with. Does not connect.
+    /// Returns the dead letters of one route, so that people can look at them and try them again. It does not connect.
     ///
     /// # Errors
     ///
-    /// If it does not.
+    /// If this broker gives no access to dead letters. That is the default.
     fn dead_letters(
         &self,
         source: &Source,
@@ -137,12 +147,12 @@ pub trait Broker: Default + Send + Sync + 'static {
         )))
     }
 
-    /// Where replies to the requests of an app come to, where this broker has that. Connects to nothing yet. The app's name, where it has one,
-    /// tells operators whose they are.
+    /// Returns what receives the replies to the requests of this process. It does not connect. `app` is the name of the app, so that operators see
+    /// whose address it is.
     ///
     /// # Errors
     ///
-    /// Where it has not.
+    /// If this broker has no request and reply. That is the default.
     fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
         _ = app;
         Err::<Unsupported, _>(Error::Config(format!(
@@ -151,14 +161,16 @@ pub trait Broker: Default + Send + Sync + 'static {
         )))
     }
 
-    /// The topic by which a reply gets to an address that a request named in [`REPLY_TO`], for this broker's publisher.
+    /// Returns the topic by which this broker's publisher sends a reply to the address that a request named in [`REPLY_TO`]. Called only for requests
+    /// that this broker delivered.
     ///
-    /// The address comes from outside, from whoever could send a request: what is not a private address of this broker's own form is refused.
-    /// Asked only for requests that came by this broker. The publisher answers [`Error::UnknownQueue`] where the address is gone.
+    /// The address comes from outside: anybody who can send a request chooses it. So refuse everything that is not a private address in this
+    /// broker's own form. If the requester has gone, the publisher answers [`Error::UnknownQueue`].
     ///
     /// # Errors
     ///
-    /// Where the address is none of this broker's; without quoting it.
+    /// If the address is not an address of this broker, or if the broker has no request and reply, which is the default. The error does not quote the
+    /// address.
     fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
         _ = address;
         Err(Error::Config(format!(
@@ -167,7 +179,7 @@ pub trait Broker: Default + Send + Sync + 'static {
         )))
     }
 
-    /// Returns a queue as a topic of this broker's publisher: `sqs:QUEUE`.
+    /// Returns the topic by which this broker's publisher sends to a queue. By default that is `KIND:QUEUE`.
     fn queue_topic(&self, queue: &str) -> Topic {
         Topic::from(format!("{}:{queue}", Self::KIND))
     }

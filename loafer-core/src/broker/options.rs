@@ -1,13 +1,13 @@
-//! What a route may set that only its broker knows.
+//! Options of a route that only its broker knows.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// The options of a route that only its broker knows: `options(…)` of `#[handler]`, `[routes.ROUTE.options]` of `loafer.toml`.
+/// The options of a route that only its broker knows: `options(…)` in `#[handler]`, `[routes.ROUTE.options]` in `loafer.toml`.
 ///
-/// A type of options is a struct of optional fields, with a setter by value for each, named as its field. The attribute calls the setters,
-/// and the configuration overrides fields one by one; so fields that are not set are not serialised.
+/// It is a struct of optional fields, with one setter by value for each, of the same name. The attribute calls the setters, and the
+/// configuration overrides each field alone. For that the options are serialised, so a field that is not set must be left out.
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};

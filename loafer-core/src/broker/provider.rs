@@ -5,39 +5,48 @@ use std::{fmt, future::Future, time::Duration};
 use super::{Capabilities, Finding, Notice, Renewed, Settle, Settled};
 use crate::{Error, message::Message, policy::Policy};
 
-/// Leases messages from one source and settles the leases.
+/// Receives the messages of one route, renews their leases and settles them.
 ///
-/// One value serves one route. The framework calls [`open`](Self::open) once, then the other methods from several
-/// tasks at once, and [`close`](Self::close) after the last settlement. A provider keeps no policy: what is received, renewed and settled,
-/// and when, is the framework's to say.
+/// The engine calls [`open`](Self::open) once, then the other methods from several tasks at once, and [`close`](Self::close) after the last
+/// settlement. A provider has no policy: the engine decides what is received, renewed and settled, and when. The guide describes the life of
+/// [a provider](crate::broker#the-life-of-a-provider) and of [a lease](crate::broker#the-life-of-a-lease), and has
+/// [an example](crate::broker#a-small-broker).
 ///
-/// # Attempts
+/// # Timeouts and repetitions
 ///
-/// Every network call has an attempt timeout; a call that hangs is an error. A provider does not repeat a
-/// failed call behind the framework's back, unless its broker makes the repetition safe and invisible.
+/// Each network call has a timeout of its own, and a call that takes longer is an error. A provider does not repeat a failed call on its own,
+/// unless its broker makes the repetition safe and invisible.
 pub trait Provider: Send + Sync + 'static {
-    /// What settles one delivery. Cheap to clone: keeper and settler hold it across awaits.
+    /// What names one delivery, so that its lease can be renewed and settled. It must be cheap to clone: the engine copies it for each renewal.
     type Receipt: Clone + fmt::Debug + Send + Sync + 'static;
 
-    /// Connects and makes sure of the source; declares what is missing where `mode` says so.
+    /// Connects, and finds the queue. `mode` says whether it may make what is missing.
     ///
     /// # Errors
     ///
-    /// Names the queue and the remedy: the program prints it and exits.
-    fn open(&self, mode: Open) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// What the command `check` prints of this source: existence, redrive, lease against `timeout`, rights.
-    fn check(&self, policy: &Policy) -> impl Future<Output = Vec<Finding>> + Send;
-
-    /// Appends 0 to `max` messages to `into`, waiting at most `wait` for the first.
+    /// If the queue is missing or can't be used. The error names the queue and says what to do. The program prints it and does not start.
     ///
     /// # Cancellation
     ///
-    /// Dropped in flight it may leave messages to the end of their leases; the framework drops it only at shutdown, after a grace.
+    /// The program gives it 12 s. After that it drops the future and does not start.
+    fn open(&self, mode: Open) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Returns what the command `check` prints of this route: whether the queue exists, whether it has a redrive, whether its lease fits `timeout`,
+    /// whether the permissions suffice. Called after `open`. It changes nothing on the server.
+    fn check(&self, policy: &Policy) -> impl Future<Output = Vec<Finding>> + Send;
+
+    /// Appends up to `max` messages to `into`. Waits for the first one for `wait` at most, and returns as soon as there is one.
+    ///
+    /// `max` is at least 1. Each delivery is a lease that begins now, and its message has its [attempt](Message::attempt).
     ///
     /// # Errors
     ///
-    /// The framework backs off and tries again; it never gives up. What stands in `into` is kept.
+    /// If the broker can't be reached or refuses. The engine pauses and tries again, without end. It handles what is in `into`.
+    ///
+    /// # Cancellation
+    ///
+    /// The engine drops the future only at shutdown, after [`Capabilities::receive_grace`]. It releases what is in `into`. Messages that the broker
+    /// had just sent may stay leased until their leases end.
     fn receive(
         &self,
         max: usize,
@@ -45,16 +54,29 @@ pub trait Provider: Send + Sync + 'static {
         into: &mut Vec<Delivery<Self::Receipt>>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Settles many leases in as few calls as the broker allows; pushes one answer an entry, in order.
+    /// Settles leases in as few calls as the broker allows. Pushes one answer per entry, in order. There are at most
+    /// [`Capabilities::settle_batch`] entries, at least one, of any kinds.
     ///
-    /// Nothing is consumed, so an entry that [failed](Settled::Failed) can be tried again.
+    /// An entry that [failed](Settled::Failed), or that has no answer, is settled again. So each settlement must bear repetition, and a receipt of
+    /// an earlier delivery must never settle a later one.
+    ///
+    /// # Cancellation
+    ///
+    /// The engine drops the future when the first lease of the batch ends, and 2 s after the time to drain is over. Any of the entries may have been
+    /// settled then.
     fn settle(
         &self,
         batch: &[Settle<Self::Receipt>],
         answers: &mut Vec<Settled>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Renews many leases, each to `by` from now; pushes one answer a lease, in order.
+    /// Makes leases end after `by` from now. Pushes one answer per lease, in order. There may be more leases than one call of the broker takes.
+    ///
+    /// Called only if [`Capabilities::lease`] is set. A lease without an answer counts as not renewed.
+    ///
+    /// # Cancellation
+    ///
+    /// The engine drops the future when the route ends.
     fn renew(
         &self,
         leases: &[Self::Receipt],
@@ -62,63 +84,68 @@ pub trait Provider: Send + Sync + 'static {
         answers: &mut Vec<Renewed>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// What the broker can do. Asked after `open`, once.
+    /// Returns what the broker can do. Called after `open`, more than once, and must return the same each time.
     fn capabilities(&self) -> Capabilities;
 
-    /// How many messages the route will hold at most, handlers and prefetch together. Told once, before the first receive: a broker that
-    /// pushes messages pushes no more than these.
+    /// Sets how many messages the route has in flight at most: those in handlers and those leased ahead. Called once, before the first receive. A
+    /// broker that pushes messages pushes no more than these. By default it is ignored.
     fn set_capacity(&self, messages: usize) {
         _ = messages;
     }
 
-    /// Waits for what the broker tells by itself; unless implemented, for ever.
+    /// Waits for something that the broker says between calls, and returns it. By default it waits for ever.
     ///
     /// # Cancellation
     ///
-    /// Safe: what was told and not read is told again.
+    /// Safe: the engine drops and repeats it at any time, so a notice that was not returned must be returned by the next call.
     fn notice(&self) -> impl Future<Output = Notice> + Send {
         std::future::pending()
     }
 
-    /// Whether a lease may still be ours, as far as is known without asking the broker.
+    /// Returns whether a lease may still be ours, as far as is known without a call. By default it is `true`.
+    ///
+    /// The engine asks it of each new delivery, of each message before it is settled, and of all messages after a [`Notice`].
     fn is_live(&self, lease: &Self::Receipt) -> bool {
         _ = lease;
         true
     }
 
-    /// Nothing is received any more, while what was received is still handled and settled: a broker that pushes messages is to push no more, and
-    /// to take back what nobody received. Called by each of the [receivers](Capabilities::receivers); unless implemented, nothing.
+    /// Stops the delivery of messages. What was received is still handled and settled. A broker that pushes messages stops pushing, and takes back
+    /// what was not received. Called once by each of the [receivers](Capabilities::receivers). By default it does nothing.
     ///
     /// # Cancellation
     ///
-    /// Dropped where all is settled before it is done; [`Provider::close`] is called then.
+    /// The engine drops the future if everything is settled before it returns. [`close`](Self::close) follows.
     fn stop(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 
-    /// Lets go of the source. Called after the last settlement.
+    /// Closes the provider. Called once, after the last settlement, or when the time to settle is over. By default it does nothing.
+    ///
+    /// Nothing bounds it, so it should return within a second or two.
     fn close(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 }
 
-/// What [`Provider::open`] may do about a source that is missing.
+/// What [`Provider::open`] may do if the queue is missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Open {
-    /// Nothing: it must be there.
+    /// Nothing: the queue must exist. A broker whose queues are always declared by their consumers, for example RabbitMQ, may declare it.
     #[default]
     Existing,
-    /// Make it, with its dead-letter queue. Never touches what is there.
+    /// Make it, with its dead-letter queue. What exists is never changed. `run --create` and `check --create` open with it.
     Create,
-    /// Read-only: creates nothing at all, not even what the program makes when it starts. The command `check` opens with it.
+    /// Make nothing at all, not even what the program always makes when it starts. A queue that is missing is not an error: [`Provider::check`]
+    /// reports it. The command `check` opens with it.
     ReadOnly,
 }
 
-/// One message on lease.
+/// One message on lease, as [`Provider::receive`] returns it.
 #[derive(Clone, Debug)]
 pub struct Delivery<R> {
-    /// What settles it.
+    /// What renews and settles its lease.
     pub receipt: R,
     /// The message, with its attempt.
     pub message: Message,

@@ -57,9 +57,9 @@ impl Pauses {
 /// [`done`](Self::done), [`again`](Self::again) or [`failed`](Self::failed). Then it sleeps for the [pause](Self::pause), if there is one. The first
 /// answer to a message counts. A message without an answer at the end of its round has failed: it may or may not have been published.
 ///
-/// With [groups](Self::in_groups) a round has one message of each group, and after one that failed for good, no later one of its group is
-/// published. That is the contract of [`Publisher::publish`](crate::broker::Publisher::publish) on a broker that accepts or refuses each message of a call
-/// by itself (SQS API, `SendMessageBatch`: "The result of sending each message is reported individually in the response").
+/// With [groups](Self::in_groups) a round has one message of each group, and after one that failed for good, no later one of its group is published.
+/// That is the contract of [`Publisher::publish`](crate::broker::Publisher::publish) on a broker that accepts or refuses each message of a call by
+/// itself (SQS API, `SendMessageBatch`: "The result of sending each message is reported individually in the response").
 ///
 /// It makes no calls and does not sleep, so that it serves any client.
 ///

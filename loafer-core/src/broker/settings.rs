@@ -1,4 +1,4 @@
-//! What the configuration says of a broker: read without ever quoting a value, which may be a password.
+//! Settings of a broker in the configuration. No error quotes a value, which may be a password.
 
 use std::fmt;
 
@@ -18,7 +18,24 @@ use crate::{
     translate::{expected, location},
 };
 
-/// One section of the configuration, as `loafer.toml` and the environment have it: the settings of a broker, or a route's options of it.
+/// One section of the configuration, from `loafer.toml` and the environment: the settings of a broker, or the options of a route.
+///
+/// ```
+/// use loafer::{Error, broker::{Instance, Settings}};
+/// use serde::Deserialize;
+///
+/// #[derive(Default, Deserialize)]
+/// #[serde(default, deny_unknown_fields)]
+/// struct Section {
+///     url: Option<String>,
+/// }
+///
+/// /// In `Broker::configure`.
+/// fn configure(instance: &Instance<'_>) -> Result<Section, Error> {
+///     instance.settings().map_or(Ok(Section::default()), Settings::read)
+/// }
+/// # assert!(configure(&Instance::new("acme", "acme", None, None)).unwrap().url.is_none());
+/// ```
 #[derive(Clone)]
 pub struct Settings {
     section: String,
@@ -26,7 +43,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Returns the settings in a section, for example `brokers.amqp`.
+    /// Returns the settings of a section, for example `brokers.amqp`.
     #[must_use]
     pub fn new(section: impl Into<String>, table: Table) -> Self {
         Self {
@@ -35,33 +52,35 @@ impl Settings {
         }
     }
 
-    /// Returns the section they stand in, for example `brokers.amqp`.
+    /// Returns the name of the section, for example `brokers.amqp`.
     #[must_use]
     pub fn section(&self) -> &str {
         &self.section
     }
 
-    /// Returns whether they set nothing.
+    /// Returns whether the section sets nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.table.is_empty()
     }
 
-    /// Reads them. The environment knows only text: numbers, `true` and `false` are read from text if the type wants them.
+    /// Reads the settings as a type. Numbers and booleans may also be text, since the environment has only text.
     ///
     /// # Errors
     ///
-    /// If they don't fit the type. The error names the section and the key, and never quotes a value, which may be a password: values are cut
-    /// out of what a `Deserialize` of your own says, but it must not quote parts of one.
+    /// If the settings don't fit the type. The error names the section and the key, suggests the nearest known key for an unknown one, and never
+    /// quotes a value, which may be a password. Values are cut out of the messages of a `Deserialize` of your own. But it must not quote a part of a
+    /// value.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let table = Lenient(Value::Table(self.table.clone()));
         serde_path_to_error::deserialize(table).map_err(|error| {
             let (at, message) = (location(error.path()), error.inner().message());
-            Error::Config(self.told(&at, message))
+            Error::Config(self.explain(&at, message))
         })
     }
 
-    fn told(&self, at: &str, message: &str) -> String {
+    /// Returns serde's message without values, and with the section and the location.
+    fn explain(&self, at: &str, message: &str) -> String {
         let section = &self.section;
         let unknown_field = message.strip_prefix("unknown field `");
         if let Some((name, rest)) = unknown_field.and_then(|rest| rest.split_once('`')) {
@@ -77,17 +96,17 @@ impl Settings {
         }
         let what = match expected(message) {
             known if !known.is_empty() => known,
-            // What a type of the broker's own says.
+            // The message of a type of the broker's own.
             _ => format!(": {}", self.without_values(message)),
         };
         format!("`[{section}]`: wrong value{at}{what}")
     }
 
-    /// The text, where no value of the section stands in it.
+    /// Returns the text with `…` for each value of the section.
     fn without_values(&self, text: &str) -> String {
         let mut values = Vec::new();
         texts(&self.table, &mut values);
-        // The longest first: one may stand in another.
+        // The longest first, since a value may be part of another.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         values.iter().fold(text.to_owned(), |text, value| {
             let quoted = value.escape_debug().to_string();
@@ -96,18 +115,18 @@ impl Settings {
     }
 }
 
-/// What stands before the key at this place: nothing, or `login.`.
+/// Returns the part of a location before its key: an empty text, or for example `login.`.
 fn parents<'p>(at: &'p str, key: &str) -> &'p str {
     let path = at.strip_prefix(" at `").unwrap_or(at);
     let path = path.strip_suffix('`').unwrap_or(path);
-    // A key that may be data is left out of a place.
+    // A key that may be data is left out of a location.
     let parents = path.strip_suffix(key).or(path.strip_suffix('…'));
     parents
         .filter(|parents| parents.ends_with('.'))
         .unwrap_or_default()
 }
 
-/// The names that serde lists as known: it quotes each of them.
+/// Returns the names that serde's message lists as known. Serde quotes each of them.
 fn quoted(known: &str) -> Vec<String> {
     let names = known.split('`').skip(1).step_by(2);
     names
@@ -116,7 +135,7 @@ fn quoted(known: &str) -> Vec<String> {
         .collect()
 }
 
-/// The texts and numbers among the values, as they would be quoted.
+/// Collects the texts and numbers among the values, in the form in which a message would quote them.
 fn texts(table: &Table, found: &mut Vec<String>) {
     for value in table.values() {
         text(value, found);
@@ -136,7 +155,7 @@ fn text(value: &Value, found: &mut Vec<String>) {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Keys only.
+        // Values may be passwords.
         f.debug_struct("Settings")
             .field("section", &self.section)
             .field("keys", &self.table.keys().collect::<Vec<_>>())
@@ -144,7 +163,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A value of which a text is a number or a truth where one is wanted: the environment knows texts only.
+/// A value whose text is read as a number or a boolean if the type wants one, since the environment has only text.
 struct Lenient(Value);
 
 macro_rules! from_text {

@@ -1,4 +1,4 @@
-//! What a provider is told of a lease, and what it answers.
+//! Settlements of leases, and the answers to them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, message::Message};
 
-/// One lease to settle.
+/// One lease to settle: an entry of [`Provider::settle`](crate::broker::Provider::settle).
 #[derive(Clone, Debug)]
 pub struct Settle<R> {
-    /// Whose lease it is.
+    /// The receipt of the delivery.
     pub receipt: R,
-    /// The message as it was delivered: a dead letter or a delayed copy needs its body.
+    /// The message as it was delivered. A dead letter or a delayed copy needs its payload and headers.
     pub message: Message,
     /// What should become of it.
     pub settlement: Settlement,
@@ -20,94 +20,97 @@ pub struct Settle<R> {
 /// What should become of a leased message.
 #[derive(Clone, Debug)]
 pub enum Settlement {
-    /// It leaves the queue.
+    /// The message is done: it leaves the queue.
     Ack,
-    /// It is delivered again.
+    /// The message is delivered again later, as the next attempt.
     Retry {
-        /// How long from now; none: at the end of its lease. Brokers without leases take their shortest delay.
+        /// How long from now, at most [`Capabilities::max_delay`](crate::broker::Capabilities::max_delay). Round it up to what the broker can do.
+        /// `None` means when its lease ends: leave the lease as it is. A broker without leases takes its shortest delay.
         after: Option<Duration>,
     },
-    /// A copy goes to the dead letters; once that is confirmed, it leaves the queue. Where there is no dead-letter target: as `Retry` without a delay.
+    /// The message goes to the dead letters: a copy with this envelope is sent there and, once that is confirmed, the message leaves the queue.
+    /// If there is no queue for dead letters, do nothing and answer [`Settled::NoDeadLetterTarget`].
     DeadLetter(Arc<DeadLetter>),
-    /// It is visible again at once: nobody tried to handle it.
+    /// The message is visible at once. Nobody tried to handle it, so that it costs no attempt, if the broker can tell.
     Release,
 }
 
-/// What became of one entry of [`Provider::settle`](crate::broker::Provider::settle).
+/// The answer to one entry of [`Provider::settle`](crate::broker::Provider::settle).
 #[derive(Debug)]
 pub enum Settled {
-    /// The broker confirmed it.
+    /// The broker confirmed the settlement.
     Done,
-    /// The lease was not ours any more: the message comes again, or somebody else has it.
+    /// The lease was not ours any more, and nothing was done. The message is redelivered, or another consumer has it already.
     Lost,
-    /// There is nowhere to put a dead letter: the message was left to the end of its lease.
+    /// There is no queue for a dead letter, and nothing was done. The engine retries the message instead.
     NoDeadLetterTarget,
-    /// It can be tried again. Shared by the entries of a call that failed as a whole.
+    /// The settlement can be tried again. All entries of a call that failed as a whole share the error.
     Failed(Arc<Error>),
 }
 
-/// What became of one lease of [`Provider::renew`](crate::broker::Provider::renew).
+/// The answer to one lease of [`Provider::renew`](crate::broker::Provider::renew).
 #[derive(Debug)]
 pub enum Renewed {
-    /// It is ours for as long as was asked.
+    /// The message is ours for as long as was asked.
     Done,
-    /// It is not ours any more, or can't be renewed further.
+    /// The message is not ours any more, or its lease can't be renewed further. Its handler is cancelled.
     Lost,
-    /// It can be tried again. Shared by the entries of a call that failed as a whole.
+    /// The renewal can be tried again. All leases of a call that failed as a whole share the error.
     Failed(Arc<Error>),
 }
 
-/// The envelope of a dead letter: why and whence, in one header.
+/// The envelope of a dead letter: why the message was given up, and where it came from.
 ///
-/// The message keeps its body and its headers; this travels as JSON in the header [`DeadLetter::HEADER`], the same on every broker.
+/// The message keeps its payload and its headers. The envelope is JSON in one more header, [`DeadLetter::HEADER`], and is the same on every broker.
+/// A message that the broker itself moved to the dead letters has no envelope.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// The id of the event, as its publisher gave it in the header `event-id`; else the id that the broker gave the message.
+    /// The id of the event, which its publisher gave it in the header `event-id`. Without that header, the id that the broker gave the message.
     pub event_id: String,
-    /// The id that the broker gave the message.
+    /// The id that the broker gave the message. Empty in envelopes of versions that did not have this field.
     #[serde(default)]
     pub message_id: String,
-    /// What tied it to others.
+    /// The header `correlation-id` of the message. `None` means that it had none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub correlation_id: Option<String>,
-    /// The route it was on.
+    /// The route that it was on.
     pub route: String,
-    /// The queue it came from.
+    /// The queue that it came from.
     pub queue: String,
-    /// The topic it was published to.
+    /// The topic that it was published to. `None` means that it is not known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub topic: Option<String>,
-    /// Who was to handle it.
+    /// The path of the handler, for example `orders::order_placed`.
     pub handler: String,
-    /// How often it was delivered.
+    /// How many attempts it had: its [`attempt`](Message::attempt) when it was given up.
     pub attempts: u32,
-    /// When it failed first, where that is known (RFC 3339).
+    /// When it failed first, in [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339). `None` means that it is not known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub first_failed_at: Option<String>,
-    /// When it failed last (RFC 3339).
+    /// When it failed last, in RFC 3339.
     pub failed_at: String,
-    /// `rejected`, `undecodable`, `error`, `panic`, `timeout` or `attempts`.
+    /// Why it was given up: `rejected`, `undecodable`, `error`, `panic`, `timeout` or `attempts` (its handler declined it too often).
     pub kind: String,
-    /// Why, in at most 512 bytes.
+    /// The reason in words, in at most 512 bytes. `None` means that there is none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
-    /// The id of the dead letter it was made from by "try again".
+    /// The id of the dead letter that this message was made from, when that one was tried again. `None` means that it was not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retried_from: Option<String>,
 }
 
 impl DeadLetter {
-    /// The header that carries the envelope.
+    /// The name of the header with the envelope.
     pub const HEADER: &'static str = "loafer-dead-letter";
-    /// The header by which a message says which dead letter it was made from.
+    /// The name of the header with the id of the dead letter that a message was made from.
     pub const RETRIED_FROM: &'static str = "loafer-retried-from";
 
-    /// The value of the header.
+    /// Returns the value of the header: JSON.
     pub fn to_header(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The envelope of a dead letter, if it has one.
+    /// Reads the envelope of a dead letter. `None` means that it has none that can be read.
     pub fn of(message: &Message) -> Option<Self> {
         serde_json::from_str(message.headers().get(Self::HEADER)?).ok()
     }

@@ -1,4 +1,4 @@
-//! What a provider is made from.
+//! The source of a route: what a provider is made from.
 
 use crate::policy::Policy;
 
@@ -6,24 +6,27 @@ use crate::policy::Policy;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Source {
-    /// The route's name.
+    /// The name of the route.
     pub route: String,
-    /// The queue, by name or by the broker's own address of it.
+    /// The queue: a name, or an address in the broker's own form.
     pub queue: String,
-    /// Whether somebody gave the queue this name. If not, it is the broker's [`queue_name`](crate::broker::Broker::queue_name).
+    /// Whether the attribute or the configuration names the queue. If `false`, the name is that of
+    /// [`Broker::queue_name`](crate::broker::Broker::queue_name).
     pub named: bool,
-    /// The topics that the queue receives, as the broker calls them. Each may be a pattern: `*` is one word, `#` any number of words.
+    /// The topics that the queue is subscribed to, by their names on the broker. Each may be a pattern: `*` matches one word, `#` any number of
+    /// words.
     pub topics: Vec<String>,
-    /// Whose queue it is among all who receive the topics: the route's `consumer`, else the app's name. `None` if neither is known.
+    /// The name of the consumer, which tells its queue from those of other services with the same topics: the route's `consumer`, otherwise the name
+    /// of the app. `None` means that neither is set.
     pub consumer: Option<String>,
-    /// The route's translator, for example `Json` or `Sns`; empty if that is not known.
+    /// The translator of the route, for example `Json` or `Sns`. Empty if its handlers have different ones.
     pub translator: String,
     /// How the route behaves: its lease, its attempts, its groups, its limits.
     pub policy: Policy,
 }
 
 impl Source {
-    /// Returns a source with the default policy, that receives the topic of the route's name.
+    /// Returns a source with the default policy, subscribed to the topic that has the name of the route.
     pub fn new(route: impl Into<String>, queue: impl Into<String>) -> Self {
         let (route, queue) = (route.into(), queue.into());
         let mut policy = Policy::new(&*route);

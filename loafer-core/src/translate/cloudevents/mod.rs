@@ -17,9 +17,9 @@ use crate::message::{CORRELATION_ID, Headers, Message};
 
 /// Opens [CloudEvents 1.0](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md), then decodes their data with `T`.
 ///
-/// The mode is recognised for each message. In the structured mode the content type is `application/cloudevents+json`, or the payload is a JSON object
-/// with a `specversion`. In the binary mode there are headers `ce-specversion`, `ce-id`, …, which may also be written `ce_id`, `cloudEvents:id` or
-/// `cloudEvents_id`.
+/// The mode is recognised for each message. In the structured mode the content type is `application/cloudevents+json`, or the payload is a JSON
+/// object with a `specversion`. In the binary mode there are headers `ce-specversion`, `ce-id`, …, which may also be written `ce_id`,
+/// `cloudEvents:id` or `cloudEvents_id`.
 ///
 /// | CloudEvent | message |
 /// |---|---|
