@@ -39,6 +39,11 @@ impl Pauses {
         self
     }
 
+    /// Returns the pauses one after another. They end after so many [`tries`](Self::tries), if there is a limit.
+    pub fn iter(self) -> impl Iterator<Item = Duration> {
+        (1..).map_while(move |failed| self.after(failed))
+    }
+
     /// Returns the pause after so many tries failed. `None` means that there is no further try.
     fn after(&self, failed: u32) -> Option<Duration> {
         if self.tries.is_some_and(|most| failed > most) {

@@ -9,14 +9,13 @@ use std::{
     time::Duration,
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::{sleep, timeout};
 
 use super::{Disposition, Job, RouteStats, Shared, leases::table::Moment};
 use crate::clock::after;
 use loafer_core::{
     Error,
-    broker::{Delivery, Provider},
+    broker::{Delivery, Pauses, Provider},
 };
 
 /// How long a receive of `--once` waits for messages.
@@ -58,12 +57,9 @@ fn pauses<P: Provider>(shared: &Shared<P>) -> impl Iterator<Item = Duration> + u
         true => Duration::from_secs(2),
         false => Duration::from_secs(30),
     };
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(longest)
-        .without_max_times()
-        .with_jitter()
-        .build()
+    Pauses::new(Duration::from_millis(200))
+        .longest(longest)
+        .iter()
 }
 
 async fn receive<P: Provider>(

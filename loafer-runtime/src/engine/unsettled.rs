@@ -2,28 +2,23 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::time::timeout;
 
 use super::{Shared, leases::table::Moment};
 use loafer_core::{
-    broker::{Provider, Settlement},
+    broker::{Pauses, Provider, Settlement},
     message::Message,
 };
 
 /// How many times a settlement is tried while its lease lasts.
-const TRIES: usize = 8;
+const TRIES: u32 = 8;
 
 /// Returns the pauses between tries. They have no end if leases do not expire.
 pub(super) fn pauses(leases: bool) -> impl Iterator<Item = Duration> {
-    let pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(10))
-        .with_jitter();
-    if leases {
-        pauses.with_max_times(TRIES - 1).build()
-    } else {
-        pauses.without_max_times().build()
+    let pauses = Pauses::new(Duration::from_millis(100)).longest(Duration::from_secs(10));
+    match leases {
+        true => pauses.tries(TRIES - 1).iter(),
+        false => pauses.iter(),
     }
 }
 

@@ -6,13 +6,12 @@ use std::{
     time::Duration,
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::{sync::oneshot, task::AbortHandle, time::sleep};
 
 use crate::bus::erased::SharedReplies;
 use loafer_core::{
     Error,
-    broker::{REQUEST_ID, Topic},
+    broker::{Pauses, REQUEST_ID, Topic},
     message::{Message, MessageId},
 };
 
@@ -216,12 +215,9 @@ async fn read(mut reading: Reading, replies: SharedReplies) {
 }
 
 fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(10))
-        .without_max_times()
-        .with_jitter()
-        .build()
+    Pauses::new(Duration::from_millis(100))
+        .longest(Duration::from_secs(10))
+        .iter()
 }
 
 #[cfg(test)]
