@@ -152,7 +152,7 @@ impl Broker for Memory {
     type Options = NoOptions;
 
     const KIND: &'static str = "memory";
-    const RENAMES_TOPICS: bool = false;
+    const STANDS_IN: bool = true;
 
     fn provider(&self, source: &Source, _: &NoOptions) -> Result<MemoryProvider, Error> {
         let mut options = self.options.clone();

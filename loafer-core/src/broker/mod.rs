@@ -65,11 +65,12 @@ pub trait Broker: Default + Send + Sync + 'static {
     /// The name of this kind of broker, for example `sqs`. The first instance of the kind has the same name, and topics of queues begin with it.
     const KIND: &'static str;
 
-    /// Whether a topic may have another name on this broker than in the program: then `[topics.TOPIC] name` of the configuration says it.
+    /// Whether it stands in for other brokers, as the one in memory does in tests and on a developer's machine.
     ///
-    /// `false` is for a broker that stands in for others, for example the one in memory: topics keep the names that the program uses, and under
-    /// `--provider` the options of the other kind are ignored.
-    const RENAMES_TOPICS: bool = true;
+    /// On a broker that stands in, topics are called what the program calls them, whatever `[topics.TOPIC] name` of the configuration says.
+    /// Under `--provider`, where it takes the place of every route's own broker, queues keep the names that their own brokers give them, and
+    /// options of other brokers are ignored.
+    const STANDS_IN: bool = false;
 
     /// Returns the name of the queue of a route that names none. `consumer` is the route's `consumer`, otherwise the name of the app. By default the
     /// queue has the name of the route.

@@ -18,7 +18,7 @@ use crate::bus::form;
 #[derive(Clone, Copy)]
 pub struct BrokerKind {
     name: &'static str,
-    renames_topics: bool,
+    stands_in: bool,
     queue_name: fn(&str, Option<&str>) -> String,
     make: Maker,
 }
@@ -29,7 +29,7 @@ impl BrokerKind {
     pub fn of<B: Broker>() -> Self {
         Self {
             name: B::KIND,
-            renames_topics: B::RENAMES_TOPICS,
+            stands_in: B::STANDS_IN,
             queue_name: B::queue_name,
             make: || Box::new(B::default()),
         }
@@ -41,9 +41,9 @@ impl BrokerKind {
         self.name
     }
 
-    /// Whether its topics have names of their own, which the configuration gives.
-    pub(crate) fn renames_topics(&self) -> bool {
-        self.renames_topics
+    /// Whether it stands in for other brokers.
+    pub(crate) fn stands_in(&self) -> bool {
+        self.stands_in
     }
 
     /// The queue of a route that names none.

@@ -53,7 +53,7 @@ impl Broker for TestBroker {
     type Options = NoOptions;
     // The program must not see a difference.
     const KIND: &'static str = Memory::KIND;
-    const RENAMES_TOPICS: bool = Memory::RENAMES_TOPICS;
+    const STANDS_IN: bool = Memory::STANDS_IN;
 
     fn provider(&self, source: &Source, options: &NoOptions) -> Result<TestProvider, Error> {
         Ok(TestProvider {

@@ -17,7 +17,6 @@ use loafer_core::{
     extract::RouteName,
     policy::unknown,
 };
-use loafer_memory::Memory;
 
 /// How long running handlers get at shutdown, where nothing else is said: Kubernetes kills after 30 s.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -132,14 +131,14 @@ fn plan_route(
     instances.check(wanted).map_err(at_route)?;
     // What is wrong with a broker is said once, and not of each route.
     let instance = instances.get(wanted)?;
-    let stands_in = app.provider.is_some() && instance.kind == BrokerKind::of::<Memory>();
+    let stands_in = app.provider.is_some() && instance.kind.stands_in();
     let home = home(&options, own, instances).unwrap_or(instance.kind);
     let broker_options =
         broker_options(&name, &options, home, &instance, stands_in).map_err(at_route)?;
     let consumer = options.consumer.take();
     let consumer = consumer.or_else(|| instances.app().map(str::to_owned));
     let named = options.queue.is_some();
-    // In memory a queue keeps the name it has where the service runs.
+    // A stand-in keeps the names that queues have where the service runs.
     let naming = if stands_in { home } else { instance.kind };
     let queue = || naming.queue_name(&name, consumer.as_deref());
     options.queue.get_or_insert_with(queue);
@@ -148,9 +147,9 @@ fn plan_route(
     let policy = options.resolve(&name, drain);
     let mut source = Source::new(&name, &policy.queue);
     let topics = topics.unwrap_or_else(|| name.as_str().into());
-    let called = |of: &String| match instance.kind.renames_topics() {
-        true => topic(of, config),
-        false => of.clone(),
+    let called = |of: &String| match instance.kind.stands_in() {
+        true => of.clone(),
+        false => topic(of, config),
     };
     source.topics = topics.as_slice().iter().map(called).collect();
     source.translator = shared_translator(&routes).to_owned();

@@ -119,7 +119,7 @@ pub(super) fn connect(
     let of_topics = config.topics.iter().map(|(topic, options)| {
         let other = topics.get(topic);
         // In memory topics are called what the program calls them: that is what its routes hear.
-        let renamed = other.unwrap_or(&default).kind.renames_topics();
+        let renamed = !other.unwrap_or(&default).kind.stands_in();
         let way = Way {
             name: options.name.clone().filter(|_| renamed),
             elsewhere: other.and_then(&mut elsewhere),
