@@ -8,24 +8,26 @@ use loafer_core::{
     outcome::BoxError,
 };
 
-/// The broker under test: what its crate's tests tell the cases.
+/// The broker under test, as the tests of its crate present it.
 ///
-/// Every case asks for queues of its own, so that cases may run at once and a server may be used again. Nothing is taken down: servers of tests go away.
+/// Every case asks for queues of its own, so that cases may run at once and a server may be used again. Nothing is taken down, since servers
+/// of tests go away.
 pub trait BrokerUnderTest: Send + Sync + 'static {
     /// The broker.
     type Broker: Broker;
 
-    /// What it says of itself.
+    /// Returns what the broker says of itself.
     fn declares(&self) -> BrokerProfile;
 
-    /// A value of it, connected to the server. Asked for again for every program and every provider: as many services share a broker, so do these.
+    /// Returns a value of the broker that is connected to the server. Every program and every provider of a case asks for one of its own: they
+    /// share the server as services do.
     fn broker(&self) -> Self::Broker;
 
     /// Makes a queue that nobody used before.
     ///
     /// # Errors
     ///
-    /// Fail the case that asked.
+    /// An error fails the case that asked.
     fn queue(&self, wanted: &QueueSpec)
     -> impl Future<Output = Result<TestQueue, BoxError>> + Send;
 
@@ -35,11 +37,12 @@ pub trait BrokerUnderTest: Send + Sync + 'static {
         Default::default()
     }
 
-    /// A value of it whose line to the server can be cut, where it does not declare [`Feature::Outages`](super::Feature::Outages) missing.
+    /// Returns a value of the broker whose line to the server can be cut. Unless implemented, it is an error; a broker that declares
+    /// [`Feature::Outages`](super::Feature::Outages) missing is not asked.
     ///
     /// # Errors
     ///
-    /// Fail the case that asked.
+    /// An error fails the case that asked.
     fn outage(&self) -> impl Future<Output = Result<Outage<Self::Broker>, BoxError>> + Send {
         std::future::ready(Err("it can't be cut off: declare it".into()))
     }
@@ -49,15 +52,16 @@ pub trait BrokerUnderTest: Send + Sync + 'static {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct QueueSpec {
-    /// A name that nobody had before: at most 64 of `a-z`, `0-9` and `-`. What a broker's rules need may be added (SQS: `.fifo`).
+    /// A name that no queue had before: at most 64 of `a-z`, `0-9` and `-`. What a broker's rules need may be added (SQS: `.fifo`).
     pub name: String,
     /// Whether it keeps the messages of a group in order.
     pub ordered: bool,
-    /// After how many receives the broker itself gives a message up; 1,000 stands for never.
+    /// After how many receives the broker itself gives a message up; 1,000 means never.
     pub max_receives: u32,
     /// Its lease, in whole seconds, at least 2. Routes of the cases ask for it, too.
     pub lease: Duration,
-    /// The topic that it is subscribed to. `None` means none. Like `name` it is a name; the topic is made if it is missing. Messages arrive without an envelope.
+    /// The topic that it receives, a name as `name` is. The topic is made if it is missing, and messages arrive without an envelope. `None` means
+    /// that it receives no topic.
     pub topic: Option<String>,
 }
 
@@ -66,9 +70,9 @@ pub struct QueueSpec {
 pub struct TestQueue {
     /// What a route calls it.
     pub queue: String,
-    /// What a publisher calls it: the topic that it is subscribed to, if one was wanted.
+    /// What a publisher calls it: the topic that it receives, if one was wanted.
     pub topic: Topic,
-    /// What a route calls the place of its dead letters, where there is one.
+    /// What a route calls the queue of its dead letters. `None` means that it has none.
     pub dead_letters: Option<String>,
 }
 
@@ -81,8 +85,8 @@ pub struct Outage<B> {
 }
 
 impl<B> Outage<B> {
-    /// This broker, and what makes it unreachable (`false`) and reachable again (`true`): a server killed and started, or a proxy that cuts its
-    /// connections and refuses new ones.
+    /// Returns a broker with the switch that makes it unreachable (`false`) and reachable again (`true`): it kills and starts a server, or has
+    /// a proxy cut its connections and refuse new ones.
     pub fn new<F, Fut>(broker: B, switch: F) -> Self
     where
         F: Fn(bool) -> Fut + Send + Sync + 'static,

@@ -10,7 +10,7 @@ use super::Feature;
 pub struct Case {
     /// What must hold, in words.
     pub name: &'static str,
-    /// What Watermill's universal tests call it, where it comes from there.
+    /// What Watermill's universal tests call it. `None` means that Watermill has no such test.
     pub watermill: Option<&'static str>,
     /// What a broker must be able to do for it.
     pub needs: &'static [Feature],

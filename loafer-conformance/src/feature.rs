@@ -8,13 +8,13 @@ use std::fmt;
 pub enum Feature {
     /// A delivered message is ours for a time, which can be renewed and runs out.
     Leases,
-    /// A receipt whose lease expired is distinguished from one that is live.
+    /// A receipt whose lease has expired is refused.
     StaleReceipts,
-    /// A message tells how often it was delivered.
+    /// A message says how often it was delivered.
     Attempts,
-    /// A retry waits as long as was asked for.
+    /// A retry waits as long as was asked.
     RetryDelay,
-    /// A published message waits as long as was asked for.
+    /// A published message waits as long as was asked.
     PublishDelay,
     /// There is a place for dead letters.
     DeadLetters,
@@ -24,11 +24,11 @@ pub enum Feature {
     Redrive,
     /// There are sources that keep the messages of a group in order.
     Order,
-    /// Such a source leaves out what was sent again with the same deduplication id.
+    /// Such a source drops a message whose deduplication id an earlier one had.
     Deduplication,
     /// A source without order still carries the group of a message.
     Groups,
-    /// Several sources can hear one topic.
+    /// Several queues can receive one topic.
     Topics,
     /// A process has a private address, at which the replies to its requests come in.
     Replies,
@@ -40,7 +40,7 @@ pub enum Feature {
     Mebibyte,
     /// Bodies of any bytes.
     Binary,
-    /// Bodies of none.
+    /// Empty bodies.
     Empty,
     /// Characters beyond U+FFFF, as emoji are.
     Emoji,
@@ -49,7 +49,7 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// What it is called in reports.
+    /// Returns its name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Leases => "leases",

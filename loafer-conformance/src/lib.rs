@@ -1,8 +1,21 @@
 //! The conformance suite: what every broker must do for the framework to keep its word, as named cases.
 //!
-//! A broker crate implements [`BrokerUnderTest`], in some thirty lines of its tests, and [runs](run) the cases against a real server. Some speak to
-//! provider and publisher directly, others run whole services on them. What the broker can't do it [declares](BrokerProfile), with the reason;
-//! all else is tested. A [`Report`] says how it went, a [`Matrix`] sets several beside one another.
+//! A broker crate implements [`BrokerUnderTest`], in some thirty lines of its tests, and [runs](run) the cases against a real server. Some cases
+//! call provider and publisher directly, others run whole services on them. A broker [declares](BrokerProfile) what it can't do, with the reason;
+//! all else is tested. A [`Report`] says how each case went, and a [`Matrix`] shows several brokers side by side.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `broker_under_test` | [`BrokerUnderTest`], the broker and its queues |
+//! | `broker_profile` | [`BrokerProfile`], what the broker says of itself |
+//! | `feature` | [`Feature`], what a broker may lack |
+//! | `case` | [`Case`], a named guarantee, and how its body reports a fault |
+//! | `catalog` | the list of cases |
+//! | `cases` | the cases themselves, a file for each concern |
+//! | `stage`, `queue`, `program`, `ledger` | what a case works with: queues, services on them, and what handlers saw |
+//! | `runner` | runs cases |
+//! | `report`, `matrix` | [`Report`] and [`Matrix`] |
+//! | `memory` | the broker in memory as a broker under test |
 //!
 //! ```
 //! use loafer::{Memory, broker::{Broker, NoOptions, Source}, outcome::BoxError};
@@ -28,16 +41,16 @@
 //!         let queue = format!("{}{}", wanted.name, if wanted.ordered { ".fifo" } else { "" });
 //!         let broker = self.0.clone().with_max_receives(Some(wanted.max_receives));
 //!         broker.provider(&Source::new(&wanted.name, &queue), &NoOptions {})?;
-//!         let (topic, letters) = (broker.queue_topic(&queue), format!("{queue}-dlq"));
-//!         Ok(TestQueue { queue, topic, dead_letters: Some(letters) })
+//!         let (topic, dead_letters) = (broker.queue_topic(&queue), format!("{queue}-dlq"));
+//!         Ok(TestQueue { queue, topic, dead_letters: Some(dead_letters) })
 //!     }
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() {
-//! // In a test, under `#[tokio::test]`: all cases. Here one.
-//! let subject = OnMyServer(Memory::new());
-//! let report = loafer_conformance::run_only(subject, "groups_stay_in_order").await;
+//! // A test, under `#[tokio::test]`, runs all cases with `run`. This is one of them.
+//! let broker = OnMyServer(Memory::new());
+//! let report = loafer_conformance::run_only(broker, "groups_stay_in_order").await;
 //! report.assert_passed();
 //! # }
 //! ```

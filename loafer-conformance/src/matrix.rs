@@ -4,16 +4,16 @@ use std::fmt;
 
 use super::{BrokerProfile, Case, Report, Verdict, cases};
 
-/// Cases by brokers, as a table in Markdown; the reasons of what does not apply stand below it.
+/// Cases by brokers, as a table in Markdown. Below it are the reasons of what does not apply.
 ///
-/// Of declarations it is what should be, of reports what was seen: a README that shows the one is proved by the other being equal.
+/// A matrix of profiles shows what should be, and one of reports what was seen. If both are equal, a README that shows the first is proved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matrix {
     columns: Vec<(String, Vec<Option<Verdict>>)>,
 }
 
 impl Matrix {
-    /// What these brokers declare: everything holds that is not declared missing.
+    /// Returns the matrix of what these brokers declare: all that is not declared missing holds.
     pub fn declared<'d>(declarations: impl IntoIterator<Item = &'d BrokerProfile>) -> Self {
         let mut matrix = Self::default();
         for declaration in declarations {

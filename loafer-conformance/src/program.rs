@@ -10,7 +10,7 @@ use loafer_runtime::{
     program::{Ended, Running},
 };
 
-/// How often a condition is looked at that nobody tells of.
+/// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A service that a case runs. Dropped, as at the end of a case that failed, it is cancelled.

@@ -192,7 +192,7 @@ impl<S: BrokerUnderTest> Queue<S> {
         }
     }
 
-    /// Its dead letters, to be listed and sent away.
+    /// Returns its dead letters, to be listed and sent away.
     pub(super) async fn dead_letter_queue(&self) -> Checked<DeadLetters> {
         let route = self.route(RouteOptions::new());
         let route = route.handler(Bytes::new(), async |_: Vec<u8>| true);
@@ -201,15 +201,15 @@ impl<S: BrokerUnderTest> Queue<S> {
         Ok(manager.dead_letters(&self.wanted.name).await?)
     }
 
-    /// Its dead letters, so many.
+    /// Receives and acks so many of its dead letters.
     pub(super) async fn dead_letters(&self, count: usize) -> Checked<Vec<Message>> {
         let Some(queue) = &self.made.dead_letters else {
-            return Err(Fault::new("there is no place for dead letters: declare it"));
+            return Err(Fault::new("there is no queue for dead letters: declare it"));
         };
         let provider = self.provider_of(queue).await?;
-        let letters = self.receive(&provider, count).await?;
-        done(&provider, &letters, &Settlement::Ack).await?;
-        Ok(letters.into_iter().map(|letter| letter.message).collect())
+        let came = self.receive(&provider, count).await?;
+        done(&provider, &came, &Settlement::Ack).await?;
+        Ok(came.into_iter().map(|delivery| delivery.message).collect())
     }
 }
 

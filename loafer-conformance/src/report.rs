@@ -10,14 +10,14 @@ use super::{BrokerProfile, Case};
 pub enum Verdict {
     /// It holds.
     Passed,
-    /// It does not, and what was seen.
+    /// It does not hold; this was seen.
     Failed(String),
-    /// The broker declares that it can't, and why.
+    /// The broker declares that it can't, for this reason.
     NotApplicable(String),
 }
 
 impl Verdict {
-    /// Why the case does not apply, where it does not.
+    /// Returns why the case does not apply. `None` means that it applies.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::NotApplicable(reason) => Some(reason),
@@ -26,7 +26,7 @@ impl Verdict {
     }
 }
 
-/// How a broker did: a verdict a case. Prints as a list; several make a [`Matrix`](super::Matrix).
+/// How a broker did: a verdict for each case. It prints as a list, and several make a [`Matrix`](super::Matrix).
 #[derive(Clone, Debug)]
 #[must_use = "a report of failures fails nothing by itself"]
 pub struct Report {
@@ -45,30 +45,30 @@ impl Report {
         }
     }
 
-    /// What the broker had said of itself.
+    /// Returns what the broker said of itself.
     pub fn declaration(&self) -> &BrokerProfile {
         &self.declaration
     }
 
-    /// Every case that was asked for, and how it went.
+    /// Returns every case that was asked for, and how it went.
     pub fn verdicts(&self) -> impl Iterator<Item = (&'static Case, &Verdict)> {
         self.verdicts
             .iter()
             .map(|(case, verdict, _)| (*case, verdict))
     }
 
-    /// The cases that failed.
+    /// Returns the names of the cases that failed.
     pub fn failed(&self) -> Vec<&'static str> {
         let failed = self.verdicts();
         let failed = failed.filter(|(_, verdict)| matches!(verdict, Verdict::Failed(_)));
         failed.map(|(case, _)| case.name).collect()
     }
 
-    /// Prints the report, and fails the test where a case failed.
+    /// Prints the report.
     ///
     /// # Panics
     ///
-    /// With the whole report.
+    /// If a case failed: with the whole report.
     #[track_caller]
     pub fn assert_passed(&self) {
         assert!(self.failed().is_empty(), "{self}");

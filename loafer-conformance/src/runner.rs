@@ -15,11 +15,11 @@ use super::{
 /// How many patiences a case gets before it is given up.
 const PATIENCES: u32 = 4;
 
-/// Runs all cases on a broker and says how each went. Prints nothing: see [`Report`] and [`Matrix`](super::Matrix).
+/// Runs all cases on a broker and reports how each went. It prints nothing: see [`Report`] and [`Matrix`](super::Matrix).
 ///
 /// # Cancellation
 ///
-/// Dropped, it stops after the cases that run.
+/// If the future is dropped, no further case begins, and those that run go on.
 pub async fn run<S: BrokerUnderTest>(subject: S) -> Report {
     run_some(subject, |_| true).await
 }
@@ -28,7 +28,7 @@ pub async fn run<S: BrokerUnderTest>(subject: S) -> Report {
 ///
 /// # Panics
 ///
-/// Where there is no such case.
+/// If there is no such case.
 pub async fn run_only<S: BrokerUnderTest>(subject: S, case: &str) -> Report {
     let name = self::case(case).name;
     run_some(subject, |known| known.name == name).await

@@ -179,7 +179,7 @@ impl BrokerUnderTest for Nowhere {
 
     fn declares(&self) -> BrokerProfile {
         BrokerProfile::new("nowhere")
-            .without(Feature::Topics, "there is nothing to hear")
+            .without(Feature::Topics, "it has no topics")
             .except("groups_stay_in_order", "it would take too long")
             .largest(300 * 1024)
     }
@@ -215,10 +215,7 @@ async fn a_panic_is_a_case_that_failed() {
 #[tokio::test(start_paused = true)]
 async fn what_is_declared_missing_is_not_run_and_says_why() {
     for (case, why) in [
-        (
-            "two_queues_on_a_topic_get_all_of_it",
-            "there is nothing to hear",
-        ),
+        ("two_queues_on_a_topic_get_all_of_it", "it has no topics"),
         ("groups_stay_in_order", "it would take too long"),
         (
             "a_mebibyte_arrives_whole",

@@ -38,7 +38,7 @@ async fn every_body_has_a_clear_outcome() {
         "{\"s3cret\": ".to_owned(),
     ];
     queue.send_all(wrong.iter().cloned()).await;
-    let mut dead = queue.letters.bodies(wrong.len()).await;
+    let mut dead = queue.dead_letters.bodies(wrong.len()).await;
     dead.sort();
     let mut expected = wrong.to_vec();
     expected.sort();

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// `scripted dead-letters scripted …` on this queue.
-fn letters(aws: &Aws, queue: &str, arguments: &[&str]) -> Command {
+fn dead_letters(aws: &Aws, queue: &str, arguments: &[&str]) -> Command {
     let mut line = vec!["dead-letters", "scripted"];
     line.extend(arguments);
     let mut command = program(env!("CARGO_BIN_EXE_scripted"), &line);
@@ -23,13 +23,13 @@ fn letters(aws: &Aws, queue: &str, arguments: &[&str]) -> Command {
 }
 
 async fn done(aws: &Aws, queue: &Queue, arguments: &[&str]) -> Ended {
-    let ended = run(&mut letters(aws, &queue.name, arguments)).await;
+    let ended = run(&mut dead_letters(aws, &queue.name, arguments)).await;
     assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.stderr);
     ended
 }
 
 /// A queue with this many dead letters, which the service itself made: they fail on their first attempt, the last.
-async fn with_letters(aws: &Aws, name: &str, count: usize) -> Queue {
+async fn with_dead_letters(aws: &Aws, name: &str, count: usize) -> Queue {
     // The long poll of a service that has ended may still take a message, for a lease.
     let queue = aws.queue(&unique(name), SECOND, 10).await;
     let options = [("MAX_ATTEMPTS", "1")];
@@ -47,7 +47,7 @@ async fn with_letters(aws: &Aws, name: &str, count: usize) -> Queue {
     queue
 }
 
-/// The letters, as `list --json` tells them.
+/// The dead letters, as `list --json` tells them.
 async fn listed(aws: &Aws, queue: &Queue) -> Vec<Value> {
     let listed = done(aws, queue, &["list", "--json"]).await;
     let lines = listed.stdout.lines();
@@ -59,7 +59,7 @@ async fn listed(aws: &Aws, queue: &Queue) -> Vec<Value> {
 #[tokio::test]
 async fn an_operator_finds_a_dead_letter_reads_it_and_tries_it_again() {
     let aws = aws!("an_operator_finds_a_dead_letter_reads_it_and_tries_it_again");
-    let queue = with_letters(&aws, "again", 3).await;
+    let queue = with_dead_letters(&aws, "again", 3).await;
     let table = done(&aws, &queue, &["list"]).await;
     assert!(table.stdout.starts_with("ID "), "{}", table.stdout);
     assert_eq!(table.stdout.lines().count(), 4, "{}", table.stdout);
@@ -82,7 +82,7 @@ async fn an_operator_finds_a_dead_letter_reads_it_and_tries_it_again() {
     assert!(again.stderr.contains("1 tried again"), "{}", again.stderr);
     let (waiting, leased) = queue.depth().await;
     assert_eq!(waiting + leased, 1);
-    assert_eq!(queue.letters.depth().await, 2);
+    assert_eq!(queue.dead_letters.depth().await, 2);
 
     // It fails again, and is linked to the first.
     let options = [("MAX_ATTEMPTS", "1")];
@@ -90,10 +90,10 @@ async fn an_operator_finds_a_dead_letter_reads_it_and_tries_it_again() {
     queue.emptied().await;
     service.terminated().await;
     let found = listed(&aws, &queue).await;
-    let linked = found.iter().filter(|letter| letter["retried_from"] == id);
+    let linked = found.iter().filter(|found| found["retried_from"] == id);
     assert_eq!(linked.count(), 1, "{found:?}");
 
-    let gone = run(&mut letters(&aws, &queue.name, &["retry", id, left])).await;
+    let gone = run(&mut dead_letters(&aws, &queue.name, &["retry", id, left])).await;
     assert_eq!(gone.code, Some(1));
     let told = format!("error: {id}: not found in `{}-dlq`", queue.name);
     assert!(gone.stderr.contains(&told), "{}", gone.stderr);
@@ -103,27 +103,27 @@ async fn an_operator_finds_a_dead_letter_reads_it_and_tries_it_again() {
 #[tokio::test]
 async fn all_are_moved_and_what_is_left_is_purged() {
     let aws = aws!("all_are_moved_and_what_is_left_is_purged");
-    let queue = with_letters(&aws, "move", 12).await;
+    let queue = with_dead_letters(&aws, "move", 12).await;
     let parked = aws.queue(&unique("parked"), 30 * SECOND, 10).await;
     let moved = done(&aws, &queue, &["move", "--all", "--to", &parked.name]).await;
     let told = format!("12 moved to `{}`", parked.name);
     assert!(moved.stderr.contains(&told), "{}", moved.stderr);
     assert_eq!(parked.depth().await, (12, 0));
-    assert_eq!(queue.letters.depth().await, 0);
+    assert_eq!(queue.dead_letters.depth().await, 0);
 
     done(&aws, &parked, &["list"]).await;
-    let queue = with_letters(&aws, "purge", 2).await;
-    let refused = run(&mut letters(&aws, &queue.name, &["purge"])).await;
+    let queue = with_dead_letters(&aws, "purge", 2).await;
+    let refused = run(&mut dead_letters(&aws, &queue.name, &["purge"])).await;
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("purge --yes"), "{}", refused.stderr);
-    assert_eq!(queue.letters.depth().await, 2);
+    assert_eq!(queue.dead_letters.depth().await, 2);
     let purged = done(&aws, &queue, &["purge", "--yes"]).await;
     assert!(
         purged.stderr.contains("about 2 dead letters"),
         "{}",
         purged.stderr
     );
-    assert_eq!(queue.letters.depth().await, 0);
+    assert_eq!(queue.dead_letters.depth().await, 0);
 }
 
 #[tokio::test]
@@ -131,16 +131,16 @@ async fn a_list_that_is_interrupted_gives_everything_back() {
     let aws = aws!("a_list_that_is_interrupted_gives_everything_back");
     let queue = aws.queue(&unique("interrupted"), 30 * SECOND, 10).await;
     // Enough of them that it is still at work when the signal comes.
-    queue.letters.fill(3_000).await;
-    let mut command = letters(&aws, &queue.name, &["list", "--max", "100000"]);
+    queue.dead_letters.fill(3_000).await;
+    let mut command = dead_letters(&aws, &queue.name, &["list", "--max", "100000"]);
     let service = Service::spawn(&mut command);
     service.stderr.wait_for("receive count").await;
-    queue.letters.leased().await;
+    queue.dead_letters.leased().await;
     service.signal("INT").await;
     let ended = service.ended().await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("are released"), "{}", ended.stderr);
-    assert_eq!(queue.letters.counts().await, (3_000, 0));
+    assert_eq!(queue.dead_letters.counts().await, (3_000, 0));
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn what_is_not_there_is_told_with_what_to_do() {
     let aws = aws!("what_is_not_there_is_told_with_what_to_do");
     let queue = aws.queue(&unique("told"), 30 * SECOND, 10).await;
     let dead = format!("{}-dlq", queue.name);
-    let refused = run(&mut letters(&aws, &dead, &["list"])).await;
+    let refused = run(&mut dead_letters(&aws, &dead, &["list"])).await;
     assert_eq!(refused.code, Some(1));
     let start = format!(
         "error: scripted can't access its dead letters: queue `{dead}` has no dead-letter queue"

@@ -80,7 +80,7 @@ async fn a_friends_api_in_trouble_is_asked_again_after_the_visibility_timeout() 
     assert!(asked.elapsed() > SECOND, "{:?}", asked.elapsed());
     assert_eq!(both[1], first[0]);
     queue.emptied().await;
-    assert_eq!(queue.letters.depth().await, 0);
+    assert_eq!(queue.dead_letters.depth().await, 0);
     assert_eq!(service.terminated().await.code, Some(0));
 }
 
@@ -93,7 +93,7 @@ async fn what_the_friends_api_refuses_is_told_and_ends_among_the_dead_letters() 
 
     let friend = json!({ "id": "1", "username": "ana" }).to_string();
     queue.send(&friend).await;
-    assert_eq!(queue.letters.bodies(1).await, [friend]);
+    assert_eq!(queue.dead_letters.bodies(1).await, [friend]);
     let ended = service.terminated().await;
     assert_eq!(ended.code, Some(0));
     assert_eq!(api.asked().len(), 2);

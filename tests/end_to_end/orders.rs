@@ -58,7 +58,7 @@ impl Shop {
     }
 
     /// `orders dead-letters ROUTE …`
-    async fn letters(&self, route: &str, arguments: &[&str]) -> Ended {
+    async fn dead_letters(&self, route: &str, arguments: &[&str]) -> Ended {
         let line = [&["dead-letters", route], arguments].concat();
         let ended = run(&mut self.orders("", &line)).await;
         assert_eq!(ended.code, Some(0), "{line:?}: {}", ended.stderr);
@@ -66,7 +66,7 @@ impl Shop {
     }
 
     async fn listed(&self, route: &str) -> Vec<Value> {
-        let listed = self.letters(route, &["list", "--json"]).await;
+        let listed = self.dead_letters(route, &["list", "--json"]).await;
         let lines = listed.stdout.lines();
         lines
             .map(|line| serde_json::from_str(line).unwrap())
@@ -105,10 +105,10 @@ async fn only_the_listener_that_failed_is_called_again() {
     // The customers are known now.
     let service = shop.running("ana,bia,caio").await;
     let id = found[0]["id"].as_str().unwrap();
-    let again = shop.letters("invoice", &["retry", id]).await;
+    let again = shop.dead_letters("invoice", &["retry", id]).await;
     assert!(again.stderr.contains("1 tried again"), "{}", again.stderr);
     service.stdout.wait_for("invoice: order 2,").await;
-    let again = shop.letters("invoice", &["retry", "--all"]).await;
+    let again = shop.dead_letters("invoice", &["retry", "--all"]).await;
     assert!(again.stderr.contains("1 tried again"), "{}", again.stderr);
     service.stdout.wait_for("invoice: order 3,").await;
     let second = service.terminated().await;

@@ -48,7 +48,7 @@ async fn what_is_not_done_comes_back_and_is_given_up_at_no_cost_to_its_neighbour
     queue.send_all(bodies).await;
     let service = scripted_on(&aws, "scripted", &queue, &[("TIMEOUT", "500ms")]).await;
 
-    let mut dead = queue.letters.bodies(5).await;
+    let mut dead = queue.dead_letters.bodies(5).await;
     dead.sort();
     let mut expected = poisoned.to_vec();
     expected.sort();
@@ -127,5 +127,5 @@ async fn of_a_thousand_messages_none_is_lost_and_none_comes_twice() {
             "script {id} was started at {attempts:?}"
         );
     }
-    assert_eq!(queue.letters.depth().await, 0);
+    assert_eq!(queue.dead_letters.depth().await, 0);
 }

@@ -36,7 +36,7 @@ async fn at_sigterm_what_runs_is_finished_and_acked() {
         (50, 50)
     );
     assert_eq!(queue.depth().await, (0, 0));
-    assert_eq!(queue.letters.depth().await, 0);
+    assert_eq!(queue.dead_letters.depth().await, 0);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tokio::process::Command;
 
 use crate::{
     job::Job,
-    judge::{Letter, Rules},
+    judge::{DeadMessage, Rules},
     proxy::Wire,
 };
 
@@ -41,7 +41,7 @@ pub(crate) trait Broker: Send + Sync + 'static {
     fn emptied(&self) -> impl Future<Output = Result<(), u64>> + Send;
 
     /// All dead letters.
-    fn letters(&self) -> impl Future<Output = Vec<Letter>> + Send;
+    fn dead_letters(&self) -> impl Future<Output = Vec<DeadMessage>> + Send;
 }
 
 /// Publishes on a broker.

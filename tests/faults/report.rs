@@ -47,7 +47,7 @@ impl fmt::Display for Report<'_> {
         reasons("handled by two at once", &verdict.at_once)?;
         reasons("acked after the lease", &verdict.late)?;
         reasons("given again unasked", &verdict.returned)?;
-        reasons("more than one dead letter", &verdict.letters)?;
+        reasons("more than one dead letter", &verdict.dead_letters)?;
         row("lost", verdict.lost)?;
         row("faults", verdict.faults.len() as u64)?;
         write!(f, "{:<44} {:>6} s", "elapsed", elapsed.as_secs())

@@ -64,14 +64,14 @@ pub(crate) async fn run<B: Broker>(
     let mut watch = cast.watch(&ledger, begin);
     let published = cast.play(plan, &settings).await;
     let emptied = cast.broker.emptied().await;
-    let letters = cast.broker.letters().await;
+    let dead_letters = cast.broker.dead_letters().await;
     watch.shutdown().await;
     // Whoever is still at work is killed: it would not end well.
     if emptied.is_ok() {
         cast.end().await;
     }
 
-    let mut verdict = judge(B::RULES, &ledger.read(), &published, &letters);
+    let mut verdict = judge(B::RULES, &ledger.read(), &published, &dead_letters);
     if let Err(left) = emptied {
         let fault = format!("the queue is not emptied: {left} messages come again and again");
         verdict.faults.insert(0, fault);

@@ -103,13 +103,13 @@ async fn the_handlers_run_on_sqs() {
     let bodies = orders().map(|order| order.to_string());
     orders_placed.send_all(bodies).await;
 
-    let mut letters = invoices.letters.bodies(2).await.join("\n");
-    letters.retain(|letter| letter != '\\');
+    let mut dead_letters = invoices.dead_letters.bodies(2).await.join("\n");
+    dead_letters.retain(|character| character != '\\');
     for (order, cents) in [(3, 105), (4, 5000)] {
         let invoice = json!({ "order": order, "cents": cents });
         let invoice: InvoiceWanted = serde_json::from_value(invoice).unwrap();
         let body = serde_json::to_string(&invoice).unwrap();
-        assert!(letters.contains(&body), "{body} in\n{letters}");
+        assert!(dead_letters.contains(&body), "{body} in\n{dead_letters}");
     }
     orders_placed.emptied().await;
     invoices.emptied().await;
@@ -117,5 +117,5 @@ async fn the_handlers_run_on_sqs() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let failed = "order 4 is for 1000 at once";
     assert_eq!(ended.stderr.matches(failed).count(), 1, "{}", ended.stderr);
-    assert_eq!(orders_placed.letters.depth().await, 0);
+    assert_eq!(orders_placed.dead_letters.depth().await, 0);
 }

@@ -25,14 +25,14 @@ pub struct Aws {
 /// A queue with dead letters.
 pub struct Queue {
     pub name: String,
-    pub letters: Letters,
+    pub dead_letters: DeadLetterQueue,
     url: String,
     arn: String,
     sqs: aws_sdk_sqs::Client,
 }
 
 /// The dead-letter queue of a queue.
-pub struct Letters {
+pub struct DeadLetterQueue {
     pub url: String,
     sqs: aws_sdk_sqs::Client,
 }
@@ -88,9 +88,9 @@ impl Aws {
 
     /// A queue of this lease, which gives a message up after so many receives.
     pub async fn queue(&self, name: &str, lease: Duration, max_receives: u32) -> Queue {
-        let letters = self.make(&format!("{name}-dlq"), HashMap::new()).await;
+        let dead_letters = self.make(&format!("{name}-dlq"), HashMap::new()).await;
         let redrive = serde_json::json!({
-            "deadLetterTargetArn": arn(&self.sqs, &letters).await,
+            "deadLetterTargetArn": arn(&self.sqs, &dead_letters).await,
             "maxReceiveCount": max_receives,
         });
         let attributes = HashMap::from([
@@ -100,8 +100,8 @@ impl Aws {
         let url = self.make(name, attributes).await;
         Queue {
             name: name.to_owned(),
-            letters: Letters {
-                url: letters,
+            dead_letters: DeadLetterQueue {
+                url: dead_letters,
                 sqs: self.sqs.clone(),
             },
             arn: arn(&self.sqs, &url).await,
@@ -191,8 +191,8 @@ impl Queue {
     pub fn by(&self, aws: &Aws) -> Self {
         Self {
             name: self.name.clone(),
-            letters: Letters {
-                url: self.letters.url.clone(),
+            dead_letters: DeadLetterQueue {
+                url: self.dead_letters.url.clone(),
                 sqs: aws.sqs.clone(),
             },
             url: self.url.clone(),
@@ -268,13 +268,13 @@ impl Queue {
     }
 }
 
-impl Letters {
+impl DeadLetterQueue {
     pub async fn depth(&self) -> usize {
         let (waiting, leased) = depth(&self.sqs, &self.url).await;
         waiting + leased
     }
 
-    /// Letters that nobody has on lease, and letters on lease.
+    /// Dead letters that nobody has on lease, and those on lease.
     pub async fn counts(&self) -> (usize, usize) {
         depth(&self.sqs, &self.url).await
     }

@@ -1,4 +1,4 @@
-//! How many, and for how long: handlers at once, messages held, messages a receive, the wait of one.
+//! How many, and for how long: handlers at once, messages in flight, messages of a receive, the wait of a receive.
 
 use std::{
     sync::{
@@ -59,7 +59,7 @@ pub(super) async fn as_many_handlers_run_at_once_as_allowed<S: BrokerUnderTest>(
     Ok(())
 }
 
-/// A deep queue and handlers that stand still: no more is taken than there are places.
+/// A deep queue and handlers that stand still: no more is received than the route may have in flight.
 pub(super) async fn what_is_in_flight_is_bounded<S: BrokerUnderTest>(stage: Stage<S>) -> Checked {
     const RUNNING: usize = 2;
     const AHEAD: usize = 3;
@@ -81,10 +81,10 @@ pub(super) async fn what_is_in_flight_is_bounded<S: BrokerUnderTest>(stage: Stag
     ledger.reaches(RUNNING, stage.patience()).await?;
     // As long as it takes a deep queue to send far more.
     sleep(Duration::from_secs(2)).await;
-    let (held, received) = (program.running().in_flight(), program.stats().received);
+    let (in_flight, received) = (program.running().in_flight(), program.stats().received);
     ensure!(
-        held <= RUNNING + AHEAD && received == held as u64,
-        "{held} messages are held and {received} were received, where {RUNNING} may run and {AHEAD} may wait"
+        in_flight <= RUNNING + AHEAD && received == in_flight as u64,
+        "{in_flight} messages are in flight and {received} were received, where {RUNNING} may run and {AHEAD} may wait"
     );
     gate.send_replace(true);
     ledger.reaches(count, stage.patience()).await?;

@@ -17,16 +17,24 @@ use loafer_core::{
 };
 use loafer_runtime::program::RouteOptions;
 
-/// The envelope of a dead letter that keeps its body and its headers.
-fn envelope(letter: &Message, body: &str) -> Checked<DeadLetter> {
-    let Some(envelope) = DeadLetter::of(letter) else {
+/// Returns the envelope of a dead letter, which must have kept its body and its headers.
+fn envelope(dead_letter: &Message, body: &str) -> Checked<DeadLetter> {
+    let Some(envelope) = DeadLetter::of(dead_letter) else {
         return Err(Fault::new("a dead letter has no envelope"));
     };
-    ensure!(letter.payload() == body, "a dead letter has another body");
-    let tenant = letter.headers().get("tenant");
+    ensure!(
+        dead_letter.payload() == body,
+        "a dead letter has another body"
+    );
+    let tenant = dead_letter.headers().get("tenant");
     ensure!(
         tenant == Some("acme") && envelope.correlation_id.as_deref() == Some("c-1"),
         "a dead letter lost its headers"
+    );
+    let (event, message) = (&envelope.event_id, &envelope.message_id);
+    ensure!(
+        !message.is_empty() && event == message,
+        "published without an event id, a dead letter is event `{event}` of message `{message}`"
     );
     Ok(envelope)
 }
@@ -51,9 +59,9 @@ pub(super) async fn what_does_not_decode_is_a_dead_letter_with_its_reason<S: Bro
     program
         .until("all acked", |stats| stats.acked == 10)
         .await?;
-    let letters = queue.dead_letters(1).await?;
+    let dead_letters = queue.dead_letters(1).await?;
     program.stop().await?;
-    let envelope = envelope(&letters[0], BAD)?;
+    let envelope = envelope(&dead_letters[0], BAD)?;
     ensure!(
         envelope.kind == "undecodable" && envelope.reason.is_some(),
         "its envelope says {envelope:?}"
@@ -77,9 +85,9 @@ pub(super) async fn what_is_rejected_is_a_dead_letter_with_its_reason<S: BrokerU
     };
     let program = queue.start(RouteOptions::new(), handler).await?;
     program.until("one acked", |stats| stats.acked == 1).await?;
-    let letters = queue.dead_letters(1).await?;
+    let dead_letters = queue.dead_letters(1).await?;
     program.stop().await?;
-    let envelope = envelope(&letters[0], "bad")?;
+    let envelope = envelope(&dead_letters[0], "bad")?;
     let said = (
         &*envelope.kind,
         envelope.reason.as_deref(),
@@ -127,11 +135,11 @@ pub(super) async fn what_fails_too_often_is_a_dead_letter<S: BrokerUnderTest>(
         }
     };
     let program = queue.start(RouteOptions::new(), handler).await?;
-    let letters = queue.dead_letters(1).await?;
+    let dead_letters = queue.dead_letters(1).await?;
     program.until("one acked", |stats| stats.acked == 1).await?;
     program.stop().await?;
     ensure!(
-        letters[0].payload() == "bad",
+        dead_letters[0].payload() == "bad",
         "another message is the dead letter"
     );
     let calls = ledger.total();

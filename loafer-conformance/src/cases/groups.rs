@@ -62,7 +62,7 @@ fn in_order(ledger: &Ledger, count: usize) -> Checked {
     Ok(())
 }
 
-/// While a message of a group is on lease, the next one is not given out; other groups are.
+/// While a message of a group is leased, the next one is not delivered. Other groups are.
 pub(super) async fn the_next_of_a_group_waits_while_one_is_leased<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {
@@ -74,7 +74,7 @@ pub(super) async fn the_next_of_a_group_waits_while_one_is_leased<S: BrokerUnder
     let group = |message: &Message| message.group().map(str::to_owned);
     ensure!(
         group(&first.message) != group(&other.message),
-        "two messages of one group were given out at once"
+        "two messages of one group were delivered at once"
     );
     queue.nothing_for(&provider, Duration::from_secs(2)).await?;
     done(&provider, [&first, &other], &Settlement::Ack).await?;

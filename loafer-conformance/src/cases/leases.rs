@@ -17,7 +17,7 @@ use loafer_core::{
 };
 use loafer_runtime::program::RouteOptions;
 
-/// Of two messages on lease one is renewed: when the lease of both would be over, only the other comes again.
+/// Of two messages on lease one is renewed: when the lease of both would be over, only the other is redelivered.
 pub(super) async fn a_renewed_lease_is_kept<S: BrokerUnderTest>(stage: Stage<S>) -> Checked {
     let queue = stage.queue_with(|wanted| wanted.lease = SHORT).await?;
     let provider = queue.provider().await?;
@@ -34,7 +34,7 @@ pub(super) async fn a_renewed_lease_is_kept<S: BrokerUnderTest>(stage: Stage<S>)
     let again = queue.receive_one(&provider).await?;
     ensure!(
         again.message.payload() == let_go.message.payload(),
-        "the message whose lease was renewed came again"
+        "the message whose lease was renewed was redelivered"
     );
     queue.nothing_for(&provider, Duration::from_secs(2)).await?;
     done(&provider, [kept, &again], &Settlement::Ack).await
@@ -93,7 +93,7 @@ pub(super) async fn what_a_crash_left_unacked_is_redelivered<S: BrokerUnderTest>
     came.sort();
     ensure!(
         came == unacked,
-        "other messages came again than were left unacked"
+        "other messages were redelivered than were left unacked"
     );
     done(&provider, &again, &Settlement::Ack).await?;
     queue

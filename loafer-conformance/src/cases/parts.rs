@@ -13,7 +13,7 @@ use loafer_core::{
     message::Message,
 };
 
-/// Of a batch published, what can't be sent is told, and the rest arrives.
+/// Of a batch published, what can't be sent fails with an error, and the rest arrives.
 pub(super) async fn a_message_that_can_not_be_sent_fails_alone<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {
@@ -45,7 +45,7 @@ pub(super) async fn a_message_that_can_not_be_sent_fails_alone<S: BrokerUnderTes
     done(&provider, &came, &Settlement::Ack).await
 }
 
-/// Of a batch settled, the receipt of a lease that ran out is lost; the rest is done, and who has the message now keeps it.
+/// Of a batch settled, the receipt of an expired lease is lost; the rest is done, and whoever has the message now keeps it.
 pub(super) async fn a_stale_receipt_is_lost_alone<S: BrokerUnderTest>(stage: Stage<S>) -> Checked {
     let queue = stage.queue_with(|wanted| wanted.lease = SHORT).await?;
     let provider = queue.provider().await?;
@@ -75,13 +75,13 @@ pub(super) async fn settlements_of_all_kinds_share_a_batch<S: BrokerUnderTest>(
     let after = |delay| Settlement::Retry {
         after: Some(Duration::from_secs(delay)),
     };
-    let letter = Settlement::DeadLetter(Arc::new(letter(&came[4].message)));
+    let dead_letter = Settlement::DeadLetter(Arc::new(envelope(&came[4].message)));
     let settlements = [
         Settlement::Ack,
         Settlement::Release,
         after(0),
         after(600),
-        letter,
+        dead_letter,
         Settlement::Retry { after: None },
     ];
     for answer in settle(&provider, came.iter().zip(settlements)).await? {
@@ -98,15 +98,15 @@ pub(super) async fn settlements_of_all_kinds_share_a_batch<S: BrokerUnderTest>(
         "other messages came at once than the released and the retried one"
     );
     queue.nothing_for(&provider, Duration::from_secs(1)).await?;
-    let letters = queue.dead_letters(1).await?;
+    let dead_letters = queue.dead_letters(1).await?;
     ensure!(
-        letters[0].payload() == "4" && DeadLetter::of(&letters[0]).is_some(),
+        dead_letters[0].payload() == "4" && DeadLetter::of(&dead_letters[0]).is_some(),
         "another message is the dead letter"
     );
     done(&provider, &again, &Settlement::Ack).await
 }
 
-fn letter(message: &Message) -> DeadLetter {
+fn envelope(message: &Message) -> DeadLetter {
     DeadLetter {
         event_id: message.id().to_string(),
         message_id: message.id().to_string(),

@@ -1,4 +1,4 @@
-//! Publishers: closed in the middle, and told to wait.
+//! Publishers that are closed in the middle, and messages with a delay.
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! Requests and replies: each is answered to who sent it, or told why not.
+//! Requests and replies: whoever sends a request gets the reply, or learns why there is none.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -46,12 +46,12 @@ impl<S: BrokerUnderTest> Asking<S> {
     /// Of whoever works on `whom`; each request waits so long.
     async fn start(stage: &Stage<S>, whom: &Queue<S>, wait: Duration) -> Checked<Self> {
         let (queue, topic) = (stage.queue().await?, whom.made.topic.clone());
-        let (tell, answers) = mpsc::unbounded_channel();
+        let (send, answers) = mpsc::unbounded_channel();
         let handler = move |number: u64, bus: Bus| {
-            let (tell, topic) = (tell.clone(), topic.clone());
+            let (send, topic) = (send.clone(), topic.clone());
             async move {
                 let answer = bus.request::<u64>(topic, &number, wait).await;
-                tell.send((number, answer)).is_ok()
+                send.send((number, answer)).is_ok()
             }
         };
         let route = queue.route(Default::default()).handler(Json, handler);
@@ -133,18 +133,18 @@ pub(super) async fn a_request_without_a_listener_times_out_and_says_so<S: Broker
     );
     let Err(error @ Error::NoReply { .. }) = answer else {
         return Err(Fault::new(format_args!(
-            "a request that nobody hears ended with {answer:?}"
+            "a request that nobody receives ended with {answer:?}"
         )));
     };
-    let (told, topic) = (error.to_string(), silent.made.topic.to_string());
+    let (said, topic) = (error.to_string(), silent.made.topic.to_string());
     ensure!(
-        told.contains("no reply") && told.contains(&topic),
-        "the error does not say that there was no reply, or not from `{topic}`: {told}"
+        said.contains("no reply") && said.contains(&topic),
+        "the error does not say that there was no reply, or not from `{topic}`: {said}"
     );
     asking.program.stop().await
 }
 
-/// What fails for good is told to who asked, with its kind and its reason; the next request is answered.
+/// A requester learns that its request failed for good, with kind and reason. The next request is answered.
 pub(super) async fn a_requester_learns_that_its_request_failed<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {
@@ -159,7 +159,7 @@ pub(super) async fn a_requester_learns_that_its_request_failed<S: BrokerUnderTes
     };
     ensure!(
         kind == "rejected" && reason.as_deref() == Some("unlucky"),
-        "rejected as `unlucky`, a request was told of `{kind}` because of {reason:?}"
+        "rejected as `unlucky`, a request ended as `{kind}` because of {reason:?}"
     );
     doubles(asking.ask([4]).await?)?;
     asking.program.stop().await?;

@@ -1,4 +1,4 @@
-//! What is not acked comes again: every time, when it should, and counted.
+//! What is not acked is redelivered: every time, when it should be, and counted.
 
 use std::time::Duration;
 
@@ -136,7 +136,7 @@ pub(super) async fn a_retry_without_a_delay_waits_for_the_end_of_its_lease<S: Br
     let waited = before.elapsed();
     ensure!(
         waited >= SHORT,
-        "it came again after {waited:?}, and its lease was of {SHORT:?}"
+        "it was redelivered after {waited:?}, and its lease was of {SHORT:?}"
     );
     done(&provider, [&second], &Settlement::Ack).await
 }

@@ -1,4 +1,4 @@
-//! The end of a service: what runs is finished, what waits is given back, what is cancelled stays.
+//! The end of a service: what runs is finished, what waits is released, what is cancelled stays in the queue.
 
 use std::{
     sync::{
@@ -40,7 +40,7 @@ fn gated(
     }
 }
 
-/// Handlers that run when the service is told to stop may finish; what they acked is acked once and never comes again.
+/// Handlers that run when the service is told to stop may finish. What they ack is acked once and never redelivered.
 pub(super) async fn a_shutdown_finishes_and_acks_what_runs<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {
@@ -54,10 +54,10 @@ pub(super) async fn a_shutdown_finishes_and_acks_what_runs<S: BrokerUnderTest>(
     program.running().shutdown();
     // Time enough to be cut off in.
     sleep(Duration::from_millis(300)).await;
-    let held = program.running().in_flight();
+    let in_flight = program.running().in_flight();
     ensure!(
-        held == MESSAGES,
-        "{held} of {MESSAGES} handlers were left to finish"
+        in_flight == MESSAGES,
+        "{in_flight} of {MESSAGES} handlers were left to finish"
     );
     gate.send_replace(true);
     let (ended, acked) = (program.ended().await?, program.stats().acked);
@@ -71,7 +71,7 @@ pub(super) async fn a_shutdown_finishes_and_acks_what_runs<S: BrokerUnderTest>(
     ledger.once_each()
 }
 
-/// What waited for a handler when the service was told to stop comes to the next one at once, not at the end of its lease.
+/// What waits for a handler when the service is told to stop is delivered to the next service at once, not at the end of its lease.
 pub(super) async fn a_shutdown_releases_what_has_not_started<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {
@@ -85,9 +85,9 @@ pub(super) async fn a_shutdown_releases_what_has_not_started<S: BrokerUnderTest>
         .concurrency(RUNNING)
         .prefetch(4 * MESSAGES);
     let program = queue.start(options, gated(&ledger, &gate)).await?;
-    let held = |received| received == MESSAGES as u64;
+    let all = |received| received == MESSAGES as u64;
     program
-        .until("all held", |stats| held(stats.received))
+        .until("all received", |stats| all(stats.received))
         .await?;
     ledger.reaches(RUNNING, stage.patience()).await?;
     program.running().shutdown();
@@ -114,7 +114,7 @@ pub(super) async fn a_shutdown_releases_what_has_not_started<S: BrokerUnderTest>
     done(&provider, &rest, &Settlement::Ack).await
 }
 
-/// A handler that is cancelled with its service is dropped, acks nothing, and its message comes again.
+/// A handler that is cancelled with its service is dropped, acks nothing, and its message is redelivered.
 pub(super) async fn a_cancelled_handler_leaves_its_message<S: BrokerUnderTest>(
     stage: Stage<S>,
 ) -> Checked {

@@ -1,4 +1,4 @@
-//! Topics that several queues hear.
+//! Topics that several queues receive.
 
 use crate::{
     BrokerUnderTest,

@@ -242,7 +242,7 @@ fn without_event_id(message: &Message) -> Message {
 }
 
 impl Provides {
-    /// What the broker makes of what it was told.
+    /// Returns what the broker makes of a settlement.
     fn changed(&self, entry: &Settle<MemoryReceipt>) -> Settle<MemoryReceipt> {
         let mut entry = entry.clone();
         match (self.how, &mut entry.settlement) {

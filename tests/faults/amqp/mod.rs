@@ -29,7 +29,7 @@ use self::{open::Open, wire::Frames};
 use crate::{
     broker::{Broker, Sender},
     job::Job,
-    judge::{Envelope, Hold, Letter, Rules},
+    judge::{DeadMessage, Envelope, Hold, Rules},
     ledger::Ledger,
 };
 
@@ -195,7 +195,7 @@ impl Broker for OnAmqp {
         Ok(())
     }
 
-    async fn letters(&self) -> Vec<Letter> {
+    async fn dead_letters(&self) -> Vec<DeadMessage> {
         let (_connection, channel) = self.channel().await;
         let mut found = Vec::new();
         let options = BasicGetOptions::default;
@@ -206,7 +206,7 @@ impl Broker for OnAmqp {
             .unwrap()
         {
             let body: serde_json::Value = serde_json::from_slice(&dead_letter.data).unwrap();
-            found.push(Letter {
+            found.push(DeadMessage {
                 id: body["id"].as_u64().unwrap(),
                 envelope: envelope(&dead_letter.properties),
             });

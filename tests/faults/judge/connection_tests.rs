@@ -1,7 +1,7 @@
 //! The judge is judged where deliveries are their connection's: each fault is seen, and a reason counts only where it is one.
 
 use super::tests::{fault, judged};
-use super::{Envelope, Hold, Letter, Rules, Verdict};
+use super::{DeadMessage, Envelope, Hold, Rules, Verdict};
 use crate::job::End;
 
 const RULES: Rules = Rules {
@@ -22,17 +22,17 @@ fn handled(pieces: &[&str]) -> Verdict {
     judged(RULES, End::Acked, &[], &ledger)
 }
 
-/// Message 1, to be a dead letter, with such letters.
-fn letter(end: End, envelopes: &[Envelope], pieces: &[&str]) -> Verdict {
+/// Message 1, to be a dead letter, with such envelopes.
+fn dead_letter(end: End, envelopes: &[Envelope], pieces: &[&str]) -> Verdict {
     let ledger = [&[BEGIN], pieces].concat().join("; ");
-    let letters: Vec<_> = envelopes
+    let dead_letters: Vec<_> = envelopes
         .iter()
-        .map(|envelope| Letter {
+        .map(|envelope| DeadMessage {
             id: 1,
             envelope: envelope.clone(),
         })
         .collect();
-    judged(RULES, end, &letters, &ledger)
+    judged(RULES, end, &dead_letters, &ledger)
 }
 
 fn says(kind: &str, attempts: u64) -> Envelope {
@@ -197,7 +197,7 @@ fn a_delivery_that_nobody_saw_needs_a_connection_that_ended() {
 #[test]
 fn a_dead_letter_says_what_happened() {
     let rejected = "2 given 1 1 a; 3 start 1 1 7; 4 said 1 1 7 reject; 5 burying 1 a; 6 copied 1; 7 deleting 1 1";
-    let of = |envelopes: &[Envelope]| letter(End::Rejected, envelopes, &[rejected]);
+    let of = |envelopes: &[Envelope]| dead_letter(End::Rejected, envelopes, &[rejected]);
     let verdict = of(&[says("rejected", 1)]);
     nothing(&verdict);
     assert_eq!(verdict.rejected, 1);
@@ -215,7 +215,7 @@ fn a_dead_letter_says_what_happened() {
     fault(&of(&two), "twice, without a reason");
     let early = [says("error", 1)];
     fault(
-        &letter(End::GivenUp, &early, &[rejected]),
+        &dead_letter(End::GivenUp, &early, &[rejected]),
         "given up after 1 of 3",
     );
 }

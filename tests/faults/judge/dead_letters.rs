@@ -1,6 +1,6 @@
 //! Where messages ended: handled, or among the dead letters, as planned.
 
-use super::{Envelope, Hold, Letter, Record, Verdict, handled, record::History, record::What};
+use super::{DeadMessage, Envelope, Hold, Record, Verdict, handled, record::History, record::What};
 use crate::{
     job::{End, Job},
     publisher::Published,
@@ -12,13 +12,16 @@ impl Verdict {
         &mut self,
         record: &Record,
         published: &Published,
-        letters: &[Letter],
+        dead_letters: &[DeadMessage],
     ) {
         let nothing = History::new();
         let (confirmed, unconfirmed) = (&published.confirmed, &published.unconfirmed);
         for (id, job) in confirmed.iter().chain(unconfirmed) {
             let history = record.messages.get(id).unwrap_or(&nothing);
-            let its: Vec<_> = letters.iter().filter(|letter| letter.id == *id).collect();
+            let its: Vec<_> = dead_letters
+                .iter()
+                .filter(|dead_letter| dead_letter.id == *id)
+                .collect();
             match (job.end, its.is_empty()) {
                 (End::Rejected, false) => self.rejected += 1,
                 (End::GivenUp, false) => self.given_up += 1,
@@ -43,14 +46,14 @@ impl Verdict {
             if job.end != End::Acked && handled(history) {
                 self.fault(*id, history, "was handled, against the plan");
             }
-            for letter in &its {
-                if let Some(fault) = wrong(record, job, history, &letter.envelope) {
+            for dead_letter in &its {
+                if let Some(fault) = wrong(record, job, history, &dead_letter.envelope) {
                     self.fault(*id, history, &format!("is a dead letter, {fault}"));
                 }
             }
             if its.len() > 1 && !matches!(its[0].envelope, Envelope::Unread) {
                 match record.why_disturbed(history, u64::MAX) {
-                    Some(why) => *self.letters.entry(why.to_owned()).or_default() += 1,
+                    Some(why) => *self.dead_letters.entry(why.to_owned()).or_default() += 1,
                     None => self.fault(*id, history, "is a dead letter twice, without a reason"),
                 }
             }
@@ -58,7 +61,7 @@ impl Verdict {
     }
 }
 
-/// What is wrong with what a letter says.
+/// What is wrong with what a dead letter says.
 fn wrong(record: &Record, job: &Job, history: &History, envelope: &Envelope) -> Option<String> {
     let (kind, attempts) = match envelope {
         Envelope::Unread => return None,

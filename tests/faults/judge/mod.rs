@@ -13,7 +13,7 @@ mod tests;
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use self::record::{History, Record, What};
-pub(crate) use self::rules::{Envelope, Hold, Letter, Rules};
+pub(crate) use self::rules::{DeadMessage, Envelope, Hold, Rules};
 use crate::publisher::Published;
 
 /// How often something happened, by its reason.
@@ -44,7 +44,7 @@ pub(crate) struct Verdict {
     /// Given again, though nobody asked for it.
     pub(crate) returned: Reasons,
     /// More than one dead letter.
-    pub(crate) letters: Reasons,
+    pub(crate) dead_letters: Reasons,
     /// What must not be, each with its history.
     pub(crate) faults: Vec<String>,
 }
@@ -54,7 +54,7 @@ pub(crate) fn judge(
     rules: Rules,
     ledger: &str,
     published: &Published,
-    letters: &[Letter],
+    dead_letters: &[DeadMessage],
 ) -> Verdict {
     let record = Record::read(rules, ledger);
     let mut verdict = Verdict::default();
@@ -68,7 +68,7 @@ pub(crate) fn judge(
     for (id, history) in &record.messages {
         verdict.judge(&record, *id, history);
     }
-    verdict.judge_ends(&record, published, letters);
+    verdict.judge_ends(&record, published, dead_letters);
     verdict
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Hold {
 
 /// A dead letter.
 #[derive(Clone, Debug)]
-pub(crate) struct Letter {
+pub(crate) struct DeadMessage {
     /// The number of its message.
     pub(crate) id: u64,
     pub(crate) envelope: Envelope,

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use super::{Envelope, Hold, Letter, Rules, Verdict, judge};
+use super::{DeadMessage, Envelope, Hold, Rules, Verdict, judge};
 use crate::{
     job::{End, Job},
     publisher::Published,
@@ -14,7 +14,12 @@ const LEASES: Rules = Rules {
 };
 
 /// Message 1 of a run, which is to end so, by this ledger.
-pub(super) fn judged(rules: Rules, end: End, letters: &[Letter], ledger: &str) -> Verdict {
+pub(super) fn judged(
+    rules: Rules,
+    end: End,
+    dead_letters: &[DeadMessage],
+    ledger: &str,
+) -> Verdict {
     let jobs = std::iter::repeat_with({
         let mut rng = Rng::with_seed(0);
         move || Job::random(&mut rng, true)
@@ -22,18 +27,18 @@ pub(super) fn judged(rules: Rules, end: End, letters: &[Letter], ledger: &str) -
     let job = jobs.into_iter().find(|job| job.end == end);
     let mut published = Published::default();
     published.confirmed.insert(1, job.unwrap());
-    judge(rules, &ledger.replace("; ", "\n"), &published, letters)
+    judge(rules, &ledger.replace("; ", "\n"), &published, dead_letters)
 }
 
 /// Message 1 of a run on SQS, handled or rejected as planned, by this ledger.
-fn of(rejected: bool, letters: &[u64], ledger: &str) -> Verdict {
+fn of(rejected: bool, dead_letters: &[u64], ledger: &str) -> Verdict {
     let end = if rejected { End::Rejected } else { End::Acked };
-    let letter = |id: &u64| Letter {
+    let dead_letter = |id: &u64| DeadMessage {
         id: *id,
         envelope: Envelope::Unread,
     };
-    let letters: Vec<_> = letters.iter().map(letter).collect();
-    judged(LEASES, end, &letters, ledger)
+    let dead_letters: Vec<_> = dead_letters.iter().map(dead_letter).collect();
+    judged(LEASES, end, &dead_letters, ledger)
 }
 
 /// Message 1, to be handled; consumer 7 is at proxy a, consumer 8 at b.

@@ -11,7 +11,7 @@ use super::frame::Frame;
 use crate::ledger::Ledger;
 
 /// How the addresses of dead-letter queues end.
-const LETTERS: &str = "-dlq";
+const DEAD_LETTERS: &str = "-dlq";
 
 /// Message and attempt of a delivery, by its receipt handle.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Call<'l> {
     /// Of the acks that have no answer yet: entry, message and attempt.
     acks: Vec<(String, (u64, u64))>,
     /// Of the dead letters that have no answer yet: entry and message.
-    letters: Vec<(String, u64)>,
+    dead_letters: Vec<(String, u64)>,
     /// Entries that the server does not get to see.
     refused: Vec<String>,
 }
@@ -48,7 +48,7 @@ impl<'l> Call<'l> {
             Some("SendMessageBatch") => Kind::Send,
             _ => Kind::Other,
         };
-        let (mut acks, mut letters) = (Vec::new(), Vec::new());
+        let (mut acks, mut dead_letters) = (Vec::new(), Vec::new());
         if kind == Kind::Delete {
             let known = deliveries.0.lock().unwrap_or_else(PoisonError::into_inner);
             let body = json(request);
@@ -61,9 +61,9 @@ impl<'l> Call<'l> {
         }
         if kind == Kind::Send {
             let body = json(request);
-            let to_letters = text(&body, "QueueUrl").ends_with(LETTERS);
-            let entries = list(&body, "Entries").filter(|_| to_letters);
-            letters = entries
+            let to_dead_letters = text(&body, "QueueUrl").ends_with(DEAD_LETTERS);
+            let entries = list(&body, "Entries").filter(|_| to_dead_letters);
+            dead_letters = entries
                 .map(|entry| (text(entry, "Id"), job(entry, "MessageBody")))
                 .collect();
         }
@@ -71,7 +71,7 @@ impl<'l> Call<'l> {
             ledger,
             kind,
             acks,
-            letters,
+            dead_letters,
             refused: Vec::new(),
         }
     }
@@ -114,12 +114,12 @@ impl<'l> Call<'l> {
                 known.insert(text(message, "ReceiptHandle"), (id, attempt));
             }
         }
-        if !self.letters.is_empty() && answer.is_ok() {
+        if !self.dead_letters.is_empty() && answer.is_ok() {
             let body = json(answer);
             let taken: Vec<_> = list(&body, "Successful")
                 .map(|taken| text(taken, "Id"))
                 .collect();
-            for (entry, id) in self.letters.drain(..) {
+            for (entry, id) in self.dead_letters.drain(..) {
                 if taken.contains(&entry) {
                     self.ledger.write(&format!("copied {id}"));
                 }

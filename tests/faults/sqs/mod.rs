@@ -15,7 +15,7 @@ use self::wire::Calls;
 use crate::{
     broker::{Broker, Sender},
     job::Job,
-    judge::{Envelope, Hold, Letter, Rules},
+    judge::{DeadMessage, Envelope, Hold, Rules},
     ledger::Ledger,
     support::aws::{Aws, Queue, unique},
 };
@@ -92,17 +92,17 @@ impl Broker for OnSqs {
         Ok(())
     }
 
-    async fn letters(&self) -> Vec<Letter> {
-        let count = self.queue.letters.depth().await;
-        let bodies = self.queue.letters.bodies(count).await;
-        let letter = |body: &String| {
+    async fn dead_letters(&self) -> Vec<DeadMessage> {
+        let count = self.queue.dead_letters.depth().await;
+        let bodies = self.queue.dead_letters.bodies(count).await;
+        let dead_letter = |body: &String| {
             let body: serde_json::Value = serde_json::from_str(body).unwrap();
-            Letter {
+            DeadMessage {
                 id: body["id"].as_u64().unwrap(),
                 envelope: Envelope::Unread,
             }
         };
-        bodies.iter().map(letter).collect()
+        bodies.iter().map(dead_letter).collect()
     }
 }
 
