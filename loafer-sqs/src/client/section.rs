@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::payloads;
 
-/// The section of one instance. [`Sqs`](crate::Sqs) says what the keys mean.
-#[derive(Debug, Default, Deserialize)]
+/// The section of one instance. [`Sqs`](crate::Sqs) says what the keys mean. It has no `Debug`, since a URL may hold a password.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Section {
     #[serde(default, deserialize_with = "url")]

@@ -5,6 +5,7 @@
 pub(crate) struct Arn<'a> {
     text: &'a str,
     partition: &'a str,
+    service: &'a str,
     region: &'a str,
     account: &'a str,
     name: &'a str,
@@ -14,14 +15,20 @@ impl<'a> Arn<'a> {
     /// Splits a text. `None` means that it is not an ARN.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.strip_prefix("arn:")?.splitn(5, ':');
-        let (partition, _service) = (parts.next()?, parts.next()?);
+        let (partition, service) = (parts.next()?, parts.next()?);
         Some(Self {
             text,
             partition,
+            service,
             region: parts.next()?,
             account: parts.next()?,
             name: parts.next()?,
         })
+    }
+
+    /// Returns whether it names an SNS topic.
+    pub(crate) fn is_topic(&self) -> bool {
+        self.service == "sns"
     }
 
     /// Returns the whole ARN.
@@ -76,6 +83,12 @@ mod tests {
         let arn = Arn::parse("arn:aws-cn:sqs:cn-north-1:1:orders").unwrap();
         assert_eq!((arn.name(), arn.region()), ("orders", Some("cn-north-1")));
         assert_eq!(arn.account(), Some("1"));
+        assert!(!arn.is_topic());
+        assert!(
+            Arn::parse("arn:aws:sns:eu-west-1:1:orders")
+                .unwrap()
+                .is_topic()
+        );
         assert_eq!(
             arn.beside("orders-dlq"),
             "arn:aws-cn:sqs:cn-north-1:1:orders-dlq"

@@ -5,7 +5,7 @@ use aws_config::{Region, SdkConfig};
 use super::Endpoint;
 
 /// Where the clients of one instance call: SQS, SNS and S3 alike.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) enum Endpoints {
     /// Where the configuration of the SDK says: `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_SQS`, a profile, or the code.
     #[default]

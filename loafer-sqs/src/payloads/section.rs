@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::{Cleanup, S3Payloads};
 
 /// The table `s3` of a section. [`S3Payloads`] says what the keys mean.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Section {
     bucket: Option<String>,

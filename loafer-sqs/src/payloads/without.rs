@@ -17,7 +17,6 @@ use crate::names::Endpoints;
 pub(crate) enum S3Payloads {}
 
 /// The table `s3` of a section. Reading it is an error that names the feature.
-#[derive(Debug)]
 pub(crate) struct Section(Infallible);
 
 impl Section {

@@ -30,7 +30,8 @@ const AT_ONCE: usize = 8;
 /// Publishes to SNS topics and SQS queues.
 ///
 /// A [`Topic`] is an SNS topic or a queue. An SNS topic is named by its bare name, which is looked up once among the topics of
-/// account and region (`friend-created`), or by its ARN. A queue is named as `sqs:NAME`, `sqs:URL` or `sqs:ARN`.
+/// account and region (`friend-created`), or by its ARN, also behind `sqs:`. A queue is named as `sqs:NAME`, `sqs:URL` or `sqs:ARN`. A topic
+/// of another instance begins with the instance's name: `overseas:NAME` is a queue there, and `overseas:ARN` a queue or an SNS topic.
 ///
 /// A publication makes as few calls as ten messages and 1 MiB a call allow. For SNS the limit is the topic's
 /// `MaximumMessageSize`: 256 KiB if it is not set or can't be read (SNS API: `SetTopicAttributes`). An entry that fails inside

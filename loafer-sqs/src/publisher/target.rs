@@ -11,7 +11,7 @@ use super::{
 use crate::{
     client::Clients,
     error::Call,
-    names::{Endpoint, QueueAddress, is_fifo},
+    names::{Arn, Endpoint, QueueAddress, is_fifo},
     outgoing::{Entry, SNS_BYTES, SQS_BYTES},
     payloads::{For, Store},
     seconds, topology,
@@ -43,6 +43,11 @@ pub(super) enum Target {
 
 /// Finds where a topic leads. The second value says whether the answer may be kept.
 pub(super) async fn find(topic: &str, clients: &Clients) -> Result<(Target, bool), Error> {
+    let named = topic.strip_prefix("sqs:");
+    // Behind the name of an instance, which comes here as `sqs:`, the ARN of a topic is a topic.
+    let topic = named
+        .filter(|named| Arn::parse(named).is_some_and(|arn| arn.is_topic()))
+        .unwrap_or(topic);
     match topic.strip_prefix("sqs:") {
         Some(queue) => {
             let clients = clients.for_queue(queue);
