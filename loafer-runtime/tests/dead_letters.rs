@@ -124,7 +124,7 @@ async fn a_dead_letter_tried_again_has_its_body_and_headers_and_a_link() {
     let from = again.headers().get(DeadLetter::RETRIED_FROM);
     assert_eq!(from, Some(&*id.to_string()));
     assert_eq!(bodies(&memory.dead_letters("orders")), ["1", "3"]);
-    // The others were given back.
+    // The others were released.
     assert_eq!(queue.list(10, &mut on).await.unwrap().dead_letters.len(), 2);
 }
 

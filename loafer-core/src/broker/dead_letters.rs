@@ -38,7 +38,7 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
         into: &mut Vec<Delivery<Self::Receipt>>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Gives dead letters back, so that they can be leased again at once. The receipts are in the order in which the dead letters came.
+    /// Releases dead letters, so that they can be leased again at once. The receipts are in the order in which the dead letters came.
     ///
     /// # Errors
     ///

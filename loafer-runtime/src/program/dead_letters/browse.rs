@@ -1,4 +1,4 @@
-//! Listings: each dead letter is leased for a moment and given back.
+//! Listings: each dead letter is leased for a moment and released.
 
 use std::ops::ControlFlow;
 
@@ -34,9 +34,9 @@ pub(super) async fn browse<Q: DeadLetterQueue>(
 ) -> Result<Listing, Error> {
     let mut leases = Leases::of(queue);
     let seen = look(queue, max, ids, watch, &mut leases).await;
-    let given_back = leases.give_back().await;
+    let released = leases.give_back().await;
     let mut listing = seen?;
-    listing.not_given_back = given_back.err();
+    listing.not_given_back = released.err();
     Ok(listing)
 }
 

@@ -190,7 +190,7 @@ impl<Q: DeadLetterQueue> DynDeadLetters for Q {
 /// How many dead letters are asked for at once.
 const BATCH: usize = 10;
 
-/// Leases on dead letters, which are given back at the end.
+/// Leases on dead letters, which are released at the end.
 struct Leases<'q, Q: DeadLetterQueue> {
     queue: &'q Q,
     /// By id, each with its place in the order in which they came. A dead letter whose lease has ended may be delivered again, with another
@@ -226,7 +226,7 @@ impl<'q, Q: DeadLetterQueue> Leases<'q, Q> {
         self.by_id.remove(id);
     }
 
-    /// Gives all of them back, in the order in which they came.
+    /// Releases all of them, in the order in which they came.
     async fn give_back(self) -> Result<(), Error> {
         if self.by_id.is_empty() {
             return Ok(());

@@ -37,7 +37,7 @@ fn few_receives(policy: &Policy, capabilities: &Capabilities, most: u32) -> Opti
     };
     (capabilities.release_costs_attempt && most < ENOUGH_RECEIVES).then(|| {
         Finding::warning(format!(
-            "queue `{queue}` gives a message up after {most} deliveries, and what a shutdown gives back counts as one: {remedy}"
+            "queue `{queue}` gives a message up after {most} deliveries, and what a shutdown releases counts as one: {remedy}"
         ))
     })
 }
