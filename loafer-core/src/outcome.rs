@@ -91,7 +91,7 @@ impl Verdict {
         Self(Said::Rare(Box::new(Rare::Failed(kind, error.into()))))
     }
 
-    /// Returns this verdict for each of so many messages.
+    /// Returns this verdict once for each of this many messages.
     #[doc(hidden)]
     pub fn repeated(self, times: usize) -> Vec<Self> {
         let repeat = |verdict: &dyn Fn() -> Said| (0..times).map(|_| Self(verdict())).collect();

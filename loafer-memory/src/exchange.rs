@@ -29,7 +29,7 @@ struct Registry {
     queues: BTreeMap<String, Arc<Queue>>,
     /// The queues that are subscribed to each topic, or to the topics that match a pattern.
     subscriptions: BTreeMap<String, Vec<Arc<Queue>>>,
-    /// Where the replies of each reply address go.
+    /// What takes the replies of each reply address.
     reply_addresses: BTreeMap<String, mpsc::Sender<Message>>,
 }
 

@@ -55,7 +55,7 @@ impl VisibleStore {
     }
 
     /// Adds a message that was on lease. Without groups it goes before all others if `ahead` is set, otherwise behind them. In a FIFO queue it
-    /// goes where it was.
+    /// goes to its old position.
     pub(crate) fn put_back(&mut self, message: Message, ahead: bool) {
         match self {
             Self::Standard(ready) if ahead => ready.push_front(message),

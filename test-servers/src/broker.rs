@@ -37,7 +37,7 @@ pub struct Broker {
     command: String,
     /// The ports of [`PORTS`], and the one for TLS.
     ports: [u16; 5],
-    /// Where its files are. It is removed at the end, unless the test failed.
+    /// The folder with its files. It is removed at the end, unless the test failed.
     folder: PathBuf,
     management: Management,
     /// `None` while it is down.

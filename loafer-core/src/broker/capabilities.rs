@@ -28,13 +28,13 @@ pub struct Capabilities {
     pub receive_batch: usize,
     /// Whether messages are pushed: a receive hands over what has arrived already, and costs no call. The default is `false`.
     ///
-    /// If `true`, the engine receives as soon as there is room for an eighth of a batch, lets at most half of the route's capacity wait to be
-    /// settled, waits for [`linger`](Self::linger) even if nothing is running, and tries a failed receive again after 2 s at most instead of 30 s.
+    /// If `true`, the engine receives as soon as there is room for an eighth of a batch. It settles once half of the route's capacity waits for that,
+    /// and waits for [`linger`](Self::linger) even if no message is running. It tries a failed receive again after 2 s at most, instead of 30 s.
     pub pushed: bool,
     /// How many messages to lease ahead of the handlers, at least, on a route that does not set `prefetch`. The default is 1.
     ///
-    /// The engine leases at least one batch ahead in any case, and capacity for two batches. More than a batch is good only if a message that waits
-    /// costs nothing: no lease runs out, and no other consumer lacks it.
+    /// In any case the engine leases at least one batch ahead, and has capacity for two batches. More than that is good only if a message that waits
+    /// costs nothing: its lease does not expire, and no other consumer could have taken it.
     pub prefetch: usize,
     /// How many leases one call settles at most. The default is 1: each is settled at once.
     ///

@@ -1,4 +1,4 @@
-//! Where messages come from: the contract of a provider.
+//! The contract of a provider: what messages come from.
 
 use std::{fmt, future::Future, time::Duration};
 

@@ -35,7 +35,7 @@ pub struct Batch<T> {
 }
 
 impl<T> Batch<T> {
-    /// Returns an empty batch with room for so many items.
+    /// Returns an empty batch with room for this many items.
     #[doc(hidden)]
     pub fn with_capacity(items: usize) -> Self {
         Self {

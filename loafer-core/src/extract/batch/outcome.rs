@@ -89,7 +89,7 @@ impl<O: IntoOutcome> Extend<O> for BatchOutcome {
     note = "return `BatchOutcome` (one outcome a message: `batch.iter().map(…).collect()`), or one for all: `bool` (`true` acks), `Outcome`; or a `Result` of any of these"
 )]
 pub trait IntoBatchOutcome {
-    /// Converts it to one verdict for each of so many messages.
+    /// Converts it to verdicts, one for each of this many messages.
     #[doc(hidden)]
     fn into_verdicts(self, messages: usize) -> Vec<Verdict>;
 }
