@@ -13,20 +13,20 @@ use loafer_runtime::program::{App, Manager, Route, RouteOptions};
 
 use crate::orders::{BODY, NAME, Order, Task, handle};
 
-/// How often each contestant runs; the numbers are medians.
+/// How often each contestant runs. The numbers are medians.
 const ROUNDS: usize = 9;
-/// How the messages come, and on how many threads, as [`orders`](crate::orders) has it.
+/// How the messages arrive, and on how many threads, as in [`orders`](crate::orders).
 const SHAPES: [(&str, usize); 2] = [("preloaded", 1), ("published", 2)];
-/// Handlers at once.
+/// How many handlers run at once.
 const CONCURRENCIES: [usize; 3] = [1, 8, 64];
-/// Messages a receive and a settlement of Loafer: what a queue in memory has by itself, and ten times as many.
+/// How many messages one receive and one settlement of Loafer have: the default of a queue in memory, and ten times as many.
 const BATCHES: [&str; 2] = ["10", "100"];
 
-/// A contestant at work: Loafer, told its batch and its task by the command line.
+/// Runs Loafer as a contestant: the command line gives its batch and its task.
 ///
 /// # Errors
 ///
-/// The route does not start.
+/// If the route does not start.
 pub fn loafer(batch: usize) -> Result<()> {
     let task = Task::get();
     task.runtime().block_on(async {
@@ -48,15 +48,15 @@ pub fn loafer(batch: usize) -> Result<()> {
 struct Contestant {
     name: String,
     program: PathBuf,
-    /// What it is told before the task.
+    /// The arguments before the task.
     arguments: Vec<&'static str>,
 }
 
-/// Lets Loafer and the peer run and shows what came of it.
+/// Runs Loafer and the peer, and shows the results.
 ///
 /// # Errors
 ///
-/// A contestant that does not run, or does not say how fast it was.
+/// If a contestant does not run, or does not say how fast it was.
 pub fn show(name: &str, program: &Path) -> Result<()> {
     let ours = env::current_exe()?;
     let mut contestants = vec![Contestant {

@@ -1,4 +1,4 @@
-//! Loafer beside hand-written loops, in one run: bodies, handlers and raw loops that the bench programs share.
+//! Loafer beside hand-written loops, in one run: the bodies, handlers and raw loops that the bench programs share.
 
 #[cfg(feature = "amqp")]
 pub mod amqp;
@@ -35,9 +35,9 @@ pub struct Friend {
     pub github_url: String,
 }
 
-/// Handled so far, by whichever loop runs.
+/// How many messages were handled so far, by whichever loop runs.
 pub static HANDLED: AtomicU64 = AtomicU64::new(0);
-/// Where the process ends, so that two runs differ by the messages between and by nothing else; 0: it does not.
+/// The message at which the process ends, so that two runs differ only by the messages between. 0 means that it does not end.
 pub static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// The handler of every loop.

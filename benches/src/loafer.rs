@@ -1,4 +1,4 @@
-//! Loafer's loop: a route on the memory provider.
+//! Loafer's loop: a route on the broker in memory.
 
 use std::sync::atomic::Ordering;
 
@@ -43,13 +43,13 @@ pub async fn consume(memory: &Memory, concurrency: usize, extractors: bool) -> O
     }
 }
 
-/// A queue `friends` with this many messages, which share one body as those of `raw-static` do.
+/// Returns a broker whose queue `friends` has this many messages. They share one body, like those of `raw-static`.
 pub fn preloaded(messages: u64, batch: usize) -> Memory {
     let message = Message::new(Bytes::from_static(BODY));
     loaded(batch, (0..messages).map(|_| message.clone()))
 }
 
-/// Runs messages that own their bodies, as those of `raw-heap` do: what is freed counts too.
+/// Returns a broker whose queue `friends` has this many messages. Each owns its body, like those of `raw-heap`, so freeing it counts too.
 pub fn preloaded_on_the_heap(messages: u64, batch: usize) -> Memory {
     loaded(
         batch,

@@ -1,7 +1,8 @@
-//! The task of a contestant in memory: orders that are put on a queue and handled, told by the command line; and how long that took.
+//! The task of a contestant in memory, given by the command line: orders are put on a queue and handled, and the time that takes is
+//! measured.
 //!
-//! The same file in every contestant, whatever workspace it is built in. Body, fields and shapes are those of RustStream's own bench `wall_clock`:
-//! many small bursts, and on one thread only what follows the publishing is timed.
+//! This file is the same in every contestant, whatever workspace it is built in. Body, fields and shapes are those of RustStream's own
+//! bench `wall_clock`: many small bursts, and on one thread only what follows the publishing is timed.
 
 use std::{
     env,
@@ -16,13 +17,13 @@ use tokio::{
     sync::Notify,
 };
 
-/// Queue, topic or subject, as the contestant calls it.
+/// The name of the queue, topic or subject, as the contestant calls it.
 pub const NAME: &str = "orders";
-/// The body of every message: its decoding allocates nothing.
+/// The body of every message. Decoding it allocates nothing.
 pub const BODY: &[u8] = br#"{"id":1000000,"quantity":37}"#;
-/// Messages that are put on the queue in one go.
+/// How many messages are put on the queue at once.
 const BURST: usize = 1_000;
-/// Bursts that are timed, and bursts before, which are not.
+/// How many bursts are timed, and how many run before, untimed.
 const BURSTS: usize = 500;
 const WARMING: usize = 50;
 
@@ -50,18 +51,18 @@ pub fn handle(order: &Order) -> bool {
 /// The task of this process.
 #[derive(Clone, Copy, Debug)]
 pub struct Task {
-    /// One thread, and the burst is on the queue before the clock starts; else two, and it is published while it is consumed.
+    /// Whether the burst is on the queue before the clock starts, on one thread. Otherwise it is published while it is consumed, on two.
     preloaded: bool,
-    /// Handlers at once.
+    /// How many handlers run at once.
     pub concurrency: usize,
 }
 
 impl Task {
-    /// From `preloaded 8` or `published 8`, the last two arguments of the command line.
+    /// Returns the task from `preloaded 8` or `published 8`, the last two arguments of the command line.
     ///
     /// # Panics
     ///
-    /// Other arguments: somebody has started the program by hand.
+    /// If the arguments are others: somebody has started the program by hand.
     pub fn get() -> Self {
         let arguments: Vec<String> = env::args().collect();
         let task = match arguments.as_slice() {
@@ -77,11 +78,11 @@ impl Task {
         task.unwrap_or_else(|| panic!("`cargo xtask bench memory` starts this program"))
     }
 
-    /// What the contestant runs on.
+    /// Returns the runtime that the contestant runs on.
     ///
     /// # Panics
     ///
-    /// The system gives no thread.
+    /// If the system gives no thread.
     pub fn runtime(self) -> Runtime {
         let mut builder = if self.preloaded {
             Builder::new_current_thread()
@@ -94,11 +95,11 @@ impl Task {
         runtime.unwrap_or_else(|error| panic!("no runtime: {error}"))
     }
 
-    /// Publishes and waits, burst after burst, and says how many messages a second were handled.
+    /// Publishes and waits, burst after burst. Prints how many messages per second were handled.
     ///
     /// # Panics
     ///
-    /// Where a burst that should wait on its queue did not.
+    /// If a burst that should wait on its queue did not.
     pub async fn run(self, mut publish: impl AsyncFnMut()) {
         let mut took = Duration::ZERO;
         for burst in 0..WARMING + BURSTS {

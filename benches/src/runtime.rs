@@ -1,13 +1,13 @@
-//! The runtimes the loops run on.
+//! The runtimes that the loops run on.
 
 use tokio::runtime::{Builder, Runtime};
 
-/// One thread: counts are the same in every run.
+/// Returns a runtime of one thread: counts are the same in every run.
 pub fn one_thread() -> Runtime {
     built(Builder::new_current_thread().enable_time())
 }
 
-/// Two worker threads.
+/// Returns a runtime of two worker threads.
 pub fn many_threads() -> Runtime {
     built(Builder::new_multi_thread().worker_threads(2).enable_time())
 }

@@ -1,18 +1,18 @@
-//! Median, least and most of what was measured.
+//! Median, minimum and maximum of what was measured.
 
-/// Of some numbers; not a number where there are none.
+/// The spread of some numbers. Its fields are not a number if there are none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// In the middle.
+    /// The median.
     pub median: f64,
-    /// The least.
+    /// The minimum.
     pub least: f64,
-    /// The most.
+    /// The maximum.
     pub most: f64,
 }
 
 impl Spread {
-    /// Of these numbers.
+    /// Returns the spread of these numbers.
     pub fn of(numbers: impl Iterator<Item = f64>) -> Self {
         let mut numbers: Vec<_> = numbers.collect();
         numbers.sort_by(f64::total_cmp);
@@ -24,7 +24,7 @@ impl Spread {
         }
     }
 
-    /// Of one number of each.
+    /// Returns the spread of one number of each.
     pub fn of_all<T>(all: &[T], number: fn(&T) -> f64) -> Self {
         Self::of(all.iter().map(number))
     }

@@ -1,4 +1,5 @@
-//! One lap: a contestant publishes all messages into a fresh queue, then handles them with a handler that does nothing. So Watermill measures its brokers, too.
+//! One lap: a contestant publishes all messages into a fresh queue, and then handles them with a handler that does nothing. Watermill
+//! measures its brokers in the same way.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,14 +10,14 @@ use super::{
     queue::Queues,
 };
 
-/// From the last ack to its effect. A quorum queue takes its time: acks still under way when their channel closes are
-/// lost, so that a few messages may be left.
+/// The time from the last ack to its effect. A quorum queue takes its time: acks that are under way when their channel closes are lost, so
+/// a few messages may be left.
 const SETTLED: Duration = Duration::from_millis(300);
 
 /// Who runs, and how.
 #[derive(Clone, Debug)]
 pub struct Lap {
-    /// As in the tables: `loafer`, or `raw`, whose styles are shown apart.
+    /// The name in the tables: `loafer`, or `raw`, whose styles have rows of their own.
     pub name: &'static str,
     /// The executable.
     pub program: PathBuf,
@@ -24,7 +25,7 @@ pub struct Lap {
     pub publish: &'static str,
     /// Which loop consumes.
     pub consume: &'static str,
-    /// Messages delivered, and not yet acked, at most.
+    /// The most messages that are delivered and not yet acked.
     pub prefetch: u16,
 }
 
@@ -33,7 +34,7 @@ pub struct Lap {
 pub struct Run {
     /// Until the last message was confirmed.
     pub published: Took,
-    /// From the first call of the handler to the last: then all but `prefetch` messages are acked, too.
+    /// From the first call of the handler to the last one. All but `prefetch` messages are acked by then, too.
     pub consumed: Took,
 }
 
@@ -41,7 +42,7 @@ pub struct Run {
 ///
 /// # Errors
 ///
-/// A message was lost, handled twice or left, or the contestant did not come to its end.
+/// If a message was lost, handled twice or left, or if the contestant did not finish.
 pub async fn run(
     url: &str,
     queues: &Queues,

@@ -2,8 +2,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `task` | what every contestant gets to do, and what its handler does |
-//! | `lap` | one queue: all is published, then all is handled |
+//! | `task` | what every contestant has to do, and what its handler does |
+//! | `lap` | one queue: all messages are published, and then all are handled |
 //! | `program` | a contestant at work |
 //! | `queue` | queues, made and counted |
 //! | `report` | medians, tables, RESULT lines |

@@ -16,12 +16,12 @@ use tokio::{
 
 use super::task;
 
-/// The longest work.
+/// The longest time that the work may take.
 const LIMIT: Duration = Duration::from_mins(3);
-/// The longest end.
+/// The longest time that the end may take.
 const END: Duration = Duration::from_secs(40);
 
-/// What a contestant has to do.
+/// The work of a contestant.
 #[derive(Clone, Copy, Debug)]
 pub struct Orders<'q> {
     /// Where RabbitMQ is.
@@ -32,7 +32,7 @@ pub struct Orders<'q> {
     pub work: &'q str,
     /// Which loop.
     pub style: &'q str,
-    /// Messages delivered, and not yet acked, at most.
+    /// The most messages that are delivered and not yet acked.
     pub prefetch: u16,
     /// How many messages.
     pub messages: usize,
@@ -41,13 +41,13 @@ pub struct Orders<'q> {
 /// What its work took.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Took {
-    /// Messages a second.
+    /// Messages per second.
     pub rate: f64,
-    /// CPU seconds for 1,000 messages, its own.
+    /// Its own CPU seconds per 1,000 messages.
     pub cpu: f64,
 }
 
-/// A running contestant; killed when dropped.
+/// A running contestant. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
@@ -56,17 +56,17 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it; what it writes to stderr goes into a file beside our own program.
+    /// Starts the contestant. What it writes to stderr goes into a file beside our own program.
     ///
     /// # Errors
     ///
-    /// No such program, or no such file can be made.
+    /// If there is no such program, or the file can't be made.
     pub fn start(program: &Path, orders: Orders<'_>) -> Result<Self> {
         let log = std::env::current_exe()?
             .with_file_name(program.file_name().unwrap_or_default())
             .with_extension("log");
         let mut command = Command::new(program);
-        // Loafer takes them for its configuration.
+        // Loafer would take them for its configuration.
         let ours = std::env::vars_os().map(|(name, _)| name);
         for name in ours.filter(|name| name.to_string_lossy().starts_with("LOAFER_")) {
             command.env_remove(name);
@@ -96,7 +96,7 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// It is not done in time, or the program ended before.
+    /// If it is not done in time, or the program ended before.
     pub async fn took(&mut self, messages: usize) -> Result<Took> {
         let [seconds, cpu] = self.numbers("TOOK", LIMIT).await?;
         Ok(Took {
@@ -105,11 +105,11 @@ impl Program {
         })
     }
 
-    /// Sends SIGTERM, and waits for its end; with `handled`, each of so many messages must have been handled once.
+    /// Sends SIGTERM, and waits for the contestant's end. With `handled`, that many messages must each have been handled once.
     ///
     /// # Errors
     ///
-    /// It does not end in time, or not well, or messages were handled twice or not at all.
+    /// If it does not end in time, or fails, or if messages were handled twice or not at all.
     pub async fn stop(mut self, handled: Option<usize>) -> Result<()> {
         let id = self.child.id().context("it has ended before")?;
         let kill = Command::new("kill")
@@ -130,7 +130,7 @@ impl Program {
         Ok(())
     }
 
-    /// The two numbers after this word.
+    /// Waits for the line that begins with this word, and returns the two numbers on it.
     async fn numbers(&mut self, word: &str, limit: Duration) -> Result<[f64; 2]> {
         let log = self.log.clone();
         let search = async {

@@ -7,10 +7,10 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 
-/// What makes queues.
+/// Makes queues.
 #[derive(Debug)]
 pub struct Queues {
-    /// Of the channel; it ends with it.
+    /// The connection of the channel, which ends with it.
     _connection: Connection,
     channel: Channel,
 }
@@ -20,7 +20,7 @@ impl Queues {
     ///
     /// # Errors
     ///
-    /// There is no RabbitMQ at this address.
+    /// If there is no RabbitMQ at this address.
     pub async fn at(url: &str) -> Result<Self> {
         let connection = Connection::connect(url, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
@@ -30,11 +30,11 @@ impl Queues {
         })
     }
 
-    /// Makes an empty one.
+    /// Makes an empty queue.
     ///
     /// # Errors
     ///
-    /// The server refuses.
+    /// If the server refuses.
     pub async fn make(&self, name: &str) -> Result<()> {
         let mut arguments = FieldTable::default();
         let quorum = AMQPValue::LongString("quorum".into());
@@ -46,22 +46,22 @@ impl Queues {
         Ok(())
     }
 
-    /// Removes one, and gives how many messages it had.
+    /// Removes a queue. Returns how many messages it had.
     ///
     /// # Errors
     ///
-    /// The server refuses.
+    /// If the server refuses.
     pub async fn remove(&self, name: &str) -> Result<usize> {
         let options = QueueDeleteOptions::default();
         let messages = self.channel.queue_delete(name.into(), options).await?;
         Ok(usize::try_from(messages)?)
     }
 
-    /// How many messages are to be delivered.
+    /// Returns how many messages are ready to be delivered.
     ///
     /// # Errors
     ///
-    /// There is no such queue.
+    /// If there is no such queue.
     pub async fn ready(&self, name: &str) -> Result<usize> {
         let options = QueueDeclareOptions {
             passive: true,

@@ -14,7 +14,7 @@ pub const RAW: &str = "raw";
 struct Row {
     name: &'static str,
     style: &'static str,
-    /// None where it publishes.
+    /// `None` if the loop publishes.
     prefetch: Option<u16>,
     took: Vec<Took>,
 }
@@ -33,7 +33,7 @@ impl Row {
     }
 }
 
-/// Every lap, and its runs.
+/// Shows every lap, and its runs.
 pub fn show(laps: &[(Lap, Vec<Run>)]) {
     let (mut published, mut consumed) = (Vec::new(), Vec::new());
     for (lap, runs) in laps {
@@ -57,7 +57,7 @@ pub fn show(laps: &[(Lap, Vec<Run>)]) {
     results("consume", &consumed);
 }
 
-/// The same loop runs in more than one lap.
+/// Adds a row to that of the same loop, if there is one: a loop runs in more than one lap.
 fn add(rows: &mut Vec<Row>, row: Row) {
     match rows.iter_mut().find(|other| other.is(&row)) {
         Some(same) => same.took.extend(row.took),
@@ -108,7 +108,7 @@ fn results(part: &str, rows: &[Row]) {
     }
 }
 
-/// Rate and CPU time of the fastest hand-written loop with the same prefetch.
+/// Returns rate and CPU time of the fastest hand-written loop with the same prefetch.
 fn best(rows: &[Row], prefetch: Option<u16>) -> Option<(f64, f64)> {
     let same = rows
         .iter()

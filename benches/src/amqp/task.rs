@@ -1,4 +1,5 @@
-//! The task of a contestant: to fill one queue or to empty it, as its environment says; it tells how long that took, and at its end what came.
+//! The task of a contestant: to fill one queue or to empty it, as its environment says. It prints how long that took, and at its end what
+//! was handled.
 
 use std::{
     env, fs,
@@ -16,18 +17,18 @@ pub const URL: &str = "AMQP_BENCH_URL";
 pub const QUEUE: &str = "AMQP_BENCH_QUEUE";
 /// `publish` or `consume`.
 pub const WORK: &str = "AMQP_BENCH_WORK";
-/// Which loop, where the program has several.
+/// Which loop, if the program has several.
 pub const STYLE: &str = "AMQP_BENCH_STYLE";
-/// Messages delivered, and not yet acked, at most.
+/// The most messages that are delivered and not yet acked.
 pub const PREFETCH: &str = "AMQP_BENCH_PREFETCH";
-/// How many messages the queue is to hold, or holds.
+/// How many messages the queue gets, or has.
 pub const MESSAGES: &str = "AMQP_BENCH_MESSAGES";
 
-/// Of every body, in bytes.
+/// The size of every body, in bytes.
 pub const SIZE: usize = 16;
-/// Messages unconfirmed at once, however they are published.
+/// The most messages that are unconfirmed at once, however they are published.
 pub const WINDOW: usize = 500;
-/// Messages that go together, where they do.
+/// How many messages go together, if they do.
 pub const BATCH: usize = 50;
 
 /// The task of this process.
@@ -37,20 +38,20 @@ pub struct Task {
     pub url: String,
     /// The queue's name.
     pub queue: String,
-    /// Whether the queue is to be filled.
+    /// Whether the queue has to be filled.
     pub publishes: bool,
     /// Which loop.
     pub style: String,
-    /// Messages delivered, and not yet acked, at most.
+    /// The most messages that are delivered and not yet acked.
     pub prefetch: u16,
-    /// How many messages there are to be.
+    /// How many messages there are.
     pub messages: usize,
     began: OnceLock<Moment>,
     once: Vec<AtomicBool>,
     handled: AtomicUsize,
 }
 
-/// When, and how much CPU time until then.
+/// A moment, and the CPU time until then.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     at: Instant,
@@ -67,11 +68,11 @@ impl Moment {
 }
 
 impl Task {
-    /// The task in the environment of this process.
+    /// Returns the task in the environment of this process.
     ///
     /// # Panics
     ///
-    /// A variable that is missing or does not fit: somebody has started the program by hand.
+    /// If a variable is missing or wrong: somebody has started the program by hand.
     pub fn get() -> &'static Self {
         static TASK: OnceLock<Task> = OnceLock::new();
         TASK.get_or_init(|| {
@@ -90,12 +91,12 @@ impl Task {
         })
     }
 
-    /// All bodies, in their order.
+    /// Returns all bodies, in their order.
     pub fn bodies(&self) -> impl Iterator<Item = String> + use<> {
         (0..self.messages).map(|number| format!("{number:0SIZE$}"))
     }
 
-    /// The handler of every contestant: notes the message. The first begins what is measured, the last ends it.
+    /// The handler of every contestant: records the message. The first message begins what is measured, and the last one ends it.
     pub fn handle(&self, body: &[u8]) -> bool {
         self.begin();
         let number = std::str::from_utf8(body)
@@ -111,12 +112,12 @@ impl Task {
         seen.is_some()
     }
 
-    /// What is measured begins, where it has not yet.
+    /// Begins what is measured, if it has not begun yet.
     pub fn begin(&self) {
         self.began.get_or_init(Moment::now);
     }
 
-    /// What is measured is over: says how long it took, and how much CPU time, in seconds.
+    /// Ends what is measured. Prints how long it took and how much CPU time, in seconds.
     pub fn end(&self) {
         let (began, ended) = (*self.began.get_or_init(Moment::now), Moment::now());
         let took = (ended.at - began.at).as_secs_f64();
@@ -124,7 +125,7 @@ impl Task {
         println!("TOOK {took:.6} {cpu:.6}");
     }
 
-    /// Says what came, last of all: how often the handler ran, and for how many messages.
+    /// Prints, as the last line, how often the handler ran and for how many messages.
     pub fn tell(&self) {
         let different = self.once.iter().filter(|seen| seen.load(Ordering::Relaxed));
         let handled = self.handled.load(Ordering::Relaxed);
@@ -132,7 +133,7 @@ impl Task {
     }
 }
 
-/// The CPU time of this process's threads so far, user and system; none where the system does not tell.
+/// Returns the CPU time of this process's threads so far, user and system. `None` if the system does not give it.
 fn cpu() -> Option<Duration> {
     let mut all = Duration::ZERO;
     for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {

@@ -1,4 +1,4 @@
-//! Allocations of the dispatch. Apart from the `memory` bench, whose instructions a counting allocator would add to.
+//! Allocations of the dispatch. They are not part of the `memory` bench, because a counting allocator would add to its instructions.
 
 use std::hint::black_box;
 
@@ -8,11 +8,11 @@ use loafer_benches::{
     runtime::one_thread,
 };
 
-/// Allocations of the dispatch: what a longer run makes more than a shorter one, less what decoding makes.
+/// Prints the allocations of the dispatch: what a longer run makes more than a shorter one, less what decoding makes.
 fn main() {
     const SHORT: u64 = 20_000;
     const LONG: u64 = 120_000;
-    // id and username; the empty url allocates nothing.
+    // The id and the username: the empty URL allocates nothing.
     let decoding =
         allocation_counter::measure(|| drop(black_box(serde_json::from_slice::<Friend>(BODY))))
             .count_total as f64;

@@ -1,9 +1,9 @@
 //! Loafer in the AMQP bench: a service with one route as users write it, or a bus that publishes.
 //!
-//! | style | |
+//! | style | what it does |
 //! |---|---|
-//! | `pipelined` | 500 messages unconfirmed at once, each sent by itself |
-//! | `batches` | 50 messages are sent together; ten such batches unconfirmed at once |
+//! | `pipelined` | 500 messages are unconfirmed at once, and each is sent by itself |
+//! | `batches` | 50 messages are sent together, and ten such batches are unconfirmed at once |
 
 use std::{convert::Infallible, future::ready, process::ExitCode};
 
@@ -32,13 +32,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Its places are handlers and prefetch: together as many as the other contestants have.
+/// Runs the service. Its capacity is handlers and prefetch, together as large as that of the other contestants.
 fn consume(task: &Task) -> ExitCode {
     let prefetch = usize::from(task.prefetch);
     let concurrency = (prefetch / 5).max(1);
     let options = RouteOptions::new()
         .queue(&task.queue)
-        // The same queue for all: none is made here, and no dead-letter queue beside it.
+        // The same queue for all contestants: the service makes none, and no dead-letter queue.
         .broker_options::<Amqp>(Options::new().declare(Declare::Off))
         .concurrency(concurrency)
         .prefetch(prefetch - concurrency);
@@ -66,7 +66,7 @@ async fn publish(task: &Task) -> Result<()> {
     let bus = Bus::new(Amqp::new(&task.url).publisher());
     let topic = format!("amqp:{}", task.queue);
     let mut messages = task.bodies().map(Message::new);
-    // The first one connects, which the others have done before they begin, too.
+    // The first message connects. The other contestants have connected before they begin, too.
     if let Some(first) = messages.next() {
         bus.send(topic.as_str(), first).await?;
     }

@@ -1,15 +1,15 @@
-//! The hand-written loops of the AMQP bench, over the client that Loafer has, too.
+//! The hand-written loops of the AMQP bench, on the same client as Loafer's.
 //!
-//! | style | |
+//! | style | what it does |
 //! |---|---|
-//! | `each` | one delivery after the other, its ack awaited until it is written |
-//! | `together` | what has been delivered is handled, then its acks are written together |
+//! | `each` | one delivery after the other: each ack is awaited until it is written |
+//! | `together` | what has been delivered is handled, and then its acks are written together |
 //! | `multiple` | one ack for every 50 deliveries |
-//! | `pipelined` | 500 messages unconfirmed at once, each confirm awaited by itself |
-//! | `batches` | 50 messages are written together; ten such batches unconfirmed at once |
-//! | `bare` | as `pipelined`, and the messages have no properties but that they are persistent |
+//! | `pipelined` | 500 messages are unconfirmed at once, and each confirm is awaited by itself |
+//! | `batches` | 50 messages are written together, and ten such batches are unconfirmed at once |
+//! | `bare` | like `pipelined`, but the messages have no properties except that they are persistent |
 //!
-//! Messages carry what Loafer's do, and come back where no queue takes them: so both send and receive the same.
+//! Messages carry what Loafer's messages carry, and the server returns them if no queue takes them. So both send and receive the same.
 
 use std::{
     future::ready,
@@ -92,7 +92,7 @@ async fn publish_one(task: &Task, channel: &Channel, body: String) -> Result<()>
     Ok(())
 }
 
-/// Persistent; unless bare, with what Loafer says of a message.
+/// Returns the properties of a persistent message. Unless it is bare, it carries what Loafer says of a message.
 fn properties(bare: bool) -> Result<BasicProperties> {
     let persistent = BasicProperties::default().with_delivery_mode(2);
     if bare {

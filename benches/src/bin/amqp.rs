@@ -7,7 +7,7 @@
 //! | option | what it does |
 //! |---|---|
 //! | `--rounds` | how often each contestant runs, interleaved; the numbers are medians |
-//! | `--messages` | how many each queue gets |
+//! | `--messages` | how many messages each queue gets |
 //! | `--prefetch` | one prefetch, instead of 50 and 500 |
 
 use std::env;
@@ -21,15 +21,15 @@ use loafer_benches::amqp::{
 
 /// Where RabbitMQ is.
 const ENDPOINT: &str = "LOAFER_BENCH_ENDPOINT";
-/// Messages delivered, and not yet acked, at most.
+/// The most messages that are delivered and not yet acked.
 const PREFETCHES: [u16; 2] = [50, 500];
-/// Messages of the laps that nobody measures, before: the server is slow at first.
+/// How many messages the laps before the measured ones have: the server is slow at first.
 const WARMING: usize = 10_000;
 /// The contestant under test.
 const LOAFER: &str = "loafer";
-/// Beside them, and compared with nobody: its messages are smaller.
+/// Shown beside the others, but not compared: its messages are smaller.
 const BARE: &str = "raw-bare";
-/// Who runs, how it consumes, and how it publishes before.
+/// Who runs, how it consumes, and how it publishes before that.
 const LAPS: [(&str, &str, &str, &str); 6] = [
     (RAW, "amqp-raw", "each", "pipelined"),
     (LOAFER, "amqp-loafer", "route", "batches"),
@@ -56,7 +56,7 @@ async fn main() -> Result<()> {
     }
     let count = laps.len();
     for round in 0..=options.rounds {
-        // The first warms up.
+        // The first round warms the server up.
         let messages = if round == 0 {
             WARMING
         } else {

@@ -1,5 +1,5 @@
-//! The memory bench: a preloaded queue, consumed by Loafer and by a hand-written loop over a bounded channel, in one run; and, where there is one,
-//! the bench beside a peer.
+//! The memory bench: Loafer and a hand-written loop over a bounded channel consume a preloaded queue, in one run. If there is a peer, the
+//! bench beside it runs too.
 
 use std::{
     hint::black_box,
@@ -17,11 +17,11 @@ use loafer_benches::{
 };
 use tokio::runtime::Runtime;
 
-/// Preloaded for every instruction count, however many are consumed.
+/// How many messages are preloaded for every instruction count, however many are consumed.
 const PRELOADED: u64 = 120_000;
-/// Messages of one timed run.
+/// How many messages one timed run has.
 const TIMED: u64 = 400_000;
-/// Timed runs of each loop, interleaved.
+/// How many timed runs each loop has, interleaved.
 const RUNS: usize = 7;
 
 fn main() {
@@ -39,7 +39,7 @@ fn main() {
         }
         [] => times(),
         ["--peer", name, program] => {
-            // First, so that whoever watches sees it soon.
+            // This runs first, so that whoever watches sees it soon.
             or_exit(beside::show(name, Path::new(program)));
             times();
         }
@@ -65,7 +65,7 @@ fn number(text: &str) -> u64 {
     })
 }
 
-/// Consumes `count` of the preloaded messages on one thread, and ends the process there.
+/// Consumes `count` of the preloaded messages on one thread, and then ends the process.
 fn callgrind(name: &str, batch: u64, count: u64, concurrency: usize) {
     LAST.store(count, Ordering::Relaxed);
     let runtime = one_thread();
@@ -101,7 +101,7 @@ fn callgrind(name: &str, batch: u64, count: u64, concurrency: usize) {
     }
 }
 
-/// Messages a second of both loops, as medians of interleaved runs.
+/// Prints the messages per second of both loops, as medians of interleaved runs.
 fn times() {
     for batch in [10, 100] {
         for concurrency in [1, 8, 64] {
@@ -129,7 +129,7 @@ fn times() {
     }
 }
 
-/// Prepares a run, then times it on a runtime of its own.
+/// Prepares a run, and then times it on a runtime of its own.
 fn timed<R: FnOnce(&Runtime)>(prepare: impl FnOnce() -> R) -> f64 {
     let run = prepare();
     let runtime = many_threads();

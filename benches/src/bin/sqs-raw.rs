@@ -1,7 +1,7 @@
-//! The hand-written loop of the SQS bench: receivers, a task for each message, deletes by the batch, an end on SIGTERM.
+//! The hand-written loop of the SQS bench: receivers, a task for each message, deletes in batches, an end on SIGTERM.
 //!
-//! As many receives in flight as Loafer has at most, the same attributes asked for, the same HTTP client. It renews no lease, repeats no failed
-//! entry, and polls an empty queue with all its receivers.
+//! It has as many receives in flight as Loafer has at most, asks for the same attributes, and uses the same HTTP client. It renews no
+//! lease, repeats no failed entry, and polls an empty queue with all its receivers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,15 +19,15 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// Receives at once.
+/// How many receives run at once.
 const RECEIVERS: usize = 8;
-/// Messages a call.
+/// How many messages one call has.
 const BATCH: usize = 10;
 /// The longest poll, in seconds.
 const POLL: i32 = 20;
 /// How long a receipt may wait for others.
 const LINGER: Duration = Duration::from_secs(1);
-/// What Loafer asks for.
+/// The attributes that Loafer asks for.
 const ASKED: [Name; 7] = [
     Name::ApproximateReceiveCount,
     Name::SentTimestamp,
@@ -79,7 +79,7 @@ async fn main() -> Result<()> {
 struct Receiver {
     client: Client,
     url: Arc<str>,
-    /// As many as handlers may run.
+    /// One permit for each handler that may run.
     permits: Arc<Semaphore>,
     /// Receipts of handled messages.
     handled: mpsc::Sender<String>,
@@ -109,7 +109,7 @@ impl Receiver {
                         && Task::get().handle(&event).await
                     {
                         let receipt = message.receipt_handle.unwrap_or_default();
-                        // The other side goes only when everything is over.
+                        // The other side ends only when everything is over.
                         handled.send(receipt).await.ok();
                     }
                     drop(permit);
@@ -119,7 +119,7 @@ impl Receiver {
     }
 }
 
-/// Deletes until nobody handles any more, any number of batches at once.
+/// Deletes until no message is handled any more, with any number of batches at once.
 async fn delete(client: Client, url: Arc<str>, mut receipts: mpsc::Receiver<String>) -> Result<()> {
     let mut calls = JoinSet::new();
     loop {
@@ -138,7 +138,7 @@ async fn delete(client: Client, url: Arc<str>, mut receipts: mpsc::Receiver<Stri
     Ok(())
 }
 
-/// Ten receipts, or as many as come in time.
+/// Returns ten receipts, or as many as arrive in time.
 async fn next_batch(receipts: &mut mpsc::Receiver<String>) -> Vec<String> {
     let mut batch = Vec::with_capacity(BATCH);
     batch.extend(receipts.recv().await);

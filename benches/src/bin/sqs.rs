@@ -6,13 +6,13 @@
 //!
 //! | option | what it does |
 //! |---|---|
-//! | `--peer` | one contestant more |
+//! | `--peer` | adds a contestant |
 //! | `--rounds` | how often each contestant runs, interleaved; the numbers are medians |
 //! | `--latency` | what the proxy adds to every call: SQS itself takes about 10 ms |
-//! | `--concurrency` | handlers at once |
+//! | `--concurrency` | how many handlers run at once |
 //! | `--handler` | how long a handler waits: one deep queue, and nothing else is measured |
 //! | `--calls` | prints the calls over time |
-//! | `--long` | Loafer alone, with handlers of five minutes on a lease of 30 s |
+//! | `--long` | runs Loafer alone, with handlers of five minutes on a lease of 30 s |
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -27,9 +27,9 @@ use loafer_benches::sqs::{
 
 /// Where SQS is.
 const ENDPOINT: &str = "LOAFER_BENCH_ENDPOINT";
-/// How long handlers wait in milliseconds, and how many messages that is worth.
+/// How long handlers wait, in milliseconds, and how many messages each case has.
 const HANDLERS: [(u64, usize); 3] = [(0, 10_000), (10, 10_000), (100, 5_000)];
-/// Messages that nobody measures, before: a server of a JIT compiler is slow at first.
+/// How many messages the queues before the measured ones have: a server with a JIT compiler is slow at first.
 const WARMING: usize = 5_000;
 /// The contestant under test.
 const LOAFER: &str = "loafer";
@@ -78,7 +78,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// Deep queues: every case and contestant in every round, in another order each round.
+/// Runs deep queues: every case and contestant in every round, each round in another order.
 async fn deeply(bench: &Bench, options: &Options, cases: &[Case]) -> Result<()> {
     let nothing = || {
         bench
@@ -135,7 +135,7 @@ async fn show_in_flight(bench: &Bench, concurrency: usize) -> Result<()> {
     Ok(())
 }
 
-/// All at once: nobody is in anybody's way, and it takes a minute.
+/// Runs all contestants at once: none is in the way of another, and it takes a minute.
 async fn show_idle(bench: &Bench) -> Result<()> {
     let all = bench.contestants.iter().map(async |contestant| {
         let idle = idle::run(bench, contestant).await;

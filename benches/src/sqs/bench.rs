@@ -18,31 +18,31 @@ use super::{
 /// What every part of the bench needs.
 #[derive(Debug)]
 pub struct Bench {
-    /// Past the proxies.
+    /// Calls SQS without a proxy.
     client: Client,
-    /// Queues made so far: each has its own name.
+    /// How many queues were made so far: each has its own name.
     queues: AtomicUsize,
     /// Who is measured, the one under test first.
     pub contestants: Vec<Contestant>,
 }
 
-/// A program that consumes a queue, and the proxy it does so through.
+/// A program that consumes a queue, and the proxy that it does so through.
 #[derive(Debug)]
 pub struct Contestant {
-    /// As in the tables.
+    /// The name in the tables.
     pub name: &'static str,
     /// The executable.
     pub program: PathBuf,
-    /// Its own: whoever runs at the same time does not count.
+    /// Its own proxy: calls of others that run at the same time do not count.
     pub proxy: Proxy,
 }
 
 impl Bench {
-    /// A bench against the SQS at this endpoint, with these programs.
+    /// Returns a bench against the SQS at this endpoint, with these programs.
     ///
     /// # Errors
     ///
-    /// No port for a proxy.
+    /// If there is no port for a proxy.
     pub async fn new(
         endpoint: &str,
         latency: Duration,
@@ -62,11 +62,11 @@ impl Bench {
         })
     }
 
-    /// A new queue with this many messages.
+    /// Makes a new queue with this many messages.
     ///
     /// # Errors
     ///
-    /// A call that failed.
+    /// If a call failed.
     pub async fn queue(&self, messages: usize) -> Result<Queue> {
         let number = self.queues.fetch_add(1, Ordering::Relaxed);
         let name = format!("loafer-bench-{}-{number}", std::process::id());
@@ -75,11 +75,11 @@ impl Bench {
 }
 
 impl Contestant {
-    /// Starts its program, with no call counted yet.
+    /// Starts its program, with the calls counted from zero.
     ///
     /// # Errors
     ///
-    /// No such program.
+    /// If there is no such program.
     pub fn start(&self, orders: Orders<'_>) -> Result<Program> {
         self.proxy.calls().take();
         Program::start(&self.program, &self.proxy.url(), orders)

@@ -8,28 +8,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Every call since they were last taken. Cheap to clone.
+/// Every call since the calls were last taken. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Calls(Arc<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
     calls: Mutex<Vec<Call>>,
-    /// Receipt handles in calls that delete.
+    /// How many receipt handles were in calls that delete.
     deleted: AtomicUsize,
 }
 
 /// One call.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// As the API names it: `ReceiveMessage`.
+    /// The name of the action in the API: `ReceiveMessage`.
     pub action: Box<str>,
     /// When it was sent.
     pub at: Instant,
 }
 
 impl Calls {
-    /// Notes a call down.
+    /// Records a call.
     pub(super) fn add(&self, action: &str) {
         let call = Call {
             action: action.into(),
@@ -38,22 +38,22 @@ impl Calls {
         self.lock().push(call);
     }
 
-    /// Notes down how many messages a call deletes.
+    /// Records how many messages a call deletes.
     pub(super) fn add_deleted(&self, messages: usize) {
         self.0.deleted.fetch_add(messages, Ordering::Release);
     }
 
-    /// How many messages were deleted.
+    /// Returns how many messages were deleted.
     pub fn deleted(&self) -> usize {
         self.0.deleted.load(Ordering::Acquire)
     }
 
-    /// How many calls there were of that action.
+    /// Returns how many calls of that action there were.
     pub fn count(&self, action: &str) -> usize {
         count(&self.lock(), action)
     }
 
-    /// All of them, in their order; the next ones count from nothing.
+    /// Returns all of them, in their order. The next calls count from zero.
     pub fn take(&self) -> Vec<Call> {
         self.0.deleted.store(0, Ordering::Release);
         std::mem::take(&mut *self.lock())
@@ -64,13 +64,13 @@ impl Calls {
     }
 }
 
-/// How many of these calls are of that action.
+/// Returns how many of these calls are of that action.
 pub fn count(calls: &[Call], action: &str) -> usize {
     let same = calls.iter().filter(|call| *call.action == *action);
     same.count()
 }
 
-/// The calls over time, for people: a line for each tenth of a second with calls.
+/// Prints the calls over time, for people: one line for each tenth of a second with calls.
 pub fn timeline(calls: &[Call], actions: &[&str]) {
     let Some(started) = calls.first().map(|call| call.at) else {
         return;

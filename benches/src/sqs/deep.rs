@@ -11,14 +11,14 @@ use super::{
     queue::Depth,
 };
 
-/// The longest one run may take.
+/// The longest time that one run may take.
 const LIMIT: Duration = Duration::from_mins(3);
-/// The longest end of a program that has nothing left to do.
+/// The longest time that a program with nothing left to do may take to end.
 const END: Duration = Duration::from_secs(30);
-/// From the last delete's request to its answer.
+/// The time from the last delete's request to its answer.
 const SETTLED: Duration = Duration::from_millis(50);
 
-/// The calls that are reported one by one.
+/// The calls that have columns of their own.
 pub const ACTIONS: [&str; 3] = [
     "ReceiveMessage",
     "DeleteMessageBatch",
@@ -28,32 +28,32 @@ pub const ACTIONS: [&str; 3] = [
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// Handlers at once.
+    /// How many handlers run at once.
     pub concurrency: usize,
     /// How long a handler waits.
     pub handler: Duration,
-    /// How many messages the queue holds.
+    /// How many messages the queue has.
     pub messages: usize,
 }
 
 /// What one run of one contestant took.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// API calls for 1,000 messages: all, then those of [`ACTIONS`], then the others.
+    /// API calls per 1,000 messages: all, then those of [`ACTIONS`], then the others.
     pub calls: [f64; 5],
-    /// Messages a second, from the first call to the last delete.
+    /// Messages per second, from the first call to the last delete.
     pub rate: f64,
-    /// CPU seconds for 1,000 messages, from the first receive on.
+    /// CPU seconds per 1,000 messages, from the first receive on.
     pub cpu: f64,
-    /// The most memory resident, in MiB.
+    /// The most resident memory, in MiB.
     pub peak: f64,
 }
 
-/// Has a fresh queue consumed by one contestant.
+/// Lets one contestant consume a fresh queue.
 ///
 /// # Errors
 ///
-/// The contestant did not consume it in time, or handled a message twice, or left one.
+/// If the contestant did not consume it in time, handled a message twice, or left one.
 pub async fn run(bench: &Bench, contestant: &Contestant, case: Case) -> Result<(Run, Vec<Call>)> {
     let queue = bench.queue(case.messages).await?;
     let calls = contestant.proxy.calls();

@@ -9,27 +9,27 @@ use super::{
     program::Orders,
 };
 
-/// Messages of the queue.
+/// How many messages the queue has.
 const MESSAGES: usize = 3_000;
-/// Deleted when the end comes.
+/// How many of them are deleted when SIGTERM is sent.
 const BEFORE: usize = 500;
-/// Handlers at once.
+/// How many handlers run at once.
 const CONCURRENCY: usize = 50;
 /// How long a handler waits.
 const HANDLER: Duration = Duration::from_millis(100);
-/// The longest run to the signal.
+/// The longest time until the signal.
 const LIMIT: Duration = Duration::from_mins(1);
-/// The longest end.
+/// The longest time that the end may take.
 const END: Duration = Duration::from_secs(40);
 
-/// How one contestant came to its end.
+/// How one contestant ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Drain {
     /// From the signal to its exit, in seconds.
     pub seconds: f64,
-    /// Handled, and yet in the queue: they are redelivered.
+    /// Handled, and still in the queue: they are redelivered.
     pub repeated: usize,
-    /// Leased from the queue by nobody: they are redelivered at the end of their lease, not before.
+    /// Leased by nobody any more: they are redelivered when their leases expire, and not before.
     pub stranded: usize,
 }
 
@@ -37,7 +37,7 @@ pub struct Drain {
 ///
 /// # Errors
 ///
-/// It did not come so far, or it lost a message.
+/// If it did not come so far, or lost a message.
 pub async fn run(bench: &Bench, contestant: &Contestant) -> Result<Drain> {
     let queue = bench.queue(MESSAGES).await?;
     let calls = contestant.proxy.calls();

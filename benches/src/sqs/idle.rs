@@ -1,4 +1,4 @@
-//! An empty queue: the calls of an hour, and the end from there.
+//! An empty queue: the calls of an hour, and the end of an idle program.
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +11,17 @@ use super::{
 
 /// How long calls are counted, from the first receive on: three long polls.
 const WINDOW: Duration = Duration::from_secs(59);
-/// Such windows an hour, as long polls last 20 s.
+/// How many such windows an hour has, if long polls last 20 s.
 const AN_HOUR: usize = 60;
-/// The longest start and end.
+/// The longest time that the start or the end may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// What one contestant does with an empty queue.
 #[derive(Clone, Copy, Debug)]
 pub struct Idle {
-    /// Calls an hour.
+    /// Calls per hour.
     pub calls: usize,
-    /// CPU seconds an hour.
+    /// CPU seconds per hour.
     pub cpu: f64,
     /// From the signal to its exit, in seconds.
     pub stop: f64,
@@ -31,7 +31,7 @@ pub struct Idle {
 ///
 /// # Errors
 ///
-/// It did not start or end in time.
+/// If it did not start or end in time.
 pub async fn run(bench: &Bench, contestant: &Contestant) -> Result<Idle> {
     let queue = bench.queue(0).await?;
     let calls = contestant.proxy.calls();

@@ -1,4 +1,4 @@
-//! A queue of 10,000 messages whose handlers do not return: how many are held, and in how much memory.
+//! A queue of 10,000 messages whose handlers do not return: how many messages are leased, and in how much memory.
 
 use std::time::{Duration, Instant};
 
@@ -10,31 +10,31 @@ use super::{
     queue::{Depth, Queue},
 };
 
-/// Messages of the queue.
+/// How many messages the queue has.
 pub const MESSAGES: usize = 10_000;
 /// Longer than anybody looks.
 const HANDLER: Duration = Duration::from_hours(1);
-/// Between two looks at the queue; the number is taken when some looks in a row see the same.
+/// The time between two looks at the queue. The number counts when some looks in a row see the same.
 const LOOK: Duration = Duration::from_millis(200);
-/// That many.
+/// How many looks must see the same.
 const SAME: usize = 5;
-/// The longest it may take to hold all it will.
+/// The longest time until it has leased all it will.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What one contestant takes of a deep queue.
+/// What one contestant leases of a deep queue.
 #[derive(Clone, Copy, Debug)]
 pub struct InFlight {
     /// Messages leased.
     pub messages: usize,
-    /// The most memory resident, in MiB.
+    /// The most resident memory, in MiB.
     pub peak: f64,
 }
 
-/// Lets one contestant hold what it will at this concurrency, then kills it.
+/// Lets one contestant lease what it will at this concurrency, and then kills it.
 ///
 /// # Errors
 ///
-/// It ended, or never held the same number for long.
+/// If it ended, or never leased the same number for long.
 pub async fn run(bench: &Bench, contestant: &Contestant, concurrency: usize) -> Result<InFlight> {
     let queue = bench.queue(MESSAGES).await?;
     let program = contestant.start(Orders {

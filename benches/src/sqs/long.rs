@@ -1,4 +1,4 @@
-//! Handlers that outlast their lease ten times: handled once, and what keeping the leases costs.
+//! Handlers that outlast their lease ten times: they run once, and what it costs to keep the leases.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use super::{
     program::Orders,
 };
 
-/// Messages, all running at once.
+/// How many messages there are, all running at once.
 const MESSAGES: usize = 10;
 /// How long a handler waits: ten times the lease of a new queue, 30 s.
 const HANDLER: Duration = Duration::from_mins(5);
-/// Leases of each message meanwhile.
+/// How many leases each message has meanwhile.
 const LEASES: f64 = 10.0;
-/// The longest it may take.
+/// The longest time that it may take.
 const LIMIT: Duration = Duration::from_mins(6);
 
-/// Runs the handlers; gives the calls that renewed leases, for each message and lease.
+/// Runs the handlers. Returns the calls that renewed leases, for each message and lease.
 ///
 /// # Errors
 ///
-/// A message was handled twice, or not in time.
+/// If a message was handled twice, or not in time.
 pub async fn run(bench: &Bench, contestant: &Contestant) -> Result<f64> {
     let queue = bench.queue(MESSAGES).await?;
     let calls = contestant.proxy.calls();

@@ -12,51 +12,51 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::task;
 
-/// Between two looks at it.
+/// The time between two looks at it.
 pub(super) const LOOK: Duration = Duration::from_millis(1);
 
-/// A running contestant; killed when dropped.
+/// A running contestant. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
     log: PathBuf,
 }
 
-/// What it has to do.
+/// The work of a contestant.
 #[derive(Clone, Copy, Debug)]
 pub struct Orders<'q> {
     /// The queue's name.
     pub queue: &'q str,
-    /// How many messages it holds.
+    /// How many messages it has.
     pub messages: usize,
-    /// Handlers at once.
+    /// How many handlers run at once.
     pub concurrency: usize,
     /// How long a handler waits.
     pub handler: Duration,
 }
 
-/// What it said at its end.
+/// What it printed at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ledger {
     /// How often the handler ran.
     pub handled: usize,
-    /// For how many messages.
+    /// For how many messages the handler ran.
     pub different: usize,
 }
 
 impl Program {
-    /// Starts it; what it writes to stderr goes into a file beside our own program.
+    /// Starts the contestant. What it writes to stderr goes into a file beside our own program.
     ///
     /// # Errors
     ///
-    /// No such program, or no such file can be made.
+    /// If there is no such program, or the file can't be made.
     pub fn start(program: &Path, endpoint: &str, orders: Orders<'_>) -> Result<Self> {
         let name = program.file_name().unwrap_or_default();
         let log = std::env::current_exe()?
             .with_file_name(name)
             .with_extension("log");
         let mut command = Command::new(program);
-        // Loafer takes them for its configuration.
+        // Loafer would take them for its configuration.
         let ours = std::env::vars_os().map(|(name, _)| name);
         for name in ours.filter(|name| name.to_string_lossy().starts_with("LOAFER_")) {
             command.env_remove(name);
@@ -75,11 +75,11 @@ impl Program {
         Ok(Self { child, log })
     }
 
-    /// Waits until something is so.
+    /// Waits until a condition holds.
     ///
     /// # Errors
     ///
-    /// It is not so in time, or the program ended before.
+    /// If it does not hold in time, or the program ended before.
     pub async fn until(
         &mut self,
         limit: Duration,
@@ -104,11 +104,11 @@ impl Program {
         Ok(())
     }
 
-    /// The CPU time of its threads so far, user and system.
+    /// Returns the CPU time of its threads so far, user and system.
     ///
     /// # Errors
     ///
-    /// The system does not tell: it is no Linux.
+    /// If the system does not give it, because it is not Linux.
     pub fn cpu(&self) -> Result<Duration> {
         let threads = fs::read_dir(self.file("task")).context("no CPU times in /proc")?;
         let mut all = Duration::ZERO;
@@ -125,11 +125,11 @@ impl Program {
         Ok(all)
     }
 
-    /// The most memory it had resident so far, in MiB.
+    /// Returns the most memory that it had resident so far, in MiB.
     ///
     /// # Errors
     ///
-    /// The system does not tell: it is no Linux.
+    /// If the system does not give it, because it is not Linux.
     pub fn peak(&self) -> Result<f64> {
         let status = fs::read_to_string(self.file("status")).context("no status in /proc")?;
         peak(&status).context("no VmHWM in /proc")
@@ -141,11 +141,11 @@ impl Program {
             .join(name)
     }
 
-    /// Sends SIGTERM; gives how long it took to end, and what it said.
+    /// Sends SIGTERM. Returns how long the end took, and what the contestant printed.
     ///
     /// # Errors
     ///
-    /// It does not end in time, or not well, or without its ledger.
+    /// If it does not end in time, or fails, or prints no ledger.
     pub async fn stop(mut self, limit: Duration) -> Result<(Duration, Ledger)> {
         let stopped = Instant::now();
         let kill = format!("kill -TERM {}", self.child.id());
@@ -181,7 +181,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Ended already, or to be ended: either way there is nothing to do about an error.
+        // It has ended already, or ends now: in both cases an error does not matter.
         self.child.kill().ok();
         self.child.wait().ok();
     }
@@ -198,7 +198,7 @@ impl Ledger {
 
     /// # Errors
     ///
-    /// A message that was not handled, or handled twice.
+    /// If a message was not handled, or was handled twice.
     pub fn check(self, messages: usize) -> Result<()> {
         ensure!(
             self.different == messages && self.handled == messages,
@@ -210,7 +210,7 @@ impl Ledger {
     }
 }
 
-/// `VmHWM:     12345 kB`, in MiB.
+/// Returns the number of `VmHWM:     12345 kB`, in MiB.
 fn peak(status: &str) -> Option<f64> {
     let line = status
         .lines()

@@ -1,4 +1,4 @@
-//! The proxy between a contestant and SQS: passes every byte on as it is, and counts requests by their action.
+//! The proxy between a contestant and SQS: it passes every byte on as it is, and counts requests by their action.
 
 use std::{
     io,
@@ -18,10 +18,10 @@ use super::{
     requests::{Request, Requests},
 };
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// A proxy on a thread of its own, to the end of the process.
+/// A proxy in a thread of its own, until the process ends.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -29,11 +29,11 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it in front of `http://HOST:PORT`, and lets every request wait so long.
+    /// Starts it in front of `http://HOST:PORT`. Every request waits for `latency`.
     ///
     /// # Errors
     ///
-    /// An endpoint of another form, or no port.
+    /// If the endpoint has another form, or there is no port.
     pub fn start(endpoint: &str, latency: Duration) -> Result<Self> {
         let host = endpoint.strip_prefix("http://");
         let upstream = host
@@ -57,22 +57,22 @@ impl Proxy {
         Ok(Self { address, calls })
     }
 
-    /// Where it is.
+    /// Returns its address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What it saw.
+    /// Returns the calls that it saw.
     pub fn calls(&self) -> &Calls {
         &self.calls
     }
 }
 
-/// What a connection is passed on to.
+/// Where a connection is passed on to.
 #[derive(Clone)]
 struct Far {
     upstream: SocketAddr,
-    /// Of every request.
+    /// How long every request waits.
     latency: Duration,
     calls: Calls,
 }
@@ -83,7 +83,7 @@ async fn serve(listener: TcpListener, far: Far) -> io::Result<()> {
         let (client, _) = listener.accept().await?;
         let far = far.clone();
         tokio::spawn(async move {
-            // A connection that breaks is seen by the contestant, as it would be without us.
+            // The contestant sees a connection that breaks, as it would without the proxy.
             if let Err(error) = pass(client, &far).await
                 && error.kind() == io::ErrorKind::InvalidData
             {
@@ -93,7 +93,7 @@ async fn serve(listener: TcpListener, far: Far) -> io::Result<()> {
     }
 }
 
-/// Passes a connection on, until either side closes it.
+/// Passes a connection on, until one side closes it.
 async fn pass(mut client: TcpStream, far: &Far) -> io::Result<()> {
     let mut server = TcpStream::connect(far.upstream).await?;
     client.set_nodelay(true)?;

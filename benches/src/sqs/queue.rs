@@ -1,4 +1,4 @@
-//! The queues of the bench: made, filled, looked at, removed, past every proxy.
+//! The queues of the bench: made, filled, looked at and removed, without a proxy.
 
 use anyhow::{Context, Result, ensure};
 use aws_config::SdkConfig;
@@ -11,14 +11,14 @@ use tokio::task::JoinSet;
 
 use super::task::Event;
 
-/// Senders at once.
+/// How many senders run at once.
 const SENDERS: usize = 4;
-/// Messages a call (SQS API: `SendMessageBatch`).
+/// How many messages one call has (SQS API: `SendMessageBatch`).
 const BATCH: usize = 10;
 /// The size of a body, in bytes.
 const BODY: usize = 200;
 
-/// A queue of its own for one run of one contestant.
+/// A queue for one run of one contestant.
 #[derive(Debug)]
 pub struct Queue {
     client: Client,
@@ -27,26 +27,26 @@ pub struct Queue {
     url: String,
 }
 
-/// What a queue holds.
+/// The depth of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Depth {
-    /// Messages anybody can receive.
+    /// How many messages anybody can receive.
     pub visible: usize,
-    /// Messages somebody has leased.
+    /// How many messages somebody has leased.
     pub leased: usize,
 }
 
-/// A configuration for the SQS at this address.
+/// Returns a configuration for the SQS at this address.
 pub async fn config(endpoint: &str) -> SdkConfig {
     Sqs::loader().endpoint_url(endpoint).load().await
 }
 
 impl Queue {
-    /// A queue of this name with this many messages.
+    /// Makes a queue of this name with this many messages.
     ///
     /// # Errors
     ///
-    /// A call that failed, a message that was not taken.
+    /// If a call failed, or a message was not taken.
     pub async fn filled(client: &Client, name: String, messages: usize) -> Result<Self> {
         let made = client.create_queue().queue_name(&name).send().await;
         let made = made.with_context(|| format!("can't make the queue {name}"))?;
@@ -65,11 +65,11 @@ impl Queue {
         })
     }
 
-    /// What it holds.
+    /// Returns the queue's depth.
     ///
     /// # Errors
     ///
-    /// A call that failed.
+    /// If a call failed.
     pub async fn depth(&self) -> Result<Depth> {
         let asked = [
             Name::ApproximateNumberOfMessages,
@@ -91,11 +91,11 @@ impl Queue {
         })
     }
 
-    /// Removes it with what it holds.
+    /// Removes the queue and its messages.
     ///
     /// # Errors
     ///
-    /// A call that failed.
+    /// If a call failed.
     pub async fn remove(self) -> Result<()> {
         self.client
             .delete_queue()
@@ -121,7 +121,7 @@ async fn send(client: Client, url: String, sender: usize, messages: usize) -> Re
     Ok(())
 }
 
-/// The body of the message with this number.
+/// Returns the body of the message with this number.
 fn body(number: usize) -> Result<String> {
     let mut event = Event {
         number,

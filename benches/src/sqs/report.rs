@@ -11,7 +11,7 @@ use crate::spread::Spread;
 /// The contestant that the others are compared with.
 pub const RAW: &str = "raw";
 
-/// What a run is judged by, and where the decimal point stands in the table.
+/// What a run is judged by, and how many decimals the table shows.
 const COLUMNS: [Column; 8] = [
     Column("msgs/s", "msgs_per_s", 0, |run| run.rate),
     Column("CPU s/1000", "cpu_s_per_1000", 4, |run| run.cpu),
@@ -26,7 +26,7 @@ const COLUMNS: [Column; 8] = [
 /// Heading, key, decimals, value.
 struct Column(&'static str, &'static str, usize, fn(&Run) -> f64);
 
-/// Every contestant's runs of one case.
+/// Shows every contestant's runs of one case.
 pub fn deep(case: Case, all: &[(&str, Vec<Run>)]) {
     let handler = case.handler.as_millis();
     println!(
@@ -75,7 +75,7 @@ pub fn deep(case: Case, all: &[(&str, Vec<Run>)]) {
     }
 }
 
-/// Every contestant's ends under load.
+/// Shows how every contestant ended under load.
 pub fn drain(all: &[(&str, Vec<Drain>)]) {
     println!("\nend under load       drain s   least   most   repeated   stranded");
     for (name, drains) in all {
@@ -96,7 +96,7 @@ pub fn drain(all: &[(&str, Vec<Drain>)]) {
     }
 }
 
-/// What every contestant does with an empty queue.
+/// Shows what every contestant does with an empty queue.
 pub fn idle(all: &[(&str, Idle)]) {
     println!("\nempty queue     calls an hour   CPU s an hour   end s");
     for (name, idle) in all {
@@ -113,7 +113,7 @@ pub fn idle(all: &[(&str, Idle)]) {
     }
 }
 
-/// What every contestant holds of a deep queue, at each concurrency.
+/// Shows how much of a deep queue every contestant leases, at each concurrency.
 pub fn in_flight(all: &[(&str, usize, InFlight)]) {
     println!("\n{MESSAGES} messages whose handlers do not return");
     println!("                concurrency    held   peak MiB");

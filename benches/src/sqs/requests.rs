@@ -1,35 +1,35 @@
-//! The requests of one connection, read along as their bytes pass.
+//! The requests of one connection, read as their bytes pass.
 
 use std::{io, mem};
 
 /// The longest head of a request.
 const HEAD: usize = 64 * 1024;
-/// What each message to delete has in the body of its request, once.
+/// What the body of a delete has once for each message.
 const RECEIPT: &[u8] = b"\"ReceiptHandle\"";
 
-/// What is told of a request.
+/// What is reported of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request<'r> {
-    /// Its head is complete: its action.
+    /// Its head is complete: this is its action.
     Head(&'r str),
-    /// Its body is complete, and deletes so many messages.
+    /// Its body is complete, and deletes this many messages.
     Deletes(usize),
 }
 
-/// Reads along with the requests of one connection.
+/// Reads the requests of one connection along.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    /// Of a request whose head is not complete.
+    /// The beginning of a request whose head is not complete.
     head: Vec<u8>,
-    /// What is still to come of a body.
+    /// How many bytes of a body are still to come.
     left: usize,
-    /// Of a request that deletes.
+    /// The body of a request that deletes.
     body: Vec<u8>,
     deletes: bool,
 }
 
 impl Requests {
-    /// Tells every request whose head or body is complete with these bytes.
+    /// Reports every request whose head or body is complete with these bytes.
     pub(super) fn read(
         &mut self,
         mut bytes: &[u8],
@@ -50,7 +50,7 @@ impl Requests {
             }
             let known = self.head.len();
             self.head.extend_from_slice(bytes);
-            // The end may have begun in what came before.
+            // The end may have begun in the bytes before.
             let from = known.saturating_sub(3);
             let end = self.head[from..]
                 .windows(4)
@@ -79,7 +79,7 @@ fn receipts(body: &[u8]) -> usize {
         .count()
 }
 
-/// The action of a request, and the length of its body.
+/// Returns the action of a request, and the length of its body.
 fn read_head(head: &[u8]) -> io::Result<(&str, usize)> {
     let head = str::from_utf8(head).map_err(|_| invalid("its head is no text"))?;
     let (mut action, mut length) = ("none", 0);

@@ -1,6 +1,6 @@
-//! The task of a contestant: a program that consumes one queue, told by its environment, and says at its end what came.
+//! The task of a contestant, given by its environment: to consume one queue. At its end it prints what was handled.
 //!
-//! The same file in every contestant, whatever workspace it is built in.
+//! This file is the same in every contestant, whatever workspace it is built in.
 
 use std::{
     env,
@@ -16,17 +16,17 @@ use serde::{Deserialize, Serialize};
 
 /// The queue's name.
 pub const QUEUE: &str = "SQS_BENCH_QUEUE";
-/// Handlers at once.
+/// How many handlers run at once.
 pub const CONCURRENCY: &str = "SQS_BENCH_CONCURRENCY";
 /// How long a handler waits, in milliseconds.
 pub const HANDLER: &str = "SQS_BENCH_HANDLER_MS";
-/// How many messages the queue holds.
+/// How many messages the queue has.
 pub const MESSAGES: &str = "SQS_BENCH_MESSAGES";
 
 /// What the body of a message decodes to, in every contestant.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Event {
-    /// Tells the messages of a queue apart.
+    /// Distinguishes the messages of a queue.
     pub number: usize,
     /// Fills the body up.
     pub text: String,
@@ -37,7 +37,7 @@ pub struct Event {
 pub struct Task {
     /// The queue's name.
     pub queue: String,
-    /// Handlers at once.
+    /// How many handlers run at once.
     pub concurrency: usize,
     wait: Duration,
     once: Vec<AtomicBool>,
@@ -45,11 +45,11 @@ pub struct Task {
 }
 
 impl Task {
-    /// The task in the environment of this process.
+    /// Returns the task in the environment of this process.
     ///
     /// # Panics
     ///
-    /// A variable that is missing or no number: somebody has started the program by hand.
+    /// If a variable is missing or is not a number: somebody has started the program by hand.
     pub fn get() -> &'static Self {
         static TASK: OnceLock<Task> = OnceLock::new();
         TASK.get_or_init(|| Self {
@@ -63,7 +63,7 @@ impl Task {
         })
     }
 
-    /// The handler of every contestant: waits, and notes the message.
+    /// The handler of every contestant: waits, and records the message.
     pub async fn handle(&self, event: &Event) -> bool {
         if !self.wait.is_zero() {
             tokio::time::sleep(self.wait).await;
@@ -78,7 +78,7 @@ impl Task {
         }
     }
 
-    /// Says what came, last of all: how often the handler ran, and for how many messages.
+    /// Prints, as the last line, how often the handler ran and for how many messages.
     pub fn tell(&self) {
         let different = self.once.iter().filter(|seen| seen.load(Ordering::Relaxed));
         let handled = self.handled.load(Ordering::Relaxed);

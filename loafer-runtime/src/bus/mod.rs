@@ -67,12 +67,12 @@ pub(crate) struct Way {
     /// The topic's name on its broker. `None` means the same name.
     pub(crate) name: Option<String>,
     /// The broker that the topic is on. `None` means the broker of the service.
-    pub(crate) elsewhere: Option<Elsewhere>,
+    pub(crate) other_broker: Option<OtherBroker>,
 }
 
 /// A broker other than that of the service.
 #[derive(Clone)]
-pub(crate) struct Elsewhere {
+pub(crate) struct OtherBroker {
     pub(crate) publisher: Arc<dyn DynPublisher>,
     /// Requests that wait for replies on that broker.
     pub(crate) requests: Arc<Requests>,
@@ -83,7 +83,7 @@ pub(crate) struct Queues {
     /// What the broker's publisher reads before the colon: its kind.
     pub(crate) kind: &'static str,
     /// The broker that they are on. `None` means the broker of the service.
-    pub(crate) elsewhere: Option<Elsewhere>,
+    pub(crate) other_broker: Option<OtherBroker>,
 }
 
 impl Bus {
@@ -106,8 +106,8 @@ impl Bus {
 
     /// Returns the requests that wait for replies on the broker of this topic: a reply arrives on the broker that its request went to.
     pub(crate) fn requests_to(&self, topic: &Topic) -> &Arc<Requests> {
-        let (elsewhere, _) = self.resolve(topic);
-        elsewhere.map_or(&self.line.requests, |elsewhere| &elsewhere.requests)
+        let (other_broker, _) = self.resolve(topic);
+        other_broker.map_or(&self.line.requests, |other_broker| &other_broker.requests)
     }
 
     /// Returns what the repliers of this app share.
@@ -128,10 +128,10 @@ impl Bus {
         self.line.repliers.close().await;
         let ways = self.line.ways.get().into_iter().flat_map(HashMap::values);
         let queues = self.line.queues.get().into_iter().flat_map(HashMap::values);
-        let of_ways = ways.filter_map(|way| way.elsewhere.as_ref());
-        let of_queues = queues.filter_map(|queues| queues.elsewhere.as_ref());
+        let of_ways = ways.filter_map(|way| way.other_broker.as_ref());
+        let of_queues = queues.filter_map(|queues| queues.other_broker.as_ref());
         let others = of_ways.chain(of_queues);
-        let others = others.map(|elsewhere| &elsewhere.requests);
+        let others = others.map(|other_broker| &other_broker.requests);
         // Several topics may share one. Closing it again does nothing.
         join_all(
             others
@@ -154,16 +154,16 @@ impl Bus {
     }
 
     /// Returns the broker that a topic leads to, and the topic's name there. `None` means the broker of the service.
-    fn resolve(&self, topic: &Topic) -> (Option<&Elsewhere>, Topic) {
+    fn resolve(&self, topic: &Topic) -> (Option<&OtherBroker>, Topic) {
         if let Some(way) = self.way(topic) {
             let name = way.name.as_deref();
             let name = name.map_or_else(|| topic.clone(), Topic::from);
-            return (way.elsewhere.as_ref(), name);
+            return (way.other_broker.as_ref(), name);
         }
         match self.queue(topic) {
             Some((queues, address)) => {
                 let topic = format!("{}:{address}", queues.kind);
-                (queues.elsewhere.as_ref(), Topic::from(topic))
+                (queues.other_broker.as_ref(), Topic::from(topic))
             }
             None => (None, topic.clone()),
         }
@@ -190,7 +190,8 @@ impl Bus {
     ///
     /// # Errors
     ///
-    /// If the event can't be encoded, or the broker did not confirm it. Without a confirmation the event may have been published or not.
+    /// If the event can't be encoded, the app has not started, or the broker did not confirm the event. Without a confirmation it may have been
+    /// published or not.
     ///
     /// # Cancellation
     ///
@@ -280,9 +281,9 @@ impl Bus {
         topic: &Topic,
         batch: Vec<Outgoing>,
     ) -> Vec<Result<MessageId, Error>> {
-        let (elsewhere, topic) = self.resolve(topic);
-        let elsewhere = elsewhere.map(|elsewhere| &elsewhere.publisher);
-        let Some(publisher) = elsewhere.or_else(|| self.line.publisher.get()) else {
+        let (other_broker, topic) = self.resolve(topic);
+        let other_broker = other_broker.map(|other_broker| &other_broker.publisher);
+        let Some(publisher) = other_broker.or_else(|| self.line.publisher.get()) else {
             return batch.iter().map(|_| Err(too_early(&topic))).collect();
         };
         if batch.is_empty() {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    bus::{Elsewhere, Queues, Way, erased::DynPublisher, replier::ReplyPath, requests::Requests},
+    bus::{OtherBroker, Queues, Way, erased::DynPublisher, replier::ReplyPath, requests::Requests},
     program::{
         App, BrokerKind, Config,
         instances::{Instance, Instances},
@@ -101,15 +101,15 @@ pub(super) fn connect(
     let program = instances.app();
     app.bus.requests().connect(default.broker.replies(program));
     // One a broker, however many topics lead there.
-    let mut others: BTreeMap<Arc<str>, Elsewhere> = BTreeMap::new();
-    let mut elsewhere = |instance: &Instance| -> Option<Elsewhere> {
+    let mut others: BTreeMap<Arc<str>, OtherBroker> = BTreeMap::new();
+    let mut other_broker = |instance: &Instance| -> Option<OtherBroker> {
         if instance.name == default.name {
             return None;
         }
         let other = others.entry(instance.name.clone()).or_insert_with(|| {
             let requests = Arc::<Requests>::default();
             requests.connect(instance.broker.replies(program));
-            Elsewhere {
+            OtherBroker {
                 publisher: publishers.of(instance),
                 requests,
             }
@@ -122,7 +122,7 @@ pub(super) fn connect(
         let renamed = !other.unwrap_or(&default).kind.stands_in();
         let way = Way {
             name: options.name.clone().filter(|_| renamed),
-            elsewhere: other.and_then(&mut elsewhere),
+            other_broker: other.and_then(&mut other_broker),
         };
         (topic.clone(), way)
     });
@@ -130,7 +130,7 @@ pub(super) fn connect(
     let queues = instances.used().map(|instance| {
         let queues = Queues {
             kind: instance.kind.name(),
-            elsewhere: elsewhere(instance),
+            other_broker: other_broker(instance),
         };
         (instance.name.to_string(), queues)
     });
