@@ -272,7 +272,9 @@ async fn a_trace_that_does_not_fit_is_left_out() {
         .collect();
     assert_eq!(names.len(), 10);
     assert!(
-        [EVENT_ID, TRACEPARENT].iter().all(|name| names.contains(name))
+        [EVENT_ID, TRACEPARENT]
+            .iter()
+            .all(|name| names.contains(name))
             && !names.contains(&TRACESTATE),
         "{names:?}"
     );

@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `task` | what every contestant is told, and what its handler does |
+//! | `task` | the task of every contestant, and what its handler does |
 //! | `lap` | one queue: all is published, then all is handled |
 //! | `program` | a contestant at work |
 //! | `queue` | queues, made and counted |

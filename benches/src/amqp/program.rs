@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_mins(3);
 /// The longest end.
 const END: Duration = Duration::from_secs(40);
 
-/// What a contestant is told to do.
+/// The task of a contestant.
 #[derive(Clone, Copy, Debug)]
 pub struct Orders<'q> {
     /// Where RabbitMQ is.
