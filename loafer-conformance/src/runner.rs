@@ -17,6 +17,12 @@ const PATIENCES: u32 = 4;
 
 /// Runs all cases on a broker and reports how each went. It prints nothing: see [`Report`] and [`Matrix`](super::Matrix).
 ///
+/// Under tokio's paused clock a broker that uses tokio's clock alone passes in seconds. A broker with a clock of its own, for example a server or
+/// files, runs in real time: the cases take about a minute one after another, and [`at_once`](super::BrokerProfile::at_once) lets several run
+/// side by side. Leases are a few seconds long and some cases measure time, so they need a runtime whose threads do not block.
+///
+/// The queues of the cases are left behind: a broker that keeps them somewhere removes them after the run.
+///
 /// # Cancellation
 ///
 /// If the future is dropped, no further case begins, and those that run go on.

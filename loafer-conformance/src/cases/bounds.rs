@@ -131,6 +131,12 @@ pub(super) async fn a_receive_waits_for_the_first_message<S: BrokerUnderTest>(
     ensure!(none.is_empty(), "a message came that nobody sent");
 
     let longest = provider.capabilities().wait;
+    // A receive that is shorter than two seconds leaves no room between the message and half of the wait.
+    let bound = if longest < Duration::from_secs(2) {
+        longest
+    } else {
+        longest / 2
+    };
     let (mut one, began) = (Vec::new(), Instant::now());
     let publish = async {
         sleep(Duration::from_millis(500)).await;
@@ -141,8 +147,8 @@ pub(super) async fn a_receive_waits_for_the_first_message<S: BrokerUnderTest>(
     published?;
     let waited = began.elapsed();
     ensure!(
-        one.len() == 1 && waited < longest / 2,
-        "a receive of {longest:?} ended with {} messages after {waited:?}, and one was sent after half a second",
+        one.len() == 1 && waited <= bound,
+        "a receive of {longest:?} ended with {} messages after {waited:?}; one was sent after half a second, and is due within {bound:?}",
         one.len()
     );
     done(&provider, &one, &Settlement::Ack).await

@@ -91,11 +91,16 @@ impl Worker {
 
     /// Runs through the chunk, until a call waits or `on_error` has to decide. The rest then returns to the scheduler.
     fn run_chunk(&mut self, cx: &mut Context<'_>) {
-        let (started, taken) = (Instant::now(), self.chunk.len());
+        let (began, taken) = (Instant::now(), self.chunk.len());
+        let logged = LevelFilter::current() >= LevelFilter::ERROR;
         // Each job stays where it is, and its disposition is written there.
         let mut chunk = mem::take(&mut self.chunk);
         for (at, job) in chunk.iter_mut().enumerate() {
-            let judged = match self.start(&job.message, cx) {
+            let started = match logged {
+                true => self.start_in_span(&job.message, cx),
+                false => self.slot.caught_start(&job.message, cx),
+            };
+            let judged = match started {
                 Poll::Ready(Verdict(Said::Ack)) => {
                     job.disposition = Disposition::Ack;
                     continue;
@@ -124,7 +129,7 @@ impl Worker {
             self.chunk = chunk;
         }
         self.span = Span::none();
-        self.most = match started.elapsed() {
+        self.most = match began.elapsed() {
             slow if slow > SLICE => (taken / 2).max(1),
             _ => (taken * 2).clamp(self.most, CHUNK),
         };
@@ -152,10 +157,8 @@ impl Worker {
         self.route.answer(call);
     }
 
-    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        if LevelFilter::current() < LevelFilter::ERROR {
-            return self.slot.caught_start(message, cx);
-        }
+    /// Starts a call in the span that whatever its handler logs carries.
+    fn start_in_span(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         self.span = tracing::info_span!(
             "message",
             route = %self.route.policy.route,
