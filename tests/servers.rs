@@ -47,7 +47,7 @@ async fn refused(app: App, route: Route) -> String {
 }
 
 #[tokio::test]
-async fn an_unknown_queue_is_told_by_every_sqs() {
+async fn an_unknown_queue_is_reported_by_every_sqs() {
     for (server, endpoint) in started(OF_SQS) {
         let config = Sqs::loader()
             .endpoint_url(endpoint)
@@ -67,7 +67,7 @@ async fn an_unknown_queue_is_told_by_every_sqs() {
 
 #[cfg(feature = "amqp")]
 #[tokio::test]
-async fn an_unknown_queue_is_told_by_every_rabbitmq() {
+async fn an_unknown_queue_is_reported_by_every_rabbitmq() {
     use loafer::{
         Amqp, RouteOptions,
         amqp::{Declare, Options},

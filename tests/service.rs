@@ -189,7 +189,7 @@ fn without_a_broker(path: &str) -> Command {
 }
 
 #[tokio::test]
-async fn a_service_without_handlers_is_told_how_to_have_one() {
+async fn a_service_without_handlers_says_how_to_have_one() {
     let names = [
         "no handlers",
         "#[handler(route = ",
@@ -219,7 +219,7 @@ async fn two_handlers_on_one_route_are_named_with_their_places() {
 }
 
 #[tokio::test]
-async fn missing_state_is_told_with_handler_route_and_type() {
+async fn missing_state_is_reported_with_handler_route_and_type() {
     let names = [
         "order_placed",
         "`order-placed`",
@@ -234,7 +234,7 @@ async fn missing_state_is_told_with_handler_route_and_type() {
 }
 
 #[tokio::test]
-async fn an_unknown_key_of_the_environment_is_told_with_the_nearest() {
+async fn an_unknown_key_of_the_environment_is_reported_with_the_nearest() {
     let mut command = without_a_broker(SCRIPTED);
     let names = [
         "LOAFER_ROUTES__SCRIPTED__CONCURENCY",
@@ -274,7 +274,7 @@ async fn without_credentials_it_says_what_to_set() {
 }
 
 #[tokio::test]
-async fn an_endpoint_where_nobody_listens_is_told() {
+async fn an_endpoint_where_nobody_listens_is_reported() {
     let metadata = silent();
     let listener = silent();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());

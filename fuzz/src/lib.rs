@@ -1,6 +1,6 @@
 //! Fuzz targets on stable Rust, one a translator.
 //!
-//! No compiler tells here which code an input reached. What guides instead is behaviour: an input that makes a translator say or give something it never
+//! No compiler says here which code an input reached. What guides instead is behaviour: an input that makes a translator say or give something it never
 //! said or gave before is kept, and mutated further. `cargo xtask fuzz` runs the targets for minutes, `cargo test -p loafer-fuzz` for seconds.
 //!
 //! | module | what it is |

@@ -9,7 +9,7 @@ use loafer_fuzz::{ALL, Fuzz, Target, named};
 /// Fuzzes the translators
 #[derive(Debug, Parser)]
 struct Cli {
-    /// What to fuzz; every target, one after another, unless told
+    /// What to fuzz; every target, one after another, unless some are named
     targets: Vec<String>,
     /// For how long, each
     #[arg(long, default_value_t = 1.0)]

@@ -143,15 +143,15 @@ mod tests {
     #[test]
     fn tokens_are_whole() {
         let json = br#"{"key": "a b", "n": -1.5e3, "last"#;
-        let told = |from| {
+        let token_at = |from| {
             let (start, end) = token(json, from);
             std::str::from_utf8(&json[start..end]).unwrap()
         };
-        assert_eq!(told(0), "\"key\"");
-        assert_eq!(told(7), "\"a b\"");
-        assert_eq!(told(19), "-1.5e3");
-        assert_eq!(told(27), "\"last");
-        assert_eq!(told(json.len()), "");
+        assert_eq!(token_at(0), "\"key\"");
+        assert_eq!(token_at(7), "\"a b\"");
+        assert_eq!(token_at(19), "-1.5e3");
+        assert_eq!(token_at(27), "\"last");
+        assert_eq!(token_at(json.len()), "");
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Target for Lossy {
 }
 
 #[test]
-fn a_value_that_is_lost_is_told_with_the_seed() {
+fn a_value_that_is_lost_is_reported_with_the_seed() {
     let mut fuzz = fuzz("lossy", Duration::from_secs(60));
     fuzz.seed = 1;
     let finding = fuzz.run(&Lossy).unwrap().unwrap_err();

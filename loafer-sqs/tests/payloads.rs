@@ -157,7 +157,7 @@ async fn pointers_of_other_programs_are_read_and_their_objects_kept() {
     }
 }
 
-/// Two queues hear one topic: one object.
+/// Two queues are subscribed to one topic: one object.
 async fn of_a_topic(server: &Server, raw: bool) {
     use loafer_core::translate::{Envelope, Sns, Text, Translator};
 

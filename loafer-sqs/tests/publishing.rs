@@ -1,4 +1,4 @@
-//! What a call leaves out, sizes and order of headers, against a server that refuses as it is told.
+//! What a call leaves out, sizes and order of headers, against a server that refuses what the test says.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 

@@ -36,7 +36,7 @@ fn nowhere() -> String {
 }
 
 #[test]
-fn an_unknown_key_is_told_with_the_nearest() {
+fn an_unknown_key_is_reported_with_the_nearest() {
     for (section, said) in [
         (
             "endpont = 'http://a'",
@@ -57,7 +57,7 @@ fn an_unknown_key_is_told_with_the_nearest() {
 }
 
 #[test]
-fn a_wrong_value_is_told_and_not_quoted() {
+fn a_wrong_value_is_reported_and_not_quoted() {
     for (section, said) in [
         (
             "endpoint = 'me:s3cr3t@host'",

@@ -62,7 +62,7 @@ async fn every_body_has_a_clear_outcome() {
         "5 bytes, topic Some(\"greeted\"): [1,2]",
     ] {
         assert!(
-            stdout.lines().any(|told| told.starts_with(line)),
+            stdout.lines().any(|said| said.starts_with(line)),
             "{line} in\n{stdout}"
         );
     }

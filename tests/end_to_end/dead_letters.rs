@@ -47,7 +47,7 @@ async fn with_dead_letters(aws: &Aws, name: &str, count: usize) -> Queue {
     queue
 }
 
-/// The dead letters, as `list --json` tells them.
+/// Returns the dead letters, as `list --json` prints them.
 async fn listed(aws: &Aws, queue: &Queue) -> Vec<Value> {
     let listed = done(aws, queue, &["list", "--json"]).await;
     let lines = listed.stdout.lines();
@@ -95,8 +95,8 @@ async fn an_operator_finds_a_dead_letter_reads_it_and_tries_it_again() {
 
     let gone = run(&mut dead_letters(&aws, &queue.name, &["retry", id, left])).await;
     assert_eq!(gone.code, Some(1));
-    let told = format!("error: {id}: not found in `{}-dlq`", queue.name);
-    assert!(gone.stderr.contains(&told), "{}", gone.stderr);
+    let said = format!("error: {id}: not found in `{}-dlq`", queue.name);
+    assert!(gone.stderr.contains(&said), "{}", gone.stderr);
     assert!(gone.stderr.contains("1 tried again"), "{}", gone.stderr);
 }
 
@@ -106,8 +106,8 @@ async fn all_are_moved_and_what_is_left_is_purged() {
     let queue = with_dead_letters(&aws, "move", 12).await;
     let parked = aws.queue(&unique("parked"), 30 * SECOND, 10).await;
     let moved = done(&aws, &queue, &["move", "--all", "--to", &parked.name]).await;
-    let told = format!("12 moved to `{}`", parked.name);
-    assert!(moved.stderr.contains(&told), "{}", moved.stderr);
+    let said = format!("12 moved to `{}`", parked.name);
+    assert!(moved.stderr.contains(&said), "{}", moved.stderr);
     assert_eq!(parked.depth().await, (12, 0));
     assert_eq!(queue.dead_letters.depth().await, 0);
 
@@ -146,7 +146,7 @@ async fn a_list_that_is_interrupted_gives_everything_back() {
 #[tokio::test]
 async fn what_is_not_there_is_told_with_what_to_do() {
     let aws = aws!("what_is_not_there_is_told_with_what_to_do");
-    let queue = aws.queue(&unique("told"), 30 * SECOND, 10).await;
+    let queue = aws.queue(&unique("long"), 30 * SECOND, 10).await;
     let dead = format!("{}-dlq", queue.name);
     let refused = run(&mut dead_letters(&aws, &dead, &["list"])).await;
     assert_eq!(refused.code, Some(1));

@@ -21,7 +21,7 @@ const TEST_USER: &str = concat!(
     "/../examples/friend_created/test_user.json"
 );
 
-/// The example, told of a friends API.
+/// The example, with the address of a friends API.
 fn friend_created(aws: &Aws, arguments: &[&str], api: &FriendsApi) -> Command {
     let mut command = program(FRIEND_CREATED, arguments);
     aws.tell(&mut command).env("FRIENDS_API_URL", &api.url);
@@ -97,8 +97,8 @@ async fn what_the_friends_api_refuses_is_told_and_ends_among_the_dead_letters() 
     let ended = service.terminated().await;
     assert_eq!(ended.code, Some(0));
     assert_eq!(api.asked().len(), 2);
-    let told = format!("{}/friends/1 answered 422", api.url);
-    assert_eq!(ended.stderr.matches(&told).count(), 2, "{}", ended.stderr);
+    let said = format!("{}/friends/1 answered 422", api.url);
+    assert_eq!(ended.stderr.matches(&said).count(), 2, "{}", ended.stderr);
 }
 
 #[tokio::test]

@@ -142,6 +142,6 @@ async fn a_retry_of_what_is_not_there_says_so() {
     let line = ["dead-letters", "stock", "retry", "nothing"];
     let ended = run(&mut shop.orders("", &line)).await;
     assert_eq!(ended.code, Some(1));
-    let told = format!("error: nothing: not found in `{}.stock.dead`", shop.name);
-    assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    let said = format!("error: nothing: not found in `{}.stock.dead`", shop.name);
+    assert!(ended.stderr.contains(&said), "{}", ended.stderr);
 }

@@ -79,12 +79,12 @@ async fn what_is_not_done_comes_back_and_is_given_up_at_no_cost_to_its_neighbour
     }
     assert_eq!(starts(&stdout).len(), 4 + 10 + 1);
     for kind in ["error", "panic", "timeout", "undecodable"] {
-        let told: Vec<&str> = stderr
+        let said: Vec<&str> = stderr
             .lines()
             .filter(|line| line.contains(&format!("kind=\"{kind}\"")))
             .collect();
-        let [first, second] = told[..] else {
-            panic!("{kind} is told {} times:\n{stderr}", told.len())
+        let [first, second] = said[..] else {
+            panic!("{kind} is said {} times:\n{stderr}", said.len())
         };
         for (line, attempt) in [(first, "attempt=1"), (second, "attempt=2")] {
             assert!(

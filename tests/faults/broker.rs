@@ -34,7 +34,7 @@ pub(crate) trait Broker: Send + Sync + 'static {
     /// Who publishes, by way of the proxy on this port.
     fn sender(&self, proxy: u16) -> Self::Sender;
 
-    /// SIGKILL, nobody there for so long, and a start with what it kept; both told to the ledger.
+    /// SIGKILL, nobody there for so long, and a start with what it kept. Both are in the ledger.
     fn kill_for(&self, time: Duration) -> impl Future<Output = ()> + Send;
 
     /// Waits until no message is to come, nor with a consumer; how many are after a long time.

@@ -22,7 +22,7 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// Starts one which is told by `tell` where its broker is, and logs into `folder`.
+    /// Starts one that logs into `folder`. `tell` sets where its broker is.
     pub(crate) fn start(
         name: &str,
         tell: impl FnOnce(&mut Command),

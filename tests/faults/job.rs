@@ -38,7 +38,7 @@ impl Job {
             6..=7 => vec!["fail"],
             8 => vec!["panic"],
             9 => vec!["panic", "decline", "fail"],
-            // One hang holds its place for the route's whole `timeout`.
+            // One hang keeps its call slot for the route's whole `timeout`.
             10 if rng.bool() => vec!["hang"],
             _ => Vec::new(),
         };

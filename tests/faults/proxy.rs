@@ -26,7 +26,7 @@ pub(crate) enum Mode {
     Refuse,
 }
 
-/// How a proxy reads what it passes on, and what it tells the ledger of it.
+/// How a proxy reads what it passes on, and what it writes to the ledger of it.
 pub(crate) trait Wire: Send + Sync + 'static {
     /// Passes on what the two ends of a connection say, until either closes it.
     ///

@@ -23,7 +23,7 @@ const BEAT: Duration = Duration::from_millis(20);
 /// A beat that comes so late is written down: who doesn't run can't keep a lease.
 const FROZEN: Duration = Duration::from_millis(150);
 
-/// What `later` asks for: no rung of RabbitMQ's ladder, and no second of SQS's, is as long.
+/// What `later` asks for: no delay queue of RabbitMQ has this delay, and SQS delays by whole seconds.
 const LATER: Duration = Duration::from_millis(1_500);
 
 /// A message: what it does on its first attempts, one after the other, and from then on.
@@ -48,7 +48,7 @@ enum Step {
     Reject,
 }
 
-/// An attempt, which is told of whatever becomes of it.
+/// An attempt, which writes down whatever becomes of it.
 struct Attempt {
     id: u64,
     number: u32,

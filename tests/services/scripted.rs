@@ -1,4 +1,4 @@
-//! A service that does as its messages say, and tells on stdout what it was asked.
+//! A service that does as its messages say, and writes to stdout what it was asked.
 
 use std::{
     io::Write as _,

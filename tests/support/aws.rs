@@ -119,7 +119,7 @@ impl Aws {
         made.send().await.unwrap().queue_url.unwrap()
     }
 
-    /// The ARN of a topic which the queue hears.
+    /// Returns the ARN of a topic that the queue is subscribed to.
     pub async fn topic(&self, name: &str, queue: &Queue) -> String {
         let made = self.sns.create_topic().name(name).send().await;
         let topic = made.unwrap().topic_arn.unwrap();

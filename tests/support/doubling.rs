@@ -33,7 +33,7 @@ pub(crate) fn doubling(route: Route) -> (Route, Told<Message>) {
     (route.replying().handler(Json, handler), told)
 }
 
-/// Asks for the double of each number it is sent at the topic `whom`, and tells what it was answered.
+/// Asks for the double of each number it is sent at the topic `whom`, and sends on what it was answered.
 pub(crate) fn asking(route: Route, whom: String) -> (Route, Answers) {
     let (tell, told) = mpsc::unbounded_channel();
     let handler = move |number: u64, bus: Bus| {
@@ -46,7 +46,7 @@ pub(crate) fn asking(route: Route, whom: String) -> (Route, Answers) {
     (route.handler(Json, handler), told)
 }
 
-/// What is told next.
+/// Returns the next value.
 pub(crate) async fn next<T>(told: &mut Told<T>) -> T {
     let next = timeout(PATIENCE, told.recv()).await;
     next.unwrap().unwrap()

@@ -76,11 +76,11 @@ impl Queue {
             Name::ApproximateNumberOfMessagesNotVisible,
         ];
         let asking = self.client.get_queue_attributes().queue_url(&self.url);
-        let told = asking
+        let answer = asking
             .set_attribute_names(Some(asked.clone().into()))
             .send()
             .await?;
-        let attributes = told.attributes.unwrap_or_default();
+        let attributes = answer.attributes.unwrap_or_default();
         let [visible, leased] = asked.map(|name| {
             let value = attributes.get(&name).and_then(|value| value.parse().ok());
             value.with_context(|| format!("no {name} of the queue {}", self.name))

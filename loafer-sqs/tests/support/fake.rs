@@ -20,7 +20,7 @@ pub struct Fake {
     state: Arc<Mutex<State>>,
 }
 
-/// What it was told, and what it was sent.
+/// How it answers, and what it was sent.
 #[derive(Default)]
 pub struct State {
     /// How often a body fails before it is taken.

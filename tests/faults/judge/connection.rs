@@ -160,7 +160,7 @@ impl Record {
     fn why_unseen(&self, before: &[Line], line: &Line) -> Option<&'static str> {
         let given = before.iter().filter(|other| other.what == What::Given);
         let seen = given.map(|other| other.attempt).max().unwrap_or(0);
-        // Since it was there to be pushed, told or not.
+        // Since it was there to be pushed, whether or not the ledger says so.
         let there =
             |other: &&Line| matches!(other.what, What::Published | What::Copying(_) | What::Given);
         let since = before.iter().rfind(there)?.at;

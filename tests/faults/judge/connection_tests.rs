@@ -170,7 +170,7 @@ fn two_copies_need_a_confirm_that_was_lost() {
 fn a_delivery_that_nobody_saw_needs_a_connection_that_ended() {
     let second = "20 given 1 2 b; 21 start 1 2 8; 22 said 1 2 8 true; 23 deleting 1 2";
     nothing(&handled(&["10 closed a", second]));
-    // The proxy saw the end before it was told that the message is there.
+    // The proxy saw the end before it learned that the message is there.
     let early = BEGIN.replace("1 accepted", "3 accepted");
     let early = early.replace("1 published", "0 closed a; 1 published");
     nothing(&judged(

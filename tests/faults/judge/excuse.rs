@@ -11,7 +11,7 @@ const ACK: u64 = 2_500;
 const AGAIN: u64 = 700;
 /// In milliseconds, how old a lease is before it needs a renewal, which may be refused as well.
 const FRESH: u64 = 1_200;
-/// In milliseconds, what a lease survives of a machine that runs nobody: its keeper begins that early.
+/// In milliseconds, what a lease survives of a machine that runs nobody: its renewals begin that early.
 const BUSY: u64 = 300;
 
 impl Record {

@@ -22,7 +22,7 @@ pub(crate) type Reasons = BTreeMap<String, u64>;
 /// What became of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
-    /// Deliveries of which the consumers heard.
+    /// Deliveries that the consumers received.
     pub(crate) deliveries: u64,
     /// Handlers that began.
     pub(crate) starts: u64,

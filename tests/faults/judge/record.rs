@@ -14,7 +14,7 @@ pub(super) struct Line {
     pub(super) at: u64,
     pub(super) attempt: u64,
     pub(super) what: What,
-    /// Through which it went, where that is told.
+    /// Through which it went, if the ledger says so.
     pub(super) proxy: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What the ledger is told of a call: deliveries given, dead letters copied, and acks asked for, confirmed, refused or broken off.
+//! What the ledger says of a call: messages delivered, dead letters copied, and acks asked for, confirmed, refused or broken off.
 
 use std::{
     collections::HashMap,
