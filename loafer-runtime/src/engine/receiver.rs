@@ -160,18 +160,13 @@ impl<P: Provider> Shared<P> {
             {
                 self.lost_on_the_way(deliveries);
             }
-            let leased = deliveries.drain(..).map(|Delivery { receipt, message }| {
-                Job::new(table.insert(receipt, received_at, leased_until), message)
-            });
-            if handled_before {
-                for job in leased {
-                    match self.route.ack_dedup.contains(job.message.id()) {
-                        true => known.push(job.done(Disposition::Ack)),
-                        false => jobs.push_back(job),
-                    }
+            for Delivery { receipt, message } in deliveries.drain(..) {
+                let key = table.insert(receipt, received_at, leased_until);
+                if handled_before && self.route.ack_dedup.contains(message.id()) {
+                    known.push(Job::new(key, message).done(Disposition::Ack));
+                } else {
+                    jobs.push_back(Job::new(key, message));
                 }
-            } else {
-                jobs.extend(leased);
             }
         }
         if !known.is_empty() {

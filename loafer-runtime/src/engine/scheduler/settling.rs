@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{Job, Limits, Phase, Scheduler, State, register, unregister};
+use super::{Job, Limits, Phase, Scheduler, State, move_first, register, unregister};
 
 impl Scheduler {
     /// Waits until a batch is due, and takes it.
@@ -26,11 +26,7 @@ impl Scheduler {
                 .is_some_and(|since| since + self.limits.linger <= Instant::now());
             if state.due(&self.limits) || overdue {
                 let take = state.done.len().min(self.limits.settle_batch);
-                if take == state.done.len() && batch.is_empty() {
-                    std::mem::swap(&mut state.done, batch);
-                } else {
-                    batch.extend(state.done.drain(..take));
-                }
+                move_first(take, &mut state.done, batch);
                 state.settling += take;
                 state.lingering = None;
                 unregister(&mut state.settlers, cx);

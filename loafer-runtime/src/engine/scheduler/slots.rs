@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{Job, Phase, Scheduler, State};
+use super::{Job, Phase, Scheduler, State, move_first};
 use crate::engine::leases::table::Key;
 
 /// What the scheduler knows of one worker.
@@ -143,11 +143,7 @@ impl Scheduler {
 
         let take = most.min(state.ready.len());
         if take > 0 {
-            if take == state.ready.len() && chunk.is_empty() {
-                std::mem::swap(&mut state.ready, chunk);
-            } else {
-                chunk.extend(state.ready.drain(..take));
-            }
+            move_first(take, &mut state.ready, chunk);
             state.running += take;
         }
         let settler = state.settler_for(&self.limits, most == 1 || take == 0);
