@@ -10,6 +10,7 @@ use std::{
 
 use loafer_cli::Sentry;
 use loafer_core::{message::Message, translate::Json};
+use loafer_memory::Memory;
 use loafer_runtime::{
     handler::Report as _,
     program::{App, Manager, Route},
@@ -91,7 +92,11 @@ async fn failures_are_reported_and_bodies_are_not() {
     let app = App::new().report(sentry.clone());
     let manager = Manager::builder()
         .app(app)
-        .route(Route::new("payments").handler(Json, pay))
+        .route(
+            Route::new("payments")
+                .provider::<Memory>()
+                .handler(Json, pay),
+        )
         .build()
         .expect("a plan");
     let running = manager.start().await.expect("a start");
