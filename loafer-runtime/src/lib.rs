@@ -4,6 +4,9 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `clock`, `pause`, `sync` | timers; pauses of the program; how tasks wait for and wake each other |
+//! | `limits`, `stats`, `coverage` | what a route may hold, what it has done, and which transitions of its scheduler were reached |
+//! | `ack_dedup` | messages that were handled and whose acks were late |
 //! | [`bus`] | publishing, requests and replies |
 //! | [`handler`] | prepared handlers, the call slots that their calls run in, layers, failures and reports |
 //! | `engine` | the way of a message: receiver, scheduler, workers, settler, leases |
@@ -12,13 +15,19 @@
 //! | `expansion` | what the macros' expansions call |
 //! | [`testing`] | services in memory, for tests |
 
+mod ack_dedup;
 pub mod bus;
 mod clock;
+mod coverage;
 mod engine;
 #[doc(hidden)]
 pub mod expansion;
 pub mod handler;
+mod limits;
+mod pause;
 pub mod program;
+mod stats;
+mod sync;
 pub mod testing;
 
 /// What may be done with dead letters: list, show, retry, move and purge them.
@@ -28,7 +37,7 @@ pub mod dead_letters {
     };
 }
 
-pub use self::engine::RouteStats;
+pub use self::stats::RouteStats;
 
 /// What the macros' expansions name. Users do not name it.
 #[doc(hidden)]
@@ -46,6 +55,7 @@ pub mod __private {
 
     pub use crate::{
         __given as given, __location as location,
+        coverage::transitions,
         expansion::{checks::*, handlers::*, replied::*, returned::*},
         handler::{BatchCall, Calls, Env, Opened, PreparedHandler, refused, undecodable},
         program::registry::Registration,

@@ -11,17 +11,19 @@
 mod extensions;
 mod headers;
 mod id;
+mod opened;
 mod outgoing;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
-use self::extensions::Extensions;
+use self::{extensions::Extensions, opened::Opened};
 
 pub use self::{
     headers::Headers,
     id::MessageId,
+    opened::OpenedBy,
     outgoing::{DeduplicationId, GroupId, Outgoing},
 };
 
@@ -75,6 +77,8 @@ struct Extra {
     group: Option<Arc<str>>,
     sent_at: Option<SystemTime>,
     extensions: Extensions,
+    /// What translators found in the envelope: it is opened once, whoever looks into it.
+    opened: Opened,
 }
 
 impl Message {
@@ -162,7 +166,7 @@ impl Message {
     /// A handler takes it as [`Extension`](crate::extract::Extension).
     #[must_use]
     pub fn with_extension<T: Send + Sync + 'static>(mut self, value: T) -> Self {
-        self.extra_mut().extensions.insert(value);
+        self.unchanged_mut().extensions.insert(value);
         self
     }
 
@@ -232,8 +236,18 @@ impl Message {
         self.parts_mut().extra.get_or_insert_default()
     }
 
+    /// Returns what is not a part of the message as it was delivered.
+    fn unchanged_mut(&mut self) -> &mut Extra {
+        Arc::make_mut(&mut self.parts).extra.get_or_insert_default()
+    }
+
+    /// Returns what is shared, to change it: what was found in the envelope is no longer true then.
     fn parts_mut(&mut self) -> &mut Parts {
-        Arc::make_mut(&mut self.parts)
+        let parts = Arc::make_mut(&mut self.parts);
+        if let Some(extra) = &mut parts.extra {
+            extra.opened.clear();
+        }
+        parts
     }
 }
 

@@ -1,46 +1,60 @@
-//! The way of a message: receivers lease it, workers handle it, settlers settle it, and meanwhile the lease renewer renews its lease.
+//! The way of a message through a route, one step a file:
 //!
-//! One [`Scheduler`] for each route decides who may do what next. It knows no types of the provider: [`Shared`] holds what depends on them.
+//! 1. [`receiver`]: asks the broker for messages while there is room, and gives each delivery a place in the lease table.
+//! 2. [`leases`]: the table. From now on the message is known by its key there. The renewer renews its lease until a settler takes it; the
+//!    monitor hears that the broker took leases back. Who has lost its lease is not started, or is cancelled, and nothing is sent for it.
+//! 3. [`scheduler`]: the one lock of the route. What was received becomes ready (`broker_side`), behind the earlier messages of its group if
+//!    it has one (`groups`), and a worker is called for it (`worker_side`).
+//! 4. [`worker`]: takes what is ready, runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the
+//!    loss of its lease.
+//! 5. [`resolve`]: turns the verdict into a settlement, by the route's policy and the broker's capabilities. If the handler failed,
+//!    `on_error` decides first.
+//! 6. The worker brings the message with its settlement back to the scheduler, when it comes for the next one.
+//! 7. [`settler`]: takes what is done in batches, sends the acks, and everything else in tasks beside it. What fails is tried again while
+//!    its lease lasts.
+//! 8. The scheduler frees the capacity of what is settled, and a receiver may ask for more.
+//!
+//! [`route`] holds what all of them share, whatever the provider; [`Shared`] adds what depends on the provider's types. No task of the route
+//! waits for another but through the scheduler. Every change there ends by waking whoever can act on it.
+//!
+//! The route ends as it runs, backwards: receivers end when the scheduler closes, workers when nothing is ready any more, settlers when
+//! everything is settled, and [`run`] then closes the provider.
 
-mod batch_worker;
-mod deadline;
-mod disposition;
-mod failure_log;
-mod judging;
 mod leases;
 mod receiver;
-mod refusal;
+mod resolve;
 mod route;
-mod scheduler;
-mod settlement;
+pub(crate) mod scheduler;
 mod settler;
-mod stats;
-mod unsettled;
 mod worker;
 
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
+    panic::resume_unwind,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::Poll,
     time::Duration,
 };
 
 use futures_util::FutureExt;
-use tokio::task::{JoinError, JoinSet};
+use tokio::{
+    sync::RwLock,
+    task::{JoinError, JoinSet},
+};
 
 use self::{
-    disposition::{Disposition, RareDisposition},
-    leases::table::LeaseTable,
-    scheduler::{Job, Phase, Scheduler},
+    leases::LeaseTable,
+    scheduler::{Job, Scheduler},
 };
-use loafer_core::broker::{Capabilities, Provider};
+use crate::sync::locked;
+use loafer_core::broker::Provider;
 
-pub(crate) use self::failure_log::FailureLog;
-pub(crate) use self::route::{Closing, Parts, Route};
-pub use self::stats::RouteStats;
-use self::stats::Stats;
+pub(crate) use self::{
+    route::{Parts, Route},
+    scheduler::Phase,
+};
 
 /// How long settlements may take once the drain deadline has passed.
 const FLUSH_GRACE: Duration = Duration::from_secs(2);
@@ -48,16 +62,15 @@ const FLUSH_GRACE: Duration = Duration::from_secs(2);
 /// What the tasks of one route share, with the provider's types.
 struct Shared<P: Provider> {
     provider: P,
-    capabilities: Capabilities,
     table: Mutex<LeaseTable<P::Receipt>>,
-    /// Locked while a renewal is in flight: the renewal would overwrite a retry delay that is set meanwhile.
-    renewing: tokio::sync::Mutex<()>,
+    /// Read while a renewal is in flight. A retry whose lease is being renewed waits for it: the renewal would overwrite its delay.
+    renewing: RwLock<()>,
     route: Arc<Route>,
 }
 
 impl<P: Provider> Shared<P> {
     fn table(&self) -> MutexGuard<'_, LeaseTable<P::Receipt>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.table)
     }
 
     fn scheduler(&self) -> &Scheduler {
@@ -66,43 +79,41 @@ impl<P: Provider> Shared<P> {
 }
 
 /// Runs a route on its open provider, until it is closed and has settled everything, or until its time is up.
+///
+/// # Panics
+///
+/// If a task of the route does. So whoever runs the program learns of it, and nothing hangs.
 pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
-    let capabilities = provider.capabilities();
-    let (receivers, settlers, lease) = (
-        capabilities.receivers,
-        capabilities.settlers,
-        capabilities.lease,
-    );
     let shared = Arc::new(Shared {
         provider,
-        capabilities,
         table: Mutex::default(),
-        renewing: tokio::sync::Mutex::default(),
+        renewing: RwLock::default(),
         route: route.clone(),
     });
 
-    shared
-        .provider
-        .set_capacity(shared.scheduler().limits.capacity);
+    let limits = &route.scheduler.limits;
+    shared.provider.set_capacity(limits.capacity);
     let mut tasks = JoinSet::new();
-    if shared.scheduler().limits.is_joined() {
+    if limits.receivers == 1 && limits.settlers == 1 {
         tasks.spawn(settle_and_receive(shared.clone()));
     } else {
-        for _ in 0..settlers {
+        for _ in 0..limits.settlers {
             tasks.spawn(settler::run(shared.clone()));
         }
-        for _ in 0..receivers {
+        for _ in 0..limits.receivers {
             tasks.spawn(receiver::run(shared.clone()));
         }
     }
-    if let Some(lease) = lease {
+    if let Some(lease) = route.capabilities.lease {
         tasks.spawn(leases::renewer::run(shared.clone(), lease));
     }
     tasks.spawn(leases::monitor::run(shared.clone()));
 
     tokio::select! {
-        () = route.scheduler.settled() => {}
+        biased;
+        panic = route.panic() => resume_unwind(panic),
         never = watch(&mut tasks) => match never {},
+        () = route.scheduler.settled() => {}
     }
     if route.scheduler.phase() == Phase::Cancelled {
         _ = tokio::time::timeout(FLUSH_GRACE, route.scheduler.flushed()).await;
@@ -113,8 +124,7 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     shared.provider.close().await;
 }
 
-/// Waits for a task of the engine that panics, and passes the panic on. So the route ends, whoever runs the program learns of it, and
-/// nothing hangs.
+/// Waits for a task of the engine that panics, and passes the panic on.
 async fn watch(tasks: &mut JoinSet<()>) -> Infallible {
     while let Some(ended) = tasks.join_next().await {
         passed_on(ended);
@@ -127,7 +137,7 @@ fn passed_on(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && let Ok(panic) = error.try_into_panic()
     {
-        std::panic::resume_unwind(panic);
+        resume_unwind(panic);
     }
 }
 
@@ -136,7 +146,7 @@ async fn settle_and_receive<P: Provider>(shared: Arc<Shared<P>>) {
     let mut settler = pin!(settler::run(shared.clone()));
     let mut receiver = pin!(receiver::run(shared).fuse());
     poll_fn(|cx| {
-        // In this order: see `Scheduler::freed`.
+        // In this order: see `Scheduler::poll_batch`.
         let settler: Poll<()> = settler.as_mut().poll(cx);
         _ = receiver.as_mut().poll(cx);
         settler

@@ -11,39 +11,36 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 
-use super::{Disposition, Job, RouteStats, Shared, leases::table::Moment};
-use crate::clock::after;
+use super::{
+    Job, Shared,
+    leases::{Moment, margin},
+};
+use crate::{pause::PauseWatch, stats::RouteStats};
 use loafer_core::{
     Error,
-    broker::{Delivery, Pauses, Provider},
+    broker::{Delivery, Pauses, Provider, Settlement},
 };
 
 /// How long a receive of `--once` waits for messages.
 const ONCE: Duration = Duration::from_secs(1);
 
-/// How often a receive in flight is looked at, to notice that the program was stopped meanwhile.
-const LOOK: Duration = Duration::from_millis(500);
-/// If a receive was not looked at for longer than this, the program was stopped, or its threads were taken. Its answer may be as old.
-const UNSEEN: Duration = Duration::from_millis(1500);
-
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut deliveries = Vec::with_capacity(shared.scheduler().limits.ask);
     let mut jobs = VecDeque::with_capacity(shared.scheduler().limits.ask);
-    let mut pauses = pauses(&shared);
+    let (mut pauses, mut failing) = (pauses(&shared), false);
     while let Some(max) = shared.scheduler().permit().await {
         let (answer, unseen) = receive(&shared, max, &mut deliveries).await;
         let settled = shared.take_in(&mut deliveries, &mut jobs, unseen);
         shared.route.received(&mut jobs, settled, max);
         match answer {
-            Ok(()) => {
-                if shared.route.received_well(true) {
-                    pauses = self::pauses(&shared);
-                    tracing::info!(route = %shared.route.policy.route, queue = %shared.route.policy.queue, "receiving again");
-                }
+            Ok(()) if failing => {
+                pauses = self::pauses(&shared);
+                shared.receives_again(&mut failing);
             }
+            Ok(()) => {}
             Err(error) => {
                 let pause = pauses.next().unwrap_or(Duration::from_secs(30));
-                shared.receive_failed(&error, pause);
+                shared.receive_failed(&error, pause, &mut failing);
                 until_closed(&shared, sleep(pause)).await;
             }
         }
@@ -53,7 +50,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
 
 fn pauses<P: Provider>(shared: &Shared<P>) -> impl Iterator<Item = Duration> + use<P> {
     // To connect to a broker of one's own again is cheap; a call to a cloud service is paid for.
-    let longest = match shared.capabilities.pushed {
+    let longest = match shared.route.capabilities.pushed {
         true => Duration::from_secs(2),
         false => Duration::from_secs(30),
     };
@@ -67,43 +64,28 @@ async fn receive<P: Provider>(
     max: usize,
     into: &mut Vec<Delivery<P::Receipt>>,
 ) -> (Result<(), Error>, Duration) {
-    let longest = shared.capabilities.wait;
+    let longest = shared.route.capabilities.wait;
     let wait = if shared.route.once {
         longest.min(ONCE)
     } else {
         longest
     };
-    let grace = shared.capabilities.receive_grace;
+    let grace = shared.route.capabilities.receive_grace;
     // A broker without grace is in this process: what stops one of them stops both.
-    let mut look = (!grace.is_zero()).then(|| Box::pin(sleep(LOOK)));
-    // Measured by the system's clock, which goes on while the program is stopped.
-    let mut looked = std::time::Instant::now();
-    // The last moment before a stop, and the first one after it. The answer may be read a few polls later.
-    let mut stopped: Option<(std::time::Instant, std::time::Instant)> = None;
+    let mut pauses = (!grace.is_zero()).then(PauseWatch::new);
     let mut call = pin!(shared.provider.receive(max, wait, into));
     let answer = poll_fn(|cx| {
-        if look.is_some() {
-            let now = std::time::Instant::now();
-            if now - looked > UNSEEN {
-                stopped = Some((looked, now));
-            }
-            looked = now;
+        if let Some(pauses) = &mut pauses {
+            pauses.look(cx);
         }
         if let Poll::Ready(answer) = call.as_mut().poll(cx) {
             return Poll::Ready(Some(answer));
-        }
-        if let Some(look) = &mut look {
-            while look.as_mut().poll(cx).is_ready() {
-                look.as_mut().reset(after(LOOK));
-            }
         }
         shared.scheduler().poll_closed(cx).map(|()| None)
     })
     .await;
     if let Some(answer) = answer {
-        let unseen = stopped
-            .filter(|(_, again)| look.is_some() && again.elapsed() < UNSEEN)
-            .map_or(Duration::ZERO, |(since, _)| since.elapsed());
+        let unseen = pauses.as_ref().map_or(Duration::ZERO, PauseWatch::unseen);
         return (answer, unseen);
     }
     loop {
@@ -147,9 +129,13 @@ impl<P: Provider> Shared<P> {
             let mut table = self.table();
             let now = table.now();
             let received_at = now.minus(unseen);
-            let leased_until = self.capabilities.lease.map_or(Moment::NEVER, |lease| {
-                received_at.plus(lease - margin(lease))
-            });
+            let leased_until = self
+                .route
+                .capabilities
+                .lease
+                .map_or(Moment::NEVER, |lease| {
+                    received_at.plus(lease - margin(lease))
+                });
             if leased_until <= now {
                 self.came_too_late(deliveries, unseen);
             }
@@ -162,8 +148,8 @@ impl<P: Provider> Shared<P> {
             }
             for Delivery { receipt, message } in deliveries.drain(..) {
                 let key = table.insert(receipt, received_at, leased_until);
-                if handled_before && self.route.ack_dedup.contains(message.id()) {
-                    known.push(Job::new(key, message).done(Disposition::Ack));
+                if handled_before && self.route.ack_dedup.contains(&message) {
+                    known.push(Job::new(key, message).done(Some(Settlement::Ack)));
                 } else {
                     jobs.push_back(Job::new(key, message));
                 }
@@ -205,18 +191,20 @@ impl<P: Provider> Shared<P> {
         });
     }
 
-    /// Logs a failed receive: one error for each streak of failures.
-    fn receive_failed(&self, error: &Error, pause: Duration) {
+    /// Logs a failed receive: one error for each streak of failures, which the route's receivers have in common.
+    fn receive_failed(&self, error: &Error, pause: Duration, failing: &mut bool) {
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-        if self.route.received_well(false) {
+        if self.route.receivers_failing.record(failing, false) {
             tracing::error!(%route, %queue, %error, "receive failed: trying again until it works");
         } else {
             tracing::debug!(%route, %queue, %error, ?pause, "receive failed again");
         }
     }
-}
 
-/// Returns by how much a lease is taken to be shorter than the broker says, because its answer took time to arrive.
-pub(super) fn margin(lease: Duration) -> Duration {
-    (lease / 10).min(Duration::from_secs(1))
+    fn receives_again(&self, failing: &mut bool) {
+        if self.route.receivers_failing.record(failing, true) {
+            let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
+            tracing::info!(%route, %queue, "receiving again");
+        }
+    }
 }

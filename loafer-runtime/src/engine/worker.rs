@@ -1,177 +1,190 @@
 //! A worker: runs one handler call at a time, in a call slot that is made once.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     future::Future,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::task::coop;
+use tokio::{task::coop, time::Instant};
 use tracing::{Span, level_filters::LevelFilter};
 
 use super::{
-    Disposition, Job, Route,
-    deadline::Deadline,
-    judging::{Failed, Judged},
-    leases::table::Key,
+    Job, Route,
+    resolve::{Answer, Failed, Resolved},
     scheduler::Step,
 };
-use crate::handler::{CallSlot, MakeCallSlot, Own};
+use crate::{
+    clock::{self, Timer},
+    coverage::{Transition, reached},
+    handler::{CallSlot, Own, Slot, Verdicts},
+    sync::{AtomicBool, Usher},
+};
 use loafer_core::{
+    broker::Settlement,
     message::Message,
-    outcome::Said,
-    outcome::{FailureKind, Verdict},
+    outcome::{FailureKind, Said, Verdict},
 };
 
-/// The most messages a worker takes at once.
-const CHUNK: usize = 128;
-/// If its messages took longer than this, a worker takes fewer the next time: other workers can have them.
+/// The most messages that a worker of single messages takes at once.
+const CHUNK: usize = 256;
+/// How long it may be busy with the messages that it took at once. If they take longer, it takes fewer the next time: other workers can
+/// have them.
 const SLICE: Duration = Duration::from_millis(10);
 
-/// Runs one handler call at a time. Messages whose handlers never wait are taken in chunks, under one lock.
+/// Runs one call at a time: for a message, or for a batch of them. Handlers that never wait run through many messages, taken under one lock.
 pub(super) struct Worker {
     route: Arc<Route>,
     number: u32,
-    /// Set when the lease of the running message is lost, or when the route is cancelled.
+    /// Set when the last lease of the running call is lost, or when the route is cancelled.
     cancelled: Arc<AtomicBool>,
-    slot: Box<dyn CallSlot>,
+    slot: Slot,
     stage: Stage,
-    chunk: VecDeque<Job>,
+    /// Messages that were taken and are not resolved yet, in order. While a call runs, they are the messages of this call.
+    jobs: VecDeque<Job>,
+    /// Resolved messages that the scheduler does not have yet.
     outcomes: VecDeque<Job>,
-    /// How many messages it may take at once: 1 after a handler waited or took its time.
+    /// How many messages it takes at once. Without batches, it is 1 after a handler waited or took its time.
     most: usize,
     /// The span of the running call.
     span: Span,
-    /// Made when a handler first waits on a route with a `timeout`, and reset for every further one.
-    timeout: Deadline,
+    /// Ends the batch window, and the `timeout` of the running call or of its `on_error`.
+    timer: Timer,
+    /// Made when it is first needed.
+    usher: Option<Usher>,
+    /// Ordered groups in which a message of the batch was not acked. Messages of these groups that stand behind it are released, and
+    /// redelivered after it.
+    fences: HashSet<String>,
 }
 
 enum Stage {
-    /// The worker is at the scheduler, or has a chunk to run through.
+    /// The worker is at the scheduler, or waits there while its batch window is open.
     Idle,
     /// The handler has not returned yet.
-    Running(Job),
-    /// A blocking handler has exceeded its `timeout` or lost its lease. Its call slot is kept until it returns, and its answer is ignored.
-    Abandoned(Job, Judged),
-    /// The route's `on_error` decides.
-    Failing(Job, Box<Failed>),
+    Running,
+    /// A blocking handler has exceeded its `timeout` or lost its leases. Its call slot is kept until it returns, and its answer is ignored.
+    /// `None` means that the call was cancelled.
+    Abandoned(Option<Verdicts>),
+    /// The call is over, and its messages are resolved one by one.
+    Resolving(Verdicts),
+    /// The route's `on_error` decides about the first of `jobs`. The others wait: in an ordered group its answer decides about them too.
+    Failing(Box<Failed>, Verdicts),
 }
 
 impl Worker {
-    pub(super) fn new(
-        route: Arc<Route>,
-        make: &MakeCallSlot,
-        number: u32,
-        cancelled: Arc<AtomicBool>,
-    ) -> Self {
-        // Layers are the user's code, and may panic.
-        let slot = catch_unwind(AssertUnwindSafe(|| make(&route.handlers.own(0).names)));
-        let slot = slot.unwrap_or_else(|_| Box::new(Unmade));
+    pub(super) fn new(route: Arc<Route>, number: u32, cancelled: Arc<AtomicBool>) -> Self {
         Self {
-            route,
             number,
             cancelled,
-            slot,
+            slot: Slot::Unmade,
             stage: Stage::Idle,
-            chunk: VecDeque::new(),
+            jobs: VecDeque::new(),
             outcomes: VecDeque::new(),
-            most: 1,
+            most: match route.handlers.take_batches() {
+                true => route.policy.messages_a_call(),
+                false => 1,
+            },
             span: Span::none(),
-            timeout: Deadline::default(),
+            timer: Timer::default(),
+            usher: None,
+            fences: HashSet::new(),
+            route,
         }
     }
 
-    /// Runs through the chunk, until a call waits or `on_error` has to decide. The rest then returns to the scheduler.
-    fn run_chunk(&mut self, cx: &mut Context<'_>) {
-        let (began, taken) = (Instant::now(), self.chunk.len());
-        let logged = LevelFilter::current() >= LevelFilter::ERROR;
-        // Each job stays where it is, and its disposition is written there.
-        let mut chunk = mem::take(&mut self.chunk);
-        for (at, job) in chunk.iter_mut().enumerate() {
-            let started = match logged {
-                true => self.start_in_span(&job.message, cx),
-                false => self.slot.caught_start(&job.message, cx),
-            };
-            let judged = match started {
-                Poll::Ready(Verdict(Said::Ack)) => {
-                    job.disposition = Disposition::Ack;
-                    continue;
+    /// Brings finished messages to the scheduler, and takes the next ones.
+    fn exchange(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        loop {
+            let (step, call) = self.route.scheduler.exchange(
+                self.number,
+                &mut self.outcomes,
+                &mut self.jobs,
+                self.most,
+                cx,
+            );
+            self.route.answer(call);
+            match ready!(step) {
+                Step::Linger(until) => {
+                    self.timer.arm(until);
+                    ready!(self.timer.poll(cx));
                 }
-                Poll::Ready(verdict) => Some(self.judge(&job.message, verdict)),
-                Poll::Pending => None,
-            };
-            match judged {
-                Some(Judged::Settle(disposition)) => job.disposition = disposition,
-                Some(Judged::Ask(failed)) => {
-                    let job = self.stop_at(at, chunk, cx);
-                    self.stage = job.map_or(Stage::Idle, |job| Stage::Failing(job, failed));
-                    return;
-                }
-                None => {
-                    let job = self.stop_at(at, chunk, cx);
-                    self.stage = job.map_or(Stage::Idle, Stage::Running);
-                    return;
-                }
+                step => return Poll::Ready(step),
             }
         }
-        if self.outcomes.is_empty() {
-            self.chunk = mem::replace(&mut self.outcomes, chunk);
-        } else {
-            self.outcomes.append(&mut chunk);
-            self.chunk = chunk;
+    }
+
+    /// Starts the next call or, if the handler takes single messages, runs through them until one of them is not acked at once.
+    fn start(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.slot, Slot::Unmade) {
+            self.slot = self.route.handlers.slot();
         }
-        self.span = Span::none();
-        self.most = match began.elapsed() {
-            slow if slow > SLICE => (taken / 2).max(1),
-            _ => (taken * 2).clamp(self.most, CHUNK),
-        };
+        match &mut self.slot {
+            Slot::Single(slot) => {
+                let (began, taken) = (Instant::now(), self.jobs.len());
+                let stopped = run_chunk(&self.route, slot, &mut self.span, &mut self.jobs, cx);
+                let acked = stopped.as_ref().map_or(taken, |(at, _)| *at);
+                if acked == taken && self.outcomes.is_empty() {
+                    mem::swap(&mut self.outcomes, &mut self.jobs);
+                } else {
+                    self.outcomes.extend(self.jobs.drain(..acked));
+                }
+                match stopped {
+                    Some((_, Poll::Ready(verdict))) => {
+                        self.stage = Stage::Resolving(Verdicts::one(verdict))
+                    }
+                    Some((_, Poll::Pending)) => self.wait_with(Stage::Running, cx),
+                    None => {
+                        self.span = Span::none();
+                        self.most = most_after(self.most, taken, began.elapsed());
+                    }
+                }
+            }
+            Slot::Batch(slot) => {
+                let (route, messages) = (&self.route.policy.route, self.jobs.len());
+                self.span = tracing::info_span!("batch", %route, messages);
+                let messages = self.jobs.iter().map(|job| job.message.clone()).collect();
+                match self.span.in_scope(|| slot.start(messages, cx)) {
+                    Poll::Ready(verdicts) => {
+                        self.stage = Stage::Resolving(Verdicts::each(verdicts))
+                    }
+                    Poll::Pending => self.wait_with(Stage::Running, cx),
+                }
+            }
+            Slot::Unmade => {
+                let why = "a layer panicked when it was put around the handler";
+                let verdict = Verdict::failed(FailureKind::Panic, why);
+                self.stage = Stage::Resolving(Verdicts::each(verdict.repeated(self.jobs.len())));
+            }
+        }
     }
 
-    /// Returns the job at this index. Those before it are done; those behind it return to the scheduler.
-    fn stop_at(&mut self, at: usize, mut chunk: VecDeque<Job>, cx: &Context<'_>) -> Option<Job> {
-        self.outcomes.extend(chunk.drain(..at));
-        let job = chunk.pop_front();
-        self.chunk = chunk;
-        self.hand_back(job.as_ref()?.key, cx);
-        self.timeout.arm_timeout(self.own().timeout);
-        job
-    }
-
-    fn hand_back(&mut self, key: Key, cx: &Context<'_>) {
-        self.most = 1;
-        let call = self.route.scheduler.hand_back(
-            self.number,
-            key,
-            &mut self.outcomes,
-            &mut self.chunk,
-            cx,
-        );
+    /// Waits for the call that runs, or for the answer of `on_error` about the first of `jobs`. Single messages behind it are handed back.
+    fn wait_with(&mut self, stage: Stage, cx: &Context<'_>) {
+        let running = matches!(stage, Stage::Running);
+        reached(match running {
+            true => Transition::Waits,
+            false => Transition::Asked,
+        });
+        self.stage = stage;
+        let mut rest = VecDeque::new();
+        let batch = self.route.handlers.take_batches();
+        if !batch {
+            self.most = 1;
+            rest = self.jobs.split_off(1);
+        }
+        let with = if batch && running { usize::MAX } else { 1 };
+        let keys = self.jobs.iter().take(with).map(|job| job.key);
+        let (number, outcomes) = (self.number, &mut self.outcomes);
+        let scheduler = &self.route.scheduler;
+        let call = scheduler.wait_with(number, keys, outcomes, &mut rest, cx);
         self.route.answer(call);
-    }
-
-    /// Starts a call in the span that whatever its handler logs carries.
-    fn start_in_span(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
-        self.span = tracing::info_span!(
-            "message",
-            route = %self.route.policy.route,
-            message_id = %message.id(),
-            attempt = message.attempt()
-        );
-        let _entered = self.span.enter();
-        self.slot.caught_start(message, cx)
-    }
-
-    fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let _entered = self.span.enter();
-        self.slot.caught_poll(cx)
+        if let Some(timeout) = self.own().timeout {
+            self.timer.arm(clock::after(timeout));
+        }
     }
 
     /// Returns the own settings of the handler that runs, or that ran last.
@@ -179,111 +192,178 @@ impl Worker {
         self.route.handlers.own(self.slot.which())
     }
 
-    /// Judges a message by its verdict.
-    #[inline]
-    fn judge(&mut self, message: &Message, verdict: Verdict) -> Judged {
-        match verdict.0 {
-            Said::Ack => Judged::Settle(Disposition::Ack),
-            said => self
-                .route
-                .judge_unacked(message, said, &self.span, self.own()),
-        }
+    /// Whether the `timeout` of the waiting call is over.
+    fn is_too_late(&mut self, cx: &mut Context<'_>) -> bool {
+        self.own().timeout.is_some() && self.timer.poll(cx).is_ready()
     }
 
-    /// Ends a call: its message goes to the settler, or to `on_error`.
-    fn conclude(&mut self, job: Job, judged: Judged) -> Poll<()> {
-        if matches!(judged, Judged::Ask(_)) {
-            self.timeout.arm_timeout(self.own().timeout);
+    /// Waits for the handler until it returns, its `timeout` is over, or its leases are lost.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Poll::Ready(verdicts) = self.span.in_scope(|| self.slot.poll(cx)) {
+            self.stage = Stage::Resolving(verdicts);
+            return Poll::Ready(());
         }
-        match judged {
-            Judged::Settle(disposition) => {
-                self.span = Span::none();
-                self.outcomes.push_back(job.done(disposition));
-            }
-            Judged::Ask(failed) => self.stage = Stage::Failing(job, failed),
+        let answer = if self.cancelled.swap(false, Ordering::Acquire) {
+            None
+        } else if self.is_too_late(cx) {
+            let late = Route::too_late(self.own().timeout);
+            Some(self.slot.answer_for(late))
+        } else {
+            self.stage = Stage::Running;
+            return Poll::Pending;
+        };
+        if self.slot.cancel() {
+            self.conclude(answer);
+            return Poll::Ready(());
         }
+        reached(Transition::Abandoned);
+        tracing::warn!(
+            route = %self.route.policy.route,
+            queue = %self.route.policy.queue,
+            "a plain function goes on after it was given up: its messages stay leased, and its answer is ignored"
+        );
+        self.outlast(answer, cx)
+    }
+
+    /// Waits for a blocking handler that can't be cancelled.
+    fn outlast(&mut self, answer: Option<Verdicts>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.span.in_scope(|| self.slot.poll(cx)).is_pending() {
+            self.stage = Stage::Abandoned(answer);
+            return Poll::Pending;
+        }
+        self.conclude(answer);
         Poll::Ready(())
     }
 
-    /// Waits for the handler until it returns, its `timeout` is over, or its lease is lost.
-    fn wait(&mut self, job: Job, cx: &mut Context<'_>) -> Poll<()> {
-        if let Poll::Ready(verdict) = self.poll_running(cx) {
-            let judged = self.judge(&job.message, verdict);
-            return self.conclude(job, judged);
+    /// Ends a call that gave no answer of its own.
+    fn conclude(&mut self, answer: Option<Verdicts>) {
+        if let Some(verdicts) = answer {
+            self.stage = Stage::Resolving(verdicts);
+            return;
         }
-        let judged = if self.cancelled.swap(false, Ordering::Acquire) {
-            self.route.declined(
+        for job in self.jobs.drain(..) {
+            self.route.reports.declined(
                 &job.message,
                 "cancelled: its lease was lost, or the time to drain is over",
             );
-            Judged::Settle(Disposition::Forget)
-        } else if self.timeout.is_over(self.own().timeout, cx) {
-            let error = Route::too_late(self.own().timeout);
-            self.route.fail(
-                &job.message,
-                FailureKind::Timeout,
-                error,
-                &self.span,
-                self.own(),
-            )
-        } else {
-            self.stage = Stage::Running(job);
-            return Poll::Pending;
-        };
-        if self.slot.caught_cancel() {
-            self.conclude(job, judged)
-        } else {
-            self.outlast(job, judged, cx)
+            self.outcomes.push_back(job.done(None));
         }
+        self.span = Span::none();
     }
 
-    /// Waits for a blocking handler that can't be cancelled. Its answer is ignored.
-    fn outlast(&mut self, job: Job, judged: Judged, cx: &mut Context<'_>) -> Poll<()> {
-        if self.poll_running(cx).is_pending() {
-            self.stage = Stage::Abandoned(job, judged);
-            return Poll::Pending;
+    /// Resolves each message of the call by itself, in order, until `on_error` has to decide about one.
+    fn resolve(&mut self, mut verdicts: Verdicts, cx: &mut Context<'_>) {
+        while let Some(job) = self.jobs.front() {
+            let verdict = match verdicts.next() {
+                Some(verdict) => verdict,
+                // Single messages behind the one that was resolved have not started yet.
+                None if !self.route.handlers.take_batches() => return self.start(cx),
+                None => Verdict::NACK,
+            };
+            let resolved = match verdict.0 {
+                _ if self.is_behind(&job.message) => {
+                    let why = "an earlier message of its group in the same batch was not acked: released, and delivered again after that one";
+                    self.route.reports.declined(&job.message, why);
+                    Resolved::Settle(Settlement::Release)
+                }
+                Said::Ack => Resolved::Settle(Settlement::Ack),
+                said => {
+                    let (message, own) = (&job.message, self.own());
+                    self.route.resolve(message, said, &self.span, own)
+                }
+            };
+            match resolved {
+                Resolved::Settle(settlement) => self.settle(Some(settlement)),
+                Resolved::Ask(failed) => {
+                    return self.wait_with(Stage::Failing(failed, verdicts), cx);
+                }
+            }
         }
-        self.conclude(job, judged)
+        self.fences.clear();
+        self.span = Span::none();
+    }
+
+    /// Whether a message stands in its batch behind one of its group that was not acked.
+    fn is_behind(&self, message: &Message) -> bool {
+        let group = message.group().filter(|_| !self.fences.is_empty());
+        group.is_some_and(|group| self.fences.contains(group))
+    }
+
+    /// Ends the first of `jobs`.
+    fn settle(&mut self, settlement: Option<Settlement>) {
+        let Some(job) = self.jobs.pop_front() else {
+            return;
+        };
+        let job = job.done(settlement);
+        if !job.is_acked()
+            && self.route.scheduler.is_fenced()
+            && let Some(group) = job.message.group()
+        {
+            self.fences.insert(group.to_owned());
+        }
+        self.outcomes.push_back(job);
     }
 
     /// Waits for the answer of `on_error`.
-    fn ask(&mut self, job: Job, mut failed: Box<Failed>, cx: &mut Context<'_>) -> Poll<()> {
-        let answer = {
-            let _entered = self.span.enter();
-            failed.poll(cx)
-        };
-        let disposition = if let Poll::Ready(verdict) = answer {
-            failed.answered(verdict, &job.message, &self.route)
+    fn ask(&mut self, mut failed: Box<Failed>, said: Verdicts, cx: &mut Context<'_>) -> Poll<()> {
+        let answer = if let Poll::Ready(verdict) = self.span.in_scope(|| failed.poll(cx)) {
+            Answer::Said(verdict)
         } else if self.cancelled.swap(false, Ordering::Acquire) {
-            Disposition::Forget
-        } else if self.timeout.is_over(self.own().timeout, cx) {
-            failed.unanswered(&job.message, &self.route)
+            Answer::Cancelled
+        } else if self.is_too_late(cx) {
+            Answer::TooLate
         } else {
-            self.stage = Stage::Failing(job, failed);
+            self.stage = Stage::Failing(failed, said);
             return Poll::Pending;
         };
-        self.conclude(job, Judged::Settle(disposition))
+        let resolve = |job: &Job| failed.resolve(answer, &job.message, self.own(), &self.route);
+        let settlement = self.jobs.front().and_then(resolve);
+        self.settle(settlement);
+        self.stage = Stage::Resolving(said);
+        Poll::Ready(())
     }
 }
 
-/// The call slot of a handler whose layers panicked when they were put around it.
-struct Unmade;
-
-impl CallSlot for Unmade {
-    fn start(&mut self, _: &Message, _: &mut Context<'_>) -> Poll<Verdict> {
-        Poll::Ready(Verdict::failed(
-            FailureKind::Panic,
-            "a layer panicked when it was put around the handler",
-        ))
+/// Runs through single messages until one of them is not acked at once. Returns its index, and its verdict or that the handler waits. Each
+/// job stays where it is, and its settlement is written there.
+fn run_chunk(
+    route: &Route,
+    slot: &mut Box<dyn CallSlot>,
+    span: &mut Span,
+    chunk: &mut VecDeque<Job>,
+    cx: &mut Context<'_>,
+) -> Option<(usize, Poll<Verdict>)> {
+    let logged = LevelFilter::current() >= LevelFilter::ERROR;
+    for (at, job) in chunk.iter_mut().enumerate() {
+        let started = if logged {
+            // Whatever the handler logs carries this span.
+            *span = tracing::info_span!(
+                "message",
+                route = %route.policy.route,
+                message_id = %job.message.id(),
+                attempt = job.message.attempt()
+            );
+            let _entered = span.enter();
+            slot.caught_start(&mut job.message, cx)
+        } else {
+            slot.caught_start(&mut job.message, cx)
+        };
+        match started {
+            Poll::Ready(Verdict(Said::Ack)) => job.settlement = Some(Settlement::Ack),
+            other => return Some((at, other)),
+        }
     }
+    None
+}
 
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<Verdict> {
-        Poll::Ready(Verdict::NACK)
+/// Returns how many messages to take, after so many took so long: twice as many if there were as many or, if they took too long, as many as
+/// fit.
+fn most_after(most: usize, taken: usize, took: Duration) -> usize {
+    if took <= SLICE {
+        return (taken * 2).clamp(most, CHUNK);
     }
-
-    fn cancel(&mut self) -> bool {
-        true
-    }
+    let fit = SLICE.as_nanos() * taken as u128 / took.as_nanos();
+    usize::try_from(fit).unwrap_or(CHUNK).clamp(1, CHUNK)
 }
 
 impl Future for Worker {
@@ -296,24 +376,25 @@ impl Future for Worker {
                 Stage::Idle => {
                     // A handler that never waits must not keep its thread from the route's other tasks.
                     let budget = ready!(coop::poll_proceed(cx));
-                    let scheduler = &this.route.scheduler;
-                    let (step, call) = scheduler.exchange(
-                        this.number,
-                        &mut this.outcomes,
-                        &mut this.chunk,
-                        this.most,
-                        cx,
-                    );
-                    this.route.answer(call);
-                    match ready!(step) {
-                        Step::Work => this.run_chunk(cx),
-                        Step::Stop => return Poll::Ready(()),
-                    }
+                    let step = ready!(this.exchange(cx));
                     budget.made_progress();
+                    match step {
+                        Step::Work { make_way } => {
+                            if make_way {
+                                reached(Transition::MovedOn);
+                                this.usher.get_or_insert_with(Usher::new).move_on();
+                            }
+                            this.start(cx);
+                        }
+                        Step::Stop => return Poll::Ready(()),
+                        // `exchange` waits for the end of a batch window.
+                        Step::Linger(_) => {}
+                    }
                 }
-                Stage::Running(job) => ready!(this.wait(job, cx)),
-                Stage::Abandoned(job, judged) => ready!(this.outlast(job, judged, cx)),
-                Stage::Failing(job, failed) => ready!(this.ask(job, failed, cx)),
+                Stage::Running => ready!(this.wait(cx)),
+                Stage::Abandoned(answer) => ready!(this.outlast(answer, cx)),
+                Stage::Resolving(verdicts) => this.resolve(verdicts, cx),
+                Stage::Failing(failed, verdicts) => ready!(this.ask(failed, verdicts, cx)),
             }
         }
     }

@@ -5,13 +5,15 @@ use std::{
     borrow::Cow,
     fmt,
     future::Future,
+    iter, option,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
+    vec,
 };
 
 use super::{
-    Around, BatchCall, Env, LayerFn, OnError,
+    Around, BatchCall, BatchCallSlot, Env, LayerFn, OnError, Prepared,
     batch_slot::{self, FutureCall, MakeBatchCallSlot},
     call_slots::{BlockingCall, BlockingCallSlot, Calls},
     layered, undecodable,
@@ -19,7 +21,7 @@ use super::{
 use crate::handler::Failure;
 use loafer_core::{
     extract::RouteName,
-    message::Message,
+    message::{Message, OpenedBy},
     outcome::{FailureKind, IntoOutcome, Verdict},
     translate::{Envelope, TranslateError},
 };
@@ -29,8 +31,9 @@ use loafer_core::{
 /// Its type is erased once for each worker; inside, translator, extractors and call have static types. A call slot panics if the user's
 /// code does. So workers and layers use its `caught_` methods, which are compiled once and not for every handler.
 pub(crate) trait CallSlot: Send {
-    /// Starts the call for this message, and polls it.
-    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict>;
+    /// Starts the call for this message, and polls it. If it opens the envelope to choose a handler, it remembers in the message what it
+    /// found.
+    fn start(&mut self, message: &mut Message, cx: &mut Context<'_>) -> Poll<Verdict>;
 
     /// Polls the call that was started.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict>;
@@ -48,7 +51,7 @@ impl dyn CallSlot {
     /// Calls [`start`](CallSlot::start). A panic is a failure of the message.
     pub(crate) fn caught_start(
         &mut self,
-        message: &Message,
+        message: &mut Message,
         cx: &mut Context<'_>,
     ) -> Poll<Verdict> {
         caught(|| self.start(message, cx))
@@ -68,7 +71,33 @@ impl dyn CallSlot {
 pub(crate) type MakeCallSlot = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn CallSlot> + Send + Sync>;
 
 /// Opens a message's envelope, for code that must see what is inside before the handler does.
-pub(super) type Opener = Arc<dyn Fn(&Message) -> Result<Message, Verdict> + Send + Sync>;
+#[derive(Clone)]
+pub(super) struct Opener {
+    by: OpenedBy,
+    open: Arc<OpenFn>,
+}
+
+/// Returns what an envelope holds. `None` means that the message is no envelope.
+type OpenFn = dyn Fn(&Message) -> Result<Option<Message>, Verdict> + Send + Sync;
+
+impl Opener {
+    fn new<T: Envelope, N: Send + Sync + 'static>(shared: &Arc<Prepared<T, N>>) -> Self {
+        let by = shared.opened_by;
+        let shared = shared.clone();
+        let open = Arc::new(move |raw: &Message| opened(&|| shared.translator.open(raw)));
+        Self { by, open }
+    }
+
+    /// Returns the message with its envelope opened. The message remembers it.
+    pub(super) fn open<'m>(&self, raw: &'m mut Message) -> Result<&'m Message, Verdict> {
+        if raw.opened(self.by).is_none()
+            && let Some(opened) = (self.open)(raw)?
+        {
+            raw.remember_opened(self.by, opened);
+        }
+        Ok(raw.opened(self.by).unwrap_or(raw))
+    }
+}
 
 /// Makes call slots of one kind or the other.
 #[derive(Clone)]
@@ -77,6 +106,85 @@ pub(crate) enum Make {
     CallSlot(MakeCallSlot),
     /// For batch handlers.
     Batches(MakeBatchCallSlot),
+}
+
+impl Make {
+    /// Makes the call slot of one worker.
+    pub(crate) fn slot(&self, names: &Arc<RouteName>) -> Slot {
+        // Layers are the user's code, and may panic.
+        let made = catch_unwind(AssertUnwindSafe(|| match self {
+            Self::CallSlot(make) => Slot::Single(make(names)),
+            Self::Batches(make) => Slot::Batch(make(names)),
+        }));
+        made.unwrap_or(Slot::Unmade)
+    }
+}
+
+/// The call slot of a worker.
+pub(crate) enum Slot {
+    Single(Box<dyn CallSlot>),
+    Batch(Box<dyn BatchCallSlot>),
+    /// It was not made yet, or a layer panicked when it was put around the handler: the next message tries again.
+    Unmade,
+}
+
+impl Slot {
+    /// Polls the call that was started. Returns one verdict for each of its messages.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdicts> {
+        match self {
+            Self::Single(slot) => slot.caught_poll(cx).map(Verdicts::one),
+            Self::Batch(slot) => slot.poll(cx).map(Verdicts::each),
+            Self::Unmade => Poll::Ready(Verdicts::each(Vec::new())),
+        }
+    }
+
+    /// Returns this verdict for every message of the running call, instead of waiting for it.
+    pub(crate) fn answer_for(&mut self, verdict: Verdict) -> Verdicts {
+        match self {
+            Self::Batch(slot) => Verdicts::each(slot.answer_for(verdict)),
+            _ => Verdicts::one(verdict),
+        }
+    }
+
+    /// Drops the call that was started. Returns `false` if the call can't be dropped, and goes on.
+    pub(crate) fn cancel(&mut self) -> bool {
+        match self {
+            Self::Single(slot) => slot.caught_cancel(),
+            Self::Batch(slot) => slot.cancel(),
+            Self::Unmade => true,
+        }
+    }
+
+    /// Returns the index of the route's handler that it runs. A route of batches has one handler.
+    pub(crate) fn which(&self) -> usize {
+        match self {
+            Self::Single(slot) => slot.which(),
+            _ => 0,
+        }
+    }
+}
+
+/// The verdicts on the messages of a call, in their order.
+pub(crate) struct Verdicts(iter::Chain<option::IntoIter<Verdict>, vec::IntoIter<Verdict>>);
+
+impl Verdicts {
+    /// Returns the verdict on the only message of a call.
+    pub(crate) fn one(verdict: Verdict) -> Self {
+        Self(Some(verdict).into_iter().chain(Vec::new()))
+    }
+
+    /// Returns the verdicts on the messages of a batch.
+    pub(crate) fn each(verdicts: Vec<Verdict>) -> Self {
+        Self(None.into_iter().chain(verdicts))
+    }
+}
+
+impl Iterator for Verdicts {
+    type Item = Verdict;
+
+    fn next(&mut self) -> Option<Verdict> {
+        self.0.next()
+    }
 }
 
 /// A handler that is prepared for one app. It makes a call slot for each worker.
@@ -104,8 +212,8 @@ impl PreparedHandler {
         N: Send + Sync + 'static,
         F: Fn(Env<T, N>) -> Calls + Send + Sync + 'static,
     {
-        let shared = Arc::new((translator, needs));
-        let opener = opener(&shared);
+        let shared = Arc::new(Prepared::new(translator, needs));
+        let opener = Opener::new(&shared);
         let make = move |names: &Arc<RouteName>| -> Box<dyn CallSlot> {
             calls(Env::new(shared.clone(), names.clone())).0
         };
@@ -120,8 +228,8 @@ impl PreparedHandler {
         N: Send + Sync + 'static,
         F: Fn(&Env<T, N>, &Message) -> Verdict + Send + Sync + 'static,
     {
-        let shared = Arc::new((translator, needs));
-        let opener = opener(&shared);
+        let shared = Arc::new(Prepared::new(translator, needs));
+        let opener = Opener::new(&shared);
         Self::of_blocking(
             Arc::new(move |names, message| call(&Env::new(shared.clone(), names.clone()), message)),
             opener,
@@ -147,8 +255,8 @@ impl PreparedHandler {
         N: Send + Sync + 'static,
         F: Fn(Env<T, N>, Arc<BatchCall>) -> FutureCall + Send + Sync + 'static,
     {
-        let shared = Arc::new((translator, needs));
-        let opener = opener(&shared);
+        let shared = Arc::new(Prepared::new(translator, needs));
+        let opener = Opener::new(&shared);
         let slot = batch_slot::asynchronous(Arc::new(move |names, batch| {
             call(Env::new(shared.clone(), names.clone()), batch)
         }));
@@ -164,8 +272,8 @@ impl PreparedHandler {
         N: Send + Sync + 'static,
         F: Fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>> + Send + Sync + 'static,
     {
-        let shared = Arc::new((translator, needs));
-        let opener = opener(&shared);
+        let shared = Arc::new(Prepared::new(translator, needs));
+        let opener = Opener::new(&shared);
         let slot = batch_slot::blocking(Arc::new(move |names, batch| {
             call(&Env::new(shared.clone(), names.clone()), batch)
         }));
@@ -223,18 +331,16 @@ impl PreparedHandler {
     }
 }
 
-fn opener<T: Envelope, N: Send + Sync + 'static>(shared: &Arc<(T, N)>) -> Opener {
-    let shared = shared.clone();
-    Arc::new(move |raw| opened(&|| shared.0.open(raw)))
-}
-
 /// Opens an envelope, and turns a panic into a failure. Translators are the user's code, and a panic here would end the whole route.
 fn opened<'m>(
     open: &dyn Fn() -> Result<Cow<'m, Message>, TranslateError>,
-) -> Result<Message, Verdict> {
+) -> Result<Option<Message>, Verdict> {
     let opened = catch_unwind(AssertUnwindSafe(open));
     let opened = opened.map_err(|panic| panicked(&*panic))?;
-    Ok(opened.map_err(undecodable)?.into_owned())
+    Ok(match opened.map_err(undecodable)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(opened) => Some(opened),
+    })
 }
 
 /// Turns a panic into a failure of its message.

@@ -82,7 +82,7 @@ where
     F: Fn(Arc<Env<T, N>>, Message) -> Fut + Send + 'static,
     Fut: Future<Output = Verdict> + Send + 'static,
 {
-    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+    fn start(&mut self, message: &mut Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         let call = (self.call)(self.env.clone(), message.clone());
         self.running.set(Some(call));
         self.poll(cx)
@@ -90,7 +90,11 @@ where
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         match self.running.as_mut().as_pin_mut() {
-            Some(call) => call.poll(cx),
+            Some(call) => {
+                let verdict = ready!(call.poll(cx));
+                self.running.set(None);
+                Poll::Ready(verdict)
+            }
             None => Poll::Ready(Verdict::NACK),
         }
     }
@@ -115,7 +119,7 @@ where
     F: Fn(&Env<T, N>, &Message) -> Result<Fut, Verdict> + Send + 'static,
     Fut: Future<Output: IntoOutcome> + Send + 'static,
 {
-    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+    fn start(&mut self, message: &mut Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         match (self.call)(&self.env, message) {
             Ok(call) => {
                 self.running.set(Some(call));
@@ -127,7 +131,11 @@ where
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         match self.running.as_mut().as_pin_mut() {
-            Some(call) => call.poll(cx).map(IntoOutcome::into_outcome),
+            Some(call) => {
+                let outcome = ready!(call.poll(cx));
+                self.running.set(None);
+                Poll::Ready(outcome.into_outcome())
+            }
             None => Poll::Ready(Verdict::NACK),
         }
     }
@@ -146,7 +154,7 @@ pub(super) struct BlockingCallSlot {
 }
 
 impl CallSlot for BlockingCallSlot {
-    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+    fn start(&mut self, message: &mut Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         let (names, call, span) = (
             self.names.clone(),
             self.call.clone(),

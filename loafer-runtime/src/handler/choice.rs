@@ -8,17 +8,15 @@ use std::{
 
 use super::{
     OnError, PreparedHandler,
-    call_slot::{CallSlot, Make, Opener},
+    call_slot::{CallSlot, Make, Opener, Slot},
 };
 use loafer_core::{extract::RouteName, message::Message, outcome::Verdict, policy::Selector};
 
 /// The handlers of one route, prepared.
 pub(crate) struct Handlers {
-    pub(crate) make: Make,
+    make: Make,
     /// The own settings of each handler. The last entry is for messages that no handler takes.
     each: Vec<Own>,
-    /// `None` if one handler takes every message.
-    choice: Option<Arc<Choice>>,
 }
 
 /// One handler of a route.
@@ -43,8 +41,9 @@ pub(crate) struct Own {
 
 impl Own {
     /// Returns the request that this message is, with its envelope opened. `None` if the handler does not reply to requests.
-    pub(crate) fn request(&self, raw: &Message) -> Option<Message> {
-        self.requests.as_ref()?(raw).ok()
+    pub(crate) fn request(&self, message: &Message) -> Option<Message> {
+        let mut raw = message.clone();
+        self.requests.as_ref()?.open(&mut raw).ok().cloned()
     }
 
     /// Returns the settings for messages that no handler takes: no `on_error` decides about them.
@@ -69,11 +68,10 @@ impl Handlers {
         // The handler with the most specific selector is asked first, and one without a selector last.
         handlers
             .sort_by_key(|handler| std::cmp::Reverse(handler.on.as_ref().map(Selector::weight)));
-        let choice = handlers.iter().any(|handler| handler.on.is_some());
-        let choice = choice.then(|| Arc::new(Choice::of(&handlers)));
-        let make = match &choice {
-            Some(choice) => switch(&handlers, choice),
-            None => handlers[0].ready.make.clone(),
+        let is_chosen = |handler: &Handler| handler.on.is_some() || handler.replies;
+        let make = match handlers.iter().any(is_chosen) {
+            true => switch(&handlers),
+            false => handlers[0].ready.make.clone(),
         };
         let nobody = Own::of_nobody(&handlers[0].names);
         let each = handlers.into_iter().map(|handler| Own {
@@ -85,8 +83,12 @@ impl Handlers {
         Self {
             make,
             each: each.chain([nobody]).collect(),
-            choice,
         }
+    }
+
+    /// Makes the call slot of one worker.
+    pub(crate) fn slot(&self) -> Slot {
+        self.make.slot(&self.own(0).names)
     }
 
     /// Returns the own settings of the handler with this index.
@@ -94,13 +96,9 @@ impl Handlers {
         &self.each[which]
     }
 
-    /// Returns the own settings of the handler that takes this message.
-    pub(crate) fn whose(&self, message: &Message) -> &Own {
-        let nobody = self.each.len() - 1;
-        self.own(match &self.choice {
-            None => 0,
-            Some(choice) => choice.choose(message).unwrap_or(nobody),
-        })
+    /// Returns the own settings of the handler of this name.
+    pub(crate) fn named(&self, handler: &str) -> Option<&Own> {
+        self.each.iter().find(|own| own.names.handler == handler)
     }
 
     /// Whether one call handles many messages.
@@ -110,48 +108,58 @@ impl Handlers {
 }
 
 /// Which messages the handlers of a route take.
-struct Choice(Vec<(Opener, Option<Selector>)>);
+struct Choice(Vec<Chosen>);
+
+/// When a handler is chosen.
+struct Chosen {
+    opener: Opener,
+    on: Option<Selector>,
+    /// Whether the envelope is opened before the call in any case, because a notice to a requester may need what is inside.
+    replies: bool,
+}
 
 impl Choice {
-    fn of(handlers: &[Handler]) -> Self {
-        let each = handlers
-            .iter()
-            .map(|handler| (handler.ready.opener.clone(), handler.on.clone()));
-        Self(each.collect())
-    }
-
     /// Returns the index of the handler that takes the message. Each handler's own translator opens the envelope for it.
-    fn choose(&self, raw: &Message) -> Result<usize, Verdict> {
+    fn choose(&self, raw: &mut Message) -> Result<usize, Verdict> {
         let (mut fault, mut seen) = (None, None);
-        for (which, (open, on)) in self.0.iter().enumerate() {
-            let Some(on) = on else { return Ok(which) };
-            match open(raw) {
-                Ok(message) if on.takes(&message) => return Ok(which),
-                Ok(message) => seen = Some(message),
+        for (which, chosen) in self.0.iter().enumerate() {
+            let Some(on) = &chosen.on else {
+                if chosen.replies {
+                    // If it can't be opened, the handler's own call says so.
+                    _ = chosen.opener.open(raw);
+                }
+                return Ok(which);
+            };
+            match chosen.opener.open(raw) {
+                Ok(message) if on.takes(message) => return Ok(which),
+                Ok(message) => seen = Some(message.event_type().map(str::to_owned)),
                 Err(verdict) => fault = fault.or(Some(verdict)),
             }
         }
         // An envelope that no handler could open is broken. If at least one could open it, the message belongs to none of these handlers.
         match (fault, seen) {
             (Some(verdict), None) => Err(verdict),
-            (_, seen) => Err(Verdict::unmatched(
-                seen.as_ref().and_then(|seen| seen.event_type()),
-            )),
+            (_, seen) => Err(Verdict::unmatched(seen.flatten().as_deref())),
         }
     }
 }
 
 /// Makes call slots that choose the handler for each message.
-fn switch(handlers: &[Handler], choice: &Arc<Choice>) -> Make {
-    let each: Vec<_> = handlers
-        .iter()
-        .filter_map(|handler| match &handler.ready.make {
-            Make::CallSlot(make) => Some((make.clone(), handler.names.clone())),
-            // The plan of a program that has a batch handler among several is an error.
-            Make::Batches(_) => None,
-        })
-        .collect();
-    let choice = choice.clone();
+fn switch(handlers: &[Handler]) -> Make {
+    let (mut each, mut chosen) = (Vec::new(), Vec::new());
+    for handler in handlers {
+        // The plan of a program that has a batch handler among several is an error.
+        let Make::CallSlot(make) = &handler.ready.make else {
+            return handler.ready.make.clone();
+        };
+        each.push((make.clone(), handler.names.clone()));
+        chosen.push(Chosen {
+            opener: handler.ready.opener.clone(),
+            on: handler.on.clone(),
+            replies: handler.replies,
+        });
+    }
+    let choice = Arc::new(Choice(chosen));
     Make::CallSlot(Arc::new(move |_| {
         let slots = each.iter().map(|(make, names)| make(names));
         Box::new(Switch {
@@ -171,7 +179,7 @@ struct Switch {
 }
 
 impl CallSlot for Switch {
-    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+    fn start(&mut self, message: &mut Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         match self.choice.choose(message) {
             Ok(which) => {
                 self.which = which;

@@ -86,7 +86,9 @@ pub(super) fn slot(
 ) -> Box<dyn CallSlot> {
     let inner = Inner(Arc::new(Mutex::new(InnerCallSlot {
         slot: inner,
-        busy: false,
+        message: 0,
+        running: None,
+        calls: 0,
     })));
     let handler: HandlerService = BoxService::new(inner.clone());
     let service = layers
@@ -101,47 +103,41 @@ pub(super) fn slot(
     })
 }
 
-/// The handler's call slot as a service: the layers are around it. Nobody contends for the lock, because one task polls the calls of a
-/// worker.
+/// The handler's call slot as a service: the layers are around it. A layer may let a call live on in a task of its own, also after it has
+/// answered for the message.
 #[derive(Clone)]
 struct Inner(Arc<Mutex<InnerCallSlot>>);
 
+/// Calls have numbers: what is left of an earlier call does nothing to a later one.
 struct InnerCallSlot {
     slot: Box<dyn CallSlot>,
-    /// Whether a call was started and is not over.
-    busy: bool,
+    /// The number of the message that the layers have now.
+    message: u64,
+    /// The number of the call that was started and is not over.
+    running: Option<u64>,
+    /// The number of the last call.
+    calls: u64,
+}
+
+impl InnerCallSlot {
+    /// Ends the running call. Returns `false` if the handler can't be cancelled, and goes on.
+    fn cancel(&mut self) -> bool {
+        if self.running.is_some() && self.slot.caught_cancel() {
+            self.running = None;
+        }
+        self.running.is_none()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        let verdict = ready!(self.slot.caught_poll(cx));
+        self.running = None;
+        Poll::Ready(verdict)
+    }
 }
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, InnerCallSlot> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn start(&self, message: &Message, cx: &mut Context<'_>) -> Poll<Result<Verdict, BoxError>> {
-        let mut inner = self.lock();
-        if inner.busy {
-            return Poll::Ready(Err(
-                "a layer called the handler again before its last call was over".into(),
-            ));
-        }
-        inner.busy = true;
-        let said = inner.slot.caught_start(message, cx);
-        inner.busy = said.is_pending();
-        said.map(Ok)
-    }
-
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        let mut inner = self.lock();
-        let said = inner.slot.caught_poll(cx);
-        inner.busy = said.is_pending();
-        said
-    }
-
-    /// Drops the running call. Returns `false` if the handler can't be cancelled, and goes on.
-    fn cancel(&self) -> bool {
-        let mut inner = self.lock();
-        inner.busy = inner.busy && !inner.slot.caught_cancel();
-        !inner.busy
     }
 }
 
@@ -157,7 +153,10 @@ impl Service<Request> for Inner {
     fn call(&mut self, request: Request) -> Call {
         Call {
             inner: self.clone(),
-            stage: CallStage::New(request.message),
+            stage: CallStage::New {
+                message: self.lock().message,
+                request,
+            },
         }
     }
 }
@@ -169,9 +168,48 @@ struct Call {
 }
 
 enum CallStage {
-    New(Message),
-    Running,
+    New {
+        /// The number of the message that the layers had when they called.
+        message: u64,
+        request: Request,
+    },
+    /// It was started for this message, as the call with this number.
+    Running {
+        message: u64,
+        call: u64,
+    },
     Over,
+}
+
+impl Call {
+    fn start(
+        &mut self,
+        message: u64,
+        mut request: Request,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Verdict, BoxError>> {
+        let mut inner = self.inner.lock();
+        if inner.message != message {
+            return Poll::Ready(Err(too_late()));
+        }
+        if inner.running.is_some() {
+            return Poll::Ready(Err(
+                "a layer called the handler again before its last call was over".into(),
+            ));
+        }
+        inner.calls += 1;
+        let started = inner.slot.caught_start(&mut request.message, cx);
+        if started.is_pending() {
+            inner.running = Some(inner.calls);
+            let call = inner.calls;
+            self.stage = CallStage::Running { message, call };
+        }
+        started.map(Ok)
+    }
+}
+
+fn too_late() -> BoxError {
+    "a layer called the handler after it had answered for the message".into()
 }
 
 impl Future for Call {
@@ -179,21 +217,33 @@ impl Future for Call {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let said = match std::mem::replace(&mut this.stage, CallStage::Over) {
-            CallStage::New(message) => this.inner.start(&message, cx),
-            CallStage::Running | CallStage::Over => this.inner.poll(cx).map(Ok),
-        };
-        if said.is_pending() {
-            this.stage = CallStage::Running;
+        match std::mem::replace(&mut this.stage, CallStage::Over) {
+            CallStage::New { message, request } => this.start(message, request, cx),
+            CallStage::Running { message, call } => {
+                let mut inner = this.inner.lock();
+                // A call that goes on after the layers' answer is the worker's alone: it must be the one that is woken.
+                if (inner.message, inner.running) != (message, Some(call)) {
+                    return Poll::Ready(Err(too_late()));
+                }
+                let polled = inner.poll(cx);
+                if polled.is_pending() {
+                    this.stage = CallStage::Running { message, call };
+                }
+                polled.map(Ok)
+            }
+            CallStage::Over => Poll::Ready(Err(too_late())),
         }
-        said
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if matches!(self.stage, CallStage::Running) {
-            self.inner.cancel();
+        let CallStage::Running { call, .. } = self.stage else {
+            return;
+        };
+        let mut inner = self.inner.lock();
+        if inner.running == Some(call) {
+            inner.cancel();
         }
     }
 }
@@ -221,13 +271,15 @@ impl fmt::Debug for LayeredCallSlot {
 }
 
 impl LayeredCallSlot {
-    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Result<Verdict, BoxError>> {
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
         loop {
             match std::mem::replace(&mut self.stage, Stage::Idle) {
-                Stage::Idle => return Poll::Ready(Ok(Verdict::NACK)),
+                Stage::Idle => return Poll::Ready(Verdict::NACK),
                 Stage::Waiting(request) => match self.service.poll_ready(cx) {
                     Poll::Ready(Ok(())) => self.stage = Stage::Running(self.service.call(request)),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Ready(Err(error)) => {
+                        return Poll::Ready(Verdict::failed(FailureKind::Error, error));
+                    }
                     Poll::Pending => {
                         self.stage = Stage::Waiting(request);
                         return Poll::Pending;
@@ -242,25 +294,32 @@ impl LayeredCallSlot {
                     drop(call);
                     let verdict =
                         said.unwrap_or_else(|error| Verdict::failed(FailureKind::Error, error));
-                    if self.inner.cancel() {
-                        return Poll::Ready(Ok(verdict));
-                    }
-                    self.stage = Stage::Outlasting(verdict);
+                    return Poll::Ready(verdict);
                 }
                 Stage::Outlasting(verdict) => {
-                    if self.inner.poll(cx).is_pending() {
-                        self.stage = Stage::Outlasting(verdict);
-                        return Poll::Pending;
+                    let over = self.inner.lock().poll(cx).is_ready();
+                    if over {
+                        return Poll::Ready(verdict);
                     }
-                    return Poll::Ready(Ok(verdict));
+                    self.stage = Stage::Outlasting(verdict);
+                    return Poll::Pending;
                 }
             }
         }
     }
+
+    /// Ends the message for the layers: what they may still do with it does nothing to the next one. Returns whether its call is over.
+    fn end(&mut self) -> bool {
+        // A destructor of the user's may panic.
+        _ = catch_unwind(AssertUnwindSafe(|| self.stage = Stage::Idle));
+        let mut inner = self.inner.lock();
+        inner.message += 1;
+        inner.cancel()
+    }
 }
 
 impl CallSlot for LayeredCallSlot {
-    fn start(&mut self, message: &Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+    fn start(&mut self, message: &mut Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         self.stage = Stage::Waiting(Request {
             message: message.clone(),
             names: self.names.clone(),
@@ -269,19 +328,22 @@ impl CallSlot for LayeredCallSlot {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        caught(|| {
-            let said = ready!(self.advance(cx));
-            Poll::Ready(said.unwrap_or_else(|error| Verdict::failed(FailureKind::Error, error)))
-        })
+        let outlasting = matches!(self.stage, Stage::Outlasting(_));
+        // A panic of a layer is its answer.
+        let verdict = ready!(caught(|| self.advance(cx)));
+        if outlasting || self.end() {
+            return Poll::Ready(verdict);
+        }
+        self.stage = Stage::Outlasting(verdict);
+        // The handler wakes the worker from now on, and not the layer.
+        self.poll(cx)
     }
 
     fn cancel(&mut self) -> bool {
-        // A destructor of the user's may panic.
-        _ = catch_unwind(AssertUnwindSafe(|| self.stage = Stage::Idle));
-        let free = self.inner.cancel();
-        if !free {
+        let over = self.end();
+        if !over {
             self.stage = Stage::Outlasting(Verdict::NACK);
         }
-        free
+        over
     }
 }

@@ -11,12 +11,21 @@ mod function;
 pub(crate) mod layered;
 mod report;
 
-use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use loafer_core::{
     extract::RouteName,
     extract::{Context, FromContext, Rejection},
-    message::Message,
+    message::{Message, OpenedBy},
     outcome::{FailureKind, IntoOutcome, Verdict},
     translate::{Envelope, TranslateError},
 };
@@ -33,10 +42,11 @@ pub use self::{
 };
 pub(crate) use self::{
     batch_slot::{BatchCallSlot, BatchLayerFn, FutureCall},
-    call_slot::{CallSlot, Make, MakeCallSlot, caught},
+    call_slot::{CallSlot, Slot, Verdicts, caught},
     choice::{Handler as RouteHandler, Handlers, Own},
     failure::Undecoded,
     layered::LayerFn,
+    report::{FailureLog, Reports},
 };
 
 /// What the test kit puts around every call. It is also put around the calls of batch handlers, which an app's layers do not wrap.
@@ -46,10 +56,30 @@ pub(crate) struct Around {
     pub(crate) batches: BatchLayerFn,
 }
 
+/// What the calls of one handler share.
+pub(crate) struct Prepared<T, N> {
+    translator: T,
+    /// What the extractors keep from startup.
+    needs: N,
+    opened_by: OpenedBy,
+}
+
+impl<T: Envelope, N> Prepared<T, N> {
+    fn new(translator: T, needs: N) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let opened_by = OpenedBy::new::<T>(NUMBER.fetch_add(1, Ordering::Relaxed));
+        Self {
+            translator,
+            needs,
+            opened_by,
+        }
+    }
+}
+
 /// What the calls of one worker share: translator, what the extractors need, and the route's names.
 #[doc(hidden)]
 pub struct Env<T, N> {
-    shared: Arc<(T, N)>,
+    shared: Arc<Prepared<T, N>>,
     names: Arc<RouteName>,
 }
 
@@ -62,31 +92,34 @@ impl<T, N> fmt::Debug for Env<T, N> {
 }
 
 impl<T: Envelope, N> Env<T, N> {
-    pub(crate) fn new(shared: Arc<(T, N)>, names: Arc<RouteName>) -> Self {
+    pub(crate) fn new(shared: Arc<Prepared<T, N>>, names: Arc<RouteName>) -> Self {
         Self { shared, names }
     }
 
     /// Returns the translator.
     pub fn translator(&self) -> &T {
-        &self.shared.0
+        &self.shared.translator
     }
 
     /// Returns what the extractors keep from startup.
     pub fn needs(&self) -> &N {
-        &self.shared.1
+        &self.shared.needs
     }
 
     pub(crate) fn names(&self) -> &Arc<RouteName> {
         &self.names
     }
 
-    /// Returns the message with its envelope opened.
+    /// Returns the message with its envelope opened. What was opened before is not opened again.
     ///
     /// # Errors
     ///
     /// If the envelope can't be opened.
     pub fn open<'m>(&'m self, raw: &'m Message) -> Result<Cow<'m, Message>, Verdict> {
-        self.shared.0.open(raw).map_err(undecodable)
+        match raw.opened(self.shared.opened_by) {
+            Some(opened) => Ok(Cow::Borrowed(opened)),
+            None => self.shared.translator.open(raw).map_err(undecodable),
+        }
     }
 
     /// Returns what the extractors see.

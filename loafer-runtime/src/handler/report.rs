@@ -1,8 +1,20 @@
-//! Reporters of messages that failed.
+//! What is told of messages that were not acked: to the log, to reporters, and to a test.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use crate::handler::Failure;
+use crate::{
+    handler::Failure,
+    stats::{RouteStats, Stats},
+    sync::locked,
+};
+use loafer_core::message::Message;
+
+/// How many bytes of a body are logged, if bodies are logged.
+const LOGGED_BODY: usize = 2048;
 
 /// Receives every message whose handling failed: error, panic, timeout, undecodable. Error trackers implement it.
 ///
@@ -23,5 +35,77 @@ impl<R: Report> Report for Arc<R> {
 
     fn flush(&self, within: Duration) {
         (**self).flush(within);
+    }
+}
+
+/// Lines about messages that were not acked. A test prints them when it fails.
+pub(crate) type FailureLog = Arc<Mutex<Vec<String>>>;
+
+/// Tells what becomes of the messages of one route that are not acked.
+pub(crate) struct Reports {
+    pub(crate) route: String,
+    pub(crate) queue: String,
+    /// Whether bodies may be logged: in development.
+    pub(crate) log_bodies: bool,
+    pub(crate) reporters: Vec<Arc<dyn Report>>,
+    pub(crate) failure_log: Option<FailureLog>,
+    pub(crate) stats: Stats,
+}
+
+impl Reports {
+    /// Logs, reports and counts a message that failed.
+    pub(crate) fn failed(&self, failure: &Failure) {
+        let (message, reason) = (failure.message(), failure.reason());
+        self.note(message, &reason);
+        tracing::error!(
+            route = %self.route,
+            queue = %self.queue,
+            message_id = %message.id(),
+            attempt = message.attempt(),
+            kind = failure.kind().as_str(),
+            reason,
+            body = self.body_of(message),
+            "message not acked"
+        );
+        self.stats.add(&RouteStats {
+            failed: 1,
+            ..RouteStats::default()
+        });
+        for reporter in &self.reporters {
+            if catch_unwind(AssertUnwindSafe(|| reporter.failed(failure))).is_err() {
+                tracing::error!(route = %self.route, "a reporter panicked: this failure was not reported");
+            }
+        }
+    }
+
+    /// Logs a message that was not acked although nothing failed.
+    pub(crate) fn declined(&self, message: &Message, reason: &str) {
+        self.note(message, reason);
+        tracing::warn!(
+            route = %self.route,
+            queue = %self.queue,
+            message_id = %message.id(),
+            attempt = message.attempt(),
+            reason,
+            body = self.body_of(message),
+            "message not acked"
+        );
+    }
+
+    /// Records the reason for a test that may print it.
+    fn note(&self, message: &Message, reason: &str) {
+        if let Some(failure_log) = &self.failure_log {
+            let (route, id, attempt) = (&self.route, message.id(), message.attempt());
+            let line =
+                format!("not acked: route `{route}`, message {id}, attempt {attempt}: {reason}");
+            locked(failure_log).push(line);
+        }
+    }
+
+    /// Returns the body, if bodies are logged.
+    fn body_of(&self, message: &Message) -> Option<String> {
+        let body = &message.payload()[..message.payload().len().min(LOGGED_BODY)];
+        self.log_bodies
+            .then(|| String::from_utf8_lossy(body).into_owned())
     }
 }

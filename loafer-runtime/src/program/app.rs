@@ -6,7 +6,7 @@ use tower::{Layer, Service};
 
 use crate::{
     bus::Bus,
-    engine::FailureLog,
+    handler::FailureLog,
     handler::{Around, HandlerService, LayerFn, Report, Request, layered},
     program::erased::DynBroker,
     program::{BrokerKind, RouteOptions, Running},

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-use crate::{
-    bus::erased::DynPublisher,
-    engine::{Route, RouteStats},
-};
+use crate::{bus::erased::DynPublisher, engine::Route, stats::RouteStats};
 use loafer_core::{
     Error,
     broker::Topic,

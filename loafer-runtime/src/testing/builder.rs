@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{TestApp, broker::TestBroker, fake::Fakes, ledger::Ledger, plan::Plan};
 use crate::{
-    engine::FailureLog,
+    handler::FailureLog,
     handler::{HandlerService, Report, Request},
     program::{App, Config, Manager, Route, RouteOptions},
 };

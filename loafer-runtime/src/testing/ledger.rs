@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::engine::FailureLog;
+use crate::handler::FailureLog;
 use loafer_core::{
     broker::{Settled, Settlement},
     message::{Message, MessageId},

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{TestApp, ledger::Evidence};
-use crate::engine::RouteStats;
+use crate::stats::RouteStats;
 use loafer_core::{broker::DeadLetter, message::Message};
 
 /// One route of a service in memory, at the moment it was asked for.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     bus::Bus,
-    engine::FailureLog,
+    handler::FailureLog,
     program::erased::DynBroker,
     program::{Ended, RouteSummary, Running},
 };

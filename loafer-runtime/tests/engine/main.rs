@@ -118,9 +118,9 @@ async fn a_handled_message_whose_ack_was_lost_is_acked_on_redelivery_without_its
     let running = broker.start(RouteOptions::new(), |_| Duration::ZERO).await;
     sleep(Duration::from_secs(100)).await;
     let stats = running.stats("r").unwrap();
-    assert_eq!((stats.acked, stats.lost, stats.repeated), (4, 1, 1));
-    // Once its ack is confirmed it is forgotten: a third delivery is a new one.
-    assert_eq!(broker.0.lock().unwrap().handled, [1, 2, 3, 2]);
+    assert_eq!((stats.acked, stats.lost, stats.repeated), (4, 1, 2));
+    // A third delivery may have been on its way when the ack succeeded.
+    assert_eq!(broker.0.lock().unwrap().handled, [1, 2, 3]);
 }
 
 #[tokio::test(start_paused = true)]

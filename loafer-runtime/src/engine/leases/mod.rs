@@ -1,6 +1,148 @@
-//! Leases: the table of them, what renews them, what sees them lost, and the dedup of acks.
+//! The lease table: the leases of a route.
 
-pub(super) mod dedup;
 pub(super) mod monitor;
 pub(super) mod renewer;
-pub(super) mod table;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A moment, in nanoseconds since the route began. It is half the size of an [`Instant`], and each lease has two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(u64);
+
+impl Moment {
+    /// Later than any other moment.
+    pub(super) const NEVER: Self = Self(u64::MAX);
+
+    pub(super) fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(nanoseconds(by)))
+    }
+
+    /// Returns the moment that much earlier, but not before the route began.
+    pub(super) fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(nanoseconds(by)))
+    }
+
+    /// Returns the time from `earlier` to this moment, or zero if `earlier` is the later one.
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Returns a duration in nanoseconds, or 584 years if it is longer.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Returns by how much a lease is taken to be shorter than the broker says, because its answer took time to arrive.
+pub(super) fn margin(lease: Duration) -> Duration {
+    (lease / 10).min(Duration::from_secs(1))
+}
+
+/// The leases of a route, each in an entry of its own. Workers see only the keys of entries.
+///
+/// A lease leaves the table when a settler takes its message: what is not in the table is not renewed.
+pub(super) struct LeaseTable<R> {
+    entries: Vec<Entry<R>>,
+    free: Vec<u32>,
+    began: Instant,
+}
+
+/// The number of an entry and, in the lower half, which of the entry's occupants is meant. An entry is used again: the key of an earlier
+/// occupant finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key(u64);
+
+struct Entry<R> {
+    occupant: u32,
+    lease: Option<Lease<R>>,
+}
+
+pub(super) struct Lease<R> {
+    pub(super) receipt: R,
+    /// By our clock, with a margin. After this moment the message may be somebody else's.
+    pub(super) leased_until: Moment,
+    /// The ceiling of the lease counts from this moment.
+    pub(super) received_at: Moment,
+    /// Whether the lease is lost. If so, nothing is sent for it.
+    pub(super) lost: bool,
+    /// Whether a renewal is in flight. Until it is over, it could undo the delay of a retry.
+    pub(super) renewing: bool,
+}
+
+impl Key {
+    pub(crate) fn new(number: usize, occupant: u32) -> Self {
+        Self((number as u64) << 32 | u64::from(occupant))
+    }
+
+    fn number(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
+    fn is_of(self, occupant: u32) -> bool {
+        self.0 as u32 == occupant
+    }
+}
+
+impl<R> Default for LeaseTable<R> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            free: Vec::new(),
+            began: Instant::now(),
+        }
+    }
+}
+
+impl<R> LeaseTable<R> {
+    pub(super) fn now(&self) -> Moment {
+        Moment(nanoseconds(self.began.elapsed()))
+    }
+
+    pub(super) fn insert(&mut self, receipt: R, received_at: Moment, leased_until: Moment) -> Key {
+        let lease = Some(Lease {
+            receipt,
+            leased_until,
+            received_at,
+            lost: false,
+            renewing: false,
+        });
+        match self.free.pop() {
+            Some(number) => {
+                let entry = &mut self.entries[number as usize];
+                entry.occupant = entry.occupant.wrapping_add(1);
+                entry.lease = lease;
+                Key::new(number as usize, entry.occupant)
+            }
+            None => {
+                self.entries.push(Entry { occupant: 0, lease });
+                Key::new(self.entries.len() - 1, 0)
+            }
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Lease<R>> {
+        let entry = self.entries.get_mut(key.number())?;
+        entry.lease.as_mut().filter(|_| key.is_of(entry.occupant))
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<Lease<R>> {
+        let entry = self.entries.get_mut(key.number())?;
+        if !key.is_of(entry.occupant) {
+            return None;
+        }
+        let lease = entry.lease.take()?;
+        self.free.push(key.number() as u32);
+        Some(lease)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Lease<R>)> {
+        self.entries
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(number, entry)| {
+                Some((Key::new(number, entry.occupant), entry.lease.as_mut()?))
+            })
+    }
+}

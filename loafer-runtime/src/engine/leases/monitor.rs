@@ -4,10 +4,8 @@ use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use crate::engine::{
-    Shared,
-    leases::table::{Key, Moment},
-};
+use super::{Key, Moment};
+use crate::engine::Shared;
 use loafer_core::broker::{Notice, Provider};
 
 /// How soon a worker is cancelled again whose lease is lost: it may not have begun the first time.
@@ -18,15 +16,16 @@ const LOOK: Duration = Duration::from_secs(10);
 
 pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut notice = pin!(shared.provider.notice());
+    let capabilities = &shared.route.capabilities;
     // If leases expire by themselves, the lease renewer knows the ceiling.
-    let ceiling = shared
-        .capabilities
+    let ceiling = capabilities
         .lease_ceiling
-        .filter(|ceiling| shared.capabilities.lease.is_none() && !ceiling.is_zero());
+        .filter(|ceiling| capabilities.lease.is_none() && !ceiling.is_zero());
     let mut warned = HashSet::new();
     let mut lost = false;
     loop {
         tokio::select! {
+            biased;
             event = &mut notice => {
                 notice.set(shared.provider.notice());
                 lost = match event {
@@ -44,22 +43,22 @@ pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
 impl<P: Provider> Shared<P> {
     /// Takes back the messages whose leases are lost. Returns whether there are any: workers may still run some of them.
     fn lose_leases(&self) -> bool {
-        let mut gone: Vec<Key> = Vec::new();
+        let mut lost = HashSet::new();
         for (key, lease) in self.table().iter_mut() {
             lease.lost |= !self.provider.is_live(&lease.receipt);
             if lease.lost {
-                gone.push(key);
+                lost.insert(key);
             }
         }
-        gone.iter().for_each(|key| self.lose(*key));
-        !gone.is_empty()
+        self.lose(&lost);
+        !lost.is_empty()
     }
 
     /// Warns, once for each message, that it has been in flight for most of the time that the broker allows.
     fn warn_of(&self, ceiling: Duration, warned: &mut HashSet<Key>) {
         let mut table = self.table();
         let now = table.now();
-        let old = |received: Moment| now.since(received) >= ceiling * 4 / 5;
+        let old = |received: Moment| now.since(received) >= ceiling / 5 * 4;
         let due: HashSet<Key> = table
             .iter_mut()
             .filter(|(_, lease)| old(lease.received_at))

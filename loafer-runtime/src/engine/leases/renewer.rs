@@ -1,18 +1,24 @@
-//! The lease renewer: renews every live lease of a route, in batches.
+//! The lease renewer: renews every live lease of a route, in batches, and finds those that have expired.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, mem, pin::pin, sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::time::{sleep, timeout};
 
-use crate::engine::{
-    Shared,
-    leases::table::{Key, Lease, Moment},
-    receiver::margin,
+use super::{Key, Lease, Moment, margin};
+use crate::engine::Shared;
+use loafer_core::{
+    Error,
+    broker::{Provider, Renewed},
 };
-use loafer_core::broker::{Provider, Renewed};
 
-/// How many batches are renewed at once.
-const CALLS: usize = 16;
+/// How many batches are renewed by one call of the provider, which makes as many calls of it as it must.
+const BATCHES: usize = 16;
+
+/// The shortest time between two looks at the leases.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// The longest time between two looks while a lease is lost whose worker may not have noticed.
+const AGAIN: Duration = Duration::from_millis(100);
 
 pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: Duration) {
     let mut renewer = Renewer {
@@ -20,18 +26,28 @@ pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>, lease: D
         lease,
         due: Vec::new(),
         early: Vec::new(),
-        receipts: Vec::new(),
-        answers: Vec::new(),
-        failing: false,
     };
+    let mut failing = false;
+    let mut renewals = FuturesUnordered::new();
     loop {
-        sleep(lease / 12).await;
-        renewer.look();
-        renewer.renew().await;
+        let next = renewer.look();
+        for (keys, by) in renewer.batches() {
+            renewals.push(shared.renew(keys, by));
+        }
+        // Renewals go on while the leases are looked at: one that hangs keeps no other lease from being renewed, or from being seen to
+        // expire.
+        let mut look = pin!(sleep(next));
+        loop {
+            tokio::select! {
+                biased;
+                Some(failed) = renewals.next() => shared.renewed(failed, &mut failing),
+                () = &mut look => break,
+            }
+        }
     }
 }
 
-/// Buffers that are reused for every round.
+/// Buffers that are reused for every look.
 struct Renewer<'s, P: Provider> {
     shared: &'s Shared<P>,
     lease: Duration,
@@ -39,135 +55,159 @@ struct Renewer<'s, P: Provider> {
     due: Vec<(Key, Duration)>,
     /// Leases that are due next, and what is left of each: they fill up a call that is made anyway.
     early: Vec<(Duration, Key)>,
-    receipts: Vec<P::Receipt>,
-    answers: Vec<Renewed>,
-    /// Whether the last renewal failed: a streak of failures is logged once.
-    failing: bool,
 }
 
 impl<P: Provider> Renewer<'_, P> {
-    /// Finds the leases that are due, and those that have expired.
-    fn look(&mut self) {
-        let mut ran_out = Vec::new();
+    /// Finds the leases that are due, and those that have expired. Returns when to look again.
+    fn look(&mut self) -> Duration {
+        let mut expired = HashSet::new();
+        let mut next = self.lease / 12;
         let mut table = self.shared.table();
         let now = table.now();
-        for (number, lease) in table.iter_mut() {
-            if lease.lost {
+        for (key, lease) in table.iter_mut() {
+            let left = lease.leased_until.since(now);
+            if lease.lost || left.is_zero() {
                 // Repeated until the worker that runs it has noticed.
-                ran_out.push(number);
+                lease.lost = true;
+                expired.insert(key);
                 continue;
             }
-            if now >= lease.leased_until {
-                lease.lost = true;
-                ran_out.push(number);
-            } else if let Some(by) = self.renewal(lease, now) {
-                let left = lease.leased_until.since(now);
+            next = next.min(left);
+            if lease.renewing {
+                continue;
+            }
+            if let Some(by) = self.renewal(lease, now) {
                 if left <= self.lease / 3 {
-                    self.due.push((number, by));
-                } else if left <= self.lease * 2 / 3 && by == self.lease {
-                    self.early.push((left, number));
+                    lease.renewing = true;
+                    self.due.push((key, by));
+                } else if left <= self.lease / 3 * 2 && by == self.lease {
+                    self.early.push((left, key));
                 }
             }
         }
         drop(table);
-        for lease in ran_out {
-            self.shared.lose(lease);
+        if expired.is_empty() {
+            return next.max(SHORTEST);
         }
+        self.shared.lose(&expired);
+        next.clamp(SHORTEST, AGAIN)
     }
 
     /// Returns how long a lease can be from now on. `None` if that would not outlast it, because the ceiling is near.
     fn renewal(&self, lease: &Lease<P::Receipt>, now: Moment) -> Option<Duration> {
-        let ceiling = self.shared.capabilities.lease_ceiling;
+        let ceiling = self.shared.route.capabilities.lease_ceiling;
         let left = ceiling.map(|most| most.saturating_sub(now.since(lease.received_at)));
         let by = left.map_or(self.lease, |left| left.min(self.lease));
         (by > lease.leased_until.since(now)).then_some(by)
     }
 
-    /// Adds leases that are due next, so that leases that began at different times end up in the same calls.
-    fn fill_up(&mut self) {
-        let batch = self.shared.capabilities.settle_batch.max(1);
+    /// Returns what is renewed together, and for how long: leases of the same length share a call. Leases that are due next fill up the
+    /// calls, so that leases that began at different times end up in the same ones.
+    fn batches(&mut self) -> Vec<(Vec<Key>, Duration)> {
+        let batch = self.shared.route.capabilities.settle_batch.max(1);
         let room = self.due.len().next_multiple_of(batch) - self.due.len();
         self.early.sort_unstable_by_key(|(left, _)| *left);
-        let early = self.early.drain(..).take(room);
-        self.due
-            .extend(early.map(|(_, number)| (number, self.lease)));
-    }
-
-    async fn renew(&mut self) {
-        self.fill_up();
-        // The provider makes as many calls of it as it must, at once if it can.
-        let batch = CALLS * self.shared.capabilities.settle_batch.max(1);
-        // Leases of the same length share a call.
-        self.due.sort_unstable_by_key(|(_, by)| *by);
-        let due = std::mem::take(&mut self.due);
-        for same in due.chunk_by(|(_, a), (_, b)| a == b) {
-            for chunk in same.chunks(batch) {
-                self.renew_batch(chunk, chunk[0].1).await;
+        let mut table = self.shared.table();
+        for (_, key) in self.early.drain(..).take(room) {
+            if let Some(lease) = table.get_mut(key) {
+                lease.renewing = true;
+                self.due.push((key, self.lease));
             }
         }
-        self.due = due;
+        drop(table);
+        self.due.sort_by_key(|(_, by)| *by);
+        let same = self.due.chunk_by(|(_, a), (_, b)| a == b);
+        let batches = same.flat_map(|same| same.chunks(BATCHES * batch));
+        let batches = batches
+            .map(|batch| (batch.iter().map(|(key, _)| *key).collect(), batch[0].1))
+            .collect();
         self.due.clear();
-    }
-
-    async fn renew_batch(&mut self, chunk: &[(Key, Duration)], by: Duration) {
-        let shared = self.shared;
-        let guard = shared.renewing.lock().await;
-        let mut renewed = Vec::with_capacity(chunk.len());
-        {
-            let mut table = shared.table();
-            for &(number, _) in chunk {
-                if let Some(lease) = table.get_mut(number).filter(|lease| !lease.lost) {
-                    self.receipts.push(lease.receipt.clone());
-                    renewed.push(number);
-                }
-            }
-        }
-        if self.receipts.is_empty() {
-            return;
-        }
-        let sent = shared.table().now();
-        shared
-            .provider
-            .renew(&self.receipts, by, &mut self.answers)
-            .await;
-        drop(guard);
-        self.receipts.clear();
-
-        let mut failure = None;
-        for (number, answer) in renewed.into_iter().zip(self.answers.drain(..)) {
-            match answer {
-                Renewed::Done => {
-                    if let Some(lease) = shared.table().get_mut(number) {
-                        lease.leased_until = sent.plus(by - margin(by));
-                    }
-                }
-                Renewed::Lost => {
-                    if let Some(lease) = shared.table().get_mut(number) {
-                        lease.lost = true;
-                    }
-                    shared.lose(number);
-                }
-                Renewed::Failed(error) => failure = Some(error),
-            }
-        }
-        if let Some(error) = &failure
-            && !self.failing
-        {
-            let (route, queue) = (&shared.route.policy.route, &shared.route.policy.queue);
-            tracing::error!(%route, %queue, %error, "renewing leases failed: trying again until they expire");
-        }
-        self.failing = failure.is_some();
+        batches
     }
 }
 
 impl<P: Provider> Shared<P> {
-    /// Called when a lease is lost: a waiting message is dropped, a running one is cancelled, and for a handled one nothing is sent.
-    pub(in crate::engine) fn lose(&self, lease: Key) {
-        if let Some(message) = self.scheduler().lose(lease) {
-            self.table().remove(lease);
-            self.route.lost();
-            self.route.declined(
-                &message,
+    /// Renews leases by this much. Returns an error that the broker gave for any of them, if it did.
+    async fn renew(&self, keys: Vec<Key>, by: Duration) -> Option<Arc<Error>> {
+        // A retry waits until this is over: the renewal would undo its delay.
+        let _renewing = self.renewing.read().await;
+        let (mut live, mut receipts) = (Vec::new(), Vec::new());
+        {
+            let mut table = self.table();
+            for key in keys {
+                if let Some(lease) = table.get_mut(key).filter(|lease| !lease.lost) {
+                    receipts.push(lease.receipt.clone());
+                    live.push(key);
+                }
+            }
+        }
+        if receipts.is_empty() {
+            return None;
+        }
+        let sent = self.table().now();
+        let mut answers = Vec::with_capacity(receipts.len());
+        // After this time the leases are over, whatever the answer.
+        let answered = timeout(by, self.provider.renew(&receipts, by, &mut answers)).await;
+        if answered.is_err() {
+            answers.clear();
+        }
+
+        let (mut failure, mut lost) = (None, HashSet::new());
+        let mut table = self.table();
+        let mut answers = answers.into_iter();
+        for key in live {
+            let answer = answers.next();
+            let Some(lease) = table.get_mut(key) else {
+                continue;
+            };
+            lease.renewing = false;
+            match answer {
+                Some(Renewed::Done) => lease.leased_until = sent.plus(by - margin(by)),
+                Some(Renewed::Lost) => {
+                    lease.lost = true;
+                    lost.insert(key);
+                }
+                Some(Renewed::Failed(error)) => failure = Some(error),
+                None => {}
+            }
+        }
+        drop(table);
+        if !lost.is_empty() {
+            self.lose(&lost);
+        }
+        failure
+    }
+
+    /// Logs a renewal that failed: one error for each streak of failures.
+    fn renewed(&self, failed: Option<Arc<Error>>, failing: &mut bool) {
+        let failed_before = mem::replace(failing, failed.is_some());
+        if let Some(error) = failed
+            && !failed_before
+        {
+            let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
+            tracing::error!(%route, %queue, %error, "renewing leases failed: trying again until they expire");
+        }
+    }
+
+    /// Called when leases are lost. A message that has not started is dropped, one that runs is cancelled, and one that was handled is
+    /// remembered: it may be redelivered before its settler has noticed.
+    pub(in crate::engine) fn lose(&self, keys: &HashSet<Key>) {
+        let lost = self.scheduler().lose(keys);
+        for message in lost.acked {
+            self.route.ack_dedup.remember(&message);
+        }
+        if lost.unstarted.is_empty() {
+            return;
+        }
+        let mut table = self.table();
+        for job in &lost.unstarted {
+            table.remove(job.key);
+        }
+        drop(table);
+        self.route.lost(lost.unstarted.len());
+        for job in lost.unstarted {
+            self.route.reports.declined(
+                &job.message,
                 "its lease was lost before a handler was free: the broker redelivers it",
             );
         }

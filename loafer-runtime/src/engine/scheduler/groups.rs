@@ -1,39 +1,13 @@
 //! Ordered groups: the messages of one group run one at a time and in order, beside those of other groups.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     mem,
 };
 
-use super::{Call, Job, Phase, Scheduler, State};
-use crate::engine::Disposition;
-use crate::engine::leases::table::Key;
-use loafer_core::{
-    broker::Capabilities,
-    message::Message,
-    policy::{GroupBy, Policy},
-};
-
-/// How a route keeps its groups in order.
-#[derive(Clone, Debug)]
-pub(in crate::engine) struct Grouping {
-    by: GroupBy,
-    /// Whether the broker blocks a group until its failed message is settled. If so, what waits behind a failure is released, and
-    /// redelivered after it.
-    fenced: bool,
-}
-
-impl Grouping {
-    /// Returns `None` if messages have no groups.
-    pub(in crate::engine) fn of(policy: &Policy, capabilities: &Capabilities) -> Option<Self> {
-        let (by, fenced) = match (capabilities.ordered, &policy.group_by) {
-            (true, _) => (GroupBy::GROUP, true),
-            (false, Some(by)) => (by.clone(), false),
-            (false, None) => return None,
-        };
-        Some(Self { by, fenced })
-    }
-}
+use super::{Call, Job, Phase, Scheduler, State, Transition, reached};
+use crate::{engine::leases::Key, limits::Grouping};
+use loafer_core::{broker::Settlement, message::Message};
 
 /// The groups that have leased messages.
 pub(super) struct Groups {
@@ -43,8 +17,9 @@ pub(super) struct Groups {
 
 /// A group that has a message that is ready, running, or failed and not settled.
 struct Group {
-    /// How many such messages it has.
-    out: usize,
+    /// The keys of such messages: one, or those of one batch. It is never empty. A message that is not among them is an earlier one, and
+    /// decides nothing.
+    out: Vec<Key>,
     /// The messages that came after them, in order.
     waiting: VecDeque<Job>,
 }
@@ -57,8 +32,11 @@ impl Groups {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+    /// Returns how many messages wait.
+    #[cfg(debug_assertions)]
+    pub(super) fn waiting(&self) -> usize {
+        let groups = self.groups.values();
+        groups.map(|members| members.waiting.len()).sum()
     }
 
     /// Lets the first message of each group through. The others wait for it.
@@ -69,10 +47,11 @@ impl Groups {
                 continue;
             };
             if let Some(members) = self.groups.get_mut(group) {
+                reached(Transition::GroupWaits);
                 members.waiting.push_back(job);
             } else {
                 let members = Group {
-                    out: 1,
+                    out: vec![job.key],
                     waiting: VecDeque::new(),
                 };
                 self.groups.insert(group.into(), members);
@@ -81,66 +60,55 @@ impl Groups {
         }
     }
 
-    /// Takes in messages that a worker brings: a message that is over makes way for the next of its group. In a fenced group, the settler
-    /// decides about a message that failed.
-    fn take_back(
+    /// Takes in a message that a worker brings: if it is over, it makes way for the next of its group. In a fenced group, the settler
+    /// decides about a message that failed. Returns what is released.
+    fn take_back(&mut self, job: &Job, ready: &mut VecDeque<Job>) -> VecDeque<Job> {
+        match job.settlement {
+            _ if job.is_acked() || !self.grouping.fenced => {
+                self.end(job.key, &job.message, true, ready)
+            }
+            // It stood behind a failed one in a batch.
+            Some(Settlement::Release) => {
+                reached(Transition::GroupStepsBack);
+                self.end(job.key, &job.message, false, ready)
+            }
+            _ => VecDeque::new(),
+        }
+    }
+
+    /// Ends a message that is out. If it has `left` the queue, the next of its group becomes ready; otherwise it is redelivered, and what
+    /// waits behind it is released. The group stays blocked while others of the same batch are out.
+    fn end(
         &mut self,
-        outcomes: &VecDeque<Job>,
+        key: Key,
+        message: &Message,
+        left: bool,
         ready: &mut VecDeque<Job>,
-        released: &mut Vec<Job>,
-    ) {
-        for Job {
-            message,
-            disposition,
-            ..
-        } in outcomes
-        {
-            match disposition {
-                Disposition::Ack => self.advance(message, ready),
-                _ if !self.grouping.fenced => self.advance(message, ready),
-                Disposition::Release => released.extend(self.step_back(message)),
-                _ => {}
-            }
-        }
-    }
-
-    /// Ends a message: the next of its group may run.
-    fn advance(&mut self, message: &Message, ready: &mut VecDeque<Job>) {
+    ) -> VecDeque<Job> {
+        let mut released = VecDeque::new();
         let Some((group, members)) = self.members_of(message) else {
-            return;
+            return released;
         };
-        members.out = members.out.saturating_sub(1);
-        if members.out > 0 {
-            return;
-        }
-        match members.waiting.pop_front() {
-            Some(next) => {
-                members.out = 1;
-                ready.push_back(next);
-            }
-            None => _ = self.groups.remove(group),
-        }
-    }
-
-    /// Ends a message that stood behind a failed one in a batch. Returns what waits behind it: all of it is released. The group stays
-    /// blocked until the failed message is judged.
-    fn step_back(&mut self, message: &Message) -> VecDeque<Job> {
-        let Some((group, members)) = self.members_of(message) else {
-            return VecDeque::new();
+        let Some(at) = members.out.iter().position(|out| *out == key) else {
+            return released;
         };
-        members.out = members.out.saturating_sub(1);
-        let behind = mem::take(&mut members.waiting);
-        if members.out == 0 {
+        members.out.remove(at);
+        if !left {
+            reached(Transition::GroupReleased);
+            released = mem::take(&mut members.waiting);
+        }
+        if !members.out.is_empty() {
+            return released;
+        }
+        if let Some(next) = members.waiting.pop_front() {
+            reached(Transition::GroupAdvances);
+            members.out.push(next.key);
+            ready.push_back(next);
+        } else {
+            reached(Transition::GroupEnds);
             self.groups.remove(group);
         }
-        behind
-    }
-
-    /// Ends a message that is redelivered. Returns what waits behind it, which must not run before it.
-    fn fence(&mut self, message: &Message) -> VecDeque<Job> {
-        let group = self.grouping.by.of(message);
-        let members = group.and_then(|group| self.groups.remove(group));
-        members.map(|members| members.waiting).unwrap_or_default()
+        released
     }
 
     /// Returns how many messages wait behind this one. They may run with it, in one batch.
@@ -154,7 +122,8 @@ impl Groups {
     fn follow(&mut self, head: &Message) -> Option<Job> {
         let (_, members) = self.members_of(head)?;
         let next = members.waiting.pop_front()?;
-        members.out += 1;
+        reached(Transition::GroupFollows);
+        members.out.push(next.key);
         Some(next)
     }
 
@@ -163,27 +132,36 @@ impl Groups {
         Some((group, self.groups.get_mut(group)?))
     }
 
-    /// Takes out a waiting message whose lease is lost and, in a fenced group, what waits behind it.
-    fn lose(&mut self, key: Key) -> Option<(Job, VecDeque<Job>)> {
-        for members in self.groups.values_mut() {
-            let Some(at) = members.waiting.iter().position(|job| job.key == key) else {
+    /// Takes out the waiting messages whose leases are lost. Returns what is released: in a fenced group, all that waits behind them.
+    fn lose(&mut self, keys: &HashSet<Key>, lost: &mut Vec<Job>) -> Vec<Job> {
+        let mut released = Vec::new();
+        let mut groups: Vec<_> = self.groups.values_mut().collect();
+        groups.sort_unstable_by(|a, b| a.out.cmp(&b.out));
+        for members in groups {
+            let is_lost = |job: &Job| keys.contains(&job.key);
+            let Some(first) = members.waiting.iter().position(is_lost) else {
                 continue;
             };
-            let mut behind = members.waiting.split_off(at);
-            let lost = behind.pop_front()?;
-            if !self.grouping.fenced {
-                members.waiting.append(&mut behind);
+            reached(Transition::LostInGroup);
+            for job in members.waiting.split_off(first) {
+                if is_lost(&job) {
+                    lost.push(job);
+                } else if self.grouping.fenced {
+                    released.push(job);
+                } else {
+                    members.waiting.push_back(job);
+                }
             }
-            return Some((lost, behind));
         }
-        None
+        released
     }
 
-    /// Takes out everything that waits, each group in order.
+    /// Takes out everything that waits, each group in order. The order of the groups does not depend on how they are hashed, so that a
+    /// simulation can repeat it.
     fn clear(&mut self) -> impl Iterator<Item = Job> {
-        mem::take(&mut self.groups)
-            .into_values()
-            .flat_map(|members| members.waiting)
+        let mut groups: Vec<_> = mem::take(&mut self.groups).into_values().collect();
+        groups.sort_unstable_by(|a, b| a.out.cmp(&b.out));
+        groups.into_iter().flat_map(|members| members.waiting)
     }
 }
 
@@ -199,18 +177,17 @@ impl State {
 
     /// Takes in what a worker brings, before settlers get it.
     pub(super) fn pass_groups(&mut self, outcomes: &VecDeque<Job>) {
-        let Some(groups) = &mut self.groups else {
-            return;
-        };
-        let mut released = Vec::new();
-        groups.take_back(outcomes, &mut self.ready, &mut released);
-        self.release(released);
+        if let Some(groups) = &mut self.groups {
+            for job in outcomes {
+                self.done.extend(groups.take_back(job, &mut self.ready));
+            }
+        }
     }
 
-    /// Returns how many messages a batch can have, up to `most`: those that are ready, and those that wait behind them.
-    pub(super) fn at_hand(&self, most: usize) -> usize {
+    /// Returns how many messages a call can have, up to `most`: those that are ready and, for a batch, those that wait behind them.
+    pub(super) fn at_hand(&self, most: usize, batch: bool) -> usize {
         let mut count = self.ready.len();
-        let (Some(groups), true) = (&self.groups, count < most) else {
+        let (Some(groups), true) = (&self.groups, batch && count < most) else {
             return count.min(most);
         };
         for job in &self.ready {
@@ -222,14 +199,12 @@ impl State {
         count
     }
 
-    /// Takes a batch: messages that are ready and, if these are too few, messages that wait behind them, each group in order.
-    pub(super) fn take_batch(&mut self, most: usize, batch: &mut VecDeque<Job>) {
-        let heads = most.min(self.ready.len());
-        batch.extend(self.ready.drain(..heads));
+    /// Adds to a batch messages that wait behind those that it has, each group in order.
+    pub(super) fn fill_up(&mut self, most: usize, batch: &mut VecDeque<Job>) {
         let Some(groups) = &mut self.groups else {
             return;
         };
-        for head in 0..heads {
+        for head in 0..batch.len() {
             while batch.len() < most
                 && let Some(next) = groups.follow(&batch[head].message)
             {
@@ -246,63 +221,48 @@ impl State {
         }
     }
 
-    /// Takes out a message that waits in a group.
-    pub(super) fn lose_in_group(&mut self, key: Key) -> Option<Job> {
-        let (lost, behind) = self.groups.as_mut()?.lose(key)?;
-        self.release(behind);
-        Some(lost)
-    }
-
-    /// Called when a ready message is lost, and so redelivered.
-    pub(super) fn lost_head(&mut self, message: &Message) {
-        if self.groups.is_some() {
-            self.judge(message, false);
+    /// Takes out the messages of lost leases that wait in groups.
+    pub(super) fn lose_in_groups(&mut self, keys: &HashSet<Key>, lost: &mut Vec<Job>) {
+        if let Some(groups) = &mut self.groups {
+            self.done.extend(groups.lose(keys, lost));
         }
     }
 
     /// Whether no message waits for another of its group.
     pub(super) fn groups_are_empty(&self) -> bool {
-        self.groups.as_ref().is_none_or(Groups::is_empty)
+        self.groups
+            .as_ref()
+            .is_none_or(|groups| groups.groups.is_empty())
     }
 
     /// Ends a message of a group that has left the queue, or is redelivered.
-    fn judge(&mut self, message: &Message, left: bool) {
-        let Some(groups) = &mut self.groups else {
-            return;
-        };
-        if left || !groups.grouping.fenced {
-            groups.advance(message, &mut self.ready);
-        } else {
-            let behind = groups.fence(message);
-            self.release(behind);
+    pub(super) fn judge(&mut self, key: Key, message: &Message, left: bool) {
+        if let Some(groups) = &mut self.groups {
+            let left = left || !groups.grouping.fenced;
+            let released = groups.end(key, message, left, &mut self.ready);
+            self.done.extend(released);
         }
-    }
-
-    fn release(&mut self, jobs: impl IntoIterator<Item = Job>) {
-        self.done.extend(jobs);
     }
 }
 
 impl Scheduler {
     /// Whether a group waits for how its failed messages end.
-    pub(in crate::engine) fn is_fenced(&self) -> bool {
-        self.limits
-            .grouping
-            .as_ref()
-            .is_some_and(|grouping| grouping.fenced)
+    pub(crate) fn is_fenced(&self) -> bool {
+        let grouping = self.limits.grouping.as_ref();
+        grouping.is_some_and(|grouping| grouping.fenced)
     }
 
     /// Called when a failed message of a fenced group has left the queue as a dead letter, or is redelivered.
-    pub(in crate::engine) fn judged(&self, message: &Message, left: bool) -> Call {
+    pub(crate) fn judged(&self, key: Key, message: &Message, left: bool) -> Call {
         let mut state = self.lock();
         if state.phase >= Phase::Draining {
             return Call::Nobody;
         }
-        state.judge(message, left);
-        let settler = state.settler_for(&self.limits, true);
-        let call = state.call(self.limits.concurrency);
+        state.judge(key, message, left);
+        let due = state.due(&self.limits, true);
+        let call = state.call(&self.limits);
         drop(state);
-        settler.into_iter().for_each(std::task::Waker::wake);
+        due.wake();
         call
     }
 }

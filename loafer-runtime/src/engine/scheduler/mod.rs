@@ -1,61 +1,65 @@
 //! The scheduler: who may do what next, under the one lock of a route.
 
-mod batch_window;
+mod broker_side;
 mod groups;
-mod receiving;
-mod settling;
-mod slots;
+mod worker_side;
 
 use std::{
     collections::VecDeque,
     future::poll_fn,
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
-    time::Duration,
+    sync::PoisonError,
+    task::{Poll, Waker},
 };
 
 use tokio::time::Instant;
 
-use self::{groups::Groups, slots::WorkerSlot};
-use super::{Disposition, leases::table::Key};
-use loafer_core::message::Message;
-
-pub(super) use self::{
-    batch_window::Gathered,
-    groups::Grouping,
-    slots::{Call, Step},
+use self::{groups::Groups, worker_side::WorkerSlot};
+use super::leases::Key;
+use crate::{
+    coverage::{Transition, reached},
+    limits::Limits,
+    sync::{Mutex, MutexGuard, Waiters},
 };
+use loafer_core::{broker::Settlement, message::Message};
+
+pub(crate) use self::worker_side::{Call, Step};
 
 /// A leased message on its way through the route: to a worker, then to a settler.
 #[derive(Debug)]
-pub(super) struct Job {
-    pub(super) key: Key,
-    pub(super) message: Message,
-    /// What the settler does with it. Until it was handled, it is released, as if it had never been started.
-    pub(super) disposition: Disposition,
+pub(crate) struct Job {
+    pub(crate) key: Key,
+    pub(crate) message: Message,
+    /// What its settler sends. A message that has not started is released. `None` means that nothing is sent, and the broker redelivers the
+    /// message when its lease ends.
+    pub(crate) settlement: Option<Settlement>,
 }
 
+/// A job fits into 40 bytes: it is moved from queue to queue, and copying it would show.
+const _: () = assert!(size_of::<Job>() == 40);
+
 impl Job {
-    pub(super) fn new(key: Key, message: Message) -> Self {
+    pub(crate) fn new(key: Key, message: Message) -> Self {
         Self {
             key,
             message,
-            disposition: Disposition::Release,
+            settlement: Some(Settlement::Release),
         }
     }
 
-    pub(super) fn done(self, disposition: Disposition) -> Self {
-        Self {
-            disposition,
-            ..self
-        }
+    pub(crate) fn done(self, settlement: Option<Settlement>) -> Self {
+        Self { settlement, ..self }
+    }
+
+    pub(crate) fn is_acked(&self) -> bool {
+        matches!(self.settlement, Some(Settlement::Ack))
     }
 }
 
 /// How far a route has come. It never returns to an earlier phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
+    #[default]
     Open,
     /// Receives no more; what is buffered is handled.
     Finishing,
@@ -65,54 +69,25 @@ pub(crate) enum Phase {
     Cancelled,
 }
 
-/// The limits of a route, from its policy and its broker's capabilities.
-#[derive(Clone, Debug)]
-pub(super) struct Limits {
-    /// The most handler calls at once.
-    pub(super) concurrency: usize,
-    /// The in-flight limit: the most messages that are leased at once.
-    pub(super) capacity: usize,
-    /// The most messages of one receive.
-    pub(super) ask: usize,
-    /// How much capacity must be free for a receive to be worth its cost.
-    pub(super) worth: usize,
-    /// The most receives at once.
-    pub(super) receivers: usize,
-    /// The most settlement calls at once.
-    pub(super) settlers: usize,
-    /// The most settlements of one call.
-    pub(super) settle_batch: usize,
-    /// How long a settlement may wait for others.
-    pub(super) linger: Duration,
-    /// Whether settlements also wait for others while nothing is here that could join them: the broker pushes more without being asked.
-    pub(super) patient: bool,
-    /// Whether a batch that is not full waits for more messages.
-    pub(super) lingers: bool,
-    /// Keeps apart messages that must not run at once. `None` if messages have no groups.
-    pub(super) grouping: Option<Grouping>,
-}
-
-impl Limits {
-    /// Whether the one settler and the one receiver share a task.
-    pub(super) fn is_joined(&self) -> bool {
-        self.receivers == 1 && self.settlers == 1
-    }
-}
-
 /// Decides who may do what next, under the one lock of a route. It knows no types of the provider or the handler.
-pub(super) struct Scheduler {
+pub(crate) struct Scheduler {
     state: Mutex<State>,
-    pub(super) limits: Limits,
+    pub(crate) limits: Limits,
 }
 
-/// What the scheduler knows of a route. These invariants hold whenever the lock is free:
+/// What the scheduler knows of a route. These invariants hold whenever the lock is free, and debug builds check them:
 ///
 /// - `leased` counts a message from the end of its receive until its capacity is freed. So it is the number of messages in `ready`, in
-///   `groups`, in `unstarted` and in `done`, of those that are `running`, and of those that settlers have taken.
-/// - `settling` counts those that settlers have taken and whose first try is not over. It is never more than `leased`.
-/// - `receiving` receives are in flight. Together they were promised a capacity of `reserved`.
+///   `groups`, in `unstarted` and in `done`, of those that are `running`, and of those that settlers have (`settling` and `stalled`).
+/// - `receiving` receives are in flight. Together they were promised a capacity of `reserved`, which is 0 if there are none.
 /// - `called` is true while one worker is on its way here, or is here and keeps its batch window open. There is never a second one.
-struct State {
+/// - `idle` holds the number of each worker that has nothing to do, once. None of them is the one that was called.
+/// - `unstarted` is empty before the route drains, and `ready` is empty from then on.
+/// - A message in `ready` is the only one of its group there. It stands in `groups` among those that are out.
+///
+/// Whoever could act on the state after a change is woken by that change: see [`State::due`]. Workers are called by [`State::call`].
+#[derive(Default)]
+pub(crate) struct State {
     phase: Phase,
     /// Leased, not started, and free to start.
     ready: VecDeque<Job>,
@@ -128,8 +103,10 @@ struct State {
     lingering: Option<Instant>,
     /// Taken by workers and not yet `done`.
     running: usize,
-    /// Taken by settlers whose first try is not over. They make room for a receive already.
+    /// Taken by settlers for a first try of acks that is not over. They make room for a receive already.
     settling: usize,
+    /// Taken by settlers for anything else: they make no room before they are settled.
+    stalled: usize,
     /// Leased, with their capacity not yet freed.
     leased: usize,
     /// Capacity promised to receives in flight.
@@ -149,40 +126,23 @@ struct State {
     /// When the oldest of `ready` came, on a route with batch windows.
     window_began: Option<Instant>,
     /// Receivers that wait for capacity.
-    receivers: Vec<Waker>,
+    receivers: Waiters,
     /// Receivers with a receive in flight: they watch for the end.
-    in_flight: Vec<Waker>,
+    watching: Waiters,
     /// Settlers that wait for a batch.
-    settlers: Vec<Waker>,
+    settlers: Waiters,
     /// The task that waits for the end of the route.
-    supervisor: Option<Waker>,
+    supervisor: Waiters,
 }
 
 impl Scheduler {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         let state = State {
-            phase: Phase::Open,
             ready: VecDeque::with_capacity(limits.capacity.min(1024)),
-            unstarted: Vec::new(),
-            woken: None,
             groups: limits.grouping.clone().map(Groups::new),
             done: VecDeque::with_capacity(limits.settle_batch),
-            lingering: None,
-            running: 0,
-            settling: 0,
-            leased: 0,
-            reserved: 0,
-            receiving: 0,
             target: 1,
-            slots: Vec::new(),
-            idle: Vec::new(),
-            called: false,
-            batch_window: None,
-            window_began: None,
-            receivers: Vec::new(),
-            in_flight: Vec::new(),
-            settlers: Vec::new(),
-            supervisor: None,
+            ..State::default()
         };
         Self {
             state: Mutex::new(state),
@@ -191,40 +151,35 @@ impl Scheduler {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        #[cfg(debug_assertions)]
+        state.check();
+        state
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.lock().phase
     }
 
     /// Returns how many messages are leased and not yet settled.
-    pub(super) fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.lock().leased
     }
 
     /// Goes on to a later phase and wakes everybody to see it.
-    pub(super) fn close(&self, phase: Phase) {
+    pub(crate) fn close(&self, phase: Phase) {
         let mut state = self.lock();
         if phase <= state.phase {
             return;
         }
-        state.phase = phase;
-        if phase >= Phase::Draining {
-            let unstarted = mem::take(&mut state.ready);
-            state.set_aside(unstarted);
-            state.clear_groups();
-        }
-        if phase == Phase::Cancelled {
-            state.slots.iter().for_each(WorkerSlot::cancel);
-        }
+        state.go_on_to(phase);
         let wakers = state.everybody();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Waits until the route is closed and everything is settled, or it is cancelled.
-    pub(super) async fn settled(&self) {
+    pub(crate) async fn settled(&self) {
         self.supervise(|state| match state.phase {
             Phase::Open => false,
             Phase::Cancelled => true,
@@ -234,7 +189,7 @@ impl Scheduler {
     }
 
     /// Waits until no message is in flight: what was cancelled is dropped, and the rest is settled.
-    pub(super) async fn flushed(&self) {
+    pub(crate) async fn flushed(&self) {
         self.supervise(|state| state.leased == 0).await;
     }
 
@@ -244,86 +199,39 @@ impl Scheduler {
             if over(&state) {
                 return Poll::Ready(());
             }
-            state.supervisor = Some(cx.waker().clone());
+            state.supervisor.register(cx);
             Poll::Pending
         })
         .await;
     }
-
-    /// Ends the receives in flight that did not return in time. A long poll that is dropped could still take what is released next, and
-    /// keep it until its lease expires. So one message is released for each of them, and brings it back. If it did not, others consume the
-    /// queue too, and the rest is released for them.
-    pub(super) fn wake_poll(&self, patience: Duration) {
-        let mut state = self.lock();
-        let at = match state.woken {
-            None => state.unstarted.len().saturating_sub(state.receiving),
-            Some(since) if since.elapsed() >= patience => 0,
-            Some(_) => return,
-        };
-        if state.unstarted.is_empty() {
-            return;
-        }
-        state.woken = Some(Instant::now());
-        state.release_from(at);
-        let settler = state.settler_for(&self.limits, true);
-        drop(state);
-        settler.into_iter().for_each(Waker::wake);
-    }
-
-    /// Waits until the route receives no more.
-    pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        if state.phase > Phase::Open {
-            return Poll::Ready(());
-        }
-        register(&mut state.in_flight, cx);
-        Poll::Pending
-    }
-
-    /// Takes back the message of a lost lease, if no worker has it. Otherwise cancels the handler that runs it.
-    pub(super) fn lose(&self, key: Key) -> Option<Message> {
-        let mut state = self.lock();
-        if let Some(at) = state.ready.iter().position(|job| job.key == key) {
-            let job = state.ready.remove(at)?;
-            state.lost_head(&job.message);
-            return Some(self.drop_lost(state, job));
-        }
-        if let Some(job) = state.lose_in_group(key) {
-            return Some(self.drop_lost(state, job));
-        }
-        let waker = state
-            .slots
-            .iter_mut()
-            .find(|slot| slot.runs(key))
-            .and_then(|slot| slot.lose(key));
-        drop(state);
-        waker.into_iter().for_each(Waker::wake);
-        None
-    }
-
-    /// Frees the capacity of a lost message that no worker had.
-    fn drop_lost(&self, mut state: MutexGuard<'_, State>, job: Job) -> Message {
-        let supervisor = state.free(1);
-        let receiver = if state.may_receive(&self.limits) {
-            state.receivers.pop()
-        } else {
-            None
-        };
-        let settler = state.settler_for(&self.limits, true);
-        drop(state);
-        let woken = supervisor.into_iter().chain(receiver).chain(settler);
-        woken.for_each(Waker::wake);
-        job.message
-    }
 }
 
 impl State {
+    fn go_on_to(&mut self, phase: Phase) {
+        self.phase = phase;
+        reached(match phase {
+            Phase::Open | Phase::Finishing => Transition::Finishing,
+            Phase::Draining => Transition::Draining,
+            Phase::Cancelled => Transition::Cancelled,
+        });
+        if phase >= Phase::Draining {
+            let unstarted = mem::take(&mut self.ready);
+            self.set_aside(unstarted);
+            self.clear_groups();
+        }
+        if phase == Phase::Cancelled {
+            self.slots.iter().for_each(WorkerSlot::cancel);
+        }
+    }
+
     /// Sets aside what will not be started. It is not released while a receive in flight could take it, which would cost it another
     /// attempt.
     fn set_aside(&mut self, jobs: impl IntoIterator<Item = Job>) {
         self.unstarted.extend(jobs);
         if self.receiving == 0 || self.phase == Phase::Cancelled {
             self.release_from(0);
+        } else if !self.unstarted.is_empty() {
+            reached(Transition::SetAside);
         }
     }
 
@@ -335,20 +243,31 @@ impl State {
     /// Returns everybody who must see that the route closes, or comes further on its way to the end.
     fn everybody(&mut self) -> Vec<Waker> {
         self.idle.clear();
-        let mut wakers: Vec<_> = self
-            .slots
-            .iter_mut()
-            .filter_map(WorkerSlot::leave)
-            .collect();
-        wakers.append(&mut self.receivers);
-        wakers.append(&mut self.in_flight);
-        wakers.append(&mut self.settlers);
-        wakers.extend(self.supervisor.take());
-        wakers
+        let leaving = self.slots.iter_mut().filter_map(WorkerSlot::leave);
+        leaving
+            .chain(self.receivers.take())
+            .chain(self.watching.take())
+            .chain(self.settlers.take())
+            .chain(self.supervisor.take())
+            .collect()
+    }
+
+    /// Returns whom to wake because they can act now. Every change ends with it, so no wakeup is lost. With `linger`, a settler is also
+    /// woken to wait for others to join what is done.
+    fn due(&mut self, limits: &Limits, linger: bool) -> Due {
+        Due {
+            settler: self.settler_for(limits, linger),
+            receiver: self.receiver_for(limits),
+            supervisor: match self.phase {
+                Phase::Open => None,
+                _ => self.supervisor.pop(),
+            },
+        }
     }
 
     /// Takes in what a worker brings.
     fn take_back(&mut self, outcomes: &mut VecDeque<Job>) {
+        self.running -= outcomes.len();
         self.pass_groups(outcomes);
         if self.done.is_empty() {
             mem::swap(&mut self.done, outcomes);
@@ -356,34 +275,39 @@ impl State {
             self.done.append(outcomes);
         }
     }
-}
 
-/// Moves the first jobs of one queue behind those of the other. Where it may, it swaps the queues and moves the rest back, if that is less.
-#[inline]
-fn move_first(count: usize, from: &mut VecDeque<Job>, to: &mut VecDeque<Job>) {
-    if to.is_empty() && count > from.len() / 2 {
-        mem::swap(from, to);
-        while to.len() > count
-            && let Some(job) = to.pop_back()
-        {
-            from.push_front(job);
-        }
-    } else {
-        // This takes fewer instructions than `drain`.
-        for job in (0..count).map_while(|_| from.pop_front()) {
-            to.push_back(job);
-        }
+    /// Panics if an invariant does not hold.
+    #[cfg(debug_assertions)]
+    fn check(&self) {
+        let waiting = self.groups.as_ref().map_or(0, Groups::waiting);
+        let buffered = self.ready.len() + waiting + self.unstarted.len() + self.done.len();
+        let taken = self.running + self.settling + self.stalled;
+        assert_eq!(self.leased, buffered + taken, "leased messages are counted");
+        assert!(
+            self.receiving > 0 || self.reserved == 0,
+            "reserved capacity"
+        );
+        assert!(self.phase >= Phase::Draining || self.unstarted.is_empty());
+        assert!(self.phase < Phase::Draining || (self.ready.is_empty() && waiting == 0));
+        let called = self.slots.iter().filter(|slot| slot.is_called()).count();
+        assert_eq!(called, usize::from(self.called), "one outstanding call");
+        let idle = self.slots.iter().filter(|slot| slot.is_idle()).count();
+        assert_eq!(idle, self.idle.len(), "idle workers are listed once");
     }
 }
 
-/// Registers who waits, once.
-fn register(waiting: &mut Vec<Waker>, cx: &Context<'_>) {
-    if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-        waiting.push(cx.waker().clone());
-    }
+/// Whom to wake once the lock is free.
+#[must_use]
+struct Due {
+    settler: Option<Waker>,
+    receiver: Option<Waker>,
+    supervisor: Option<Waker>,
 }
 
-/// Removes who was registered: whoever has work does not wait.
-fn unregister(waiting: &mut Vec<Waker>, cx: &Context<'_>) {
-    waiting.retain(|waker| !waker.will_wake(cx.waker()));
+impl Due {
+    /// Wakes them.
+    fn wake(self) {
+        let each = [self.settler, self.receiver, self.supervisor];
+        each.into_iter().flatten().for_each(Waker::wake);
+    }
 }

@@ -20,9 +20,10 @@ use crate::program::running::{Ended, Inner, RouteAtWork, Running, Stop};
 use crate::{
     bus::Bus,
     bus::erased::DynPublisher,
-    engine::{Closing, Parts, Route, RouteStats},
-    handler::{Handlers, Report, RouteHandler},
+    engine::{Parts, Phase, Route},
+    handler::{Handlers, Report, Reports, RouteHandler},
     program::app::Hook,
+    stats::{RouteStats, Stats},
 };
 use loafer_core::{Error, broker::Open, outcome::BoxError};
 
@@ -66,18 +67,24 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let mut publishers = Publishers::default();
     for (plan, handlers) in plans.into_iter().zip(handlers) {
         let publisher = publishers.of(&plan.instance);
+        let reports = Reports {
+            route: plan.policy.route.clone(),
+            queue: plan.policy.queue.clone(),
+            log_bodies: config.log_bodies.unwrap_or(false),
+            reporters: app.reporters.clone(),
+            failure_log: app.failure_log.clone(),
+            stats: Stats::default(),
+        };
         let parts = Parts {
             policy: plan.policy,
             handlers,
             once,
-            log_bodies: config.log_bodies.unwrap_or(false),
-            reporters: app.reporters.clone(),
-            failure_log: app.failure_log.clone(),
+            reports,
             quiet: quiet.clone(),
             bus: app.bus.clone(),
         };
         let source = plan.instance.broker.queue_topic(&parts.policy.queue);
-        let engine = Arc::new(Route::new(parts, &plan.provider.capabilities()));
+        let engine = Arc::new(Route::new(parts, plan.provider.capabilities()));
         routes.push(RouteAtWork {
             engine: engine.clone(),
             publisher,
@@ -240,11 +247,11 @@ async fn supervise(
                 let asked = *stop.borrow_and_update();
                 if asked >= Stop::Drain && deadline.is_none() {
                     deadline = Some(after(end.drain));
-                    inner.routes.iter().for_each(|route| route.engine.close(Closing::Drain));
+                    inner.routes.iter().for_each(|route| route.engine.scheduler.close(Phase::Draining));
                 }
                 if asked == Stop::Cancel {
                     clean &= inner.routes.iter().all(|route| route.engine.in_flight() == 0);
-                    inner.routes.iter().for_each(|route| route.engine.close(Closing::Cancel));
+                    inner.routes.iter().for_each(|route| route.engine.scheduler.close(Phase::Cancelled));
                 }
             }
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() && *inner.stop.borrow() != Stop::Cancel => {

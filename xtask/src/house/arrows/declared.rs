@@ -57,7 +57,8 @@ pub const RULES: Rules = Rules {
         Order {
             package: "loafer-runtime",
             layers: &[
-                &["clock"],
+                &["clock", "coverage", "limits", "stats", "sync"],
+                &["ack_dedup", "pause"],
                 &["bus"],
                 &["handler"],
                 &["engine"],

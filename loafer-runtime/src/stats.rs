@@ -1,8 +1,11 @@
-//! The counts of a route.
+//! The counts of a route, and whether it is failing.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use loafer_core::broker::Settlement;
@@ -48,7 +51,7 @@ struct Counters {
 
 impl RouteStats {
     /// Counts one more settlement of this kind.
-    pub(super) fn settled(&mut self, settlement: &Settlement) {
+    pub(crate) fn settled(&mut self, settlement: &Settlement) {
         match settlement {
             Settlement::Ack => self.acked += 1,
             Settlement::Retry { .. } => self.retried += 1,
@@ -75,19 +78,19 @@ impl Stats {
     }
 
     /// Counts received messages.
-    pub(super) fn received(&self, messages: usize) {
+    pub(crate) fn received(&self, messages: usize) {
         self.0
             .received
             .fetch_add(messages as u64, Ordering::Release);
     }
 
     /// Counts acked messages. Most batches need nothing else.
-    pub(super) fn acked(&self, messages: usize) {
+    pub(crate) fn acked(&self, messages: usize) {
         self.0.acked.fetch_add(messages as u64, Ordering::Release);
     }
 
     /// Adds the counts of a batch, with one atomic operation for each count that changed.
-    pub(super) fn add(&self, change: &RouteStats) {
+    pub(crate) fn add(&self, change: &RouteStats) {
         let add = |counter: &AtomicU64, by: u64| {
             if by > 0 {
                 counter.fetch_add(by, Ordering::Release);
@@ -101,5 +104,44 @@ impl Stats {
         add(&self.0.lost, change.lost);
         add(&self.0.repeated, change.repeated);
         add(&self.0.failed, change.failed);
+    }
+}
+
+/// Which tasks of one kind are failing, each since its last call.
+#[derive(Default)]
+pub(crate) struct Failing {
+    tasks: AtomicUsize,
+    /// Whether a task has ended while it was failing, and no other has succeeded since.
+    gave_up: AtomicBool,
+}
+
+impl Failing {
+    /// Records whether a task's last call succeeded, with the task's own flag. Returns whether a streak of failures begins or ends: one
+    /// that all the tasks have in common.
+    pub(crate) fn record(&self, failing: &mut bool, well: bool) -> bool {
+        let before = self.is_any();
+        if well && before {
+            self.gave_up.store(false, Ordering::Relaxed);
+        }
+        if mem::replace(failing, !well) == well {
+            match well {
+                true => self.tasks.fetch_sub(1, Ordering::Relaxed),
+                false => self.tasks.fetch_add(1, Ordering::Relaxed),
+            };
+        }
+        before != self.is_any()
+    }
+
+    /// Records that a failing task ends.
+    pub(crate) fn give_up(&self, failing: &mut bool) {
+        if mem::take(failing) {
+            self.gave_up.store(true, Ordering::Relaxed);
+            self.tasks.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether any task is failing.
+    pub(crate) fn is_any(&self) -> bool {
+        self.tasks.load(Ordering::Relaxed) > 0 || self.gave_up.load(Ordering::Relaxed)
     }
 }

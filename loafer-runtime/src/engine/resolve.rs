@@ -1,0 +1,354 @@
+//! From the verdict on a message to its settlement, through the route's `on_error` if the message failed.
+
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tracing::Span;
+
+use super::Route;
+use crate::handler::{Failure, Own, Undecoded, caught};
+use loafer_core::{
+    broker::{DeadLetter, Settle, Settlement},
+    extract::Metadata,
+    message::Message,
+    outcome::{BoxError, FailureKind, Rare, Said, Verdict},
+    policy::{Undecodable, Unmatched},
+};
+
+/// The longest reason of a dead letter, in bytes.
+const REASON: usize = 512;
+
+/// What becomes of a message.
+pub(super) enum Resolved {
+    Settle(Settlement),
+    /// It failed, and the route's `on_error` has to decide.
+    Ask(Box<Failed>),
+}
+
+/// A failure that the route's `on_error` decides about.
+pub(super) struct Failed {
+    kind: FailureKind,
+    reason: String,
+    answer: BoxFuture<'static, Verdict>,
+}
+
+impl Route {
+    /// Resolves a verdict that is not an ack. It runs the user's code: the `Display` and the destructor of an error, reporters, the call of
+    /// `on_error`. If that panics, this message fails and no other.
+    #[cold]
+    pub(super) fn resolve(
+        &self,
+        message: &Message,
+        said: Said,
+        span: &Span,
+        own: &Own,
+    ) -> Resolved {
+        let resolved = catch_unwind(AssertUnwindSafe(|| self.judge(message, said, span, own)));
+        resolved.unwrap_or_else(|_| {
+            let reason = "code that was told of the failure panicked";
+            self.reports.declined(message, reason);
+            Resolved::Settle(self.failure_stands(message, own, FailureKind::Panic, reason))
+        })
+    }
+
+    fn judge(&self, message: &Message, said: Said, span: &Span, own: &Own) -> Resolved {
+        Resolved::Settle(match said {
+            Said::Ack => Settlement::Ack,
+            Said::Nack => {
+                self.reports.declined(message, "the handler returned false");
+                self.failure_or_false(message, own, "attempts", || {
+                    "the handler returned false on its last attempt".into()
+                })
+            }
+            Said::Rare(rare) => match *rare {
+                Rare::Failed(kind, error) => return self.fail(message, kind, error, span, own),
+                Rare::Unmatched(event_type) => self.unmatched(message, event_type.as_deref(), own),
+                Rare::Retry(after) => {
+                    let reason = format!("the handler asked for a retry after {after:?}");
+                    self.reports.declined(message, &reason);
+                    self.retry_after(message, own, after)
+                }
+                Rare::Reject(reason) => {
+                    self.reports
+                        .declined(message, &format!("the handler rejected it: {reason}"));
+                    self.dead_letter(message, own, "rejected", &reason)
+                }
+            },
+        })
+    }
+
+    /// Reports a message that failed, and asks the route's `on_error` if it has one.
+    fn fail(
+        &self,
+        message: &Message,
+        kind: FailureKind,
+        error: BoxError,
+        span: &Span,
+        own: &Own,
+    ) -> Resolved {
+        let error = match kind {
+            FailureKind::Undecodable => Box::new(Undecoded::new(error, message)),
+            _ => error,
+        };
+        let failure = Failure::new(kind, error, message.clone())
+            .with_metadata(Metadata::of(message, &own.names));
+        let reason = failure.reason();
+        span.in_scope(|| self.reports.failed(&failure));
+        match &own.on_error {
+            Some(on_error) => Resolved::Ask(Box::new(Failed {
+                kind,
+                reason,
+                answer: on_error(failure),
+            })),
+            None => Resolved::Settle(self.failure_stands(message, own, kind, &reason)),
+        }
+    }
+
+    /// Resolves a message that no handler takes.
+    fn unmatched(&self, message: &Message, event_type: Option<&str>, own: &Own) -> Settlement {
+        let what = match event_type {
+            Some(event_type) => {
+                format!("no handler of the route takes the event type `{event_type}`")
+            }
+            None => "no handler of the route takes it, and it has no event type".to_owned(),
+        };
+        match self.policy.unmatched {
+            Unmatched::Ignore => {
+                tracing::debug!(route = %self.policy.route, message_id = %message.id(), "acked unhandled: {what}");
+                Settlement::Ack
+            }
+            Unmatched::Reject => {
+                self.reports.declined(message, &what);
+                self.dead_letter(message, own, "rejected", &what)
+            }
+            Unmatched::Retry => {
+                let remedy =
+                    "give it a handler, or set the route's `unmatched` to \"reject\" or \"ignore\"";
+                self.reports.declined(message, &format!("{what}: {remedy}"));
+                self.failure_or_false(message, own, "attempts", || what.into())
+            }
+        }
+    }
+
+    /// Returns the settlement of a message that failed.
+    fn failure_stands(
+        &self,
+        message: &Message,
+        own: &Own,
+        kind: FailureKind,
+        reason: &str,
+    ) -> Settlement {
+        let rejects = self.policy.undecodable == Undecodable::Reject;
+        match kind {
+            FailureKind::Undecodable if rejects => {
+                self.dead_letter(message, own, kind.as_str(), reason)
+            }
+            // The kinds of dead letters are the same for every service, so a refusal by an extractor is an error.
+            FailureKind::Extractor => {
+                self.failure_or_false(message, own, FailureKind::Error.as_str(), || reason.into())
+            }
+            kind => self.failure_or_false(message, own, kind.as_str(), || reason.into()),
+        }
+    }
+
+    /// Returns a retry after the route's backoff or, on the last attempt, a dead letter with this reason.
+    fn failure_or_false<'r>(
+        &self,
+        message: &Message,
+        own: &Own,
+        kind: &str,
+        reason: impl FnOnce() -> Cow<'r, str>,
+    ) -> Settlement {
+        if self.used_up(message) {
+            return self.dead_letter(message, own, kind, &reason());
+        }
+        self.retry(message, own, kind, self.backoff(message.attempt()))
+    }
+
+    /// Returns a retry after this delay or, on the last attempt, a dead letter.
+    fn retry_after(&self, message: &Message, own: &Own, after: Duration) -> Settlement {
+        if self.used_up(message) {
+            let reason = "the handler asked for a retry on its last attempt";
+            return self.dead_letter(message, own, "attempts", reason);
+        }
+        self.retry(message, own, "attempts", Some(self.within_limits(after)))
+    }
+
+    /// Returns a retry. If the broker gives the message up by itself after this attempt, the requester gets a notice.
+    fn retry(
+        &self,
+        message: &Message,
+        own: &Own,
+        kind: &str,
+        after: Option<Duration>,
+    ) -> Settlement {
+        if self.capabilities.gives_up_after(message.attempt()) {
+            self.refuse(message, own, kind, None);
+        }
+        Settlement::Retry { after }
+    }
+
+    /// Whether this was the message's last attempt.
+    fn used_up(&self, message: &Message) -> bool {
+        let most = self.policy.max_attempts;
+        most.is_some_and(|most| message.attempt() >= most)
+    }
+
+    /// Returns the delay of a retry after this attempt. `None` means the end of the lease.
+    pub(super) fn backoff(&self, attempt: u32) -> Option<Duration> {
+        let backoff = self.policy.backoff.as_ref()?;
+        Some(self.within_limits(backoff.delay(attempt)))
+    }
+
+    /// Returns the delay, or the longest that the broker allows.
+    fn within_limits(&self, delay: Duration) -> Duration {
+        let most = self.capabilities.max_delay;
+        most.map_or(delay, |most| delay.min(most))
+    }
+
+    fn dead_letter(&self, message: &Message, own: &Own, kind: &str, reason: &str) -> Settlement {
+        let now = OffsetDateTime::now_utc()
+            .format(&Rfc3339)
+            .unwrap_or_default();
+        let end = (0..=reason.len().min(REASON))
+            .rev()
+            .find(|&at| reason.is_char_boundary(at))
+            .unwrap_or(0);
+        let retried_from = message.headers().get(DeadLetter::RETRIED_FROM);
+        Settlement::DeadLetter(Arc::new(DeadLetter {
+            event_id: message
+                .event_id()
+                .map_or_else(|| message.id().to_string(), str::to_owned),
+            message_id: message.id().to_string(),
+            correlation_id: message.correlation_id().map(str::to_owned),
+            route: self.policy.route.clone(),
+            queue: self.policy.queue.clone(),
+            topic: message.topic().map(str::to_owned),
+            handler: own.names.handler.to_owned(),
+            attempts: message.attempt(),
+            first_failed_at: (message.attempt() <= 1).then(|| now.clone()),
+            failed_at: now,
+            kind: kind.to_owned(),
+            reason: Some(reason[..end].to_owned()),
+            retried_from: retried_from.map(str::to_owned),
+        }))
+    }
+
+    /// Called when a message is not tried again. If its handler replies to requests, its requester gets a notice with the kind of the
+    /// failure.
+    fn refuse(&self, message: &Message, own: &Own, kind: &str, reason: Option<&str>) {
+        if let Some(request) = own.request(message) {
+            self.bus.refuse(&own.names, request, kind, reason);
+        }
+    }
+
+    /// Called when the broker has confirmed a settlement.
+    pub(super) fn confirmed<R>(&self, entry: &Settle<R>) {
+        let Settlement::DeadLetter(dead_letter) = &entry.settlement else {
+            return;
+        };
+        let DeadLetter { kind, reason, .. } = &**dead_letter;
+        // Texts of errors are for the people who run this service. But the reason of a rejection is written to be read, and that of an
+        // undecodable payload names the field, not the value.
+        let is_public = matches!(&**kind, "rejected" | "undecodable");
+        let reason = reason.as_deref().filter(|_| is_public);
+        if let Some(own) = self.handlers.named(&dead_letter.handler) {
+            self.refuse(&entry.message, own, kind, reason);
+        }
+    }
+
+    /// Returns the verdict on a handler that exceeded its `timeout`.
+    pub(super) fn too_late(timeout: Option<Duration>) -> Verdict {
+        let after = humantime::format_duration(timeout.unwrap_or_default());
+        let error = format!("the handler took longer than the route's `timeout` of {after}");
+        Verdict::failed(FailureKind::Timeout, error)
+    }
+}
+
+/// How the wait for `on_error` ended.
+pub(super) enum Answer {
+    Said(Verdict),
+    /// It took longer than the `timeout`.
+    TooLate,
+    /// The message's lease was lost, or the route is cancelled.
+    Cancelled,
+}
+
+impl Failed {
+    /// Waits for the answer of `on_error`.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        caught(|| self.answer.as_mut().poll(cx))
+    }
+
+    /// Resolves the message by the answer of `on_error`. `None` means that nothing is sent. If `on_error` returned `false`, failed itself or
+    /// gave no answer, the failure stands.
+    pub(super) fn resolve(
+        self,
+        answer: Answer,
+        message: &Message,
+        own: &Own,
+        route: &Route,
+    ) -> Option<Settlement> {
+        let Self {
+            kind,
+            reason,
+            answer: future,
+        } = self;
+        // Destructors are the user's code.
+        _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+        let verdict = match answer {
+            Answer::Said(verdict) => verdict,
+            Answer::TooLate => {
+                let why = "the route's `on_error` took longer than its `timeout`";
+                route.reports.declined(message, why);
+                Verdict::NACK
+            }
+            Answer::Cancelled => return None,
+        };
+        let answered = AssertUnwindSafe(|| route.answered(verdict, kind, message, own));
+        let settlement = catch_unwind(answered).unwrap_or_default();
+        Some(settlement.unwrap_or_else(|| route.failure_stands(message, own, kind, &reason)))
+    }
+}
+
+impl Route {
+    /// Returns the settlement that `on_error` asked for. `None` means that the failure stands.
+    fn answered(
+        &self,
+        verdict: Verdict,
+        kind: FailureKind,
+        message: &Message,
+        own: &Own,
+    ) -> Option<Settlement> {
+        match verdict.0 {
+            Said::Ack => {
+                self.refuse(message, own, kind.as_str(), None);
+                Some(Settlement::Ack)
+            }
+            Said::Nack => None,
+            Said::Rare(rare) => match *rare {
+                Rare::Retry(after) => Some(self.retry_after(message, own, after)),
+                Rare::Reject(reason) => Some(self.dead_letter(message, own, "rejected", &reason)),
+                Rare::Failed(_, error) => {
+                    // A failure knows its reason also where the error's `Display` panics.
+                    let failure = Failure::new(kind, error, message.clone());
+                    let reason = failure.reason();
+                    self.reports.declined(
+                        message,
+                        &format!("the route's `on_error` failed too: {reason}"),
+                    );
+                    None
+                }
+                // Only the choice among handlers gives this verdict, never a handler.
+                Rare::Unmatched(_) => None,
+            },
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Receivers, settlers and the lease renewer at the scheduler: what comes from the broker, and what returns to it.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    future::{Future, poll_fn},
+    mem,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use tokio::time::{Instant, Sleep};
+
+use super::{
+    Call, Job, Limits, Phase, Scheduler, State, Transition, WorkerSlot, reached,
+    worker_side::move_first,
+};
+use crate::engine::leases::Key;
+use loafer_core::message::Message;
+
+/// Messages whose leases are lost and that no worker has.
+#[derive(Default)]
+pub(crate) struct LostJobs {
+    /// They had not started. They have left the route.
+    pub(crate) unstarted: Vec<Job>,
+    /// They were acked, and wait for a settler that will find their leases lost.
+    pub(crate) acked: Vec<Message>,
+}
+
+impl Scheduler {
+    /// Waits until a receive is due. Returns how many messages to ask for, or `None` once the route receives no more.
+    pub(crate) async fn permit(&self) -> Option<usize> {
+        poll_fn(|cx| self.poll_permit(cx)).await
+    }
+
+    pub(crate) fn poll_permit(&self, cx: &Context<'_>) -> Poll<Option<usize>> {
+        let mut state = self.lock();
+        if state.phase > Phase::Open {
+            return Poll::Ready(None);
+        }
+        if !state.may_receive(&self.limits) {
+            reached(Transition::NoRoom);
+            state.receivers.register(cx);
+            return Poll::Pending;
+        }
+        reached(Transition::Receive);
+        state.receivers.unregister(cx);
+        let asked = state.room(&self.limits).min(self.limits.ask).max(1);
+        state.reserved += asked;
+        state.receiving += 1;
+        let next = state.receiver_for(&self.limits);
+        drop(state);
+        next.into_iter().for_each(Waker::wake);
+        Poll::Ready(Some(asked))
+    }
+
+    /// Ends a receive that asked for `asked` messages. What it brought is leased from now on: messages for workers (`jobs`), and messages
+    /// to settle at once (`settled`). If it was the `last` one, the route receives no more.
+    pub(crate) fn received(
+        &self,
+        jobs: &mut VecDeque<Job>,
+        settled: Vec<Job>,
+        asked: usize,
+        last: bool,
+    ) -> Call {
+        let count = jobs.len() + settled.len();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.receiving -= 1;
+        state.reserved -= asked;
+        state.leased += count;
+        state.target = match count {
+            0 => {
+                reached(Transition::ReceivedNothing);
+                1
+            }
+            full if full >= asked => {
+                reached(Transition::ReceivedFull);
+                (state.target + 1).min(self.limits.receivers)
+            }
+            _ => {
+                reached(Transition::ReceivedPart);
+                state.target.saturating_sub(1).max(1)
+            }
+        };
+        state.done.extend(settled);
+        if state.phase >= Phase::Draining {
+            state.set_aside(jobs.drain(..));
+        } else {
+            state.admit(jobs);
+            if self.limits.batch_window.is_some() && !state.ready.is_empty() {
+                state.window_began.get_or_insert_with(Instant::now);
+            }
+        }
+        if last && state.phase == Phase::Open {
+            state.go_on_to(Phase::Finishing);
+        }
+        if state.phase > Phase::Open {
+            let wakers = state.everybody();
+            drop(guard);
+            wakers.into_iter().for_each(Waker::wake);
+            return self.lock().call(&self.limits);
+        }
+        let due = state.due(&self.limits, true);
+        let call = state.call(&self.limits);
+        drop(guard);
+        due.wake();
+        call
+    }
+
+    /// Waits until the route receives no more.
+    pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.phase > Phase::Open {
+            return Poll::Ready(());
+        }
+        state.watching.register(cx);
+        Poll::Pending
+    }
+
+    /// Ends the receives in flight that did not return in time. A long poll that is dropped could still take what is released next, and
+    /// keep it until its lease expires. So one message is released for each of them, and brings it back. If it did not, others consume the
+    /// queue too, and the rest is released for them.
+    pub(crate) fn wake_poll(&self, patience: Duration) {
+        let mut state = self.lock();
+        let at = match state.woken {
+            None => state.unstarted.len().saturating_sub(state.receiving),
+            Some(since) if since.elapsed() >= patience => 0,
+            Some(_) => return,
+        };
+        if state.unstarted.is_empty() {
+            return;
+        }
+        reached(Transition::PollWoken);
+        state.woken = Some(Instant::now());
+        state.release_from(at);
+        let due = state.due(&self.limits, true);
+        drop(state);
+        due.wake();
+    }
+
+    /// Waits until a batch is due, and takes it. Its messages make room for a receive already.
+    pub(crate) fn poll_batch(
+        &self,
+        batch: &mut VecDeque<Job>,
+        mut linger: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        loop {
+            let mut state = self.lock();
+            let overdue = state
+                .lingering
+                .is_some_and(|since| since + self.limits.linger <= Instant::now());
+            if state.is_due(&self.limits) || overdue {
+                reached(match overdue {
+                    true => Transition::SettleAfterLinger,
+                    false => Transition::Settle,
+                });
+                let take = state.done.len().min(self.limits.settle_batch);
+                move_first(take, &mut state.done, batch);
+                state.settling += take;
+                state.lingering = None;
+                state.settlers.unregister(cx);
+                let mut due = state.due(&self.limits, true);
+                drop(state);
+                // A receiver that shares the settler's task is polled right after it.
+                due.receiver = due.receiver.filter(|waker| !waker.will_wake(cx.waker()));
+                due.wake();
+                return Poll::Ready(());
+            }
+            state.settlers.register(cx);
+            if state.done.is_empty() {
+                return Poll::Pending;
+            }
+            let since = *state.lingering.get_or_insert_with(Instant::now);
+            drop(state);
+            linger.as_mut().reset(since + self.limits.linger);
+            ready!(linger.as_mut().poll(cx));
+        }
+    }
+
+    /// Called for messages that will take their time to be settled. They make no room until they are.
+    pub(crate) fn stalled(&self, messages: usize) {
+        if messages > 0 {
+            reached(Transition::Stalled);
+            let mut state = self.lock();
+            state.settling -= messages;
+            state.stalled += messages;
+        }
+    }
+
+    /// Frees the capacity of settled messages, which were `stalled` or were not. Returns how many are still leased.
+    pub(crate) fn freed(&self, messages: usize, stalled: bool) -> usize {
+        let mut state = self.lock();
+        if stalled {
+            reached(Transition::FreedLate);
+            state.stalled -= messages;
+        } else {
+            reached(Transition::Freed);
+            state.settling -= messages;
+        }
+        state.leased -= messages;
+        let leased = state.leased;
+        let due = state.due(&self.limits, true);
+        drop(state);
+        due.wake();
+        leased
+    }
+
+    /// Takes back the messages of lost leases that no worker has. Cancels the handlers that run any of the others.
+    pub(crate) fn lose(&self, keys: &HashSet<Key>) -> LostJobs {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let mut lost = LostJobs::default();
+        if state.ready.iter().any(|job| keys.contains(&job.key)) {
+            reached(Transition::LostReady);
+            for job in mem::take(&mut state.ready) {
+                match keys.contains(&job.key) {
+                    true => lost.unstarted.push(job),
+                    false => state.ready.push_back(job),
+                }
+            }
+            for job in &lost.unstarted {
+                state.judge(job.key, &job.message, false);
+            }
+        }
+        state.lose_in_groups(keys, &mut lost.unstarted);
+        state.leased -= lost.unstarted.len();
+        let acked = state.done.iter().filter(|job| job.is_acked());
+        lost.acked = acked
+            .filter(|job| keys.contains(&job.key))
+            .map(|job| job.message.clone())
+            .collect();
+        let cancelled: Vec<_> = state
+            .slots
+            .iter_mut()
+            .filter_map(|slot: &mut WorkerSlot| slot.lose(keys))
+            .collect();
+        let due = state.due(&self.limits, true);
+        drop(guard);
+        due.wake();
+        cancelled.into_iter().for_each(Waker::wake);
+        lost
+    }
+}
+
+impl State {
+    /// Whether a receive is due: enough capacity is free to be worth one, or nothing is leased.
+    fn may_receive(&self, limits: &Limits) -> bool {
+        self.phase == Phase::Open
+            && self.receiving < self.target
+            && (self.taken() == 0 || self.room(limits) >= limits.worth)
+    }
+
+    /// Returns how much capacity is free.
+    fn room(&self, limits: &Limits) -> usize {
+        limits.capacity.saturating_sub(self.taken())
+    }
+
+    /// Returns how much capacity is taken. What is being acked is handled: it makes room already, for the time of a call.
+    fn taken(&self) -> usize {
+        self.leased - self.settling + self.reserved
+    }
+
+    /// Returns a receiver to wake, if a receive is due.
+    pub(super) fn receiver_for(&mut self, limits: &Limits) -> Option<Waker> {
+        if self.may_receive(limits) {
+            self.receivers.pop()
+        } else {
+            None
+        }
+    }
+
+    /// Whether a batch is due: it is full, nothing that is here can join it, or the route closes.
+    fn is_due(&self, limits: &Limits) -> bool {
+        !self.done.is_empty()
+            && (self.done.len() >= limits.settle_batch
+                || (!limits.patient && self.ready.is_empty() && self.running == 0)
+                || self.phase > Phase::Open)
+    }
+
+    /// Returns the settler to wake for what is done. With `linger`, also to wait for others to join it.
+    pub(super) fn settler_for(&mut self, limits: &Limits, linger: bool) -> Option<Waker> {
+        let begins = linger && self.lingering.is_none() && !self.done.is_empty();
+        if self.is_due(limits) || begins {
+            self.settlers.pop()
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! A settler: sends settlements in batches. Acks are never held up: whatever takes its time is settled beside it, in a task of its own.
+
+mod answers;
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    mem,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use self::answers::{TOO_LATE, UNSETTLED};
+use super::{
+    Job, Shared,
+    leases::{Key, Moment},
+    passed_on,
+};
+use crate::stats::RouteStats;
+use loafer_core::{
+    broker::{Pauses, Provider, Settle, Settled, Settlement},
+    message::Message,
+};
+
+/// How many times a settlement is tried while its lease lasts, and a dead letter if leases do not expire.
+const TRIES: usize = 8;
+
+pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
+    let mut settler = Settler::new(&shared);
+    let mut taken = VecDeque::with_capacity(shared.scheduler().limits.settle_batch);
+    let mut linger = pin!(sleep(Duration::ZERO));
+    // Retries, dead letters, releases, and acks whose first try failed.
+    let mut beside = JoinSet::new();
+    loop {
+        poll_fn(|cx| {
+            while !beside.is_empty()
+                && let Poll::Ready(Some(ended)) = beside.poll_join_next(cx)
+            {
+                passed_on(ended);
+            }
+            let scheduler = shared.scheduler();
+            scheduler.poll_batch(&mut taken, linger.as_mut(), cx)
+        })
+        .await;
+        let slow = settler.prepare(&mut taken);
+        if !slow.entries.is_empty() {
+            shared.scheduler().stalled(slow.entries.len());
+            beside.spawn(settle_beside(shared.clone(), slow, false));
+        }
+        let before = settler.batch.entries.len();
+        settler.try_once().await;
+        settler.free(before, false);
+        if !settler.batch.entries.is_empty() {
+            shared.scheduler().stalled(settler.batch.entries.len());
+            let rest = mem::take(&mut settler.batch);
+            let failing = mem::take(&mut settler.failing);
+            beside.spawn(settle_beside(shared.clone(), rest, failing));
+        }
+    }
+}
+
+/// Settles a batch while the settler settles others. `failing` says that its first try has failed.
+async fn settle_beside<P: Provider>(
+    shared: Arc<Shared<P>>,
+    batch: Batch<P::Receipt>,
+    failing: bool,
+) {
+    let mut settler = Settler::new(&shared);
+    (settler.batch, settler.failing) = (batch, failing);
+    if !failing {
+        let before = settler.batch.entries.len();
+        settler.try_once().await;
+        settler.free(before, true);
+    }
+    settler.finish().await;
+}
+
+/// What is settled together.
+struct Batch<R> {
+    entries: Vec<Settle<R>>,
+    /// The lease of each entry.
+    holds: Vec<Hold>,
+    /// Whether it has nothing but acks.
+    acks_only: bool,
+    /// Whether a renewal was in flight for any of them when they were taken. It could undo the delay of a retry.
+    renewing: bool,
+}
+
+/// The lease of an entry, which has left the lease table.
+#[derive(Clone, Copy)]
+struct Hold {
+    key: Key,
+    until: Moment,
+}
+
+impl<R> Default for Batch<R> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            holds: Vec::new(),
+            acks_only: true,
+            renewing: false,
+        }
+    }
+}
+
+impl<R> Batch<R> {
+    #[inline(always)]
+    fn push(&mut self, hold: Hold, entry: Settle<R>) {
+        self.holds.push(hold);
+        self.entries.push(entry);
+    }
+
+    /// Empties the batch, to sort its entries.
+    fn take(&mut self) -> impl Iterator<Item = (Hold, Settle<R>)> + use<R> {
+        let entries = mem::take(&mut self.entries);
+        mem::take(&mut self.holds).into_iter().zip(entries)
+    }
+
+    /// Returns when the first lease ends.
+    fn first_end(&self) -> Moment {
+        let ends = self.holds.iter().map(|hold| hold.until);
+        ends.min().unwrap_or(Moment::NEVER)
+    }
+}
+
+/// Buffers that are reused for every batch.
+struct Settler<'s, P: Provider> {
+    shared: &'s Shared<P>,
+    batch: Batch<P::Receipt>,
+    answers: Vec<Settled>,
+    /// Failed messages of fenced groups, and whether they have left the queue.
+    judged: Vec<(Key, Message, bool)>,
+    /// Whether there are fenced groups.
+    fenced: bool,
+    /// The counts of the batch. A batch of acks that all succeeded is not counted here.
+    counts: RouteStats,
+    /// Whether its last try failed.
+    failing: bool,
+}
+
+impl<'s, P: Provider> Settler<'s, P> {
+    fn new(shared: &'s Shared<P>) -> Self {
+        Self {
+            shared,
+            batch: Batch::default(),
+            answers: Vec::new(),
+            judged: Vec::new(),
+            fenced: shared.scheduler().is_fenced(),
+            counts: RouteStats::default(),
+            failing: false,
+        }
+    }
+
+    /// Makes a batch of the acks among what was taken, and returns one of the rest. Messages for which nothing is sent end here.
+    fn prepare(&mut self, taken: &mut VecDeque<Job>) -> Batch<P::Receipt> {
+        let shared = self.shared;
+        let mut slow = Batch::default();
+        let mut gone = 0;
+        let mut table = shared.table();
+        let now = table.now();
+        for Job {
+            key,
+            message,
+            settlement,
+        } in taken.drain(..)
+        {
+            // From here on the lease renewer does not know it: a renewal would undo a retry delay.
+            let Some(lease) = table.remove(key) else {
+                gone += 1;
+                continue;
+            };
+            // The connection monitor may not know yet that the lease is lost.
+            let lost = lease.lost || !shared.provider.is_live(&lease.receipt);
+            let (receipt, until) = (lease.receipt, lease.leased_until);
+            let hold = Hold { key, until };
+            let entry = |settlement| Settle {
+                receipt,
+                message,
+                settlement,
+            };
+            match settlement {
+                Some(Settlement::Ack) if !lost && now < until => {
+                    self.batch.push(hold, entry(Settlement::Ack));
+                }
+                Some(settlement) if lost || now >= until => {
+                    gone += 1;
+                    self.lost(hold, &entry(settlement), TOO_LATE);
+                }
+                None => {
+                    gone += 1;
+                    self.counts.lost += 1;
+                    self.judge(hold, &entry(Settlement::Retry { after: None }), false);
+                }
+                Some(settlement) => {
+                    let entry = entry(settlement);
+                    if matches!(entry.settlement, Settlement::Retry { .. }) {
+                        // Its group is redelivered after it, so what waits behind it is released at once.
+                        self.judge(hold, &entry, false);
+                    }
+                    if self.is_by_expiry(&entry) {
+                        gone += 1;
+                        self.counts.retried += 1;
+                        continue;
+                    }
+                    slow.renewing |= lease.renewing;
+                    slow.acks_only = false;
+                    slow.push(hold, entry);
+                }
+            }
+        }
+        drop(table);
+        if gone > 0 {
+            self.end(gone, false);
+        }
+        slow
+    }
+
+    /// Whether it is a retry for which nothing is sent: the broker redelivers the message when its lease expires.
+    fn is_by_expiry(&self, entry: &Settle<P::Receipt>) -> bool {
+        let expires = self.shared.route.capabilities.lease.is_some();
+        expires && matches!(entry.settlement, Settlement::Retry { after: None })
+    }
+
+    /// Tries the rest again, until it is settled or its leases have expired.
+    async fn finish(&mut self) {
+        let expires = self.shared.route.capabilities.lease.is_some();
+        let pauses = Pauses::new(Duration::from_millis(100)).longest(Duration::from_secs(10));
+        for (tried, pause) in (1..).zip(pauses.iter()) {
+            let before = self.batch.entries.len();
+            if before == 0 {
+                break;
+            }
+            if tried < TRIES || !expires {
+                sleep(pause).await;
+                self.drop_stale();
+                if tried == TRIES {
+                    self.give_up_dead_letters();
+                }
+                self.try_once().await;
+            } else {
+                for (hold, entry) in self.batch.take() {
+                    self.lost(hold, &entry, UNSETTLED);
+                }
+            }
+            self.free(before, true);
+        }
+        let failing = &self.shared.route.settlers_failing;
+        failing.give_up(&mut self.failing);
+    }
+
+    /// Frees the capacity of what is settled: the batch had `before` entries.
+    fn free(&mut self, before: usize, stalled: bool) {
+        self.end(before - self.batch.entries.len(), stalled);
+    }
+
+    /// Ends so many messages: tells their groups, counts them, and frees their capacity.
+    fn end(&mut self, messages: usize, stalled: bool) {
+        for (key, message, left) in self.judged.drain(..) {
+            let call = self.shared.scheduler().judged(key, &message, left);
+            self.shared.route.answer(call);
+        }
+        if self.counts != RouteStats::default() {
+            self.shared.route.stats.add(&mem::take(&mut self.counts));
+        }
+        if messages > 0 {
+            self.shared.route.freed(messages, stalled);
+        }
+    }
+
+    async fn try_once(&mut self) {
+        if mem::take(&mut self.batch.renewing) {
+            // Only the renewal in flight could undo a delay: the lease renewer does not know these messages any more.
+            let first = self.batch.first_end();
+            let renewed = self.shared.renewing.write();
+            if !self.shared.within(first, renewed).await {
+                return self.cut_short();
+            }
+            self.drop_stale();
+        }
+        if self.batch.entries.is_empty() {
+            return;
+        }
+        self.answers.clear();
+        let answered = {
+            let (provider, entries) = (&self.shared.provider, &self.batch.entries);
+            let mut settling = pin!(provider.settle(entries, &mut self.answers));
+            // A broker in this process answers at once: no timer is made for it.
+            let at_once = poll_fn(|cx| Poll::Ready(settling.as_mut().poll(cx).is_ready())).await;
+            // A provider has tries of its own: after the lease they could settle a message that somebody else handles.
+            at_once || self.shared.within(self.batch.first_end(), settling).await
+        };
+        match answered {
+            true => self.conclude(),
+            false => self.cut_short(),
+        }
+    }
+
+    /// Called before another try: a stale receipt could still delete a message that somebody else is handling.
+    #[cold]
+    fn drop_stale(&mut self) {
+        let now = self.shared.table().now();
+        for (hold, entry) in self.batch.take() {
+            if now < hold.until && self.shared.provider.is_live(&entry.receipt) {
+                self.batch.push(hold, entry);
+            } else {
+                self.lost(hold, &entry, TOO_LATE);
+            }
+        }
+    }
+}
+
+impl<P: Provider> Shared<P> {
+    /// Waits for something, but not beyond this moment. Returns whether it came in time.
+    async fn within<T>(&self, end: Moment, wait: impl Future<Output = T>) -> bool {
+        if end == Moment::NEVER {
+            wait.await;
+            return true;
+        }
+        let left = end.since(self.table().now());
+        timeout(left, wait).await.is_ok()
+    }
+}
