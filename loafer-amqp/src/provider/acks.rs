@@ -1,12 +1,18 @@
 //! Which deliveries are settled, and in how few frames: only AMQP settles several deliveries of a channel in one frame.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use lapin::BasicProperties;
+
+/// How many of the last deliveries have an entry each, settled or not. The memory that a channel takes does not grow with what is settled behind a
+/// delivery that takes long.
+const RECENT: usize = 4096;
 
 /// The deliveries of one channel from the first unsettled one on. Tags count up from 1, one by one.
 #[derive(Debug, Default)]
 pub(super) struct Acks {
+    /// The unsettled deliveries that came before `entries`, with their properties.
+    old: BTreeMap<u64, Box<BasicProperties>>,
     /// The tag before that of the first entry.
     before: u64,
     /// The properties of each delivery, which a copy needs. `None` means that it is settled.
@@ -28,13 +34,21 @@ impl Acks {
         let next = tag == self.before + self.entries.len() as u64 + 1;
         if next {
             self.entries.push_back(Some(properties));
+            if self.entries.len() > RECENT {
+                self.before += 1;
+                let oldest = self.entries.pop_front().flatten();
+                self.old.extend(oldest.map(|oldest| (self.before, oldest)));
+            }
         }
         next
     }
 
     /// Returns the properties of a delivery. `None` means that it is settled.
     pub(super) fn properties(&self, tag: u64) -> Option<&BasicProperties> {
-        let at = usize::try_from(tag.checked_sub(self.before + 1)?).ok()?;
+        if tag <= self.before {
+            return self.old.get(&tag).map(|properties| &**properties);
+        }
+        let at = usize::try_from(tag - self.before - 1).ok()?;
         self.entries.get(at)?.as_deref()
     }
 
@@ -68,18 +82,24 @@ impl Acks {
     }
 
     fn settle(&mut self, tag: u64) -> bool {
-        let at = tag.checked_sub(self.before + 1);
-        let entry = at.and_then(|at| self.entries.get_mut(usize::try_from(at).ok()?));
+        if tag <= self.before {
+            return self.old.remove(&tag).is_some();
+        }
+        let at = usize::try_from(tag - self.before - 1).ok();
+        let entry = at.and_then(|at| self.entries.get_mut(at));
         entry.is_some_and(|entry| entry.take().is_some())
     }
 
-    /// Removes settled deliveries from the front. Returns the tag of the last one removed.
+    /// Removes settled deliveries from the front. Returns the tag up to which all are settled.
     fn advance(&mut self) -> u64 {
         while self.entries.front().is_some_and(Option::is_none) {
             self.entries.pop_front();
             self.before += 1;
         }
-        self.before
+        match self.old.first_key_value() {
+            Some((oldest, _)) => oldest - 1,
+            None => self.before,
+        }
     }
 }
 
@@ -115,6 +135,24 @@ mod tests {
         // 4 was settled before, and a frame up to it would name a tag that RabbitMQ no longer knows.
         assert_eq!(frames(&mut acks, &[3]), [(3, false)]);
         assert_eq!(frames(&mut acks, &[5]), [(5, false)]);
+    }
+
+    #[test]
+    fn what_is_settled_behind_one_that_takes_long_takes_no_memory() {
+        let mut acks = Acks::default();
+        for tag in 1..=100_000 {
+            assert!(acks.came(tag, Box::default()));
+            if tag > 2 {
+                assert_eq!(frames(&mut acks, &[tag]), [(tag, false)]);
+            }
+        }
+        assert!(acks.entries.len() <= RECENT && acks.old.len() == 2);
+        assert!(acks.properties(2).is_some() && acks.properties(3).is_none());
+        assert!(acks.forget(2) && !acks.forget(2));
+        assert_eq!(frames(&mut acks, &[1]), [(1, false)]);
+        assert!(acks.came(100_001, Box::default()) && acks.came(100_002, Box::default()));
+        let both = frames(&mut acks, &[100_001, 100_002]);
+        assert_eq!(both, [(100_002, true)]);
     }
 
     #[test]

@@ -79,10 +79,9 @@ pub struct SqsProvider {
 struct Opened {
     found: Found,
     fifo: bool,
-    /// The lease that applies, whoever sets it.
+    /// The lease that every receive asks for, also where it is the queue's own: the lease renewer goes by it, and the queue's may be lowered
+    /// while we run.
     lease: Duration,
-    /// The lease that receives ask for, in seconds. `None` means that the queue's own timeout applies.
-    visibility: Option<i32>,
     /// The `maxReceiveCount` of the redrive policy.
     max_receives: Option<u32>,
     /// Where dead letters go. It is found when there is a first one.
@@ -170,28 +169,21 @@ impl SqsProvider {
             .collect()
     }
 
-    /// Returns the lease that applies, and the seconds that receives ask for.
-    fn lease(&self, found: &Found) -> (Duration, Option<i32>) {
-        let own = found.attributes.as_ref().and_then(|of| of.lease);
-        let own = own.filter(|lease| !lease.is_zero());
-        match (self.lease, own) {
-            (Some(seconds), _) => {
-                let lease = Duration::from_secs(seconds.unsigned_abs().into());
-                (lease, Some(seconds))
-            }
-            (None, Some(own)) => (own, None),
-            // We do not know the queue's own, and the lease renewer must know when to renew: we ask for ours.
-            (None, None) => (LEASE, Some(LEASE.as_secs() as i32)),
+    /// Returns the lease that receives ask for.
+    fn lease(&self, found: &Found) -> Duration {
+        if let Some(seconds) = self.lease {
+            return Duration::from_secs(seconds.unsigned_abs().into());
         }
+        let own = found.attributes.as_ref().and_then(|of| of.lease);
+        own.filter(|lease| !lease.is_zero()).unwrap_or(LEASE)
     }
 
     fn describe(&self, found: Found) -> Opened {
-        let (lease, visibility) = self.lease(&found);
+        let lease = self.lease(&found);
         let redrive = found.attributes.as_ref().and_then(|of| of.redrive.clone());
         Opened {
             fifo: is_fifo(&found.url),
             lease,
-            visibility,
             max_receives: redrive.as_ref().and_then(|redrive| redrive.max_receives),
             dead_letter_target: DeadLetterTarget::new(redrive.map(|redrive| redrive.target)),
             found,
@@ -202,7 +194,7 @@ impl SqsProvider {
         let mut findings: Vec<_> = self.made.take().into_iter().map(Finding::good).collect();
         let clients = self.shared.clients(&self.queue).await?;
         let found = self.find(clients, Open::Existing).await?;
-        let (lease, _) = self.lease(&found);
+        let lease = self.lease(&found);
         let call = self.call("finding", &found.clients.endpoint);
         let topics = self.topics(&found);
         findings.extend(check::look(policy, &found, &topics, lease, call).await);

@@ -29,7 +29,7 @@ impl SqsProvider {
         let poll = Poll {
             max,
             wait,
-            visibility: opened.visibility,
+            visibility: i32::try_from(opened.lease.as_secs()).ok(),
             attempt: attempt.as_ref().map(|attempt| attempt.id.clone()),
         };
         let clients = &opened.found.clients;
