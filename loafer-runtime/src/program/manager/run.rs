@@ -30,11 +30,13 @@ use loafer_core::{Error, broker::Open, outcome::BoxError};
 /// How long a source may take to open.
 const OPEN: Duration = Duration::from_secs(12);
 
-/// How long a reporter may take at the end to send what is not sent yet.
-const FLUSH: Duration = Duration::from_secs(2);
-
-/// How long the end may take once the time to drain is over.
-const FLUSH_GRACE: Duration = Duration::from_secs(2);
+/// When each part of the end is over, whatever hangs, counted from the `drain` deadline: the routes with their last settlements, the
+/// `on_stop` hooks, the publishers, the brokers, the reporters.
+const ROUTES: Duration = Duration::from_millis(2500);
+const HOOKS: Duration = Duration::from_millis(3000);
+const PUBLISHERS: Duration = Duration::from_millis(3400);
+const BROKERS: Duration = Duration::from_millis(3700);
+const REPORTERS: Duration = Duration::from_millis(4000);
 
 pub(super) async fn open(plan: &Plan, mode: Open) -> Result<(), Error> {
     let late = |_| Error::Timeout {
@@ -223,44 +225,9 @@ struct End {
     once: bool,
 }
 
-/// Waits for the routes to end. Passes on that they must stop, and that their time is up.
-async fn supervise(
-    inner: Arc<Inner>,
-    mut work: JoinSet<()>,
-    mut stop: watch::Receiver<Stop>,
-    end: End,
-) {
-    let mut deadline = None;
-    let mut clean = true;
-    loop {
-        tokio::select! {
-            ended = work.join_next() => match ended {
-                None => break,
-                Some(Ok(())) => {}
-                Some(Err(error)) => {
-                    tracing::error!(%error, "a route ended unexpectedly: stopping, so that a supervisor can restart the program");
-                    clean = false;
-                    inner.stop.send_modify(|stop| *stop = (*stop).max(Stop::Drain));
-                }
-            },
-            Ok(()) = stop.changed() => {
-                let asked = *stop.borrow_and_update();
-                if asked >= Stop::Drain && deadline.is_none() {
-                    deadline = Some(after(end.drain));
-                    inner.routes.iter().for_each(|route| route.engine.scheduler.close(Phase::Draining));
-                }
-                if asked == Stop::Cancel {
-                    clean &= inner.routes.iter().all(|route| route.engine.in_flight() == 0);
-                    inner.routes.iter().for_each(|route| route.engine.scheduler.close(Phase::Cancelled));
-                }
-            }
-            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() && *inner.stop.borrow() != Stop::Cancel => {
-                let in_flight: usize = inner.routes.iter().map(|route| route.engine.in_flight()).sum();
-                tracing::error!(drain = ?end.drain, messages = in_flight, "`drain` has elapsed: handlers that still run are cancelled, and their messages are not acked");
-                inner.stop.send_modify(|stop| *stop = Stop::Cancel);
-            }
-        }
-    }
+/// Waits for the routes to end. Passes on that they must stop, and that their time is up. Then ends what the program had around them.
+async fn supervise(inner: Arc<Inner>, work: JoinSet<()>, stop: watch::Receiver<Stop>, end: End) {
+    let (mut clean, deadline) = end_routes(&inner, work, stop, end.drain).await;
     if end.once {
         clean &= inner.routes.iter().all(|route| route.engine.is_healthy());
     }
@@ -278,13 +245,8 @@ async fn supervise(
         tracing::info!(route = %route.engine.policy.route, received, acked, retried, rejected, released, lost, repeated, failed, "ended");
     }
     let running = Running::new(inner.clone());
-    let now = Instant::now();
-    let last = deadline.map_or_else(
-        || after(end.drain),
-        |deadline| deadline.max(now + FLUSH_GRACE),
-    );
     for hook in end.on_stop {
-        let ran = timeout_at(last, guarded(&hook, &running)).await;
+        let ran = timeout_at(deadline + HOOKS, guarded(&hook, &running)).await;
         if let Err(error) =
             ran.unwrap_or_else(|_| Err("it took longer than there was time to drain".into()))
         {
@@ -292,35 +254,105 @@ async fn supervise(
             clean = false;
         }
     }
-    if timeout_at(last + FLUSH_GRACE, end.bus.close())
-        .await
-        .is_err()
-    {
+    let publishers = join_all(end.publishers.iter().map(|publisher| publisher.close()));
+    let until = deadline + PUBLISHERS;
+    let (bus, publishers) = tokio::join!(
+        timeout_at(until, end.bus.close()),
+        timeout_at(until, publishers)
+    );
+    if bus.is_err() {
         tracing::warn!("the reply address could not be removed in time: it may be left behind");
     }
-    for publisher in end.publishers {
-        if timeout_at(last + FLUSH_GRACE, publisher.close())
-            .await
-            .is_err()
-        {
-            tracing::error!("a publisher did not close in time");
+    let brokers = join_all(end.brokers.iter().map(|instance| instance.broker.close()));
+    let brokers = timeout_at(deadline + BROKERS, brokers).await;
+    for (what, closed) in [
+        ("publisher", publishers.is_ok()),
+        ("broker", brokers.is_ok()),
+    ] {
+        if !closed {
+            tracing::error!("a {what} did not close in time");
             clean = false;
         }
     }
-    let closed = join_all(end.brokers.iter().map(|instance| instance.broker.close()));
-    if timeout_at(last + FLUSH_GRACE, closed).await.is_err() {
-        tracing::error!("a broker did not close in time");
-        clean = false;
-    }
-    if !end.reporters.is_empty() {
-        let flush = move || {
-            end.reporters
-                .iter()
-                .for_each(|reporter| reporter.flush(FLUSH))
-        };
-        clean &= tokio::task::spawn_blocking(flush).await.is_ok();
-    }
+    clean &= flush(end.reporters, deadline + REPORTERS).await;
     inner
         .ended
         .send_replace(Some(if clean { Ended::Clean } else { Ended::Unclean }));
+}
+
+/// Waits for the routes to end. Returns whether all of them ended well, and the moment from which the rest of the end counts.
+async fn end_routes(
+    inner: &Inner,
+    mut work: JoinSet<()>,
+    mut stop: watch::Receiver<Stop>,
+    drain: Duration,
+) -> (bool, Instant) {
+    let mut deadline = None;
+    let mut clean = true;
+    let close = |phase| {
+        let routes = inner.routes.iter();
+        routes.for_each(|route| route.engine.scheduler.close(phase));
+    };
+    let in_flight = || -> usize {
+        let routes = inner.routes.iter();
+        routes.map(|route| route.engine.in_flight()).sum()
+    };
+    loop {
+        let cancelled = *inner.stop.borrow() == Stop::Cancel;
+        let next = match deadline {
+            Some(deadline) if cancelled => deadline + ROUTES,
+            Some(deadline) => deadline,
+            None => after(Duration::MAX),
+        };
+        tokio::select! {
+            biased;
+            ended = work.join_next() => match ended {
+                None => break,
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a route ended unexpectedly: stopping, so that a supervisor can restart the program");
+                    clean = false;
+                    inner.stop.send_modify(|stop| *stop = (*stop).max(Stop::Drain));
+                }
+            },
+            Ok(()) = stop.changed() => {
+                let asked = *stop.borrow_and_update();
+                if asked >= Stop::Drain && deadline.is_none() {
+                    deadline = Some(after(drain));
+                    close(Phase::Draining);
+                }
+                if asked == Stop::Cancel {
+                    deadline = deadline.map(|deadline| deadline.min(Instant::now()));
+                    clean &= in_flight() == 0;
+                    close(Phase::Cancelled);
+                }
+            }
+            () = sleep_until(next) => {
+                if cancelled {
+                    tracing::error!(messages = in_flight(), "a provider did not close in time: its route is given up");
+                    clean = false;
+                    work.shutdown().await;
+                    break;
+                }
+                tracing::error!(?drain, messages = in_flight(), "`drain` has elapsed: handlers that still run are cancelled, and their messages are not acked");
+                inner.stop.send_modify(|stop| *stop = Stop::Cancel);
+            }
+        }
+    }
+    (clean, deadline.unwrap_or_else(|| after(drain)))
+}
+
+/// Lets the reporters send what is not sent yet, all at once and until this moment. Returns whether all of them came to an end.
+async fn flush(reporters: Vec<Arc<dyn Report>>, until: Instant) -> bool {
+    let within = until.saturating_duration_since(Instant::now());
+    let flushed = reporters
+        .into_iter()
+        .map(|reporter| tokio::task::spawn_blocking(move || reporter.flush(within)));
+    match timeout_at(until, join_all(flushed)).await {
+        Ok(flushed) => flushed.iter().all(Result::is_ok),
+        Err(_) => {
+            tracing::error!("a reporter did not send its last reports in time");
+            false
+        }
+    }
 }
