@@ -1,10 +1,10 @@
-//! The ack dedup: messages that were handled, and whose ack did not succeed at once.
+//! The ack dedup: messages that were handled, and whose ack is not confirmed.
 
 use std::{
     collections::{HashSet, VecDeque},
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -14,52 +14,81 @@ use loafer_core::message::{Message, MessageId};
 /// How many messages are remembered. The oldest are forgotten first.
 const CAPACITY: usize = 10_000;
 
-/// Messages that were handled and whose ack failed or is late, by the ids that their broker assigned. When one is redelivered, it is acked
+/// Messages that were handled and whose ack is not confirmed, by the ids that their broker assigned. When one is redelivered, it is acked
 /// without calling the handler.
-///
-/// A message is remembered from the moment at which its ack may fail, so also while the ack is tried again. It stays remembered once the
-/// ack has succeeded: a redelivery may be on its way already.
 pub(crate) struct AckDedup {
     /// Whether the broker assigns ids. Another message could have an id that its sender set, and would be lost.
     own_ids: bool,
-    /// How many ids there are: almost always 0. Read on every receive.
-    len: AtomicUsize,
-    ids: Mutex<(HashSet<MessageId>, VecDeque<MessageId>)>,
+    /// Whether there are any: almost never if acks are answered at once. Read on every receive.
+    any: AtomicBool,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Messages whose acks are on their way for the first time.
+    acking: HashSet<MessageId>,
+    /// Messages whose acks failed or are late. They stay known once an ack has succeeded: a redelivery may be on its way already.
+    late: HashSet<MessageId>,
+    /// The order in which those of `late` came.
+    order: VecDeque<MessageId>,
 }
 
 impl AckDedup {
     pub(crate) fn new(own_ids: bool) -> Self {
         Self {
             own_ids,
-            len: AtomicUsize::new(0),
-            ids: Mutex::default(),
+            any: AtomicBool::new(false),
+            known: Mutex::default(),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len.load(Ordering::Relaxed) == 0
+        !self.any.load(Ordering::Relaxed)
     }
 
-    /// Remembers a message that was handled.
+    /// Remembers a message whose ack failed, or is late.
     pub(crate) fn remember(&self, message: &Message) {
-        if !self.own_ids {
-            return;
-        }
-        let mut guard = locked(&self.ids);
-        let (known, order) = &mut *guard;
-        if known.insert(message.id().clone()) {
-            order.push_back(message.id().clone());
-            if order.len() > CAPACITY
-                && let Some(oldest) = order.pop_front()
-            {
-                known.remove(&oldest);
+        self.change(|known| {
+            if known.late.insert(message.id().clone()) {
+                known.order.push_back(message.id().clone());
+                if known.order.len() > CAPACITY
+                    && let Some(oldest) = known.order.pop_front()
+                {
+                    known.late.remove(&oldest);
+                }
             }
+        });
+    }
+
+    /// Remembers messages while their acks are on their way.
+    pub(crate) fn begin<'m>(&self, messages: impl Iterator<Item = &'m Message>) {
+        self.change(|known| {
+            known
+                .acking
+                .extend(messages.map(|message| message.id().clone()))
+        });
+    }
+
+    /// Called when there is an answer to their acks: those that failed are to be remembered before.
+    pub(crate) fn end<'m>(&self, messages: impl Iterator<Item = &'m Message>) {
+        self.change(|known| {
+            messages.for_each(|message| _ = known.acking.remove(message.id()));
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Known)) {
+        if self.own_ids {
+            let mut known = locked(&self.known);
+            change(&mut known);
+            let any = !known.acking.is_empty() || !known.late.is_empty();
+            self.any.store(any, Ordering::Relaxed);
         }
-        self.len.store(known.len(), Ordering::Relaxed);
     }
 
     /// Whether this message was handled before.
     pub(crate) fn contains(&self, message: &Message) -> bool {
-        locked(&self.ids).0.contains(message.id())
+        let known = locked(&self.known);
+        known.acking.contains(message.id()) || known.late.contains(message.id())
     }
 }

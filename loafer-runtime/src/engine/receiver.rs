@@ -1,7 +1,7 @@
 //! A receiver: asks for messages when there is room, and backs off when the broker fails.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
@@ -19,6 +19,7 @@ use crate::{pause::PauseWatch, stats::RouteStats};
 use loafer_core::{
     Error,
     broker::{Delivery, Pauses, Provider, Settlement},
+    message::MessageId,
 };
 
 /// How long a receive of `--once` waits for messages.
@@ -124,7 +125,7 @@ impl<P: Provider> Shared<P> {
             return known;
         }
         self.route.stats.received(deliveries.len());
-        let handled_before = !self.route.ack_dedup.is_empty();
+        let handled = self.handled_before(deliveries);
         {
             let mut table = self.table();
             let now = table.now();
@@ -148,7 +149,7 @@ impl<P: Provider> Shared<P> {
             }
             for Delivery { receipt, message } in deliveries.drain(..) {
                 let key = table.insert(receipt, received_at, leased_until);
-                if handled_before && self.route.ack_dedup.contains(&message) {
+                if !handled.is_empty() && handled.contains(message.id()) {
                     known.push(Job::new(key, message).done(Some(Settlement::Ack)));
                 } else {
                     jobs.push_back(Job::new(key, message));
@@ -163,6 +164,22 @@ impl<P: Provider> Shared<P> {
             tracing::info!(route = %self.route.policy.route, messages = known.len(), "acked on redelivery: handled before");
         }
         known
+    }
+
+    /// Returns messages that were handled before in this process and whose acks are not confirmed, those among the deliveries included.
+    fn handled_before(&self, deliveries: &[Delivery<P::Receipt>]) -> HashSet<MessageId> {
+        let route = &self.route;
+        let mut handled = HashSet::new();
+        let is_redelivery = |delivery: &Delivery<_>| delivery.message.attempt() > 1;
+        if route.capabilities.own_ids && deliveries.iter().any(is_redelivery) {
+            handled = self.scheduler().acked();
+        }
+        if !route.ack_dedup.is_empty() {
+            let messages = deliveries.iter().map(|delivery| &delivery.message);
+            let known = messages.filter(|message| route.ack_dedup.contains(message));
+            handled.extend(known.map(|message| message.id().clone()));
+        }
+        handled
     }
 
     /// Drops deliveries whose leases may have expired already: no message is started, and nothing is sent.

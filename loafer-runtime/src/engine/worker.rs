@@ -59,6 +59,8 @@ pub(super) struct Worker {
     /// Ordered groups in which a message of the batch was not acked. Messages of these groups that stand behind it are released, and
     /// redelivered after it.
     fences: HashSet<String>,
+    /// Messages of a batch that wait for `on_error`. No other message of the batch waits for them.
+    asking: VecDeque<(Job, Box<Failed>)>,
 }
 
 enum Stage {
@@ -92,6 +94,7 @@ impl Worker {
             timer: Timer::default(),
             usher: None,
             fences: HashSet::new(),
+            asking: VecDeque::new(),
             route,
         }
     }
@@ -147,7 +150,8 @@ impl Worker {
                 let (route, messages) = (&self.route.policy.route, self.jobs.len());
                 self.span = tracing::info_span!("batch", %route, messages);
                 let messages = self.jobs.iter().map(|job| job.message.clone()).collect();
-                match self.span.in_scope(|| slot.start(messages, cx)) {
+                let ordered = self.route.scheduler.is_fenced();
+                match self.span.in_scope(|| slot.start(messages, ordered, cx)) {
                     Poll::Ready(verdicts) => {
                         self.stage = Stage::Resolving(Verdicts::each(verdicts))
                     }
@@ -171,7 +175,7 @@ impl Worker {
         });
         self.stage = stage;
         let mut rest = VecDeque::new();
-        let batch = self.route.handlers.take_batches();
+        let batch = self.is_batch();
         if !batch {
             self.most = 1;
             rest = self.jobs.split_off(1);
@@ -190,6 +194,10 @@ impl Worker {
     /// Returns the own settings of the handler that runs, or that ran last.
     fn own(&self) -> &Own {
         self.route.handlers.own(self.slot.which())
+    }
+
+    fn is_batch(&self) -> bool {
+        self.route.handlers.take_batches()
     }
 
     /// Whether the `timeout` of the waiting call is over.
@@ -251,14 +259,15 @@ impl Worker {
         self.span = Span::none();
     }
 
-    /// Resolves each message of the call by itself, in order, until `on_error` has to decide about one.
+    /// Resolves each message of the call by itself, in order. In ordered groups `on_error` decides first about those that stand behind.
     fn resolve(&mut self, mut verdicts: Verdicts, cx: &mut Context<'_>) {
+        let (batch, fenced) = (self.is_batch(), self.route.scheduler.is_fenced());
         while let Some(job) = self.jobs.front() {
             let verdict = match verdicts.next() {
                 Some(verdict) => verdict,
-                // Single messages behind the one that was resolved have not started yet.
-                None if !self.route.handlers.take_batches() => return self.start(cx),
-                None => Verdict::NACK,
+                None if batch => Verdict::NACK,
+                // The rest of a chunk has not started yet.
+                None => break,
             };
             let resolved = match verdict.0 {
                 _ if self.is_behind(&job.message) => {
@@ -274,13 +283,24 @@ impl Worker {
             };
             match resolved {
                 Resolved::Settle(settlement) => self.settle(Some(settlement)),
+                Resolved::Ask(failed) if batch && !fenced => {
+                    let job = self.jobs.pop_front();
+                    self.asking.extend(job.map(|job| (job, failed)));
+                }
                 Resolved::Ask(failed) => {
                     return self.wait_with(Stage::Failing(failed, verdicts), cx);
                 }
             }
         }
         self.fences.clear();
+        if let Some((job, failed)) = self.asking.pop_front() {
+            self.jobs.push_front(job);
+            return self.wait_with(Stage::Failing(failed, verdicts), cx);
+        }
         self.span = Span::none();
+        if !self.jobs.is_empty() {
+            self.start(cx);
+        }
     }
 
     /// Whether a message stands in its batch behind one of its group that was not acked.

@@ -24,6 +24,8 @@ use loafer_core::{
 #[derive(Debug)]
 pub struct BatchCall {
     messages: Vec<Message>,
+    /// Whether the messages of a group run in order.
+    ordered: bool,
     /// The messages that did not decode, by their indexes, in the order in which they were found.
     undecoded: Mutex<Vec<(usize, Verdict)>>,
 }
@@ -38,9 +40,10 @@ pub struct Opened<'m> {
 }
 
 impl BatchCall {
-    pub(super) fn new(messages: Vec<Message>) -> Self {
+    pub(super) fn new(messages: Vec<Message>, ordered: bool) -> Self {
         Self {
             messages,
+            ordered,
             undecoded: Mutex::default(),
         }
     }
@@ -95,14 +98,26 @@ impl BatchCall {
         }
     }
 
-    /// Opens or decodes one message. A translator is the user's code: if it panics, only this message fails.
+    /// Opens or decodes one message. A translator is the user's code: if it panics, only this message fails. A message that would run before an
+    /// earlier one of its group is left out.
     fn guarded(&self, index: usize, translate: &mut dyn FnMut() -> Result<(), TranslateError>) {
+        if self.ordered && self.is_behind(index) {
+            return self.undecoded().push((index, Verdict::NACK));
+        }
         let verdict = match catch_unwind(AssertUnwindSafe(translate)) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => undecodable(error),
             Err(panic) => panicked(&*panic),
         };
         self.undecoded().push((index, verdict));
+    }
+
+    /// Whether a message stands behind one of its group that does not decode.
+    fn is_behind(&self, index: usize) -> bool {
+        let group = self.messages[index].group();
+        let undecoded = self.undecoded();
+        let mut before = undecoded.iter().filter(|(failed, _)| *failed < index);
+        group.is_some() && before.any(|(failed, _)| self.messages[*failed].group() == group)
     }
 
     /// Returns the verdicts that a handler's result gives, one for each message that decoded.

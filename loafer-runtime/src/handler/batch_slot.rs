@@ -15,8 +15,14 @@ use loafer_core::{extract::RouteName, message::Message, outcome::Verdict};
 
 /// Where one worker runs the calls of a batch handler, one after the other. A call returns one verdict for each message, in order.
 pub(crate) trait BatchCallSlot: Send {
-    /// Starts a call for these messages, and polls it.
-    fn start(&mut self, messages: Vec<Message>, cx: &mut Context<'_>) -> Poll<Vec<Verdict>>;
+    /// Starts a call for these messages, and polls it. If their groups are `ordered`, a message that stands behind one of its group that does
+    /// not decode is left out.
+    fn start(
+        &mut self,
+        messages: Vec<Message>,
+        ordered: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Vec<Verdict>>;
 
     /// Polls the call that was started.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Vec<Verdict>>;
@@ -87,8 +93,13 @@ where
     S: Fn(Arc<BatchCall>) -> R + Send,
     R: Running,
 {
-    fn start(&mut self, messages: Vec<Message>, cx: &mut Context<'_>) -> Poll<Vec<Verdict>> {
-        let batch = Arc::new(BatchCall::new(messages));
+    fn start(
+        &mut self,
+        messages: Vec<Message>,
+        ordered: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Vec<Verdict>> {
+        let batch = Arc::new(BatchCall::new(messages, ordered));
         match catch_unwind(AssertUnwindSafe(|| (self.start)(batch.clone()))) {
             Ok(running) => self.running = Some((running, batch)),
             Err(panic) => return Poll::Ready(batch.all(panicked(&*panic))),

@@ -16,7 +16,7 @@ use super::{
     worker_side::move_first,
 };
 use crate::engine::leases::Key;
-use loafer_core::message::Message;
+use loafer_core::message::{Message, MessageId};
 
 /// Messages whose leases are lost and that no worker has.
 #[derive(Default)]
@@ -241,6 +241,15 @@ impl Scheduler {
         due.wake();
         cancelled.into_iter().for_each(Waker::wake);
         lost
+    }
+}
+
+impl Scheduler {
+    /// Returns the messages that are acked and that no settler has taken yet.
+    pub(crate) fn acked(&self) -> HashSet<MessageId> {
+        let state = self.lock();
+        let acked = state.done.iter().filter(|job| job.is_acked());
+        acked.map(|job| job.message.id().clone()).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, iter, mem, time::Duration};
 
-use super::{Hold, Settler};
+use super::{Hold, Settler, is_ack};
 use loafer_core::broker::{Provider, Settle, Settled, Settlement};
 
 /// The delay of a retry that takes the place of a dead letter, if the route has no backoff.
@@ -93,7 +93,7 @@ impl<P: Provider> Settler<'_, P> {
     #[cold]
     pub(super) fn failed(&mut self, entry: &Settle<P::Receipt>, error: &dyn fmt::Display) {
         let route = &self.shared.route;
-        if matches!(entry.settlement, Settlement::Ack) {
+        if is_ack(entry) {
             // It may be redelivered meanwhile.
             route.ack_dedup.remember(&entry.message);
         }

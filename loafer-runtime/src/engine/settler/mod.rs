@@ -289,17 +289,27 @@ impl<'s, P: Provider> Settler<'s, P> {
             return;
         }
         self.answers.clear();
+        let mut acking = Vec::new();
         let answered = {
             let (provider, entries) = (&self.shared.provider, &self.batch.entries);
             let mut settling = pin!(provider.settle(entries, &mut self.answers));
             // A broker in this process answers at once: no timer is made for it.
             let at_once = poll_fn(|cx| Poll::Ready(settling.as_mut().poll(cx).is_ready())).await;
+            if !at_once {
+                // They may be redelivered before there is an answer.
+                let acks = entries.iter().filter(|entry| is_ack(entry));
+                acking.extend(acks.map(|entry| entry.message.clone()));
+                self.shared.route.ack_dedup.begin(acking.iter());
+            }
             // A provider has tries of its own: after the lease they could settle a message that somebody else handles.
             at_once || self.shared.within(self.batch.first_end(), settling).await
         };
         match answered {
             true => self.conclude(),
             false => self.cut_short(),
+        }
+        if !acking.is_empty() {
+            self.shared.route.ack_dedup.end(acking.iter());
         }
     }
 
@@ -315,6 +325,10 @@ impl<'s, P: Provider> Settler<'s, P> {
             }
         }
     }
+}
+
+fn is_ack<R>(entry: &Settle<R>) -> bool {
+    matches!(entry.settlement, Settlement::Ack)
 }
 
 impl<P: Provider> Shared<P> {

@@ -33,7 +33,7 @@ pub(super) fn around(plan: &Plan) -> Around {
                 inner,
                 plan: of_batches.clone(),
                 names: names.clone(),
-                waiting: Vec::new(),
+                waiting: Default::default(),
                 first: None,
             })
         }),
@@ -113,16 +113,21 @@ struct SteppingBatches {
     inner: Box<dyn BatchCallSlot>,
     plan: Plan,
     names: Arc<RouteName>,
-    /// The messages of a call that has not begun.
-    waiting: Vec<Message>,
+    /// The messages of a call that has not begun, and whether they are ordered.
+    waiting: (Vec<Message>, bool),
     /// The message that is named if the process dies during the call.
     first: Option<MessageId>,
 }
 
 impl BatchCallSlot for SteppingBatches {
-    fn start(&mut self, messages: Vec<Message>, cx: &mut Context<'_>) -> Poll<Vec<Verdict>> {
+    fn start(
+        &mut self,
+        messages: Vec<Message>,
+        ordered: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Vec<Verdict>> {
         self.first = messages.first().map(|message| message.id().clone());
-        self.waiting = messages;
+        self.waiting = (messages, ordered);
         self.poll(cx)
     }
 
@@ -132,8 +137,8 @@ impl BatchCallSlot for SteppingBatches {
         }
         ready!(leave_one_step(cx));
         let said = match std::mem::take(&mut self.waiting) {
-            begun if begun.is_empty() => self.inner.poll(cx),
-            messages => self.inner.start(messages, cx),
+            (begun, _) if begun.is_empty() => self.inner.poll(cx),
+            (messages, ordered) => self.inner.start(messages, ordered, cx),
         };
         if let (true, Some(id)) = (said.is_pending(), &self.first) {
             self.plan.dies_of(Cut::Wait(1), &self.names.route, id);
@@ -142,14 +147,14 @@ impl BatchCallSlot for SteppingBatches {
     }
 
     fn answer_for(&mut self, verdict: Verdict) -> Vec<Verdict> {
-        match self.waiting.len() {
+        match self.waiting.0.len() {
             0 => self.inner.answer_for(verdict),
             messages => verdict.repeated(messages),
         }
     }
 
     fn cancel(&mut self) -> bool {
-        self.waiting.clear();
+        self.waiting.0.clear();
         self.inner.cancel()
     }
 }
