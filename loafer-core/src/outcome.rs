@@ -78,6 +78,8 @@ pub enum Rare {
     Failed(FailureKind, BoxError),
     /// No handler of the route takes the message. Holds its event type, if it has one.
     Unmatched(Option<Box<str>>),
+    /// The message was left out of its batch, since an earlier one of its group is not handled.
+    LeftOut,
 }
 
 impl Verdict {
@@ -100,6 +102,7 @@ impl Verdict {
             Said::Nack => repeat(&|| Said::Nack),
             Said::Rare(rare) => match *rare {
                 Rare::Retry(after) => repeat(&|| Said::Rare(Box::new(Rare::Retry(after)))),
+                Rare::LeftOut => repeat(&|| Said::Rare(Box::new(Rare::LeftOut))),
                 Rare::Unmatched(event_type) => {
                     repeat(&|| Said::Rare(Box::new(Rare::Unmatched(event_type.clone()))))
                 }
@@ -121,6 +124,13 @@ impl Verdict {
         Self(Said::Rare(Box::new(Rare::Unmatched(
             event_type.map(Into::into),
         ))))
+    }
+
+    /// Returns the verdict on a message that was left out of its batch, since an earlier one of its group is not handled.
+    #[cold]
+    #[doc(hidden)]
+    pub fn left_out() -> Self {
+        Self(Said::Rare(Box::new(Rare::LeftOut)))
     }
 
     /// Returns whether the message is done.
@@ -148,6 +158,7 @@ impl fmt::Debug for Verdict {
             Said::Rare(rare) => match &**rare {
                 Rare::Retry(after) => f.debug_struct("Retry").field("after", after).finish(),
                 Rare::Reject(reason) => f.debug_struct("Reject").field("reason", reason).finish(),
+                Rare::LeftOut => f.write_str("LeftOut"),
                 Rare::Unmatched(event_type) => {
                     f.debug_tuple("Unmatched").field(event_type).finish()
                 }

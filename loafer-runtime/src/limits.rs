@@ -7,6 +7,12 @@ use loafer_core::{
     policy::{GroupBy, Policy},
 };
 
+/// The most messages that a worker of single messages takes at once.
+const CHUNK: usize = 256;
+/// How long it may be busy with the messages that it took at once. If they take longer, it takes fewer the next time: other workers can
+/// have them.
+const SLICE: Duration = Duration::from_millis(10);
+
 /// How many receives may fill a batch, if a receive costs nothing.
 const RECEIVES_PER_BATCH: usize = 8;
 
@@ -116,4 +122,14 @@ impl Grouping {
         };
         Some(Self { by, fenced })
     }
+}
+
+/// Returns how many messages to take, after so many took so long: twice as many if there were as many or, if they took too long, as many as
+/// fit.
+pub(crate) fn next_chunk(most: usize, taken: usize, took: Duration) -> usize {
+    if took <= SLICE {
+        return (taken * 2).clamp(most, CHUNK);
+    }
+    let fit = SLICE.as_nanos() * taken as u128 / took.as_nanos();
+    usize::try_from(fit).unwrap_or(CHUNK).clamp(1, CHUNK)
 }

@@ -39,13 +39,10 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::{
-    sync::RwLock,
-    task::{JoinError, JoinSet},
-};
+use tokio::task::{JoinError, JoinSet};
 
 use self::{
-    leases::LeaseTable,
+    leases::{LeaseTable, renewer::RenewalsInFlight},
     scheduler::{Job, Scheduler},
 };
 use crate::sync::locked;
@@ -63,8 +60,7 @@ const FLUSH_GRACE: Duration = Duration::from_secs(2);
 struct Shared<P: Provider> {
     provider: P,
     table: Mutex<LeaseTable<P::Receipt>>,
-    /// Read while a renewal is in flight. A retry whose lease is being renewed waits for it: the renewal would overwrite its delay.
-    renewing: RwLock<()>,
+    renewing: RenewalsInFlight,
     route: Arc<Route>,
 }
 
@@ -87,7 +83,7 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     let shared = Arc::new(Shared {
         provider,
         table: Mutex::default(),
-        renewing: RwLock::default(),
+        renewing: RenewalsInFlight::default(),
         route: route.clone(),
     });
 

@@ -3,17 +3,15 @@
 use std::{
     borrow::Cow,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use futures_util::future::BoxFuture;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tracing::Span;
 
 use super::Route;
-use crate::handler::{Failure, Own, Undecoded, caught};
+use crate::handler::{Failure, Own, Undecoded, caught, dead_letter};
 use loafer_core::{
     broker::{DeadLetter, Settle, Settlement},
     extract::Metadata,
@@ -21,9 +19,6 @@ use loafer_core::{
     outcome::{BoxError, FailureKind, Rare, Said, Verdict},
     policy::{Undecodable, Unmatched},
 };
-
-/// The longest reason of a dead letter, in bytes.
-const REASON: usize = 512;
 
 /// What becomes of a message.
 pub(super) enum Resolved {
@@ -69,6 +64,7 @@ impl Route {
             }
             Said::Rare(rare) => match *rare {
                 Rare::Failed(kind, error) => return self.fail(message, kind, error, span, own),
+                Rare::LeftOut => self.released(message),
                 Rare::Unmatched(event_type) => self.unmatched(message, event_type.as_deref(), own),
                 Rare::Retry(after) => {
                     let reason = format!("the handler asked for a retry after {after:?}");
@@ -78,7 +74,7 @@ impl Route {
                 Rare::Reject(reason) => {
                     self.reports
                         .declined(message, &format!("the handler rejected it: {reason}"));
-                    self.dead_letter(message, own, "rejected", &reason)
+                    dead_letter(message, own, "rejected", &reason)
                 }
             },
         })
@@ -111,6 +107,14 @@ impl Route {
         }
     }
 
+    /// Resolves a message that stands in its batch behind one of its ordered group that was not handled.
+    #[cold]
+    pub(super) fn released(&self, message: &Message) -> Settlement {
+        let why = "an earlier message of its group in the same batch was not acked: released, and delivered again after that one";
+        self.reports.declined(message, why);
+        Settlement::Release
+    }
+
     /// Resolves a message that no handler takes.
     fn unmatched(&self, message: &Message, event_type: Option<&str>, own: &Own) -> Settlement {
         let what = match event_type {
@@ -126,7 +130,7 @@ impl Route {
             }
             Unmatched::Reject => {
                 self.reports.declined(message, &what);
-                self.dead_letter(message, own, "rejected", &what)
+                dead_letter(message, own, "rejected", &what)
             }
             Unmatched::Retry => {
                 let remedy =
@@ -147,9 +151,7 @@ impl Route {
     ) -> Settlement {
         let rejects = self.policy.undecodable == Undecodable::Reject;
         match kind {
-            FailureKind::Undecodable if rejects => {
-                self.dead_letter(message, own, kind.as_str(), reason)
-            }
+            FailureKind::Undecodable if rejects => dead_letter(message, own, kind.as_str(), reason),
             // The kinds of dead letters are the same for every service, so a refusal by an extractor is an error.
             FailureKind::Extractor => {
                 self.failure_or_false(message, own, FailureKind::Error.as_str(), || reason.into())
@@ -167,7 +169,7 @@ impl Route {
         reason: impl FnOnce() -> Cow<'r, str>,
     ) -> Settlement {
         if self.used_up(message) {
-            return self.dead_letter(message, own, kind, &reason());
+            return dead_letter(message, own, kind, &reason());
         }
         self.retry(message, own, kind, self.backoff(message.attempt()))
     }
@@ -176,7 +178,7 @@ impl Route {
     fn retry_after(&self, message: &Message, own: &Own, after: Duration) -> Settlement {
         if self.used_up(message) {
             let reason = "the handler asked for a retry on its last attempt";
-            return self.dead_letter(message, own, "attempts", reason);
+            return dead_letter(message, own, "attempts", reason);
         }
         self.retry(message, own, "attempts", Some(self.within_limits(after)))
     }
@@ -211,34 +213,6 @@ impl Route {
     fn within_limits(&self, delay: Duration) -> Duration {
         let most = self.capabilities.max_delay;
         most.map_or(delay, |most| delay.min(most))
-    }
-
-    fn dead_letter(&self, message: &Message, own: &Own, kind: &str, reason: &str) -> Settlement {
-        let now = OffsetDateTime::now_utc()
-            .format(&Rfc3339)
-            .unwrap_or_default();
-        let end = (0..=reason.len().min(REASON))
-            .rev()
-            .find(|&at| reason.is_char_boundary(at))
-            .unwrap_or(0);
-        let retried_from = message.headers().get(DeadLetter::RETRIED_FROM);
-        Settlement::DeadLetter(Arc::new(DeadLetter {
-            event_id: message
-                .event_id()
-                .map_or_else(|| message.id().to_string(), str::to_owned),
-            message_id: message.id().to_string(),
-            correlation_id: message.correlation_id().map(str::to_owned),
-            route: self.policy.route.clone(),
-            queue: self.policy.queue.clone(),
-            topic: message.topic().map(str::to_owned),
-            handler: own.names.handler.to_owned(),
-            attempts: message.attempt(),
-            first_failed_at: (message.attempt() <= 1).then(|| now.clone()),
-            failed_at: now,
-            kind: kind.to_owned(),
-            reason: Some(reason[..end].to_owned()),
-            retried_from: retried_from.map(str::to_owned),
-        }))
     }
 
     /// Called when a message is not tried again. If its handler replies to requests, its requester gets a notice with the kind of the
@@ -335,7 +309,7 @@ impl Route {
             Said::Nack => None,
             Said::Rare(rare) => match *rare {
                 Rare::Retry(after) => Some(self.retry_after(message, own, after)),
-                Rare::Reject(reason) => Some(self.dead_letter(message, own, "rejected", &reason)),
+                Rare::Reject(reason) => Some(dead_letter(message, own, "rejected", &reason)),
                 Rare::Failed(_, error) => {
                     // A failure knows its reason also where the error's `Display` panics.
                     let failure = Failure::new(kind, error, message.clone());
@@ -346,8 +320,8 @@ impl Route {
                     );
                     None
                 }
-                // Only the choice among handlers gives this verdict, never a handler.
-                Rare::Unmatched(_) => None,
+                // No handler gives these verdicts.
+                Rare::Unmatched(_) | Rare::LeftOut => None,
             },
         }
     }

@@ -7,7 +7,6 @@ use std::{
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tokio::{task::coop, time::Instant};
@@ -22,6 +21,7 @@ use crate::{
     clock::{self, Timer},
     coverage::{Transition, reached},
     handler::{CallSlot, Own, Slot, Verdicts},
+    limits::next_chunk,
     sync::{AtomicBool, Usher},
 };
 use loafer_core::{
@@ -29,12 +29,6 @@ use loafer_core::{
     message::Message,
     outcome::{FailureKind, Said, Verdict},
 };
-
-/// The most messages that a worker of single messages takes at once.
-const CHUNK: usize = 256;
-/// How long it may be busy with the messages that it took at once. If they take longer, it takes fewer the next time: other workers can
-/// have them.
-const SLICE: Duration = Duration::from_millis(10);
 
 /// Runs one call at a time: for a message, or for a batch of them. Handlers that never wait run through many messages, taken under one lock.
 pub(super) struct Worker {
@@ -142,7 +136,7 @@ impl Worker {
                     Some((_, Poll::Pending)) => self.wait_with(Stage::Running, cx),
                     None => {
                         self.span = Span::none();
-                        self.most = most_after(self.most, taken, began.elapsed());
+                        self.most = next_chunk(self.most, taken, began.elapsed());
                     }
                 }
             }
@@ -169,10 +163,6 @@ impl Worker {
     /// Waits for the call that runs, or for the answer of `on_error` about the first of `jobs`. Single messages behind it are handed back.
     fn wait_with(&mut self, stage: Stage, cx: &Context<'_>) {
         let running = matches!(stage, Stage::Running);
-        reached(match running {
-            true => Transition::Waits,
-            false => Transition::Asked,
-        });
         self.stage = stage;
         let mut rest = VecDeque::new();
         let batch = self.is_batch();
@@ -271,9 +261,7 @@ impl Worker {
             };
             let resolved = match verdict.0 {
                 _ if self.is_behind(&job.message) => {
-                    let why = "an earlier message of its group in the same batch was not acked: released, and delivered again after that one";
-                    self.route.reports.declined(&job.message, why);
-                    Resolved::Settle(Settlement::Release)
+                    Resolved::Settle(self.route.released(&job.message))
                 }
                 Said::Ack => Resolved::Settle(Settlement::Ack),
                 said => {
@@ -326,6 +314,7 @@ impl Worker {
 
     /// Waits for the answer of `on_error`.
     fn ask(&mut self, mut failed: Box<Failed>, said: Verdicts, cx: &mut Context<'_>) -> Poll<()> {
+        reached(Transition::Asked);
         let answer = if let Poll::Ready(verdict) = self.span.in_scope(|| failed.poll(cx)) {
             Answer::Said(verdict)
         } else if self.cancelled.swap(false, Ordering::Acquire) {
@@ -374,16 +363,6 @@ fn run_chunk(
         }
     }
     None
-}
-
-/// Returns how many messages to take, after so many took so long: twice as many if there were as many or, if they took too long, as many as
-/// fit.
-fn most_after(most: usize, taken: usize, took: Duration) -> usize {
-    if took <= SLICE {
-        return (taken * 2).clamp(most, CHUNK);
-    }
-    let fit = SLICE.as_nanos() * taken as u128 / took.as_nanos();
-    usize::try_from(fit).unwrap_or(CHUNK).clamp(1, CHUNK)
 }
 
 impl Future for Worker {

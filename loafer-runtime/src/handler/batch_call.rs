@@ -102,7 +102,7 @@ impl BatchCall {
     /// earlier one of its group is left out.
     fn guarded(&self, index: usize, translate: &mut dyn FnMut() -> Result<(), TranslateError>) {
         if self.ordered && self.is_behind(index) {
-            return self.undecoded().push((index, Verdict::NACK));
+            return self.undecoded().push((index, Verdict::left_out()));
         }
         let verdict = match catch_unwind(AssertUnwindSafe(translate)) {
             Ok(Ok(())) => return,

@@ -6,6 +6,7 @@ mod batch_slot;
 mod call_slot;
 mod call_slots;
 mod choice;
+mod dead_letter;
 mod failure;
 mod function;
 pub(crate) mod layered;
@@ -44,6 +45,7 @@ pub(crate) use self::{
     batch_slot::{BatchCallSlot, BatchLayerFn, FutureCall},
     call_slot::{CallSlot, Slot, Verdicts, caught},
     choice::{Handler as RouteHandler, Handlers, Own},
+    dead_letter::dead_letter,
     failure::Undecoded,
     layered::LayerFn,
     report::{FailureLog, Reports},

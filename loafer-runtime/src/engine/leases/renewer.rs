@@ -1,12 +1,21 @@
 //! The lease renewer: renews every live lease of a route, in batches, and finds those that have expired.
 
-use std::{collections::HashSet, mem, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    mem,
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use super::{Key, Lease, Moment, margin};
-use crate::engine::Shared;
+use crate::{engine::Shared, sync::locked};
 use loafer_core::{
     Error,
     broker::{Provider, Renewed},
@@ -126,11 +135,41 @@ impl<P: Provider> Renewer<'_, P> {
     }
 }
 
+/// The leases whose renewals are in flight. A retry or a release waits for that of its own lease, which would undo it.
+#[derive(Default)]
+pub(in crate::engine) struct RenewalsInFlight {
+    keys: Mutex<HashSet<Key>>,
+    over: Notify,
+}
+
+impl RenewalsInFlight {
+    fn begin(&self, keys: &[Key]) {
+        locked(&self.keys).extend(keys);
+    }
+
+    fn end(&self, keys: &[Key]) {
+        let mut in_flight = locked(&self.keys);
+        in_flight.retain(|key| !keys.contains(key));
+        drop(in_flight);
+        self.over.notify_waiters();
+    }
+
+    /// Waits until none of these leases is being renewed.
+    pub(in crate::engine) async fn over(&self, keys: impl Iterator<Item = Key> + Clone) {
+        loop {
+            let over = self.over.notified();
+            let free = !keys.clone().any(|key| locked(&self.keys).contains(&key));
+            if free {
+                return;
+            }
+            over.await;
+        }
+    }
+}
+
 impl<P: Provider> Shared<P> {
     /// Renews leases by this much. Returns an error that the broker gave for any of them, if it did.
     async fn renew(&self, keys: Vec<Key>, by: Duration) -> Option<Arc<Error>> {
-        // A retry waits until this is over: the renewal would undo its delay.
-        let _renewing = self.renewing.read().await;
         let (mut live, mut receipts) = (Vec::new(), Vec::new());
         {
             let mut table = self.table();
@@ -144,6 +183,7 @@ impl<P: Provider> Shared<P> {
         if receipts.is_empty() {
             return None;
         }
+        self.renewing.begin(&live);
         let sent = self.table().now();
         let mut answers = Vec::with_capacity(receipts.len());
         // After this time the leases are over, whatever the answer.
@@ -152,6 +192,7 @@ impl<P: Provider> Shared<P> {
             answers.clear();
         }
 
+        self.renewing.end(&live);
         let (mut failure, mut lost) = (None, HashSet::new());
         let mut table = self.table();
         let mut answers = answers.into_iter();

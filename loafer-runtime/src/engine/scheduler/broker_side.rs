@@ -69,20 +69,13 @@ impl Scheduler {
         state.receiving -= 1;
         state.reserved -= asked;
         state.leased += count;
-        state.target = match count {
-            0 => {
-                reached(Transition::ReceivedNothing);
-                1
-            }
-            full if full >= asked => {
-                reached(Transition::ReceivedFull);
-                (state.target + 1).min(self.limits.receivers)
-            }
-            _ => {
-                reached(Transition::ReceivedPart);
-                state.target.saturating_sub(1).max(1)
-            }
+        let (brought, target) = match count {
+            0 => (Transition::ReceivedNothing, 1),
+            full if full >= asked => (Transition::ReceivedFull, state.target + 1),
+            _ => (Transition::ReceivedPart, state.target.saturating_sub(1)),
         };
+        reached(brought);
+        state.target = target.clamp(1, self.limits.receivers);
         state.done.extend(settled);
         if state.phase >= Phase::Draining {
             state.set_aside(jobs.drain(..));

@@ -176,6 +176,7 @@ impl Scheduler {
             reached(Transition::HandedBack);
             state.ready.push_front(job);
         }
+        reached(Transition::Waits);
         let cancelled = state.phase == Phase::Cancelled;
         let slot = &mut state.slots[worker as usize];
         slot.keys.clear();

@@ -49,10 +49,11 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             scheduler.poll_batch(&mut taken, linger.as_mut(), cx)
         })
         .await;
-        let slow = settler.prepare(&mut taken);
-        if !slow.entries.is_empty() {
-            shared.scheduler().stalled(slow.entries.len());
-            beside.spawn(settle_beside(shared.clone(), slow, false));
+        for slow in settler.prepare(&mut taken) {
+            if !slow.entries.is_empty() {
+                shared.scheduler().stalled(slow.entries.len());
+                beside.spawn(settle_beside(shared.clone(), slow, false));
+            }
         }
         let before = settler.batch.entries.len();
         settler.try_once().await;
@@ -89,7 +90,7 @@ struct Batch<R> {
     holds: Vec<Hold>,
     /// Whether it has nothing but acks.
     acks_only: bool,
-    /// Whether a renewal was in flight for any of them when they were taken. It could undo the delay of a retry.
+    /// Whether their leases were being renewed when they were taken. The renewal in flight could undo a delay.
     renewing: bool,
 }
 
@@ -159,10 +160,11 @@ impl<'s, P: Provider> Settler<'s, P> {
         }
     }
 
-    /// Makes a batch of the acks among what was taken, and returns one of the rest. Messages for which nothing is sent end here.
-    fn prepare(&mut self, taken: &mut VecDeque<Job>) -> Batch<P::Receipt> {
+    /// Makes a batch of the acks among what was taken, and returns two of the rest: one of them has to wait for renewals. Messages for which
+    /// nothing is sent end here.
+    fn prepare(&mut self, taken: &mut VecDeque<Job>) -> [Batch<P::Receipt>; 2] {
         let shared = self.shared;
-        let mut slow = Batch::default();
+        let (mut slow, mut renewing) = (Batch::default(), Batch::default());
         let mut gone = 0;
         let mut table = shared.table();
         let now = table.now();
@@ -210,9 +212,12 @@ impl<'s, P: Provider> Settler<'s, P> {
                         self.counts.retried += 1;
                         continue;
                     }
-                    slow.renewing |= lease.renewing;
-                    slow.acks_only = false;
-                    slow.push(hold, entry);
+                    // A dead letter's lease is not needed any more once its copy is made.
+                    let is_copied = matches!(entry.settlement, Settlement::DeadLetter(_));
+                    match lease.renewing && !is_copied {
+                        true => renewing.push(hold, entry),
+                        false => slow.push(hold, entry),
+                    }
                 }
             }
         }
@@ -220,7 +225,9 @@ impl<'s, P: Provider> Settler<'s, P> {
         if gone > 0 {
             self.end(gone, false);
         }
-        slow
+        (slow.acks_only, renewing.acks_only) = (false, false);
+        renewing.renewing = true;
+        [slow, renewing]
     }
 
     /// Whether it is a retry for which nothing is sent: the broker redelivers the message when its lease expires.
@@ -278,9 +285,9 @@ impl<'s, P: Provider> Settler<'s, P> {
     async fn try_once(&mut self) {
         if mem::take(&mut self.batch.renewing) {
             // Only the renewal in flight could undo a delay: the lease renewer does not know these messages any more.
-            let first = self.batch.first_end();
-            let renewed = self.shared.renewing.write();
-            if !self.shared.within(first, renewed).await {
+            let keys = self.batch.holds.iter().map(|hold| hold.key);
+            let renewed = self.shared.renewing.over(keys);
+            if !self.shared.within(self.batch.first_end(), renewed).await {
                 return self.cut_short();
             }
             self.drop_stale();

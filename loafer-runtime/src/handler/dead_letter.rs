@@ -1,0 +1,43 @@
+//! Dead letters of messages that are given up.
+
+use std::sync::Arc;
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::Own;
+use loafer_core::{
+    broker::{DeadLetter, Settlement},
+    message::Message,
+};
+
+/// The longest reason of a dead letter, in bytes.
+const REASON: usize = 512;
+
+/// Returns the settlement that gives a message up.
+pub(crate) fn dead_letter(message: &Message, own: &Own, kind: &str, reason: &str) -> Settlement {
+    let now = OffsetDateTime::now_utc()
+        .format(&Rfc3339)
+        .unwrap_or_default();
+    let end = (0..=reason.len().min(REASON))
+        .rev()
+        .find(|&at| reason.is_char_boundary(at))
+        .unwrap_or(0);
+    let retried_from = message.headers().get(DeadLetter::RETRIED_FROM);
+    Settlement::DeadLetter(Arc::new(DeadLetter {
+        event_id: message
+            .event_id()
+            .map_or_else(|| message.id().to_string(), str::to_owned),
+        message_id: message.id().to_string(),
+        correlation_id: message.correlation_id().map(str::to_owned),
+        route: own.names.route.to_string(),
+        queue: own.names.queue.to_string(),
+        topic: message.topic().map(str::to_owned),
+        handler: own.names.handler.to_owned(),
+        attempts: message.attempt(),
+        first_failed_at: (message.attempt() <= 1).then(|| now.clone()),
+        failed_at: now,
+        kind: kind.to_owned(),
+        reason: Some(reason[..end].to_owned()),
+        retried_from: retried_from.map(str::to_owned),
+    }))
+}
