@@ -32,6 +32,9 @@ use loafer_core::{
 /// How many times a settlement is tried while its lease lasts, and a dead letter if leases do not expire.
 const TRIES: usize = 8;
 
+/// How long a release waits for the renewal of its lease. If the renewal comes after it, the message stays leased, and is redelivered later.
+const RENEWAL: Duration = Duration::from_secs(1);
+
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut settler = Settler::new(&shared);
     let mut taken = VecDeque::with_capacity(shared.scheduler().limits.settle_batch);
@@ -90,8 +93,8 @@ struct Batch<R> {
     holds: Vec<Hold>,
     /// Whether it has nothing but acks.
     acks_only: bool,
-    /// Whether their leases were being renewed when they were taken. The renewal in flight could undo a delay.
-    renewing: bool,
+    /// How long they wait for the renewals of their leases that were in flight when they were taken. `None` if there were none.
+    renewing: Option<Duration>,
 }
 
 /// The lease of an entry, which has left the lease table.
@@ -107,7 +110,7 @@ impl<R> Default for Batch<R> {
             entries: Vec::new(),
             holds: Vec::new(),
             acks_only: true,
-            renewing: false,
+            renewing: None,
         }
     }
 }
@@ -160,11 +163,12 @@ impl<'s, P: Provider> Settler<'s, P> {
         }
     }
 
-    /// Makes a batch of the acks among what was taken, and returns two of the rest: one of them has to wait for renewals. Messages for which
+    /// Makes a batch of the acks among what was taken, and returns batches of the rest: what waits for renewals is apart. Messages for which
     /// nothing is sent end here.
-    fn prepare(&mut self, taken: &mut VecDeque<Job>) -> [Batch<P::Receipt>; 2] {
+    fn prepare(&mut self, taken: &mut VecDeque<Job>) -> [Batch<P::Receipt>; 3] {
         let shared = self.shared;
-        let (mut slow, mut renewing) = (Batch::default(), Batch::default());
+        let [mut slow, mut retries, mut releases] =
+            [Batch::default(), Batch::default(), Batch::default()];
         let mut gone = 0;
         let mut table = shared.table();
         let now = table.now();
@@ -212,12 +216,13 @@ impl<'s, P: Provider> Settler<'s, P> {
                         self.counts.retried += 1;
                         continue;
                     }
-                    // A dead letter's lease is not needed any more once its copy is made.
-                    let is_copied = matches!(entry.settlement, Settlement::DeadLetter(_));
-                    match lease.renewing && !is_copied {
-                        true => renewing.push(hold, entry),
-                        false => slow.push(hold, entry),
-                    }
+                    let batch = match entry.settlement {
+                        Settlement::Retry { .. } if lease.renewing => &mut retries,
+                        Settlement::Release if lease.renewing => &mut releases,
+                        _ => &mut slow,
+                    };
+                    batch.acks_only = false;
+                    batch.push(hold, entry);
                 }
             }
         }
@@ -225,9 +230,8 @@ impl<'s, P: Provider> Settler<'s, P> {
         if gone > 0 {
             self.end(gone, false);
         }
-        (slow.acks_only, renewing.acks_only) = (false, false);
-        renewing.renewing = true;
-        [slow, renewing]
+        (retries.renewing, releases.renewing) = (Some(Duration::MAX), Some(RENEWAL));
+        [slow, retries, releases]
     }
 
     /// Whether it is a retry for which nothing is sent: the broker redelivers the message when its lease expires.
@@ -283,10 +287,10 @@ impl<'s, P: Provider> Settler<'s, P> {
     }
 
     async fn try_once(&mut self) {
-        if mem::take(&mut self.batch.renewing) {
-            // Only the renewal in flight could undo a delay: the lease renewer does not know these messages any more.
+        if let Some(most) = self.batch.renewing.take() {
+            // Only a renewal in flight could undo a delay: the lease renewer does not know these messages any more.
             let keys = self.batch.holds.iter().map(|hold| hold.key);
-            let renewed = self.shared.renewing.over(keys);
+            let renewed = timeout(most, self.shared.renewing.over(keys));
             if !self.shared.within(self.batch.first_end(), renewed).await {
                 return self.cut_short();
             }
