@@ -1,7 +1,7 @@
 //! The ack dedup: messages that were handled, and whose ack is not confirmed.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -26,8 +26,8 @@ pub(crate) struct AckDedup {
 
 #[derive(Default)]
 struct Known {
-    /// Messages whose acks are on their way for the first time.
-    acking: HashSet<MessageId>,
+    /// Messages whose acks are on their way, and how many acks: a message may have been delivered twice.
+    acking: HashMap<MessageId, u32>,
     /// Messages whose acks failed or are late. They stay known once an ack has succeeded: a redelivery may be on its way already.
     late: HashSet<MessageId>,
     /// The order in which those of `late` came.
@@ -64,16 +64,23 @@ impl AckDedup {
     /// Remembers messages while their acks are on their way.
     pub(crate) fn begin<'m>(&self, messages: impl Iterator<Item = &'m Message>) {
         self.change(|known| {
-            known
-                .acking
-                .extend(messages.map(|message| message.id().clone()))
+            for message in messages {
+                *known.acking.entry(message.id().clone()).or_default() += 1;
+            }
         });
     }
 
     /// Called when there is an answer to their acks: those that failed are to be remembered before.
     pub(crate) fn end<'m>(&self, messages: impl Iterator<Item = &'m Message>) {
         self.change(|known| {
-            messages.for_each(|message| _ = known.acking.remove(message.id()));
+            for message in messages {
+                if let Some(acks) = known.acking.get_mut(message.id()) {
+                    *acks -= 1;
+                    if *acks == 0 {
+                        known.acking.remove(message.id());
+                    }
+                }
+            }
         });
     }
 
@@ -89,6 +96,6 @@ impl AckDedup {
     /// Whether this message was handled before.
     pub(crate) fn contains(&self, message: &Message) -> bool {
         let known = locked(&self.known);
-        known.acking.contains(message.id()) || known.late.contains(message.id())
+        known.acking.contains_key(message.id()) || known.late.contains(message.id())
     }
 }

@@ -29,7 +29,6 @@ transitions! {
     HandedBack: "a worker hands back a message that it has not started",
     WindowOpen: "a batch window opens",
     Waits: "a handler waits",
-    Abandoned: "a call that can't be cancelled is waited for",
     Asked: "an error handler decides",
     Settle: "a batch of settlements is due",
     SettleAfterLinger: "a batch of settlements is due because it lingered",

@@ -111,7 +111,7 @@ impl Stats {
 #[derive(Default)]
 pub(crate) struct Failing {
     tasks: AtomicUsize,
-    /// Whether a task has ended while it was failing, and no other has succeeded since.
+    /// Whether a task has ended or paused while it was failing, and no other has succeeded since.
     gave_up: AtomicBool,
 }
 
@@ -119,20 +119,21 @@ impl Failing {
     /// Records whether a task's last call succeeded, with the task's own flag. Returns whether a streak of failures begins or ends: one
     /// that all the tasks have in common.
     pub(crate) fn record(&self, failing: &mut bool, well: bool) -> bool {
-        let before = self.is_any();
-        if well && before {
-            self.gave_up.store(false, Ordering::Relaxed);
+        let ends = well
+            && self.gave_up.load(Ordering::Relaxed)
+            && self.gave_up.swap(false, Ordering::Relaxed);
+        let changed = mem::replace(failing, !well) == well;
+        match (changed, well) {
+            (true, true) => self.tasks.fetch_sub(1, Ordering::Relaxed) == 1,
+            (true, false) => {
+                self.tasks.fetch_add(1, Ordering::Relaxed) == 0
+                    && !self.gave_up.load(Ordering::Relaxed)
+            }
+            (false, _) => ends && !self.is_any(),
         }
-        if mem::replace(failing, !well) == well {
-            match well {
-                true => self.tasks.fetch_sub(1, Ordering::Relaxed),
-                false => self.tasks.fetch_add(1, Ordering::Relaxed),
-            };
-        }
-        before != self.is_any()
     }
 
-    /// Records that a failing task ends.
+    /// Records that a failing task ends, or makes no calls for now.
     pub(crate) fn give_up(&self, failing: &mut bool) {
         if mem::take(failing) {
             self.gave_up.store(true, Ordering::Relaxed);

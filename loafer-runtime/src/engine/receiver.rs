@@ -28,18 +28,18 @@ const ONCE: Duration = Duration::from_secs(1);
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut deliveries = Vec::with_capacity(shared.scheduler().limits.ask);
     let mut jobs = VecDeque::with_capacity(shared.scheduler().limits.ask);
-    let (mut pauses, mut failing) = (pauses(&shared), false);
-    while let Some(max) = shared.scheduler().permit().await {
+    let (mut pauses, mut failing) = (None, false);
+    while let Some(max) = shared.permit(&mut failing).await {
         let (answer, unseen) = receive(&shared, max, &mut deliveries).await;
         let settled = shared.take_in(&mut deliveries, &mut jobs, unseen);
         shared.route.received(&mut jobs, settled, max);
         match answer {
-            Ok(()) if failing => {
-                pauses = self::pauses(&shared);
+            Ok(()) => {
+                pauses = None;
                 shared.receives_again(&mut failing);
             }
-            Ok(()) => {}
             Err(error) => {
+                let pauses = pauses.get_or_insert_with(|| self::pauses(&shared));
                 let pause = pauses.next().unwrap_or(Duration::from_secs(30));
                 shared.receive_failed(&error, pause, &mut failing);
                 until_closed(&shared, sleep(pause)).await;
@@ -65,12 +65,12 @@ async fn receive<P: Provider>(
     max: usize,
     into: &mut Vec<Delivery<P::Receipt>>,
 ) -> (Result<(), Error>, Duration) {
-    let longest = shared.route.capabilities.wait;
-    let wait = if shared.route.once {
-        longest.min(ONCE)
+    let most = if shared.route.once {
+        ONCE
     } else {
-        longest
+        Duration::MAX
     };
+    let wait = shared.route.capabilities.wait.min(most);
     let grace = shared.route.capabilities.receive_grace;
     // A broker without grace is in this process: what stops one of them stops both.
     let mut pauses = (!grace.is_zero()).then(PauseWatch::new);
@@ -112,6 +112,20 @@ async fn until_closed<P: Provider>(shared: &Shared<P>, wait: impl Future<Output 
 }
 
 impl<P: Provider> Shared<P> {
+    /// Waits until a receive is due. Returns how many messages to ask for, or `None` once the route receives no more. A receiver that has to
+    /// wait is not one that fails: the next receive that succeeds, whoever makes it, ends the streak.
+    async fn permit(&self, failing: &mut bool) -> Option<usize> {
+        let scheduler = self.scheduler();
+        poll_fn(|cx| {
+            let permit = scheduler.poll_permit(cx);
+            if permit.is_pending() {
+                self.route.receivers_failing.give_up(failing);
+            }
+            permit
+        })
+        .await
+    }
+
     /// Puts each delivery into the lease table. Returns those that were handled before: they go to the settler, not to a worker. The
     /// deliveries may be as old as `unseen`.
     fn take_in(

@@ -214,7 +214,6 @@ impl Worker {
             self.conclude(answer);
             return Poll::Ready(());
         }
-        reached(Transition::Abandoned);
         tracing::warn!(
             route = %self.route.policy.route,
             queue = %self.route.policy.queue,
@@ -259,12 +258,13 @@ impl Worker {
                 // The rest of a chunk has not started yet.
                 None => break,
             };
-            let resolved = match verdict.0 {
-                _ if self.is_behind(&job.message) => {
+            let resolved = match verdict {
+                verdict if self.is_behind(&job.message) => {
+                    drop(Verdicts::one(verdict));
                     Resolved::Settle(self.route.released(&job.message))
                 }
-                Said::Ack => Resolved::Settle(Settlement::Ack),
-                said => {
+                Verdict(Said::Ack) => Resolved::Settle(Settlement::Ack),
+                Verdict(said) => {
                     let (message, own) = (&job.message, self.own());
                     self.route.resolve(message, said, &self.span, own)
                 }

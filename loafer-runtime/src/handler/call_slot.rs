@@ -179,6 +179,15 @@ impl Verdicts {
     }
 }
 
+/// Verdicts hold errors of the user's, whose destructors may panic. Each is dropped by itself.
+impl Drop for Verdicts {
+    fn drop(&mut self) {
+        for verdict in self.by_ref() {
+            _ = catch_unwind(AssertUnwindSafe(|| drop(verdict)));
+        }
+    }
+}
+
 impl Iterator for Verdicts {
     type Item = Verdict;
 

@@ -11,7 +11,7 @@ use std::{
 
 use tower::{Layer, Service, ServiceExt, util::BoxService};
 
-use super::{CallSlot, call_slot::caught};
+use super::{CallSlot, Verdicts, call_slot::caught};
 use loafer_core::{
     extract::Metadata,
     extract::RouteName,
@@ -24,6 +24,8 @@ use loafer_core::{
 pub struct Request {
     message: Message,
     names: Arc<RouteName>,
+    /// Which message of its worker it is: a call for an earlier one does nothing.
+    number: u64,
 }
 
 impl Request {
@@ -86,7 +88,7 @@ pub(super) fn slot(
 ) -> Box<dyn CallSlot> {
     let inner = Inner(Arc::new(Mutex::new(InnerCallSlot {
         slot: inner,
-        message: 0,
+        message: None,
         running: None,
         calls: 0,
     })));
@@ -99,6 +101,7 @@ pub(super) fn slot(
         service,
         inner,
         names: names.clone(),
+        number: 0,
         stage: Stage::Idle,
     })
 }
@@ -111,8 +114,8 @@ struct Inner(Arc<Mutex<InnerCallSlot>>);
 /// Calls have numbers: what is left of an earlier call does nothing to a later one.
 struct InnerCallSlot {
     slot: Box<dyn CallSlot>,
-    /// The number of the message that the layers have now.
-    message: u64,
+    /// The number of the message that the layers have now. `None` once they have answered.
+    message: Option<u64>,
     /// The number of the call that was started and is not over.
     running: Option<u64>,
     /// The number of the last call.
@@ -153,10 +156,7 @@ impl Service<Request> for Inner {
     fn call(&mut self, request: Request) -> Call {
         Call {
             inner: self.clone(),
-            stage: CallStage::New {
-                message: self.lock().message,
-                request,
-            },
+            stage: CallStage::New(request),
         }
     }
 }
@@ -168,11 +168,7 @@ struct Call {
 }
 
 enum CallStage {
-    New {
-        /// The number of the message that the layers had when they called.
-        message: u64,
-        request: Request,
-    },
+    New(Request),
     /// It was started for this message, as the call with this number.
     Running {
         message: u64,
@@ -184,12 +180,12 @@ enum CallStage {
 impl Call {
     fn start(
         &mut self,
-        message: u64,
         mut request: Request,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Verdict, BoxError>> {
         let mut inner = self.inner.lock();
-        if inner.message != message {
+        let message = request.number;
+        if inner.message != Some(message) {
             return Poll::Ready(Err(too_late()));
         }
         if inner.running.is_some() {
@@ -218,11 +214,11 @@ impl Future for Call {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         match std::mem::replace(&mut this.stage, CallStage::Over) {
-            CallStage::New { message, request } => this.start(message, request, cx),
+            CallStage::New(request) => this.start(request, cx),
             CallStage::Running { message, call } => {
                 let mut inner = this.inner.lock();
                 // A call that goes on after the layers' answer is the worker's alone: it must be the one that is woken.
-                if (inner.message, inner.running) != (message, Some(call)) {
+                if (inner.message, inner.running) != (Some(message), Some(call)) {
                     return Poll::Ready(Err(too_late()));
                 }
                 let polled = inner.poll(cx);
@@ -252,6 +248,8 @@ struct LayeredCallSlot {
     service: HandlerService,
     inner: Inner,
     names: Arc<RouteName>,
+    /// The number of the last message.
+    number: u64,
     stage: Stage,
 }
 
@@ -297,8 +295,8 @@ impl LayeredCallSlot {
                     return Poll::Ready(verdict);
                 }
                 Stage::Outlasting(verdict) => {
-                    let over = self.inner.lock().poll(cx).is_ready();
-                    if over {
+                    if let Poll::Ready(late) = self.inner.lock().poll(cx) {
+                        drop(Verdicts::one(late));
                         return Poll::Ready(verdict);
                     }
                     self.stage = Stage::Outlasting(verdict);
@@ -313,16 +311,19 @@ impl LayeredCallSlot {
         // A destructor of the user's may panic.
         _ = catch_unwind(AssertUnwindSafe(|| self.stage = Stage::Idle));
         let mut inner = self.inner.lock();
-        inner.message += 1;
+        inner.message = None;
         inner.cancel()
     }
 }
 
 impl CallSlot for LayeredCallSlot {
     fn start(&mut self, message: &mut Message, cx: &mut Context<'_>) -> Poll<Verdict> {
+        self.number += 1;
+        self.inner.lock().message = Some(self.number);
         self.stage = Stage::Waiting(Request {
             message: message.clone(),
             names: self.names.clone(),
+            number: self.number,
         });
         self.poll(cx)
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    future::{Future, poll_fn},
+    future::Future,
     mem,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
@@ -29,10 +29,6 @@ pub(crate) struct LostJobs {
 
 impl Scheduler {
     /// Waits until a receive is due. Returns how many messages to ask for, or `None` once the route receives no more.
-    pub(crate) async fn permit(&self) -> Option<usize> {
-        poll_fn(|cx| self.poll_permit(cx)).await
-    }
-
     pub(crate) fn poll_permit(&self, cx: &Context<'_>) -> Poll<Option<usize>> {
         let mut state = self.lock();
         if state.phase > Phase::Open {

@@ -20,6 +20,8 @@ struct Group {
     /// The keys of such messages: one, or those of one batch. It is never empty. A message that is not among them is an earlier one, and
     /// decides nothing.
     out: Vec<Key>,
+    /// Whether one of them is redelivered, so that what waited behind them was released. What has come since is redelivered, too.
+    released: bool,
     /// The messages that came after them, in order.
     waiting: VecDeque<Job>,
 }
@@ -52,6 +54,7 @@ impl Groups {
             } else {
                 let members = Group {
                     out: vec![job.key],
+                    released: false,
                     waiting: VecDeque::new(),
                 };
                 self.groups.insert(group.into(), members);
@@ -93,7 +96,7 @@ impl Groups {
             return released;
         };
         members.out.remove(at);
-        if !left {
+        if !left && !mem::replace(&mut members.released, true) {
             reached(Transition::GroupReleased);
             released = mem::take(&mut members.waiting);
         }
@@ -103,6 +106,7 @@ impl Groups {
         if let Some(next) = members.waiting.pop_front() {
             reached(Transition::GroupAdvances);
             members.out.push(next.key);
+            members.released = false;
             ready.push_back(next);
         } else {
             reached(Transition::GroupEnds);
