@@ -11,9 +11,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Leases without an end of their own.
 fn pushed() -> Scripted {
-    let broker = Scripted::default();
-    broker.0.lock().unwrap().leaseless = true;
-    broker
+    Scripted::default().leaseless()
 }
 
 fn payloads(broker: &Scripted) -> Vec<String> {
@@ -90,7 +88,7 @@ async fn what_is_lost_before_anybody_heard_of_it_is_not_settled() {
     let broker = pushed().then(Duration::ZERO, [1]);
     let running = broker.start(RouteOptions::new(), |_| MINUTE).await;
     sleep(Duration::from_secs(10)).await;
-    broker.0.lock().unwrap().gone = vec![1];
+    broker.0.lock().unwrap().gone = [1].into();
     sleep(MINUTE).await;
     assert!(broker.0.lock().unwrap().settled.is_empty());
     assert_eq!(running.stats("r").unwrap().lost, 1);
@@ -114,7 +112,7 @@ async fn what_was_lost_on_its_way_is_not_started() {
     let broker = pushed()
         .then(Duration::from_secs(10), [1, 2])
         .then(Duration::from_secs(20), [1]);
-    broker.0.lock().unwrap().gone = vec![1];
+    broker.0.lock().unwrap().gone = [1].into();
     let running = broker.start(RouteOptions::new(), |_| Duration::ZERO).await;
     sleep(Duration::from_secs(15)).await;
     assert_eq!(broker.0.lock().unwrap().handled, [2]);

@@ -6,9 +6,12 @@
 )]
 
 mod defaults;
+mod logged;
 mod lost_leases;
+mod redelivered;
 mod scripted;
 mod senders_ids;
+mod settling;
 mod warnings;
 
 use std::time::Duration;
