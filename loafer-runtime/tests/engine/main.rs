@@ -5,9 +5,11 @@
     reason = "outside of a test function, a helper panics as one"
 )]
 
+mod call_slots;
 mod defaults;
 mod logged;
 mod lost_leases;
+mod panics;
 mod redelivered;
 mod scripted;
 mod senders_ids;
