@@ -7,6 +7,7 @@
 
 mod call_slots;
 mod defaults;
+mod layers;
 mod logged;
 mod lost_leases;
 mod panics;
