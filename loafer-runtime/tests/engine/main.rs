@@ -5,6 +5,7 @@
     reason = "outside of a test function, a helper panics as one"
 )]
 
+mod blocking;
 mod call_slots;
 mod defaults;
 mod layers;
