@@ -12,6 +12,7 @@ mod layers;
 mod logged;
 mod lost_leases;
 mod panics;
+mod receiving;
 mod redelivered;
 mod scripted;
 mod senders_ids;
