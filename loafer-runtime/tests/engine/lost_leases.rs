@@ -133,3 +133,28 @@ async fn what_the_route_holds_is_told_once_before_the_first_receive() {
     assert!(script.receives > 1);
     assert_eq!(script.holds, [(10, 0)]);
 }
+
+/// How long it takes to lose so many leases at once, of messages that wait behind as many others.
+async fn losing(messages: u64, ordered: bool) -> std::time::Duration {
+    let broker = pushed().able(|capabilities| capabilities.receive_batch = 100_000);
+    broker.lock().ordered = ordered;
+    let broker = broker.then(Duration::ZERO, 1..=2 * messages);
+    let options = RouteOptions::new().concurrency(2).prefetch(100_000);
+    let running = broker.start(options, |_| MINUTE).await;
+    sleep(Duration::from_secs(10)).await;
+    let began = std::time::Instant::now();
+    broker.lose(messages + 1..=2 * messages);
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(running.in_flight() as u64, messages);
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_leases_that_are_lost_at_once_take_no_longer_each_than_a_few() {
+    for ordered in [false, true] {
+        let few = losing(500, ordered).await.max(Duration::from_millis(5));
+        let many = losing(10_000, ordered).await;
+        // If each of them searched among all that wait, it would be 400 times as long.
+        assert!(many < 100 * few, "{few:?} for 500, {many:?} for 10,000");
+    }
+}

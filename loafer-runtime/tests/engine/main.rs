@@ -14,6 +14,7 @@ mod lost_leases;
 mod panics;
 mod receiving;
 mod redelivered;
+mod renewals;
 mod scripted;
 mod senders_ids;
 mod settling;
