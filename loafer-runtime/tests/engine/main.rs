@@ -8,6 +8,7 @@
 mod blocking;
 mod call_slots;
 mod defaults;
+mod groups;
 mod layers;
 mod logged;
 mod lost_leases;
