@@ -8,6 +8,7 @@
 mod blocking;
 mod call_slots;
 mod defaults;
+mod envelopes;
 mod groups;
 mod layers;
 mod logged;
