@@ -63,3 +63,21 @@ async fn a_redelivery_of_what_lost_its_lease_while_it_waited_for_a_settler_does_
     assert_eq!(broker.acked_payloads(), [2]);
     assert_eq!(running.stats("r").unwrap().repeated, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_redelivery_while_the_first_try_of_the_ack_is_on_its_way_does_not_run_the_handler() {
+    let broker = Scripted::default()
+        .leaseless()
+        .then(Duration::ZERO, [1])
+        .then(2 * SECOND, [1])
+        .answering(1, Answer::Lost);
+    broker.lock().settlements_take = 5 * SECOND;
+    let running = broker.start(RouteOptions::new(), |_| Duration::ZERO).await;
+    sleep(SECOND).await;
+    broker.lose([1]);
+    sleep(SECOND / 2).await;
+    broker.lock().gone.clear();
+    sleep(60 * SECOND).await;
+    assert_eq!(broker.lock().handled, [1]);
+    assert_eq!(running.stats("r").unwrap().repeated, 1);
+}
