@@ -11,9 +11,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Leases without an end of their own.
 fn pushed() -> Scripted {
-    let broker = Scripted::default();
-    broker.0.lock().unwrap().leaseless = true;
-    broker
+    Scripted::default().leaseless()
 }
 
 fn payloads(broker: &Scripted) -> Vec<String> {
@@ -90,7 +88,7 @@ async fn what_is_lost_before_anybody_heard_of_it_is_not_settled() {
     let broker = pushed().then(Duration::ZERO, [1]);
     let running = broker.start(RouteOptions::new(), |_| MINUTE).await;
     sleep(Duration::from_secs(10)).await;
-    broker.0.lock().unwrap().gone = vec![1];
+    broker.0.lock().unwrap().gone = [1].into();
     sleep(MINUTE).await;
     assert!(broker.0.lock().unwrap().settled.is_empty());
     assert_eq!(running.stats("r").unwrap().lost, 1);
@@ -114,7 +112,7 @@ async fn what_was_lost_on_its_way_is_not_started() {
     let broker = pushed()
         .then(Duration::from_secs(10), [1, 2])
         .then(Duration::from_secs(20), [1]);
-    broker.0.lock().unwrap().gone = vec![1];
+    broker.0.lock().unwrap().gone = [1].into();
     let running = broker.start(RouteOptions::new(), |_| Duration::ZERO).await;
     sleep(Duration::from_secs(15)).await;
     assert_eq!(broker.0.lock().unwrap().handled, [2]);
@@ -134,4 +132,29 @@ async fn what_the_route_holds_is_told_once_before_the_first_receive() {
     let script = broker.0.lock().unwrap();
     assert!(script.receives > 1);
     assert_eq!(script.holds, [(10, 0)]);
+}
+
+/// How long it takes to lose so many leases at once, of messages that wait behind as many others.
+async fn losing(messages: u64, ordered: bool) -> std::time::Duration {
+    let broker = pushed().able(|capabilities| capabilities.receive_batch = 100_000);
+    broker.lock().ordered = ordered;
+    let broker = broker.then(Duration::ZERO, 1..=2 * messages);
+    let options = RouteOptions::new().concurrency(2).prefetch(100_000);
+    let running = broker.start(options, |_| MINUTE).await;
+    sleep(Duration::from_secs(10)).await;
+    let began = std::time::Instant::now();
+    broker.lose(messages + 1..=2 * messages);
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(running.in_flight() as u64, messages);
+    began.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_leases_that_are_lost_at_once_take_no_longer_each_than_a_few() {
+    for ordered in [false, true] {
+        let few = losing(500, ordered).await.max(Duration::from_millis(5));
+        let many = losing(10_000, ordered).await;
+        // If each of them searched among all that wait, it would be 400 times as long.
+        assert!(many < 100 * few, "{few:?} for 500, {many:?} for 10,000");
+    }
 }

@@ -5,10 +5,21 @@
     reason = "outside of a test function, a helper panics as one"
 )]
 
+mod blocking;
+mod call_slots;
 mod defaults;
+mod envelopes;
+mod groups;
+mod layers;
+mod logged;
 mod lost_leases;
+mod panics;
+mod receiving;
+mod redelivered;
+mod renewals;
 mod scripted;
 mod senders_ids;
+mod settling;
 mod warnings;
 
 use std::time::Duration;

@@ -1,58 +1,16 @@
 //! What is warned of before it happens.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use loafer_runtime::program::RouteOptions;
 use tokio::time::sleep;
-use tracing::{
-    Event, Level, Metadata, Subscriber,
-    field::{Field, Visit},
-    span,
-};
 
-use crate::scripted::Scripted;
-
-/// The warnings, each with its fields.
-#[derive(Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0 += &format!("{field}={value:?} ");
-    }
-}
+use crate::{logged::Logged, scripted::Scripted};
 
 /// What is said of messages held too long, after so many seconds each.
 async fn held_too_long(leaseless: bool, after: &[u64]) -> Vec<Vec<String>> {
-    let warnings = Warnings::default();
-    let _on = tracing::subscriber::set_default(warnings.clone());
+    let logged = Logged::default();
+    let _on = tracing::subscriber::set_default(logged.clone());
     let broker = Scripted::default()
         .then(Duration::ZERO, [300_000, 300_001, 10])
         .then(Duration::from_secs(30), [300_002]);
@@ -69,9 +27,7 @@ async fn held_too_long(leaseless: bool, after: &[u64]) -> Vec<Vec<String>> {
     for seconds in after {
         sleep(Duration::from_secs(seconds - passed)).await;
         passed = *seconds;
-        let warnings = warnings.0.lock().unwrap();
-        let held = warnings.iter().filter(|line| line.contains("four fifths"));
-        told.push(held.cloned().collect());
+        told.push(logged.lines("four fifths"));
     }
     drop(running);
     told
