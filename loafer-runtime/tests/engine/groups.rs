@@ -100,3 +100,11 @@ async fn the_end_of_a_cancelled_batch_lets_no_message_of_its_group_run_beside_an
     assert!(broker.acked_payloads().ends_with(&[4]));
     assert_eq!(running.in_flight(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_cancelled_batch_releases_nothing_that_was_received_since() {
+    let (broker, running, _) = cancelled().await;
+    sleep(120 * SECOND).await;
+    assert_eq!(running.stats("r").unwrap().released, 0);
+    assert_eq!(broker.acked_payloads(), [9, 1, 2, 3, 4]);
+}

@@ -275,3 +275,8 @@ async fn a_call_that_is_first_polled_after_its_layer_has_answered_is_not_made() 
 async fn a_call_of_a_layer_that_has_answered_does_nothing_to_the_next_message() {
     a_late_call_does_nothing(calls_late(), milliseconds(20)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_of_a_layer_that_has_answered_is_not_made_while_nothing_runs() {
+    a_late_call_does_nothing(calls_late(), milliseconds(100)).await;
+}

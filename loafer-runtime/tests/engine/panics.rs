@@ -1,17 +1,28 @@
 //! Code of the user's that panics costs its message an attempt, and no other message anything.
 
-use std::{error::Error, fmt, future::pending, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    future::pending,
+    sync::{
+        Mutex,
+        mpsc::{Receiver, channel},
+    },
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use loafer_core::{
     broker::Capabilities,
     extract::{Batch, BatchOutcome},
+    outcome::{FailureKind, Verdict},
     policy::Backoff,
     translate::Json,
 };
 use loafer_runtime::{
+    __private::PreparedHandler,
     handler::Failure,
-    program::{Ended, Route, RouteOptions, Running},
+    program::{App, Ended, Route, RouteOptions, Running},
 };
 use tokio::time::{Instant, sleep};
 
@@ -194,4 +205,64 @@ async fn a_handler_that_can_not_be_dropped_at_its_timeout_fails_its_message_alon
         running.shutdown();
         assert_eq!(running.ended().await, Ended::Clean);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_can_not_be_dropped_behind_a_failed_one_of_its_group_ends_no_route() {
+    let broker = broker().then(Duration::ZERO, [0, 1, 6]).then(SECOND, [5]);
+    {
+        let mut script = broker.lock();
+        script.ordered = true;
+        script.groups = [(5, "other")].into();
+    }
+    let running = broker
+        .start_route(route(true, || Box::new(Undroppable)))
+        .await;
+    sleep(10 * SECOND).await;
+    assert_eq!(broker.acked_payloads(), [5]);
+    assert_eq!(running.in_flight(), 0);
+    let stats = running.stats("r").unwrap();
+    assert_eq!((stats.retried, stats.released), (1, 2));
+    running.shutdown();
+    assert_eq!(running.ended().await, Ended::Clean);
+}
+
+/// What a plain handler waits for.
+struct Gate(Mutex<Receiver<()>>);
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_can_not_be_dropped_of_a_plain_handler_that_was_given_up_ends_no_route() {
+    let (open, gate) = channel();
+    let options = RouteOptions::new().concurrency(1);
+    let place = ("plain", (file!(), line!()));
+    let route = Route::new("r").provider::<Scripted>().options(options);
+    let route = route.declared(place, "Json", |resources| {
+        let gate = resources.get::<Gate>().unwrap();
+        Ok(PreparedHandler::blocking(Json, (), move |_, message| {
+            if &message.payload()[..] != b"0" {
+                return Verdict::ACK;
+            }
+            gate.0.lock().unwrap().recv().unwrap();
+            Verdict::failed(FailureKind::Error, Undroppable)
+        }))
+    });
+    let broker = broker().leaseless().then(Duration::ZERO, [0, 1]);
+    let app = App::new().state(Gate(Mutex::new(gate)));
+    let running = broker.start_app(app, route).await;
+    while running.stats("r").unwrap().received == 0 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    broker.lose([0]);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    open.send(()).unwrap();
+    sleep(10 * SECOND).await;
+    assert_eq!(broker.acked_payloads(), [1]);
+    assert_eq!(running.stats("r").unwrap().lost, 1);
+    running.shutdown();
+    assert_eq!(running.ended().await, Ended::Clean);
 }

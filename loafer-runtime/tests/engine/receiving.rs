@@ -93,3 +93,23 @@ async fn while_some_receivers_fail_and_others_do_not_the_program_stays_unready()
     assert_eq!(logged.lines("receive failed").len(), 1);
     assert_eq!(logged.lines("receiving again").len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_route_without_messages_is_ready_again_after_an_outage() {
+    for messages_before in [false, true] {
+        let broker = Scripted::default().able(eight);
+        let began = Instant::now();
+        outage(&broker, began + 10 * SECOND, 60 * SECOND);
+        let running = start(&broker).await;
+        if !messages_before {
+            broker.lock().flood = None;
+        }
+        sleep_until(began + 9 * SECOND).await;
+        assert!(running.is_ready());
+        broker.lock().flood = None;
+        sleep_until(began + 60 * SECOND).await;
+        assert!(!running.is_ready());
+        sleep_until(began + 200 * SECOND).await;
+        assert!(running.is_ready(), "messages before: {messages_before}");
+    }
+}
