@@ -3,10 +3,15 @@
 use std::{
     mem,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
+
+use tokio::time::Instant;
+
+use crate::sync::locked;
 
 use loafer_core::broker::Settlement;
 
@@ -107,27 +112,30 @@ impl Stats {
     }
 }
 
+/// How long nothing must have failed before a success ends the streak of those that make no calls any more.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// Which tasks of one kind are failing, each since its last call.
 #[derive(Default)]
 pub(crate) struct Failing {
     tasks: AtomicUsize,
-    /// Whether a task has ended or paused while it was failing, and no other has succeeded since.
-    gave_up: AtomicBool,
+    /// When the last failing task ended, or had no more calls to make. `None` if others have succeeded since.
+    gave_up: Mutex<Option<Instant>>,
+    /// Whether `gave_up` holds something.
+    any_gave_up: AtomicBool,
 }
 
 impl Failing {
     /// Records whether a task's last call succeeded, with the task's own flag. Returns whether a streak of failures begins or ends: one
     /// that all the tasks have in common.
     pub(crate) fn record(&self, failing: &mut bool, well: bool) -> bool {
-        let ends = well
-            && self.gave_up.load(Ordering::Relaxed)
-            && self.gave_up.swap(false, Ordering::Relaxed);
+        let ends = well && self.any_gave_up.load(Ordering::Relaxed) && self.is_quiet();
         let changed = mem::replace(failing, !well) == well;
         match (changed, well) {
-            (true, true) => self.tasks.fetch_sub(1, Ordering::Relaxed) == 1,
+            (true, true) => self.tasks.fetch_sub(1, Ordering::Relaxed) == 1 && !self.is_any(),
             (true, false) => {
-                self.tasks.fetch_add(1, Ordering::Relaxed) == 0
-                    && !self.gave_up.load(Ordering::Relaxed)
+                let first = self.tasks.fetch_add(1, Ordering::Relaxed) == 0;
+                first && !self.any_gave_up.load(Ordering::Relaxed)
             }
             (false, _) => ends && !self.is_any(),
         }
@@ -136,13 +144,25 @@ impl Failing {
     /// Records that a failing task ends, or makes no calls for now.
     pub(crate) fn give_up(&self, failing: &mut bool) {
         if mem::take(failing) {
-            self.gave_up.store(true, Ordering::Relaxed);
+            *locked(&self.gave_up) = Some(Instant::now());
+            self.any_gave_up.store(true, Ordering::Relaxed);
             self.tasks.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// Whether any task is failing.
     pub(crate) fn is_any(&self) -> bool {
-        self.tasks.load(Ordering::Relaxed) > 0 || self.gave_up.load(Ordering::Relaxed)
+        self.tasks.load(Ordering::Relaxed) > 0 || self.any_gave_up.load(Ordering::Relaxed)
+    }
+
+    /// Forgets those that gave up, if that was long enough ago.
+    fn is_quiet(&self) -> bool {
+        let mut gave_up = locked(&self.gave_up);
+        let quiet = gave_up.is_none_or(|since| since.elapsed() >= QUIET);
+        if quiet {
+            *gave_up = None;
+            self.any_gave_up.store(false, Ordering::Relaxed);
+        }
+        quiet
     }
 }

@@ -57,8 +57,8 @@ pub const RULES: Rules = Rules {
         Order {
             package: "loafer-runtime",
             layers: &[
-                &["clock", "coverage", "limits", "stats", "sync"],
-                &["ack_dedup", "pause"],
+                &["clock", "coverage", "limits", "sync"],
+                &["ack_dedup", "pause", "stats"],
                 &["bus"],
                 &["handler"],
                 &["engine"],
