@@ -7,7 +7,6 @@ pub mod loafer;
 pub mod orders;
 pub mod raw;
 pub mod runtime;
-#[cfg(any(feature = "amqp", feature = "sqs"))]
 pub mod spread;
 #[cfg(feature = "sqs")]
 pub mod sqs;
