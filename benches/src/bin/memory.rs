@@ -24,8 +24,8 @@ use tokio::runtime::Runtime;
 const PEER: &str = "--peer";
 const BATCHED_PEER: &str = "--batched-peer";
 
-/// How many messages are preloaded for every instruction count, however many are consumed.
-const PRELOADED: u64 = 120_000;
+/// How many messages are preloaded for every instruction count, however many are consumed: more than any run does.
+const PRELOADED: u64 = 130_000;
 /// How many messages one timed run has.
 const TIMED: u64 = 400_000;
 /// How many timed runs each loop has, interleaved.
