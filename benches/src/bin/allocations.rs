@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use loafer_benches::{
     BODY, Friend,
-    loafer::{consume, preloaded},
+    loafer::{consume, preloaded, preloaded_on_the_heap},
     runtime::one_thread,
 };
 
@@ -16,7 +16,16 @@ fn main() {
     let decoding =
         allocation_counter::measure(|| drop(black_box(serde_json::from_slice::<Friend>(BODY))))
             .count_total as f64;
-    for (name, extractors) in [("loafer", false), ("loafer-extractors", true)] {
+    for (name, extractors, owned) in [
+        ("loafer", false, false),
+        ("loafer-extractors", true, false),
+        ("loafer-heap", false, true),
+    ] {
+        let preloaded = if owned {
+            preloaded_on_the_heap
+        } else {
+            preloaded
+        };
         for batch in [10, 100] {
             for concurrency in [1, 8, 64] {
                 let count = |messages: u64| {

@@ -1,24 +1,31 @@
-//! The memory bench: Loafer and a hand-written loop over a bounded channel consume a preloaded queue, in one run. If there is a peer, the
-//! bench beside it runs too.
+//! The memory bench: Loafer and a hand-written loop over a bounded channel consume a preloaded queue, in one run. If there are
+//! peers, the bench beside them runs too.
 
 use std::{
     hint::black_box,
-    path::Path,
+    path::PathBuf,
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
+use anyhow::{Result, bail};
 use bytes::Bytes;
 use loafer_benches::{
-    BODY, Friend, HANDLED, LAST, beside, handle,
+    BODY, Friend, HANDLED, LAST,
+    beside::{self, Peer},
+    handle,
     loafer::{consume, preloaded, preloaded_on_the_heap},
     raw,
     runtime::{many_threads, one_thread},
 };
 use tokio::runtime::Runtime;
 
-/// How many messages are preloaded for every instruction count, however many are consumed.
-const PRELOADED: u64 = 120_000;
+/// Before the name of a peer, and of one that takes batches.
+const PEER: &str = "--peer";
+const BATCHED_PEER: &str = "--batched-peer";
+
+/// How many messages are preloaded for every instruction count, however many are consumed: more than any run does.
+const PRELOADED: u64 = 130_000;
 /// How many messages one timed run has.
 const TIMED: u64 = 400_000;
 /// How many timed runs each loop has, interleaved.
@@ -38,20 +45,45 @@ fn main() {
             );
         }
         [] => times(),
-        ["--peer", name, program] => {
+        ["contestant", batch, _, _] => or_exit(beside::loafer(number(batch) as usize)),
+        [PEER | BATCHED_PEER, ..] => {
             // This runs first, so that whoever watches sees it soon.
-            or_exit(beside::show(name, Path::new(program)));
+            or_exit(peers(&arguments).and_then(|peers| beside::show(&peers)));
             times();
         }
-        ["contestant", batch, _, _] => or_exit(beside::loafer(number(batch) as usize)),
         _ => {
-            eprintln!("memory [--peer NAME PROGRAM | callgrind LOOP BATCH COUNT [CONCURRENCY]]");
+            eprintln!(
+                "memory [{PEER} NAME PROGRAM [ARGUMENT…] | {BATCHED_PEER} NAME PROGRAM [ARGUMENT…]]…"
+            );
+            eprintln!("memory callgrind LOOP BATCH COUNT [CONCURRENCY]");
             std::process::exit(2);
         }
     }
 }
 
-fn or_exit(result: anyhow::Result<()>) {
+/// Returns the peers that the command line gives, each with the arguments up to the next.
+fn peers(arguments: &[&str]) -> Result<Vec<Peer>> {
+    let mut peers: Vec<Peer> = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if [PEER, BATCHED_PEER].contains(argument) {
+            let (Some(name), Some(program)) = (arguments.next(), arguments.next()) else {
+                bail!("{argument} needs a name and a program");
+            };
+            peers.push(Peer {
+                name: (*name).to_owned(),
+                program: PathBuf::from(program),
+                arguments: Vec::new(),
+                batched: *argument == BATCHED_PEER,
+            });
+        } else if let Some(peer) = peers.last_mut() {
+            peer.arguments.push((*argument).to_owned());
+        }
+    }
+    Ok(peers)
+}
+
+fn or_exit(result: Result<()>) {
     if let Err(error) = result {
         eprintln!("error: {error:#}");
         std::process::exit(1);

@@ -126,9 +126,9 @@ async fn show_in_flight(bench: &Bench, concurrency: usize) -> Result<()> {
     let mut all = Vec::new();
     for concurrency in [concurrency, in_flight::MESSAGES] {
         for contestant in &bench.contestants {
-            let held = in_flight::run(bench, contestant, concurrency).await;
-            let held = held.with_context(|| format!("{}, held", contestant.name))?;
-            all.push((contestant.name, concurrency, held));
+            let leased = in_flight::run(bench, contestant, concurrency).await;
+            let leased = leased.with_context(|| format!("{}, in flight", contestant.name))?;
+            all.push((contestant.name, concurrency, leased));
         }
     }
     report::in_flight(&all);

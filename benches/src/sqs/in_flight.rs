@@ -43,10 +43,10 @@ pub async fn run(bench: &Bench, contestant: &Contestant, concurrency: usize) -> 
         concurrency,
         handler: HANDLER,
     })?;
-    let held = steady(&program, &queue).await;
+    let leased = steady(&program, &queue).await;
     drop(program);
     queue.remove().await?;
-    held
+    leased
 }
 
 async fn steady(program: &Program, queue: &Queue) -> Result<InFlight> {

@@ -116,17 +116,17 @@ pub fn idle(all: &[(&str, Idle)]) {
 /// Shows how much of a deep queue every contestant leases, at each concurrency.
 pub fn in_flight(all: &[(&str, usize, InFlight)]) {
     println!("\n{MESSAGES} messages whose handlers do not return");
-    println!("                concurrency    held   peak MiB");
-    for (name, concurrency, held) in all {
+    println!("                concurrency  leased   peak MiB");
+    for (name, concurrency, leased) in all {
         println!(
             "{name:<14} {concurrency:>12} {:>7} {:>10.1}",
-            held.messages, held.peak
+            leased.messages, leased.peak
         );
     }
-    for (name, concurrency, held) in all {
+    for (name, concurrency, leased) in all {
         println!(
-            "RESULT bench=sqs part=held loop={name} concurrency={concurrency} held={} peak_mib={:.1}",
-            held.messages, held.peak
+            "RESULT bench=sqs part=in-flight loop={name} concurrency={concurrency} leased={} peak_mib={:.1}",
+            leased.messages, leased.peak
         );
     }
 }

@@ -8,8 +8,8 @@
 //! | binary | run as | keys read here |
 //! |---|---|---|
 //! | `allocations` | `allocations` | `loop` (`loafer`…), `allocs_per_msg`; it has `batch`, `concurrency`, `allocs_per_batch`, too |
-//! | `memory` | `memory [--peer NAME PROGRAM]` | none: it has `loop`, `batch`, `concurrency`, `msgs_per_s` and the `ratio` to the hand-written loop; of the part `beside` the rates of both and their `ratio` |
-//! | `memory` | `memory contestant BATCH preloaded\|published CONCURRENCY` | no RESULT: it prints its rate, as the peer does, and nothing else |
+//! | `memory` | `memory`, and for each flow of a peer `--peer NAME PROGRAM [ARGUMENT…]`, or `--batched-peer …` if it takes batches | none: it has `loop`, `batch`, `concurrency`, `msgs_per_s` and the `ratio` to the hand-written loop; of the part `beside` the rates of both, the median of their `ratio` with `ratio_least` and `ratio_most`, and a `verdict` |
+//! | `memory` | `memory contestant BATCH preloaded\|published CONCURRENCY` | no RESULT: it prints its rate, as a peer does, and nothing else |
 //! | `memory` | `memory callgrind LOOP BATCH COUNT`, under valgrind | none: it handles COUNT messages, one at a time, and ends |
 //! | `sqs` | `sqs`, endpoint in `LOAFER_BENCH_ENDPOINT`, with the programs `sqs-loafer` and `sqs-raw` beside it | see `sqs` |
 //! | `amqp` | `amqp`, RabbitMQ in `LOAFER_BENCH_ENDPOINT`, with the program `amqp-raw` beside it | see `amqp` |
@@ -92,12 +92,17 @@ fn measure(name: &str, command: Command) -> Result<Vec<Measurement>> {
 
 /// What a bench measured of the loop under test: what its limits are for.
 fn ours<'m>(name: &str, measurements: &'m [Measurement]) -> Result<Vec<&'m Measurement>> {
-    let ours: Vec<_> = measurements
+    of(name, LOAFER, measurements)
+}
+
+/// What a bench measured of one loop, which it must have measured.
+fn of<'m>(name: &str, of: &str, measurements: &'m [Measurement]) -> Result<Vec<&'m Measurement>> {
+    let found: Vec<_> = measurements
         .iter()
-        .filter(|measurement| measurement.is_of(LOAFER))
+        .filter(|measurement| measurement.is_of(of))
         .collect();
-    if ours.is_empty() {
-        bail!("the bench {name} printed no RESULT of loop={LOAFER}");
+    if found.is_empty() {
+        bail!("the bench {name} printed no RESULT of loop={of}");
     }
-    Ok(ours)
+    Ok(found)
 }

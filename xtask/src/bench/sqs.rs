@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `deep` | `calls_per_1000`, `rate_ratio`, `cpu_ratio` (to the loop `raw`) | `handler_ms`, `concurrency`, `msgs_per_s`, `cpu_s_per_1000`, calls of each kind, `peak_mib` |
 //! | `idle` | `calls_per_hour` | `stop_s` |
-//! | `held` | `concurrency`, `held` | `peak_mib` |
+//! | `in-flight` | `concurrency`, `leased` | `peak_mib` |
 //! | `drain` | none | `drain_s` |
 //! | `long` | `renewals_per_msg_and_lease` | |
 
@@ -53,11 +53,15 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     super::build(&["sqs", "sqs-loafer", "sqs-raw"], &["sqs"])?;
     let wanted = !options.without_peer && !options.long;
-    let peer = if wanted { peer::build(Peer::Sqs) } else { None };
+    let peer = if wanted {
+        peer::build(Peer::RustStreamSqs)
+    } else {
+        None
+    };
     let mut running = servers::start(&[Server::Fauxqs])?;
     let mut bench = super::binary("sqs");
     if let Some(peer) = peer {
-        bench.args(["--peer", peer::NAME]).arg(peer);
+        bench.args(["--peer", Peer::RustStreamSqs.name()]).arg(peer);
     }
     if options.long {
         bench.arg("--long");
@@ -89,11 +93,11 @@ fn judge(gate: &mut Gate, measurement: &Measurement) -> Result<()> {
             number("calls_per_hour")?,
             &what("idle calls"),
         );
-    } else if measurement.is_part("held") {
+    } else if measurement.is_part("in-flight") {
         gate.at_most(
-            most_held(number("concurrency")?),
-            number("held")?,
-            &what("held"),
+            most_leased(number("concurrency")?),
+            number("leased")?,
+            &what("leased"),
         );
     } else if measurement.is_part("long") {
         gate.at_most(
@@ -106,7 +110,7 @@ fn judge(gate: &mut Gate, measurement: &Measurement) -> Result<()> {
 }
 
 /// Concurrency and the default prefetch: as much again, ten batches at most.
-fn most_held(concurrency: f64) -> f64 {
+fn most_leased(concurrency: f64) -> f64 {
     concurrency + concurrency.clamp(10.0, 100.0)
 }
 
@@ -145,11 +149,11 @@ mod tests {
             (true, true)
         );
         assert_eq!(
-            exceeded("RESULT part=held concurrency=50 held=100"),
+            exceeded("RESULT part=in-flight concurrency=50 leased=100"),
             (true, false)
         );
         assert_eq!(
-            exceeded("RESULT part=held concurrency=50 held=101"),
+            exceeded("RESULT part=in-flight concurrency=50 leased=101"),
             (true, true)
         );
         assert_eq!(
