@@ -53,6 +53,8 @@ impl<P: Provider> Settler<'_, P> {
                     if self.is_by_expiry(&entry) {
                         self.counts.retried += 1;
                     } else {
+                        // A dead letter does not wait for the renewal of its lease, a retry does.
+                        self.batch.renewing = Some(Duration::MAX);
                         self.batch.push(hold, entry);
                     }
                 }
