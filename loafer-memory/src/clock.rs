@@ -9,6 +9,10 @@ const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// Returns the moment this long from now. A duration that no clock can add stands for [`FAR`].
 pub(crate) fn after(delay: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(delay).unwrap_or(now + FAR)
+    later(Instant::now(), delay)
+}
+
+/// Returns the moment this much later. A duration that no clock can add stands for [`FAR`].
+pub(crate) fn later(than: Instant, by: Duration) -> Instant {
+    than.checked_add(by).unwrap_or(than + FAR)
 }

@@ -73,7 +73,7 @@ impl DeadLetterQueue for MemoryDeadLetters {
     async fn give_back(&self, leases: &[MemoryReceipt]) -> Result<(), Error> {
         // Each goes to the front of the queue, so the first must be the last.
         let ends = leases.iter().rev().map(|lease| (lease, End::Untried));
-        self.dead_letters.settle(ends, |_| {});
+        self.dead_letters.settle(ends, &mut (), |_| ());
         Ok(())
     }
 
@@ -96,12 +96,11 @@ impl DeadLetterQueue for MemoryDeadLetters {
 
     async fn delete(&self, leases: &[MemoryReceipt], answers: &mut Vec<Result<(), Error>>) {
         let ends = leases.iter().map(|lease| (lease, End::Gone));
-        self.dead_letters.settle(ends, |answer| {
-            answers.push(match answer {
+        self.dead_letters
+            .settle(ends, answers, |answer| match answer {
                 Answer::Done => Ok(()),
                 Answer::Lost => Err(self.lease_is_over()),
             });
-        });
     }
 
     async fn purge(&self) -> Result<(), Error> {
@@ -112,7 +111,7 @@ impl DeadLetterQueue for MemoryDeadLetters {
                 return Ok(());
             }
             let ends = all.iter().map(|lease| (&lease.receipt, End::Gone));
-            self.dead_letters.settle(ends, |_| {});
+            self.dead_letters.settle(ends, &mut (), |_| ());
             all.clear();
         }
     }

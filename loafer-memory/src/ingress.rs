@@ -45,7 +45,7 @@ impl Ingress {
         let mut arrivals = self.arrivals();
         if visible.is_empty() {
             mem::swap(visible, &mut arrivals.messages);
-        } else {
+        } else if !arrivals.messages.is_empty() {
             visible.append(&mut arrivals.messages);
         }
     }

@@ -72,7 +72,7 @@ impl MemoryProvider {
     #[doc(hidden)]
     pub fn postpone(&self, receipt: &MemoryReceipt, by: Duration) {
         let end = (receipt, End::UntriedAfter(by));
-        self.queue.settle(std::iter::once(end), |_| {});
+        self.queue.settle(std::iter::once(end), &mut (), |_| ());
     }
 
     /// Puts a copy on the dead-letter queue, while the original is still there.
@@ -145,11 +145,9 @@ impl Provider for MemoryProvider {
             };
             (&entry.receipt, end)
         });
-        self.queue.settle(ends, |answer| {
-            answers.push(match answer {
-                Answer::Done => Settled::Done,
-                Answer::Lost => Settled::Lost,
-            });
+        self.queue.settle(ends, answers, |answer| match answer {
+            Answer::Done => Settled::Done,
+            Answer::Lost => Settled::Lost,
         });
     }
 

@@ -15,7 +15,7 @@ use loafer_core::{
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    clock::after,
+    clock::{after, later},
     ingress::{Ingress, Waiter},
     names::is_fifo,
     receipt::MemoryReceipt,
@@ -120,12 +120,11 @@ impl Queue {
     /// Returns all messages: visible, delayed and in flight.
     pub(crate) fn messages(&self) -> Vec<Message> {
         let state = self.state();
-        let leased = state.leased.iter().flatten().map(|leased| &leased.message);
         state
             .ready
             .iter()
             .chain(state.delayed.values().map(|delayed| &delayed.message))
-            .chain(leased)
+            .chain(state.leased())
             .cloned()
             .collect()
     }
@@ -176,7 +175,7 @@ impl Queue {
         let now = Instant::now();
         state.surface(now);
         let most = self.max_receives.unwrap_or(u32::MAX);
-        let until = after(lease);
+        let until = later(now, lease);
         let mut dead = Vec::new();
         state.ready.begin();
         let full = into.len().saturating_add(max);
@@ -184,7 +183,7 @@ impl Queue {
             && let Some(message) = state.ready.next()
         {
             if message.attempt() >= most {
-                state.ready.gone(&message);
+                _ = state.ready.gone(&message);
                 dead.push(message);
             } else {
                 let attempt = message.attempt() + 1;
@@ -218,52 +217,31 @@ impl Queue {
         Waiter::of(&self.ingress)
     }
 
-    /// Ends many leases under one lock, each in its way. Calls `answer` once per receipt, in order.
-    pub(crate) fn settle<'r>(
+    /// Ends many leases under one lock, each in its way. Adds what `answer` makes of it to `answers`, once per receipt, in order.
+    pub(crate) fn settle<'r, A>(
         &self,
         receipts: impl Iterator<Item = (&'r MemoryReceipt, End)>,
-        mut answer: impl FnMut(Answer),
+        answers: &mut impl Extend<A>,
+        mut answer: impl FnMut(Answer) -> A,
     ) {
-        let mut state = self.without_ingress();
+        let mut guard = self.without_ingress();
+        let state = &mut *guard;
         let now = Instant::now();
         state.surface_expired(now);
         let mut visible = false;
-        for (receipt, end) in receipts {
-            let message = match end {
-                End::Lapse => state
-                    .leased_mut(receipt)
-                    .map(|leased| leased.message.clone()),
-                _ => state.take(receipt),
+        answers.extend(receipts.map(|(receipt, end)| {
+            let ended = match end {
+                End::Gone => state.take(receipt).map(|message| {
+                    if state.ready.gone(&message) {
+                        visible = true;
+                    }
+                }),
+                other => give_back(state, receipt, &other).map(|changed| visible |= changed),
             };
-            let Some(message) = message else {
-                answer(Answer::Lost);
-                continue;
-            };
-            match end {
-                End::Lapse => {}
-                End::Gone => {
-                    state.ready.gone(&message);
-                    // Its group may go on.
-                    visible |= self.fifo;
-                }
-                // A release costs no attempt: the broker in memory knows that nobody tried.
-                End::Untried => {
-                    state.ready.put_back(untried(message), true);
-                    visible = true;
-                }
-                End::UntriedAfter(delay) => {
-                    state.delay(untried(message), after(delay), true);
-                    visible = true;
-                }
-                End::After(delay) => {
-                    state.delay(message, after(delay), true);
-                    visible = true;
-                }
-            }
-            answer(Answer::Done);
-        }
+            answer(ended.map_or(Answer::Lost, |()| Answer::Done))
+        }));
         let empty = state.is_empty() && self.ingress.is_empty();
-        drop(state);
+        drop(guard);
         if visible {
             self.ingress.wake();
         }
@@ -294,7 +272,7 @@ impl Queue {
         for receipt in receipts {
             answer(match state.leased_mut(receipt) {
                 Some(leased) => {
-                    leased.until = after(by);
+                    leased.until = later(now, by);
                     Answer::Done
                 }
                 None => Answer::Lost,
@@ -315,6 +293,24 @@ pub(crate) enum End {
     UntriedAfter(Duration),
     /// The message is visible after this long. This receive counts.
     After(Duration),
+}
+
+/// Ends a lease whose message stays in the queue. Returns whether the queue has changed, so that a message may be visible, now or later.
+/// `None` means that the lease has ended before.
+#[inline(never)]
+fn give_back(state: &mut State, receipt: &MemoryReceipt, end: &End) -> Option<bool> {
+    if matches!(end, End::Lapse) {
+        return state.leased_mut(receipt).map(|_| false);
+    }
+    let message = state.take(receipt)?;
+    match end {
+        // A release costs no attempt: the broker in memory knows that nobody tried.
+        End::Untried => state.ready.put_back(untried(message), true),
+        End::UntriedAfter(delay) => state.delay(untried(message), after(*delay), true),
+        End::After(delay) => state.delay(message, after(*delay), true),
+        End::Lapse | End::Gone => {}
+    }
+    Some(true)
 }
 
 /// Returns the message without its last receive.

@@ -13,11 +13,11 @@ pub(crate) struct State {
     pub(crate) ready: VisibleStore,
     /// The messages that become visible later, by that moment: sent with a delay, or retried after one.
     pub(crate) delayed: BTreeMap<(Instant, u64), Delayed>,
-    /// The messages on lease, by the index of the receipt. `None` marks an index that is free.
-    pub(crate) leased: Vec<Option<Leased>>,
-    /// The free indices of `leased`.
-    free: Vec<u32>,
-    /// How many messages are on lease: the entries of `leased` that are `Some`.
+    /// The messages on lease, by the index of the receipt. Some indices are free.
+    leased: Vec<Leased>,
+    /// The free index that is used next, or [`NONE`]. Each free index names the one after it.
+    free: u32,
+    /// How many messages are on lease.
     in_flight: usize,
     /// No lease ends before this moment, so that most receives need not look. `None` means that no lease ends.
     pub(crate) earliest: Option<Instant>,
@@ -25,13 +25,18 @@ pub(crate) struct State {
     serial: u64,
 }
 
-/// A message on lease.
+/// An index of `leased`, with a message on lease if it is not free.
 pub(crate) struct Leased {
-    pub(crate) message: Message,
+    message: Option<Message>,
     pub(crate) until: Instant,
     /// The serial of the receipt. Another receipt of this index has another one.
-    pub(crate) serial: u64,
+    serial: u64,
+    /// The next free index, or [`NONE`], while this one is free.
+    next: u32,
 }
+
+/// Stands for no index.
+const NONE: u32 = u32::MAX;
 
 /// A message that is not visible yet.
 pub(crate) struct Delayed {
@@ -46,7 +51,7 @@ impl State {
             ready: VisibleStore::new(fifo),
             delayed: BTreeMap::new(),
             leased: Vec::new(),
-            free: Vec::new(),
+            free: NONE,
             in_flight: 0,
             earliest: None,
             serial: 0,
@@ -69,22 +74,23 @@ impl State {
     #[inline]
     pub(crate) fn lease(&mut self, message: Message, until: Instant) -> Delivery<MemoryReceipt> {
         self.serial += 1;
-        let serial = self.serial;
+        let (index, serial) = (self.free, self.serial);
         let delivered = message.clone();
-        let leased = Some(Leased {
-            message,
-            until,
-            serial,
-        });
-        let index = match self.free.pop() {
-            Some(index) => {
-                self.leased[index as usize] = leased;
-                index
-            }
-            None => {
-                self.leased.push(leased);
-                (self.leased.len() - 1) as u32
-            }
+        let index = if let Some(entry) = self.leased.get_mut(index as usize) {
+            self.free = entry.next;
+            // One by one: to make a whole entry first would copy it, and drop the one before.
+            entry.message = Some(message);
+            entry.until = until;
+            entry.serial = serial;
+            index
+        } else {
+            self.leased.push(Leased {
+                message: Some(message),
+                until,
+                serial,
+                next: NONE,
+            });
+            (self.leased.len() - 1) as u32
         };
         self.in_flight += 1;
         Delivery {
@@ -93,26 +99,32 @@ impl State {
         }
     }
 
-    /// Returns the message that this receipt names. `None` means that its lease has ended.
+    /// Returns the messages on lease.
+    pub(crate) fn leased(&self) -> impl Iterator<Item = &Message> {
+        self.leased.iter().flat_map(|leased| &leased.message)
+    }
+
+    /// Returns the lease that this receipt names. `None` means that it has ended.
     pub(crate) fn leased_mut(&mut self, receipt: &MemoryReceipt) -> Option<&mut Leased> {
-        let leased = self.leased.get_mut(receipt.index as usize)?.as_mut();
-        leased.filter(|leased| leased.serial == receipt.serial)
+        let leased = self.leased.get_mut(receipt.index as usize)?;
+        (leased.serial == receipt.serial && leased.message.is_some()).then_some(leased)
     }
 
     /// Ends a lease and returns its message. `None` means that it has ended before.
     #[inline]
     pub(crate) fn take(&mut self, receipt: &MemoryReceipt) -> Option<Message> {
-        let entry = self.leased.get_mut(receipt.index as usize)?;
-        if entry.as_ref()?.serial != receipt.serial {
+        let leased = self.leased.get_mut(receipt.index as usize)?;
+        if leased.serial != receipt.serial {
             return None;
         }
-        let leased = entry.take()?;
-        self.free.push(receipt.index);
+        let message = leased.message.take()?;
+        leased.next = self.free;
+        self.free = receipt.index;
         self.in_flight -= 1;
         if self.in_flight == 0 {
             self.earliest = None;
         }
-        Some(leased.message)
+        Some(message)
     }
 
     /// Makes visible what is due: delayed messages, and those whose leases have expired.
@@ -134,7 +146,7 @@ impl State {
     pub(crate) fn expire(&mut self) -> usize {
         let now = Instant::now();
         let expired = self.in_flight;
-        for leased in self.leased.iter_mut().flatten() {
+        for leased in &mut self.leased {
             leased.until = now;
         }
         self.earliest = Some(now);
@@ -148,21 +160,15 @@ impl State {
             return;
         }
         self.earliest = None;
-        for index in 0..self.leased.len() {
-            match &self.leased[index] {
-                Some(leased) if leased.until <= now => {
-                    if let Some(leased) = self.leased[index].take() {
-                        self.free.push(index as u32);
-                        self.in_flight -= 1;
-                        self.ready.put_back(leased.message, false);
-                    }
-                }
-                Some(leased) => {
-                    let until = leased.until;
-                    self.earliest =
-                        Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
-                }
-                None => {}
+        for (index, leased) in self.leased.iter_mut().enumerate() {
+            let until = leased.until;
+            if leased.message.is_some() && until > now {
+                self.earliest = Some(self.earliest.map_or(until, |earliest| earliest.min(until)));
+            } else if let Some(message) = leased.message.take() {
+                leased.next = self.free;
+                self.free = index as u32;
+                self.in_flight -= 1;
+                self.ready.put_back(message, false);
             }
         }
     }

@@ -81,11 +81,15 @@ impl VisibleStore {
         }
     }
 
-    /// Notes that a message which was on lease has left the queue.
+    /// Notes that a message which was on lease has left the queue. Returns whether others may be visible now: those of its group.
     #[inline]
-    pub(crate) fn gone(&mut self, message: &Message) {
-        if let Self::Fifo(fifo) = self {
-            fifo.gone(message);
+    pub(crate) fn gone(&mut self, message: &Message) -> bool {
+        match self {
+            Self::Standard(_) => false,
+            Self::Fifo(fifo) => {
+                fifo.gone(message);
+                true
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashSet, VecDeque},
     future::{Future, poll_fn},
+    mem,
     pin::pin,
     sync::Arc,
     task::Poll,
@@ -134,39 +135,43 @@ impl<P: Provider> Shared<P> {
         jobs: &mut VecDeque<Job>,
         unseen: Duration,
     ) -> Vec<Job> {
-        let mut known = Vec::new();
         if deliveries.is_empty() {
-            return known;
+            return Vec::new();
         }
         self.route.stats.received(deliveries.len());
         let handled = self.handled_before(deliveries);
+        let mut table = self.table();
+        let now = table.now();
+        let received_at = now.minus(unseen);
+        let leased_until = self
+            .route
+            .capabilities
+            .lease
+            .map_or(Moment::NEVER, |lease| {
+                received_at.plus(lease - margin(lease))
+            });
+        if leased_until <= now {
+            self.came_too_late(deliveries, unseen);
+        }
+        // A notice of the broker that came before these leases were in the table did not find them there.
+        if !deliveries
+            .iter()
+            .all(|delivery| self.provider.is_live(&delivery.receipt))
         {
-            let mut table = self.table();
-            let now = table.now();
-            let received_at = now.minus(unseen);
-            let leased_until = self
-                .route
-                .capabilities
-                .lease
-                .map_or(Moment::NEVER, |lease| {
-                    received_at.plus(lease - margin(lease))
-                });
-            if leased_until <= now {
-                self.came_too_late(deliveries, unseen);
-            }
-            // A notice of the broker that came before these leases were in the table did not find them there.
-            if !deliveries
-                .iter()
-                .all(|delivery| self.provider.is_live(&delivery.receipt))
-            {
-                self.lost_on_the_way(deliveries);
-            }
-            for Delivery { receipt, message } in deliveries.drain(..) {
-                let key = table.insert(receipt, received_at, leased_until);
-                if !handled.is_empty() && handled.contains(message.id()) {
-                    known.push(Job::new(key, message).done(Some(Settlement::Ack)));
-                } else {
-                    jobs.push_back(Job::new(key, message));
+            self.lost_on_the_way(deliveries);
+        }
+        let leases = &mut *table;
+        let job = move |Delivery { receipt, message }| {
+            Job::new(leases.insert(receipt, received_at, leased_until), message)
+        };
+        jobs.extend(deliveries.drain(..).map(job));
+        drop(table);
+        let mut known = Vec::new();
+        if !handled.is_empty() {
+            for job in mem::take(jobs) {
+                match handled.contains(job.message.id()) {
+                    true => known.push(job.done(Some(Settlement::Ack))),
+                    false => jobs.push_back(job),
                 }
             }
         }

@@ -45,7 +45,8 @@ pub(super) fn margin(lease: Duration) -> Duration {
 /// A lease leaves the table when a settler takes its message: what is not in the table is not renewed.
 pub(super) struct LeaseTable<R> {
     entries: Vec<Entry<R>>,
-    free: Vec<u32>,
+    /// The number of the free entry that is used next, or [`NONE`]. Each free entry names the one after it.
+    free: u32,
     began: Instant,
 }
 
@@ -54,8 +55,13 @@ pub(super) struct LeaseTable<R> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key(u64);
 
+/// Stands for no entry.
+const NONE: u32 = u32::MAX;
+
 struct Entry<R> {
     occupant: u32,
+    /// The next free entry, or [`NONE`], while this one is free.
+    next: u32,
     lease: Option<Lease<R>>,
 }
 
@@ -89,7 +95,7 @@ impl<R> Default for LeaseTable<R> {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
-            free: Vec::new(),
+            free: NONE,
             began: Instant::now(),
         }
     }
@@ -108,18 +114,20 @@ impl<R> LeaseTable<R> {
             lost: false,
             renewing: false,
         });
-        match self.free.pop() {
-            Some(number) => {
-                let entry = &mut self.entries[number as usize];
-                entry.occupant = entry.occupant.wrapping_add(1);
-                entry.lease = lease;
-                Key::new(number as usize, entry.occupant)
-            }
-            None => {
-                self.entries.push(Entry { occupant: 0, lease });
-                Key::new(self.entries.len() - 1, 0)
-            }
+        let number = self.free as usize;
+        if let Some(entry) = self.entries.get_mut(number) {
+            self.free = entry.next;
+            entry.occupant = entry.occupant.wrapping_add(1);
+            entry.lease = lease;
+            return Key::new(number, entry.occupant);
         }
+        let (occupant, next) = (0, NONE);
+        self.entries.push(Entry {
+            occupant,
+            next,
+            lease,
+        });
+        Key::new(self.entries.len() - 1, occupant)
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Lease<R>> {
@@ -128,12 +136,21 @@ impl<R> LeaseTable<R> {
     }
 
     pub(super) fn remove(&mut self, key: Key) -> Option<Lease<R>> {
+        self.remove_if(key, |_| true)
+    }
+
+    /// Takes a lease out, if it `is_wanted`.
+    pub(super) fn remove_if<F>(&mut self, key: Key, is_wanted: F) -> Option<Lease<R>>
+    where
+        F: FnOnce(&mut Lease<R>) -> bool,
+    {
         let entry = self.entries.get_mut(key.number())?;
         if !key.is_of(entry.occupant) {
             return None;
         }
-        let lease = entry.lease.take()?;
-        self.free.push(key.number() as u32);
+        let lease = entry.lease.take_if(is_wanted)?;
+        entry.next = self.free;
+        self.free = key.number() as u32;
         Some(lease)
     }
 

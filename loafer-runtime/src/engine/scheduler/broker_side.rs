@@ -11,10 +11,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{
-    Call, Job, Limits, Phase, Scheduler, State, Transition, WorkerSlot, reached,
-    worker_side::move_first,
-};
+use super::{Call, Job, Limits, Phase, Scheduler, State, Transition, WorkerSlot, reached};
 use crate::engine::leases::Key;
 use loafer_core::message::{Message, MessageId};
 
@@ -128,10 +125,10 @@ impl Scheduler {
         due.wake();
     }
 
-    /// Waits until a batch is due, and takes it. Its messages make room for a receive already.
+    /// Waits until a batch is due, and takes it into an empty buffer. Its messages make room for a receive already.
     pub(crate) fn poll_batch(
         &self,
-        batch: &mut VecDeque<Job>,
+        batch: &mut Vec<Job>,
         mut linger: Pin<&mut Sleep>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
@@ -146,7 +143,11 @@ impl Scheduler {
                     false => Transition::Settle,
                 });
                 let take = state.done.len().min(self.limits.settle_batch);
-                move_first(take, &mut state.done, batch);
+                if take == state.done.len() {
+                    mem::swap(&mut state.done, batch);
+                } else {
+                    batch.extend(state.done.drain(..take));
+                }
                 state.settling += take;
                 state.lingering = None;
                 state.settlers.unregister(cx);

@@ -98,7 +98,7 @@ pub(crate) struct State {
     /// Messages that wait behind another message of their group. `None` if messages have no groups.
     groups: Option<Groups>,
     /// Done with, and not yet taken by a settler.
-    done: VecDeque<Job>,
+    done: Vec<Job>,
     /// When the oldest of `done` came, if a settler waits for others to join it.
     lingering: Option<Instant>,
     /// Taken by workers and not yet `done`.
@@ -140,7 +140,7 @@ impl Scheduler {
         let state = State {
             ready: VecDeque::with_capacity(limits.capacity.min(1024)),
             groups: limits.grouping.clone().map(Groups::new),
-            done: VecDeque::with_capacity(limits.settle_batch),
+            done: Vec::with_capacity(limits.settle_batch),
             target: 1,
             ..State::default()
         };
@@ -269,11 +269,14 @@ impl State {
     fn take_back(&mut self, outcomes: &mut VecDeque<Job>) {
         self.running -= outcomes.len();
         self.pass_groups(outcomes);
+        // A vector of a queue's buffer, and back: nothing is copied.
+        let mut brought = Vec::from(mem::take(outcomes));
         if self.done.is_empty() {
-            mem::swap(&mut self.done, outcomes);
+            mem::swap(&mut self.done, &mut brought);
         } else {
-            self.done.append(outcomes);
+            self.done.append(&mut brought);
         }
+        *outcomes = VecDeque::from(brought);
     }
 
     /// Panics if an invariant does not hold.

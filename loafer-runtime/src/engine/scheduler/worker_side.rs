@@ -267,7 +267,7 @@ impl State {
 
 /// Moves the first jobs of one queue behind those of the other. Where it may, it swaps the queues and moves the rest back, if that is less.
 #[inline]
-pub(super) fn move_first(count: usize, from: &mut VecDeque<Job>, to: &mut VecDeque<Job>) {
+fn move_first(count: usize, from: &mut VecDeque<Job>, to: &mut VecDeque<Job>) {
     if to.is_empty() && count > from.len() / 2 {
         mem::swap(from, to);
         while to.len() > count

@@ -3,7 +3,6 @@
 mod answers;
 
 use std::{
-    collections::VecDeque,
     future::{Future, poll_fn},
     mem,
     pin::pin,
@@ -20,7 +19,7 @@ use tokio::{
 use self::answers::{TOO_LATE, UNSETTLED};
 use super::{
     Job, Shared,
-    leases::{Key, Moment},
+    leases::{Key, Lease, Moment},
     passed_on,
 };
 use crate::stats::RouteStats;
@@ -37,7 +36,7 @@ const RENEWAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut settler = Settler::new(&shared);
-    let mut taken = VecDeque::with_capacity(shared.scheduler().limits.settle_batch);
+    let mut taken = Vec::with_capacity(shared.scheduler().limits.settle_batch);
     let mut linger = pin!(sleep(Duration::ZERO));
     // Retries, dead letters, releases, and acks whose first try failed.
     let mut beside = JoinSet::new();
@@ -116,7 +115,6 @@ impl<R> Default for Batch<R> {
 }
 
 impl<R> Batch<R> {
-    #[inline(always)]
     fn push(&mut self, hold: Hold, entry: Settle<R>) {
         self.holds.push(hold);
         self.entries.push(entry);
@@ -139,6 +137,8 @@ impl<R> Batch<R> {
 struct Settler<'s, P: Provider> {
     shared: &'s Shared<P>,
     batch: Batch<P::Receipt>,
+    /// Those of the acks that are put into the batch.
+    receipts: Vec<P::Receipt>,
     answers: Vec<Settled>,
     /// Failed messages of fenced groups, and whether they have left the queue.
     judged: Vec<(Key, Message, bool)>,
@@ -155,6 +155,7 @@ impl<'s, P: Provider> Settler<'s, P> {
         Self {
             shared,
             batch: Batch::default(),
+            receipts: Vec::new(),
             answers: Vec::new(),
             judged: Vec::new(),
             fenced: shared.scheduler().is_fenced(),
@@ -165,73 +166,92 @@ impl<'s, P: Provider> Settler<'s, P> {
 
     /// Makes a batch of the acks among what was taken, and returns batches of the rest: what waits for renewals is apart. Messages for which
     /// nothing is sent end here.
-    fn prepare(&mut self, taken: &mut VecDeque<Job>) -> [Batch<P::Receipt>; 3] {
-        let shared = self.shared;
-        let [mut slow, mut retries, mut releases] =
-            [Batch::default(), Batch::default(), Batch::default()];
-        let mut gone = 0;
-        let mut table = shared.table();
+    fn prepare(&mut self, taken: &mut Vec<Job>) -> [Batch<P::Receipt>; 3] {
+        let provider = &self.shared.provider;
+        let mut table = self.shared.table();
         let now = table.now();
-        for Job {
-            key,
-            message,
-            settlement,
-        } in taken.drain(..)
-        {
+        // The connection monitor may not know yet that a lease is lost.
+        let is_held = |lease: &Lease<P::Receipt>| {
+            !lease.lost && now < lease.leased_until && provider.is_live(&lease.receipt)
+        };
+        // Most batches are nothing but acks, and go through here as a whole.
+        for job in taken.iter().take_while(|job| job.is_acked()) {
             // From here on the lease renewer does not know it: a renewal would undo a retry delay.
-            let Some(lease) = table.remove(key) else {
+            let Some(lease) = table.remove_if(job.key, |lease| is_held(lease)) else {
+                break;
+            };
+            let (key, until) = (job.key, lease.leased_until);
+            self.batch.holds.push(Hold { key, until });
+            self.receipts.push(lease.receipt);
+        }
+        let acks = taken
+            .drain(..self.receipts.len())
+            .zip(self.receipts.drain(..));
+        self.batch.entries.extend(acks.map(|(job, receipt)| Settle {
+            receipt,
+            message: job.message,
+            settlement: Settlement::Ack,
+        }));
+        let mut rest = [Batch::default(), Batch::default(), Batch::default()];
+        let mut gone = 0;
+        for job in taken.drain(..) {
+            let Some(mut lease) = table.remove(job.key) else {
                 gone += 1;
                 continue;
             };
-            // The connection monitor may not know yet that the lease is lost.
-            let lost = lease.lost || !shared.provider.is_live(&lease.receipt);
-            let (receipt, until) = (lease.receipt, lease.leased_until);
-            let hold = Hold { key, until };
-            let entry = |settlement| Settle {
-                receipt,
-                message,
-                settlement,
-            };
-            match settlement {
-                Some(Settlement::Ack) if !lost && now < until => {
-                    self.batch.push(hold, entry(Settlement::Ack));
-                }
-                Some(settlement) if lost || now >= until => {
-                    gone += 1;
-                    self.lost(hold, &entry(settlement), TOO_LATE);
-                }
-                None => {
-                    gone += 1;
-                    self.counts.lost += 1;
-                    self.judge(hold, &entry(Settlement::Retry { after: None }), false);
-                }
-                Some(settlement) => {
-                    let entry = entry(settlement);
-                    if matches!(entry.settlement, Settlement::Retry { .. }) {
-                        // Its group is redelivered after it, so what waits behind it is released at once.
-                        self.judge(hold, &entry, false);
-                    }
-                    if self.is_by_expiry(&entry) {
-                        gone += 1;
-                        self.counts.retried += 1;
-                        continue;
-                    }
-                    let batch = match entry.settlement {
-                        Settlement::Retry { .. } if lease.renewing => &mut retries,
-                        Settlement::Release if lease.renewing => &mut releases,
-                        _ => &mut slow,
-                    };
-                    batch.acks_only = false;
-                    batch.push(hold, entry);
-                }
-            }
+            lease.lost = !is_held(&lease);
+            gone += usize::from(self.sort(job, lease, &mut rest));
         }
         drop(table);
         if gone > 0 {
             self.end(gone, false);
         }
+        rest
+    }
+
+    /// Adds a message to the batch of acks or to one of the rest. Returns whether nothing is sent for it.
+    #[cold]
+    fn sort(
+        &mut self,
+        job: Job,
+        lease: Lease<P::Receipt>,
+        [slow, retries, releases]: &mut [Batch<P::Receipt>; 3],
+    ) -> bool {
+        let (key, until) = (job.key, lease.leased_until);
+        let hold = Hold { key, until };
+        let ends = job.settlement.is_none();
+        let entry = Settle {
+            receipt: lease.receipt,
+            message: job.message,
+            settlement: job.settlement.unwrap_or(Settlement::Retry { after: None }),
+        };
+        if ends {
+            self.counts.lost += 1;
+            self.judge(hold, &entry, false);
+            return true;
+        }
+        if lease.lost {
+            self.lost(hold, &entry, TOO_LATE);
+            return true;
+        }
+        if matches!(entry.settlement, Settlement::Retry { .. }) {
+            // Its group is redelivered after it, so what waits behind it is released at once.
+            self.judge(hold, &entry, false);
+        }
+        if self.is_by_expiry(&entry) {
+            self.counts.retried += 1;
+            return true;
+        }
+        let batch = match entry.settlement {
+            Settlement::Ack => &mut self.batch,
+            Settlement::Retry { .. } if lease.renewing => retries,
+            Settlement::Release if lease.renewing => releases,
+            _ => slow,
+        };
+        batch.acks_only &= is_ack(&entry);
+        batch.push(hold, entry);
         (retries.renewing, releases.renewing) = (Some(Duration::MAX), Some(RENEWAL));
-        [slow, retries, releases]
+        false
     }
 
     /// Whether it is a retry for which nothing is sent: the broker redelivers the message when its lease expires.
