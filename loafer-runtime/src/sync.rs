@@ -2,6 +2,8 @@
 //! scheduler, loom's.
 
 use std::{
+    collections::HashSet,
+    hash::Hash,
     mem,
     sync::{Arc, PoisonError},
     task::{Context, Waker},
@@ -44,6 +46,50 @@ impl Waiters {
     /// Returns all of them, to be woken.
     pub(crate) fn take(&mut self) -> Vec<Waker> {
         mem::take(&mut self.0)
+    }
+}
+
+/// What is in flight, by its keys. Others can wait until it is over.
+#[derive(Debug)]
+pub(crate) struct InFlight<K> {
+    keys: std::sync::Mutex<HashSet<K>>,
+    over: Notify,
+}
+
+impl<K> Default for InFlight<K> {
+    fn default() -> Self {
+        Self {
+            keys: std::sync::Mutex::default(),
+            over: Notify::new(),
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash> InFlight<K> {
+    /// Adds keys.
+    pub(crate) fn begin(&self, keys: &[K]) {
+        locked(&self.keys).extend(keys);
+    }
+
+    /// Removes keys.
+    pub(crate) fn end(&self, keys: &[K]) {
+        let mut in_flight = locked(&self.keys);
+        for key in keys {
+            in_flight.remove(key);
+        }
+        drop(in_flight);
+        self.over.notify_waiters();
+    }
+
+    /// Waits until none of these is in flight.
+    pub(crate) async fn over(&self, keys: impl Iterator<Item = K> + Clone) {
+        loop {
+            let over = self.over.notified();
+            if !keys.clone().any(|key| locked(&self.keys).contains(&key)) {
+                return;
+            }
+            over.await;
+        }
     }
 }
 

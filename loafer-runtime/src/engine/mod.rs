@@ -42,10 +42,10 @@ use futures_util::FutureExt;
 use tokio::task::{JoinError, JoinSet};
 
 use self::{
-    leases::{LeaseTable, renewer::RenewalsInFlight},
+    leases::{Key, LeaseTable},
     scheduler::{Job, Scheduler},
 };
-use crate::sync::locked;
+use crate::sync::{InFlight, locked};
 use loafer_core::broker::Provider;
 
 pub(crate) use self::{
@@ -60,7 +60,8 @@ const FLUSH_GRACE: Duration = Duration::from_secs(2);
 struct Shared<P: Provider> {
     provider: P,
     table: Mutex<LeaseTable<P::Receipt>>,
-    renewing: RenewalsInFlight,
+    /// The leases whose renewals are in flight. A retry or a release waits for that of its own lease, which would undo it.
+    renewing: InFlight<Key>,
     route: Arc<Route>,
 }
 
@@ -83,7 +84,7 @@ pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
     let shared = Arc::new(Shared {
         provider,
         table: Mutex::default(),
-        renewing: RenewalsInFlight::default(),
+        renewing: InFlight::default(),
         route: route.clone(),
     });
 

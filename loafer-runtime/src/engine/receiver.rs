@@ -12,11 +12,8 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 
-use super::{
-    Job, Shared,
-    leases::{Moment, margin},
-};
-use crate::{pause::PauseWatch, stats::RouteStats};
+use super::{Job, Shared, leases::margin};
+use crate::{clock::Moment, pause::PauseWatch, stats::RouteStats};
 use loafer_core::{
     Error,
     broker::{Delivery, Pauses, Provider, Settlement},

@@ -7,33 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A moment, in nanoseconds since the route began. It is half the size of an [`Instant`], and each lease has two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(u64);
-
-impl Moment {
-    /// Later than any other moment.
-    pub(super) const NEVER: Self = Self(u64::MAX);
-
-    pub(super) fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(nanoseconds(by)))
-    }
-
-    /// Returns the moment that much earlier, but not before the route began.
-    pub(super) fn minus(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(nanoseconds(by)))
-    }
-
-    /// Returns the time from `earlier` to this moment, or zero if `earlier` is the later one.
-    pub(super) fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
-    }
-}
-
-/// Returns a duration in nanoseconds, or 584 years if it is longer.
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
+use crate::clock::Moment;
 
 /// Returns by how much a lease is taken to be shorter than the broker says, because its answer took time to arrive.
 pub(super) fn margin(lease: Duration) -> Duration {
@@ -103,7 +77,7 @@ impl<R> Default for LeaseTable<R> {
 
 impl<R> LeaseTable<R> {
     pub(super) fn now(&self) -> Moment {
-        Moment(nanoseconds(self.began.elapsed()))
+        Moment::since_start(self.began)
     }
 
     pub(super) fn insert(&mut self, receipt: R, received_at: Moment, leased_until: Moment) -> Key {

@@ -4,8 +4,8 @@ use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{Key, Moment};
-use crate::engine::Shared;
+use super::Key;
+use crate::{clock::Moment, engine::Shared};
 use loafer_core::broker::{Notice, Provider};
 
 /// How soon a worker is cancelled again whose lease is lost: it may not have begun the first time.

@@ -1,21 +1,12 @@
 //! The lease renewer: renews every live lease of a route, in batches, and finds those that have expired.
 
-use std::{
-    collections::HashSet,
-    mem,
-    pin::pin,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashSet, mem, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
-use super::{Key, Lease, Moment, margin};
-use crate::{engine::Shared, sync::locked};
+use super::{Key, Lease, margin};
+use crate::{clock::Moment, engine::Shared};
 use loafer_core::{
     Error,
     broker::{Provider, Renewed},
@@ -132,38 +123,6 @@ impl<P: Provider> Renewer<'_, P> {
             .collect();
         self.due.clear();
         batches
-    }
-}
-
-/// The leases whose renewals are in flight. A retry or a release waits for that of its own lease, which would undo it.
-#[derive(Default)]
-pub(in crate::engine) struct RenewalsInFlight {
-    keys: Mutex<HashSet<Key>>,
-    over: Notify,
-}
-
-impl RenewalsInFlight {
-    fn begin(&self, keys: &[Key]) {
-        locked(&self.keys).extend(keys);
-    }
-
-    fn end(&self, keys: &[Key]) {
-        let mut in_flight = locked(&self.keys);
-        in_flight.retain(|key| !keys.contains(key));
-        drop(in_flight);
-        self.over.notify_waiters();
-    }
-
-    /// Waits until none of these leases is being renewed.
-    pub(in crate::engine) async fn over(&self, keys: impl Iterator<Item = Key> + Clone) {
-        loop {
-            let over = self.over.notified();
-            let free = !keys.clone().any(|key| locked(&self.keys).contains(&key));
-            if free {
-                return;
-            }
-            over.await;
-        }
     }
 }
 

@@ -19,10 +19,10 @@ use tokio::{
 use self::answers::{TOO_LATE, UNSETTLED};
 use super::{
     Job, Shared,
-    leases::{Key, Lease, Moment},
+    leases::{Key, Lease},
     passed_on,
 };
-use crate::stats::RouteStats;
+use crate::{clock::Moment, stats::RouteStats};
 use loafer_core::{
     broker::{Pauses, Provider, Settle, Settled, Settlement},
     message::Message,
