@@ -11,7 +11,7 @@ use crate::leash::{self, Leashed};
 use crate::workspace;
 
 /// The profile of the root manifest, and so the folder cargo builds it into.
-const PROFILE: &str = "fuzzing";
+const PROFILE: &str = "checked";
 
 /// Builds the fuzzer and runs it with these arguments.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {

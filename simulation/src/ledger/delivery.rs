@@ -1,0 +1,138 @@
+//! What the ledger knows of one delivery.
+
+use crate::{
+    Millis,
+    ledger::{Answer, Asked, Made, Told, Why},
+};
+
+/// One delivery, from the broker's hands to its settlement.
+#[derive(Clone, Debug)]
+pub struct DeliveryRecord {
+    /// What it is.
+    pub made: Made,
+    /// Which app has it.
+    pub app: u32,
+    /// When the lease ends by the broker's clock.
+    pub until: Option<Millis>,
+    /// Until when the app may believe in the lease, as far as it was answered.
+    pub believed: Option<Millis>,
+    /// When the receive that brought it returned.
+    pub handed: Option<Millis>,
+    /// When its first call began.
+    pub started: Option<Millis>,
+    /// The number of its call.
+    pub call: u32,
+    /// Whether a call has it.
+    pub runs: bool,
+    /// When a call had it and was dropped.
+    pub dropped: Option<Millis>,
+    /// What was answered last, by the handler or the outermost layer.
+    pub answer: Option<(Millis, Answer)>,
+    /// Whether `on_error` was asked and has not answered.
+    pub consulting: bool,
+    /// What `on_error` answered.
+    pub decision: Option<(Millis, Answer)>,
+    /// Whether `on_error` was asked.
+    pub consulted: bool,
+    /// The settlement in flight.
+    pub settling: Option<Asked>,
+    /// When its first settlement began.
+    pub first_settled: Option<Millis>,
+    /// What the last settlement asked for.
+    pub asked: Option<Asked>,
+    /// What the last settlement was answered.
+    pub told: Option<Told>,
+    /// When the last settlement was answered that it is done.
+    pub confirmed: Option<Millis>,
+    /// The moment at which the renewal in flight began, and what it asks for.
+    pub renewing: Option<(Millis, Millis)>,
+    /// Why the lease ended before its time.
+    pub ended: Option<Why>,
+    /// Whether a renewal was answered with the loss of the lease.
+    pub renewal_lost: bool,
+    /// Since when it waits for a worker although one is free.
+    pub ready_since: Option<Millis>,
+}
+
+impl DeliveryRecord {
+    pub(super) fn new(made: Made, app: u32) -> Self {
+        Self {
+            made,
+            app,
+            until: made.until,
+            believed: None,
+            handed: None,
+            started: None,
+            call: 0,
+            runs: false,
+            dropped: None,
+            answer: None,
+            consulting: false,
+            decision: None,
+            consulted: false,
+            settling: None,
+            first_settled: None,
+            asked: None,
+            told: None,
+            confirmed: None,
+            renewing: None,
+            ended: None,
+            renewal_lost: false,
+            ready_since: None,
+        }
+    }
+
+    /// Whether the lease is over by the broker's clock.
+    #[must_use]
+    pub fn is_expired(&self, now: Millis) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+
+    /// Whether the lease is the app's by all that the broker knows.
+    #[must_use]
+    pub fn is_live(&self, now: Millis) -> bool {
+        self.ended.is_none() && !self.is_expired(now)
+    }
+
+    /// Whether the app may take the lease for lost.
+    #[must_use]
+    pub fn may_be_lost(&self, now: Millis) -> bool {
+        let believed = self.believed.is_some_and(|until| until <= now);
+        let revoked = self.renewal_lost || self.told == Some(Told::Lost);
+        believed || revoked || self.ended == Some(Why::Disconnected) || self.is_expired(now)
+    }
+
+    /// Whether no settlement will follow: it was answered for good, or the lease is over.
+    #[must_use]
+    pub fn is_over(&self, now: Millis) -> bool {
+        matches!(self.told, Some(Told::Done | Told::Lost)) || !self.is_live(now)
+    }
+
+    /// What user code said in the end: `on_error` decides about failures, and if it fails itself, the failure stands. `None` means that nobody
+    /// has said anything yet, or that a call was dropped.
+    #[must_use]
+    pub fn said(&self) -> Option<Answer> {
+        let answer = self.answer.map(|(_, answer)| answer);
+        match self.decision {
+            Some((_, decided)) if !matches!(decided, Answer::Nack) && !decided.is_failure() => {
+                Some(decided)
+            }
+            Some(_) => answer.or(Some(Answer::Failed)),
+            None => answer,
+        }
+    }
+
+    /// Returns when user code was done with it, if `asks` says whether the route has an `on_error`.
+    #[must_use]
+    pub fn done_at(&self, asks: bool) -> Option<Millis> {
+        let (at, answer) = self.answer?;
+        if self.runs || self.consulting {
+            return None;
+        }
+        match self.decision {
+            Some((decided, _)) => Some(decided),
+            None if asks && answer.is_failure() && !self.consulted => None,
+            None => Some(at),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What may be settled: what user code said, once, and while the lease lives.
+
+use super::{message, stood_behind_failed};
+use crate::{
+    Millis,
+    ledger::{Answer, Asked, DeliveryId, DeliveryRecord, Ledger, Told, Why, Wrong},
+    scenario::{RoutePlan, Unhandled},
+};
+
+/// A settlement began.
+pub(super) fn settling(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: Asked) {
+    if let Err((kind, text)) = timely(ledger.delivery(id), now) {
+        ledger.accuse(kind, now, Some(id), text);
+    }
+    if let Err((kind, text)) = permitted(ledger, id, asked) {
+        ledger.accuse(kind, now, Some(id), text);
+    }
+    let delivery = ledger.delivery_mut(id);
+    delivery.first_settled.get_or_insert(now);
+    (delivery.settling, delivery.asked) = (Some(asked), Some(asked));
+}
+
+/// The broker carried a settlement out.
+pub(super) fn settled(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: Asked) {
+    let key = ledger.delivery(id).made.message;
+    let record = message(ledger, key);
+    match asked {
+        Asked::Ack | Asked::DeadLetter => record.left = true,
+        Asked::Retry(after) => record.due = after.map(|after| now + after),
+        Asked::Release => record.due = None,
+    }
+}
+
+/// A settlement was answered.
+pub(super) fn told(ledger: &mut Ledger, now: Millis, id: DeliveryId, told: Told) {
+    let delivery = ledger.delivery_mut(id);
+    (delivery.settling, delivery.told) = (None, Some(told));
+    if told == Told::Done {
+        delivery.confirmed = Some(now);
+    }
+}
+
+/// A renewal began.
+pub(super) fn renewing(ledger: &mut Ledger, now: Millis, id: DeliveryId, by: Millis) {
+    let delivery = ledger.delivery(id);
+    if delivery.is_expired(now) {
+        ledger.accuse(
+            Wrong::RenewedTooLate,
+            now,
+            Some(id),
+            "its lease is over by the broker's clock: somebody else may have it",
+        );
+    }
+    ledger.delivery_mut(id).renewing = Some((now, by));
+}
+
+type Judged = Result<(), (Wrong, String)>;
+
+fn against(kind: Wrong, text: &str) -> Judged {
+    Err((kind, text.to_owned()))
+}
+
+/// One settlement at a time, none after the last one, and none after the lease.
+fn timely(delivery: &DeliveryRecord, now: Millis) -> Judged {
+    match delivery.told {
+        _ if delivery.settling.is_some() => against(
+            Wrong::SettledAtOnce,
+            "another settlement of its receipt is in flight",
+        ),
+        Some(Told::Done | Told::Lost) => against(
+            Wrong::SettledTwice,
+            "its last settlement was answered for good",
+        ),
+        _ if delivery.ended == Some(Why::Disconnected) => against(
+            Wrong::SettledDisconnected,
+            "its connection is lost, and the provider says so",
+        ),
+        _ if delivery.is_expired(now) => against(
+            Wrong::SettledTooLate,
+            "its lease is over by the broker's clock: somebody else may have it",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// What user code said, and what follows from it.
+struct Said<'p> {
+    plan: &'p RoutePlan,
+    answer: Option<Answer>,
+    timed_out: bool,
+    decodes: bool,
+    /// Whether no handler takes it.
+    unmatched: bool,
+    used_up: bool,
+}
+
+impl Said<'_> {
+    fn failed(&self) -> bool {
+        match self.answer {
+            Some(answer) => !matches!(answer, Answer::Ack | Answer::Reject),
+            None => {
+                self.timed_out
+                    || !self.decodes
+                    || (self.unmatched && self.plan.unmatched == Unhandled::Retry)
+            }
+        }
+    }
+
+    fn is_rejected(&self) -> bool {
+        match self.answer {
+            Some(Answer::Reject) => true,
+            Some(answer) => {
+                answer.is_failure() && !self.decodes && self.plan.rejects_undecodable
+            }
+            None => {
+                (!self.decodes && self.plan.rejects_undecodable)
+                    || (self.unmatched && self.plan.unmatched == Unhandled::Reject)
+            }
+        }
+    }
+}
+
+fn said(ledger: &Ledger, id: DeliveryId) -> Said<'_> {
+    let (delivery, plan) = (ledger.delivery(id), ledger.plan_of(id));
+    let message = &plan.messages[delivery.made.message.index];
+    let timed_out = match (delivery.started, delivery.dropped, plan.timeout) {
+        (Some(started), Some(dropped), Some(timeout)) => dropped >= started + timeout,
+        _ => false,
+    };
+    Said {
+        plan,
+        answer: delivery.said(),
+        timed_out,
+        decodes: message.decodes,
+        unmatched: plan.choice && message.taker >= 2,
+        used_up: plan
+            .max_attempts
+            .is_some_and(|most| delivery.made.attempt >= most),
+    }
+}
+
+/// Law 1: a settlement is what user code said.
+fn permitted(ledger: &Ledger, id: DeliveryId, asked: Asked) -> Judged {
+    let delivery = ledger.delivery(id);
+    let said = said(ledger, id);
+    let was_asked = delivery.asked;
+    match asked {
+        Asked::Ack if said.answer == Some(Answer::Ack) => Ok(()),
+        Asked::Ack if said.unmatched && said.plan.unmatched == Unhandled::Ignore => Ok(()),
+        Asked::Ack if handled_by_another(ledger, id) => Ok(()),
+        Asked::Ack => against(Wrong::AckUnanswered, "nobody answered that it is done"),
+        Asked::Release if delivery.started.is_none() && !delivery.consulted => Ok(()),
+        Asked::Release if stood_behind_failed(ledger, id) => Ok(()),
+        Asked::Release => against(Wrong::ReleaseOfTried, "a handler has had it"),
+        Asked::DeadLetter if said.is_rejected() => Ok(()),
+        Asked::DeadLetter if said.used_up && said.failed() => Ok(()),
+        Asked::DeadLetter => against(
+            Wrong::DeadLetterUnanswered,
+            "it was neither rejected nor on its last attempt",
+        ),
+        Asked::Retry(after) => {
+            let rejected = said.is_rejected() || (said.used_up && said.failed());
+            let gave_up = was_asked == Some(Asked::DeadLetter) || was_asked == Some(asked);
+            if said.answer.is_none() && delivery.dropped.is_some() && !said.timed_out {
+                return against(
+                    Wrong::SettledAfterCancel,
+                    "its handler was cancelled: nothing may be sent",
+                );
+            }
+            if !(said.failed() && !rejected) && !(rejected && gave_up) && !is_a_retry(was_asked) {
+                return against(Wrong::RetryUnanswered, "it should be settled otherwise");
+            }
+            long_enough(&said, delivery, after)
+        }
+    }
+}
+
+fn is_a_retry(asked: Option<Asked>) -> bool {
+    matches!(asked, Some(Asked::Retry(_)))
+}
+
+/// Whether another delivery of the message was acked in this process: the broker's own id tells.
+fn handled_by_another(ledger: &Ledger, id: DeliveryId) -> bool {
+    let delivery = ledger.delivery(id);
+    let others = ledger.messages.get(&delivery.made.message);
+    let others = others.map_or(&[][..], |record| &record.deliveries);
+    ledger.plan_of(id).queue.own_ids
+        && others.iter().any(|other| {
+            let other = ledger.delivery(*other);
+            other.app == delivery.app && other.said() == Some(Answer::Ack)
+        })
+}
+
+/// A retry waits at least as long as the handler or the backoff says.
+fn long_enough(said: &Said<'_>, delivery: &DeliveryRecord, after: Option<Millis>) -> Judged {
+    let least = match (said.answer, said.plan.backoff) {
+        (Some(Answer::Retry(least)), _) if !said.used_up => least,
+        (_, Some(backoff)) if !backoff.jitter => {
+            let doubled = delivery.made.attempt.saturating_sub(1).min(20);
+            (backoff.initial << doubled).min(backoff.most.max(backoff.initial))
+        }
+        _ => return Ok(()),
+    };
+    let least = said.plan.queue.max_delay.map_or(least, |most| least.min(most));
+    // Delays are fractions of milliseconds in the engine.
+    if after.is_some_and(|after| after + 1 >= least) {
+        return Ok(());
+    }
+    let text = format!("{least} ms were asked for, and the broker was told {after:?}");
+    Err((Wrong::RetryTooShort, text))
+}

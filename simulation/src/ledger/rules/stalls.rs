@@ -1,0 +1,138 @@
+//! What does not happen although it should: a wakeup was lost, or something stands in the way.
+
+use super::{Waiting, held, prune};
+use crate::{
+    Millis,
+    ledger::{Answer, DeliveryId, Ledger, Stage, Wrong},
+    scenario::RoutePlan,
+};
+
+/// How long something may not happen.
+const PATIENCE: Millis = 60_000;
+
+/// The longest pause of a receiver whose last receive failed.
+const PAUSE: Millis = 31_000;
+
+/// Looks at every route.
+pub(in crate::ledger) fn watch(ledger: &mut Ledger, now: Millis, waiting: &Waiting) {
+    prune(ledger, now);
+    let scenario = ledger.scenario.clone();
+    for plan in &scenario.routes {
+        let open = ledger.stage == Stage::Running && !ledger.once;
+        let waits = waiting.get(&plan.number).copied().unwrap_or_default();
+        receives(ledger, now, plan, open && waits > 0);
+        let deliveries = ledger.routes.get(&plan.number);
+        let deliveries: Vec<DeliveryId> = deliveries.map_or_else(Vec::new, |it| it.open.clone());
+        for id in deliveries {
+            works(ledger, now, plan, id, open);
+            settles(ledger, now, plan, id);
+        }
+    }
+}
+
+/// Messages wait, there is room: somebody receives.
+fn receives(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, wanted: bool) {
+    let held = held(ledger, plan.number, now);
+    let room = held + plan.ask() <= plan.capacity();
+    let Some(route) = ledger.routes.get_mut(&plan.number) else {
+        return;
+    };
+    let pauses = route.failed.is_some_and(|at| at + PAUSE > now);
+    if !wanted || !room || route.receiving > 0 || pauses {
+        route.starved = None;
+        return;
+    }
+    let since = *route.starved.get_or_insert(now);
+    if now - since >= PATIENCE {
+        let number = plan.number;
+        ledger.accuse(
+            Wrong::StalledReceive,
+            now,
+            None,
+            format!(
+                "messages of r{number} wait, {held} are on lease of at most {}, and nobody has received for a minute",
+                plan.capacity()
+            ),
+        );
+    }
+}
+
+/// A message is here, a worker is free: it runs.
+fn works(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId, open: bool) {
+    let Some(route) = ledger.routes.get(&plan.number) else {
+        return;
+    };
+    let busy = route.calls.len() + route.consulting;
+    let delivery = ledger.delivery(id);
+    let group = plan.messages[delivery.made.message.index].group;
+    let blocked = plan.has_groups()
+        && group.is_some()
+        && route.open.iter().any(|other| {
+            let other_delivery = ledger.delivery(*other);
+            *other != id && plan.messages[other_delivery.made.message.index].group == group
+        });
+    let waits = delivery.started.is_none()
+        && delivery.answer.is_none()
+        && delivery.first_settled.is_none()
+        && delivery.is_live(now);
+    let delivery = ledger.delivery_mut(id);
+    if !open || !waits || blocked || busy >= plan.concurrency {
+        delivery.ready_since = None;
+        return;
+    }
+    let since = *delivery.ready_since.get_or_insert(now);
+    if now - since >= PATIENCE {
+        ledger.accuse(
+            Wrong::StalledWorker,
+            now,
+            Some(id),
+            format!(
+                "it waits for a minute, and {busy} of {} calls run",
+                plan.concurrency
+            ),
+        );
+    }
+}
+
+/// User code is done with a message: it is settled.
+fn settles(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId) {
+    let delivery = ledger.delivery(id);
+    let Some(done) = delivery.done_at(plan.on_error) else {
+        return;
+    };
+    let believed = delivery.believed.is_none_or(|until| until > now);
+    if delivery.first_settled.is_some() || !delivery.is_live(now) || !believed {
+        return;
+    }
+    if delivery.said() != Some(Answer::Ack) {
+        if now - done >= PATIENCE {
+            let text = "it failed a minute ago, and is neither settled nor left to expire";
+            ledger.accuse(Wrong::SettlementHeldUp, now, Some(id), text);
+        }
+        return;
+    }
+    let bound = longest_wait(ledger, plan);
+    if now - done > bound {
+        ledger.accuse(
+            Wrong::AckHeldUp,
+            now,
+            Some(id),
+            format!(
+                "its handler answered {} ms ago, and no settlement has begun: {bound} ms are justified",
+                now - done
+            ),
+        );
+    }
+}
+
+/// Returns how long an ack may wait for its first settlement: for others to join it, and for as many calls as there may be before it.
+fn longest_wait(ledger: &Ledger, plan: &RoutePlan) -> Millis {
+    let queue = &plan.queue;
+    let rounds = plan.capacity().div_ceil(queue.settle_batch * queue.settlers) as Millis;
+    let late = match ledger.scenario.faults.iter().next() {
+        Some(_) => queue.late,
+        None => 0,
+    };
+    // What runs in a batch is judged only once the whole call is over.
+    queue.linger + (late + 4 * queue.latency + 100) * (rounds + 1) + 5_000
+}

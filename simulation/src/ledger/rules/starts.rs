@@ -1,0 +1,206 @@
+//! What may start: once, on a live lease, in its group's turn, within concurrency and capacity.
+
+use super::stood_behind_failed;
+use crate::{
+    Millis,
+    ledger::{Answer, DeliveryId, DeliveryRecord, Ledger, Stage, Told, Wrong},
+    scenario::QueuePlan,
+};
+
+/// A receive returned with this delivery.
+pub(super) fn handed(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
+    let plan = ledger.plan_of(id);
+    let lease = plan.queue.lease;
+    let most = plan.capacity() + plan.queue.settlers * plan.queue.settle_batch;
+    let route = plan.number;
+    let delivery = ledger.delivery_mut(id);
+    delivery.handed = Some(now);
+    delivery.believed = lease.map(|lease| now + lease - QueuePlan::margin(lease));
+    if let Some(route) = ledger.routes.get_mut(&route) {
+        route.open.push(id);
+    }
+    // A message that failed may have been forgotten, and its lease left to expire.
+    let Some(record) = ledger.routes.get(&route) else {
+        return;
+    };
+    let counts = |id: &&DeliveryId| {
+        let delivery = ledger.delivery(**id);
+        let failed = delivery.said().is_some_and(|said| said != Answer::Ack);
+        !delivery.is_over(now) && !failed && delivery.dropped.is_none() && decodes(ledger, **id)
+    };
+    let held = record.open.iter().filter(counts).count();
+    if held > most {
+        ledger.accuse(
+            Wrong::OverCapacity,
+            now,
+            Some(id),
+            format!("{held} messages of the route are on lease, and it may hold {most}"),
+        );
+    }
+}
+
+/// Whether its payload can be decoded and a handler takes it: if not, it may be over without a word.
+fn decodes(ledger: &Ledger, id: DeliveryId) -> bool {
+    let plan = &ledger.plan_of(id).messages[ledger.delivery(id).made.message.index];
+    plan.decodes && plan.taker < 2
+}
+
+/// A call began with this delivery.
+pub(super) fn started(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u32) {
+    match ledger.stage {
+        Stage::Stopping(since) | Stage::Cancelling(since) if now > since => ledger.accuse(
+            Wrong::StartedDuringDrain,
+            now,
+            Some(id),
+            "the app had been asked to stop",
+        ),
+        Stage::Over | Stage::Idle => {
+            ledger.accuse(Wrong::RanAfterEnd, now, Some(id), "no app is running");
+        }
+        _ => {}
+    }
+    started_before(ledger, now, id);
+    if ledger.delivery(id).is_expired(now) {
+        ledger.accuse(
+            Wrong::StartedTooLate,
+            now,
+            Some(id),
+            "its lease is over by the broker's clock: somebody else may have it",
+        );
+    }
+    handled_before(ledger, now, id);
+    in_turn(ledger, now, id, call);
+
+    let delivery = ledger.delivery_mut(id);
+    (delivery.started, delivery.call, delivery.runs) = (Some(now), call, true);
+    (delivery.answer, delivery.decision) = (None, None);
+    (delivery.dropped, delivery.consulted) = (None, false);
+    let number = delivery.made.message.route;
+    let most = ledger.plan(number).concurrency;
+    let Some(route) = ledger.routes.get_mut(&number) else {
+        return;
+    };
+    *route.calls.entry(call).or_default() += 1;
+    let calls = route.calls.len() + route.consulting;
+    if calls > most {
+        ledger.accuse(
+            Wrong::TooManyCalls,
+            now,
+            Some(id),
+            format!("{calls} calls of the route run, and its concurrency is {most}"),
+        );
+    }
+}
+
+fn started_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
+    let delivery = ledger.delivery(id);
+    let in_place = ledger.plan_of(id).queue.is_ordered()
+        && !delivery.runs
+        && delivery.said() != Some(Answer::Ack);
+    if delivery.started.is_some() && !in_place {
+        ledger.accuse(
+            Wrong::StartedTwice,
+            now,
+            Some(id),
+            "it was started before, and only the head of an ordered group is tried again in place",
+        );
+    }
+}
+
+/// Law 6, and: nothing runs again without a reason.
+fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
+    let delivery = ledger.delivery(id);
+    let own_ids = ledger.plan_of(id).queue.own_ids;
+    let handed = delivery.handed.unwrap_or(now);
+    let duplicate = delivery.made.duplicate;
+    let app = delivery.app;
+    let Some(record) = ledger.messages.get(&delivery.made.message) else {
+        return;
+    };
+    let mut wrong = None;
+    for other in record.deliveries.iter().filter(|other| **other != id) {
+        let before = ledger.delivery(*other);
+        let acked = acked_at(before).filter(|_| !stood_behind_failed(ledger, *other));
+        if before.app != app || before.started.is_none() {
+            continue;
+        }
+        if let Some(at) = acked {
+            let confirmed = before.confirmed.is_some_and(|at| at <= handed);
+            if own_ids && at < handed && !confirmed && !settled_otherwise(before) {
+                wrong = Some(match before.told {
+                    Some(Told::Lost) => Wrong::HandledTwice,
+                    _ => Wrong::HandledDuringAck,
+                });
+            }
+        } else if !duplicate && before.runs && before.is_live(now) && !before.made.duplicate {
+            wrong = Some(Wrong::HandledTwice);
+        }
+    }
+    if let Some(kind) = wrong {
+        ledger.accuse(
+            kind,
+            now,
+            Some(id),
+            "an earlier delivery of this message was handled in this process",
+        );
+    }
+}
+
+/// Whether it was settled as something else than an ack: then the settlement is what is wrong.
+fn settled_otherwise(delivery: &DeliveryRecord) -> bool {
+    delivery
+        .asked
+        .is_some_and(|asked| asked != crate::ledger::Asked::Ack)
+}
+
+/// Returns when user code answered ack.
+fn acked_at(delivery: &DeliveryRecord) -> Option<Millis> {
+    let (at, _) = delivery.decision.or(delivery.answer)?;
+    (delivery.said() == Some(Answer::Ack)).then_some(at)
+}
+
+/// Groups: one at a time and, if the broker keeps order, in order.
+fn in_turn(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u32) {
+    let plan = ledger.plan_of(id);
+    let key = ledger.delivery(id).made.message;
+    let own = plan.messages[key.index].group;
+    if !plan.has_groups() || own.is_none() {
+        return;
+    }
+    let ordered = plan.queue.is_ordered();
+    let group = |index: usize| plan.messages[index].group;
+    let open = ledger.routes.get(&key.route).map(|route| &route.open);
+    let beside = open.into_iter().flatten().find(|other| {
+        let delivery = ledger.delivery(**other);
+        (delivery.runs || delivery.consulting)
+            && **other != id
+            && delivery.call != call
+            && group(delivery.made.message.index) == own
+    });
+    let published_at = |index: usize| (plan.messages[index].at, index);
+    let before = ledger.messages.range(
+        crate::ledger::MessageKey { index: 0, ..key }..crate::ledger::MessageKey {
+            index: usize::MAX,
+            ..key
+        },
+    );
+    let earlier = before.into_iter().find(|(other, record)| {
+        ordered
+            && group(other.index) == own
+            && published_at(other.index) < published_at(key.index)
+            && !record.left
+            && !record.deliveries.iter().any(|id| {
+                let delivery = ledger.delivery(*id);
+                let same_call = delivery.runs && delivery.call == call;
+                delivery.app == ledger.app && (same_call || delivery.said() == Some(Answer::Ack))
+            })
+    });
+    let beside = beside.map(|other| format!("delivery {other} of its group runs"));
+    let earlier = earlier.map(|(other, _)| format!("message {} of its group is not over", other.index));
+    if let Some(text) = beside {
+        ledger.accuse(Wrong::GroupAtOnce, now, Some(id), text);
+    }
+    if let Some(text) = earlier {
+        ledger.accuse(Wrong::OutOfOrder, now, Some(id), text);
+    }
+}

@@ -1,0 +1,241 @@
+//! One run: a world, an app in it until it ends, and another one that finishes the rest.
+
+use std::{
+    any::Any,
+    panic::{self, AssertUnwindSafe},
+    sync::{Arc, Once},
+    time::Duration,
+};
+
+use loafer_runtime::program::Running;
+use tokio::{
+    runtime::Builder,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    Millis,
+    dice::Dice,
+    ledger::{Event, MessageKey, Violation, Wrong},
+    scenario::{Ending, Fault, Kind, Scenario, Size},
+    user,
+    world::World,
+};
+
+/// How long after the last fault everything must be done.
+const PATIENCE: Millis = 900_000;
+
+/// What a run brought.
+#[derive(Debug)]
+pub struct Ran {
+    /// The violations, in the order in which they were seen.
+    pub violations: Vec<Violation>,
+    /// The story of the message of each violation.
+    pub stories: Vec<String>,
+    /// How many messages there were.
+    pub messages: usize,
+    /// How many calls of handlers there were.
+    pub calls: u32,
+    /// How often each kind of fault occurred, in the order of [`Fault::ALL`].
+    pub faults: [u64; Fault::ALL.len()],
+    /// How long the run took, by its own clock.
+    pub took: Millis,
+    /// A number that differs if anything happened otherwise.
+    pub fingerprint: u64,
+    /// All that happened, if it was asked for.
+    pub log: Option<String>,
+}
+
+/// Runs a seed.
+#[must_use]
+pub fn run(seed: u64, size: &Size, log: bool) -> Ran {
+    quiet_panics();
+    fastrand::seed(seed);
+    let scenario = Arc::new(Scenario::draw(seed, size));
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    let Ok(runtime) = runtime else {
+        return failed("there is no runtime");
+    };
+    let ran = panic::catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(live(scenario, log))
+    }));
+    let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(runtime)));
+    match (ran, dropped) {
+        (Ok(ran), Ok(())) => ran,
+        (Err(panic), _) | (_, Err(panic)) => failed(&text_of(&*panic)),
+    }
+}
+
+fn failed(text: &str) -> Ran {
+    Ran {
+        violations: vec![Violation {
+            kind: Wrong::AppFailed,
+            at: 0,
+            message: None,
+            delivery: None,
+            text: text.to_owned(),
+        }],
+        stories: vec![String::new()],
+        messages: 0,
+        calls: 0,
+        faults: [0; Fault::ALL.len()],
+        took: 0,
+        fingerprint: 0,
+        log: None,
+    }
+}
+
+/// Returns the text of a panic.
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned())
+}
+
+/// User code panics on purpose: its panics are not printed.
+fn quiet_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let told = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !text_of(panic.payload()).contains("as it was told") {
+                told(panic);
+            }
+        }));
+    });
+}
+
+async fn live(scenario: Arc<Scenario>, log: bool) -> Ran {
+    let world = World::new(scenario.clone());
+    let drivers = [
+        tokio::spawn(publish(world.clone())),
+        tokio::spawn(disconnect(world.clone())),
+        tokio::spawn(watch(world.clone())),
+    ];
+    if scenario.ending != Ending::WhenDone {
+        live_once(&world, 1, scenario.ending).await;
+    }
+    live_once(&world, 2, Ending::WhenDone).await;
+    drivers.iter().for_each(tokio::task::JoinHandle::abort);
+    let now = world.now();
+    world.ledger(|ledger| ledger.finish(now));
+    let faults = world.faults();
+    world.ledger(|ledger| {
+        let violations = ledger.violations().to_vec();
+        let story = |violation: &Violation| match violation.message {
+            Some(message) => ledger.story(message),
+            None => String::new(),
+        };
+        Ran {
+            stories: violations.iter().map(story).collect(),
+            violations,
+            messages: scenario.routes.iter().map(|plan| plan.messages.len()).sum(),
+            calls: ledger.calls(),
+            faults,
+            took: now,
+            fingerprint: ledger.fingerprint(),
+            log: log.then(|| ledger.log()),
+        }
+    })
+}
+
+/// Publishes each message at its time.
+async fn publish(world: Arc<World>) {
+    let mut messages: Vec<(Millis, MessageKey)> = Vec::new();
+    for plan in &world.scenario.routes {
+        let number = plan.number;
+        messages.extend(plan.messages.iter().enumerate().map(|(index, message)| {
+            let key = MessageKey {
+                route: number,
+                index,
+            };
+            (message.at, key)
+        }));
+    }
+    messages.sort_unstable();
+    for (at, key) in messages {
+        if at > world.now() {
+            tokio::time::sleep_until(world.moment(at)).await;
+        }
+        world.publish(key);
+    }
+}
+
+/// Loses connections, until the faults end.
+async fn disconnect(world: Arc<World>) {
+    let scenario = &world.scenario;
+    let mut losses: Vec<(Millis, usize, Millis)> = Vec::new();
+    for plan in &scenario.routes {
+        let dice = &mut Dice::of(scenario.seed, &[7, plan.number as u64]);
+        if plan.queue.kind == Kind::Memory || !scenario.faults.has(Fault::LostConnections) {
+            continue;
+        }
+        for _ in 0..dice.between(1, 6) {
+            losses.push((dice.below(scenario.heal_at), plan.number, dice.below(3_000)));
+        }
+    }
+    losses.sort_unstable();
+    for (at, route, down) in losses {
+        tokio::time::sleep_until(world.moment(at)).await;
+        world.disconnect(route, down);
+    }
+}
+
+/// Looks once a second for what does not happen.
+async fn watch(world: Arc<World>) {
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        world.watch();
+    }
+}
+
+/// Runs one app to its end.
+async fn live_once(world: &Arc<World>, app: u32, ending: Ending) {
+    world.record(Event::Began(app));
+    world.ledger(|ledger| ledger.set_once(ending == Ending::Once));
+    let started = match user::manager(world, ending == Ending::Once) {
+        Ok(manager) => manager.start().await,
+        Err(error) => Err(error),
+    };
+    let running = match started {
+        Ok(running) => running,
+        Err(error) => {
+            let now = world.now();
+            world.ledger(|it| it.accuse_app(now, format!("it did not start: {error}")));
+            return;
+        }
+    };
+    let deadline = world.scenario.heal_at + PATIENCE;
+    match ending {
+        Ending::Once => {}
+        Ending::At(at, cancel) => {
+            let left = at.saturating_sub(world.now());
+            sleep(Duration::from_millis(left)).await;
+            stop(world, &running);
+            if let Some(after) = cancel {
+                let gone = timeout(Duration::from_millis(after), running.ended()).await;
+                if gone.is_err() {
+                    world.record(Event::Cancelling);
+                    running.cancel();
+                }
+            }
+        }
+        Ending::WhenDone => {
+            while !world.ledger(|ledger| ledger.is_finished()) && world.now() < deadline {
+                sleep(Duration::from_secs(1)).await;
+            }
+            stop(world, &running);
+        }
+    }
+    let longest = Duration::from_millis(world.scenario.drain + 60_000 + PATIENCE);
+    _ = timeout(longest, running.ended()).await;
+    world.record(Event::Over);
+}
+
+fn stop(world: &World, running: &Running) {
+    world.record(Event::Stopping);
+    running.shutdown();
+}

@@ -1,0 +1,157 @@
+//! What user code does with a message: drawn from the seed, the message and the number of its delivery, whatever else happens.
+
+use crate::{
+    Millis,
+    dice::Dice,
+    ledger::{DeliveryId, MessageKey},
+    scenario::{Ending, Mood},
+    world::World,
+};
+
+/// From this delivery on, a message is acked at once, so that each run ends.
+const LAST: u32 = 7;
+
+/// How a call ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    Ack,
+    False,
+    Err,
+    /// An error whose `Display` panics.
+    Unshowable,
+    Panic,
+    Retry(Millis),
+    Reject,
+    /// It never ends.
+    Never,
+}
+
+/// What one call does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Act {
+    pub(super) wait: Millis,
+    pub(super) then: Then,
+    /// Whether its future panics if it is dropped before it answers.
+    pub(super) drop_panics: bool,
+    /// Whether a batch handler gives a wrong number of outcomes.
+    pub(super) wrong_count: bool,
+}
+
+/// What a layer does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whim {
+    /// It passes the message on.
+    Nothing,
+    /// It answers after the first of these times, and lets the inner call live on in a task until the second.
+    AnswersEarly(Millis, Millis, bool),
+    PanicsBefore,
+    /// It panics if the handler waits.
+    PanicsDuring,
+    PanicsAfter,
+    Refuses,
+    /// It passes on another message.
+    Swaps,
+}
+
+fn dice(world: &World, id: DeliveryId, purpose: u64) -> (Dice, MessageKey, u32, u32) {
+    let (key, nth, app) = world.delivery(id);
+    let decision = [purpose, key.route as u64, key.index as u64, u64::from(nth)];
+    (Dice::of(world.scenario.seed, &decision), key, nth, app)
+}
+
+/// Returns what the handler does with a delivery.
+pub(super) fn act(world: &World, id: DeliveryId) -> Act {
+    let (mut dice, key, nth, app) = dice(world, id, 10);
+    let dice = &mut dice;
+    let plan = world.plan(key.route);
+    let mut act = Act {
+        wait: 0,
+        then: Then::Ack,
+        drop_panics: dice.chance(100),
+        wrong_count: dice.chance(20),
+    };
+    if nth >= LAST {
+        act.wrong_count = false;
+        act.wait = dice.below(20);
+        return act;
+    }
+    let lease = plan.queue.lease.unwrap_or(20_000);
+    act.wait = match (plan.mood, dice.below(100)) {
+        (Mood::Slow, 0..=69) => dice.below(1_500),
+        (Mood::Failing | Mood::Healthy, 0..=79) => 0,
+        (_, 0..=54) => 0,
+        (_, 55..=74) => dice.below(50),
+        (_, 75..=96) => dice.below(3_000),
+        _ if nth < 3 => lease / 2 + dice.below(2 * lease),
+        _ => dice.below(3_000),
+    };
+    let fails = match plan.mood {
+        Mood::Healthy => 30,
+        Mood::Mixed | Mood::Slow => 300,
+        Mood::Failing => 950,
+    };
+    if nth <= 4 && dice.chance(fails) {
+        let ends = plan.timeout.is_some()
+            || (app == 1 && matches!(world.scenario.ending, Ending::At(..)));
+        act.then = match dice.below(16) {
+            0..=3 => Then::False,
+            4..=7 => Then::Err,
+            8 => Then::Unshowable,
+            9..=10 => Then::Panic,
+            11..=12 => Then::Retry(dice.pick(&[0, 200, 1_000, 5_000, 12_345])),
+            13 => Then::Reject,
+            14 if ends => Then::Never,
+            _ => Then::Err,
+        };
+    }
+    act
+}
+
+/// Returns what `on_error` does with a delivery.
+pub(super) fn decision(world: &World, id: DeliveryId) -> Act {
+    let (mut dice, key, nth, app) = dice(world, id, 11);
+    let dice = &mut dice;
+    let plan = world.plan(key.route);
+    let ends =
+        plan.timeout.is_some() || (app == 1 && matches!(world.scenario.ending, Ending::At(..)));
+    let then = match dice.below(40) {
+        0..=4 => Then::Ack,
+        5..=6 => Then::Err,
+        7..=8 => Then::Unshowable,
+        9..=10 => Then::Panic,
+        11..=12 => Then::Retry(dice.pick(&[0, 500, 4_000])),
+        13 => Then::Reject,
+        14 if ends && nth < LAST => Then::Never,
+        _ => Then::False,
+    };
+    Act {
+        wait: match dice.below(10) {
+            0..=6 => 0,
+            7..=8 => dice.below(500),
+            _ => dice.below(4_000),
+        },
+        then,
+        drop_panics: dice.chance(100),
+        wrong_count: false,
+    }
+}
+
+/// Returns what a layer does with a delivery.
+pub(super) fn whim(world: &World, id: DeliveryId) -> Whim {
+    let (mut dice, _, nth, _) = dice(world, id, 12);
+    if nth >= LAST {
+        return Whim::Nothing;
+    }
+    match dice.below(40) {
+        0..=2 => {
+            let after = dice.between(1, 20);
+            Whim::AnswersEarly(after, after + dice.between(50, 2_000), dice.chance(500))
+        }
+        3 => Whim::PanicsBefore,
+        4 => Whim::PanicsDuring,
+        5 => Whim::PanicsAfter,
+        6 => Whim::Refuses,
+        7..=8 => Whim::Swaps,
+        _ => Whim::Nothing,
+    }
+}

@@ -1,0 +1,178 @@
+//! The world that an app runs in: the queues of a faulty broker, the clock, and the ledger that sees everything.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `queue` | the messages of one queue, and what is on lease |
+//! | `weather` | which call goes wrong, and how |
+//! | `broker`, `provider` | what the engine sees of it |
+//! | `settling` | settlement calls |
+
+mod broker;
+mod provider;
+mod queue;
+mod settling;
+mod weather;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use self::queue::Queue;
+use crate::{
+    Millis,
+    ledger::{DeliveryId, Event, Ledger, MessageKey},
+    scenario::{Fault, RoutePlan, Scenario},
+};
+
+pub use self::broker::Simulated;
+
+/// Everything around the app. It outlives apps, as a broker does.
+#[derive(Debug)]
+pub struct World {
+    /// What was drawn from the seed.
+    pub scenario: Arc<Scenario>,
+    began: Instant,
+    state: Mutex<State>,
+    signals: BTreeMap<usize, Signals>,
+}
+
+/// What wakes the calls of one route.
+#[derive(Debug, Default)]
+struct Signals {
+    /// A message may be receivable.
+    arrived: Notify,
+    /// A connection was lost.
+    lost: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    ledger: Ledger,
+    queues: BTreeMap<usize, Queue>,
+    /// How often each kind of fault occurred.
+    faults: [u64; Fault::ALL.len()],
+}
+
+impl World {
+    /// Returns the world of a scenario, at its beginning.
+    #[must_use]
+    pub fn new(scenario: Arc<Scenario>) -> Arc<Self> {
+        let queues = scenario.routes.iter().map(|plan| (plan.number, Queue::new(plan)));
+        let state = State {
+            ledger: Ledger::new(scenario.clone()),
+            queues: queues.collect(),
+            faults: [0; Fault::ALL.len()],
+        };
+        let numbers = scenario.routes.iter().map(|plan| plan.number);
+        Arc::new(Self {
+            began: Instant::now(),
+            state: Mutex::new(state),
+            signals: numbers.map(|number| (number, Signals::default())).collect(),
+            scenario,
+        })
+    }
+
+    /// Returns the time since the beginning.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.began.elapsed().as_millis() as Millis
+    }
+
+    /// Returns the moment this long after the beginning.
+    #[must_use]
+    pub fn moment(&self, at: Millis) -> Instant {
+        self.began + std::time::Duration::from_millis(at)
+    }
+
+    /// Records that something happens now.
+    pub fn record(&self, event: Event) {
+        let now = self.now();
+        self.lock().ledger.record(now, event);
+    }
+
+    /// Lets somebody look at the ledger, or write into it.
+    pub fn ledger<T>(&self, look: impl FnOnce(&mut Ledger) -> T) -> T {
+        look(&mut self.lock().ledger)
+    }
+
+    /// Returns how often each kind of fault occurred, in the order of [`Fault::ALL`].
+    #[must_use]
+    pub fn faults(&self) -> [u64; Fault::ALL.len()] {
+        self.lock().faults
+    }
+
+    /// Counts a fault.
+    pub fn struck(&self, fault: Fault) {
+        self.lock().faults[fault as usize] += 1;
+    }
+
+    /// Publishes a message.
+    pub fn publish(&self, key: MessageKey) {
+        let now = self.now();
+        let mut state = self.lock();
+        let Some(queue) = state.queues.get_mut(&key.route) else {
+            return;
+        };
+        queue.publish(key.index);
+        state.ledger.record(now, Event::Published(key));
+        drop(state);
+        self.arrived(key.route);
+    }
+
+    /// Loses the connection of a route, and with it all leases.
+    pub fn disconnect(&self, route: usize, down: Millis) {
+        let now = self.now();
+        let mut state = self.lock();
+        let state = &mut *state;
+        state.faults[Fault::LostConnections as usize] += 1;
+        if let Some(queue) = state.queues.get_mut(&route) {
+            queue.disconnect(&mut state.ledger, now, down);
+        }
+        if let Some(signals) = self.signals.get(&route) {
+            signals.lost.notify_one();
+            signals.arrived.notify_waiters();
+        }
+    }
+
+    /// Looks once a second for what does not happen although it should.
+    pub fn watch(&self) {
+        let now = self.now();
+        let mut state = self.lock();
+        let State { ledger, queues, .. } = &mut *state;
+        let waiting = queues.iter_mut().map(|(route, queue)| {
+            queue.tick(ledger, now);
+            (*route, queue.receivable())
+        });
+        let waiting = waiting.collect();
+        ledger.watch(now, &waiting);
+    }
+
+    /// Returns which delivery of a message this is, and of which one.
+    pub fn delivery(&self, id: DeliveryId) -> (MessageKey, u32, u32) {
+        let state = self.lock();
+        let delivery = state.ledger.delivery(id);
+        (delivery.made.message, delivery.made.nth, delivery.app)
+    }
+
+    /// Returns the plan of a route.
+    #[must_use]
+    pub fn plan(&self, route: usize) -> &RoutePlan {
+        let mut routes = self.scenario.routes.iter();
+        routes
+            .find(|plan| plan.number == route)
+            .unwrap_or(&self.scenario.routes[0])
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arrived(&self, route: usize) {
+        if let Some(signals) = self.signals.get(&route) {
+            signals.arrived.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The provider of one queue: calls that take their time, and go wrong.
+
+use std::{sync::Arc, time::Duration};
+
+use loafer_core::{
+    Error,
+    broker::{
+        Capabilities, Delivery, Finding, Notice, Open, Provider, Renewed, Settle, Settled,
+    },
+    message::Message,
+    policy::Policy,
+};
+use tokio::time::{sleep, timeout_at};
+
+use super::{State, World, weather::Call};
+use crate::{
+    Millis,
+    dice::Dice,
+    ledger::{DeliveryId, Event, Told, Why},
+    scenario::{Fault, Kind},
+};
+
+/// The provider of one queue.
+#[derive(Debug)]
+pub struct QueueProvider {
+    pub(super) world: Arc<World>,
+    pub(super) route: usize,
+}
+
+impl QueueProvider {
+    pub(super) fn new(world: Arc<World>, route: usize) -> Self {
+        Self { world, route }
+    }
+
+    /// Leases what there is. Returns also when something happens next.
+    fn take(&self, most: usize, shuffle: Option<u64>) -> (Vec<DeliveryId>, Option<Millis>) {
+        let now = self.world.now();
+        let mut guard = self.world.lock();
+        let State { ledger, queues, .. } = &mut *guard;
+        let Some(queue) = queues.get_mut(&self.route) else {
+            return (Vec::new(), None);
+        };
+        queue.tick(ledger, now);
+        let taken = queue.take(ledger, now, most, shuffle);
+        let duplicates = queue.plan.kind == Kind::Standard;
+        let due = queue.next_due(ledger);
+        let indexes: Vec<usize> = taken
+            .iter()
+            .map(|id| ledger.delivery(*id).made.message.index)
+            .collect();
+        if duplicates && self.world.scenario.is_active(Fault::Duplicates, now) {
+            for (id, index) in taken.iter().zip(indexes) {
+                let dice = &mut Dice::of(self.world.scenario.seed, &[5, u64::from(*id)]);
+                if dice.chance(self.world.scenario.rate / 2) {
+                    queue.duplicate(index, now + dice.below(20_000));
+                    guard.faults[Fault::Duplicates as usize] += 1;
+                    break;
+                }
+            }
+        }
+        (taken, due)
+    }
+
+    fn message(&self, id: DeliveryId) -> Message {
+        let (key, ..) = self.world.delivery(id);
+        let plan = self.world.plan(key.route);
+        let planned = &plan.messages[key.index];
+        let attempt = self.world.ledger(|ledger| ledger.delivery(id).made.attempt);
+        let payload = match planned.decodes {
+            true => format!("[{},{id}]", key.index),
+            false => format!("undecodable {} {id}", key.index),
+        };
+        let name = match plan.queue.own_ids {
+            true => format!("m{}-{}", key.route, key.index),
+            // Two messages share an id: senders choose as they like.
+            false => format!("s{}-{}", key.route, key.index / 2),
+        };
+        let message = Message::with_id(name, payload).with_attempt(attempt);
+        let message = match planned.group {
+            Some(group) => message.with_group(format!("g{group}")),
+            None => message,
+        };
+        match plan.choice {
+            true => message.with_header("taker", ["a", "b", "c"][planned.taker.min(2) as usize]),
+            false => message,
+        }
+    }
+
+    pub(super) fn unreachable(&self, what: &'static str) -> Error {
+        Error::Unreachable {
+            what,
+            queue: format!("r{}", self.route),
+            cause: "simulated".to_owned(),
+            source: None,
+        }
+    }
+
+    /// Returns when somebody can connect again.
+    fn down(&self) -> Option<Millis> {
+        let now = self.world.now();
+        let state = self.world.lock();
+        let until = state.queues.get(&self.route)?.down_until;
+        (until > now).then_some(until - now)
+    }
+
+    async fn long_poll(
+        &self,
+        max: usize,
+        wait: Duration,
+        into: &mut Vec<Delivery<DeliveryId>>,
+    ) -> Result<(), Error> {
+        let began = self.world.now();
+        let fate = self.world.fate(self.route, Call::Receive, began);
+        let deadline = began + wait.as_millis() as Millis;
+        if let Some(left) = self.down() {
+            sleep(Duration::from_millis(left.min(500))).await;
+            return Err(self.unreachable("receive"));
+        }
+        if fate.request_lost {
+            sleep(Duration::from_millis(fate.before + 10)).await;
+            return Err(self.unreachable("receive"));
+        }
+        if fate.empty {
+            let hangs = fate.dice.clone().chance(200);
+            let extra = if hangs { 5_000 } else { 0 };
+            let until = if fate.dice.clone().chance(500) { began + 50 } else { deadline + extra };
+            tokio::time::sleep_until(self.world.moment(until)).await;
+            return Ok(());
+        }
+        if fate.before > 0 {
+            sleep(Duration::from_millis(fate.before)).await;
+        }
+        loop {
+            let arrived = self.world.signals.get(&self.route).map(|it| it.arrived.notified());
+            let (taken, due) = self.take(max, fate.shuffle);
+            if !taken.is_empty() {
+                // A pushed message has arrived already, and a lease has a margin for the way of its answer.
+                if fate.after > 0 && self.world.plan(self.route).queue.lease.is_some() {
+                    sleep(Duration::from_millis(fate.after)).await;
+                }
+                for id in taken {
+                    self.world.record(Event::Handed(id));
+                    let message = self.message(id);
+                    into.push(Delivery {
+                        receipt: id,
+                        message,
+                    });
+                }
+                return Ok(());
+            }
+            let now = self.world.now();
+            if now >= deadline {
+                return Ok(());
+            }
+            if self.down().is_some() {
+                return Err(self.unreachable("receive"));
+            }
+            let until = due.map_or(deadline, |due| due.clamp(now + 1, deadline));
+            if let Some(arrived) = arrived {
+                _ = timeout_at(self.world.moment(until), arrived).await;
+            }
+        }
+    }
+
+    /// Renews leases, and says what each was answered.
+    fn renew_now(&self, leases: &[DeliveryId], by: Millis, revoked: bool) -> Vec<Told> {
+        let now = self.world.now();
+        let mut guard = self.world.lock();
+        let State { ledger, queues, .. } = &mut *guard;
+        let Some(queue) = queues.get_mut(&self.route) else {
+            return Vec::new();
+        };
+        let mut told = Vec::with_capacity(leases.len());
+        for (at, id) in leases.iter().enumerate() {
+            if revoked && at == 0 {
+                queue.revoke(ledger, now, *id);
+            }
+            told.push(queue.renew(ledger, now, *id, by));
+        }
+        drop(guard);
+        if revoked {
+            self.world.arrived(self.route);
+        }
+        told
+    }
+}
+
+/// A receive in flight.
+struct InFlight<'p>(&'p QueueProvider, bool);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        let Self(provider, well) = self;
+        provider.world.record(Event::Received(provider.route, *well));
+    }
+}
+
+impl Provider for QueueProvider {
+    type Receipt = DeliveryId;
+
+    async fn open(&self, _: Open) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn check(&self, _: &Policy) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    async fn receive(
+        &self,
+        max: usize,
+        wait: Duration,
+        into: &mut Vec<Delivery<DeliveryId>>,
+    ) -> Result<(), Error> {
+        self.world.record(Event::Receiving(self.route));
+        let mut in_flight = InFlight(self, true);
+        let answer = self.long_poll(max, wait, into).await;
+        in_flight.1 = answer.is_ok();
+        answer
+    }
+
+    async fn settle(&self, batch: &[Settle<DeliveryId>], answers: &mut Vec<Settled>) {
+        super::settling::settle(self, batch, answers).await;
+    }
+
+    async fn renew(&self, leases: &[DeliveryId], by: Duration, answers: &mut Vec<Renewed>) {
+        let by = by.as_millis() as Millis;
+        for id in leases {
+            self.world.record(Event::Renewing(*id, by));
+        }
+        let fate = self.world.fate(self.route, Call::Renew, self.world.now());
+        if fate.before > 0 {
+            sleep(Duration::from_millis(fate.before)).await;
+        }
+        let mut told = match fate.request_lost {
+            true => vec![Told::Failed; leases.len()],
+            false => self.renew_now(leases, by, fate.revoked),
+        };
+        if fate.after > 0 {
+            sleep(Duration::from_millis(fate.after)).await;
+        }
+        if fate.answer_lost {
+            told.fill(Told::Failed);
+        }
+        if fate.short {
+            told.truncate(leases.len() / 2);
+        }
+        let error = Arc::new(self.unreachable("renew"));
+        for (id, told) in leases.iter().zip(&told) {
+            self.world.record(Event::RenewTold(*id, *told));
+            answers.push(match told {
+                Told::Done => Renewed::Done,
+                Told::Lost => Renewed::Lost,
+                _ => Renewed::Failed(error.clone()),
+            });
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.world.plan(self.route).queue.capabilities()
+    }
+
+    fn set_capacity(&self, messages: usize) {
+        let mut state = self.world.lock();
+        if let Some(queue) = state.queues.get_mut(&self.route) {
+            queue.capacity = messages;
+        }
+    }
+
+    async fn notice(&self) -> Notice {
+        match self.world.signals.get(&self.route) {
+            Some(signals) => signals.lost.notified().await,
+            None => std::future::pending().await,
+        }
+        Notice::LeasesLost
+    }
+
+    fn is_live(&self, lease: &DeliveryId) -> bool {
+        let state = self.world.lock();
+        state.ledger.delivery(*lease).ended != Some(Why::Disconnected)
+    }
+
+    async fn close(&self) {
+        if self.world.plan(self.route).queue.kind == Kind::Pushed {
+            let now = self.world.now();
+            let mut guard = self.world.lock();
+            let State { ledger, queues, .. } = &mut *guard;
+            if let Some(queue) = queues.get_mut(&self.route) {
+                queue.disconnect(ledger, now, 0);
+            }
+        }
+    }
+}

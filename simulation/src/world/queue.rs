@@ -1,0 +1,304 @@
+//! One queue: its messages, and what is on lease. It follows the broker's own rules; what goes wrong is decided elsewhere.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    Millis,
+    ledger::{Asked, DeliveryId, Event, Ledger, Made, MessageKey, Told, Why},
+    scenario::{Kind, QueuePlan, RoutePlan},
+};
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Unpublished,
+    Visible,
+    Delayed(Millis),
+    Leased,
+    Gone,
+}
+
+#[derive(Debug)]
+struct Item {
+    group: Option<u64>,
+    place: Place,
+    /// Its place among the published, the first of which is 1.
+    order: u32,
+    deliveries: u32,
+    /// Deliveries that cost no attempt, where the broker can tell.
+    spared: u32,
+    retries: u32,
+    /// Its last delivery that is no duplicate.
+    lease: Option<DeliveryId>,
+}
+
+/// A queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) plan: QueuePlan,
+    route: usize,
+    items: Vec<Item>,
+    published: u32,
+    /// Messages that are delivered twice, and when.
+    duplicates: Vec<(Millis, usize)>,
+    /// How many messages the route may hold, if the broker pushes.
+    pub(super) capacity: usize,
+    /// Until when nobody can connect.
+    pub(super) down_until: Millis,
+    /// How many calls of each kind there were: receives, settlements, renewals.
+    pub(super) calls: [u64; 3],
+}
+
+impl Queue {
+    pub(super) fn new(plan: &RoutePlan) -> Self {
+        let item = |group| Item {
+            group,
+            place: Place::Unpublished,
+            order: 0,
+            deliveries: 0,
+            spared: 0,
+            retries: 0,
+            lease: None,
+        };
+        Self {
+            plan: plan.queue.clone(),
+            route: plan.number,
+            items: plan.messages.iter().map(|it| item(it.group)).collect(),
+            published: 0,
+            duplicates: Vec::new(),
+            capacity: usize::MAX,
+            down_until: 0,
+            calls: [0; 3],
+        }
+    }
+
+    pub(super) fn publish(&mut self, index: usize) {
+        self.published += 1;
+        let item = &mut self.items[index];
+        (item.place, item.order) = (Place::Visible, self.published);
+    }
+
+    /// Lets the time pass: leases expire, delays end.
+    pub(super) fn tick(&mut self, ledger: &mut Ledger, now: Millis) {
+        for item in &mut self.items {
+            match item.place {
+                Place::Leased => {
+                    let lease = item.lease.filter(|id| ledger.delivery(*id).is_expired(now));
+                    if let Some(id) = lease {
+                        item.place = Place::Visible;
+                        ledger.record(now, Event::LeaseEnded(id, Why::Expired));
+                    }
+                }
+                Place::Delayed(until) if until <= now => item.place = Place::Visible,
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns when something happens next by itself.
+    pub(super) fn next_due(&self, ledger: &Ledger) -> Option<Millis> {
+        let items = self.items.iter().filter_map(|item| match item.place {
+            Place::Leased => ledger.delivery(item.lease?).until,
+            Place::Delayed(until) => Some(until),
+            _ => None,
+        });
+        items.chain(self.duplicates.iter().map(|(at, _)| *at)).min()
+    }
+
+    /// Returns how many messages a receive could bring, and zero if the broker pushes no more.
+    pub(super) fn receivable(&self) -> usize {
+        let blocked = self.blocked();
+        let free = |item: &&Item| {
+            item.place == Place::Visible && item.group.is_none_or(|group| !blocked.contains(&group))
+        };
+        self.items.iter().filter(free).count().min(self.room())
+    }
+
+    /// Returns the groups that wait for a message in flight or delayed.
+    fn blocked(&self) -> BTreeSet<u64> {
+        if !self.plan.is_ordered() {
+            return BTreeSet::new();
+        }
+        let away = |item: &&Item| matches!(item.place, Place::Leased | Place::Delayed(_));
+        let items = self.items.iter().filter(away);
+        items.filter_map(|item| item.group).collect()
+    }
+
+    fn room(&self) -> usize {
+        if self.plan.kind != Kind::Pushed {
+            return usize::MAX;
+        }
+        let leased = self.items.iter().filter(|item| item.place == Place::Leased);
+        self.capacity.saturating_sub(leased.count())
+    }
+
+    /// Leases up to `most` messages, in order, or in the order that `shuffle` gives.
+    pub(super) fn take(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Millis,
+        most: usize,
+        shuffle: Option<u64>,
+    ) -> Vec<DeliveryId> {
+        let most = most.min(self.room());
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some(at) = self.duplicates.iter().position(|(at, _)| *at <= now)
+        {
+            let (_, index) = self.duplicates.remove(at);
+            taken.push(self.deliver(ledger, now, index, true));
+        }
+        let blocked = self.blocked();
+        let free = |index: &usize| {
+            let item = &self.items[*index];
+            item.place == Place::Visible && item.group.is_none_or(|group| !blocked.contains(&group))
+        };
+        let mut visible: Vec<usize> = (0..self.items.len()).filter(free).collect();
+        match shuffle {
+            Some(salt) if !self.plan.is_ordered() => {
+                visible.sort_by_key(|index| crate::dice::mix(salt, &[*index as u64]));
+            }
+            _ => visible.sort_by_key(|index| self.items[*index].order),
+        }
+        for index in visible.into_iter().take(most - taken.len()) {
+            taken.push(self.deliver(ledger, now, index, false));
+        }
+        taken
+    }
+
+    fn deliver(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Millis,
+        index: usize,
+        duplicate: bool,
+    ) -> DeliveryId {
+        let id = ledger.deliveries.len() as DeliveryId;
+        let item = &mut self.items[index];
+        item.deliveries += 1;
+        let attempt = match self.plan.kind {
+            Kind::Pushed => item.retries + 1,
+            Kind::Memory => item.deliveries - item.spared,
+            Kind::Standard | Kind::Fifo => item.deliveries,
+        };
+        let made = Made {
+            message: MessageKey {
+                route: self.route,
+                index,
+            },
+            nth: item.deliveries,
+            attempt,
+            until: self.plan.lease.map(|lease| now + lease),
+            duplicate,
+        };
+        if !duplicate {
+            (item.place, item.lease) = (Place::Leased, Some(id));
+        }
+        ledger.record(now, Event::Delivered(id, made));
+        id
+    }
+
+    /// Delivers a message once more at this moment, whatever becomes of it.
+    pub(super) fn duplicate(&mut self, index: usize, at: Millis) {
+        self.duplicates.push((at, index));
+    }
+
+    /// Carries a settlement out.
+    pub(super) fn settle(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Millis,
+        id: DeliveryId,
+        asked: Asked,
+    ) -> Told {
+        self.tick(ledger, now);
+        let delivery = ledger.delivery(id);
+        let (index, duplicate) = (delivery.made.message.index, delivery.made.duplicate);
+        if !delivery.is_live(now) {
+            return Told::Lost;
+        }
+        if asked == Asked::DeadLetter && !self.plan.dead_letters {
+            return Told::NoTarget;
+        }
+        let item = &mut self.items[index];
+        let leaves = matches!(asked, Asked::Ack | Asked::DeadLetter);
+        if item.place == Place::Gone {
+            return if leaves || duplicate { Told::Done } else { Told::Lost };
+        }
+        if !leaves && (duplicate || item.lease != Some(id)) {
+            return Told::Done;
+        }
+        let first = item.place == Place::Leased;
+        match asked {
+            Asked::Ack | Asked::DeadLetter => item.place = Place::Gone,
+            Asked::Retry(after) => {
+                item.place = Place::Delayed(now + after.unwrap_or(100));
+                item.retries += u32::from(first);
+            }
+            Asked::Release => {
+                item.place = Place::Visible;
+                item.spared += u32::from(first);
+            }
+        }
+        ledger.record(now, Event::Settled(id, asked));
+        Told::Done
+    }
+
+    /// Makes a lease end this long from now. A message whose retry is delayed by the same receipt is then due at that moment.
+    pub(super) fn renew(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Millis,
+        id: DeliveryId,
+        by: Millis,
+    ) -> Told {
+        self.tick(ledger, now);
+        let delivery = ledger.delivery(id);
+        let (index, duplicate) = (delivery.made.message.index, delivery.made.duplicate);
+        if !delivery.is_live(now) {
+            return Told::Lost;
+        }
+        let item = &mut self.items[index];
+        match item.place {
+            _ if duplicate => {}
+            Place::Delayed(_) if item.lease == Some(id) => item.place = Place::Delayed(now + by),
+            Place::Leased if item.lease == Some(id) => {}
+            _ => return Told::Lost,
+        }
+        ledger.record(now, Event::Renewed(id, now + by));
+        Told::Done
+    }
+
+    /// Takes a lease back.
+    pub(super) fn revoke(&mut self, ledger: &mut Ledger, now: Millis, id: DeliveryId) {
+        let delivery = ledger.delivery(id);
+        let index = delivery.made.message.index;
+        if !delivery.is_live(now) {
+            return;
+        }
+        let item = &mut self.items[index];
+        if item.place == Place::Leased && item.lease == Some(id) {
+            item.place = Place::Visible;
+        }
+        ledger.record(now, Event::LeaseEnded(id, Why::Revoked));
+    }
+
+    /// Ends the connection, and all leases with it, if leases do not expire by themselves.
+    pub(super) fn disconnect(&mut self, ledger: &mut Ledger, now: Millis, down: Millis) {
+        self.down_until = now + down;
+        if self.plan.lease.is_some() {
+            return;
+        }
+        for id in 0..ledger.deliveries.len() {
+            let delivery = &ledger.deliveries[id];
+            if delivery.made.message.route == self.route && delivery.ended.is_none() {
+                ledger.record(now, Event::LeaseEnded(id as DeliveryId, Why::Disconnected));
+            }
+        }
+        for item in &mut self.items {
+            if item.place == Place::Leased {
+                item.place = Place::Visible;
+            }
+        }
+    }
+}
