@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    cell::RefCell,
     panic::{self, AssertUnwindSafe},
     sync::{Arc, Once},
     time::Duration,
@@ -63,9 +64,18 @@ pub fn run(seed: u64, size: &Size, log: bool) -> Ran {
         runtime.block_on(live(scenario, log))
     }));
     let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(runtime)));
+    let panicked = PANIC.take();
     match (ran, dropped) {
-        (Ok(ran), Ok(())) => ran,
-        (Err(panic), _) | (_, Err(panic)) => failed(&text_of(&*panic)),
+        (Ok(mut ran), Ok(())) => {
+            if let Some(text) = panicked {
+                ran.violations.splice(0..0, failed(&text).violations);
+                ran.stories.insert(0, String::new());
+            }
+            ran
+        }
+        (Err(panic), _) | (_, Err(panic)) => {
+            failed(&panicked.unwrap_or_else(|| text_of(&*panic)))
+        }
     }
 }
 
@@ -95,14 +105,22 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
-/// User code panics on purpose: its panics are not printed.
+thread_local! {
+    /// The first panic of this thread's run that no user code made on purpose.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// User code panics on purpose: its panics are not printed. Others are remembered.
 fn quiet_panics() {
     static ONCE: Once = Once::new();
+    PANIC.take();
     ONCE.call_once(|| {
-        let told = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            if !text_of(panic.payload()).contains("as it was told") {
-                told(panic);
+        panic::set_hook(Box::new(|panic| {
+            let text = text_of(panic.payload());
+            if !text.contains("as it was told") {
+                let place = panic.location().map(ToString::to_string);
+                let text = format!("{text}, at {}", place.unwrap_or_default());
+                PANIC.with_borrow_mut(|first| _ = first.get_or_insert(text));
             }
         }));
     });

@@ -42,6 +42,8 @@ pub struct DeliveryRecord {
     pub asked: Option<Asked>,
     /// What the last settlement was answered.
     pub told: Option<Told>,
+    /// When it was answered.
+    pub told_at: Option<Millis>,
     /// When the last settlement was answered that it is done.
     pub confirmed: Option<Millis>,
     /// The moment at which the renewal in flight began, and what it asks for.
@@ -74,6 +76,7 @@ impl DeliveryRecord {
             first_settled: None,
             asked: None,
             told: None,
+            told_at: None,
             confirmed: None,
             renewing: None,
             ended: None,

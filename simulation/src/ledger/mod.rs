@@ -12,6 +12,7 @@ mod delivery;
 mod event;
 mod rules;
 mod story;
+pub(crate) use self::story::clock;
 mod violation;
 
 use std::{

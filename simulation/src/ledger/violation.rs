@@ -71,6 +71,8 @@ violations! {
     SettledDisconnected = "settled after its connection",
     /// A message of a group ran before an earlier one of the group was over.
     OutOfOrder = "out of order",
+    /// A message ran in one batch with an earlier one of its group that can't be decoded.
+    RanBesideUndecodable = "ran behind what can't be decoded",
     /// Two messages of a group ran at once.
     GroupAtOnce = "two of a group at once",
     /// More calls ran at once than the route's concurrency.

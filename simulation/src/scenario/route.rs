@@ -6,6 +6,9 @@ use crate::{
     scenario::{Fault, Faults, Kind, QueuePlan},
 };
 
+/// After so many deliveries, no message is wrong any more.
+const PUT_RIGHT: u32 = 4;
+
 /// How a route's handlers behave on the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mood {
@@ -160,6 +163,27 @@ impl RoutePlan {
             },
             decodes: !dice.chance(15),
         }
+    }
+
+    /// Whether the payload of a message can be decoded, on its delivery of this number. In the end somebody has put it right.
+    #[must_use]
+    pub fn decodes(&self, index: usize, nth: u32) -> bool {
+        self.messages[index].decodes || nth > PUT_RIGHT
+    }
+
+    /// Returns which of the handlers takes a message, on its delivery of this number: 2 means none. In the end there is a handler for it.
+    #[must_use]
+    pub fn taker(&self, index: usize, nth: u32) -> u64 {
+        match self.messages[index].taker {
+            2 if nth > PUT_RIGHT => 0,
+            taker => taker,
+        }
+    }
+
+    /// Whether no handler takes a message, on its delivery of this number.
+    #[must_use]
+    pub fn is_unmatched(&self, index: usize, nth: u32) -> bool {
+        self.choice && self.taker(index, nth) >= 2
     }
 
     /// Whether messages of one group must not run at once.

@@ -62,11 +62,11 @@ impl QueueProvider {
     }
 
     fn message(&self, id: DeliveryId) -> Message {
-        let (key, ..) = self.world.delivery(id);
+        let (key, nth, _) = self.world.delivery(id);
         let plan = self.world.plan(key.route);
         let planned = &plan.messages[key.index];
         let attempt = self.world.ledger(|ledger| ledger.delivery(id).made.attempt);
-        let payload = match planned.decodes {
+        let payload = match plan.decodes(key.index, nth) {
             true => format!("[{},{id}]", key.index),
             false => format!("undecodable {} {id}", key.index),
         };
@@ -81,7 +81,7 @@ impl QueueProvider {
             None => message,
         };
         match plan.choice {
-            true => message.with_header("taker", ["a", "b", "c"][planned.taker.min(2) as usize]),
+            true => message.with_header("taker", ["a", "b", "c"][plan.taker(key.index, nth).min(2) as usize]),
             false => message,
         }
     }
@@ -100,7 +100,7 @@ impl QueueProvider {
         let now = self.world.now();
         let state = self.world.lock();
         let until = state.queues.get(&self.route)?.down_until;
-        (until > now).then_some(until - now)
+        until.checked_sub(now).filter(|left| *left > 0)
     }
 
     async fn long_poll(

@@ -210,6 +210,7 @@ impl Queue {
         now: Millis,
         id: DeliveryId,
         asked: Asked,
+        has_target: bool,
     ) -> Told {
         self.tick(ledger, now);
         let delivery = ledger.delivery(id);
@@ -217,7 +218,7 @@ impl Queue {
         if !delivery.is_live(now) {
             return Told::Lost;
         }
-        if asked == Asked::DeadLetter && !self.plan.dead_letters {
+        if asked == Asked::DeadLetter && !has_target {
             return Told::NoTarget;
         }
         let item = &mut self.items[index];

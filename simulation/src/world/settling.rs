@@ -99,7 +99,10 @@ impl InFlight<'_> {
             if self.fate.revoked && at == unlucky {
                 queue.revoke(ledger, now, *id);
             }
-            let done = queue.settle(ledger, now, *id, *asked);
+            let missing = !queue.plan.dead_letters
+                && world.scenario.is_active(Fault::NoDeadLetters, now);
+            let done = queue.settle(ledger, now, *id, *asked, !missing);
+            faults[Fault::NoDeadLetters as usize] += u64::from(done == Told::NoTarget);
             let may_come_again = queue.plan.kind == Kind::Standard && *asked == Asked::Ack;
             if may_come_again && world.scenario.is_active(Fault::Duplicates, now) {
                 let again = &mut Dice::of(world.scenario.seed, &[6, u64::from(*id)]);

@@ -66,9 +66,9 @@ fn left_leased(ledger: &mut Ledger, now: Millis) {
             && !troubled(delivery.made.message.route)
     });
     let left = left.filter(|id| {
-        let made = ledger.deliveries[*id].made.message;
-        let plan = &ledger.plan(made.route).messages[made.index];
-        plan.decodes && plan.taker < 2
+        let made = ledger.deliveries[*id].made;
+        let (plan, index) = (ledger.plan(made.message.route), made.message.index);
+        plan.decodes(index, made.nth) && plan.taker(index, made.nth) < 2
     });
     if let Some(id) = left {
         let text = "it never ran and was not released, and its app has ended";

@@ -35,6 +35,7 @@ pub(super) fn settled(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: A
 pub(super) fn told(ledger: &mut Ledger, now: Millis, id: DeliveryId, told: Told) {
     let delivery = ledger.delivery_mut(id);
     (delivery.settling, delivery.told) = (None, Some(told));
+    delivery.told_at = Some(now);
     if told == Told::Done {
         delivery.confirmed = Some(now);
     }
@@ -122,17 +123,19 @@ impl Said<'_> {
 
 fn said(ledger: &Ledger, id: DeliveryId) -> Said<'_> {
     let (delivery, plan) = (ledger.delivery(id), ledger.plan_of(id));
-    let message = &plan.messages[delivery.made.message.index];
+    let (index, nth) = (delivery.made.message.index, delivery.made.nth);
     let timed_out = match (delivery.started, delivery.dropped, plan.timeout) {
         (Some(started), Some(dropped), Some(timeout)) => dropped >= started + timeout,
         _ => false,
     };
+    let unmatched = plan.is_unmatched(index, nth);
     Said {
         plan,
         answer: delivery.said(),
         timed_out,
-        decodes: message.decodes,
-        unmatched: plan.choice && message.taker >= 2,
+        // What no handler takes is not decoded.
+        decodes: unmatched || plan.decodes(index, nth),
+        unmatched,
         used_up: plan
             .max_attempts
             .is_some_and(|most| delivery.made.attempt >= most),

@@ -71,7 +71,10 @@ fn works(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId, ope
             let other_delivery = ledger.delivery(*other);
             *other != id && plan.messages[other_delivery.made.message.index].group == group
         });
-    let waits = delivery.started.is_none()
+    // What can't be decoded is in no call, but may be in the batch of one.
+    let shows = plan.batch.is_none() || plan.decodes(delivery.made.message.index, delivery.made.nth);
+    let waits = shows
+        && delivery.started.is_none()
         && delivery.answer.is_none()
         && delivery.first_settled.is_none()
         && delivery.is_live(now);

@@ -4,7 +4,7 @@ use super::stood_behind_failed;
 use crate::{
     Millis,
     ledger::{Answer, DeliveryId, DeliveryRecord, Ledger, Stage, Told, Wrong},
-    scenario::QueuePlan,
+    scenario::{QueuePlan, Unhandled},
 };
 
 /// A receive returned with this delivery.
@@ -41,8 +41,8 @@ pub(super) fn handed(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
 
 /// Whether its payload can be decoded and a handler takes it: if not, it may be over without a word.
 fn decodes(ledger: &Ledger, id: DeliveryId) -> bool {
-    let plan = &ledger.plan_of(id).messages[ledger.delivery(id).made.message.index];
-    plan.decodes && plan.taker < 2
+    let (plan, made) = (ledger.plan_of(id), ledger.delivery(id).made);
+    plan.decodes(made.message.index, made.nth) && plan.taker(made.message.index, made.nth) < 2
 }
 
 /// A call began with this delivery.
@@ -127,9 +127,11 @@ fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
         if let Some(at) = acked {
             let confirmed = before.confirmed.is_some_and(|at| at <= handed);
             if own_ids && at < handed && !confirmed && !settled_otherwise(before) {
-                wrong = Some(match before.told {
-                    Some(Told::Lost) => Wrong::HandledTwice,
-                    _ => Wrong::HandledDuringAck,
+                let over = before.told == Some(Told::Lost)
+                    && before.told_at.is_some_and(|at| at < handed);
+                wrong = Some(match over {
+                    true => Wrong::HandledTwice,
+                    false => Wrong::HandledDuringAck,
                 });
             }
         } else if !duplicate && before.runs && before.is_live(now) && !before.made.duplicate {
@@ -192,15 +194,29 @@ fn in_turn(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u32) {
             && !record.deliveries.iter().any(|id| {
                 let delivery = ledger.delivery(*id);
                 let same_call = delivery.runs && delivery.call == call;
-                delivery.app == ledger.app && (same_call || delivery.said() == Some(Answer::Ack))
+                let ignored = plan.unmatched == Unhandled::Ignore
+                    && plan.is_unmatched(other.index, delivery.made.nth);
+                let acked = ignored || delivery.said() == Some(Answer::Ack);
+                delivery.app == ledger.app && (same_call || acked)
             })
     });
     let beside = beside.map(|other| format!("delivery {other} of its group runs"));
-    let earlier = earlier.map(|(other, _)| format!("message {} of its group is not over", other.index));
+    let earlier = earlier.map(|(other, record)| {
+        let undecodable = plan.batch.is_some()
+            && record.deliveries.last().is_some_and(|id| {
+                let last = ledger.delivery(*id);
+                last.started.is_none() && !plan.decodes(other.index, last.made.nth)
+            });
+        let kind = match undecodable {
+            true => Wrong::RanBesideUndecodable,
+            false => Wrong::OutOfOrder,
+        };
+        (kind, format!("message {} of its group is not over", other.index))
+    });
     if let Some(text) = beside {
         ledger.accuse(Wrong::GroupAtOnce, now, Some(id), text);
     }
-    if let Some(text) = earlier {
-        ledger.accuse(Wrong::OutOfOrder, now, Some(id), text);
+    if let Some((kind, text)) = earlier {
+        ledger.accuse(kind, now, Some(id), text);
     }
 }
