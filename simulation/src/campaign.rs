@@ -94,7 +94,9 @@ pub fn conduct(campaign: &Campaign) -> Totals {
     let work = || {
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let late = campaign.within.is_some_and(|within| began.elapsed() >= within);
+            let late = campaign
+                .within
+                .is_some_and(|within| began.elapsed() >= within);
             if number >= campaign.seeds || late {
                 return;
             }

@@ -3,8 +3,9 @@
 /// Mixes a seed with the numbers of what is decided, so that no decision depends on how many others were made before it.
 #[must_use]
 pub fn mix(seed: u64, of: &[u64]) -> u64 {
-    of.iter()
-        .fold(scrambled(seed), |mixed, part| scrambled(mixed ^ scrambled(*part)))
+    of.iter().fold(scrambled(seed), |mixed, part| {
+        scrambled(mixed ^ scrambled(*part))
+    })
 }
 
 /// One step of SplitMix64 (<https://prng.di.unimi.it/splitmix64.c>).

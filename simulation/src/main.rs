@@ -9,7 +9,7 @@ use loafer_simulation::{
     ledger::Wrong,
     report,
     run::run,
-    scenario::{Fault, Size},
+    scenario::{Fault, Scenario, Size},
     shrink::smallest,
 };
 
@@ -21,7 +21,12 @@ struct Arguments {
     #[arg(long, default_value_t = 1_000, conflicts_with = "seed")]
     seeds: u64,
     /// The first of them
-    #[arg(long, value_name = "SEED", default_value_t = 1, conflicts_with = "seed")]
+    #[arg(
+        long,
+        value_name = "SEED",
+        default_value_t = 1,
+        conflicts_with = "seed"
+    )]
     from: u64,
     /// After how many seconds no other seed begins
     #[arg(long, conflicts_with = "seed")]
@@ -86,6 +91,7 @@ fn one(seed: u64, size: &Size, arguments: &Arguments) -> ExitCode {
     let ran = run(seed, size, arguments.log);
     let mut out = std::io::stdout().lock();
     if let Some(log) = &ran.log {
+        _ = writeln!(out, "{:#?}", Scenario::draw(seed, size));
         _ = out.write_all(log.as_bytes());
     }
     let failure = report::failure(seed, &ran, &arguments.allow);

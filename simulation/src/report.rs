@@ -29,7 +29,11 @@ pub fn summary(totals: &Totals) -> String {
         totals.virtual_time / 3_600_000,
         took.as_secs_f64()
     );
-    for (fault, count) in Fault::ALL.iter().zip(totals.faults).take(Fault::OF_THE_BROKER) {
+    for (fault, count) in Fault::ALL
+        .iter()
+        .zip(totals.faults)
+        .take(Fault::OF_THE_BROKER)
+    {
         _ = writeln!(text, "  {:<20} {count:>10}", fault.name());
     }
     for (name, count) in transitions::counts() {
@@ -66,7 +70,9 @@ pub fn failure(seed: u64, ran: &Ran, allowed: &[Wrong]) -> String {
     let told = ran.violations.iter().zip(&ran.stories);
     for (violation, story) in told.filter(|(it, _)| !allowed.contains(&it.kind)) {
         let at = crate::ledger::clock(violation.at);
-        let delivery = violation.delivery.map_or_else(String::new, |id| format!(", delivery {id}"));
+        let delivery = violation
+            .delivery
+            .map_or_else(String::new, |id| format!(", delivery {id}"));
         _ = writeln!(
             text,
             "seed {seed}: {} at {}{delivery}: {}\n{story}",

@@ -23,8 +23,8 @@ use crate::{
     world::World,
 };
 
-/// How long after the last fault everything must be done.
-const PATIENCE: Millis = 900_000;
+/// How long no message may leave its queue, once faults are over.
+const PATIENCE: Millis = 600_000;
 
 /// What a run brought.
 #[derive(Debug)]
@@ -60,9 +60,7 @@ pub fn run(seed: u64, size: &Size, log: bool) -> Ran {
     let Ok(runtime) = runtime else {
         return failed("there is no runtime");
     };
-    let ran = panic::catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(live(scenario, log))
-    }));
+    let ran = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(live(scenario, log))));
     let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(runtime)));
     let panicked = PANIC.take();
     match (ran, dropped) {
@@ -73,9 +71,7 @@ pub fn run(seed: u64, size: &Size, log: bool) -> Ran {
             }
             ran
         }
-        (Err(panic), _) | (_, Err(panic)) => {
-            failed(&panicked.unwrap_or_else(|| text_of(&*panic)))
-        }
+        (Err(panic), _) | (_, Err(panic)) => failed(&panicked.unwrap_or_else(|| text_of(&*panic))),
     }
 }
 
@@ -226,7 +222,6 @@ async fn live_once(world: &Arc<World>, app: u32, ending: Ending) {
             return;
         }
     };
-    let deadline = world.scenario.heal_at + PATIENCE;
     match ending {
         Ending::Once => {}
         Ending::At(at, cancel) => {
@@ -242,8 +237,13 @@ async fn live_once(world: &Arc<World>, app: u32, ending: Ending) {
             }
         }
         Ending::WhenDone => {
-            while !world.ledger(|ledger| ledger.is_finished()) && world.now() < deadline {
+            let (mut left, mut since) = (usize::MAX, 0);
+            while left > 0 && world.now() < PATIENCE + since.max(world.scenario.heal_at) {
                 sleep(Duration::from_secs(1)).await;
+                let now_left = world.ledger(|ledger| ledger.unfinished());
+                if now_left < left {
+                    (left, since) = (now_left, world.now());
+                }
             }
             stop(world, &running);
         }

@@ -10,6 +10,7 @@ use crate::bench;
 use crate::fuzz;
 use crate::rules;
 use crate::servers::{self, Server};
+use crate::simulate;
 use crate::soak::{self, Soak};
 use crate::test;
 
@@ -44,6 +45,13 @@ enum Task {
     /// Fuzzes the translators, in a build of its own
     Fuzz {
         /// Arguments of the fuzzer: targets, `--minutes N` each, `--seed S`, `--input FILE`; all targets for a minute each without any
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Runs whole apps on a faulty broker in virtual time, and judges each run by the law
+    Simulate {
+        /// Arguments of the simulation: `--seeds N`, `--from S`, `--seed S`, `--seconds N`, `--messages N`, `--without FAULT,…`, `--log`; or
+        /// `--sabotage [NAME…]`, which breaks the engine on purpose and must find that
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -84,6 +92,7 @@ impl Cli {
             Task::Servers { without, endpoint } => servers::serve(&without.rest(), endpoint),
             Task::Soak(soak) => soak::run(&soak),
             Task::Fuzz { arguments } => fuzz::run(&arguments),
+            Task::Simulate { arguments } => simulate::run(&arguments),
             Task::Arrows(arrows) => rules::arrows(&arrows),
             Task::Words(words) => rules::words(&words),
             Task::Bench { bench } => match bench {

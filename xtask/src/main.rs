@@ -1,4 +1,4 @@
-//! The tasks of this workspace: `cargo xtask test`, `soak`, `servers`, `fuzz`, `bench`.
+//! The tasks of this workspace: `cargo xtask test`, `soak`, `servers`, `fuzz`, `simulate`, `bench`.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | `soak` | the fault test, for long |
 //! | `servers` | real brokers as local processes: install, start, stop |
 //! | `fuzz` | the fuzz targets, and what is left of a target that died |
+//! | `simulate` | the simulation, and the sabotages that it must find |
 //! | `rules` | the rules that the sources keep |
 //! | `bench` | benches, and the counts that gate |
 //! | `leash` | child processes which can't outlive this one |
@@ -20,6 +21,7 @@ mod fuzz;
 mod leash;
 mod rules;
 mod servers;
+mod simulate;
 mod soak;
 mod test;
 mod workspace;

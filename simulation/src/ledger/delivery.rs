@@ -38,6 +38,8 @@ pub struct DeliveryRecord {
     pub settling: Option<Asked>,
     /// When its first settlement began.
     pub first_settled: Option<Millis>,
+    /// Whether the broker carried a settlement out.
+    pub executed: bool,
     /// What the last settlement asked for.
     pub asked: Option<Asked>,
     /// What the last settlement was answered.
@@ -74,6 +76,7 @@ impl DeliveryRecord {
             consulted: false,
             settling: None,
             first_settled: None,
+            executed: false,
             asked: None,
             told: None,
             told_at: None,

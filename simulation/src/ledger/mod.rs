@@ -92,7 +92,10 @@ impl Ledger {
     /// Returns an empty ledger.
     #[must_use]
     pub fn new(scenario: Arc<Scenario>) -> Self {
-        let routes = scenario.routes.iter().map(|plan| (plan.number, RouteRecord::default()));
+        let routes = scenario
+            .routes
+            .iter()
+            .map(|plan| (plan.number, RouteRecord::default()));
         let keys = scenario.routes.iter().flat_map(|plan| {
             (0..plan.messages.len()).map(|index| MessageKey {
                 route: plan.number,
@@ -141,10 +144,13 @@ impl Ledger {
         &self.violations
     }
 
-    /// Whether every message was acked or dead-lettered.
+    /// Returns how many messages were neither acked nor dead-lettered.
     #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.messages.values().all(|message| message.left)
+    pub fn unfinished(&self) -> usize {
+        self.messages
+            .values()
+            .filter(|message| !message.left)
+            .count()
     }
 
     /// Returns a number that differs if anything happened otherwise.

@@ -50,6 +50,10 @@ pub struct QueuePlan {
     pub dead_letters: bool,
     /// How long answers of calls take, without a fault.
     pub latency: Millis,
+    /// How many of a thousand messages have stuck entries, if there are any.
+    pub stuck: u64,
+    /// Whether they are stuck from the beginning.
+    pub stuck_at_once: bool,
     /// How much longer late answers to settlements take, at most.
     pub late: Millis,
 }
@@ -73,6 +77,8 @@ impl QueuePlan {
             max_delay: Some(900_000),
             dead_letters,
             latency: dice.between(2, 40),
+            stuck: dice.pick(&[40, 100, 200]),
+            stuck_at_once: dice.chance(500),
             late,
         };
         match kind {
@@ -86,7 +92,7 @@ impl QueuePlan {
                 settlers: 1,
                 linger: dice.pick(&[0, 10, 50]),
                 own_ids: dice.chance(400),
-                latency: dice.between(0, 3),
+                latency: dice.pick(&[0, 3, 60]),
                 ..base
             },
             Kind::Memory => Self {

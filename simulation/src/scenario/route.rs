@@ -16,7 +16,7 @@ pub enum Mood {
     Healthy,
     /// All behaviours occur.
     Mixed,
-    /// The first attempts of all messages fail.
+    /// Nearly all messages fail until the outage ends that their handlers suffer from.
     Failing,
     /// Handlers wait for a while.
     Slow,
@@ -88,6 +88,8 @@ pub struct RoutePlan {
     pub rejects_undecodable: bool,
     /// What becomes of messages that no handler takes.
     pub unmatched: Unhandled,
+    /// When the outage ends that failing handlers suffer from.
+    pub outage: Millis,
     /// How its handlers behave.
     pub mood: Mood,
     /// Its messages.
@@ -128,6 +130,7 @@ impl RoutePlan {
             }),
             rejects_undecodable: dice.chance(500),
             unmatched: dice.pick(&[Unhandled::Retry, Unhandled::Reject, Unhandled::Ignore]),
+            outage: dice.between(10, 90) * 1_000,
             mood: dice.pick(&[
                 Mood::Healthy,
                 Mood::Mixed,
@@ -140,7 +143,20 @@ impl RoutePlan {
             messages: Vec::new(),
         };
         let groups = dice.between(3, 12);
-        let bursts: Vec<Millis> = (0..dice.between(1, 4)).map(|_| dice.below(60_000)).collect();
+        let bursts: Vec<Millis> = (0..dice.between(1, 4))
+            .map(|_| dice.below(60_000))
+            .collect();
+        // Copies that can't be made matter most while nothing is acked.
+        if kind == Kind::Pushed && faults.has(Fault::StuckEntries) && dice.chance(400) {
+            route.mood = Mood::Failing;
+        }
+        // A lease for each try of each message, one after the other, would take hours.
+        let slow = route.queue.is_ordered() && route.mood != Mood::Healthy;
+        route.backoff = route.backoff.or(slow.then_some(BackoffPlan {
+            initial: 500,
+            most: 8_000,
+            jitter: false,
+        }));
         let drawn = (0..messages).map(|index| route.message(seed, index, groups, &bursts));
         route.messages = drawn.collect();
         route

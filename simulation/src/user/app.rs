@@ -59,7 +59,9 @@ pub fn manager(world: &Arc<World>, once: bool) -> Result<Manager, Error> {
         }
     }
     let builder = Manager::builder().app(app).once(once);
-    let builder = routes.into_iter().fold(builder, |builder, it| builder.route(it));
+    let builder = routes
+        .into_iter()
+        .fold(builder, |builder, it| builder.route(it));
     builder.build()
 }
 

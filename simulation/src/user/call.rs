@@ -203,7 +203,9 @@ impl Future for BatchCall {
                 Then::Panic => Answer::Panicked,
                 _ => Answer::Failed,
             };
-            self.items.iter().for_each(|(id, _)| self.say(*id, Some(answer)));
+            self.items
+                .iter()
+                .for_each(|(id, _)| self.say(*id, Some(answer)));
             if act.then == Then::Panic {
                 _ = act.then.verdict();
             }

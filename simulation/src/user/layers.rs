@@ -112,5 +112,3 @@ async fn panics(inner: impl Future<Output = Said>, waits: bool, say: impl Fn(Ans
     say(Answer::Panicked);
     panic!("a layer panicked, as it was told to")
 }
-
-

@@ -70,7 +70,8 @@ pub(super) fn act(world: &World, id: DeliveryId) -> Act {
         drop_panics: dice.chance(100),
         wrong_count: dice.chance(20),
     };
-    if nth >= LAST {
+    let outage = plan.mood == Mood::Failing && world.now() < plan.outage;
+    if nth >= LAST && !outage {
         act.wrong_count = false;
         act.wait = dice.below(20);
         return act;
@@ -78,6 +79,8 @@ pub(super) fn act(world: &World, id: DeliveryId) -> Act {
     let lease = plan.queue.lease.unwrap_or(20_000);
     act.wait = match (plan.mood, dice.below(100)) {
         (Mood::Slow, 0..=69) => dice.below(1_500),
+        // What is needed is down: calls fail at once.
+        (Mood::Failing, _) if outage => 0,
         (Mood::Failing | Mood::Healthy, 0..=79) => 0,
         (_, 0..=54) => 0,
         (_, 55..=74) => dice.below(50),
@@ -88,11 +91,12 @@ pub(super) fn act(world: &World, id: DeliveryId) -> Act {
     let fails = match plan.mood {
         Mood::Healthy => 30,
         Mood::Mixed | Mood::Slow => 300,
-        Mood::Failing => 950,
+        Mood::Failing if outage => 1_000,
+        Mood::Failing => 100,
     };
-    if nth <= 4 && dice.chance(fails) {
-        let ends = plan.timeout.is_some()
-            || (app == 1 && matches!(world.scenario.ending, Ending::At(..)));
+    if (nth <= 4 || outage) && dice.chance(fails) {
+        let ends =
+            plan.timeout.is_some() || (app == 1 && matches!(world.scenario.ending, Ending::At(..)));
         act.then = match dice.below(16) {
             0..=3 => Then::False,
             4..=7 => Then::Err,

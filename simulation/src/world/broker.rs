@@ -29,10 +29,16 @@ impl Broker for Simulated {
     const KIND: &'static str = "simulated";
 
     fn provider(&self, source: &Source, _: &NoOptions) -> Result<QueueProvider, Error> {
-        let number = source.queue.strip_prefix('r').and_then(|it| it.parse().ok());
+        let number = source
+            .queue
+            .strip_prefix('r')
+            .and_then(|it| it.parse().ok());
         match (&self.0, number) {
             (Some(world), Some(route)) => Ok(QueueProvider::new(world.clone(), route)),
-            _ => Err(Error::Config(format!("there is no queue `{}`", source.queue))),
+            _ => Err(Error::Config(format!(
+                "there is no queue `{}`",
+                source.queue
+            ))),
         }
     }
 

@@ -60,7 +60,10 @@ impl World {
     /// Returns the world of a scenario, at its beginning.
     #[must_use]
     pub fn new(scenario: Arc<Scenario>) -> Arc<Self> {
-        let queues = scenario.routes.iter().map(|plan| (plan.number, Queue::new(plan)));
+        let queues = scenario
+            .routes
+            .iter()
+            .map(|plan| (plan.number, Queue::new(plan)));
         let state = State {
             ledger: Ledger::new(scenario.clone()),
             queues: queues.collect(),

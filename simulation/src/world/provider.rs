@@ -4,9 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use loafer_core::{
     Error,
-    broker::{
-        Capabilities, Delivery, Finding, Notice, Open, Provider, Renewed, Settle, Settled,
-    },
+    broker::{Capabilities, Delivery, Finding, Notice, Open, Provider, Renewed, Settle, Settled},
     message::Message,
     policy::Policy,
 };
@@ -81,7 +79,10 @@ impl QueueProvider {
             None => message,
         };
         match plan.choice {
-            true => message.with_header("taker", ["a", "b", "c"][plan.taker(key.index, nth).min(2) as usize]),
+            true => message.with_header(
+                "taker",
+                ["a", "b", "c"][plan.taker(key.index, nth).min(2) as usize],
+            ),
             false => message,
         }
     }
@@ -123,7 +124,11 @@ impl QueueProvider {
         if fate.empty {
             let hangs = fate.dice.clone().chance(200);
             let extra = if hangs { 5_000 } else { 0 };
-            let until = if fate.dice.clone().chance(500) { began + 50 } else { deadline + extra };
+            let until = if fate.dice.clone().chance(500) {
+                began + 50
+            } else {
+                deadline + extra
+            };
             tokio::time::sleep_until(self.world.moment(until)).await;
             return Ok(());
         }
@@ -131,7 +136,11 @@ impl QueueProvider {
             sleep(Duration::from_millis(fate.before)).await;
         }
         loop {
-            let arrived = self.world.signals.get(&self.route).map(|it| it.arrived.notified());
+            let arrived = self
+                .world
+                .signals
+                .get(&self.route)
+                .map(|it| it.arrived.notified());
             let (taken, due) = self.take(max, fate.shuffle);
             if !taken.is_empty() {
                 // A pushed message has arrived already, and a lease has a margin for the way of its answer.
@@ -191,7 +200,9 @@ struct InFlight<'p>(&'p QueueProvider, bool);
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let Self(provider, well) = self;
-        provider.world.record(Event::Received(provider.route, *well));
+        provider
+            .world
+            .record(Event::Received(provider.route, *well));
     }
 }
 

@@ -224,7 +224,11 @@ impl Queue {
         let item = &mut self.items[index];
         let leaves = matches!(asked, Asked::Ack | Asked::DeadLetter);
         if item.place == Place::Gone {
-            return if leaves || duplicate { Told::Done } else { Told::Lost };
+            return if leaves || duplicate {
+                Told::Done
+            } else {
+                Told::Lost
+            };
         }
         if !leaves && (duplicate || item.lease != Some(id)) {
             return Told::Done;

@@ -40,7 +40,9 @@ pub(super) async fn settle(
     for (id, asked) in &entries {
         provider.world.record(Event::Settling(*id, *asked));
     }
-    let fate = provider.world.fate(provider.route, Call::Settle, provider.world.now());
+    let fate = provider
+        .world
+        .fate(provider.route, Call::Settle, provider.world.now());
     let (before, after) = (fate.before, fate.after);
     let mut call = InFlight {
         provider,
@@ -99,8 +101,8 @@ impl InFlight<'_> {
             if self.fate.revoked && at == unlucky {
                 queue.revoke(ledger, now, *id);
             }
-            let missing = !queue.plan.dead_letters
-                && world.scenario.is_active(Fault::NoDeadLetters, now);
+            let missing =
+                !queue.plan.dead_letters && world.scenario.is_active(Fault::NoDeadLetters, now);
             let done = queue.settle(ledger, now, *id, *asked, !missing);
             faults[Fault::NoDeadLetters as usize] += u64::from(done == Told::NoTarget);
             let may_come_again = queue.plan.kind == Kind::Standard && *asked == Asked::Ack;
@@ -151,7 +153,9 @@ impl Drop for InFlight<'_> {
             self.arrive();
         }
         for (id, _) in &self.entries {
-            self.provider.world.record(Event::SettleTold(*id, Told::Nothing));
+            self.provider
+                .world
+                .record(Event::SettleTold(*id, Told::Nothing));
         }
     }
 }

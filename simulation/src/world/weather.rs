@@ -122,8 +122,11 @@ impl World {
             return false;
         }
         let dice = &mut Dice::of(self.scenario.seed, &[4, route as u64, index as u64]);
-        let begins = dice.below(self.scenario.heal_at / 2);
+        let begins = match self.plan(route).queue.stuck_at_once {
+            true => 0,
+            false => dice.below(self.scenario.heal_at / 2),
+        };
         let ends = begins + dice.between(60_000, 200_000);
-        dice.chance(60) && (begins..ends).contains(&now)
+        dice.chance(self.plan(route).queue.stuck) && (begins..ends).contains(&now)
     }
 }

@@ -28,8 +28,8 @@ pub(super) fn over(ledger: &mut Ledger, now: Millis) {
         );
     }
     let of_app = |ledger: &Ledger, id: usize| ledger.deliveries[id].app == ledger.app;
-    let running = (0..ledger.deliveries.len())
-        .find(|id| ledger.deliveries[*id].runs && of_app(ledger, *id));
+    let running =
+        (0..ledger.deliveries.len()).find(|id| ledger.deliveries[*id].runs && of_app(ledger, *id));
     if let Some(id) = running {
         let text = "its handler still runs, and its app has ended";
         ledger.accuse(Wrong::RanAfterEnd, now, Some(id as u32), text);
@@ -50,7 +50,9 @@ fn left_leased(ledger: &mut Ledger, now: Millis) {
             let of_route = delivery.made.message.route == route && delivery.app == ledger.app;
             let hangs = delivery.settling.is_some();
             let failed = matches!(delivery.told, Some(told) if told != Told::Done);
-            let lately = delivery.first_settled.is_some_and(|at| at + 60_000 >= since);
+            let lately = delivery
+                .first_settled
+                .is_some_and(|at| at + 60_000 >= since);
             of_route && lately && (hangs || failed)
         })
     };

@@ -29,7 +29,9 @@ pub(super) fn judge(ledger: &mut Ledger, now: Millis, event: Event) {
         Event::Published(key) => message(ledger, key).published = true,
         Event::Delivered(id, made) => {
             debug_assert_eq!(id as usize, ledger.deliveries.len());
-            ledger.deliveries.push(DeliveryRecord::new(made, ledger.app));
+            ledger
+                .deliveries
+                .push(DeliveryRecord::new(made, ledger.app));
             delivered(ledger, now, id, made.message);
         }
         Event::Handed(id) => starts::handed(ledger, now, id),
@@ -135,7 +137,8 @@ fn held(ledger: &Ledger, route: usize, now: Millis) -> usize {
         return 0;
     };
     let open = route.open.iter();
-    open.filter(|id| !ledger.delivery(**id).is_over(now)).count()
+    open.filter(|id| !ledger.delivery(**id).is_over(now))
+        .count()
 }
 
 /// Forgets what is over, so that few deliveries are looked at.

@@ -22,6 +22,7 @@ pub(super) fn settling(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: 
 
 /// The broker carried a settlement out.
 pub(super) fn settled(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: Asked) {
+    ledger.delivery_mut(id).executed = true;
     let key = ledger.delivery(id).made.message;
     let record = message(ledger, key);
     match asked {
@@ -110,9 +111,7 @@ impl Said<'_> {
     fn is_rejected(&self) -> bool {
         match self.answer {
             Some(Answer::Reject) => true,
-            Some(answer) => {
-                answer.is_failure() && !self.decodes && self.plan.rejects_undecodable
-            }
+            Some(answer) => answer.is_failure() && !self.decodes && self.plan.rejects_undecodable,
             None => {
                 (!self.decodes && self.plan.rejects_undecodable)
                     || (self.unmatched && self.plan.unmatched == Unhandled::Reject)
@@ -170,7 +169,8 @@ fn permitted(ledger: &Ledger, id: DeliveryId, asked: Asked) -> Judged {
                     "its handler was cancelled: nothing may be sent",
                 );
             }
-            if !(said.failed() && !rejected) && !(rejected && gave_up) && !is_a_retry(was_asked) {
+            let may = if rejected { gave_up } else { said.failed() };
+            if !may && !is_a_retry(was_asked) {
                 return against(Wrong::RetryUnanswered, "it should be settled otherwise");
             }
             long_enough(&said, delivery, after)
@@ -187,10 +187,13 @@ fn handled_by_another(ledger: &Ledger, id: DeliveryId) -> bool {
     let delivery = ledger.delivery(id);
     let others = ledger.messages.get(&delivery.made.message);
     let others = others.map_or(&[][..], |record| &record.deliveries);
-    ledger.plan_of(id).queue.own_ids
+    let plan = ledger.plan_of(id);
+    plan.queue.own_ids
         && others.iter().any(|other| {
             let other = ledger.delivery(*other);
-            other.app == delivery.app && other.said() == Some(Answer::Ack)
+            let ignored = plan.unmatched == Unhandled::Ignore
+                && plan.is_unmatched(other.made.message.index, other.made.nth);
+            other.app == delivery.app && (ignored || other.said() == Some(Answer::Ack))
         })
 }
 
@@ -204,7 +207,11 @@ fn long_enough(said: &Said<'_>, delivery: &DeliveryRecord, after: Option<Millis>
         }
         _ => return Ok(()),
     };
-    let least = said.plan.queue.max_delay.map_or(least, |most| least.min(most));
+    let least = said
+        .plan
+        .queue
+        .max_delay
+        .map_or(least, |most| least.min(most));
     // Delays are fractions of milliseconds in the engine.
     if after.is_some_and(|after| after + 1 >= least) {
         return Ok(());

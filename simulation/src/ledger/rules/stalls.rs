@@ -71,8 +71,9 @@ fn works(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId, ope
             let other_delivery = ledger.delivery(*other);
             *other != id && plan.messages[other_delivery.made.message.index].group == group
         });
-    // What can't be decoded is in no call, but may be in the batch of one.
-    let shows = plan.batch.is_none() || plan.decodes(delivery.made.message.index, delivery.made.nth);
+    // What can't be decoded, or has no handler, is in no call: it may be judged already.
+    let (index, nth) = (delivery.made.message.index, delivery.made.nth);
+    let shows = plan.decodes(index, nth) && !plan.is_unmatched(index, nth);
     let waits = shows
         && delivery.started.is_none()
         && delivery.answer.is_none()
@@ -131,7 +132,9 @@ fn settles(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId) {
 /// Returns how long an ack may wait for its first settlement: for others to join it, and for as many calls as there may be before it.
 fn longest_wait(ledger: &Ledger, plan: &RoutePlan) -> Millis {
     let queue = &plan.queue;
-    let rounds = plan.capacity().div_ceil(queue.settle_batch * queue.settlers) as Millis;
+    let rounds = plan
+        .capacity()
+        .div_ceil(queue.settle_batch * queue.settlers) as Millis;
     let late = match ledger.scenario.faults.iter().next() {
         Some(_) => queue.late,
         None => 0,

@@ -3,7 +3,7 @@
 use super::stood_behind_failed;
 use crate::{
     Millis,
-    ledger::{Answer, DeliveryId, DeliveryRecord, Ledger, Stage, Told, Wrong},
+    ledger::{Answer, Asked, DeliveryId, DeliveryRecord, Ledger, Stage, Told, Wrong},
     scenario::{QueuePlan, Unhandled},
 };
 
@@ -26,7 +26,11 @@ pub(super) fn handed(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
     let counts = |id: &&DeliveryId| {
         let delivery = ledger.delivery(**id);
         let failed = delivery.said().is_some_and(|said| said != Answer::Ack);
-        !delivery.is_over(now) && !failed && delivery.dropped.is_none() && decodes(ledger, **id)
+        !delivery.is_over(now)
+            && !delivery.executed
+            && !failed
+            && delivery.dropped.is_none()
+            && decodes(ledger, **id)
     };
     let held = record.open.iter().filter(counts).count();
     if held > most {
@@ -117,6 +121,13 @@ fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
     let Some(record) = ledger.messages.get(&delivery.made.message) else {
         return;
     };
+    let acked = |id: &&DeliveryId| {
+        let other = ledger.delivery(**id);
+        let confirmed = other.confirmed.is_some_and(|at| at <= handed);
+        other.asked == Some(Asked::Ack) && confirmed && other.app == app
+    };
+    // What left its queue for certain is forgotten: a duplicate may run.
+    let confirmed = record.deliveries.iter().any(|id| acked(&id));
     let mut wrong = None;
     for other in record.deliveries.iter().filter(|other| **other != id) {
         let before = ledger.delivery(*other);
@@ -125,10 +136,9 @@ fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
             continue;
         }
         if let Some(at) = acked {
-            let confirmed = before.confirmed.is_some_and(|at| at <= handed);
             if own_ids && at < handed && !confirmed && !settled_otherwise(before) {
-                let over = before.told == Some(Told::Lost)
-                    && before.told_at.is_some_and(|at| at < handed);
+                let over =
+                    before.told == Some(Told::Lost) && before.told_at.is_some_and(|at| at < handed);
                 wrong = Some(match over {
                     true => Wrong::HandledTwice,
                     false => Wrong::HandledDuringAck,
@@ -150,9 +160,7 @@ fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
 
 /// Whether it was settled as something else than an ack: then the settlement is what is wrong.
 fn settled_otherwise(delivery: &DeliveryRecord) -> bool {
-    delivery
-        .asked
-        .is_some_and(|asked| asked != crate::ledger::Asked::Ack)
+    delivery.asked.is_some_and(|asked| asked != Asked::Ack)
 }
 
 /// Returns when user code answered ack.
@@ -211,7 +219,10 @@ fn in_turn(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u32) {
             true => Wrong::RanBesideUndecodable,
             false => Wrong::OutOfOrder,
         };
-        (kind, format!("message {} of its group is not over", other.index))
+        (
+            kind,
+            format!("message {} of its group is not over", other.index),
+        )
     });
     if let Some(text) = beside {
         ledger.accuse(Wrong::GroupAtOnce, now, Some(id), text);

@@ -102,6 +102,7 @@ pub const RULES: Rules = Rules {
         "loafer-benches",
         "loafer-examples",
         "loafer-fuzz",
+        "loafer-simulation",
         "loafer-test-servers",
         "loafer-tests",
         "xtask",
