@@ -2,33 +2,40 @@
 
 use crate::{
     ledger::Wrong,
-    run::run,
+    run::{Ran, run},
     scenario::{Fault, Scenario, Size},
 };
 
-/// Makes a failing run smaller. Returns what is left of it.
+/// Makes a run with a violation of this kind smaller. Returns what is left of it.
 #[must_use]
 pub fn smallest(seed: u64, size: &Size, kind: Wrong) -> Size {
+    smallest_that(seed, size, |ran| {
+        ran.violations.iter().any(|found| found.kind == kind)
+    })
+}
+
+/// Makes a run smaller as long as this holds of it.
+#[must_use]
+pub fn smallest_that(seed: u64, size: &Size, fails: impl Fn(&Ran) -> bool) -> Size {
     let mut search = Search {
         seed,
-        kind,
+        fails,
         size: size.clone(),
     };
     while search.routes() | search.messages() | search.faults() {}
     search.size
 }
 
-struct Search {
+struct Search<F> {
     seed: u64,
-    kind: Wrong,
+    fails: F,
     size: Size,
 }
 
-impl Search {
+impl<F: Fn(&Ran) -> bool> Search<F> {
     /// Takes this size if the run still fails.
     fn try_size(&mut self, size: Size) -> bool {
-        let violations = run(self.seed, &size, false).violations;
-        let fails = violations.iter().any(|found| found.kind == self.kind);
+        let fails = (self.fails)(&run(self.seed, &size, false));
         if fails {
             self.size = size;
         }

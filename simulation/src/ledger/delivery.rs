@@ -28,6 +28,8 @@ pub struct DeliveryRecord {
     pub dropped: Option<Millis>,
     /// What was answered last, by the handler or the outermost layer.
     pub answer: Option<(Millis, Answer)>,
+    /// Whether user code said so itself: otherwise it is what follows from a payload that can't be decoded, or from a timeout.
+    pub spoke: bool,
     /// Whether `on_error` was asked and has not answered.
     pub consulting: bool,
     /// What `on_error` answered.
@@ -71,6 +73,7 @@ impl DeliveryRecord {
             runs: false,
             dropped: None,
             answer: None,
+            spoke: false,
             consulting: false,
             decision: None,
             consulted: false,

@@ -183,6 +183,12 @@ impl Ledger {
         self.accuse(Wrong::AppFailed, at, None, text);
     }
 
+    /// Accuses the app of polling a call that had answered.
+    pub fn accuse_poll(&mut self, at: Millis, id: DeliveryId) {
+        let text = "its call had answered, and its future was polled again";
+        self.accuse(Wrong::PolledAfterEnd, at, Some(id), text);
+    }
+
     /// Accuses the run, once for each kind.
     pub(crate) fn accuse(
         &mut self,

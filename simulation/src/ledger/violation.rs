@@ -59,6 +59,8 @@ violations! {
     RanTooLong = "ran on after its lease",
     /// A handler was dropped although nothing gave a reason to.
     CancelledUnasked = "cancelled without a reason",
+    /// The future of a call was polled again after it had answered.
+    PolledAfterEnd = "polled after its end",
     /// A receipt was settled again after the answer that it was done.
     SettledTwice = "settled twice",
     /// Two settlements of one receipt were in flight at once.

@@ -17,7 +17,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::script::{Act, Then, act};
 use crate::{
-    ledger::{Answer, DeliveryId, Event},
+    ledger::{Answer, DeliveryId, Event, Ledger},
     world::World,
 };
 
@@ -139,6 +139,12 @@ impl Future for Call {
     type Output = Verdict;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Verdict> {
+        if self.wait.over {
+            let now = self.wait.world.now();
+            let accuse = |ledger: &mut Ledger| ledger.accuse_poll(now, self.id);
+            self.wait.world.ledger(accuse);
+            return Poll::Ready(Verdict::NACK);
+        }
         ready!(self.wait.poll(cx));
         let (world, then) = (&self.wait.world, self.wait.act.then);
         if let Some(answer) = then.answer() {

@@ -36,7 +36,10 @@ pub(super) fn judge(ledger: &mut Ledger, now: Millis, event: Event) {
         }
         Event::Handed(id) => starts::handed(ledger, now, id),
         Event::Started(id, call) => starts::started(ledger, now, id, call),
-        Event::Answered(id, answer) => ledger.delivery_mut(id).answer = Some((now, answer)),
+        Event::Answered(id, answer) => {
+            let delivery = ledger.delivery_mut(id);
+            (delivery.answer, delivery.spoke) = (Some((now, answer)), true);
+        }
         Event::Dropped(id) => calls::dropped(ledger, now, id),
         Event::Left(id) => calls::left(ledger, now, id),
         Event::Consulted(id) => calls::consulted(ledger, id),

@@ -132,8 +132,8 @@ fn said(ledger: &Ledger, id: DeliveryId) -> Said<'_> {
         plan,
         answer: delivery.said(),
         timed_out,
-        // What no handler takes is not decoded.
-        decodes: unmatched || plan.decodes(index, nth),
+        // What no handler takes, or what a layer answered for, is not decoded.
+        decodes: unmatched || delivery.spoke || plan.decodes(index, nth),
         unmatched,
         used_up: plan
             .max_attempts
