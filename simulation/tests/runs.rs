@@ -8,8 +8,29 @@ use loafer_simulation::{
     shrink::smallest_that,
 };
 
-/// What today's engine does against the law. Each of these is a fault that is known, and none is of the simulation.
-const KNOWN: &[Wrong] = Wrong::ALL;
+/// What the engine is known to do against the law. An entry goes when its fault does.
+const KNOWN: &[Wrong] = &[
+    Wrong::AckHeldUp,
+    Wrong::AckUnanswered,
+    Wrong::CancelledUnasked,
+    Wrong::DeadLetterUnanswered,
+    Wrong::GroupAtOnce,
+    Wrong::HandledDuringAck,
+    Wrong::HandledTwice,
+    Wrong::LeftLeased,
+    Wrong::NeverFinished,
+    Wrong::PolledAfterEnd,
+    Wrong::RanBesideUndecodable,
+    Wrong::RanTooLong,
+    Wrong::RetryUnanswered,
+    Wrong::SettledAfterCancel,
+    Wrong::SettledDisconnected,
+    Wrong::SettledTooLate,
+    Wrong::SettlementHeldUp,
+    Wrong::StalledReceive,
+    Wrong::StalledWorker,
+    Wrong::StartedTooLate,
+];
 
 #[test]
 fn a_hundred_seeds_are_clean() {

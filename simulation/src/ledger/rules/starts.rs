@@ -25,7 +25,9 @@ pub(super) fn handed(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
     };
     let counts = |id: &&DeliveryId| {
         let delivery = ledger.delivery(**id);
-        let failed = delivery.said().is_some_and(|said| said != Answer::Ack);
+        // The app frees what it takes for lost, a little before the broker does.
+        let lost = delivery.may_be_lost(now);
+        let failed = lost || delivery.said().is_some_and(|said| said != Answer::Ack);
         !delivery.is_over(now)
             && !delivery.executed
             && !failed
