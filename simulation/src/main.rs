@@ -37,7 +37,7 @@ struct Arguments {
     /// The most messages of a route
     #[arg(long)]
     messages: Option<usize>,
-    /// The numbers of the routes that are run, with commas; all, unless told otherwise
+    /// The numbers of the routes that are run, with commas; all, unless said otherwise
     #[arg(long, value_delimiter = ',')]
     routes: Option<Vec<usize>>,
     /// Faults and kinds of user code to leave out, with commas

@@ -63,12 +63,12 @@ pub fn never_made(totals: &Totals) -> Vec<&'static str> {
         .collect()
 }
 
-/// Returns what is wrong with a run, with the story of each message. `None` of the allowed kinds is told.
+/// Returns what is wrong with a run, with the story of each message. Kinds that are allowed are left out.
 #[must_use]
 pub fn failure(seed: u64, ran: &Ran, allowed: &[Wrong]) -> String {
     let mut text = String::new();
-    let told = ran.violations.iter().zip(&ran.stories);
-    for (violation, story) in told.filter(|(it, _)| !allowed.contains(&it.kind)) {
+    let found = ran.violations.iter().zip(&ran.stories);
+    for (violation, story) in found.filter(|(it, _)| !allowed.contains(&it.kind)) {
         let at = crate::ledger::clock(violation.at);
         let delivery = violation
             .delivery

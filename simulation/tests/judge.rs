@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use loafer_simulation::{
-    ledger::{Answer, Asked, DeliveryId, Event, Ledger, Made, MessageKey, Told, Why, Wrong},
+    ledger::{Answer, Asked, DeliveryId, Event, Given, Ledger, MessageKey, Reply, Why, Wrong},
     scenario::{
         BackoffPlan, Ending, Faults, Kind, MessagePlan, Mood, QueuePlan, RoutePlan, Scenario,
         Unhandled,
@@ -93,12 +93,12 @@ impl Tale {
 
     /// A delivery of a message is made and handed over.
     fn given(self, now: u64, id: DeliveryId, index: usize) -> Self {
-        self.made(now, id, index, 1, false)
+        self.given(now, id, index, 1, false)
     }
 
     fn made(self, now: u64, id: DeliveryId, index: usize, nth: u32, duplicate: bool) -> Self {
         let lease = (!self.1).then_some(10_000);
-        let made = Made {
+        let made = Given {
             message: MessageKey { route: 0, index },
             nth,
             attempt: nth,
@@ -123,7 +123,7 @@ impl Tale {
     fn settled(self, now: u64, id: DeliveryId, asked: Asked) -> Self {
         self.at(now, Event::Settling(id, asked))
             .at(now, Event::Settled(id, asked))
-            .at(now, Event::SettleTold(id, Told::Done))
+            .at(now, Event::SettleReplied(id, Reply::Done))
     }
 
     /// Time passes until this moment, while so many messages wait at the broker.
@@ -156,7 +156,7 @@ fn a_good_life_is_accused_of_nothing() {
         .given(2, 1, 1)
         .answered(3, 1, Answer::Failed)
         .settled(4, 1, Asked::Retry(Some(1_000)))
-        .made(1_004, 2, 1, 2, false)
+        .given(1_004, 2, 1, 2, false)
         .answered(1_005, 2, Answer::Reject)
         .settled(1_006, 2, Asked::DeadLetter)
         .given(1_006, 3, 2)
@@ -198,7 +198,7 @@ fn nothing_is_sent_after_a_cancellation() {
         .started(1, 0)
         .at(1, Event::LeaseEnded(0, Why::Revoked))
         .at(1, Event::Renewing(0, 10_000))
-        .at(1, Event::RenewTold(0, Told::Lost))
+        .at(1, Event::RenewReplied(0, Reply::Lost))
         .at(2, Event::Dropped(0))
         .at(3, Event::Settling(0, Asked::Retry(Some(1_000))))
         .is_accused_of(Wrong::SettledAfterCancel);
@@ -210,7 +210,7 @@ fn a_delay_is_kept() {
         .given(0, 0, 0)
         .answered(1, 0, Answer::Retry(5_000))
         .settled(2, 0, Asked::Retry(Some(5_000)))
-        .made(4_000, 1, 0, 2, false)
+        .given(4_000, 1, 0, 2, false)
         .is_accused_of(Wrong::DeliveredEarly);
 }
 
@@ -244,21 +244,21 @@ fn what_was_handled_does_not_run_again() {
     let acked = || standard().given(0, 0, 0).answered(1, 0, Answer::Ack);
     acked()
         .at(2, Event::Settling(0, Asked::Ack))
-        .at(3, Event::SettleTold(0, Told::Failed))
-        .made(4, 1, 0, 2, true)
+        .at(3, Event::SettleReplied(0, Reply::Failed))
+        .given(4, 1, 0, 2, true)
         .started(5, 1)
         .is_accused_of(Wrong::HandledDuringAck);
     acked()
         .at(2, Event::Settling(0, Asked::Ack))
         .at(2, Event::LeaseEnded(0, Why::Revoked))
-        .at(3, Event::SettleTold(0, Told::Lost))
-        .made(4, 1, 0, 2, false)
+        .at(3, Event::SettleReplied(0, Reply::Lost))
+        .given(4, 1, 0, 2, false)
         .started(5, 1)
         .is_accused_of(Wrong::HandledTwice);
     // Its ack is confirmed: a duplicate of the broker may run.
     acked()
         .settled(2, 0, Asked::Ack)
-        .made(3, 1, 0, 2, true)
+        .given(3, 1, 0, 2, true)
         .started(4, 1)
         .is_clean();
     let twice = standard().given(0, 0, 0).answered(1, 0, Answer::Ack);
@@ -371,26 +371,26 @@ fn nothing_stalls() {
 
 #[test]
 fn every_message_leaves_its_queue() {
-    let mut told = standard();
-    told.0.finish(1_000);
-    told.is_accused_of(Wrong::NeverFinished);
+    let mut reply = standard();
+    reply.0.finish(1_000);
+    reply.is_accused_of(Wrong::NeverFinished);
 }
 
 #[test]
 fn a_call_is_not_polled_after_its_end() {
-    let mut told = standard().given(0, 0, 0);
-    told.0.accuse_poll(1, 0);
-    told.is_accused_of(Wrong::PolledAfterEnd);
+    let mut reply = standard().given(0, 0, 0);
+    reply.0.accuse_poll(1, 0);
+    reply.is_accused_of(Wrong::PolledAfterEnd);
 }
 
 #[test]
 fn a_story_has_all_that_happened_to_a_message() {
-    let told = standard()
+    let reply = standard()
         .given(0, 0, 0)
         .given(0, 1, 1)
         .answered(1, 0, Answer::Ack)
         .settled(1_500, 0, Asked::Ack);
-    let story = told.0.story(MessageKey { route: 0, index: 0 });
-    assert!(story.contains("   1.500 SettleTold(0, Done)"), "{story}");
+    let story = reply.0.story(MessageKey { route: 0, index: 0 });
+    assert!(story.contains("   1.500 SettleReplied(0, Done)"), "{story}");
     assert!(!story.contains("delivery 1 "), "{story}");
 }

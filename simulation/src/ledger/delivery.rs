@@ -2,14 +2,14 @@
 
 use crate::{
     Millis,
-    ledger::{Answer, Asked, Made, Told, Why},
+    ledger::{Answer, Asked, Given, Reply, Why},
 };
 
 /// One delivery, from the broker's hands to its settlement.
 #[derive(Clone, Debug)]
 pub struct DeliveryRecord {
     /// What it is.
-    pub made: Made,
+    pub given: Given,
     /// Which app has it.
     pub app: u32,
     /// When the lease ends by the broker's clock.
@@ -45,9 +45,9 @@ pub struct DeliveryRecord {
     /// What the last settlement asked for.
     pub asked: Option<Asked>,
     /// What the last settlement was answered.
-    pub told: Option<Told>,
+    pub reply: Option<Reply>,
     /// When it was answered.
-    pub told_at: Option<Millis>,
+    pub replied_at: Option<Millis>,
     /// When the last settlement was answered that it is done.
     pub confirmed: Option<Millis>,
     /// The moment at which the renewal in flight began, and what it asks for.
@@ -61,11 +61,11 @@ pub struct DeliveryRecord {
 }
 
 impl DeliveryRecord {
-    pub(super) fn new(made: Made, app: u32) -> Self {
+    pub(super) fn new(given: Given, app: u32) -> Self {
         Self {
-            made,
+            given,
             app,
-            until: made.until,
+            until: given.until,
             believed: None,
             handed: None,
             started: None,
@@ -81,8 +81,8 @@ impl DeliveryRecord {
             first_settled: None,
             executed: false,
             asked: None,
-            told: None,
-            told_at: None,
+            reply: None,
+            replied_at: None,
             confirmed: None,
             renewing: None,
             ended: None,
@@ -107,14 +107,14 @@ impl DeliveryRecord {
     #[must_use]
     pub fn may_be_lost(&self, now: Millis) -> bool {
         let believed = self.believed.is_some_and(|until| until <= now);
-        let revoked = self.renewal_lost || self.told == Some(Told::Lost);
+        let revoked = self.renewal_lost || self.reply == Some(Reply::Lost);
         believed || revoked || self.ended == Some(Why::Disconnected) || self.is_expired(now)
     }
 
     /// Whether no settlement will follow: it was answered for good, or the lease is over.
     #[must_use]
     pub fn is_over(&self, now: Millis) -> bool {
-        matches!(self.told, Some(Told::Done | Told::Lost)) || !self.is_live(now)
+        matches!(self.reply, Some(Reply::Done | Reply::Lost)) || !self.is_live(now)
     }
 
     /// What user code said in the end: `on_error` decides about failures, and if it fails itself, the failure stands. `None` means that nobody

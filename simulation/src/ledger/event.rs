@@ -54,7 +54,7 @@ pub enum Asked {
 
 /// What a settlement was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Told {
+pub enum Reply {
     /// It is done.
     Done,
     /// The lease was not ours.
@@ -80,7 +80,7 @@ pub enum Why {
 
 /// What a delivery is, when the broker makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Made {
+pub struct Given {
     /// The message.
     pub message: MessageKey,
     /// How many deliveries there were of it, with this one.
@@ -107,7 +107,7 @@ pub enum Event {
     /// A message was published.
     Published(MessageKey),
     /// The broker made a delivery.
-    Delivered(DeliveryId, Made),
+    Delivered(DeliveryId, Given),
     /// The receive that brings it returned.
     Handed(DeliveryId),
     /// A call began, with its number.
@@ -129,13 +129,13 @@ pub enum Event {
     /// The broker carried a settlement out.
     Settled(DeliveryId, Asked),
     /// A settlement was answered.
-    SettleTold(DeliveryId, Told),
+    SettleReplied(DeliveryId, Reply),
     /// A renewal began, to last so long.
     Renewing(DeliveryId, Millis),
     /// The broker renewed a lease until this moment.
     Renewed(DeliveryId, Millis),
     /// A renewal was answered.
-    RenewTold(DeliveryId, Told),
+    RenewReplied(DeliveryId, Reply),
     /// A lease ended.
     LeaseEnded(DeliveryId, Why),
     /// A receive began on this route.
@@ -167,10 +167,10 @@ impl Event {
             | Self::Undecided(id)
             | Self::Settling(id, _)
             | Self::Settled(id, _)
-            | Self::SettleTold(id, _)
+            | Self::SettleReplied(id, _)
             | Self::Renewing(id, _)
             | Self::Renewed(id, _)
-            | Self::RenewTold(id, _)
+            | Self::RenewReplied(id, _)
             | Self::LeaseEnded(id, _) => Some(id),
         }
     }

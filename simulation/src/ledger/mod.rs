@@ -23,7 +23,7 @@ use std::{
 
 pub use self::{
     delivery::DeliveryRecord,
-    event::{Answer, Asked, DeliveryId, Event, Made, MessageKey, Told, Why},
+    event::{Answer, Asked, DeliveryId, Event, Given, MessageKey, Reply, Why},
     violation::{Violation, Wrong},
 };
 
@@ -200,7 +200,7 @@ impl Ledger {
         if self.violations.iter().any(|known| known.kind == kind) {
             return;
         }
-        let message = delivery.map(|id| self.delivery(id).made.message);
+        let message = delivery.map(|id| self.delivery(id).given.message);
         self.violations.push(Violation {
             kind,
             at,
@@ -220,7 +220,7 @@ impl Ledger {
 
     /// Returns the plan of a delivery's route.
     pub(crate) fn plan_of(&self, id: DeliveryId) -> &RoutePlan {
-        self.plan(self.delivery(id).made.message.route)
+        self.plan(self.delivery(id).given.message.route)
     }
 
     pub(crate) fn plan(&self, route: usize) -> &RoutePlan {

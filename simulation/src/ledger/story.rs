@@ -14,7 +14,7 @@ impl Ledger {
             Event::Began(_) | Event::Stopping | Event::Cancelling | Event::Over => true,
             event => event
                 .delivery()
-                .is_some_and(|id| self.delivery(id).made.message == message),
+                .is_some_and(|id| self.delivery(id).given.message == message),
         };
         let events = self.events.iter().filter(|(_, event)| is_of(event));
         let mut lines = String::new();

@@ -157,7 +157,7 @@ impl World {
     pub fn delivery(&self, id: DeliveryId) -> (MessageKey, u32, u32) {
         let state = self.lock();
         let delivery = state.ledger.delivery(id);
-        (delivery.made.message, delivery.made.nth, delivery.app)
+        (delivery.given.message, delivery.given.nth, delivery.app)
     }
 
     /// Returns the plan of a route.

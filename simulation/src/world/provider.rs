@@ -14,7 +14,7 @@ use super::{State, World, weather::Call};
 use crate::{
     Millis,
     dice::Dice,
-    ledger::{DeliveryId, Event, Told, Why},
+    ledger::{DeliveryId, Event, Reply, Why},
     scenario::{Fault, Kind},
 };
 
@@ -44,7 +44,7 @@ impl QueueProvider {
         let due = queue.next_due(ledger);
         let indexes: Vec<usize> = taken
             .iter()
-            .map(|id| ledger.delivery(*id).made.message.index)
+            .map(|id| ledger.delivery(*id).given.message.index)
             .collect();
         if duplicates && self.world.scenario.is_active(Fault::Duplicates, now) {
             for (id, index) in taken.iter().zip(indexes) {
@@ -63,7 +63,9 @@ impl QueueProvider {
         let (key, nth, _) = self.world.delivery(id);
         let plan = self.world.plan(key.route);
         let planned = &plan.messages[key.index];
-        let attempt = self.world.ledger(|ledger| ledger.delivery(id).made.attempt);
+        let attempt = self
+            .world
+            .ledger(|ledger| ledger.delivery(id).given.attempt);
         let payload = match plan.decodes(key.index, nth) {
             true => format!("[{},{id}]", key.index),
             false => format!("undecodable {} {id}", key.index),
@@ -172,25 +174,25 @@ impl QueueProvider {
     }
 
     /// Renews leases, and says what each was answered.
-    fn renew_now(&self, leases: &[DeliveryId], by: Millis, revoked: bool) -> Vec<Told> {
+    fn renew_now(&self, leases: &[DeliveryId], by: Millis, revoked: bool) -> Vec<Reply> {
         let now = self.world.now();
         let mut guard = self.world.lock();
         let State { ledger, queues, .. } = &mut *guard;
         let Some(queue) = queues.get_mut(&self.route) else {
             return Vec::new();
         };
-        let mut told = Vec::with_capacity(leases.len());
+        let mut reply = Vec::with_capacity(leases.len());
         for (at, id) in leases.iter().enumerate() {
             if revoked && at == 0 {
                 queue.revoke(ledger, now, *id);
             }
-            told.push(queue.renew(ledger, now, *id, by));
+            reply.push(queue.renew(ledger, now, *id, by));
         }
         drop(guard);
         if revoked {
             self.world.arrived(self.route);
         }
-        told
+        reply
     }
 }
 
@@ -243,25 +245,25 @@ impl Provider for QueueProvider {
         if fate.before > 0 {
             sleep(Duration::from_millis(fate.before)).await;
         }
-        let mut told = match fate.request_lost {
-            true => vec![Told::Failed; leases.len()],
+        let mut reply = match fate.request_lost {
+            true => vec![Reply::Failed; leases.len()],
             false => self.renew_now(leases, by, fate.revoked),
         };
         if fate.after > 0 {
             sleep(Duration::from_millis(fate.after)).await;
         }
         if fate.answer_lost {
-            told.fill(Told::Failed);
+            reply.fill(Reply::Failed);
         }
         if fate.short {
-            told.truncate(leases.len() / 2);
+            reply.truncate(leases.len() / 2);
         }
         let error = Arc::new(self.unreachable("renew"));
-        for (id, told) in leases.iter().zip(&told) {
-            self.world.record(Event::RenewTold(*id, *told));
-            answers.push(match told {
-                Told::Done => Renewed::Done,
-                Told::Lost => Renewed::Lost,
+        for (id, reply) in leases.iter().zip(&reply) {
+            self.world.record(Event::RenewReplied(*id, *reply));
+            answers.push(match reply {
+                Reply::Done => Renewed::Done,
+                Reply::Lost => Renewed::Lost,
                 _ => Renewed::Failed(error.clone()),
             });
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     Millis,
-    ledger::{Asked, DeliveryId, Event, Ledger, Made, MessageKey, Told, Why},
+    ledger::{Asked, DeliveryId, Event, Given, Ledger, MessageKey, Reply, Why},
     scenario::{Kind, QueuePlan, RoutePlan},
 };
 
@@ -181,7 +181,7 @@ impl Queue {
             Kind::Memory => item.deliveries - item.spared,
             Kind::Standard | Kind::Fifo => item.deliveries,
         };
-        let made = Made {
+        let made = Given {
             message: MessageKey {
                 route: self.route,
                 index,
@@ -211,27 +211,27 @@ impl Queue {
         id: DeliveryId,
         asked: Asked,
         has_target: bool,
-    ) -> Told {
+    ) -> Reply {
         self.tick(ledger, now);
         let delivery = ledger.delivery(id);
-        let (index, duplicate) = (delivery.made.message.index, delivery.made.duplicate);
+        let (index, duplicate) = (delivery.given.message.index, delivery.given.duplicate);
         if !delivery.is_live(now) {
-            return Told::Lost;
+            return Reply::Lost;
         }
         if asked == Asked::DeadLetter && !has_target {
-            return Told::NoTarget;
+            return Reply::NoTarget;
         }
         let item = &mut self.items[index];
         let leaves = matches!(asked, Asked::Ack | Asked::DeadLetter);
         if item.place == Place::Gone {
             return if leaves || duplicate {
-                Told::Done
+                Reply::Done
             } else {
-                Told::Lost
+                Reply::Lost
             };
         }
         if !leaves && (duplicate || item.lease != Some(id)) {
-            return Told::Done;
+            return Reply::Done;
         }
         let first = item.place == Place::Leased;
         match asked {
@@ -246,7 +246,7 @@ impl Queue {
             }
         }
         ledger.record(now, Event::Settled(id, asked));
-        Told::Done
+        Reply::Done
     }
 
     /// Makes a lease end this long from now. A message whose retry is delayed by the same receipt is then due at that moment.
@@ -256,28 +256,28 @@ impl Queue {
         now: Millis,
         id: DeliveryId,
         by: Millis,
-    ) -> Told {
+    ) -> Reply {
         self.tick(ledger, now);
         let delivery = ledger.delivery(id);
-        let (index, duplicate) = (delivery.made.message.index, delivery.made.duplicate);
+        let (index, duplicate) = (delivery.given.message.index, delivery.given.duplicate);
         if !delivery.is_live(now) {
-            return Told::Lost;
+            return Reply::Lost;
         }
         let item = &mut self.items[index];
         match item.place {
             _ if duplicate => {}
             Place::Delayed(_) if item.lease == Some(id) => item.place = Place::Delayed(now + by),
             Place::Leased if item.lease == Some(id) => {}
-            _ => return Told::Lost,
+            _ => return Reply::Lost,
         }
         ledger.record(now, Event::Renewed(id, now + by));
-        Told::Done
+        Reply::Done
     }
 
     /// Takes a lease back.
     pub(super) fn revoke(&mut self, ledger: &mut Ledger, now: Millis, id: DeliveryId) {
         let delivery = ledger.delivery(id);
-        let index = delivery.made.message.index;
+        let index = delivery.given.message.index;
         if !delivery.is_live(now) {
             return;
         }
@@ -296,7 +296,7 @@ impl Queue {
         }
         for id in 0..ledger.deliveries.len() {
             let delivery = &ledger.deliveries[id];
-            if delivery.made.message.route == self.route && delivery.ended.is_none() {
+            if delivery.given.message.route == self.route && delivery.ended.is_none() {
                 ledger.record(now, Event::LeaseEnded(id as DeliveryId, Why::Disconnected));
             }
         }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Millis,
     dice::Dice,
-    ledger::{Asked, DeliveryId, Event, Told},
+    ledger::{Asked, DeliveryId, Event, Reply},
     scenario::{Fault, Kind},
 };
 
@@ -23,7 +23,7 @@ struct InFlight<'p> {
     entries: Vec<(DeliveryId, Asked)>,
     fate: Fate,
     /// What the broker answered. `None` means that the request has not arrived.
-    told: Option<Vec<Told>>,
+    reply: Option<Vec<Reply>>,
     answered: bool,
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn settle(
         provider,
         entries,
         fate,
-        told: None,
+        reply: None,
         answered: false,
     };
     if before > 0 {
@@ -78,7 +78,7 @@ impl InFlight<'_> {
     fn arrive(&mut self) {
         let (world, route) = (&self.provider.world, self.provider.route);
         let now = world.now();
-        let mut told = Vec::with_capacity(self.entries.len());
+        let mut reply = Vec::with_capacity(self.entries.len());
         let dice = &mut self.fate.dice;
         let unlucky = dice.below(self.entries.len() as u64) as usize;
         for (at, (id, asked)) in self.entries.iter().enumerate() {
@@ -95,7 +95,7 @@ impl InFlight<'_> {
             };
             faults[Fault::StuckEntries as usize] += u64::from(stuck);
             if stuck || self.fate.request_lost || (self.fate.partly && dice.chance(400)) {
-                told.push(Told::Failed);
+                reply.push(Reply::Failed);
                 continue;
             }
             if self.fate.revoked && at == unlucky {
@@ -104,7 +104,7 @@ impl InFlight<'_> {
             let missing =
                 !queue.plan.dead_letters && world.scenario.is_active(Fault::NoDeadLetters, now);
             let done = queue.settle(ledger, now, *id, *asked, !missing);
-            faults[Fault::NoDeadLetters as usize] += u64::from(done == Told::NoTarget);
+            faults[Fault::NoDeadLetters as usize] += u64::from(done == Reply::NoTarget);
             let may_come_again = queue.plan.kind == Kind::Standard && *asked == Asked::Ack;
             if may_come_again && world.scenario.is_active(Fault::Duplicates, now) {
                 let again = &mut Dice::of(world.scenario.seed, &[6, u64::from(*id)]);
@@ -113,32 +113,32 @@ impl InFlight<'_> {
                     faults[Fault::Duplicates as usize] += 1;
                 }
             }
-            told.push(done);
+            reply.push(done);
         }
-        self.told = Some(told);
+        self.reply = Some(reply);
         world.arrived(route);
     }
 
     /// The answer arrives.
     fn answer(&mut self, answers: &mut Vec<Settled>) {
         self.answered = true;
-        let mut told = self.told.take().unwrap_or_default();
+        let mut reply = self.reply.take().unwrap_or_default();
         if self.fate.answer_lost {
-            told.fill(Told::Failed);
+            reply.fill(Reply::Failed);
         }
         if self.fate.short {
-            told.truncate(told.len() / 2);
+            reply.truncate(reply.len() / 2);
         }
         let error = Arc::new(self.provider.unreachable("settle"));
         for (at, (id, _)) in self.entries.iter().enumerate() {
-            let told = told.get(at).copied().unwrap_or(Told::Nothing);
-            self.provider.world.record(Event::SettleTold(*id, told));
-            match told {
-                Told::Done => answers.push(Settled::Done),
-                Told::Lost => answers.push(Settled::Lost),
-                Told::NoTarget => answers.push(Settled::NoDeadLetterTarget),
-                Told::Failed => answers.push(Settled::Failed(error.clone())),
-                Told::Nothing => {}
+            let reply = reply.get(at).copied().unwrap_or(Reply::Nothing);
+            self.provider.world.record(Event::SettleReplied(*id, reply));
+            match reply {
+                Reply::Done => answers.push(Settled::Done),
+                Reply::Lost => answers.push(Settled::Lost),
+                Reply::NoTarget => answers.push(Settled::NoDeadLetterTarget),
+                Reply::Failed => answers.push(Settled::Failed(error.clone())),
+                Reply::Nothing => {}
             }
         }
     }
@@ -149,13 +149,13 @@ impl Drop for InFlight<'_> {
         if self.answered {
             return;
         }
-        if self.told.is_none() && self.fate.dice.chance(500) {
+        if self.reply.is_none() && self.fate.dice.chance(500) {
             self.arrive();
         }
         for (id, _) in &self.entries {
             self.provider
                 .world
-                .record(Event::SettleTold(*id, Told::Nothing));
+                .record(Event::SettleReplied(*id, Reply::Nothing));
         }
     }
 }

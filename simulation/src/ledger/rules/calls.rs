@@ -71,7 +71,7 @@ fn end(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
 pub(super) fn consulted(ledger: &mut Ledger, id: DeliveryId) {
     let delivery = ledger.delivery_mut(id);
     (delivery.consulted, delivery.consulting) = (true, true);
-    let route = delivery.made.message.route;
+    let route = delivery.given.message.route;
     if delivery.answer.is_none() {
         // A payload that does not decode, or a timeout.
         let at = delivery.dropped.or(delivery.handed).unwrap_or_default();
@@ -88,7 +88,7 @@ pub(super) fn no_longer_consulting(ledger: &mut Ledger, id: DeliveryId) {
     if !std::mem::take(&mut delivery.consulting) {
         return;
     }
-    let route = delivery.made.message.route;
+    let route = delivery.given.message.route;
     if let Some(route) = ledger.routes.get_mut(&route) {
         route.consulting = route.consulting.saturating_sub(1);
     }

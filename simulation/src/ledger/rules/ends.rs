@@ -3,7 +3,7 @@
 use super::prune;
 use crate::{
     Millis,
-    ledger::{Ledger, Stage, Told, Wrong},
+    ledger::{Ledger, Reply, Stage, Wrong},
 };
 
 /// How much longer than `drain` the end of an app may take.
@@ -47,9 +47,9 @@ fn left_leased(ledger: &mut Ledger, now: Millis) {
     };
     let troubled = |route: usize| {
         ledger.deliveries.iter().any(|delivery| {
-            let of_route = delivery.made.message.route == route && delivery.app == ledger.app;
+            let of_route = delivery.given.message.route == route && delivery.app == ledger.app;
             let hangs = delivery.settling.is_some();
-            let failed = matches!(delivery.told, Some(told) if told != Told::Done);
+            let failed = matches!(delivery.reply, Some(reply) if reply != Reply::Done);
             let lately = delivery
                 .first_settled
                 .is_some_and(|at| at + 60_000 >= since);
@@ -65,10 +65,10 @@ fn left_leased(ledger: &mut Ledger, now: Millis) {
             && delivery.first_settled.is_none()
             && delivery.is_live(now)
             && delivery.believed.is_none_or(|until| until > now)
-            && !troubled(delivery.made.message.route)
+            && !troubled(delivery.given.message.route)
     });
     let left = left.filter(|id| {
-        let made = ledger.deliveries[*id].made;
+        let made = ledger.deliveries[*id].given;
         let (plan, index) = (ledger.plan(made.message.route), made.message.index);
         plan.decodes(index, made.nth) && plan.taker(index, made.nth) < 2
     });

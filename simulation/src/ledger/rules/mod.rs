@@ -8,7 +8,7 @@ mod starts;
 
 use std::collections::BTreeMap;
 
-use super::{DeliveryRecord, Event, Ledger, MessageKey, Stage, Told, Why, Wrong};
+use super::{DeliveryRecord, Event, Ledger, MessageKey, Reply, Stage, Why, Wrong};
 use crate::{Millis, scenario::QueuePlan};
 
 pub(super) use self::{ends::finish, stalls::watch};
@@ -54,10 +54,10 @@ pub(super) fn judge(ledger: &mut Ledger, now: Millis, event: Event) {
         }
         Event::Settling(id, asked) => settlements::settling(ledger, now, id, asked),
         Event::Settled(id, asked) => settlements::settled(ledger, now, id, asked),
-        Event::SettleTold(id, told) => settlements::told(ledger, now, id, told),
+        Event::SettleReplied(id, reply) => settlements::reply(ledger, now, id, reply),
         Event::Renewing(id, by) => settlements::renewing(ledger, now, id, by),
         Event::Renewed(id, until) => ledger.delivery_mut(id).until = Some(until),
-        Event::RenewTold(id, told) => renewed(ledger, id, told),
+        Event::RenewReplied(id, reply) => renewed(ledger, id, reply),
         Event::LeaseEnded(id, why) => {
             ledger.delivery_mut(id).ended.get_or_insert(why);
         }
@@ -82,7 +82,7 @@ fn message(ledger: &mut Ledger, key: MessageKey) -> &mut super::MessageRecord {
 }
 
 fn delivered(ledger: &mut Ledger, now: Millis, id: u32, key: MessageKey) {
-    let duplicate = ledger.delivery(id).made.duplicate;
+    let duplicate = ledger.delivery(id).given.duplicate;
     let record = message(ledger, key);
     record.deliveries.push(id);
     let due = match duplicate {
@@ -99,17 +99,17 @@ fn delivered(ledger: &mut Ledger, now: Millis, id: u32, key: MessageKey) {
     }
 }
 
-fn renewed(ledger: &mut Ledger, id: u32, told: Told) {
+fn renewed(ledger: &mut Ledger, id: u32, reply: Reply) {
     let delivery = ledger.delivery_mut(id);
     let Some((sent, by)) = delivery.renewing.take() else {
         return;
     };
-    match told {
-        Told::Done => {
+    match reply {
+        Reply::Done => {
             let until = sent + by - QueuePlan::margin(by);
             delivery.believed = Some(delivery.believed.map_or(until, |known| known.max(until)));
         }
-        Told::Lost => delivery.renewal_lost = true,
+        Reply::Lost => delivery.renewal_lost = true,
         _ => {}
     }
 }
@@ -121,12 +121,12 @@ fn stood_behind_failed(ledger: &Ledger, id: u32) -> bool {
     if plan.batch.is_none() || !plan.queue.is_ordered() || delivery.started.is_none() {
         return false;
     }
-    let group = |of: &DeliveryRecord| plan.messages[of.made.message.index].group;
+    let group = |of: &DeliveryRecord| plan.messages[of.given.message.index].group;
     let own = group(delivery);
     own.is_some()
         && (0..id).rev().take(256).any(|other| {
             let other = ledger.delivery(other);
-            other.made.message.route == delivery.made.message.route
+            other.given.message.route == delivery.given.message.route
                 && group(other) == own
                 && (other.call == delivery.call || other.started.is_none())
                 && other.app == delivery.app

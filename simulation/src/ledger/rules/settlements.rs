@@ -3,7 +3,7 @@
 use super::{message, stood_behind_failed};
 use crate::{
     Millis,
-    ledger::{Answer, Asked, DeliveryId, DeliveryRecord, Ledger, Told, Why, Wrong},
+    ledger::{Answer, Asked, DeliveryId, DeliveryRecord, Ledger, Reply, Why, Wrong},
     scenario::{RoutePlan, Unhandled},
 };
 
@@ -23,7 +23,7 @@ pub(super) fn settling(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: 
 /// The broker carried a settlement out.
 pub(super) fn settled(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: Asked) {
     ledger.delivery_mut(id).executed = true;
-    let key = ledger.delivery(id).made.message;
+    let key = ledger.delivery(id).given.message;
     let record = message(ledger, key);
     match asked {
         Asked::Ack | Asked::DeadLetter => record.left = true,
@@ -33,11 +33,11 @@ pub(super) fn settled(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: A
 }
 
 /// A settlement was answered.
-pub(super) fn told(ledger: &mut Ledger, now: Millis, id: DeliveryId, told: Told) {
+pub(super) fn reply(ledger: &mut Ledger, now: Millis, id: DeliveryId, reply: Reply) {
     let delivery = ledger.delivery_mut(id);
-    (delivery.settling, delivery.told) = (None, Some(told));
-    delivery.told_at = Some(now);
-    if told == Told::Done {
+    (delivery.settling, delivery.reply) = (None, Some(reply));
+    delivery.replied_at = Some(now);
+    if reply == Reply::Done {
         delivery.confirmed = Some(now);
     }
 }
@@ -64,12 +64,12 @@ fn against(kind: Wrong, text: &str) -> Judged {
 
 /// One settlement at a time, none after the last one, and none after the lease.
 fn timely(delivery: &DeliveryRecord, now: Millis) -> Judged {
-    match delivery.told {
+    match delivery.reply {
         _ if delivery.settling.is_some() => against(
             Wrong::SettledAtOnce,
             "another settlement of its receipt is in flight",
         ),
-        Some(Told::Done | Told::Lost) => against(
+        Some(Reply::Done | Reply::Lost) => against(
             Wrong::SettledTwice,
             "its last settlement was answered for good",
         ),
@@ -122,7 +122,7 @@ impl Said<'_> {
 
 fn said(ledger: &Ledger, id: DeliveryId) -> Said<'_> {
     let (delivery, plan) = (ledger.delivery(id), ledger.plan_of(id));
-    let (index, nth) = (delivery.made.message.index, delivery.made.nth);
+    let (index, nth) = (delivery.given.message.index, delivery.given.nth);
     let timed_out = match (delivery.started, delivery.dropped, plan.timeout) {
         (Some(started), Some(dropped), Some(timeout)) => dropped >= started + timeout,
         _ => false,
@@ -137,7 +137,7 @@ fn said(ledger: &Ledger, id: DeliveryId) -> Said<'_> {
         unmatched,
         used_up: plan
             .max_attempts
-            .is_some_and(|most| delivery.made.attempt >= most),
+            .is_some_and(|most| delivery.given.attempt >= most),
     }
 }
 
@@ -185,14 +185,14 @@ fn is_a_retry(asked: Option<Asked>) -> bool {
 /// Whether another delivery of the message was acked in this process: the broker's own id tells.
 fn handled_by_another(ledger: &Ledger, id: DeliveryId) -> bool {
     let delivery = ledger.delivery(id);
-    let others = ledger.messages.get(&delivery.made.message);
+    let others = ledger.messages.get(&delivery.given.message);
     let others = others.map_or(&[][..], |record| &record.deliveries);
     let plan = ledger.plan_of(id);
     plan.queue.own_ids
         && others.iter().any(|other| {
             let other = ledger.delivery(*other);
             let ignored = plan.unmatched == Unhandled::Ignore
-                && plan.is_unmatched(other.made.message.index, other.made.nth);
+                && plan.is_unmatched(other.given.message.index, other.given.nth);
             other.app == delivery.app && (ignored || other.said() == Some(Answer::Ack))
         })
 }
@@ -202,7 +202,7 @@ fn long_enough(said: &Said<'_>, delivery: &DeliveryRecord, after: Option<Millis>
     let least = match (said.answer, said.plan.backoff) {
         (Some(Answer::Retry(least)), _) if !said.used_up => least,
         (_, Some(backoff)) if !backoff.jitter => {
-            let doubled = delivery.made.attempt.saturating_sub(1).min(20);
+            let doubled = delivery.given.attempt.saturating_sub(1).min(20);
             (backoff.initial << doubled).min(backoff.most.max(backoff.initial))
         }
         _ => return Ok(()),

@@ -64,15 +64,15 @@ fn works(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId, ope
     };
     let busy = route.calls.len() + route.consulting;
     let delivery = ledger.delivery(id);
-    let group = plan.messages[delivery.made.message.index].group;
+    let group = plan.messages[delivery.given.message.index].group;
     let blocked = plan.has_groups()
         && group.is_some()
         && route.open.iter().any(|other| {
             let other_delivery = ledger.delivery(*other);
-            *other != id && plan.messages[other_delivery.made.message.index].group == group
+            *other != id && plan.messages[other_delivery.given.message.index].group == group
         });
     // What can't be decoded, or has no handler, is in no call: it may be judged already.
-    let (index, nth) = (delivery.made.message.index, delivery.made.nth);
+    let (index, nth) = (delivery.given.message.index, delivery.given.nth);
     let shows = plan.decodes(index, nth) && !plan.is_unmatched(index, nth);
     let waits = shows
         && delivery.started.is_none()

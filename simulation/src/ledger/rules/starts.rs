@@ -3,7 +3,7 @@
 use super::stood_behind_failed;
 use crate::{
     Millis,
-    ledger::{Answer, Asked, DeliveryId, DeliveryRecord, Ledger, Stage, Told, Wrong},
+    ledger::{Answer, Asked, DeliveryId, DeliveryRecord, Ledger, Reply, Stage, Wrong},
     scenario::{QueuePlan, Unhandled},
 };
 
@@ -47,7 +47,7 @@ pub(super) fn handed(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
 
 /// Whether its payload can be decoded and a handler takes it: if not, it may be over without a word.
 fn decodes(ledger: &Ledger, id: DeliveryId) -> bool {
-    let (plan, made) = (ledger.plan_of(id), ledger.delivery(id).made);
+    let (plan, made) = (ledger.plan_of(id), ledger.delivery(id).given);
     plan.decodes(made.message.index, made.nth) && plan.taker(made.message.index, made.nth) < 2
 }
 
@@ -81,7 +81,7 @@ pub(super) fn started(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u3
     (delivery.started, delivery.call, delivery.runs) = (Some(now), call, true);
     (delivery.answer, delivery.decision) = (None, None);
     (delivery.dropped, delivery.consulted) = (None, false);
-    let number = delivery.made.message.route;
+    let number = delivery.given.message.route;
     let most = ledger.plan(number).concurrency;
     let Some(route) = ledger.routes.get_mut(&number) else {
         return;
@@ -118,9 +118,9 @@ fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
     let delivery = ledger.delivery(id);
     let own_ids = ledger.plan_of(id).queue.own_ids;
     let handed = delivery.handed.unwrap_or(now);
-    let duplicate = delivery.made.duplicate;
+    let duplicate = delivery.given.duplicate;
     let app = delivery.app;
-    let Some(record) = ledger.messages.get(&delivery.made.message) else {
+    let Some(record) = ledger.messages.get(&delivery.given.message) else {
         return;
     };
     let acked = |id: &&DeliveryId| {
@@ -139,14 +139,14 @@ fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
         }
         if let Some(at) = acked {
             if own_ids && at < handed && !confirmed && !settled_otherwise(before) {
-                let over =
-                    before.told == Some(Told::Lost) && before.told_at.is_some_and(|at| at < handed);
+                let over = before.reply == Some(Reply::Lost)
+                    && before.replied_at.is_some_and(|at| at < handed);
                 wrong = Some(match over {
                     true => Wrong::HandledTwice,
                     false => Wrong::HandledDuringAck,
                 });
             }
-        } else if !duplicate && before.runs && before.is_live(now) && !before.made.duplicate {
+        } else if !duplicate && before.runs && before.is_live(now) && !before.given.duplicate {
             wrong = Some(Wrong::HandledTwice);
         }
     }
@@ -174,7 +174,7 @@ fn acked_at(delivery: &DeliveryRecord) -> Option<Millis> {
 /// Groups: one at a time and, if the broker keeps order, in order.
 fn in_turn(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u32) {
     let plan = ledger.plan_of(id);
-    let key = ledger.delivery(id).made.message;
+    let key = ledger.delivery(id).given.message;
     let own = plan.messages[key.index].group;
     if !plan.has_groups() || own.is_none() {
         return;
@@ -187,7 +187,7 @@ fn in_turn(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u32) {
         (delivery.runs || delivery.consulting)
             && **other != id
             && delivery.call != call
-            && group(delivery.made.message.index) == own
+            && group(delivery.given.message.index) == own
     });
     let published_at = |index: usize| (plan.messages[index].at, index);
     let before = ledger.messages.range(
@@ -205,7 +205,7 @@ fn in_turn(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u32) {
                 let delivery = ledger.delivery(*id);
                 let same_call = delivery.runs && delivery.call == call;
                 let ignored = plan.unmatched == Unhandled::Ignore
-                    && plan.is_unmatched(other.index, delivery.made.nth);
+                    && plan.is_unmatched(other.index, delivery.given.nth);
                 let acked = ignored || delivery.said() == Some(Answer::Ack);
                 delivery.app == ledger.app && (same_call || acked)
             })
@@ -215,7 +215,7 @@ fn in_turn(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u32) {
         let undecodable = plan.batch.is_some()
             && record.deliveries.last().is_some_and(|id| {
                 let last = ledger.delivery(*id);
-                last.started.is_none() && !plan.decodes(other.index, last.made.nth)
+                last.started.is_none() && !plan.decodes(other.index, last.given.nth)
             });
         let kind = match undecodable {
             true => Wrong::RanBesideUndecodable,
