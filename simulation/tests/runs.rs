@@ -17,6 +17,7 @@ const KNOWN: &[Wrong] = &[
     Wrong::GroupAtOnce,
     Wrong::HandledDuringAck,
     Wrong::HandledTwice,
+    Wrong::HeldByNeighbour,
     Wrong::LeftLeased,
     Wrong::NeverFinished,
     Wrong::PolledAfterEnd,

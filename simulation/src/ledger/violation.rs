@@ -95,6 +95,8 @@ violations! {
     StalledWorker = "stalled worker",
     /// An ack waits although nothing justifies it.
     AckHeldUp = "ack held up",
+    /// A message of a batch waits to be settled because `on_error` decides about another one.
+    HeldByNeighbour = "held up by its batch",
     /// A message that failed is neither settled nor left to expire.
     SettlementHeldUp = "settlement held up",
     /// An app could not be started, or a part of it panicked.

@@ -3,7 +3,7 @@
 use super::{Waiting, held, prune};
 use crate::{
     Millis,
-    ledger::{Answer, DeliveryId, Ledger, Stage, Wrong},
+    ledger::{Answer, DeliveryId, DeliveryRecord, Ledger, Stage, Wrong},
     scenario::RoutePlan,
 };
 
@@ -111,14 +111,16 @@ fn settles(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId) {
     if delivery.said() != Some(Answer::Ack) {
         if now - done >= PATIENCE {
             let text = "it failed a minute ago, and is neither settled nor left to expire";
-            ledger.accuse(Wrong::SettlementHeldUp, now, Some(id), text);
+            let kind = kind_of_wait(ledger, id, done, Wrong::SettlementHeldUp);
+            ledger.accuse(kind, now, Some(id), text);
         }
         return;
     }
     let bound = longest_wait(ledger, plan);
     if now - done > bound {
+        let kind = kind_of_wait(ledger, id, done, Wrong::AckHeldUp);
         ledger.accuse(
-            Wrong::AckHeldUp,
+            kind,
             now,
             Some(id),
             format!(
@@ -127,6 +129,34 @@ fn settles(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId) {
             ),
         );
     }
+}
+
+/// Returns what a wait is called: another name, if `on_error` has had to decide about another message of the batch meanwhile.
+fn kind_of_wait(ledger: &Ledger, id: DeliveryId, done: Millis, kind: Wrong) -> Wrong {
+    let delivery = ledger.delivery(id);
+    let route = delivery.given.message.route;
+    let mut of_batch = ledger.deliveries.iter().filter(|other| {
+        other.call == delivery.call && other.started.is_some() && other.given.message.route == route
+    });
+    let neighbour = |other: &DeliveryRecord| {
+        other.consulting || other.decision.is_some_and(|(decided, _)| decided > done)
+    };
+    match of_batch.any(neighbour) || undecodable_neighbour(ledger, id, done) {
+        true => Wrong::HeldByNeighbour,
+        false => kind,
+    }
+}
+
+/// Whether `on_error` has decided since about a message that was in no call, because it can't be decoded.
+fn undecodable_neighbour(ledger: &Ledger, id: DeliveryId, done: Millis) -> bool {
+    let plan = ledger.plan_of(id);
+    let mut others = ledger.deliveries.iter();
+    plan.batch.is_some()
+        && others.any(|other| {
+            other.started.is_none()
+                && other.given.message.route == plan.number
+                && (other.consulting || other.decision.is_some_and(|(at, _)| at > done))
+        })
 }
 
 /// Returns how long an ack may wait for its first settlement: for others to join it, and for as many calls as there may be before it.

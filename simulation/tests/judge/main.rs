@@ -1,151 +1,13 @@
 //! The judge: every rule accuses what is against it, and a good life is accused of nothing.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod tale;
 
 use loafer_simulation::{
-    ledger::{Answer, Asked, DeliveryId, Event, Given, Ledger, MessageKey, Reply, Why, Wrong},
-    scenario::{
-        BackoffPlan, Ending, Faults, Kind, MessagePlan, Mood, QueuePlan, RoutePlan, Scenario,
-        Unhandled,
-    },
+    ledger::{Answer, Asked, Event, MessageKey, Reply, Why, Wrong},
+    scenario::{Kind, RoutePlan},
 };
 
-/// A ledger of one route, and whether its leases last as long as a connection.
-struct Tale(Ledger, bool);
-
-/// Returns a route on a queue with leases of 10 s, two calls at once and four messages.
-fn plan(kind: Kind) -> RoutePlan {
-    let message = MessagePlan {
-        at: 0,
-        group: Some(1),
-        taker: 0,
-        decodes: true,
-    };
-    RoutePlan {
-        number: 0,
-        queue: QueuePlan {
-            kind,
-            lease: (kind != Kind::Pushed).then_some(10_000),
-            receive_batch: 2,
-            settle_batch: 1,
-            receivers: 1,
-            settlers: 1,
-            linger: 0,
-            wait: 2_000,
-            own_ids: true,
-            max_delay: None,
-            dead_letters: true,
-            latency: 0,
-            stuck: 0,
-            stuck_at_once: false,
-            late: 0,
-        },
-        concurrency: 2,
-        prefetch: Some(0),
-        batch: None,
-        group_by: false,
-        layers: false,
-        on_error: false,
-        choice: false,
-        timeout: None,
-        max_attempts: Some(3),
-        backoff: Some(BackoffPlan {
-            initial: 1_000,
-            most: 8_000,
-            jitter: false,
-        }),
-        rejects_undecodable: false,
-        unmatched: Unhandled::Retry,
-        outage: 0,
-        mood: Mood::Healthy,
-        messages: vec![message; 8],
-    }
-}
-
-fn on(plan: RoutePlan) -> Tale {
-    let endless = plan.queue.lease.is_none();
-    let scenario = Scenario {
-        seed: 0,
-        routes: vec![plan],
-        faults: Faults::NONE,
-        rate: 0,
-        heal_at: 0,
-        ending: Ending::WhenDone,
-        drain: 1_000,
-    };
-    let mut ledger = Ledger::new(Arc::new(scenario));
-    ledger.record(0, Event::Began(1));
-    for index in 0..8 {
-        ledger.record(0, Event::Published(MessageKey { route: 0, index }));
-    }
-    Tale(ledger, endless)
-}
-
-fn standard() -> Tale {
-    on(plan(Kind::Standard))
-}
-
-impl Tale {
-    fn at(mut self, now: u64, event: Event) -> Self {
-        self.0.record(now, event);
-        self
-    }
-
-    /// A delivery of a message is made and handed over.
-    fn given(self, now: u64, id: DeliveryId, index: usize) -> Self {
-        self.given(now, id, index, 1, false)
-    }
-
-    fn made(self, now: u64, id: DeliveryId, index: usize, nth: u32, duplicate: bool) -> Self {
-        let lease = (!self.1).then_some(10_000);
-        let made = Given {
-            message: MessageKey { route: 0, index },
-            nth,
-            attempt: nth,
-            until: lease.map(|lease| now + lease),
-            duplicate,
-        };
-        self.at(now, Event::Delivered(id, made))
-            .at(now, Event::Handed(id))
-    }
-
-    fn started(self, now: u64, id: DeliveryId) -> Self {
-        self.at(now, Event::Started(id, id + 1))
-    }
-
-    /// A call begins and answers.
-    fn answered(self, now: u64, id: DeliveryId, answer: Answer) -> Self {
-        self.started(now, id)
-            .at(now, Event::Answered(id, answer))
-            .at(now, Event::Left(id))
-    }
-
-    fn settled(self, now: u64, id: DeliveryId, asked: Asked) -> Self {
-        self.at(now, Event::Settling(id, asked))
-            .at(now, Event::Settled(id, asked))
-            .at(now, Event::SettleReplied(id, Reply::Done))
-    }
-
-    /// Time passes until this moment, while so many messages wait at the broker.
-    fn watched(mut self, from: u64, to: u64, waiting: usize) -> Self {
-        let waiting = BTreeMap::from([(0, waiting)]);
-        for now in (from..=to).step_by(1_000) {
-            self.0.watch(now, &waiting);
-        }
-        self
-    }
-
-    #[track_caller]
-    fn is_accused_of(&self, kind: Wrong) {
-        let kinds: Vec<Wrong> = self.0.violations().iter().map(|it| it.kind).collect();
-        assert_eq!(kinds, [kind]);
-    }
-
-    #[track_caller]
-    fn is_clean(&self) {
-        assert!(self.0.violations().is_empty(), "{:?}", self.0.violations());
-    }
-}
+use self::tale::{on, plan, standard};
 
 #[test]
 fn a_good_life_is_accused_of_nothing() {
@@ -156,7 +18,7 @@ fn a_good_life_is_accused_of_nothing() {
         .given(2, 1, 1)
         .answered(3, 1, Answer::Failed)
         .settled(4, 1, Asked::Retry(Some(1_000)))
-        .given(1_004, 2, 1, 2, false)
+        .again(1_004, 2, 1, 2, false)
         .answered(1_005, 2, Answer::Reject)
         .settled(1_006, 2, Asked::DeadLetter)
         .given(1_006, 3, 2)
@@ -210,7 +72,7 @@ fn a_delay_is_kept() {
         .given(0, 0, 0)
         .answered(1, 0, Answer::Retry(5_000))
         .settled(2, 0, Asked::Retry(Some(5_000)))
-        .given(4_000, 1, 0, 2, false)
+        .again(4_000, 1, 0, 2, false)
         .is_accused_of(Wrong::DeliveredEarly);
 }
 
@@ -245,20 +107,20 @@ fn what_was_handled_does_not_run_again() {
     acked()
         .at(2, Event::Settling(0, Asked::Ack))
         .at(3, Event::SettleReplied(0, Reply::Failed))
-        .given(4, 1, 0, 2, true)
+        .again(4, 1, 0, 2, true)
         .started(5, 1)
         .is_accused_of(Wrong::HandledDuringAck);
     acked()
         .at(2, Event::Settling(0, Asked::Ack))
         .at(2, Event::LeaseEnded(0, Why::Revoked))
         .at(3, Event::SettleReplied(0, Reply::Lost))
-        .given(4, 1, 0, 2, false)
+        .again(4, 1, 0, 2, false)
         .started(5, 1)
         .is_accused_of(Wrong::HandledTwice);
     // Its ack is confirmed: a duplicate of the broker may run.
     acked()
         .settled(2, 0, Asked::Ack)
-        .given(3, 1, 0, 2, true)
+        .again(3, 1, 0, 2, true)
         .started(4, 1)
         .is_clean();
     let twice = standard().given(0, 0, 0).answered(1, 0, Answer::Ack);
@@ -367,6 +229,24 @@ fn nothing_stalls() {
         .answered(0, 0, Answer::Nack)
         .watched(0, 60_000, 0)
         .is_accused_of(Wrong::SettlementHeldUp);
+}
+
+#[test]
+fn a_batch_does_not_wait_for_one_of_its_messages() {
+    let mut batches = plan(Kind::Pushed);
+    (batches.batch, batches.on_error) = (Some((2, 0)), true);
+    on(batches)
+        .given(0, 0, 0)
+        .given(0, 1, 1)
+        .at(0, Event::Started(0, 1))
+        .at(0, Event::Started(1, 1))
+        .at(0, Event::Answered(0, Answer::Failed))
+        .at(0, Event::Answered(1, Answer::Ack))
+        .at(0, Event::Left(0))
+        .at(0, Event::Left(1))
+        .at(0, Event::Consulted(0))
+        .watched(0, 10_000, 0)
+        .is_accused_of(Wrong::HeldByNeighbour);
 }
 
 #[test]
