@@ -30,6 +30,8 @@ pub struct DeliveryRecord {
     pub answer: Option<(Millis, Answer)>,
     /// Whether user code said so itself: otherwise it is what follows from a payload that can't be decoded, or from a timeout.
     pub spoke: bool,
+    /// Whether the app took its lease for lost when user code was done: it sends nothing then.
+    pub late: bool,
     /// Whether `on_error` was asked and has not answered.
     pub consulting: bool,
     /// What `on_error` answered.
@@ -74,6 +76,7 @@ impl DeliveryRecord {
             dropped: None,
             answer: None,
             spoke: false,
+            late: false,
             consulting: false,
             decision: None,
             consulted: false,

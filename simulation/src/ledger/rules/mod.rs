@@ -39,13 +39,16 @@ pub(super) fn judge(ledger: &mut Ledger, now: Millis, event: Event) {
         Event::Answered(id, answer) => {
             let delivery = ledger.delivery_mut(id);
             (delivery.answer, delivery.spoke) = (Some((now, answer)), true);
+            delivery.late = delivery.may_be_lost(now);
         }
         Event::Dropped(id) => calls::dropped(ledger, now, id),
         Event::Left(id) => calls::left(ledger, now, id),
         Event::Consulted(id) => calls::consulted(ledger, id),
         Event::Decided(id, answer) => {
             calls::no_longer_consulting(ledger, id);
-            ledger.delivery_mut(id).decision = Some((now, answer));
+            let delivery = ledger.delivery_mut(id);
+            delivery.decision = Some((now, answer));
+            delivery.late = delivery.may_be_lost(now);
         }
         Event::Undecided(id) => {
             calls::no_longer_consulting(ledger, id);

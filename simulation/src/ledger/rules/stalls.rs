@@ -105,7 +105,7 @@ fn settles(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId) {
         return;
     };
     let believed = delivery.believed.is_none_or(|until| until > now);
-    if delivery.first_settled.is_some() || !delivery.is_live(now) || !believed {
+    if delivery.late || delivery.first_settled.is_some() || !delivery.is_live(now) || !believed {
         return;
     }
     if delivery.said() != Some(Answer::Ack) {
