@@ -60,7 +60,7 @@ pub(super) fn judge(ledger: &mut Ledger, now: Millis, event: Event) {
         Event::SettleReplied(id, reply) => settlements::reply(ledger, now, id, reply),
         Event::Renewing(id, by) => settlements::renewing(ledger, now, id, by),
         Event::Renewed(id, until) => ledger.delivery_mut(id).until = Some(until),
-        Event::RenewReplied(id, reply) => renewed(ledger, id, reply),
+        Event::RenewReplied(id, reply) => renewed(ledger, now, id, reply),
         Event::LeaseEnded(id, why) => {
             ledger.delivery_mut(id).ended.get_or_insert(why);
         }
@@ -102,15 +102,18 @@ fn delivered(ledger: &mut Ledger, now: Millis, id: u32, key: MessageKey) {
     }
 }
 
-fn renewed(ledger: &mut Ledger, id: u32, reply: Reply) {
+fn renewed(ledger: &mut Ledger, now: Millis, id: u32, reply: Reply) {
     let delivery = ledger.delivery_mut(id);
     let Some((sent, by)) = delivery.renewing.take() else {
         return;
     };
     match reply {
         Reply::Done => {
-            let until = sent + by - QueuePlan::margin(by);
-            delivery.believed = Some(delivery.believed.map_or(until, |known| known.max(until)));
+            // An answer that comes after the lease was taken for lost changes nothing.
+            if delivery.believed.is_none_or(|known| known > now) {
+                let until = sent + by - QueuePlan::margin(by);
+                delivery.believed = Some(delivery.believed.map_or(until, |known| known.max(until)));
+            }
         }
         Reply::Lost => delivery.renewal_lost = true,
         _ => {}
