@@ -112,22 +112,32 @@ fn settles(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId) {
         if now - done >= PATIENCE {
             let text = "it failed a minute ago, and is neither settled nor left to expire";
             let kind = kind_of_wait(ledger, id, done, Wrong::SettlementHeldUp);
-            ledger.accuse(kind, now, Some(id), text);
+            accuse_of_wait(ledger, plan, id, kind, now, text.to_owned());
         }
         return;
     }
     let bound = longest_wait(ledger, plan);
     if now - done > bound {
         let kind = kind_of_wait(ledger, id, done, Wrong::AckHeldUp);
-        ledger.accuse(
-            kind,
-            now,
-            Some(id),
-            format!(
-                "its handler answered {} ms ago, and no settlement has begun: {bound} ms are justified",
-                now - done
-            ),
+        let text = format!(
+            "its handler answered {} ms ago, and no settlement has begun: {bound} ms are justified",
+            now - done
         );
+        accuse_of_wait(ledger, plan, id, kind, now, text);
+    }
+}
+
+/// Accuses of a wait, unless `on_error` decides about an earlier message of an ordered batch: its answer decides about those behind it, too.
+fn accuse_of_wait(
+    ledger: &mut Ledger,
+    plan: &RoutePlan,
+    id: DeliveryId,
+    kind: Wrong,
+    now: Millis,
+    text: String,
+) {
+    if kind != Wrong::HeldByNeighbour || !plan.queue.is_ordered() {
+        ledger.accuse(kind, now, Some(id), text);
     }
 }
 
