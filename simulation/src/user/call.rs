@@ -15,7 +15,7 @@ use loafer_core::{
 };
 use tokio::time::{Sleep, sleep};
 
-use super::script::{Act, Then, act};
+use super::script::{Act, Then, act, answers_early};
 use crate::{
     ledger::{Answer, DeliveryId, Event, Ledger},
     world::World,
@@ -121,6 +121,8 @@ impl Wait {
 pub(super) struct Call {
     wait: Wait,
     id: DeliveryId,
+    /// Whether a layer answers instead, whatever this call says.
+    is_ignored: bool,
 }
 
 impl Call {
@@ -131,6 +133,7 @@ impl Call {
         Self {
             wait: Wait::new(world, act(world, id)),
             id,
+            is_ignored: answers_early(world, id),
         }
     }
 }
@@ -147,7 +150,7 @@ impl Future for Call {
         }
         ready!(self.wait.poll(cx));
         let (world, then) = (&self.wait.world, self.wait.act.then);
-        if let Some(answer) = then.answer() {
+        if let Some(answer) = then.answer().filter(|_| !self.is_ignored) {
             world.record(Event::Answered(self.id, answer));
         }
         world.record(Event::Left(self.id));

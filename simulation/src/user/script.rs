@@ -159,3 +159,9 @@ pub(super) fn whim(world: &World, id: DeliveryId) -> Whim {
         _ => Whim::Nothing,
     }
 }
+
+/// Whether a layer answers for a delivery before its handler does.
+pub(super) fn answers_early(world: &World, id: DeliveryId) -> bool {
+    let (key, ..) = world.delivery(id);
+    world.plan(key.route).layers && matches!(whim(world, id), Whim::AnswersEarly(..))
+}

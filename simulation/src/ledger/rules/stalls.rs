@@ -105,7 +105,8 @@ fn settles(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId) {
         return;
     };
     let believed = delivery.believed.is_none_or(|until| until > now);
-    if delivery.late || delivery.first_settled.is_some() || !delivery.is_live(now) || !believed {
+    let lost = delivery.late || delivery.renewal_lost || !believed;
+    if lost || delivery.first_settled.is_some() || !delivery.is_live(now) {
         return;
     }
     if delivery.said() != Some(Answer::Ack) {
