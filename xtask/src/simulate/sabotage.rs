@@ -1,6 +1,6 @@
 //! Sabotages: patches that break the engine on purpose. The simulation must find each of them, or it proves nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -145,13 +145,14 @@ impl Copy {
                 String::from_utf8_lossy(&listed.stderr)
             );
         }
-        for name in listed
-            .stdout
-            .split(|byte| *byte == 0)
-            .filter(|it| !it.is_empty())
-        {
-            let name = String::from_utf8_lossy(name).into_owned();
-            let (from, to) = (workspace::root().join(&name), self.sources.join(&name));
+        let names = listed.stdout.split(|byte| *byte == 0);
+        let names: BTreeSet<PathBuf> = names
+            .filter(|name| !name.is_empty())
+            .map(|name| String::from_utf8_lossy(name).into_owned().into())
+            .collect();
+        remove_others(&self.sources, &self.sources, &names)?;
+        for name in &names {
+            let (from, to) = (workspace::root().join(name), self.sources.join(name));
             let Ok(content) = fs::read(&from) else {
                 // It is listed, and deleted here.
                 _ = fs::remove_file(&to);
@@ -167,4 +168,20 @@ impl Copy {
         }
         Ok(())
     }
+}
+
+/// Removes the files below a folder of the copy that are not among the sources any more.
+fn remove_others(copy: &Path, folder: &Path, sources: &BTreeSet<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(copy, &path, sources)?;
+        } else if !path
+            .strip_prefix(copy)
+            .is_ok_and(|name| sources.contains(name))
+        {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
