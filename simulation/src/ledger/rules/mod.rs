@@ -108,12 +108,10 @@ fn renewed(ledger: &mut Ledger, now: Millis, id: u32, reply: Reply) {
         return;
     };
     match reply {
-        Reply::Done => {
-            // An answer that comes after the lease was taken for lost changes nothing.
-            if delivery.believed.is_none_or(|known| known > now) {
-                let until = sent + by - QueuePlan::margin(by);
-                delivery.believed = Some(delivery.believed.map_or(until, |known| known.max(until)));
-            }
+        // An answer that comes after the lease was taken for lost changes nothing.
+        Reply::Done if delivery.believed.is_none_or(|known| known > now) => {
+            let until = sent + by - QueuePlan::margin(by);
+            delivery.believed = Some(delivery.believed.map_or(until, |known| known.max(until)));
         }
         Reply::Lost => delivery.renewal_lost = true,
         _ => {}
