@@ -245,7 +245,7 @@ impl Scheduler {
 
 impl State {
     /// Whether a receive is due: enough capacity is free to be worth one, or nothing is leased.
-    fn may_receive(&self, limits: &Limits) -> bool {
+    pub(crate) fn may_receive(&self, limits: &Limits) -> bool {
         self.phase == Phase::Open
             && self.receiving < self.target
             && (self.taken() == 0 || self.room(limits) >= limits.worth)
@@ -271,7 +271,7 @@ impl State {
     }
 
     /// Whether a batch is due: it is full, nothing that is here can join it, or the route closes.
-    fn is_due(&self, limits: &Limits) -> bool {
+    pub(crate) fn is_due(&self, limits: &Limits) -> bool {
         !self.done.is_empty()
             && (self.done.len() >= limits.settle_batch
                 || (!limits.patient && self.ready.is_empty() && self.running == 0)
