@@ -1,4 +1,4 @@
-//! The tasks of this workspace: `cargo xtask test`, `soak`, `servers`, `fuzz`, `bench`.
+//! The tasks of this workspace: `cargo xtask test`, `soak`, `servers`, `fuzz`, `loom`, `bench`.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | `soak` | the fault test, for long |
 //! | `servers` | real brokers as local processes: install, start, stop |
 //! | `fuzz` | the fuzz targets, and what is left of a target that died |
+//! | `loom` | the search of the scheduler, built with locks of its own |
 //! | `rules` | the rules that the sources keep |
 //! | `bench` | benches, and the counts that gate |
 //! | `leash` | child processes which can't outlive this one |
@@ -18,6 +19,7 @@ mod cli;
 mod debian;
 mod fuzz;
 mod leash;
+mod loom;
 mod rules;
 mod servers;
 mod soak;
