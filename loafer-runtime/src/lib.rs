@@ -26,6 +26,8 @@ pub mod handler;
 mod limits;
 mod pause;
 pub mod program;
+#[cfg(test)]
+mod proof;
 mod stats;
 mod sync;
 pub mod testing;

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench;
 use crate::fuzz;
+use crate::loom;
 use crate::rules;
 use crate::servers::{self, Server};
 use crate::simulate;
@@ -55,6 +56,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Searches every order in which tasks of a route can meet at its scheduler, in a build of its own
+    Loom {
+        /// Only the tests whose names have this in them
+        #[arg(default_value = loom::ALL)]
+        name: String,
+    },
     /// Prints which module names which, and fails on circles and on arrows against the order of the house
     Arrows(rules::Arrows),
     /// Prints retired words and phrases that users and readers see, and fails on any
@@ -93,6 +100,7 @@ impl Cli {
             Task::Soak(soak) => soak::run(&soak),
             Task::Fuzz { arguments } => fuzz::run(&arguments),
             Task::Simulate { arguments } => simulate::run(&arguments),
+            Task::Loom { name } => loom::run(&name),
             Task::Arrows(arrows) => rules::arrows(&arrows),
             Task::Words(words) => rules::words(&words),
             Task::Bench { bench } => match bench {

@@ -1,4 +1,4 @@
-//! The tasks of this workspace: `cargo xtask test`, `soak`, `servers`, `fuzz`, `simulate`, `bench`.
+//! The tasks of this workspace: `cargo xtask test`, `soak`, `servers`, `fuzz`, `loom`, `simulate`, `bench`.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | `servers` | real brokers as local processes: install, start, stop |
 //! | `fuzz` | the fuzz targets, and what is left of a target that died |
 //! | `simulate` | the simulation, and the sabotages that it must find |
+//! | `loom` | the search of the scheduler, built with locks of its own |
 //! | `rules` | the rules that the sources keep |
 //! | `bench` | benches, and the counts that gate |
 //! | `leash` | child processes which can't outlive this one |
@@ -19,6 +20,7 @@ mod cli;
 mod debian;
 mod fuzz;
 mod leash;
+mod loom;
 mod rules;
 mod servers;
 mod simulate;

@@ -20,7 +20,7 @@
 //! The route ends as it runs, backwards: receivers end when the scheduler closes, workers when nothing is ready any more, settlers when
 //! everything is settled, and [`run`] then closes the provider.
 
-mod leases;
+pub(crate) mod leases;
 mod receiver;
 mod resolve;
 mod route;

@@ -56,7 +56,7 @@ impl Key {
         Self((number as u64) << 32 | u64::from(occupant))
     }
 
-    fn number(self) -> usize {
+    pub(crate) fn number(self) -> usize {
         (self.0 >> 32) as usize
     }
 

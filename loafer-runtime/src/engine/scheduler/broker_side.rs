@@ -202,19 +202,21 @@ impl Scheduler {
         let mut guard = self.lock();
         let state = &mut *guard;
         let mut lost = LostJobs::default();
+        // First: the end of a lost message must make none ready that is lost, too.
+        state.lose_in_groups(keys, &mut lost.unstarted);
         if state.ready.iter().any(|job| keys.contains(&job.key)) {
             reached(Transition::LostReady);
+            let waiting = lost.unstarted.len();
             for job in mem::take(&mut state.ready) {
                 match keys.contains(&job.key) {
                     true => lost.unstarted.push(job),
                     false => state.ready.push_back(job),
                 }
             }
-            for job in &lost.unstarted {
+            for job in &lost.unstarted[waiting..] {
                 state.judge(job.key, &job.message, false);
             }
         }
-        state.lose_in_groups(keys, &mut lost.unstarted);
         state.leased -= lost.unstarted.len();
         let acked = state.done.iter().filter(|job| job.is_acked());
         lost.acked = acked
@@ -245,7 +247,7 @@ impl Scheduler {
 
 impl State {
     /// Whether a receive is due: enough capacity is free to be worth one, or nothing is leased.
-    fn may_receive(&self, limits: &Limits) -> bool {
+    pub(crate) fn may_receive(&self, limits: &Limits) -> bool {
         self.phase == Phase::Open
             && self.receiving < self.target
             && (self.taken() == 0 || self.room(limits) >= limits.worth)
@@ -271,7 +273,7 @@ impl State {
     }
 
     /// Whether a batch is due: it is full, nothing that is here can join it, or the route closes.
-    fn is_due(&self, limits: &Limits) -> bool {
+    pub(crate) fn is_due(&self, limits: &Limits) -> bool {
         !self.done.is_empty()
             && (self.done.len() >= limits.settle_batch
                 || (!limits.patient && self.ready.is_empty() && self.running == 0)

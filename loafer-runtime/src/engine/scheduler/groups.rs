@@ -10,20 +10,20 @@ use crate::{engine::leases::Key, limits::Grouping};
 use loafer_core::{broker::Settlement, message::Message};
 
 /// The groups that have leased messages.
-pub(super) struct Groups {
+pub(crate) struct Groups {
     grouping: Grouping,
-    groups: HashMap<Box<str>, Group>,
+    pub(crate) groups: HashMap<Box<str>, Group>,
 }
 
 /// A group that has a message that is ready, running, or failed and not settled.
-struct Group {
+pub(crate) struct Group {
     /// The keys of such messages: one, or those of one batch. It is never empty. A message that is not among them is an earlier one, and
     /// decides nothing.
     out: Vec<Key>,
     /// Whether one of them is redelivered, so that what waited behind them was released. What has come since is redelivered, too.
     released: bool,
     /// The messages that came after them, in order.
-    waiting: VecDeque<Job>,
+    pub(crate) waiting: VecDeque<Job>,
 }
 
 impl Groups {
@@ -189,7 +189,7 @@ impl State {
     }
 
     /// Returns how many messages a call can have, up to `most`: those that are ready and, for a batch, those that wait behind them.
-    pub(super) fn at_hand(&self, most: usize, batch: bool) -> usize {
+    pub(crate) fn at_hand(&self, most: usize, batch: bool) -> usize {
         let mut count = self.ready.len();
         let (Some(groups), true) = (&self.groups, batch && count < most) else {
             return count.min(most);

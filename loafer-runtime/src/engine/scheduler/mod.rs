@@ -88,39 +88,39 @@ pub(crate) struct Scheduler {
 /// Whoever could act on the state after a change is woken by that change: see [`State::due`]. Workers are called by [`State::call`].
 #[derive(Default)]
 pub(crate) struct State {
-    phase: Phase,
+    pub(crate) phase: Phase,
     /// Leased, not started, and free to start.
-    ready: VecDeque<Job>,
+    pub(crate) ready: VecDeque<Job>,
     /// Not started before the route drained. Released once no receive is in flight that would bring them back.
-    unstarted: Vec<Job>,
+    pub(crate) unstarted: Vec<Job>,
     /// When some of `unstarted` were released to end the receives in flight.
     woken: Option<Instant>,
     /// Messages that wait behind another message of their group. `None` if messages have no groups.
-    groups: Option<Groups>,
+    pub(crate) groups: Option<Groups>,
     /// Done with, and not yet taken by a settler.
-    done: Vec<Job>,
+    pub(crate) done: Vec<Job>,
     /// When the oldest of `done` came, if a settler waits for others to join it.
-    lingering: Option<Instant>,
+    pub(crate) lingering: Option<Instant>,
     /// Taken by workers and not yet `done`.
-    running: usize,
+    pub(crate) running: usize,
     /// Taken by settlers for a first try of acks that is not over. They make room for a receive already.
-    settling: usize,
+    pub(crate) settling: usize,
     /// Taken by settlers for anything else: they make no room before they are settled.
-    stalled: usize,
+    pub(crate) stalled: usize,
     /// Leased, with their capacity not yet freed.
-    leased: usize,
+    pub(crate) leased: usize,
     /// Capacity promised to receives in flight.
-    reserved: usize,
+    pub(crate) reserved: usize,
     /// Receives in flight.
-    receiving: usize,
+    pub(crate) receiving: usize,
     /// How many receives should be in flight while there is room. It grows on full answers and falls on empty ones.
     target: usize,
     /// One for each worker, by its number.
     slots: Vec<WorkerSlot>,
     /// Workers that have nothing to do.
-    idle: Vec<u32>,
+    pub(crate) idle: Vec<u32>,
     /// Whether a worker was called and has not come yet. There is one outstanding call for each route.
-    called: bool,
+    pub(crate) called: bool,
     /// Wakes the worker that was called and has come, and keeps its batch window open.
     batch_window: Option<Waker>,
     /// When the oldest of `ready` came, on a route with batch windows.
@@ -150,7 +150,7 @@ impl Scheduler {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         #[cfg(debug_assertions)]
         state.check();
