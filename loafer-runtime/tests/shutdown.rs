@@ -1,5 +1,10 @@
 //! The end of a program takes no longer than `drain` and four seconds, whatever hangs.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "outside of a test function, a helper panics as one"
+)]
+
 use std::{
     future::pending,
     sync::{Arc, Mutex},

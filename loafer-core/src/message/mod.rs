@@ -18,12 +18,11 @@ use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
-use self::{extensions::Extensions, opened::Opened};
+use self::extensions::Extensions;
 
 pub use self::{
     headers::Headers,
     id::MessageId,
-    opened::OpenedBy,
     outgoing::{DeduplicationId, GroupId, Outgoing},
 };
 
@@ -77,8 +76,8 @@ struct Extra {
     group: Option<Arc<str>>,
     sent_at: Option<SystemTime>,
     extensions: Extensions,
-    /// What translators found in the envelope: it is opened once, whoever looks into it.
-    opened: Opened,
+    /// What translators found in the envelope, by their numbers: it is opened once, whoever looks into it.
+    opened: Vec<(u64, Message)>,
 }
 
 impl Message {

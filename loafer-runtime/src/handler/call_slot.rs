@@ -21,7 +21,7 @@ use super::{
 use crate::handler::Failure;
 use loafer_core::{
     extract::RouteName,
-    message::{Message, OpenedBy},
+    message::Message,
     outcome::{FailureKind, IntoOutcome, Verdict},
     translate::{Envelope, TranslateError},
 };
@@ -73,7 +73,7 @@ pub(crate) type MakeCallSlot = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn CallSlot> 
 /// Opens a message's envelope, for code that must see what is inside before the handler does.
 #[derive(Clone)]
 pub(super) struct Opener {
-    by: OpenedBy,
+    by: u64,
     open: Arc<OpenFn>,
 }
 

@@ -13,20 +13,21 @@ pub(crate) mod layered;
 mod report;
 
 use std::{
+    any::TypeId,
     borrow::Cow,
+    collections::BTreeMap,
     fmt,
     future::Future,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
+
+use crate::sync::locked;
 
 use loafer_core::{
     extract::RouteName,
     extract::{Context, FromContext, Rejection},
-    message::{Message, OpenedBy},
+    message::Message,
     outcome::{FailureKind, IntoOutcome, Verdict},
     translate::{Envelope, TranslateError},
 };
@@ -63,18 +64,29 @@ pub(crate) struct Prepared<T, N> {
     translator: T,
     /// What the extractors keep from startup.
     needs: N,
-    opened_by: OpenedBy,
+    /// By this number messages know what the translator found in them.
+    opened_by: u64,
 }
 
 impl<T: Envelope, N> Prepared<T, N> {
     fn new(translator: T, needs: N) -> Self {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let opened_by = OpenedBy::new::<T>(NUMBER.fetch_add(1, Ordering::Relaxed));
         Self {
             translator,
             needs,
-            opened_by,
+            opened_by: number_of::<T>(),
         }
+    }
+}
+
+/// Returns the number by which messages know what a translator found in them. Translators of one type that have no state share theirs.
+fn number_of<T: 'static>() -> u64 {
+    static NUMBERS: Mutex<(u64, BTreeMap<TypeId, u64>)> = Mutex::new((0, BTreeMap::new()));
+    let mut numbers = locked(&NUMBERS);
+    let (last, stateless) = &mut *numbers;
+    *last += 1;
+    match size_of::<T>() {
+        0 => *stateless.entry(TypeId::of::<T>()).or_insert(*last),
+        _ => *last,
     }
 }
 
