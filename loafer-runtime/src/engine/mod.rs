@@ -1,26 +1,30 @@
 //! The way of a message through a route, one step a file:
 //!
-//! 1. [`receiver`]: asks the broker for messages while there is room, and gives each delivery a place in the lease table.
-//! 2. [`leases`]: the table. From now on the message is known by its key there. The renewer renews its lease until a settler takes it; the
-//!    monitor hears that the broker took leases back. Who has lost its lease is not started, or is cancelled, and nothing is sent for it.
-//! 3. [`scheduler`]: the one lock of the route. What was received becomes ready (`broker_side`), behind the earlier messages of its group if
-//!    it has one (`groups`), and a worker is called for it (`worker_side`).
-//! 4. [`worker`]: takes what is ready, runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the
-//!    loss of its lease.
-//! 5. [`resolve`]: turns the verdict into a settlement, by the route's policy and the broker's capabilities. If the handler failed,
-//!    `on_error` decides first.
-//! 6. The worker brings the message with its settlement back to the scheduler, when it comes for the next one.
-//! 7. [`settler`]: takes what is done in batches, sends the acks, and everything else in tasks beside it. What fails is tried again while
-//!    its lease lasts.
-//! 8. The scheduler frees the capacity of what is settled, and a receiver may ask for more.
+//! 1. `mod.rs`: [`run`] starts the tasks of a route on its open provider: receivers, settlers, the lease renewer, the connection monitor.
+//! 2. `route.rs`: [`Route`] is what all of them share, whatever the provider: policy, handlers, scheduler, counts. [`Shared`] adds what
+//!    depends on the provider's types.
+//! 3. `receiver.rs`: a receiver asks the broker for messages while there is room. A message that was handled before is acked at once.
+//! 4. `leases/mod.rs`: each delivery gets an entry in the lease table. From now on the rest of the engine knows it by its key there.
+//! 5. `leases/renewer.rs`: the renewer renews its lease until a settler takes it, and sees when a lease has expired.
+//! 6. `leases/monitor.rs`: the monitor hears that the broker took leases back. Who has lost its lease is not started or is cancelled, and
+//!    nothing is sent for it.
+//! 7. `scheduler/mod.rs`: the scheduler holds the messages of the route, under its one lock. Its state says which invariants it keeps.
+//! 8. `scheduler/broker_side.rs`: what was received becomes ready.
+//! 9. `scheduler/groups.rs`: a message of a group waits for the earlier ones of its group first.
+//! 10. `scheduler/worker_side.rs`: a worker is called, and takes what is ready.
+//! 11. `worker.rs`: the worker runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the loss of
+//!     its lease.
+//! 12. `resolve.rs`: the verdict becomes a settlement, by the route's policy and the broker's capabilities. If the handler failed, `on_error`
+//!     decides first. The worker brings message and settlement back when it comes for the next one (10).
+//! 13. `settler/mod.rs`: a settler takes what is done (8) in batches. It sends the acks, and everything else in tasks beside it.
+//! 14. `settler/answers.rs`: what the broker confirmed frees its capacity (8), so that a receiver may ask for more (3). What failed is tried
+//!     again while its lease lasts.
 //!
-//! [`route`] holds what all of them share, whatever the provider; [`Shared`] adds what depends on the provider's types. No task of the route
-//! waits for another but through the scheduler. Every change there ends by waking whoever can act on it.
-//!
-//! The route ends as it runs, backwards: receivers end when the scheduler closes, workers when nothing is ready any more, settlers when
-//! everything is settled, and [`run`] then closes the provider.
+//! No task of a route waits for another except through the scheduler, and every change there ends by waking whoever can act on it. A route ends
+//! as it runs: receivers when the scheduler closes, workers when nothing is ready any more, settlers when everything is settled. [`run`] then
+//! closes the provider.
 
-pub(crate) mod leases;
+mod leases;
 mod receiver;
 mod resolve;
 mod route;
