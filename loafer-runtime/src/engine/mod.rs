@@ -24,7 +24,7 @@
 //! as it runs: receivers when the scheduler closes, workers when nothing is ready any more, settlers when everything is settled. [`run`] then
 //! closes the provider.
 
-mod leases;
+pub(crate) mod leases;
 mod receiver;
 mod resolve;
 mod route;
