@@ -64,7 +64,7 @@ fn left_leased(ledger: &mut Ledger, now: Millis) {
             && delivery.answer.is_none()
             && delivery.first_settled.is_none()
             && delivery.is_live(now)
-            && delivery.believed.is_none_or(|until| until > now)
+            && !delivery.may_be_lost(now)
             && !troubled(delivery.given.message.route)
     });
     let left = left.filter(|id| {
