@@ -186,8 +186,10 @@ impl<P: Provider> Shared<P> {
     fn handled_before(&self, deliveries: &[Delivery<P::Receipt>]) -> HashSet<MessageId> {
         let route = &self.route;
         let mut handled = HashSet::new();
-        let is_redelivery = |delivery: &Delivery<_>| delivery.message.attempt() > 1;
-        if route.capabilities.own_ids && deliveries.iter().any(is_redelivery) {
+        // A lost connection may count no attempt.
+        let counts = route.capabilities.lease.is_some();
+        let redelivered = |delivery: &Delivery<_>| !counts || delivery.message.attempt() > 1;
+        if route.capabilities.own_ids && deliveries.iter().any(redelivered) {
             handled = self.scheduler().acked();
         }
         if !route.ack_dedup.is_empty() {
