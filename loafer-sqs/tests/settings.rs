@@ -178,7 +178,7 @@ fn in_a_process(name: &str, section: &str, endpoint: &str) -> String {
 }
 
 #[tokio::test]
-#[ignore = "run by the tests below, in a process of its own"]
+#[ignore = "needs TEST_INSTANCE and TEST_SECTION: the tests below run it, in a process of its own"]
 async fn child() {
     let [name, section] =
         ["TEST_INSTANCE", "TEST_SECTION"].map(|name| std::env::var(name).unwrap());

@@ -151,7 +151,7 @@ fn in_a_process(variables: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test]
-#[ignore = "run by the tests below, in a process of its own"]
+#[ignore = "needs an environment of its own: the tests below run it, in a process that has it"]
 async fn child() {
     println!("said: {}", opening(&Sqs::default(), "orders").await);
 }
