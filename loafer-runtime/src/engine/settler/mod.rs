@@ -7,12 +7,12 @@ use std::{
     mem,
     pin::pin,
     sync::Arc,
-    task::Poll,
+    task::{Poll, ready},
     time::Duration,
 };
 
 use tokio::{
-    task::JoinSet,
+    task::{JoinSet, coop},
     time::{sleep, timeout},
 };
 
@@ -47,14 +47,23 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             {
                 passed_on(ended);
             }
+            let now = settler.now.take();
+            // A broker that answers at once must not keep the thread from other tasks.
+            let budget = ready!(coop::poll_proceed(cx));
             let scheduler = shared.scheduler();
-            scheduler.poll_batch(&mut taken, linger.as_mut(), cx)
+            ready!(scheduler.poll_batch(&mut taken, linger.as_mut(), cx));
+            budget.made_progress();
+            settler.now = now;
+            Poll::Ready(())
         })
         .await;
-        for slow in settler.prepare(&mut taken) {
-            if !slow.entries.is_empty() {
-                shared.scheduler().stalled(slow.entries.len());
-                beside.spawn(settle_beside(shared.clone(), slow, false));
+        settler.take_acks(&mut taken);
+        if !taken.is_empty() {
+            for slow in settler.take_rest(&mut taken) {
+                if !slow.entries.is_empty() {
+                    shared.scheduler().stalled(slow.entries.len());
+                    beside.spawn(settle_beside(shared.clone(), slow, false));
+                }
             }
         }
         let before = settler.batch.entries.len();
@@ -148,6 +157,8 @@ struct Settler<'s, P: Provider> {
     counts: RouteStats,
     /// Whether its last try failed.
     failing: bool,
+    /// When it last read the clock, unless it has waited since.
+    now: Option<Moment>,
 }
 
 impl<'s, P: Provider> Settler<'s, P> {
@@ -161,29 +172,25 @@ impl<'s, P: Provider> Settler<'s, P> {
             fenced: shared.scheduler().is_fenced(),
             counts: RouteStats::default(),
             failing: false,
+            now: None,
         }
     }
 
-    /// Makes a batch of the acks among what was taken, and returns batches of the rest: what waits for renewals is apart. Messages for which
-    /// nothing is sent end here.
-    fn prepare(&mut self, taken: &mut Vec<Job>) -> [Batch<P::Receipt>; 3] {
-        let provider = &self.shared.provider;
+    /// Makes a batch of the acks that what was taken begins with: most batches are nothing else.
+    fn take_acks(&mut self, taken: &mut Vec<Job>) {
         let mut table = self.shared.table();
-        let now = table.now();
-        // The connection monitor may not know yet that a lease is lost.
-        let is_held = |lease: &Lease<P::Receipt>| {
-            !lease.lost && now < lease.leased_until && provider.is_live(&lease.receipt)
-        };
-        // Most batches are nothing but acks, and go through here as a whole.
+        let now = *self.now.get_or_insert_with(|| table.now());
         for job in taken.iter().take_while(|job| job.is_acked()) {
             // From here on the lease renewer does not know it: a renewal would undo a retry delay.
-            let Some(lease) = table.remove_if(job.key, |lease| is_held(lease)) else {
+            let Some(lease) = table.remove_if(job.key, |lease| self.shared.holds(lease, now))
+            else {
                 break;
             };
             let (key, until) = (job.key, lease.leased_until);
             self.batch.holds.push(Hold { key, until });
             self.receipts.push(lease.receipt);
         }
+        drop(table);
         let acks = taken
             .drain(..self.receipts.len())
             .zip(self.receipts.drain(..));
@@ -192,20 +199,26 @@ impl<'s, P: Provider> Settler<'s, P> {
             message: job.message,
             settlement: Settlement::Ack,
         }));
+    }
+
+    /// Adds what is left of the acks to the batch, and returns batches of the rest: what waits for renewals is apart. Messages for which
+    /// nothing is sent end here.
+    #[cold]
+    fn take_rest(&mut self, taken: &mut Vec<Job>) -> [Batch<P::Receipt>; 3] {
         let mut rest = [Batch::default(), Batch::default(), Batch::default()];
         let mut gone = 0;
+        let mut table = self.shared.table();
+        let now = table.now();
         for job in taken.drain(..) {
             let Some(mut lease) = table.remove(job.key) else {
                 gone += 1;
                 continue;
             };
-            lease.lost = !is_held(&lease);
+            lease.lost = !self.shared.holds(&lease, now);
             gone += usize::from(self.sort(job, lease, &mut rest));
         }
         drop(table);
-        if gone > 0 {
-            self.end(gone, false);
-        }
+        self.end(gone, false);
         rest
     }
 
@@ -294,7 +307,7 @@ impl<'s, P: Provider> Settler<'s, P> {
 
     /// Ends so many messages: tells their groups, counts them, and frees their capacity.
     fn end(&mut self, messages: usize, stalled: bool) {
-        for (key, message, left) in self.judged.drain(..) {
+        for (key, message, left) in mem::take(&mut self.judged) {
             let call = self.shared.scheduler().judged(key, &message, left);
             self.shared.route.answer(call);
         }
@@ -327,6 +340,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             // A broker in this process answers at once: no timer is made for it.
             let at_once = poll_fn(|cx| Poll::Ready(settling.as_mut().poll(cx).is_ready())).await;
             if !at_once {
+                self.now = None;
                 // They may be redelivered before there is an answer.
                 let acks = entries.iter().filter(|entry| is_ack(entry));
                 acking.extend(acks.map(|entry| entry.message.clone()));
@@ -363,6 +377,11 @@ fn is_ack<R>(entry: &Settle<R>) -> bool {
 }
 
 impl<P: Provider> Shared<P> {
+    /// Whether a message is still ours. The connection monitor may not know yet that its lease is lost.
+    fn holds(&self, lease: &Lease<P::Receipt>, now: Moment) -> bool {
+        !lease.lost && now < lease.leased_until && self.provider.is_live(&lease.receipt)
+    }
+
     /// Waits for something, but not beyond this moment. Returns whether it came in time.
     async fn within<T>(&self, end: Moment, wait: impl Future<Output = T>) -> bool {
         if end == Moment::NEVER {
