@@ -15,9 +15,10 @@ const OF_SQS: [(&str, &str); 2] = [
     ("fauxqs", "LOAFER_TEST_FAUXQS"),
     ("ElasticMQ", "LOAFER_TEST_ELASTICMQ"),
 ];
-const OF_AMQP: [(&str, &str); 2] = [
+const OF_AMQP: [(&str, &str); 3] = [
     ("RabbitMQ 3.10", "LOAFER_TEST_RABBITMQ"),
     ("RabbitMQ 4", "LOAFER_TEST_RABBITMQ_4"),
+    ("RabbitMQ 4.3", "LOAFER_TEST_RABBITMQ_4_3"),
 ];
 
 /// Straight to the terminal: the harness hides what passing tests print.
@@ -28,7 +29,7 @@ fn skipped(server: &str, remedy: &str) {
 
 /// Where the servers are that were started.
 fn started(
-    servers: [(&'static str, &'static str); 2],
+    servers: impl IntoIterator<Item = (&'static str, &'static str)>,
 ) -> impl Iterator<Item = (&'static str, String)> {
     servers.into_iter().filter_map(|(server, variable)| {
         let address = std::env::var(variable).ok();

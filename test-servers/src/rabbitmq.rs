@@ -11,6 +11,8 @@ pub enum Version {
     Debian,
     /// Version 4.0, whose quorum queues have a delivery limit by default. Only root can install it.
     V4,
+    /// Version 4.3, which counts deliveries and failures apart. Only root can install it.
+    V43,
 }
 
 impl Version {
@@ -19,6 +21,7 @@ impl Version {
         match self {
             Self::Debian => "LOAFER_TEST_RABBITMQ",
             Self::V4 => "LOAFER_TEST_RABBITMQ_4",
+            Self::V43 => "LOAFER_TEST_RABBITMQ_4_3",
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) enum Version {
     /// What Debian 12 has.
     V3,
     V4,
+    V43,
 }
 
 /// RabbitMQ on this machine.
@@ -31,6 +32,7 @@ pub(crate) fn declares(version: Version) -> BrokerProfile {
     let name = match version {
         Version::V3 => "AMQP (RabbitMQ 3.10)",
         Version::V4 => "AMQP (RabbitMQ 4)",
+        Version::V43 => "AMQP (RabbitMQ 4.3)",
     };
     BrokerProfile::new(name)
         .headers(100)
@@ -55,6 +57,7 @@ impl OnAmqp {
         let variable = match version {
             Version::V3 => "LOAFER_TEST_RABBITMQ",
             Version::V4 => "LOAFER_TEST_RABBITMQ_4",
+            Version::V43 => "LOAFER_TEST_RABBITMQ_4_3",
         };
         let Ok(url) = std::env::var(variable) else {
             let name = declares(version).name().to_owned();

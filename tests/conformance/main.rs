@@ -44,6 +44,11 @@ async fn amqp_conforms_on_rabbitmq_4() {
     conforms(OnAmqp::at(Version::V4)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn amqp_conforms_on_rabbitmq_4_3() {
+    conforms(OnAmqp::at(Version::V43)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn memory_conforms() {
     run(Memory::new()).await.assert_passed();
@@ -58,6 +63,7 @@ fn the_readme_shows_the_matrix() {
         sqs::declares(Server::ElasticMq),
         amqp::declares(Version::V3),
         amqp::declares(Version::V4),
+        amqp::declares(Version::V43),
     ];
     let matrix = Matrix::declared(&declared).to_string();
     assert!(

@@ -152,7 +152,12 @@ mod tests {
         else {
             panic!("the line is not understood");
         };
-        let rest = [Server::Fauxqs, Server::Rabbitmq, Server::Rabbitmq4];
+        let rest = [
+            Server::Fauxqs,
+            Server::Rabbitmq,
+            Server::Rabbitmq4,
+            Server::Rabbitmq43,
+        ];
         assert_eq!(without.rest(), rest);
         assert_eq!(cargo, ["-p", "xtask", "--", "--nocapture"]);
     }

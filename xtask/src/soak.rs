@@ -18,13 +18,17 @@ enum Broker {
     Rabbitmq,
     /// RabbitMQ 4.0
     Rabbitmq4,
+    /// RabbitMQ 4.3
+    Rabbitmq43,
 }
 
 impl Broker {
     fn test(self) -> &'static str {
         match self {
             Self::Sqs => "whatever_is_killed_or_cut_nothing_is_lost",
-            Self::Rabbitmq | Self::Rabbitmq4 => "whatever_is_killed_or_cut_rabbitmq_loses_nothing",
+            Self::Rabbitmq | Self::Rabbitmq4 | Self::Rabbitmq43 => {
+                "whatever_is_killed_or_cut_rabbitmq_loses_nothing"
+            }
         }
     }
 
@@ -33,6 +37,7 @@ impl Broker {
             Self::Sqs => Server::Fauxqs,
             Self::Rabbitmq => Server::Rabbitmq,
             Self::Rabbitmq4 => Server::Rabbitmq4,
+            Self::Rabbitmq43 => Server::Rabbitmq43,
         }
     }
 
@@ -40,7 +45,7 @@ impl Broker {
     fn variable(self) -> &'static str {
         match self {
             Self::Sqs => servers::FAUXQS_COMMAND,
-            Self::Rabbitmq | Self::Rabbitmq4 => servers::RABBITMQ_COMMAND,
+            Self::Rabbitmq | Self::Rabbitmq4 | Self::Rabbitmq43 => servers::RABBITMQ_COMMAND,
         }
     }
 }

@@ -10,7 +10,7 @@ mod health;
 mod install;
 mod port;
 mod rabbitmq;
-mod rabbitmq4;
+mod rabbitmq_in_debian;
 mod running;
 mod server;
 
@@ -47,7 +47,7 @@ pub(crate) fn shell_command(server: Server) -> Result<String> {
     match server {
         Server::Fauxqs => fauxqs::shell_command(&home),
         Server::Rabbitmq => rabbitmq::shell_command(&home),
-        Server::Rabbitmq4 => rabbitmq4::shell_command(&home),
+        Server::Rabbitmq4 | Server::Rabbitmq43 => rabbitmq_in_debian::shell_command(&home),
         Server::Elasticmq => bail!("no test starts a {name} of its own"),
     }
 }

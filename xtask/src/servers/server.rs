@@ -6,7 +6,10 @@ use std::process::Command;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use super::{Ports, elasticmq, fauxqs, folder, health, rabbitmq, rabbitmq4};
+use super::{
+    Ports, elasticmq, fauxqs, folder, health, rabbitmq,
+    rabbitmq_in_debian::{self, FORKY, TRIXIE},
+};
 
 /// A server this crate can install and start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,14 +22,17 @@ pub(crate) enum Server {
     Rabbitmq,
     /// AMQP: RabbitMQ 4.0; left out where it can't be made
     Rabbitmq4,
+    /// AMQP: RabbitMQ 4.3; left out where it can't be made
+    Rabbitmq43,
 }
 
 impl Server {
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Fauxqs,
         Self::Elasticmq,
         Self::Rabbitmq,
         Self::Rabbitmq4,
+        Self::Rabbitmq43,
     ];
 
     /// The name on the command line, of its folder and of its log.
@@ -36,6 +42,7 @@ impl Server {
             Self::Elasticmq => "elasticmq",
             Self::Rabbitmq => "rabbitmq",
             Self::Rabbitmq4 => "rabbitmq4",
+            Self::Rabbitmq43 => "rabbitmq43",
         }
     }
 
@@ -51,7 +58,7 @@ impl Server {
 
     /// Whether a run goes on without it: it takes rights that not everybody has.
     pub(super) fn is_optional(self) -> bool {
-        self == Self::Rabbitmq4
+        matches!(self, Self::Rabbitmq4 | Self::Rabbitmq43)
     }
 
     /// The variables which tell the tests of it: where it is, how its management API is reached, and the command for
@@ -70,6 +77,11 @@ impl Server {
                 "LOAFER_TEST_RABBITMQ_4_MANAGEMENT",
                 "LOAFER_TEST_RABBITMQ_4_COMMAND",
             ],
+            Self::Rabbitmq43 => &[
+                "LOAFER_TEST_RABBITMQ_4_3",
+                "LOAFER_TEST_RABBITMQ_4_3_MANAGEMENT",
+                "LOAFER_TEST_RABBITMQ_4_3_COMMAND",
+            ],
         }
     }
 
@@ -81,7 +93,9 @@ impl Server {
             Self::Fauxqs => vec![url, fauxqs::shell_command(&home)?],
             Self::Elasticmq => vec![url],
             Self::Rabbitmq => vec![url, management(), rabbitmq::shell_command(&home)?],
-            Self::Rabbitmq4 => vec![url, management(), rabbitmq4::shell_command(&home)?],
+            Self::Rabbitmq4 | Self::Rabbitmq43 => {
+                vec![url, management(), rabbitmq_in_debian::shell_command(&home)?]
+            }
         })
     }
 
@@ -89,7 +103,7 @@ impl Server {
     pub(crate) fn url(self, [port, ..]: &Ports) -> String {
         match self {
             Self::Fauxqs | Self::Elasticmq => format!("http://127.0.0.1:{port}"),
-            Self::Rabbitmq | Self::Rabbitmq4 => {
+            Self::Rabbitmq | Self::Rabbitmq4 | Self::Rabbitmq43 => {
                 format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
             }
         }
@@ -101,7 +115,7 @@ impl Server {
             Self::Fauxqs => Ok(()),
             Self::Elasticmq => elasticmq::need_java(),
             Self::Rabbitmq => rabbitmq::need().map(drop),
-            Self::Rabbitmq4 => rabbitmq4::need(),
+            Self::Rabbitmq4 | Self::Rabbitmq43 => rabbitmq_in_debian::need(),
         }
     }
 
@@ -111,7 +125,8 @@ impl Server {
             Self::Fauxqs => Some(fauxqs::stamp()),
             Self::Elasticmq => Some(elasticmq::stamp()),
             Self::Rabbitmq => None,
-            Self::Rabbitmq4 => Some(rabbitmq4::stamp()),
+            Self::Rabbitmq4 => Some(TRIXIE.stamp()),
+            Self::Rabbitmq43 => Some(FORKY.stamp()),
         }
     }
 
@@ -121,7 +136,8 @@ impl Server {
             Self::Fauxqs => fauxqs::install(home),
             Self::Elasticmq => elasticmq::install(home),
             Self::Rabbitmq => Ok(()),
-            Self::Rabbitmq4 => rabbitmq4::install(home),
+            Self::Rabbitmq4 => TRIXIE.install(home),
+            Self::Rabbitmq43 => FORKY.install(home),
         }
     }
 
@@ -132,7 +148,7 @@ impl Server {
             Self::Fauxqs => fauxqs::command(&home, ports[0]),
             Self::Elasticmq => elasticmq::command(&home, run, ports[0]),
             Self::Rabbitmq => rabbitmq::command(&home, run, ports),
-            Self::Rabbitmq4 => rabbitmq4::command(&home, run, ports),
+            Self::Rabbitmq4 | Self::Rabbitmq43 => rabbitmq_in_debian::command(&home, run, ports),
         }
     }
 
@@ -140,7 +156,7 @@ impl Server {
     pub(super) fn answers(self, ports: &Ports) -> bool {
         match self {
             Self::Fauxqs | Self::Elasticmq => health::http(ports[0], "/health"),
-            Self::Rabbitmq | Self::Rabbitmq4 => {
+            Self::Rabbitmq | Self::Rabbitmq4 | Self::Rabbitmq43 => {
                 health::amqp(ports[0]) && health::http(ports[1], "/api/whoami")
             }
         }

@@ -1,4 +1,4 @@
-//! RabbitMQ 4.0, in a Debian of its own: a folder with the release that has it, entered by chroot.
+//! A RabbitMQ that this system's Debian has not, in a Debian of its own: a folder with the release that has it, entered by chroot.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,23 @@ use anyhow::{Context, Result, bail};
 use super::{Ports, rabbitmq};
 use crate::{debian, leash};
 
-/// The release with RabbitMQ 4.0.
-const RELEASE: &str = "trixie";
+/// A release of Debian.
+pub(super) struct Debian {
+    name: &'static str,
+    /// The script of debootstrap, where this system's does not know the release by name.
+    script: Option<&'static str>,
+}
+
+/// It has RabbitMQ 4.0.
+pub(super) const TRIXIE: Debian = Debian {
+    name: "trixie",
+    script: None,
+};
+/// It has RabbitMQ 4.3.
+pub(super) const FORKY: Debian = Debian {
+    name: "forky",
+    script: Some("/usr/share/debootstrap/scripts/sid"),
+};
 
 /// For packages of an operating system.
 const LIMIT: Duration = Duration::from_mins(15);
@@ -39,8 +54,33 @@ exec unshare --mount --propagation private sh -euc '
 ' sh "$root" "$@"
 "#;
 
-pub(super) fn stamp() -> String {
-    format!("{RELEASE} rabbitmq-server 1")
+impl Debian {
+    pub(super) fn stamp(&self) -> String {
+        format!("{} rabbitmq-server 1", self.name)
+    }
+
+    /// Fills a folder with the release, in a namespace: what is mounted meanwhile goes with it, even where this ends halfway.
+    pub(super) fn install(&self, home: &Path) -> Result<()> {
+        debian::need("debootstrap", "debootstrap")?;
+        let (root, mirror, release) = (root(home), debian::mirror()?, self.name);
+        let mut unshare = leash::command("unshare");
+        unshare
+            .args(["--mount", "--propagation", "private", "debootstrap"])
+            .args(["--variant=minbase", "--include=rabbitmq-server", release])
+            .arg(&root)
+            .arg(&mirror)
+            .args(self.script);
+        debian::run(unshare, &format!("debootstrap {release} … {mirror}"), LIMIT)?;
+        for packages in ["var/cache/apt/archives", "var/lib/apt/lists"] {
+            let packages = root.join(packages);
+            fs::remove_dir_all(&packages)
+                .with_context(|| format!("can't remove {}", packages.display()))?;
+        }
+        // Or the node's name would be looked up in the network.
+        let hosts = root.join("etc/hosts");
+        fs::write(&hosts, "127.0.0.1 localhost\n")
+            .with_context(|| format!("can't write {}", hosts.display()))
+    }
 }
 
 /// Whether this process may mount and change its root.
@@ -51,28 +91,6 @@ pub(super) fn need() -> Result<()> {
     let mut unshare = leash::command("unshare");
     unshare.args(["--mount", "--propagation", "private", "true"]);
     debian::run(unshare, "unshare --mount", LIMIT).context("mounts are not allowed here")
-}
-
-/// Fills a folder with the release, in a namespace: what is mounted meanwhile goes with it, even where this ends halfway.
-pub(super) fn install(home: &Path) -> Result<()> {
-    debian::need("debootstrap", "debootstrap")?;
-    let (root, mirror) = (root(home), debian::mirror()?);
-    let mut unshare = leash::command("unshare");
-    unshare
-        .args(["--mount", "--propagation", "private", "debootstrap"])
-        .args(["--variant=minbase", "--include=rabbitmq-server", RELEASE])
-        .arg(&root)
-        .arg(&mirror);
-    debian::run(unshare, &format!("debootstrap {RELEASE} … {mirror}"), LIMIT)?;
-    for packages in ["var/cache/apt/archives", "var/lib/apt/lists"] {
-        let packages = root.join(packages);
-        fs::remove_dir_all(&packages)
-            .with_context(|| format!("can't remove {}", packages.display()))?;
-    }
-    // Or the node's name would be looked up in the network.
-    let hosts = root.join("etc/hosts");
-    fs::write(&hosts, "127.0.0.1 localhost\n")
-        .with_context(|| format!("can't write {}", hosts.display()))
 }
 
 /// What starts one on these ports, with its files in `data`.
