@@ -72,7 +72,7 @@ pub(super) fn judge(queue: &str, looked: &Looked<'_>, source: &Attributes) -> Ve
     let times = redrive
         .max_receives
         .map_or_else(String::new, |most| format!(" after {most} receives"));
-    let waiting = match attributes.map(|attributes| attributes.messages) {
+    let waiting = match attributes.map(Attributes::messages) {
         Some(0) | None => String::new(),
         Some(count) => format!("; about {count} are there: `dead-letters` lists them"),
     };

@@ -192,7 +192,7 @@ impl DeadLetterQueue for SqsDeadLetters {
         let about = DeadLetterInfo {
             queue: found.dead_letters.name.clone(),
             source: found.source.name.clone(),
-            count: Some(attributes.messages),
+            count: Some(attributes.messages()),
             remarks,
             warnings,
         };
