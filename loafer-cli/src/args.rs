@@ -326,6 +326,7 @@ mod tests {
         let chosen = |ids: &[&str], all| Chosen {
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
             all,
+            rate: None,
         };
         let (route, retry) = action("dead-letters orders retry 1 2");
         assert_eq!(route, "orders");

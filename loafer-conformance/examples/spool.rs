@@ -141,13 +141,13 @@ impl DeadLetterQueue for Queue {
         leases.try_for_each(|one| answer(one, make_due(one, Duration::ZERO)))
     }
 
-    async fn copy(&self, to: &Destination, letters: &[Leased], answers: &mut Vec<Answer>) {
+    async fn copy(&self, to: &Destination, dead: &[PackedDeadLetter], answers: &mut Vec<Answer>) {
         let mut queue = self.0.with_file_name("");
         if let Destination::Queue(other) = to {
             queue.set_file_name(other);
         }
-        let copy = |one: &Leased| answer(&queue, put(&queue, &one.message, None).map(drop));
-        answers.extend(letters.iter().map(copy));
+        let put = |one: &PackedDeadLetter| put(&queue, &one.copy_to(to), None).map(drop);
+        answers.extend(dead.iter().map(|one| answer(&queue, put(one))));
     }
 
     async fn delete(&self, leases: &[PathBuf], answers: &mut Vec<Answer>) {

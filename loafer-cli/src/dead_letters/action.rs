@@ -55,4 +55,7 @@ pub(crate) struct Chosen {
     /// All of them
     #[arg(long)]
     pub(crate) all: bool,
+    /// No more than so many messages a second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
 }

@@ -128,7 +128,10 @@ impl Session<'_> {
         };
         let (signals, mut line) = (&mut *self.signals, Line::new("sent"));
         let mut watch = |progress| go_on(signals, &mut line, progress);
-        let sent = self.dead_letters.send(&which, &to, &mut watch).await?;
+        let sent = self
+            .dead_letters
+            .send(&which, &to, chosen.rate, &mut watch)
+            .await?;
         drop(line);
         Ok(self.tell(&sent, &to))
     }

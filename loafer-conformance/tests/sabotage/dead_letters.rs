@@ -2,7 +2,10 @@
 
 use loafer_core::{
     Error,
-    broker::{DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin},
+    broker::{
+        DeadLetterCapabilities, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin,
+        PackedDeadLetter,
+    },
     message::Message,
 };
 
@@ -29,22 +32,28 @@ impl<Q: DeadLetterQueue> DeadLetterQueue for DeadLetters<Q> {
         self.queue.give_back(leases).await
     }
 
+    fn capabilities(&self) -> DeadLetterCapabilities {
+        self.queue.capabilities()
+    }
+
+    fn pack(&self, dead_letter: &Delivery<Q::Receipt>) -> PackedDeadLetter {
+        let packed = self.queue.pack(dead_letter);
+        match self.how {
+            Sabotage::LosesEventIdsOfCopies => {
+                PackedDeadLetter::new(&without_event_id(packed.message()))
+            }
+            _ => packed,
+        }
+    }
+
     async fn copy(
         &self,
         to: &Destination,
-        dead_letters: &[Delivery<Q::Receipt>],
+        dead_letters: &[PackedDeadLetter],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         if self.how == Sabotage::ConfirmsNoCopies {
             return answers.extend(dead_letters.iter().map(|_| Ok(())));
-        }
-        if self.how == Sabotage::LosesEventIdsOfCopies {
-            let nameless = |dead_letter: &Delivery<Q::Receipt>| Delivery {
-                receipt: dead_letter.receipt.clone(),
-                message: without_event_id(&dead_letter.message),
-            };
-            let nameless: Vec<_> = dead_letters.iter().map(nameless).collect();
-            return self.queue.copy(to, &nameless, answers).await;
         }
         self.queue.copy(to, dead_letters, answers).await;
     }

@@ -10,6 +10,7 @@ mod finding;
 mod instance;
 mod notice;
 mod options;
+mod packed;
 mod provider;
 mod publisher;
 mod replies;
@@ -22,7 +23,8 @@ mod unsupported;
 pub use self::{
     capabilities::Capabilities,
     dead_letters::{
-        BrokerMove, DeadLetterInfo, DeadLetterQueue, Destination, Origin, Progress, ProgressFn,
+        BrokerMove, DeadLetterCapabilities, DeadLetterInfo, DeadLetterQueue, Destination, Origin,
+        Progress, ProgressFn,
     },
     delay_steps::{DelaySteps, Step},
     depth::Depth,
@@ -30,6 +32,7 @@ pub use self::{
     instance::Instance,
     notice::Notice,
     options::{BrokerOptions, NoOptions},
+    packed::PackedDeadLetter,
     provider::{Delivery, Open, Provider},
     publisher::{Publisher, Topic},
     replies::{REPLY_ERROR, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},

@@ -175,10 +175,8 @@ mod tests {
 
     #[test]
     fn a_redrive_that_leads_somewhere_is_good() {
-        let target = Attributes {
-            messages: 3,
-            ..kept(14 * DAY)
-        };
+        let mut target = kept(14 * DAY);
+        target.depth.ready = Some(3);
         let findings = judged(&redriven("orders-dlq", 10), Some(found(target)));
         assert_eq!(
             findings,
