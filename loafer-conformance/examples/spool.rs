@@ -95,13 +95,12 @@ impl Provider for Queue {
     }
 
     async fn renew(&self, leases: &[PathBuf], by: Duration, answers: &mut Vec<Renewed>) {
-        for file in leases {
-            answers.push(match answer(file, make_due(file, by)) {
-                Ok(()) => Renewed::Done,
-                Err(error) if error.is_transient() => Renewed::Failed(Arc::new(error)),
-                Err(_) => Renewed::Lost,
-            });
-        }
+        let renew = |file: &PathBuf| match answer(file, make_due(file, by)) {
+            Ok(()) => Renewed::Done,
+            Err(error) if error.is_transient() => Renewed::Failed(Arc::new(error)),
+            Err(_) => Renewed::Lost,
+        };
+        answers.extend(leases.iter().map(renew));
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -219,6 +218,7 @@ impl BrokerUnderTest for Spool {
             .at_once(8)
             .scaled_down(4)
             .without(Feature::Deduplication, "a folder forgets what left it")
+            .without(Feature::Depth, "it counts no files")
             .without(Feature::Limits, "a file takes what the disk takes")
             .without(Feature::Order, "a file waits for no other")
             .without(Feature::Outages, "a disk is not away for a while")
