@@ -5,6 +5,7 @@
 mod event_id;
 mod from_other_queue;
 mod native;
+mod packed;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -26,6 +27,7 @@ use loafer_runtime::{
     program::{App, Manager, Route, RouteOptions},
 };
 use loafer_sqs::Sqs;
+use packed::what_was_packed_comes_back_with_its_types;
 use support::{Queue, Server, envelope};
 
 fn on(_: Progress) -> ControlFlow<()> {
@@ -363,6 +365,7 @@ cases! {
     what_came_from_another_queue_is_not_tried_again_here
     a_fifo_dead_letter_keeps_its_group
     a_purge_leaves_nothing
+    what_was_packed_comes_back_with_its_types
     without_a_dead_letter_queue_it_says_what_to_do
     a_stopped_list_gives_everything_back
 }
