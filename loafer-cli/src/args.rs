@@ -19,7 +19,8 @@ Examples:
   put a message on a route's queue     SERVICE publish friend-created --file friend.json
   put an event there, with its type    SERVICE publish orders --header event-type=order.placed --file order.json
   list dead letters, and retry them    SERVICE dead-letters friend-created list
-                                       SERVICE dead-letters friend-created retry --all
+                                       SERVICE dead-letters friend-created retry --all --rate 20
+                                       SERVICE dead-letters --all-routes list
 
 Exit codes:
   0  done; or stopped with everything finished and settled
@@ -86,11 +87,15 @@ pub(crate) enum Command {
     },
     /// Put a message on a route's queue, and print its id
     Publish(PublishArgs),
-    /// List, show, retry, move or purge the dead letters of a route
+    /// List, show, retry, move or purge the dead letters of a route, or of all routes
     #[command(name = "dead-letters")]
     DeadLetters {
         /// The route
-        route: String,
+        #[arg(required_unless_present = "all_routes", conflicts_with = "all_routes")]
+        route: Option<String>,
+        /// All routes: one dead-letter queue after the other, and one that several routes share only once
+        #[arg(long)]
+        all_routes: bool,
         #[command(subcommand)]
         action: Action,
     },
@@ -178,6 +183,15 @@ pub(crate) fn parse(
         Some(Command::Run(run)) => run.join(std::mem::take(&mut args.run)),
         Some(Command::Publish(what)) if args.run == RunArgs::default() => {
             if let Some(fault) = what.fault() {
+                return Err(command.error(ErrorKind::ArgumentConflict, fault));
+            }
+        }
+        Some(Command::DeadLetters {
+            all_routes: true,
+            action,
+            ..
+        }) if args.run == RunArgs::default() => {
+            if let Some(fault) = action.fault_on_all_routes() {
                 return Err(command.error(ErrorKind::ArgumentConflict, fault));
             }
         }
@@ -320,7 +334,7 @@ mod tests {
     #[test]
     fn dead_letters_are_chosen_by_id_or_all_of_them() {
         let action = |line: &str| match parsed(line).expect("parses").into_command() {
-            Command::DeadLetters { route, action } => (route, action),
+            Command::DeadLetters { route, action, .. } => (route, action),
             other => panic!("{other:?}"),
         };
         let chosen = |ids: &[&str], all| Chosen {
@@ -329,7 +343,7 @@ mod tests {
             rate: None,
         };
         let (route, retry) = action("dead-letters orders retry 1 2");
-        assert_eq!(route, "orders");
+        assert_eq!(route.as_deref(), Some("orders"));
         assert_eq!(retry, Action::Retry(chosen(&["1", "2"], false)));
         let moved = Action::Move {
             chosen: chosen(&[], true),
@@ -337,7 +351,32 @@ mod tests {
         };
         let line = "dead-letters orders move --all --to parked --provider memory";
         assert_eq!(action(line).1, moved);
-        for wrong in ["retry", "retry 1 --all", "move 1", "show", "list 1"] {
+        let paced = Chosen {
+            rate: Some(20),
+            ..chosen(&[], true)
+        };
+        let line = "dead-letters --all-routes retry --all --rate 20";
+        assert_eq!(action(line), (None, Action::Retry(paced)));
+        for wrong in [
+            "",
+            "list",
+            "orders list",
+            "show 1",
+            "retry 1",
+            "move 1 --to parked",
+        ] {
+            let line = format!("dead-letters --all-routes {wrong}");
+            let refused = wrong != "list" && parsed(&line).is_ok();
+            assert!(!refused, "{wrong}");
+        }
+        for wrong in [
+            "retry",
+            "retry 1 --all",
+            "move 1",
+            "show",
+            "list 1",
+            "retry --all --rate 0",
+        ] {
             assert_eq!(
                 refused(&format!("dead-letters orders {wrong}")).0,
                 2,
