@@ -225,10 +225,10 @@ fn size(properties: &BasicProperties) -> usize {
 }
 
 /// Returns the properties of a copy: those of the original, its topic, and what else is said of the copy.
-pub(crate) fn copied(
+pub(crate) fn copied<'s>(
     original: &BasicProperties,
     topic: Option<&str>,
-    said: impl IntoIterator<Item = (&'static str, AMQPValue)>,
+    said: impl IntoIterator<Item = (&'s str, AMQPValue)>,
 ) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in original.headers().iter().flatten() {

@@ -103,7 +103,7 @@ async fn an_event_keeps_its_id_to_the_dead_letters_and_back() {
     assert_eq!(found.dead_letters[0].message.event_id(), Some(&*event_id));
 
     let tried = dead_letters
-        .send(&Selection::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, None, &mut on)
         .await;
     assert_eq!(tried.unwrap().sent, 1);
     let again = rabbit.get(&queue).await.unwrap().delivery;

@@ -19,7 +19,8 @@ Examples:
   put a message on a route's queue     SERVICE publish friend-created --file friend.json
   put an event there, with its type    SERVICE publish orders --header event-type=order.placed --file order.json
   list dead letters, and retry them    SERVICE dead-letters friend-created list
-                                       SERVICE dead-letters friend-created retry --all
+                                       SERVICE dead-letters friend-created retry --all --rate 20
+                                       SERVICE dead-letters --all-routes list
 
 Exit codes:
   0  done; or stopped with everything finished and settled
@@ -86,11 +87,15 @@ pub(crate) enum Command {
     },
     /// Put a message on a route's queue, and print its id
     Publish(PublishArgs),
-    /// List, show, retry, move or purge the dead letters of a route
+    /// List, show, retry, move or purge the dead letters of a route, or of all routes
     #[command(name = "dead-letters")]
     DeadLetters {
         /// The route
-        route: String,
+        #[arg(required_unless_present = "all_routes", conflicts_with = "all_routes")]
+        route: Option<String>,
+        /// All routes: one dead-letter queue after the other, and one that several routes share only once
+        #[arg(long)]
+        all_routes: bool,
         #[command(subcommand)]
         action: Action,
     },
@@ -181,6 +186,15 @@ pub(crate) fn parse(
                 return Err(command.error(ErrorKind::ArgumentConflict, fault));
             }
         }
+        Some(Command::DeadLetters {
+            all_routes: true,
+            action,
+            ..
+        }) if args.run == RunArgs::default() => {
+            if let Some(fault) = action.fault_on_all_routes() {
+                return Err(command.error(ErrorKind::ArgumentConflict, fault));
+            }
+        }
         Some(_) if args.run == RunArgs::default() => {}
         Some(_) => {
             let text = "`--only`, `--drain` and `--once` are options of `run`";
@@ -200,176 +214,4 @@ impl RunArgs {
 }
 
 #[cfg(test)]
-mod tests {
-    use loafer_memory::Memory;
-    use loafer_runtime::program::BrokerKind;
-
-    use super::*;
-    use crate::dead_letters::Chosen;
-
-    fn parsed(line: &str) -> Result<Args, Error> {
-        let program = Program {
-            name: "friends",
-            package: "friends",
-            version: "1.2.3",
-            brokers: &[BrokerKind::of::<Memory>()],
-        };
-        parse(
-            program,
-            ["friends"]
-                .into_iter()
-                .chain(line.split_whitespace())
-                .map(OsString::from),
-        )
-    }
-
-    fn refused(line: &str) -> (i32, String) {
-        let error = parsed(line).expect_err("should be refused");
-        (error.exit_code(), error.to_string())
-    }
-
-    #[test]
-    fn run_is_the_default() {
-        let args = parsed("").expect("parses");
-        assert_eq!(
-            (args.global.log_format, args.global.provider.clone()),
-            (LogFormat::Text, None)
-        );
-        assert_eq!(args.into_command(), Command::Run(RunArgs::default()));
-    }
-
-    #[test]
-    fn the_options_of_run_mean_the_same_with_and_without_the_word() {
-        let expected = RunArgs {
-            only: vec!["a".into(), "b".into()],
-            drain: Some(Duration::from_secs(90)),
-            once: true,
-        };
-        let options = "--only a --only b --drain 1m30s --once";
-        for line in [
-            options.to_owned(),
-            format!("run {options}"),
-            "--once run --only a --only b --drain 90s".to_owned(),
-        ] {
-            assert_eq!(
-                parsed(&line).expect("parses").into_command(),
-                Command::Run(expected.clone()),
-                "{line}"
-            );
-        }
-    }
-
-    #[test]
-    fn global_options_stand_before_and_after_the_command() {
-        for line in [
-            "--provider memory --config x.toml routes",
-            "routes --provider memory --config x.toml",
-        ] {
-            let args = parsed(line).expect("parses");
-            assert_eq!(args.global.provider.as_deref(), Some("memory"));
-            assert_eq!(args.global.config, Some("x.toml".into()));
-            assert_eq!(args.into_command(), Command::Routes);
-        }
-    }
-
-    #[test]
-    fn global_options_are_printed_as_they_were_given() {
-        let given = |line| parsed(line).expect("parses").global.as_given();
-        assert_eq!(given("routes"), "");
-        assert_eq!(
-            given("--config conf/x.toml dead-letters orders purge --provider legacy"),
-            " --provider legacy --config conf/x.toml"
-        );
-        assert_eq!(quoted("it's mine.toml"), r"'it'\''s mine.toml'");
-    }
-
-    #[test]
-    fn what_belongs_to_run_is_refused_elsewhere() {
-        let (code, text) = refused("--once check");
-        assert_eq!(code, 2);
-        assert!(text.contains("options of `run`"), "{text}");
-        assert_eq!(refused("check --once").0, 2);
-    }
-
-    #[test]
-    fn a_duration_without_a_unit_is_refused_with_an_example() {
-        let (_, text) = refused("--drain 30");
-        assert!(
-            text.contains("`30` is no duration") && text.contains("\"20s\""),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn headers_of_a_message_are_read_and_each_is_given_once() {
-        let line = "publish orders --header event-type=order.placed --header tenant=acme --group g";
-        let command = format!("{:?}", parsed(line).expect("parses").into_command());
-        assert!(command.contains(r#"("tenant", "acme")"#), "{command}");
-        let (code, text) = refused("publish orders --header event-type");
-        assert_eq!(code, 2);
-        assert!(
-            text.contains("--header <NAME=VALUE>") && text.contains("it has no `=`"),
-            "{text}"
-        );
-        let (code, text) = refused("publish orders --header a=1 --header a=2");
-        assert_eq!(code, 2);
-        assert!(text.contains("the header `a` is given twice"), "{text}");
-        assert_eq!(refused("publish orders --group=").0, 2);
-    }
-
-    #[test]
-    fn dead_letters_are_chosen_by_id_or_all_of_them() {
-        let action = |line: &str| match parsed(line).expect("parses").into_command() {
-            Command::DeadLetters { route, action } => (route, action),
-            other => panic!("{other:?}"),
-        };
-        let chosen = |ids: &[&str], all| Chosen {
-            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
-            all,
-        };
-        let (route, retry) = action("dead-letters orders retry 1 2");
-        assert_eq!(route, "orders");
-        assert_eq!(retry, Action::Retry(chosen(&["1", "2"], false)));
-        let moved = Action::Move {
-            chosen: chosen(&[], true),
-            to: "parked".into(),
-        };
-        let line = "dead-letters orders move --all --to parked --provider memory";
-        assert_eq!(action(line).1, moved);
-        for wrong in ["retry", "retry 1 --all", "move 1", "show", "list 1"] {
-            assert_eq!(
-                refused(&format!("dead-letters orders {wrong}")).0,
-                2,
-                "{wrong}"
-            );
-        }
-    }
-
-    #[test]
-    fn help_and_version_are_no_failures() {
-        let (code, text) = refused("--version");
-        assert_eq!((code, text.as_str()), (0, "friends 1.2.3\n"));
-        let (code, text) = refused("--help");
-        assert_eq!(code, 0);
-        for part in [
-            "run",
-            "routes",
-            "check",
-            "publish",
-            "dead-letters",
-            "--provider",
-            "Exit codes",
-            "RUST_LOG",
-            "SENTRY_DSN",
-            "friends check",
-        ] {
-            assert!(text.contains(part), "{part} is missing in {text}");
-        }
-        assert!(!text.contains("SERVICE"), "{text}");
-        assert!(
-            refused("run --help")
-                .1
-                .contains("lines `ROUTE JSON` on stdin")
-        );
-    }
-}
+mod tests;

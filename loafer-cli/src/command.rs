@@ -100,12 +100,13 @@ where
             let manager = prepare.manager(routes, &Default::default(), setup).await?;
             publish::publish(program, &manager, what).await
         }
-        Command::DeadLetters { route, action } => {
+        Command::DeadLetters { route, action, .. } => {
             let manager = prepare.manager(routes, &Default::default(), setup).await?;
             // From here on a signal ends the work between two steps, and leaves nothing half done.
             let mut signals = Signals::listen()?;
             let options = global.as_given();
-            dead_letters::dead_letters(program, &options, &manager, &route, action, &mut signals)
+            let route = route.as_deref();
+            dead_letters::dead_letters(program, &options, &manager, route, action, &mut signals)
                 .await
         }
     }

@@ -95,13 +95,12 @@ impl Provider for Queue {
     }
 
     async fn renew(&self, leases: &[PathBuf], by: Duration, answers: &mut Vec<Renewed>) {
-        for file in leases {
-            answers.push(match answer(file, make_due(file, by)) {
-                Ok(()) => Renewed::Done,
-                Err(error) if error.is_transient() => Renewed::Failed(Arc::new(error)),
-                Err(_) => Renewed::Lost,
-            });
-        }
+        let renew = |file: &PathBuf| match answer(file, make_due(file, by)) {
+            Ok(()) => Renewed::Done,
+            Err(error) if error.is_transient() => Renewed::Failed(Arc::new(error)),
+            Err(_) => Renewed::Lost,
+        };
+        answers.extend(leases.iter().map(renew));
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -141,13 +140,13 @@ impl DeadLetterQueue for Queue {
         leases.try_for_each(|one| answer(one, make_due(one, Duration::ZERO)))
     }
 
-    async fn copy(&self, to: &Destination, letters: &[Leased], answers: &mut Vec<Answer>) {
+    async fn copy(&self, to: &Destination, dead: &[PackedDeadLetter], answers: &mut Vec<Answer>) {
         let mut queue = self.0.with_file_name("");
         if let Destination::Queue(other) = to {
             queue.set_file_name(other);
         }
-        let copy = |one: &Leased| answer(&queue, put(&queue, &one.message, None).map(drop));
-        answers.extend(letters.iter().map(copy));
+        let put = |one: &PackedDeadLetter| put(&queue, &one.copy_to(to), None).map(drop);
+        answers.extend(dead.iter().map(|one| answer(&queue, put(one))));
     }
 
     async fn delete(&self, leases: &[PathBuf], answers: &mut Vec<Answer>) {
@@ -219,6 +218,7 @@ impl BrokerUnderTest for Spool {
             .at_once(8)
             .scaled_down(4)
             .without(Feature::Deduplication, "a folder forgets what left it")
+            .without(Feature::Depth, "it counts no files")
             .without(Feature::Limits, "a file takes what the disk takes")
             .without(Feature::Order, "a file waits for no other")
             .without(Feature::Outages, "a disk is not away for a while")

@@ -42,13 +42,17 @@ macro_rules! all_cases {
             shutdowns::a_cancelled_handler_leaves_its_message Some("MessageCtx"), [Leases];
             dead_letters::what_does_not_decode_is_a_dead_letter_with_its_reason None, [DeadLetters];
             dead_letters::what_is_rejected_is_a_dead_letter_with_its_reason None, [DeadLetters];
+            dead_letters::what_an_extractor_refuses_for_good_is_a_dead_letter_at_once None, [DeadLetters];
             dead_letters::what_fails_too_often_is_a_dead_letter None, [DeadLetters, Redrive];
             tried_again::a_dead_letter_that_is_sent_arrives_before_it_is_deleted None, [DeadLetters, TryAgain];
             tried_again::an_event_id_survives_dead_letters_and_tries_again None, [DeadLetters, TryAgain];
+            packed::a_packed_dead_letter_comes_back_the_same_after_a_restart None, [DeadLetters, TryAgain];
+            packed::all_are_sent_at_a_rate_and_no_faster None, [DeadLetters, TryAgain];
             requests::a_request_is_answered None, [Replies];
             requests::a_request_without_a_listener_times_out_and_says_so None, [Replies];
             requests::a_requester_learns_that_its_request_failed None, [Replies, DeadLetters];
             requests::requesters_get_their_own_replies None, [Replies];
+            depth::a_depth_tells_what_waits_and_what_is_in_flight None, [Depth];
             bounds::as_many_handlers_run_at_once_as_allowed None, [];
             bounds::what_is_in_flight_is_bounded None, [];
             bounds::a_receive_brings_no_more_than_was_asked_for None, [];

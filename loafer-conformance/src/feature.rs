@@ -16,6 +16,8 @@ pub enum Feature {
     RetryDelay,
     /// A published message waits as long as was asked.
     PublishDelay,
+    /// The broker tells how many messages are ready.
+    Depth,
     /// There is a place for dead letters.
     DeadLetters,
     /// Dead letters can be listed, tried again and moved one by one.
@@ -57,6 +59,7 @@ impl Feature {
             Self::Attempts => "attempts",
             Self::RetryDelay => "retry delay",
             Self::PublishDelay => "publish delay",
+            Self::Depth => "depth",
             Self::DeadLetters => "dead letters",
             Self::TryAgain => "try again",
             Self::Redrive => "redrive",

@@ -35,6 +35,7 @@ impl Program {
             let one = self.running.stats(route).unwrap_or_default();
             all.received += one.received;
             all.acked += one.acked;
+            all.rejected += one.rejected;
             all.released += one.released;
             all.lost += one.lost;
         }

@@ -201,6 +201,13 @@ impl<S: BrokerUnderTest> Queue<S> {
         Ok(manager.dead_letters(&self.wanted.name).await?)
     }
 
+    /// Returns what its dead letters are opened with by whoever keeps them: a new value of the broker, as after a restart, its source, its options.
+    pub(super) fn parts(&self) -> (S::Broker, Source, <S::Broker as Broker>::Options) {
+        let (subject, queue) = (&self.stage.subject, &self.made.queue);
+        let source = Source::new(&self.wanted.name, queue);
+        (subject.broker(), source, subject.options(queue))
+    }
+
     /// Receives and acks so many of its dead letters.
     pub(super) async fn dead_letters(&self, count: usize) -> Checked<Vec<Message>> {
         let Some(queue) = &self.made.dead_letters else {

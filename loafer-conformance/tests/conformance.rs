@@ -52,7 +52,10 @@ async fn an_event_id_that_a_retry_loses_fails_its_case() {
 async fn an_event_id_that_a_copy_of_a_dead_letter_loses_fails_its_case() {
     fails(
         Sabotage::LosesEventIdsOfCopies,
-        &["an_event_id_survives_dead_letters_and_tries_again"],
+        &[
+            "an_event_id_survives_dead_letters_and_tries_again",
+            "a_packed_dead_letter_comes_back_the_same_after_a_restart",
+        ],
     )
     .await;
 }
@@ -116,7 +119,9 @@ async fn dead_letters_without_their_headers_fail_their_cases() {
     let cases = [
         "what_does_not_decode_is_a_dead_letter_with_its_reason",
         "what_is_rejected_is_a_dead_letter_with_its_reason",
+        "what_an_extractor_refuses_for_good_is_a_dead_letter_at_once",
         "an_event_id_survives_dead_letters_and_tries_again",
+        "a_packed_dead_letter_comes_back_the_same_after_a_restart",
     ];
     fails(Sabotage::DropsHeadersOfDeadLetters, &cases).await;
 }
@@ -126,8 +131,37 @@ async fn copies_that_are_confirmed_and_not_made_fail_their_cases() {
     let cases = [
         "a_dead_letter_that_is_sent_arrives_before_it_is_deleted",
         "an_event_id_survives_dead_letters_and_tries_again",
+        "a_packed_dead_letter_comes_back_the_same_after_a_restart",
+        "all_are_sent_at_a_rate_and_no_faster",
     ];
     fails(Sabotage::ConfirmsNoCopies, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_its_packer_can_copy_fails_its_case() {
+    fails(
+        Sabotage::CopiesOnlyWhatItPacked,
+        &["a_packed_dead_letter_comes_back_the_same_after_a_restart"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_is_ignored_fails_its_case() {
+    fails(
+        Sabotage::IgnoresRates,
+        &["all_are_sent_at_a_rate_and_no_faster"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_depth_that_counts_too_much_fails_its_case() {
+    fails(
+        Sabotage::CountsWhatIsInFlightAsReady,
+        &["a_depth_tells_what_waits_and_what_is_in_flight"],
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

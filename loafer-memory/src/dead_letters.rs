@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use loafer_core::{
     Error,
-    broker::{DeadLetter, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin, Source},
+    broker::{
+        DeadLetter, DeadLetterCapabilities, DeadLetterInfo, DeadLetterQueue, Delivery, Destination,
+        Origin, PackedDeadLetter, Source,
+    },
     message::{Message, MessageId},
 };
 
@@ -57,6 +60,13 @@ impl DeadLetterQueue for MemoryDeadLetters {
         })
     }
 
+    fn capabilities(&self) -> DeadLetterCapabilities {
+        DeadLetterCapabilities {
+            ordered: self.dead_letters.is_fifo(),
+            ..DeadLetterCapabilities::default()
+        }
+    }
+
     async fn lease(
         &self,
         max: usize,
@@ -80,17 +90,19 @@ impl DeadLetterQueue for MemoryDeadLetters {
     async fn copy(
         &self,
         to: &Destination,
-        dead_letters: &[Delivery<MemoryReceipt>],
+        dead_letters: &[PackedDeadLetter],
         answers: &mut Vec<Result<(), Error>>,
     ) {
-        let to = match to {
+        let queue = match to {
             Destination::Source => &self.source,
             Destination::Queue(queue) => queue,
         };
-        let to = self.exchange.queue(to, &self.options);
-        let messages = dead_letters.iter().map(|dead_letter| &dead_letter.message);
-        let copies = messages.map(|message| message.clone().with_broker_id(MessageId::new()));
-        to.send(copies.collect::<Vec<_>>(), None);
+        let queue = self.exchange.queue(queue, &self.options);
+        let copies = dead_letters
+            .iter()
+            .map(|dead_letter| dead_letter.copy_to(to));
+        let copies = copies.map(|message| message.with_broker_id(MessageId::new()));
+        queue.send(copies.collect::<Vec<_>>(), None);
         answers.extend(dead_letters.iter().map(|_| Ok(())));
     }
 

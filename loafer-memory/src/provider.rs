@@ -11,8 +11,8 @@ use std::{
 use loafer_core::{
     Error,
     broker::{
-        Capabilities, DeadLetter, Delivery, Finding, Open, Provider, Renewed, Settle, Settled,
-        Settlement, Source,
+        Capabilities, DeadLetter, Delivery, Depth, Finding, Open, Provider, Renewed, Settle,
+        Settled, Settlement, Source,
     },
     message::Message,
     policy::Policy,
@@ -158,6 +158,10 @@ impl Provider for MemoryProvider {
                 Answer::Lost => Renewed::Lost,
             });
         });
+    }
+
+    async fn depth(&self) -> Result<Depth, Error> {
+        Ok(self.queue.depth())
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use loafer_core::{
-    broker::Delivery,
+    broker::{Delivery, Depth},
     message::{Message, Outgoing},
 };
 use tokio::{sync::Notify, time::Instant};
@@ -119,14 +119,12 @@ impl Queue {
 
     /// Returns all messages: visible, delayed and in flight.
     pub(crate) fn messages(&self) -> Vec<Message> {
-        let state = self.state();
-        state
-            .ready
-            .iter()
-            .chain(state.delayed.values().map(|delayed| &delayed.message))
-            .chain(state.leased())
-            .cloned()
-            .collect()
+        self.state().messages().cloned().collect()
+    }
+
+    /// Returns how much it holds.
+    pub(crate) fn depth(&self) -> Depth {
+        self.state().depth(Instant::now())
     }
 
     /// Adds messages, which become visible after the delay.

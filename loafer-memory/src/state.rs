@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use loafer_core::{broker::Delivery, message::Message};
+use loafer_core::{
+    broker::{Delivery, Depth},
+    message::Message,
+};
 use tokio::time::Instant;
 
 use crate::{receipt::MemoryReceipt, visible::VisibleStore};
@@ -63,6 +66,26 @@ impl State {
         self.ready.is_empty() && self.delayed.is_empty() && self.in_flight == 0
     }
 
+    /// Returns how much it holds at this moment. What is due counts as ready, although no receive has seen that yet.
+    pub(crate) fn depth(&self, now: Instant) -> Depth {
+        let later = self.delayed.keys().filter(|(due, _)| *due > now).count();
+        let on_lease = |leased: &&Leased| leased.message.is_some() && leased.until > now;
+        let in_flight = self.leased.iter().filter(on_lease).count();
+        let sent = self.messages().filter_map(|message| message.id().made_at());
+        let mut depth = Depth::default();
+        depth.ready = Some((self.messages().count() - later - in_flight) as u64);
+        depth.in_flight = Some(in_flight as u64);
+        depth.delayed = Some(later as u64);
+        depth.oldest = sent.min().and_then(|sent| sent.elapsed().ok());
+        depth
+    }
+
+    /// Returns all messages: visible, delayed and in flight.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &Message> {
+        let delayed = self.delayed.values().map(|delayed| &delayed.message);
+        self.ready.iter().chain(delayed).chain(self.leased())
+    }
+
     /// Keeps a message invisible until a moment.
     pub(crate) fn delay(&mut self, message: Message, until: Instant, received: bool) {
         self.serial += 1;
@@ -100,7 +123,7 @@ impl State {
     }
 
     /// Returns the messages on lease.
-    pub(crate) fn leased(&self) -> impl Iterator<Item = &Message> {
+    fn leased(&self) -> impl Iterator<Item = &Message> {
         self.leased.iter().flat_map(|leased| &leased.message)
     }
 

@@ -47,12 +47,13 @@ async fn a_copy_leaves_the_dead_letter_where_it_is() {
     let (memory, source) = (Memory::new(), source());
     let queue = orders(&memory, &source);
     let dead_letters = leased(&queue).await;
+    let packed: Vec<_> = dead_letters.iter().map(|one| queue.pack(one)).collect();
     for (to, named) in [
         (Destination::Source, "orders"),
         (Destination::Queue("parked".into()), "parked"),
     ] {
         let mut answers = Vec::new();
-        queue.copy(&to, &dead_letters[..2], &mut answers).await;
+        queue.copy(&to, &packed[..2], &mut answers).await;
         assert!(answers.len() == 2 && answers.iter().all(Result::is_ok));
         assert_eq!(bodies(&memory.messages(named)), [b"1", b"2"]);
     }

@@ -112,7 +112,7 @@ async fn a_dead_letter_tried_again_has_its_body_and_headers_and_a_link() {
     let id = memory.dead_letters("orders")[1].id().clone();
     let ids = Selection::Ids(vec![id.clone(), MessageId::from("nobody")]);
     let sent = queue
-        .send(&ids, &Destination::Source, &mut on)
+        .send(&ids, &Destination::Source, None, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 1);
@@ -139,7 +139,7 @@ async fn all_are_moved_as_they_are() {
         ControlFlow::Continue(())
     };
     let sent = queue
-        .send(&Selection::All, &parked, &mut watch)
+        .send(&Selection::All, &parked, None, &mut watch)
         .await
         .unwrap();
     assert_eq!(sent.sent, 25);
@@ -153,6 +153,31 @@ async fn all_are_moved_as_they_are() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_rate_is_kept_and_none_is_left() {
+    let memory = Memory::new();
+    memory.send("orders-dlq", (0..30).map(|n| rejected(&n.to_string())));
+    let queue = opened(&memory).await;
+    let began = tokio::time::Instant::now();
+    let mut seen = Vec::new();
+    let mut watch = |progress: Progress| {
+        seen.push((began.elapsed().as_secs_f64(), progress.done));
+        ControlFlow::Continue(())
+    };
+    let (all, to) = (Selection::All, Destination::Queue("parked".into()));
+    let sent = queue.send(&all, &to, Some(10), &mut watch).await.unwrap();
+    assert_eq!((sent.sent, memory.messages("parked").len()), (30, 30));
+    let fast = seen
+        .iter()
+        .find(|(at, done)| *done as f64 > at * 10.0 + 1.1);
+    assert_eq!(fast, None, "in {seen:?}");
+    let took = began.elapsed().as_secs_f64();
+    assert!((2.8..3.2).contains(&took), "{took}");
+
+    let none = queue.send(&all, &to, Some(0), &mut on).await.unwrap_err();
+    assert!(none.to_string().contains("a rate of 0"), "{none}");
+}
+
 #[tokio::test]
 async fn what_fails_again_meanwhile_is_not_tried_again_in_the_same_run() {
     let memory = Memory::new();
@@ -164,7 +189,7 @@ async fn what_fails_again_meanwhile_is_not_tried_again_in_the_same_run() {
     memory.send("orders-dlq", [back]);
     let queue = opened(&memory).await;
     let sent = queue
-        .send(&Selection::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, None, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 10);
@@ -179,7 +204,7 @@ async fn what_is_sent_after_the_run_began_is_left() {
     memory.send("orders-dlq", [rejected("late").with_sent_at(later)]);
     let queue = opened(&memory).await;
     let sent = queue
-        .send(&Selection::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, None, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 2);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use loafer_core::extract::Resources;
 use loafer_core::{
+    broker::DeadLetter,
     extract::{
         Batch, Context, Extension, FromContext, Metadata, Missing, OptionalFromContext, Rejection,
         State,
@@ -88,6 +89,56 @@ async fn a_handler_can_judge_a_rejection() {
         (attempts.received(), attempts.acked(), attempts.failed()),
         (2, 1, 0)
     );
+}
+
+/// Refuses every message for good.
+#[derive(Debug)]
+struct Never;
+
+impl FromContext for Never {
+    type Needs = ();
+
+    fn needs(_: &Resources) -> Result<(), Missing> {
+        Ok(())
+    }
+
+    fn from_context((): &(), _: &Context<'_>) -> Result<Self, Rejection> {
+        Err(Rejection::reject("no retry helps"))
+    }
+}
+
+impl OptionalFromContext for Never {
+    fn optional_from_context((): &(), context: &Context<'_>) -> Result<Option<Self>, Rejection> {
+        Self::from_context(&(), context).map(Some)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_for_good_is_dead_lettered_at_once() {
+    let plain = Route::new("plain").handler(Json, async |_: u8, _: Never| true);
+    let option = Route::new("option").handler(Json, async |_: u8, _: Option<Never>| true);
+    let app = testing::app().route(plain).route(option).start().await;
+    for route in ["plain", "option"] {
+        app.publish(route, &1).await;
+        app.settled().await;
+        let told = app.route(route);
+        assert_eq!((told.received(), told.failed()), (1, 0));
+        told.assert_dead_lettered("no retry helps");
+        let envelope = DeadLetter::of(&told.dead_letters()[0]);
+        assert_eq!(envelope.expect("an envelope").kind, "rejected");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_can_judge_a_refusal_for_good() {
+    let handler = async |_: u8, never: Result<Never, Rejection>| {
+        never.is_err_and(|rejection| rejection.is_for_good())
+    };
+    let route = Route::new("judged").handler(Json, handler);
+    let app = testing::app().route(route).start().await;
+    app.publish("judged", &1).await;
+    app.settled().await;
+    app.assert_acked("judged", 1);
 }
 
 #[tokio::test(start_paused = true)]

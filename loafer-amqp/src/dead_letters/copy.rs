@@ -8,10 +8,14 @@ use lapin::{
 };
 use loafer_core::{
     Error,
-    broker::{DeadLetter, Delivery, Destination},
+    broker::{DeadLetter, Destination, PackedDeadLetter},
+    message::Headers,
 };
 
-use super::{AmqpDeadLetters, DeadLetterReceipt, native};
+use super::{
+    AmqpDeadLetters, native,
+    packed::{Original, original},
+};
 use crate::{
     error::refused,
     names::headers::DELIVERY_COUNT,
@@ -23,7 +27,7 @@ impl AmqpDeadLetters {
     pub(super) async fn send_copies(
         &self,
         to: &Destination,
-        dead_letters: &[Delivery<DeadLetterReceipt>],
+        dead_letters: &[PackedDeadLetter],
     ) -> Vec<Result<(), Error>> {
         let queue = match to {
             Destination::Source => &self.plan.queue,
@@ -38,39 +42,41 @@ impl AmqpDeadLetters {
         }
         // To one queue, and to no exchange that others listen to: services that handled the message do not get it again.
         let (exchange, routing_key): (Arc<str>, Arc<str>) = ("".into(), queue.into());
-        let entries = dead_letters.iter().map(|dead| Entry {
-            exchange: exchange.clone(),
-            routing_key: routing_key.clone(),
-            properties: properties(to, dead),
-            payload: dead.message.payload().clone(),
-            mandatory: true,
-        });
-        let sent = self.channels.publish(queue, &entries.collect()).await;
-        let answers = sent.into_iter();
+        let entry = |packed: &PackedDeadLetter| {
+            Ok(Entry {
+                exchange: exchange.clone(),
+                routing_key: routing_key.clone(),
+                properties: properties(to, packed, original(packed)?),
+                payload: packed.message().payload().clone(),
+                mandatory: true,
+            })
+        };
+        let mut entries = Vec::with_capacity(dead_letters.len());
+        let mut answers = Vec::with_capacity(dead_letters.len());
+        for packed in dead_letters {
+            answers.push(entry(packed).map(|entry| entries.push(entry)));
+        }
+        let sent = self.channels.publish(queue, &entries.into()).await;
+        let mut sent = sent.into_iter();
+        for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
+            *answer = match sent.next() {
+                Some(sent) => sent.map_err(|unsent| unsent_to(queue, unsent)),
+                None => Err(unsent_to(queue, Unsent::Unknown("no answer".into()))),
+            };
+        }
         answers
-            .map(|sent| sent.map_err(|unsent| unsent_to(queue, unsent)))
-            .collect()
     }
 }
 
 /// Returns the properties of a copy.
-fn properties(to: &Destination, dead: &Delivery<DeadLetterReceipt>) -> BasicProperties {
-    let (message, lease) = (&dead.message, &dead.receipt.0);
-    let given = &lease.properties;
+fn properties(to: &Destination, packed: &PackedDeadLetter, original: Original) -> BasicProperties {
+    let (message, given) = (packed.message(), original.properties);
+    let added = packed.added_headers(to);
     let copy = match to {
         Destination::Source => {
-            let from = message.headers().get(DeadLetter::RETRIED_FROM);
-            let said = from.map(|from| {
-                let value = AMQPValue::LongString(from.into());
-                (DeadLetter::RETRIED_FROM, value)
-            });
-            let copy = copied(given, native::topic(message), said);
-            let mut headers = copy.headers().clone().unwrap_or_default();
-            let kept = |name: &str| message.headers().get(name).is_some();
-            if !kept(DeadLetter::HEADER) {
-                headers = without(&headers, DeadLetter::HEADER);
-            }
-            copy.with_headers(headers)
+            let copy = copied(&given, native::topic(message), values(&added));
+            let headers = copy.headers().clone().unwrap_or_default();
+            copy.with_headers(without(&headers, DeadLetter::HEADER))
         }
         // As it is, except for RabbitMQ's count: the headers that say where it came from are of use in another queue, too.
         Destination::Queue(_) => {
@@ -80,17 +86,22 @@ fn properties(to: &Destination, dead: &Delivery<DeadLetterReceipt>) -> BasicProp
                     headers.insert(name.clone(), value.clone());
                 }
             }
-            given
-                .clone()
-                .with_headers(headers)
-                .with_delivery_mode(PERSISTENT)
+            for (name, value) in values(&added) {
+                headers.insert(name.into(), value);
+            }
+            given.with_headers(headers).with_delivery_mode(PERSISTENT)
         }
     };
-    match lease.unnamed && *to == Destination::Source {
+    match original.unnamed && *to == Destination::Source {
         // Its attempts, and a second failure, need one id.
         true => copy.with_message_id(ShortString::from(message.id().to_string())),
         false => copy,
     }
+}
+
+fn values(headers: &Headers) -> impl Iterator<Item = (&str, AMQPValue)> {
+    let value = |value: &str| AMQPValue::LongString(value.into());
+    headers.iter().map(move |(name, text)| (name, value(text)))
 }
 
 fn without(headers: &FieldTable, unwanted: &str) -> FieldTable {

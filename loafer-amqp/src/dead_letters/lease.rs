@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use futures_util::future::join_all;
 use lapin::{
     BasicProperties, Channel,
     message::{BasicGetMessage, Delivery as Got},
@@ -16,6 +17,9 @@ use crate::{
     message,
     topology::Plan,
 };
+
+/// How many dead letters are asked for at once.
+pub(super) const BATCH: usize = 100;
 
 /// The dead letters that one channel holds. If the channel is lost, RabbitMQ has all of them back.
 #[derive(Default)]
@@ -56,14 +60,21 @@ impl Leased {
         into: &mut Vec<Delivery<DeadLetterReceipt>>,
     ) -> Result<(), Error> {
         let channel = self.channel(link, queue).await?;
-        for _ in 0..max {
+        // All are asked for before the first answer: a round trip for each would take hours for a million.
+        let gets = (0..max.min(BATCH)).map(|_| {
             let got = channel.basic_get(queue.into(), BasicGetOptions::default());
-            let Some(got) = answered("leasing dead letters", queue, got).await? else {
-                break;
-            };
-            into.push(self.leased(plan, got));
+            answered("leasing dead letters", queue, got)
+        });
+        let (mut came, mut failed) = (Vec::new(), Ok(()));
+        for answer in join_all(gets).await {
+            match answer {
+                Ok(got) => came.extend(got),
+                Err(error) => failed = failed.and(Err(error)),
+            }
         }
-        Ok(())
+        came.sort_unstable_by_key(|got| got.delivery_tag);
+        into.extend(came.into_iter().map(|got| self.leased(plan, got)));
+        failed
     }
 
     fn leased(&mut self, plan: &Plan, got: BasicGetMessage) -> Delivery<DeadLetterReceipt> {

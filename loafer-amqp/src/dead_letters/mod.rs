@@ -1,14 +1,16 @@
-//! The dead letters of a route, leased by `basic.get` on one channel.
+//! The dead letters of a route, leased by many `basic.get` at once on one channel.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `lease` | dead letters on lease: what one channel holds |
 //! | `copy` | confirmed copies in another queue |
+//! | `packed` | dead letters that are kept: their properties in JSON |
 //! | `native` | what RabbitMQ wrote on a message that it gave up itself |
 
 mod copy;
 mod lease;
 mod native;
+mod packed;
 
 use std::{
     fmt,
@@ -18,11 +20,14 @@ use std::{
 use lapin::{BasicProperties, options::QueuePurgeOptions};
 use loafer_core::{
     Error,
-    broker::{DeadLetter, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin, Source},
+    broker::{
+        DeadLetter, DeadLetterCapabilities, DeadLetterInfo, DeadLetterQueue, Delivery, Destination,
+        Origin, PackedDeadLetter, Source,
+    },
     message::Message,
 };
 
-use self::lease::Leased;
+use self::lease::{BATCH, Leased};
 use crate::{
     client::{Link, answered, close, config::Config},
     error::refused,
@@ -130,7 +135,7 @@ impl AmqpDeadLetters {
             count: Some(count.into()),
             ..DeadLetterInfo::default()
         };
-        let limited = "each look counts as a delivery, and a quorum queue with a delivery limit (RabbitMQ 4: 20, unless set) drops what was delivered more often";
+        let limited = "a quorum queue with a delivery limit (RabbitMQ 4: 20, unless set) drops what was delivered more often, and each look counts";
         if self.is_shared() {
             about.remarks.push(format!(
                 "`{queue}` was not made by Loafer: {limited}. Dead letters of other services that are in it are left where they are"
@@ -162,6 +167,15 @@ impl DeadLetterQueue for AmqpDeadLetters {
         Ok(self.about(queue, found.messages).await)
     }
 
+    /// Says that looks count where the queue is not ours: ours has no limit that goes by them.
+    fn capabilities(&self) -> DeadLetterCapabilities {
+        DeadLetterCapabilities {
+            batch: BATCH,
+            counts_looks: self.is_shared(),
+            ..DeadLetterCapabilities::default()
+        }
+    }
+
     async fn lease(
         &self,
         max: usize,
@@ -177,10 +191,14 @@ impl DeadLetterQueue for AmqpDeadLetters {
         self.leased.lock().await.give_back(queue, leases).await
     }
 
+    fn pack(&self, dead_letter: &Delivery<DeadLetterReceipt>) -> PackedDeadLetter {
+        packed::pack(dead_letter)
+    }
+
     async fn copy(
         &self,
         to: &Destination,
-        dead_letters: &[Delivery<DeadLetterReceipt>],
+        dead_letters: &[PackedDeadLetter],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         answers.extend(self.send_copies(to, dead_letters).await);

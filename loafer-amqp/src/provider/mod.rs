@@ -24,7 +24,8 @@ use std::{
 use loafer_core::{
     Error,
     broker::{
-        Capabilities, Delivery, Finding, Notice, Open, Provider, Renewed, Settle, Settled, Source,
+        Capabilities, Delivery, Depth, Finding, Notice, Open, Provider, Renewed, Settle, Settled,
+        Source,
     },
     policy::{Backoff, Policy},
 };
@@ -291,6 +292,22 @@ impl Provider for AmqpProvider {
             max_attempts: Some(MAX_ATTEMPTS),
             ..Capabilities::default()
         }
+    }
+
+    /// Declares the queue passively. RabbitMQ tells what is ready by that, and nothing else. What waits for a retry is in the delay queues, which all
+    /// routes share.
+    async fn depth(&self) -> Result<Depth, Error> {
+        let queue = &self.plan.queue;
+        let found = find::queue(&self.link, queue).await?;
+        let missing = || Error::UnknownQueue {
+            queue: queue.clone(),
+            location: String::new(),
+            remedy: "start the service, or run its command `check --create`: both make it"
+                .to_owned(),
+        };
+        let mut depth = Depth::default();
+        depth.ready = Some(found.ok_or_else(missing)?.messages.into());
+        Ok(depth)
     }
 
     /// Ends the consumer. Otherwise RabbitMQ would push messages here that nobody takes while the last handlers run.

@@ -42,6 +42,18 @@ pub(crate) enum Action {
     },
 }
 
+impl Action {
+    /// Returns why it can't be done on all routes. `None` means that it can.
+    pub(crate) fn fault_on_all_routes(&self) -> Option<&'static str> {
+        let named = match self {
+            Self::Show { .. } => true,
+            Self::Retry(chosen) | Self::Move { chosen, .. } => !chosen.all,
+            Self::List { .. } | Self::Purge { .. } => false,
+        };
+        named.then_some("with `--all-routes` no ids are given: name the route, or give `--all`")
+    }
+}
+
 /// Which dead letters.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 pub(crate) struct Chosen {
@@ -55,4 +67,7 @@ pub(crate) struct Chosen {
     /// All of them
     #[arg(long)]
     pub(crate) all: bool,
+    /// No more than so many messages a second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
 }

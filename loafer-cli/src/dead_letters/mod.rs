@@ -1,6 +1,7 @@
 //! The command `dead-letters`: list, show, retry, move, purge.
 
 mod action;
+mod all_routes;
 mod print;
 mod progress;
 
@@ -30,14 +31,36 @@ use crate::{
     signals::Signals,
 };
 
+/// Runs the command on the dead letters of one route. `None` means all routes.
 pub(crate) async fn dead_letters(
     program: Program<'_>,
     options: &str,
     manager: &Manager,
-    route: &str,
+    route: Option<&str>,
     action: Action,
     signals: &mut Signals,
 ) -> Result<ExitCode, BoxError> {
+    let Some(route) = route else {
+        return all_routes::run(program, options, manager, &action, signals).await;
+    };
+    let dead_letters = opened(program, manager, route).await?;
+    let mut session = Session {
+        dead_letters,
+        program,
+        options,
+        asked: route,
+        routes: &[route.to_owned()],
+        signals,
+    };
+    Ok(session.run(&action).await?.into())
+}
+
+/// Opens the dead letters of a route, and says what is wrong with them.
+async fn opened(
+    program: Program<'_>,
+    manager: &Manager,
+    route: &str,
+) -> Result<DeadLetters, BoxError> {
     let mut known = manager.routes().into_iter();
     if known.any(|known| known.route == route && known.broker == MEMORY) {
         return Err(format!(
@@ -50,19 +73,26 @@ pub(crate) async fn dead_letters(
     for warning in &dead_letters.about().warnings {
         note("warning", warning);
     }
-    let mut session = Session {
-        dead_letters,
-        program,
-        options,
-        route,
-        signals,
-    };
-    match action {
-        Action::List { max, json } => session.list(max, json).await,
-        Action::Show { ids, json } => session.show(&ids, json).await,
-        Action::Retry(chosen) => session.send(chosen, Destination::Source).await,
-        Action::Move { chosen, to } => session.send(chosen, Destination::Queue(to)).await,
-        Action::Purge { yes } => session.purge(yes).await,
+    Ok(dead_letters)
+}
+
+/// How a run ended. A later one is worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Done {
+    /// All that was asked for was done.
+    Whole,
+    /// Something was not done. It was said what and why.
+    Partly,
+    /// A signal stopped it.
+    Stopped,
+}
+
+impl From<Done> for ExitCode {
+    fn from(done: Done) -> Self {
+        match done {
+            Done::Whole => Self::SUCCESS,
+            Done::Partly | Done::Stopped => Self::FAILURE,
+        }
     }
 }
 
@@ -72,19 +102,36 @@ struct Session<'d> {
     program: Program<'d>,
     /// The options of every command as they were given, for a command line that is printed.
     options: &'d str,
-    route: &'d str,
+    /// The route or the option that it was asked for, for a command line that is printed.
+    asked: &'d str,
+    /// The routes whose dead letters are in the queue.
+    routes: &'d [String],
     signals: &'d mut Signals,
 }
 
 impl Session<'_> {
-    async fn list(&mut self, max: usize, json: bool) -> Result<ExitCode, BoxError> {
+    async fn run(&mut self, action: &Action) -> Result<Done, BoxError> {
+        match action {
+            Action::List { max, json } => self.list(*max, *json).await,
+            Action::Show { ids, json } => self.show(ids, *json).await,
+            Action::Retry(chosen) => self.send(chosen, Destination::Source).await,
+            Action::Move { chosen, to } => self.send(chosen, Destination::Queue(to.clone())).await,
+            Action::Purge { yes } => self.purge(*yes).await,
+        }
+    }
+
+    async fn list(&mut self, max: usize, json: bool) -> Result<Done, BoxError> {
         self.remark();
         let (signals, mut line) = (&mut *self.signals, Line::new("looked at"));
         let mut watch = |progress| go_on(signals, &mut line, progress);
         let listed = self.dead_letters.list(max, &mut watch).await?;
         drop(line);
         let text = if json {
-            print::lines(&listed.dead_letters)?
+            print::lines(
+                &listed.dead_letters,
+                &self.dead_letters.about().queue,
+                self.routes,
+            )?
         } else {
             print::table(&listed.dead_letters)
         };
@@ -98,7 +145,7 @@ impl Session<'_> {
         Ok(ended(&listed))
     }
 
-    async fn show(&mut self, ids: &[String], json: bool) -> Result<ExitCode, BoxError> {
+    async fn show(&mut self, ids: &[String], json: bool) -> Result<Done, BoxError> {
         self.remark();
         let (ids, signals) = (message_ids(ids), &mut *self.signals);
         let mut line = Line::new("looked at");
@@ -113,28 +160,30 @@ impl Session<'_> {
             routes::print(&print::safe(text, io::stdout().is_terminal()))?;
         }
         self.tell_missing(&listed.missing);
-        let code = ended(&listed);
-        Ok(if listed.missing.is_empty() {
-            code
-        } else {
-            ExitCode::FAILURE
-        })
+        let found = match listed.missing.is_empty() {
+            true => Done::Whole,
+            false => Done::Partly,
+        };
+        Ok(ended(&listed).max(found))
     }
 
-    async fn send(&mut self, chosen: Chosen, to: Destination) -> Result<ExitCode, BoxError> {
+    async fn send(&mut self, chosen: &Chosen, to: Destination) -> Result<Done, BoxError> {
         let which = match chosen.all {
             true => Selection::All,
             false => Selection::Ids(message_ids(&chosen.ids)),
         };
         let (signals, mut line) = (&mut *self.signals, Line::new("sent"));
         let mut watch = |progress| go_on(signals, &mut line, progress);
-        let sent = self.dead_letters.send(&which, &to, &mut watch).await?;
+        let sent = self
+            .dead_letters
+            .send(&which, &to, chosen.rate, &mut watch)
+            .await?;
         drop(line);
         Ok(self.tell(&sent, &to))
     }
 
-    /// Prints what became of dead letters, with the reason for each that is not where it should be. Returns the exit code.
-    fn tell(&self, sent: &MoveResult, to: &Destination) -> ExitCode {
+    /// Prints what became of dead letters, with the reason for each that is not where it should be.
+    fn tell(&self, sent: &MoveResult, to: &Destination) -> Done {
         for text in &sent.notes {
             note("note", text);
         }
@@ -167,12 +216,13 @@ impl Session<'_> {
         };
         note("note", &format!("{} {to}", sent.sent));
         match is_whole(sent) {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
+            true => Done::Whole,
+            false if sent.stopped => Done::Stopped,
+            false => Done::Partly,
         }
     }
 
-    async fn purge(&mut self, yes: bool) -> Result<ExitCode, BoxError> {
+    async fn purge(&mut self, yes: bool) -> Result<Done, BoxError> {
         let about = self.dead_letters.about();
         let count = about
             .count
@@ -183,7 +233,7 @@ impl Session<'_> {
         }
         if !yes {
             if !io::stdin().is_terminal() {
-                return Err(unconfirmed(&what, self.program, self.route, self.options).into());
+                return Err(unconfirmed(&what, self.program, self.asked, self.options).into());
             }
             note(
                 "note",
@@ -204,7 +254,7 @@ impl Session<'_> {
         }
         self.dead_letters.purge().await?;
         note("note", &format!("{what}: purged"));
-        Ok(ExitCode::SUCCESS)
+        Ok(Done::Whole)
     }
 
     fn remark(&self) {
@@ -233,7 +283,7 @@ fn go_on(signals: &mut Signals, line: &mut Line, progress: Progress) -> ControlF
     }
 }
 
-fn ended(listed: &Listing) -> ExitCode {
+fn ended(listed: &Listing) -> Done {
     tell_not_given_back(listed.not_given_back.as_ref());
     if listed.started_over {
         note(
@@ -247,9 +297,10 @@ fn ended(listed: &Listing) -> ExitCode {
             "stopped before all were seen; those that were looked at are released",
         );
     }
-    match listed.stopped || listed.not_given_back.is_some() {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
+    match (listed.stopped, &listed.not_given_back) {
+        (true, _) => Done::Stopped,
+        (false, Some(_)) => Done::Partly,
+        (false, None) => Done::Whole,
     }
 }
 
@@ -275,9 +326,9 @@ fn note(kind: &str, text: &str) {
 }
 
 /// Returns why nothing is purged: nobody was there to confirm it.
-fn unconfirmed(what: &str, program: Program<'_>, route: &str, options: &str) -> String {
+fn unconfirmed(what: &str, program: Program<'_>, asked: &str, options: &str) -> String {
     format!(
-        "{what} would be deleted for good: run `{} dead-letters {route} purge --yes{options}`",
+        "{what} would be deleted for good: run `{} dead-letters {asked} purge --yes{options}`",
         program.name
     )
 }

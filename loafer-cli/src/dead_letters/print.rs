@@ -53,12 +53,18 @@ pub(super) fn line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
-/// Returns one JSON object for each dead letter, each on a line of its own, without bodies.
-pub(super) fn lines(dead_letters: &[DeadLetterMessage]) -> serde_json::Result<String> {
+/// Returns one JSON object for each dead letter, each on a line of its own, without bodies: with the queue it is in, and the routes of that queue.
+pub(super) fn lines(
+    dead_letters: &[DeadLetterMessage],
+    queue: &str,
+    routes: &[String],
+) -> serde_json::Result<String> {
     let mut text = String::new();
     for dead_letter in dead_letters {
-        text.push_str(&serde_json::to_string(&dead_letter.summary())?);
-        text.push('\n');
+        let mut object = serde_json::to_value(dead_letter.summary())?;
+        object["dead_letter_queue"] = queue.into();
+        object["routes"] = routes.into();
+        text.push_str(&format!("{object}\n"));
     }
     Ok(text)
 }

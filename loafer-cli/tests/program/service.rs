@@ -5,7 +5,7 @@ use std::{future::pending, process::ExitCode, time::Duration};
 use loafer_cli::Program;
 use loafer_core::{
     Error,
-    broker::{Broker, NoOptions, Source},
+    broker::{Broker, DeadLetterQueue, NoOptions, Source},
     extract::Metadata,
     message::Message,
     translate::{Json, Text},
@@ -81,6 +81,17 @@ impl Broker for Named {
 
     fn provider(&self, source: &Source, options: &NoOptions) -> Result<MemoryProvider, Error> {
         self.0.provider(source, options)
+    }
+
+    /// Two more, whenever they are opened.
+    fn dead_letters(
+        &self,
+        source: &Source,
+        options: &NoOptions,
+    ) -> Result<impl DeadLetterQueue, Error> {
+        let queue = format!("{}-dlq", source.queue);
+        self.0.send(&queue, ["1", "2"].map(Message::new));
+        Broker::dead_letters(&self.0, source, options)
     }
 
     fn publisher(&self) -> MemoryPublisher {

@@ -10,10 +10,11 @@ use crate::{
 };
 use loafer_core::{
     broker::DeadLetter,
+    extract::{Context, FromContext, Missing, Rejection, Resources},
     message::{CORRELATION_ID, Message},
     outcome::Outcome,
     policy::Undecodable,
-    translate::Json,
+    translate::{Bytes, Json},
 };
 use loafer_runtime::program::RouteOptions;
 
@@ -101,6 +102,47 @@ pub(super) async fn what_is_rejected_is_a_dead_letter_with_its_reason<S: BrokerU
         envelope.queue == queue.made.queue,
         "its envelope names the queue `{}`",
         envelope.queue
+    );
+    Ok(())
+}
+
+/// An extractor that refuses every message for good.
+struct Refuses;
+
+impl FromContext for Refuses {
+    type Needs = ();
+
+    fn needs(_: &Resources) -> Result<(), Missing> {
+        Ok(())
+    }
+
+    fn from_context((): &(), _: &Context<'_>) -> Result<Self, Rejection> {
+        Err(Rejection::reject("no such tenant"))
+    }
+}
+
+/// A message that an extractor refuses for good: its handler is never called.
+pub(super) async fn what_an_extractor_refuses_for_good_is_a_dead_letter_at_once<
+    S: BrokerUnderTest,
+>(
+    stage: Stage<S>,
+) -> Checked {
+    let queue = stage.queue().await?;
+    queue.publish([with_headers("bad")]).await?;
+    let route = queue.route(RouteOptions::new());
+    let route = route.handler(Bytes::new(), async |_: Message, _: Refuses| true);
+    let program = stage.run([route]).await?;
+    let dead_letters = queue.dead_letters(1).await?;
+    program.stop().await?;
+    let envelope = envelope(&dead_letters[0], "bad")?;
+    let said = (
+        &*envelope.kind,
+        envelope.reason.as_deref(),
+        envelope.attempts,
+    );
+    ensure!(
+        said == ("rejected", Some("no such tenant"), 1),
+        "its envelope says {envelope:?}"
     );
     Ok(())
 }

@@ -158,7 +158,9 @@ pub(super) async fn an_event_id_survives_dead_letters_and_tries_again<S: BrokerU
 async fn send(dead_letters: &DeadLetters, ids: Vec<MessageId>, to: &Destination) -> Checked {
     let count = ids.len() as u64;
     let mut on = |_| ControlFlow::Continue(());
-    let sent = dead_letters.send(&Selection::Ids(ids), to, &mut on).await?;
+    let sent = dead_letters
+        .send(&Selection::Ids(ids), to, None, &mut on)
+        .await?;
     ensure!(
         sent.sent == count && sent.failed.is_empty() && sent.missing.is_empty(),
         "of {count} dead letters were sent: {sent:?}"

@@ -1,17 +1,34 @@
 //! A dead-letter queue that breaks one promise.
 
+use std::sync::Mutex;
+
 use loafer_core::{
     Error,
-    broker::{DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin},
-    message::Message,
+    broker::{
+        BrokerMove, DeadLetterCapabilities, DeadLetterInfo, DeadLetterQueue, Delivery, Destination,
+        Origin, PackedDeadLetter, ProgressFn,
+    },
+    message::{Message, MessageId},
 };
 
 use super::{Sabotage, without_event_id};
 
 /// A dead-letter queue that breaks one promise.
 pub(super) struct DeadLetters<Q> {
-    pub(super) queue: Q,
-    pub(super) how: Sabotage,
+    queue: Q,
+    how: Sabotage,
+    /// The ids of what this value packed.
+    packed: Mutex<Vec<MessageId>>,
+}
+
+impl<Q> DeadLetters<Q> {
+    pub(super) fn new(queue: Q, how: Sabotage) -> Self {
+        Self {
+            queue,
+            how,
+            packed: Mutex::default(),
+        }
+    }
 }
 
 impl<Q: DeadLetterQueue> DeadLetterQueue for DeadLetters<Q> {
@@ -29,22 +46,62 @@ impl<Q: DeadLetterQueue> DeadLetterQueue for DeadLetters<Q> {
         self.queue.give_back(leases).await
     }
 
+    fn capabilities(&self) -> DeadLetterCapabilities {
+        let rates = self.how == Sabotage::IgnoresRates;
+        DeadLetterCapabilities {
+            moves: rates,
+            rate: rates,
+            ..self.queue.capabilities()
+        }
+    }
+
+    /// Moves all at once, whatever the rate.
+    async fn move_all(
+        &self,
+        to: &Destination,
+        _: Option<u32>,
+        _: ProgressFn<'_>,
+    ) -> Result<BrokerMove, Error> {
+        let (mut leased, mut answers) = (Vec::new(), Vec::new());
+        self.queue.lease(100, &mut leased).await?;
+        let packed: Vec<_> = leased.iter().map(|one| self.queue.pack(one)).collect();
+        self.queue.copy(to, &packed, &mut answers).await;
+        let leases: Vec<_> = leased.into_iter().map(|one| one.receipt).collect();
+        self.queue.delete(&leases, &mut answers).await;
+        Ok(BrokerMove {
+            moved: leases.len() as u64,
+            ..BrokerMove::default()
+        })
+    }
+
+    fn pack(&self, dead_letter: &Delivery<Q::Receipt>) -> PackedDeadLetter {
+        let packed = self.queue.pack(dead_letter);
+        let id = packed.message().id().clone();
+        self.packed.lock().expect("no panic").push(id);
+        match self.how {
+            Sabotage::LosesEventIdsOfCopies => {
+                PackedDeadLetter::new(&without_event_id(packed.message()))
+            }
+            _ => packed,
+        }
+    }
+
     async fn copy(
         &self,
         to: &Destination,
-        dead_letters: &[Delivery<Q::Receipt>],
+        dead_letters: &[PackedDeadLetter],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         if self.how == Sabotage::ConfirmsNoCopies {
             return answers.extend(dead_letters.iter().map(|_| Ok(())));
         }
-        if self.how == Sabotage::LosesEventIdsOfCopies {
-            let nameless = |dead_letter: &Delivery<Q::Receipt>| Delivery {
-                receipt: dead_letter.receipt.clone(),
-                message: without_event_id(&dead_letter.message),
-            };
-            let nameless: Vec<_> = dead_letters.iter().map(nameless).collect();
-            return self.queue.copy(to, &nameless, answers).await;
+        if self.how == Sabotage::CopiesOnlyWhatItPacked {
+            let known = self.packed.lock().expect("no panic").clone();
+            let is_known = |one: &PackedDeadLetter| known.contains(one.message().id());
+            if !dead_letters.iter().all(is_known) {
+                let error = || Err(Error::Config("it was packed by somebody else".to_owned()));
+                return answers.extend(dead_letters.iter().map(|_| error()));
+            }
         }
         self.queue.copy(to, dead_letters, answers).await;
     }

@@ -11,7 +11,7 @@ use loafer_conformance::{BrokerProfile, BrokerUnderTest, QueueSpec, TestQueue};
 use loafer_core::{
     Error,
     broker::{
-        Broker, Capabilities, DeadLetterQueue, Delivery, Finding, NoOptions, Open, Provider,
+        Broker, Capabilities, DeadLetterQueue, Delivery, Depth, Finding, NoOptions, Open, Provider,
         Publisher, REPLY_TO, Renewed, Replies, Settle, Settled, Settlement, Source, Topic,
         is_reply_queue,
     },
@@ -44,6 +44,9 @@ pub(crate) enum Sabotage {
     KeepsDeadLetters,
     LosesEventIdsOfRetries,
     LosesEventIdsOfCopies,
+    CopiesOnlyWhatItPacked,
+    IgnoresRates,
+    CountsWhatIsInFlightAsReady,
 }
 
 /// A broker in memory that breaks one promise.
@@ -98,10 +101,8 @@ impl Broker for Sabotaged {
         source: &Source,
         options: &NoOptions,
     ) -> Result<impl DeadLetterQueue, Error> {
-        Ok(DeadLetters {
-            queue: Broker::dead_letters(&self.memory, source, options)?,
-            how: self.how,
-        })
+        let queue = Broker::dead_letters(&self.memory, source, options)?;
+        Ok(DeadLetters::new(queue, self.how))
     }
 
     fn replies(&self, app: Option<&str>) -> Result<impl Replies, Error> {
@@ -227,6 +228,17 @@ impl Provider for Provides {
             return answers.extend(leases.iter().map(|_| Renewed::Done));
         }
         self.memory.renew(leases, by, answers).await;
+    }
+
+    async fn depth(&self) -> Result<Depth, Error> {
+        let mut depth = self.memory.depth().await?;
+        if self.how == Sabotage::CountsWhatIsInFlightAsReady {
+            depth.ready = depth
+                .ready
+                .zip(depth.in_flight)
+                .map(|(one, other)| one + other);
+        }
+        Ok(depth)
     }
 
     fn capabilities(&self) -> Capabilities {

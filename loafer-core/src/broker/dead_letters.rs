@@ -4,7 +4,7 @@ use std::{fmt, future::Future, ops::ControlFlow};
 
 use crate::{
     Error,
-    broker::{DeadLetter, Delivery},
+    broker::{DeadLetter, Delivery, PackedDeadLetter},
     message::Message,
 };
 
@@ -22,6 +22,11 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
     ///
     /// If the source has no dead-letter queue. The error says what to do.
     fn open(&self) -> impl Future<Output = Result<DeadLetterInfo, Error>> + Send;
+
+    /// Returns what can be done here. Called after `open`, and must return the same each time.
+    fn capabilities(&self) -> DeadLetterCapabilities {
+        DeadLetterCapabilities::default()
+    }
 
     /// Leases 0 to `max` dead letters and appends them to `into`. It appends none when there are no more to lease.
     ///
@@ -46,11 +51,18 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
     fn give_back(&self, leases: &[Self::Receipt])
     -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Copies dead letters to a queue, as the messages are now, and deletes none. Pushes one answer for each, in order. `Ok` means that the
-    /// broker confirmed the copy.
+    /// Packs a dead letter, with what a [`Message`] can't carry and a copy needs: the types of attributes, tables among the headers, the bytes of a
+    /// key. By default it packs the message alone.
     ///
-    /// The receipts are here for what a [`Message`] can't carry, for example the types of attributes. A copy does not need a lease that is still
-    /// valid.
+    /// It makes no call. No receipt and no secret is in it, since it may be kept for years.
+    fn pack(&self, dead_letter: &Delivery<Self::Receipt>) -> PackedDeadLetter {
+        PackedDeadLetter::new(&dead_letter.message)
+    }
+
+    /// Copies dead letters to a queue and deletes none. Pushes one answer for each, in order. `Ok` means that the broker confirmed the copy.
+    ///
+    /// Each copy is what [`PackedDeadLetter::copy_to`] says, with the types that [`pack`](Self::pack) kept. No lease is needed: the dead letters may
+    /// have been packed long ago, by another process. One that can't be copied, for example since another broker packed it, fails alone.
     ///
     /// # Cancellation
     ///
@@ -58,7 +70,7 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
     fn copy(
         &self,
         to: &Destination,
-        dead_letters: &[Delivery<Self::Receipt>],
+        dead_letters: &[PackedDeadLetter],
         answers: &mut Vec<Result<(), Error>>,
     ) -> impl Future<Output = ()> + Send;
 
@@ -75,7 +87,10 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
         answers: &mut Vec<Result<(), Error>>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Lets the broker move all dead letters by itself, unchanged, if it can. `watch` sees the progress and may stop the move.
+    /// Lets the broker move all dead letters by itself, unchanged. `watch` sees the progress and may stop the move.
+    ///
+    /// Called only if [`DeadLetterCapabilities::moves`] is set, with a `rate`, in messages a second and at least 1, only if
+    /// [`DeadLetterCapabilities::rate`] is set, too. `None` means as fast as the broker moves them. It must not be faster than `rate`.
     ///
     /// # Errors
     ///
@@ -83,9 +98,10 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
     fn move_all(
         &self,
         to: &Destination,
+        rate: Option<u32>,
         watch: ProgressFn<'_>,
     ) -> impl Future<Output = Result<BrokerMove, Error>> + Send {
-        _ = (to, watch);
+        _ = (to, rate, watch);
         std::future::ready(Ok(BrokerMove::default()))
     }
 
@@ -110,6 +126,36 @@ pub trait DeadLetterQueue: Send + Sync + 'static {
         Origin {
             queue,
             ..Origin::default()
+        }
+    }
+}
+
+/// What can be done with the dead letters of a queue. A broker names what differs from the [default](Self::default).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadLetterCapabilities {
+    /// How many dead letters are leased and copied at once. The default is 10.
+    pub batch: usize,
+    /// Whether single dead letters can be deleted, so that they can be sent away one by one. The default is `true`.
+    pub deletes: bool,
+    /// Whether a look counts as a receive that somebody goes by: a limit of the queue, or who reads the count. The default is `false`.
+    pub counts_looks: bool,
+    /// Whether the dead letters of a group are kept in order: those behind a leased one can't be leased. The default is `false`.
+    pub ordered: bool,
+    /// Whether the broker can move all dead letters by itself. The default is `false`.
+    pub moves: bool,
+    /// Whether such a move takes a rate. The default is `false`: with a rate, dead letters are copied one by one.
+    pub rate: bool,
+}
+
+impl Default for DeadLetterCapabilities {
+    fn default() -> Self {
+        Self {
+            batch: 10,
+            deletes: true,
+            counts_looks: false,
+            ordered: false,
+            moves: false,
+            rate: false,
         }
     }
 }
@@ -143,7 +189,7 @@ pub struct DeadLetterInfo {
     pub source: String,
     /// The number of dead letters, approximately. `None` means that the broker does not say.
     pub count: Option<u64>,
-    /// What looking at dead letters costs or hides here, for example that a look counts as a receive.
+    /// What else to know before a look, for example whose dead letters are there, too. What [`DeadLetterCapabilities`] say is added by who asks.
     pub remarks: Vec<String>,
     /// What is wrong with the queue, for example that a look may lose dead letters.
     pub warnings: Vec<String>,

@@ -5,10 +5,12 @@
 mod capabilities;
 mod dead_letters;
 mod delay_steps;
+mod depth;
 mod finding;
 mod instance;
 mod notice;
 mod options;
+mod packed;
 mod provider;
 mod publisher;
 mod replies;
@@ -21,13 +23,16 @@ mod unsupported;
 pub use self::{
     capabilities::Capabilities,
     dead_letters::{
-        BrokerMove, DeadLetterInfo, DeadLetterQueue, Destination, Origin, Progress, ProgressFn,
+        BrokerMove, DeadLetterCapabilities, DeadLetterInfo, DeadLetterQueue, Destination, Origin,
+        Progress, ProgressFn,
     },
     delay_steps::{DelaySteps, Step},
+    depth::Depth,
     finding::{Finding, Level},
     instance::Instance,
     notice::Notice,
     options::{BrokerOptions, NoOptions},
+    packed::PackedDeadLetter,
     provider::{Delivery, Open, Provider},
     publisher::{Publisher, Topic},
     replies::{REPLY_ERROR, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use super::{Capabilities, Finding, Notice, Renewed, Settle, Settled};
+use super::{Capabilities, Depth, Finding, Notice, Renewed, Settle, Settled};
 use crate::{Error, message::Message, policy::Policy};
 
 /// Receives the messages of one route, renews their leases and settles them.
@@ -108,6 +108,22 @@ pub trait Provider: Send + Sync + 'static {
     fn is_live(&self, lease: &Self::Receipt) -> bool {
         _ = lease;
         true
+    }
+
+    /// Returns how much the queue holds. By default nothing is known of it.
+    ///
+    /// Called after `open`, also while the route runs, by whoever wants to see or measure it, and never on the way of a message. It must answer
+    /// within seconds.
+    ///
+    /// # Errors
+    ///
+    /// If the broker can't be reached, or does not let us ask. The error names the queue.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: it changes nothing on the server.
+    fn depth(&self) -> impl Future<Output = Result<Depth, Error>> + Send {
+        std::future::ready(Ok(Depth::default()))
     }
 
     /// Stops the delivery of messages. What was received is still handled and settled. A broker that pushes messages stops pushing, and takes back

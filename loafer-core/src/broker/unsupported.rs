@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Replies};
+use super::{DeadLetterInfo, DeadLetterQueue, Delivery, Destination, PackedDeadLetter, Replies};
 use crate::{Error, message::Message};
 
 /// The dead letters and the replies of a broker that supports neither. The type has no values.
@@ -24,7 +24,7 @@ impl DeadLetterQueue for Unsupported {
         match *self {}
     }
 
-    async fn copy(&self, _: &Destination, _: &[Delivery<Self>], _: &mut Vec<Result<(), Error>>) {
+    async fn copy(&self, _: &Destination, _: &[PackedDeadLetter], _: &mut Vec<Result<(), Error>>) {
         match *self {}
     }
 

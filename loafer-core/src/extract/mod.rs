@@ -18,7 +18,7 @@ mod resources;
 mod route_name;
 mod state;
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::message::Message;
 
@@ -53,10 +53,17 @@ pub use self::{
 ///
 ///     fn from_context((): &(), context: &Context<'_>) -> Result<Self, Rejection> {
 ///         let tenant = context.message().headers().get("tenant");
-///         tenant.map(|tenant| Self(tenant.to_owned())).ok_or_else(|| Rejection::new("there is no header `tenant`"))
+///         // No retry gives it a header.
+///         tenant.map(|tenant| Self(tenant.to_owned())).ok_or_else(|| Rejection::reject("there is no header `tenant`"))
 ///     }
 /// }
 /// ```
+///
+/// # Why it is not async
+///
+/// A lease ages while an extractor waits, and neither the route's `timeout` nor its `concurrency` would count that wait. What needs I/O is taken
+/// as a handle that does it when the handler asks, for example a pool in [`State`]. The handler is async: it waits, its `timeout` bounds the wait,
+/// and it decides what a failure means.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an extractor",
     label = "not an extractor",
@@ -77,7 +84,8 @@ pub trait FromContext: Sized {
     ///
     /// # Errors
     ///
-    /// If the message is not fit for it. The handler is not called, and the message is treated as if the handler had returned an error.
+    /// If the message is not fit for it. The handler is not called, and the message is treated as if the handler had returned an error, or
+    /// [`Outcome::Reject`](crate::outcome::Outcome::Reject) if the refusal is [for good](Rejection::reject).
     fn from_context(needs: &Self::Needs, context: &Context<'_>) -> Result<Self, Rejection>;
 }
 
@@ -144,20 +152,52 @@ impl fmt::Display for Missing {
 
 impl std::error::Error for Missing {}
 
-/// Why an extractor refused a message. The text goes to logs and must not quote the payload.
+/// Why an extractor refused a message. The text goes to logs and dead letters and must not quote the payload.
+///
+/// ```
+/// use loafer::extract::Rejection;
+///
+/// assert!(!Rejection::new("the tenant `acme` is not loaded yet").is_for_good());
+/// assert!(Rejection::reject("there is no header `tenant`").is_for_good());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection(String);
+pub struct Rejection {
+    reason: Cow<'static, str>,
+    is_for_good: bool,
+}
 
 impl Rejection {
-    /// Returns an error with this text, which says what is wrong with the message.
+    /// Returns a refusal that may pass. The text says what is wrong with the message. The message is retried, as after an error of its handler.
     pub fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
+        Self {
+            reason: what.into().into(),
+            is_for_good: false,
+        }
+    }
+
+    /// Returns a refusal for good: no retry makes the message fit. It is dead-lettered now with this reason, as after
+    /// [`Outcome::Reject`](crate::outcome::Outcome::Reject).
+    pub fn reject(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            reason: reason.into(),
+            is_for_good: true,
+        }
+    }
+
+    /// Returns whether no retry makes the message fit.
+    pub fn is_for_good(&self) -> bool {
+        self.is_for_good
+    }
+
+    /// Returns the text.
+    pub fn into_reason(self) -> Cow<'static, str> {
+        self.reason
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.reason)
     }
 }
 

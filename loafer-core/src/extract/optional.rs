@@ -5,8 +5,8 @@ use crate::message::{Headers, Message};
 
 /// An extractor that the app or a message may lack, so that a handler can take it as `Option<E>`.
 ///
-/// `None` means that it is absent. A refusal is still a refusal: the handler is not called, and the message is treated as if the handler had
-/// returned an error. A handler that wants to judge refusals takes [`Result<E, Rejection>`](Rejection).
+/// `None` means that it is absent. A refusal is still a refusal, also one [for good](Rejection::reject): the handler is not called, and the message
+/// is treated as it would be without the `Option`. A handler that wants to judge refusals takes [`Result<E, Rejection>`](Rejection).
 ///
 /// | extractor | its `Option` is `None` |
 /// |---|---|
@@ -69,7 +69,7 @@ pub trait OptionalFromContext: FromContext {
     ///
     /// # Errors
     ///
-    /// If it is there and is not what it should be. The handler is not called, and the message is treated as if the handler had returned an error.
+    /// If it is there and is not what it should be, as for [`from_context`](FromContext::from_context).
     fn optional_from_context(
         needs: &Self::Needs,
         context: &Context<'_>,

@@ -1,6 +1,10 @@
 //! The identity of a message.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use uuid::{Builder, Uuid, fmt::Hyphenated};
 
@@ -40,6 +44,14 @@ impl MessageId {
             Builder::from_unix_timestamp_millis(millis, &random).into_uuid(),
         ))
     }
+
+    /// Returns when it was made, to the millisecond. `None` unless it is a UUID of version 7, as those of [`new`](Self::new) are.
+    pub fn made_at(&self) -> Option<SystemTime> {
+        let Repr::Uuid(id) = &self.0 else { return None };
+        let made = id.get_timestamp().filter(|_| id.get_version_num() == 7)?;
+        let (seconds, nanos) = made.to_unix();
+        SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
+    }
 }
 
 impl From<&str> for MessageId {
@@ -71,5 +83,20 @@ impl fmt::Display for MessageId {
 impl fmt::Debug for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_ours_says_when_it_was_made() {
+        let made = MessageId::new().made_at().expect("a time");
+        let ago = SystemTime::now().duration_since(made).expect("the past");
+        assert!(ago < Duration::from_secs(60), "{ago:?}");
+        for other in ["order-17", "059f36b4-87a3-44ab-83d2-661975830a7d"] {
+            assert_eq!(MessageId::from(other).made_at(), None);
+        }
     }
 }

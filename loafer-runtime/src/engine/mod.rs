@@ -62,7 +62,7 @@ const FLUSH_GRACE: Duration = Duration::from_secs(2);
 
 /// What the tasks of one route share, with the provider's types.
 struct Shared<P: Provider> {
-    provider: P,
+    provider: Arc<P>,
     table: Mutex<LeaseTable<P::Receipt>>,
     /// The leases whose renewals are in flight. A retry or a release waits for that of its own lease, which would undo it.
     renewing: InFlight<Key>,
@@ -84,7 +84,7 @@ impl<P: Provider> Shared<P> {
 /// # Panics
 ///
 /// If a task of the route does. So whoever runs the program learns of it, and nothing hangs.
-pub(crate) async fn run<P: Provider>(provider: P, route: Arc<Route>) {
+pub(crate) async fn run<P: Provider>(provider: Arc<P>, route: Arc<Route>) {
     let shared = Arc::new(Shared {
         provider,
         table: Mutex::default(),

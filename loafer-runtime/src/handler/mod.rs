@@ -28,7 +28,7 @@ use loafer_core::{
     extract::RouteName,
     extract::{Context, FromContext, Rejection},
     message::Message,
-    outcome::{FailureKind, IntoOutcome, Verdict},
+    outcome::{FailureKind, IntoOutcome, Outcome, Verdict},
     translate::{Envelope, TranslateError},
 };
 
@@ -153,7 +153,13 @@ pub fn undecodable(error: TranslateError) -> Verdict {
 #[doc(hidden)]
 #[cold]
 pub fn refused(rejection: Rejection) -> Verdict {
-    Verdict::failed(FailureKind::Extractor, rejection)
+    match rejection.is_for_good() {
+        true => {
+            let reason = rejection.into_reason();
+            Outcome::Reject { reason }.into_outcome()
+        }
+        false => Verdict::failed(FailureKind::Extractor, rejection),
+    }
 }
 
 /// Makes an argument for one message.

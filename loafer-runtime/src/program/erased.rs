@@ -11,7 +11,9 @@ use crate::{
 };
 use loafer_core::{
     Error,
-    broker::{Broker, Capabilities, Finding, Instance, Open, Provider, Settings, Source, Topic},
+    broker::{
+        Broker, Capabilities, Depth, Finding, Instance, Open, Provider, Settings, Source, Topic,
+    },
     policy::Policy,
 };
 
@@ -21,7 +23,7 @@ pub(crate) type Maker = fn() -> Box<dyn DynBroker>;
 /// A broker whose type is erased.
 pub(crate) trait DynBroker: Send + Sync {
     fn configure(&mut self, instance: &Instance<'_>) -> Result<(), Error>;
-    fn provider(&self, source: &Source, options: &Settings) -> Result<Box<dyn DynProvider>, Error>;
+    fn provider(&self, source: &Source, options: &Settings) -> Result<Arc<dyn DynProvider>, Error>;
     fn dead_letters(
         &self,
         source: &Source,
@@ -40,9 +42,9 @@ impl<B: Broker> DynBroker for B {
         Broker::configure(self, instance)
     }
 
-    fn provider(&self, source: &Source, options: &Settings) -> Result<Box<dyn DynProvider>, Error> {
+    fn provider(&self, source: &Source, options: &Settings) -> Result<Arc<dyn DynProvider>, Error> {
         let options = options.read::<B::Options>()?;
-        Ok(Box::new(Broker::provider(self, source, &options)?))
+        Ok(Arc::new(Broker::provider(self, source, &options)?))
     }
 
     fn dead_letters(
@@ -84,8 +86,9 @@ pub(crate) trait DynProvider: Send + Sync {
     fn open(&self, mode: Open) -> BoxFuture<'_, Result<(), Error>>;
     fn check<'a>(&'a self, policy: &'a Policy) -> BoxFuture<'a, Vec<Finding>>;
     fn capabilities(&self) -> Capabilities;
+    fn depth(&self) -> BoxFuture<'_, Result<Depth, Error>>;
     /// Runs the route until it is closed and has settled everything, or until its time is up.
-    fn run(self: Box<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()>;
+    fn run(self: Arc<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()>;
 }
 
 impl<P: Provider> DynProvider for P {
@@ -101,7 +104,11 @@ impl<P: Provider> DynProvider for P {
         Provider::capabilities(self)
     }
 
-    fn run(self: Box<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()> {
-        Box::pin(engine::run(*self, route))
+    fn depth(&self) -> BoxFuture<'_, Result<Depth, Error>> {
+        Box::pin(Provider::depth(self))
+    }
+
+    fn run(self: Arc<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()> {
+        Box::pin(engine::run(self, route))
     }
 }

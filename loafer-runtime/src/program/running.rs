@@ -1,13 +1,15 @@
 //! A handle to a running program.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::{Notify, watch};
 
-use crate::{bus::erased::DynPublisher, engine::Route, stats::RouteStats};
+use crate::{
+    bus::erased::DynPublisher, engine::Route, program::erased::DynProvider, stats::RouteStats,
+};
 use loafer_core::{
     Error,
-    broker::Topic,
+    broker::{Depth, Topic},
     message::{Message, MessageId},
     policy::unknown,
 };
@@ -34,6 +36,8 @@ pub(in crate::program) struct RouteAtWork {
     /// Its own queue, as a topic.
     pub(in crate::program) source: Topic,
     pub(in crate::program) broker: Arc<str>,
+    /// The engine holds it, so that it ends with its route.
+    pub(in crate::program) provider: Weak<dyn DynProvider>,
 }
 
 /// How far the program was asked to stop. It only increases.
@@ -122,6 +126,25 @@ impl Running {
             .iter()
             .map(|route| route.engine.in_flight())
             .sum()
+    }
+
+    /// Asks the broker how much a route's queue holds, as far as it tells. It is a call to the broker, made beside the route's own.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such route, it has ended, or its broker can't be reached or does not let us ask.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe.
+    pub async fn depth(&self, route: &str) -> Result<Depth, Error> {
+        let Some(at_work) = self.find(route) else {
+            return Err(no_route(route, self.routes()));
+        };
+        match at_work.provider.upgrade() {
+            Some(provider) => provider.depth().await,
+            None => Err(Error::Config(format!("route `{route}` has ended"))),
+        }
     }
 
     /// Puts a message on a route's own queue. Returns the id that the broker gave it, once the broker has confirmed it.

@@ -72,7 +72,7 @@ pub(super) fn judge(queue: &str, looked: &Looked<'_>, source: &Attributes) -> Ve
     let times = redrive
         .max_receives
         .map_or_else(String::new, |most| format!(" after {most} receives"));
-    let waiting = match attributes.map(|attributes| attributes.messages) {
+    let waiting = match attributes.map(Attributes::messages) {
         Some(0) | None => String::new(),
         Some(count) => format!("; about {count} are there: `dead-letters` lists them"),
     };
@@ -175,10 +175,8 @@ mod tests {
 
     #[test]
     fn a_redrive_that_leads_somewhere_is_good() {
-        let target = Attributes {
-            messages: 3,
-            ..kept(14 * DAY)
-        };
+        let mut target = kept(14 * DAY);
+        target.depth.ready = Some(3);
         let findings = judged(&redriven("orders-dlq", 10), Some(found(target)));
         assert_eq!(
             findings,

@@ -1,7 +1,5 @@
 //! Copies of dead letters in another queue.
 
-use std::collections::HashMap;
-
 use aws_sdk_sqs::{
     error::BuildError,
     types::{
@@ -11,11 +9,11 @@ use aws_sdk_sqs::{
 };
 use loafer_core::{
     Error,
-    broker::{DeadLetter, Delivery, Destination},
-    message::Message,
+    broker::{DeadLetter, Destination, PackedDeadLetter},
+    message::{Headers, Message},
 };
 
-use super::{DeadLetterReceipt, Found};
+use super::{Attributes, Found, packed};
 use crate::{
     error::Call,
     message::text,
@@ -23,12 +21,10 @@ use crate::{
     outgoing::{self, ATTRIBUTES, SQS_BYTES, allowed, with_trace},
 };
 
-type Attributes = HashMap<String, MessageAttributeValue>;
-
 /// The copy of a dead letter, ready to be sent.
-struct Copy<'l> {
-    dead_letter: &'l Delivery<DeadLetterReceipt>,
-    body: &'l str,
+struct Copy {
+    message: Message,
+    body: String,
     attributes: Attributes,
 }
 
@@ -36,7 +32,7 @@ impl Found {
     pub(super) async fn copy(
         &self,
         to: &Destination,
-        dead_letters: &[Delivery<DeadLetterReceipt>],
+        dead_letters: &[PackedDeadLetter],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         let target = match self.target(to).await {
@@ -51,9 +47,9 @@ impl Found {
         let mut copies = Vec::with_capacity(dead_letters.len());
         for (index, dead_letter) in dead_letters.iter().enumerate() {
             answers.push(Ok(()));
-            match Copy::of(dead_letter) {
+            match Copy::of(dead_letter, to, call) {
                 Ok(copy) => copies.push((first + index, copy)),
-                Err(cause) => answers[first + index] = Err(call.refused(cause, None)),
+                Err(error) => answers[first + index] = Err(error),
             }
         }
         let sizes: Vec<_> = copies.iter().map(|(_, copy)| copy.bytes()).collect();
@@ -71,16 +67,18 @@ impl Found {
     }
 }
 
-impl<'l> Copy<'l> {
-    /// Copies the body of a dead letter, and its attributes as the message has them now.
-    fn of(dead_letter: &'l Delivery<DeadLetterReceipt>) -> Result<Self, String> {
-        let body = std::str::from_utf8(dead_letter.message.payload())
-            .map_err(|_| "its body is not UTF-8: SQS carries text".to_owned())?;
+impl Copy {
+    fn of(packed: &PackedDeadLetter, to: &Destination, call: Call<'_>) -> Result<Self, Error> {
+        let was = packed::attributes(packed)?;
+        let message = packed.copy_to(to);
+        let refused = |cause: String| call.refused(cause, None);
+        let body = std::str::from_utf8(message.payload())
+            .map_err(|_| refused("its body is not UTF-8: SQS carries text".to_owned()))?;
+        let attributes = attributes(&message, was, &packed.added_headers(to));
         let mut copy = Self {
-            dead_letter,
-            body,
-            attributes: attributes(&dead_letter.message, &dead_letter.receipt.0.attributes)
-                .map_err(|error| error.to_string())?,
+            body: body.to_owned(),
+            attributes: attributes.map_err(|error| refused(error.to_string()))?,
+            message,
         };
         // The headers of the sender matter more than our link to the failure.
         if copy.attributes.len() > ATTRIBUTES || copy.bytes() > SQS_BYTES {
@@ -100,10 +98,10 @@ impl<'l> Copy<'l> {
     }
 
     fn entry(&self, fifo: bool) -> Result<SqsEntryBuilder, BuildError> {
-        let message = &self.dead_letter.message;
+        let message = &self.message;
         let group = message.group().or(fifo.then_some("loafer"));
         let entry = SqsEntry::builder()
-            .message_body(self.body)
+            .message_body(&self.body)
             .set_message_attributes((!self.attributes.is_empty()).then(|| self.attributes.clone()))
             .set_message_group_id(group.map(str::to_owned))
             // It differs from the original's, and is the same whenever this dead letter is sent.
@@ -113,63 +111,62 @@ impl<'l> Copy<'l> {
 }
 
 /// Returns the attributes of a copy, with the types they had.
-fn attributes(message: &Message, was: &Attributes) -> Result<Attributes, BuildError> {
+fn attributes(
+    message: &Message,
+    mut was: Attributes,
+    added: &Headers,
+) -> Result<Attributes, BuildError> {
+    let text_of = |value: &str| {
+        let text = MessageAttributeValue::builder().data_type("String");
+        text.string_value(allowed(value)).build()
+    };
     // With its envelope a dead letter is copied as it is, and headers that are folded into the envelope stay there.
     if message.headers().get(DeadLetter::HEADER).is_some() {
-        return Ok(was.clone());
+        for (name, value) in added.iter() {
+            was.insert(name.to_owned(), text_of(value)?);
+        }
+        return Ok(was);
     }
     let headers = message.headers().iter();
     let headers = headers.filter(|(name, value)| !is_set_by_sqs(name) && !value.is_empty());
     let attributes = headers.map(|(name, value)| {
         let same = was
-            .get(name)
-            .filter(|was| text((*was).clone()).as_deref() == Some(value));
-        let attribute = match same {
-            Some(same) => same.clone(),
-            None => MessageAttributeValue::builder()
-                .data_type("String")
-                .string_value(allowed(value))
-                .build()?,
-        };
-        Ok((name.to_owned(), attribute))
+            .remove(name)
+            .filter(|was| text(was.clone()).as_deref() == Some(value));
+        Ok((name.to_owned(), same.map_or_else(|| text_of(value), Ok)?))
     });
     attributes.collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::dead_letters::Lease;
+    use crate::names::Endpoint;
 
     fn number(value: &str) -> MessageAttributeValue {
         let builder = MessageAttributeValue::builder().data_type("Number");
         builder.string_value(value).build().unwrap()
     }
 
-    fn dead_letter(message: Message, was: &[(&str, &str)]) -> Delivery<DeadLetterReceipt> {
+    fn dead_letter(message: &Message, was: &[(&str, &str)]) -> PackedDeadLetter {
         let was = was
             .iter()
             .map(|(name, value)| ((*name).to_owned(), number(value)));
-        let lease = Lease {
-            handle: "handle".to_owned(),
-            attributes: was.collect(),
-        };
-        Delivery {
-            receipt: DeadLetterReceipt(Arc::new(lease)),
-            message,
-        }
+        packed::pack(message, &was.collect())
+    }
+
+    fn copied(dead_letter: &PackedDeadLetter, to: &Destination) -> Copy {
+        let endpoint = Endpoint::new("sqs", "eu-west-1", None);
+        Copy::of(dead_letter, to, Call::new("sending", "orders", &endpoint)).unwrap()
     }
 
     #[test]
     fn attributes_keep_their_types_and_new_ones_are_text() {
         let message = Message::new("{}")
             .with_header("tries", "7")
-            .with_header("DeadLetterQueueSourceArn", "arn")
-            .with_header(DeadLetter::RETRIED_FROM, "1");
-        let dead_letter = dead_letter(message, &[("tries", "7")]);
-        let copy = Copy::of(&dead_letter).unwrap();
+            .with_header("DeadLetterQueueSourceArn", "arn");
+        let dead_letter = dead_letter(&message, &[("tries", "7")]);
+        let copy = copied(&dead_letter, &Destination::Source);
         assert_eq!(copy.attributes["tries"], number("7"));
         assert_eq!(
             copy.attributes[DeadLetter::RETRIED_FROM].data_type(),
@@ -178,7 +175,7 @@ mod tests {
         assert_eq!(copy.attributes.len(), 2);
         let entry = copy.entry(true).unwrap().id("0").build().unwrap();
         assert_eq!(entry.message_group_id(), Some("loafer"));
-        let id = format!("loafer-{}", dead_letter.message.id());
+        let id = format!("loafer-{}", message.id());
         assert_eq!(entry.message_deduplication_id(), Some(&*id));
     }
 
@@ -187,8 +184,7 @@ mod tests {
         let ten = (0..10).fold(Message::new("{}"), |message, n| {
             message.with_header(format!("h{n}"), "v")
         });
-        let dead_letter = dead_letter(ten.with_header(DeadLetter::RETRIED_FROM, "1"), &[]);
-        let copy = Copy::of(&dead_letter).unwrap();
+        let copy = copied(&dead_letter(&ten, &[]), &Destination::Source);
         assert_eq!(copy.attributes.len(), 10);
         assert!(!copy.attributes.contains_key(DeadLetter::RETRIED_FROM));
     }
@@ -198,9 +194,11 @@ mod tests {
         let message = Message::new("{}")
             .with_header("folded", "v")
             .with_header(DeadLetter::HEADER, "7");
-        let dead_letter = dead_letter(message, &[(DeadLetter::HEADER, "7")]);
-        let copy = Copy::of(&dead_letter).unwrap();
-        assert_eq!(copy.attributes.len(), 1);
+        let dead_letter = dead_letter(&message, &[(DeadLetter::HEADER, "7")]);
+        let parked = Destination::Queue("parked".to_owned());
+        let copy = copied(&dead_letter.with_header("by", "ana"), &parked);
+        assert_eq!(copy.attributes.len(), 2);
         assert_eq!(copy.attributes[DeadLetter::HEADER], number("7"));
+        assert_eq!(copy.attributes["by"].string_value(), Some("ana"));
     }
 }

@@ -3,6 +3,7 @@
 mod copy;
 mod lease;
 mod native;
+mod packed;
 mod target;
 
 use std::{
@@ -15,18 +16,18 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 use loafer_core::{
     Error,
     broker::{
-        BrokerMove, DeadLetter, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin,
-        ProgressFn, Source,
+        BrokerMove, DeadLetter, DeadLetterCapabilities, DeadLetterInfo, DeadLetterQueue, Delivery,
+        Destination, Origin, PackedDeadLetter, ProgressFn, Source,
     },
     message::Message,
 };
 
 use self::target::Target;
 use crate::{
-    client::{Clients, Shared},
+    client::{Clients, ENTRIES, Shared},
     error::Call,
     names::{QueueAddress, SOURCE_QUEUE, is_fifo, queue_name},
-    topology::{self, Attributes, Redrive},
+    topology::{self, Redrive},
 };
 
 /// The dead letters of one SQS queue.
@@ -52,6 +53,9 @@ pub struct SqsDeadLetters {
     found: OnceLock<Found>,
 }
 
+/// Message attributes by their names.
+type Attributes = HashMap<String, MessageAttributeValue>;
+
 /// Releases or deletes one leased dead letter.
 #[derive(Clone)]
 pub struct DeadLetterReceipt(Arc<Lease>);
@@ -60,7 +64,7 @@ struct Lease {
     /// SQS's receipt handle. Whoever has it may delete the message, so it is never shown.
     handle: String,
     /// The attributes as SQS returned them, so that a copy keeps their types.
-    attributes: HashMap<String, MessageAttributeValue>,
+    attributes: Attributes,
 }
 
 /// Source and dead-letter queue.
@@ -97,7 +101,7 @@ impl SqsDeadLetters {
         })
     }
 
-    async fn find(&self) -> Result<(Found, Attributes), Error> {
+    async fn find(&self) -> Result<(Found, topology::Attributes), Error> {
         let clients = self.shared.clients(&self.queue).await?;
         let clients = clients.for_queue(&self.queue);
         let endpoint = Arc::clone(&clients.endpoint);
@@ -142,7 +146,7 @@ async fn described(
     clients: &Clients,
     address: QueueAddress<'_>,
     call: Call<'_>,
-) -> Result<(Queue, Attributes), Error> {
+) -> Result<(Queue, topology::Attributes), Error> {
     let url = topology::url(&clients.sqs, address, call).await?;
     let attributes = topology::attributes(&clients.sqs, &url, call).await?;
     let attributes = attributes.ok_or_else(|| {
@@ -159,28 +163,17 @@ async fn described(
     Ok((found, attributes))
 }
 
-fn remarks(queue: &Queue, attributes: &Attributes) -> (Vec<String>, Vec<String>) {
-    let mut remarks = vec![
-        "to look at a dead letter is to receive it: SQS raises its receive count, and others do not see it meanwhile"
-            .to_owned(),
-    ];
-    if is_fifo(&queue.url) {
-        remarks.push(format!(
-            "`{}` is FIFO: of each group only the first dead letters can be seen, and those behind them once these are gone",
-            queue.name
-        ));
-    }
-    let own = attributes.redrive.as_ref().map(|redrive| {
-        let times = redrive
-            .max_receives
-            .map_or_else(String::new, |most| format!(" after {most} receives"));
-        format!(
-            "`{}` has a redrive policy of its own: it moves dead letters to `{}`{times}, and every look is one",
-            queue.name,
-            queue_name(&redrive.target)
-        )
-    });
-    (remarks, own.into_iter().collect())
+/// Says that a queue has a redrive policy of its own, if it has.
+fn own_redrive(queue: &Queue, attributes: &topology::Attributes) -> Option<String> {
+    let redrive = attributes.redrive.as_ref()?;
+    let times = redrive
+        .max_receives
+        .map_or_else(String::new, |most| format!(" after {most} receives"));
+    Some(format!(
+        "`{}` has a redrive policy of its own: it moves dead letters to `{}`{times}, and every look is one",
+        queue.name,
+        queue_name(&redrive.target)
+    ))
 }
 
 impl DeadLetterQueue for SqsDeadLetters {
@@ -188,16 +181,29 @@ impl DeadLetterQueue for SqsDeadLetters {
 
     async fn open(&self) -> Result<DeadLetterInfo, Error> {
         let (found, attributes) = self.find().await?;
-        let (remarks, warnings) = remarks(&found.dead_letters, &attributes);
         let about = DeadLetterInfo {
             queue: found.dead_letters.name.clone(),
             source: found.source.name.clone(),
-            count: Some(attributes.messages),
-            remarks,
-            warnings,
+            count: Some(attributes.messages()),
+            warnings: own_redrive(&found.dead_letters, &attributes)
+                .into_iter()
+                .collect(),
+            ..DeadLetterInfo::default()
         };
         self.found.get_or_init(|| found);
         Ok(about)
+    }
+
+    fn capabilities(&self) -> DeadLetterCapabilities {
+        let found = self.found.get();
+        DeadLetterCapabilities {
+            batch: ENTRIES,
+            deletes: true,
+            counts_looks: true,
+            ordered: found.is_some_and(|found| is_fifo(&found.dead_letters.url)),
+            moves: true,
+            rate: true,
+        }
     }
 
     async fn lease(
@@ -212,10 +218,14 @@ impl DeadLetterQueue for SqsDeadLetters {
         self.found()?.give_back(leases).await
     }
 
+    fn pack(&self, dead_letter: &Delivery<DeadLetterReceipt>) -> PackedDeadLetter {
+        packed::pack(&dead_letter.message, &dead_letter.receipt.0.attributes)
+    }
+
     async fn copy(
         &self,
         to: &Destination,
-        dead_letters: &[Delivery<DeadLetterReceipt>],
+        dead_letters: &[PackedDeadLetter],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         match self.found() {
@@ -231,8 +241,13 @@ impl DeadLetterQueue for SqsDeadLetters {
         }
     }
 
-    async fn move_all(&self, to: &Destination, watch: ProgressFn<'_>) -> Result<BrokerMove, Error> {
-        self.found()?.move_all(to, watch).await
+    async fn move_all(
+        &self,
+        to: &Destination,
+        rate: Option<u32>,
+        watch: ProgressFn<'_>,
+    ) -> Result<BrokerMove, Error> {
+        self.found()?.move_all(to, rate, watch).await
     }
 
     async fn purge_warnings(&self) -> Vec<String> {

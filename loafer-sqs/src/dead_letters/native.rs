@@ -22,11 +22,14 @@ use crate::{
 
 /// How often we ask how far the move is.
 const LOOK: Duration = Duration::from_secs(1);
+/// The highest rate of a move, in messages a second (SQS API: `StartMessageMoveTask`, `MaxNumberOfMessagesPerSecond`).
+const FASTEST: u32 = 500;
 
 impl Found {
     pub(super) async fn move_all(
         &self,
         to: &Destination,
+        rate: Option<u32>,
         watch: ProgressFn<'_>,
     ) -> Result<BrokerMove, Error> {
         if *to == Destination::Source
@@ -48,7 +51,8 @@ impl Found {
             .sqs
             .start_message_move_task()
             .source_arn(&self.dead_letters.arn)
-            .set_destination_arn(arn);
+            .set_destination_arn(arn)
+            .set_max_number_of_messages_per_second(rate.map(|rate| rate.min(FASTEST) as i32));
         let handle = match Box::pin(start.send()).await {
             Ok(started) => started.task_handle,
             Err(error) => return refused(&error, call).map(|note| one_by_one(&note)),

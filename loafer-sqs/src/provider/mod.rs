@@ -15,7 +15,9 @@ use std::{
 
 use loafer_core::{
     Error,
-    broker::{Capabilities, Delivery, Finding, Open, Provider, Renewed, Settle, Settled, Source},
+    broker::{
+        Capabilities, Delivery, Depth, Finding, Open, Provider, Renewed, Settle, Settled, Source,
+    },
     policy::Policy,
 };
 use tokio::time::{Instant, timeout, timeout_at};
@@ -305,6 +307,21 @@ impl Provider for SqsProvider {
             own_ids: true,
             ..Capabilities::default()
         }
+    }
+
+    /// Asks for the approximate counts among the queue's attributes. SQS does not tell the age of the oldest message here: only CloudWatch knows it, as
+    /// `ApproximateAgeOfOldestMessage`.
+    async fn depth(&self) -> Result<Depth, Error> {
+        let found = &self.opened()?.found;
+        let call = self.call("counting the messages", &found.clients.endpoint);
+        let attributes = topology::attributes(&found.clients.sqs, &found.url, call).await?;
+        let denied = || {
+            call.refused(
+                "its attributes can't be read: allow sqs:GetQueueAttributes".to_owned(),
+                None,
+            )
+        };
+        Ok(attributes.ok_or_else(denied)?.depth)
     }
 
     /// Waits for the deletions of payloads on S3 that run, 5 s at most.

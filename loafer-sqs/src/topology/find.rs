@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_sqs::{Client, types::QueueAttributeName as Name};
-use loafer_core::Error;
+use loafer_core::{Error, broker::Depth};
 use serde_json::Value;
 
 use crate::{
@@ -32,10 +32,23 @@ pub(crate) struct Attributes {
     pub(crate) arn: Option<String>,
     /// Its `MessageRetentionPeriod`.
     pub(crate) retention: Option<Duration>,
-    /// About how many messages it holds: visible, delayed and in flight.
-    pub(crate) messages: u64,
+    /// About how many messages it holds.
+    pub(crate) depth: Depth,
     /// Its `Policy`, which says who may do what with it.
     pub(crate) policy: Option<String>,
+}
+
+impl Attributes {
+    /// About how many messages it holds: visible, delayed and in flight.
+    pub(crate) fn messages(&self) -> u64 {
+        let Depth {
+            ready,
+            in_flight,
+            delayed,
+            ..
+        } = self.depth;
+        [ready, in_flight, delayed].into_iter().flatten().sum()
+    }
 }
 
 /// Where SQS moves a message that was received too often.
@@ -131,16 +144,15 @@ pub(crate) async fn attributes(
 
 fn read(attributes: &HashMap<Name, String>) -> Attributes {
     let number = |name: &Name| -> Option<u64> { attributes.get(name)?.parse().ok() };
-    let counts = [
-        Name::ApproximateNumberOfMessages,
-        Name::ApproximateNumberOfMessagesDelayed,
-        Name::ApproximateNumberOfMessagesNotVisible,
-    ];
+    let mut depth = Depth::default();
+    depth.ready = number(&Name::ApproximateNumberOfMessages);
+    depth.in_flight = number(&Name::ApproximateNumberOfMessagesNotVisible);
+    depth.delayed = number(&Name::ApproximateNumberOfMessagesDelayed);
     Attributes {
         lease: number(&Name::VisibilityTimeout).map(Duration::from_secs),
         arn: attributes.get(&Name::QueueArn).cloned(),
         retention: number(&Name::MessageRetentionPeriod).map(Duration::from_secs),
-        messages: counts.iter().filter_map(number).sum(),
+        depth,
         policy: attributes.get(&Name::Policy).cloned(),
         redrive: attributes
             .get(&Name::RedrivePolicy)

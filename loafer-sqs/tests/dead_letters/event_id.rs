@@ -36,7 +36,10 @@ pub(crate) async fn the_id_of_an_event_is_on_its_dead_letter_and_on_the_next_try
         assert_eq!(headers.len(), sent.headers().len() + 1, "{headers:?}");
 
         let (all, source) = (Selection::All, Destination::Source);
-        let again = dead_letters.send(&all, &source, &mut on).await.unwrap();
+        let again = dead_letters
+            .send(&all, &source, None, &mut on)
+            .await
+            .unwrap();
         assert_eq!(again.sent, 1);
         let again = queue.receive(1).await.remove(0).message;
         assert_eq!(again.event_id(), Some("e-1"));

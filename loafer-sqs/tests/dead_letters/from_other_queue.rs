@@ -34,7 +34,7 @@ pub(crate) async fn dead_letters_are_not_sent_where_they_are_or_to_a_queue_of_th
         (elsewhere, not_that),
     ] {
         let to = Destination::Queue(to);
-        let sent = dead_letters.send(&Selection::All, &to, &mut on).await;
+        let sent = dead_letters.send(&Selection::All, &to, None, &mut on).await;
         let error = match sent {
             Ok(mut sent) => sent.failed.remove(0).1,
             Err(error) => error,
@@ -45,7 +45,7 @@ pub(crate) async fn dead_letters_are_not_sent_where_they_are_or_to_a_queue_of_th
     }
     let to = Destination::Queue(other);
     let sent = dead_letters
-        .send(&Selection::All, &to, &mut on)
+        .send(&Selection::All, &to, None, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (1, 0), "{sent:?}");

@@ -5,6 +5,7 @@
 mod event_id;
 mod from_other_queue;
 mod native;
+mod packed;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -26,6 +27,7 @@ use loafer_runtime::{
     program::{App, Manager, Route, RouteOptions},
 };
 use loafer_sqs::Sqs;
+use packed::what_was_packed_comes_back_with_its_types;
 use support::{Queue, Server, envelope};
 
 fn on(_: Progress) -> ControlFlow<()> {
@@ -145,7 +147,7 @@ async fn a_dead_letter_tried_again_is_as_it_was_and_linked(server: Server) {
     let id = listed(&dead_letters, 1).await[0].message.id().clone();
     let which = Selection::Ids(vec![id.clone(), MessageId::from("nobody")]);
     let sent = dead_letters
-        .send(&which, &Destination::Source, &mut on)
+        .send(&which, &Destination::Source, None, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (1, 0), "{sent:?}");
@@ -170,7 +172,7 @@ async fn folded_headers_come_back(server: Server) {
     reject(&queue, vec![ten.into()]).await;
     let dead_letters = dead_letters(&server, &queue).await;
     let sent = dead_letters
-        .send(&Selection::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, None, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (1, 0), "{sent:?}");
@@ -186,7 +188,7 @@ async fn all_are_tried_again_whoever_gave_them_up(server: Server) {
     redrive(&queue, 3).await;
     let dead_letters = dead_letters(&server, &queue).await;
     let sent = dead_letters
-        .send(&Selection::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, None, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (15, 0), "{sent:?}");
@@ -212,7 +214,7 @@ async fn all_are_moved_to_a_queue_of_ones_choice(server: Server) {
         ControlFlow::Continue(())
     };
     let sent = dead_letters
-        .send(&Selection::All, &to, &mut watch)
+        .send(&Selection::All, &to, None, &mut watch)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (12, 0), "{sent:?}");
@@ -232,7 +234,7 @@ async fn what_can_not_be_sent_stays_where_it_is(server: Server) {
     let id = listed(&dead_letters, 1).await[0].message.id().clone();
     let nowhere = Destination::Queue(format!("{}-nowhere", queue.name));
     let sent = dead_letters
-        .send(&Selection::Ids(vec![id.clone()]), &nowhere, &mut on)
+        .send(&Selection::Ids(vec![id.clone()]), &nowhere, None, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 0);
@@ -258,13 +260,18 @@ async fn what_came_from_another_queue_is_not_tried_again_here(server: Server) {
         .collect();
     let id = theirs[0].message.id().clone();
     let sent = dead_letters
-        .send(&Selection::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, None, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 1, "{sent:?}");
     assert_eq!(sent.left.get("test"), Some(&1));
     let sent = dead_letters
-        .send(&Selection::Ids(vec![id]), &Destination::Source, &mut on)
+        .send(
+            &Selection::Ids(vec![id]),
+            &Destination::Source,
+            None,
+            &mut on,
+        )
         .await
         .unwrap();
     assert!(sent.failed[0].1.to_string().contains("it came from `test`"));
@@ -280,9 +287,9 @@ async fn a_fifo_dead_letter_keeps_its_group(server: Server) {
         reject(&queue, vec![message.into()]).await;
     }
     let dead_letters = dead_letters(&server, &queue).await;
-    assert!(dead_letters.about().remarks[1].contains("FIFO"));
+    assert!(dead_letters.about().remarks[1].contains("groups in order"));
     let sent = dead_letters
-        .send(&Selection::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, None, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.failed.len()), (2, 0), "{sent:?}");
@@ -358,6 +365,7 @@ cases! {
     what_came_from_another_queue_is_not_tried_again_here
     a_fifo_dead_letter_keeps_its_group
     a_purge_leaves_nothing
+    what_was_packed_comes_back_with_its_types
     without_a_dead_letter_queue_it_says_what_to_do
     a_stopped_list_gives_everything_back
 }

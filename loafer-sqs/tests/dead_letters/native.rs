@@ -23,7 +23,7 @@ async fn without_a_move_task_letters_are_copied() {
     let dead_letters = dead_letters(&server, &queue).await;
     let parked = Destination::Queue(queue.name.clone());
     let sent = dead_letters
-        .send(&Selection::All, &parked, &mut on)
+        .send(&Selection::All, &parked, None, &mut on)
         .await
         .unwrap();
     assert_eq!(sent.sent, 1);
@@ -40,7 +40,7 @@ async fn what_sqs_gave_up_it_brings_back_by_itself() {
     redrive(&queue, 5).await;
     let dead_letters = dead_letters(&server, &queue).await;
     let sent = dead_letters
-        .send(&Selection::All, &Destination::Source, &mut on)
+        .send(&Selection::All, &Destination::Source, None, &mut on)
         .await
         .unwrap();
     assert_eq!((sent.sent, sent.notes.len()), (5, 0), "{sent:?}");

@@ -112,3 +112,54 @@ pub(super) fn dead_letters_in_memory_are_refused() {
     let log = text(&done.stderr);
     assert!(log.contains("did you mean `echo`?"), "{log}");
 }
+
+/// The dead letters of all routes on a broker that has some.
+fn of_all_routes(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let line = [&["dead-letters", "--all-routes"], arguments].concat();
+    let mut command = echo(&line);
+    command
+        .env("ECHO_NAMED", "1")
+        .envs(variables.iter().copied());
+    let done = output(&mut command, "");
+    let (out, log) = (text(&done.stdout), text(&done.stderr));
+    (done.status.code(), out.to_owned(), log.to_owned())
+}
+
+pub(super) fn dead_letters_of_all_routes_are_listed_once_for_each_queue() {
+    let shared = [
+        ("LOAFER_ROUTES__ECHO__QUEUE", "both"),
+        ("LOAFER_ROUTES__SHOUT__QUEUE", "both"),
+    ];
+    let list = ["list", "--json", "--provider", "named"];
+    let (code, out, log) = of_all_routes(&list, &shared);
+    assert_eq!(code, Some(0), "{log}");
+    // Each opening adds two: the shared queue was opened twice and listed once.
+    assert_eq!(out.lines().count(), 4 + 2, "{out}");
+    assert!(out.contains(r#""dead_letter_queue":"both-dlq""#), "{out}");
+    assert!(out.contains(r#""routes":["echo","shout"]"#), "{out}");
+
+    let retry = ["retry", "--all", "--provider", "named"];
+    let (code, _, log) = of_all_routes(&retry, &shared);
+    assert_eq!(
+        (code, log.matches("tried again").count()),
+        (Some(0), 3),
+        "{log}"
+    );
+
+    let (code, _, log) = of_all_routes(&["purge", "--provider", "named"], &shared);
+    assert_eq!(code, Some(1), "{log}");
+    let how = "run `echo dead-letters --all-routes purge --yes --provider named`";
+    assert!(log.contains(how), "{log}");
+}
+
+pub(super) fn a_route_that_can_not_be_read_hides_no_other() {
+    let (code, out, log) = of_all_routes(&["list"], &[]);
+    assert_eq!(code, Some(1), "{log}");
+    let heading = "named-of-echo-package-dlq, of named:\nID ";
+    assert!(out.starts_with(heading), "{out}");
+    assert_eq!(out.lines().count(), 4, "{out}");
+    for route in ["echo", "shout"] {
+        let refused = format!("error: route `{route}`: route `{route}` is in memory");
+        assert!(log.contains(&refused), "{log}");
+    }
+}

@@ -36,6 +36,8 @@ cases! {
     commands::check_says_what_it_found;
     commands::publishing_in_memory_is_refused_with_what_to_do_instead;
     commands::dead_letters_in_memory_are_refused;
+    commands::dead_letters_of_all_routes_are_listed_once_for_each_queue;
+    commands::a_route_that_can_not_be_read_hides_no_other;
     #[cfg(feature = "sentry")]
     reports::a_failure_is_reported_before_the_program_ends;
     #[cfg(feature = "sentry")]

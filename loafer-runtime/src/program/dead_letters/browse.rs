@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{BATCH, DeadLetterMessage, Leases};
+use super::{DeadLetterMessage, Leases};
 use loafer_core::{
     Error,
     broker::{DeadLetterQueue, Progress, ProgressFn},
@@ -57,7 +57,10 @@ async fn look<Q: DeadLetterQueue>(
             listing.stopped = true;
             break;
         }
-        let ask = BATCH.min(max - listing.dead_letters.len());
+        let ask = queue
+            .capabilities()
+            .batch
+            .min(max - listing.dead_letters.len());
         let answer = queue.lease(ask, &mut leased).await;
         let (mut new, came) = (false, !leased.is_empty());
         for delivery in leased.drain(..) {

@@ -96,14 +96,6 @@ impl DeadLetterMessage {
                 .map(str::to_owned),
         }
     }
-
-    /// Returns the message as it is sent to its source, for another try.
-    pub(super) fn retried(&self) -> Message {
-        let mut headers = self.message.headers().clone();
-        headers.remove(DeadLetter::HEADER);
-        headers.insert(DeadLetter::RETRIED_FROM, self.message.id().to_string());
-        self.message.clone().with_headers(headers)
-    }
 }
 
 fn written(time: SystemTime) -> Option<String> {

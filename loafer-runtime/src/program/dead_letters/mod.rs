@@ -2,6 +2,7 @@
 
 mod browse;
 mod message;
+mod pace;
 mod send;
 mod transfer;
 
@@ -10,7 +11,9 @@ use std::{collections::HashMap, fmt};
 use futures_util::future::BoxFuture;
 use loafer_core::{
     Error,
-    broker::{DeadLetterInfo, DeadLetterQueue, Delivery, Destination, ProgressFn},
+    broker::{
+        DeadLetterCapabilities, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, ProgressFn,
+    },
     message::MessageId,
 };
 
@@ -36,7 +39,7 @@ pub use self::{
 /// let manager = Manager::builder().app(app).route(route).build()?;
 ///
 /// let dead_letters = manager.dead_letters("greetings").await?;
-/// let sent = dead_letters.send(&Selection::All, &Destination::Source, &mut |_| ControlFlow::Continue(())).await?;
+/// let sent = dead_letters.send(&Selection::All, &Destination::Source, None, &mut |_| ControlFlow::Continue(())).await?;
 /// assert_eq!(sent.sent, 1);
 /// assert_eq!(memory.messages("greetings").len(), 1);
 /// # Ok(())
@@ -49,13 +52,21 @@ pub struct DeadLetters {
 
 impl DeadLetters {
     pub(crate) async fn open(queue: Box<dyn DynDeadLetters>) -> Result<Self, Error> {
-        let about = queue.open().await?;
+        let mut about = queue.open().await?;
+        let own = std::mem::take(&mut about.remarks);
+        about.remarks = remarks(queue.capabilities(), &about.queue);
+        about.remarks.extend(own);
         Ok(Self { queue, about })
     }
 
     /// Returns what to know of the queue, as it was when it was found.
     pub fn about(&self) -> &DeadLetterInfo {
         &self.about
+    }
+
+    /// Returns what can be done with the dead letters of this queue.
+    pub fn capabilities(&self) -> DeadLetterCapabilities {
+        self.queue.capabilities()
     }
 
     /// Lists up to `max` dead letters. Each is leased for a moment and released, also if the listing fails.
@@ -90,6 +101,8 @@ impl DeadLetters {
     /// [`DeadLetter::RETRIED_FROM`](loafer_core::broker::DeadLetter::RETRIED_FROM). It is sent to another queue as it is. If all of them are sent, the
     /// broker moves them by itself if it can. They are unchanged then, without that header.
     ///
+    /// `rate` is how many go in a second at most. `None` means as fast as it goes.
+    ///
     /// # Cancellation
     ///
     /// Not cancellation safe: a dead letter may be copied and not deleted. `watch` stops the operation between two steps, each of which copies
@@ -97,14 +110,15 @@ impl DeadLetters {
     ///
     /// # Errors
     ///
-    /// If the destination is the dead-letter queue itself, or dead letters can't be leased. What is wrong with single ones is in the result.
+    /// If the destination is the dead-letter queue itself, the rate is 0, or dead letters can't be leased, or not be deleted one by one. What is wrong with single ones is in the result.
     pub async fn send(
         &self,
         which: &Selection,
         to: &Destination,
+        rate: Option<u32>,
         watch: ProgressFn<'_>,
     ) -> Result<MoveResult, Error> {
-        self.queue.send(which, to, &self.about, watch).await
+        self.queue.send(which, to, rate, &self.about, watch).await
     }
 
     /// Returns what to know before a [`purge`](Self::purge), for example that other queues have their dead letters there. Each entry is a sentence.
@@ -130,9 +144,24 @@ impl fmt::Debug for DeadLetters {
     }
 }
 
+/// Returns what to know before a look.
+fn remarks(can: DeadLetterCapabilities, queue: &str) -> Vec<String> {
+    let looks = "to look at a dead letter is to receive it: its receive count rises, and others do not see it meanwhile";
+    let groups = format!(
+        "`{queue}` keeps groups in order: of each group only the first dead letters can be seen, and those behind them once these are gone"
+    );
+    let looks = can.counts_looks.then(|| looks.to_owned());
+    looks
+        .into_iter()
+        .chain(can.ordered.then_some(groups))
+        .collect()
+}
+
 /// A dead-letter queue whose type is not known.
 pub(crate) trait DynDeadLetters: Send + Sync {
     fn open(&self) -> BoxFuture<'_, Result<DeadLetterInfo, Error>>;
+
+    fn capabilities(&self) -> DeadLetterCapabilities;
 
     fn browse<'a>(
         &'a self,
@@ -145,6 +174,7 @@ pub(crate) trait DynDeadLetters: Send + Sync {
         &'a self,
         which: &'a Selection,
         to: &'a Destination,
+        rate: Option<u32>,
         info: &'a DeadLetterInfo,
         watch: ProgressFn<'a>,
     ) -> BoxFuture<'a, Result<MoveResult, Error>>;
@@ -157,6 +187,10 @@ pub(crate) trait DynDeadLetters: Send + Sync {
 impl<Q: DeadLetterQueue> DynDeadLetters for Q {
     fn open(&self) -> BoxFuture<'_, Result<DeadLetterInfo, Error>> {
         Box::pin(DeadLetterQueue::open(self))
+    }
+
+    fn capabilities(&self) -> DeadLetterCapabilities {
+        DeadLetterQueue::capabilities(self)
     }
 
     fn browse<'a>(
@@ -172,10 +206,11 @@ impl<Q: DeadLetterQueue> DynDeadLetters for Q {
         &'a self,
         which: &'a Selection,
         to: &'a Destination,
+        rate: Option<u32>,
         info: &'a DeadLetterInfo,
         watch: ProgressFn<'a>,
     ) -> BoxFuture<'a, Result<MoveResult, Error>> {
-        Box::pin(send::send(self, which, to, info, watch))
+        Box::pin(send::send(self, which, to, rate, info, watch))
     }
 
     fn purge_warnings(&self) -> BoxFuture<'_, Vec<String>> {
@@ -186,9 +221,6 @@ impl<Q: DeadLetterQueue> DynDeadLetters for Q {
         Box::pin(DeadLetterQueue::purge(self))
     }
 }
-
-/// How many dead letters are asked for at once.
-const BATCH: usize = 10;
 
 /// Leases on dead letters, which are released at the end.
 struct Leases<'q, Q: DeadLetterQueue> {

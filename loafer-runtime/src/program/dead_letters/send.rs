@@ -7,14 +7,15 @@ use std::{
 };
 
 use super::{
-    BATCH, DeadLetterMessage, Leases,
-    transfer::{target, transfer},
+    Leases,
+    pace::Pace,
+    transfer::{OnItsWay, target, transfer},
 };
 use loafer_core::{
     Error,
     broker::{
-        BrokerMove, DeadLetter, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Progress,
-        ProgressFn,
+        BrokerMove, DeadLetter, DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin,
+        Progress, ProgressFn,
     },
     message::MessageId,
 };
@@ -55,13 +56,23 @@ pub(super) async fn send<Q: DeadLetterQueue>(
     queue: &Q,
     which: &Selection,
     to: &Destination,
+    rate: Option<u32>,
     info: &DeadLetterInfo,
     watch: ProgressFn<'_>,
 ) -> Result<MoveResult, Error> {
+    let can = queue.capabilities();
+    let pace = Pace::new(rate, can.batch)?;
     let name = target(to, &info.source);
     if name == info.queue {
         return Err(Error::Config(format!(
             "`{name}` is the dead-letter queue itself: name another"
+        )));
+    }
+    if !can.deletes && !(can.moves && *which == Selection::All) {
+        return Err(Error::Config(format!(
+            "the broker of `{}` deletes no single dead letters{}",
+            info.queue,
+            if can.moves { ": send all of them" } else { "" }
         )));
     }
     let mut sending = Sending {
@@ -70,6 +81,7 @@ pub(super) async fn send<Q: DeadLetterQueue>(
         to,
         sent: MoveResult::default(),
         leases: Leases::of(queue),
+        pace,
         done: HashSet::new(),
         began: SystemTime::now(),
         late: 0,
@@ -81,20 +93,23 @@ pub(super) async fn send<Q: DeadLetterQueue>(
             (true, Some(ids.len() as u64))
         }
         Selection::All => {
-            let BrokerMove {
-                moved,
-                stopped,
-                note,
-            } = queue.move_all(to, watch).await?;
-            (sending.sent.sent, sending.sent.stopped) = (moved, stopped);
-            sending.sent.notes.extend(note);
+            let moved = match (can.moves, rate.is_none() || can.rate) {
+                (true, true) => queue.move_all(to, rate, watch).await?,
+                (true, false) => BrokerMove {
+                    note: Some("the broker moves them by itself at no rate but its own; copied one by one instead".to_owned()),
+                    ..BrokerMove::default()
+                },
+                (false, _) => BrokerMove::default(),
+            };
+            (sending.sent.sent, sending.sent.stopped) = (moved.moved, moved.stopped);
+            sending.sent.notes.extend(moved.note);
             (false, info.count)
         }
     };
-    let worked = if sending.sent.stopped {
-        Ok(())
-    } else {
-        sending.work(wanted, of, watch).await
+    // What can't be deleted one by one is not copied one by one either.
+    let worked = match can.deletes && !sending.sent.stopped {
+        true => sending.work(wanted, of, watch).await,
+        false => Ok(()),
     };
     let Sending {
         mut sent,
@@ -123,6 +138,7 @@ struct Sending<'q, Q: DeadLetterQueue> {
     sent: MoveResult,
     /// The leases of those that are not sent, or not yet.
     leases: Leases<'q, Q>,
+    pace: Pace,
     /// The ids of those that are sent. One that fails again meanwhile is not sent a second time.
     done: HashSet<String>,
     /// When this began. If all are asked for, those sent later are left, since a queue that fills as fast as it is emptied would have no end.
@@ -145,7 +161,8 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
                 self.sent.stopped = true;
                 break;
             }
-            let answer = self.queue.lease(BATCH, &mut leased).await;
+            self.pace.wait().await;
+            let answer = self.queue.lease(self.pace.batch(), &mut leased).await;
             let came = leased.len();
             // Those that came before are leased already: they could not be sent, or must not be.
             leased.retain(|delivery| self.leases.keep(delivery));
@@ -154,7 +171,7 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
                 .iter()
                 .filter_map(|delivery| self.chosen(wanted, delivery))
                 .collect();
-            let goes_on = self.send(&chosen).await;
+            let goes_on = self.send(chosen).await;
             let all_late = self.late - late == leased.len() as u64;
             leased.clear();
             answer?;
@@ -174,12 +191,12 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
         Ok(())
     }
 
-    /// Returns a dead letter as it is to be sent. `None` means that it is not.
+    /// Returns a dead letter on its way. `None` means that it is not to be sent.
     fn chosen(
         &mut self,
         wanted: bool,
         delivery: &Delivery<Q::Receipt>,
-    ) -> Option<Delivery<Q::Receipt>> {
+    ) -> Option<OnItsWay<Q::Receipt>> {
         let message = &delivery.message;
         let is_wanted = if wanted {
             let before = self.sent.missing.len();
@@ -195,51 +212,46 @@ impl<Q: DeadLetterQueue> Sending<'_, Q> {
         if !is_wanted {
             return None;
         }
-        let dead_letter = DeadLetterMessage::new(message.clone(), self.queue.origin(message));
-        let message = match self.to {
-            Destination::Queue(_) => dead_letter.message,
-            Destination::Source if !dead_letter.origin.from_other_queue => dead_letter.retried(),
-            Destination::Source => {
-                self.leave(&dead_letter, wanted);
-                return None;
-            }
-        };
-        let receipt = delivery.receipt.clone();
-        Some(Delivery { receipt, message })
+        let origin = self.queue.origin(message);
+        if *self.to == Destination::Source && origin.from_other_queue {
+            self.leave(message.id(), &origin, wanted);
+            return None;
+        }
+        Some((delivery.receipt.clone(), self.queue.pack(delivery)))
     }
 
     /// Leaves a dead letter that came from another queue.
-    fn leave(&mut self, dead_letter: &DeadLetterMessage, wanted: bool) {
-        let from = dead_letter.origin.queue.as_deref();
-        let from = from.unwrap_or("another queue");
+    fn leave(&mut self, id: &MessageId, origin: &Origin, wanted: bool) {
+        let from = origin.queue.as_deref().unwrap_or("another queue");
         if wanted {
             let fault = Error::Config(format!(
                 "it came from `{from}`, which this route does not consume: move it there"
             ));
-            let id = dead_letter.message.id().clone();
-            self.sent.failed.push((id, fault));
+            self.sent.failed.push((id.clone(), fault));
         } else {
             *self.sent.left.entry(from.to_owned()).or_default() += 1;
         }
     }
 
     /// Sends these. Returns whether it makes sense to go on: none sent means that the destination takes none.
-    async fn send(&mut self, chosen: &[Delivery<Q::Receipt>]) -> bool {
+    async fn send(&mut self, chosen: Vec<OnItsWay<Q::Receipt>>) -> bool {
         if chosen.is_empty() {
             return true;
         }
+        self.pace.sent(chosen.len());
+        let id = |(_, packed): &OnItsWay<Q::Receipt>| packed.message().id().clone();
+        let ids: Vec<_> = chosen.iter().map(id).collect();
         let answers = transfer(self.queue, self.info, self.to, chosen).await;
         let mut some = false;
-        for (dead_letter, answer) in chosen.iter().zip(answers) {
-            let id = dead_letter.message.id();
+        for (id, answer) in ids.into_iter().zip(answers) {
             match answer {
                 Ok(()) => {
                     some = true;
                     self.sent.sent += 1;
-                    self.leases.forget(id);
+                    self.leases.forget(&id);
                     self.done.insert(id.to_string());
                 }
-                Err(error) => self.sent.failed.push((id.clone(), error)),
+                Err(error) => self.sent.failed.push((id, error)),
             }
         }
         some

@@ -2,11 +2,14 @@
 
 use loafer_core::{
     Error,
-    broker::{DeadLetterInfo, DeadLetterQueue, Delivery, Destination},
+    broker::{DeadLetterInfo, DeadLetterQueue, Destination, PackedDeadLetter},
 };
 
 /// How often a dead letter is deleted whose copy is confirmed, as long as the broker can't be reached. What is not deleted is in two queues.
 const DELETES: usize = 2;
+
+/// A dead letter on its way: its lease, and what is copied.
+pub(super) type OnItsWay<R> = (R, PackedDeadLetter);
 
 /// Copies dead letters, and deletes those whose copies the broker confirmed. Returns one answer for each, in order.
 ///
@@ -19,12 +22,13 @@ pub(super) async fn transfer<Q: DeadLetterQueue>(
     queue: &Q,
     info: &DeadLetterInfo,
     to: &Destination,
-    dead_letters: &[Delivery<Q::Receipt>],
+    dead_letters: Vec<OnItsWay<Q::Receipt>>,
 ) -> Vec<Result<(), Error>> {
-    let mut answers = Vec::with_capacity(dead_letters.len());
-    queue.copy(to, dead_letters, &mut answers).await;
+    let (receipts, packed): (Vec<_>, Vec<_>) = dead_letters.into_iter().unzip();
+    let mut answers = Vec::with_capacity(packed.len());
+    queue.copy(to, &packed, &mut answers).await;
     // Without an answer nothing is confirmed. More answers than dead letters are cut off.
-    answers.resize_with(dead_letters.len(), || Err(unanswered("copying", info)));
+    answers.resize_with(packed.len(), || Err(unanswered("copying", info)));
 
     let copied = |(index, answer): (usize, &Result<(), Error>)| answer.is_ok().then_some(index);
     let mut left: Vec<_> = answers.iter().enumerate().filter_map(copied).collect();
@@ -32,10 +36,7 @@ pub(super) async fn transfer<Q: DeadLetterQueue>(
         if left.is_empty() {
             break;
         }
-        let leases: Vec<_> = left
-            .iter()
-            .map(|index| dead_letters[*index].receipt.clone())
-            .collect();
+        let leases: Vec<_> = left.iter().map(|index| receipts[*index].clone()).collect();
         let mut deleted = Vec::with_capacity(leases.len());
         queue.delete(&leases, &mut deleted).await;
         let mut deleted = deleted.into_iter();
@@ -84,7 +85,7 @@ fn unanswered(what: &'static str, info: &DeadLetterInfo) -> Error {
 mod tests {
     use std::sync::Mutex;
 
-    use loafer_core::message::Message;
+    use loafer_core::{broker::Delivery, message::Message};
 
     use super::*;
 
@@ -119,11 +120,14 @@ mod tests {
         async fn copy(
             &self,
             _: &Destination,
-            dead_letters: &[Delivery<usize>],
+            dead_letters: &[PackedDeadLetter],
             answers: &mut Vec<Result<(), Error>>,
         ) {
-            let receipts = dead_letters.iter().map(|dead_letter| dead_letter.receipt);
-            self.note("copy", receipts.collect());
+            let number = |packed: &PackedDeadLetter| packed.message().id().to_string().parse();
+            let numbers = dead_letters
+                .iter()
+                .map(|packed| number(packed).expect("a number"));
+            self.note("copy", numbers.collect());
             answers.extend(self.copies.iter().map_while(Clone::clone));
         }
 
@@ -144,13 +148,12 @@ mod tests {
         }
 
         async fn transfer(&self, count: usize) -> Vec<Result<(), Error>> {
-            let dead_letters: Vec<_> = (0..count)
-                .map(|receipt| Delivery {
-                    receipt,
-                    message: Message::new("{}"),
-                })
-                .collect();
-            transfer(self, &info(), &Destination::Source, &dead_letters).await
+            let packed = |number: usize| {
+                let message = Message::with_id(number.to_string(), "{}");
+                (number, PackedDeadLetter::new(&message))
+            };
+            let dead_letters = (0..count).map(packed).collect();
+            transfer(self, &info(), &Destination::Source, dead_letters).await
         }
 
         fn asked(self) -> Vec<(&'static str, Vec<usize>)> {

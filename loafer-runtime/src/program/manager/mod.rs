@@ -21,7 +21,7 @@ use crate::{
 };
 use loafer_core::{
     Error,
-    broker::{Finding, Level, Open, Settings, Source},
+    broker::{Depth, Finding, Level, Open, Settings, Source},
     extract::RouteName,
     policy::Policy,
 };
@@ -63,7 +63,7 @@ struct Plan {
     source: Source,
     /// Options that only its broker knows.
     options: Settings,
-    provider: Box<dyn DynProvider>,
+    provider: Arc<dyn DynProvider>,
 }
 
 /// One planned handler of a route.
@@ -218,6 +218,10 @@ impl Manager {
                     let mut found = plan.provider.check(&plan.policy).await;
                     let capabilities = plan.provider.capabilities();
                     found.extend(check::judge(&plan.policy, &capabilities));
+                    // A queue that is missing was found already.
+                    if found.iter().all(|found| found.level < Level::Problem) {
+                        found.extend(depth_of(plan).await);
+                    }
                     found
                 }
                 Err(error) => vec![Finding {
@@ -294,10 +298,37 @@ impl Manager {
         .await
     }
 
+    /// Connects the source of a route, and returns how much its queue holds, as far as its broker tells.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such route, or its broker can't be reached or does not let us ask.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe.
+    pub async fn depth(&self, route: &str) -> Result<Depth, Error> {
+        let plan = self.plan(route)?;
+        run::open(plan, self.open).await?;
+        plan.provider.depth().await
+    }
+
     fn plan(&self, route: &str) -> Result<&Plan, Error> {
         let plan = self.plans.iter().find(|plan| plan.policy.route == route);
         let known = self.plans.iter().map(|plan| &*plan.policy.route);
         plan.ok_or_else(|| running::no_route(route, known))
+    }
+}
+
+/// Returns what `check` says of how much a route's queue holds. `None` means that its broker tells nothing.
+async fn depth_of(plan: &Plan) -> Option<Finding> {
+    let queue = &plan.policy.queue;
+    match plan.provider.depth().await {
+        Ok(depth) if depth == Depth::default() => None,
+        Ok(depth) => Some(Finding::good(format!("queue `{queue}` holds {depth}"))),
+        Err(error) => Some(Finding::warning(format!(
+            "how much queue `{queue}` holds is not known: {error}"
+        ))),
     }
 }
 

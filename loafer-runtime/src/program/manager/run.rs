@@ -92,6 +92,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
             publisher,
             source,
             broker: plan.instance.name,
+            provider: Arc::downgrade(&plan.provider),
         });
         work.spawn(plan.provider.run(engine));
     }

@@ -3,14 +3,21 @@
 use std::{collections::VecDeque, sync::Mutex};
 
 use super::*;
-use loafer_core::message::Message;
+use loafer_core::{
+    broker::{DeadLetterCapabilities, PackedDeadLetter},
+    message::Message,
+};
 
-/// What each lease gives: dead letters by id, or an error.
-struct Scripted(Mutex<VecDeque<Option<Vec<&'static str>>>>);
+/// What each lease gives: dead letters by id, or an error. And what the queue can do.
+struct Scripted(
+    Mutex<VecDeque<Option<Vec<&'static str>>>>,
+    DeadLetterCapabilities,
+);
 
 impl Scripted {
     fn new(leases: impl IntoIterator<Item = Option<Vec<&'static str>>>) -> Self {
-        Self(Mutex::new(leases.into_iter().collect()))
+        let leases = Mutex::new(leases.into_iter().collect());
+        Self(leases, DeadLetterCapabilities::default())
     }
 }
 
@@ -30,6 +37,23 @@ impl DeadLetterQueue for Scripted {
         Ok(info())
     }
 
+    fn capabilities(&self) -> DeadLetterCapabilities {
+        self.1
+    }
+
+    /// Moves as many as its rate says, or 7 without one.
+    async fn move_all(
+        &self,
+        _: &Destination,
+        rate: Option<u32>,
+        _: ProgressFn<'_>,
+    ) -> Result<BrokerMove, Error> {
+        Ok(BrokerMove {
+            moved: rate.unwrap_or(7).into(),
+            ..BrokerMove::default()
+        })
+    }
+
     async fn lease(&self, _: usize, into: &mut Vec<Delivery<&'static str>>) -> Result<(), Error> {
         let next = self.0.lock().expect("no panic").pop_front();
         let ids = next.unwrap_or_else(|| Some(Vec::new())).ok_or_else(gone)?;
@@ -47,12 +71,14 @@ impl DeadLetterQueue for Scripted {
     async fn copy(
         &self,
         _: &Destination,
-        dead_letters: &[Delivery<&'static str>],
+        dead_letters: &[PackedDeadLetter],
         answers: &mut Vec<Result<(), Error>>,
     ) {
         // One that stays makes no trouble for those after it.
-        let receipts = dead_letters.iter().map(|dead_letter| dead_letter.receipt);
-        answers.extend(receipts.map(|receipt| match receipt {
+        let ids = dead_letters
+            .iter()
+            .map(|dead_letter| dead_letter.message().id().to_string());
+        answers.extend(ids.map(|id| match &*id {
             "stays" => Err(gone()),
             _ => Ok(()),
         }));
@@ -79,7 +105,7 @@ fn info() -> DeadLetterInfo {
 async fn all_of(queue: Scripted) -> Result<MoveResult, Error> {
     let mut on = |_| ControlFlow::Continue(());
     let (all, to) = (Selection::All, Destination::Source);
-    send(&queue, &all, &to, &info(), &mut on).await
+    send(&queue, &all, &to, None, &info(), &mut on).await
 }
 
 #[tokio::test]
@@ -131,7 +157,43 @@ async fn a_dead_letter_queue_is_no_destination_for_its_own() {
     let queue = Scripted::new([]);
     let to = Destination::Queue("orders-dlq".to_owned());
     let mut on = |_| ControlFlow::Continue(());
-    let sent = send(&queue, &Selection::All, &to, &info(), &mut on).await;
+    let sent = send(&queue, &Selection::All, &to, None, &info(), &mut on).await;
     let error = sent.expect_err("a refusal").to_string();
     assert!(error.contains("name another"), "{error}");
+}
+
+#[tokio::test]
+async fn the_broker_moves_all_if_it_can_at_the_rate_that_was_asked_for() {
+    let moved = async |change: fn(&mut DeadLetterCapabilities), rate| {
+        let mut queue = Scripted::new([Some(vec!["1"])]);
+        change(&mut queue.1);
+        let mut on = |_| ControlFlow::Continue(());
+        let (all, to) = (Selection::All, Destination::Source);
+        let sent = send(&queue, &all, &to, rate, &info(), &mut on).await;
+        let sent = sent.expect("what was done");
+        (sent.sent, sent.notes.concat())
+    };
+    assert_eq!(moved(|_| (), None).await, (1, String::new()));
+    assert_eq!(moved(|can| can.moves = true, None).await.0, 8);
+    let (sent, note) = moved(|can| can.moves = true, Some(3)).await;
+    assert_eq!(sent, 1);
+    assert!(note.contains("copied one by one"), "{note}");
+    let at_a_rate = |can: &mut DeadLetterCapabilities| (can.moves, can.rate) = (true, true);
+    assert_eq!(moved(at_a_rate, Some(3)).await.0, 4);
+}
+
+#[tokio::test]
+async fn where_no_single_one_is_deleted_none_is_copied() {
+    let to = Destination::Source;
+    for (moves, which, told) in [
+        (false, Selection::All, "no single dead letters"),
+        (true, Selection::Ids(vec!["1".into()]), "send all of them"),
+    ] {
+        let mut queue = Scripted::new([Some(vec!["1"])]);
+        (queue.1.deletes, queue.1.moves) = (false, moves);
+        let mut on = |_| ControlFlow::Continue(());
+        let sent = send(&queue, &which, &to, None, &info(), &mut on).await;
+        let error = sent.expect_err("a refusal").to_string();
+        assert!(error.contains(told), "{error}");
+    }
 }
