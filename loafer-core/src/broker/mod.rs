@@ -5,6 +5,7 @@
 mod capabilities;
 mod dead_letters;
 mod delay_steps;
+mod due_time;
 mod finding;
 mod instance;
 mod notice;
@@ -24,6 +25,7 @@ pub use self::{
         BrokerMove, DeadLetterInfo, DeadLetterQueue, Destination, Origin, Progress, ProgressFn,
     },
     delay_steps::{DelaySteps, Step},
+    due_time::DueTime,
     finding::{Finding, Level},
     instance::Instance,
     notice::Notice,
