@@ -164,10 +164,6 @@ impl<P: Provider> Shared<P> {
         jobs.extend(deliveries.drain(..).map(job));
         drop(table);
         let mut known = Vec::new();
-        if self.route.capabilities.defers {
-            self.put_off(jobs, &mut known);
-        }
-        let deferred = known.len();
         if !handled.is_empty() {
             for job in mem::take(jobs) {
                 match handled.contains(job.message.id()) {
@@ -176,13 +172,15 @@ impl<P: Provider> Shared<P> {
                 }
             }
         }
-        let repeated = known.len() - deferred;
-        if repeated > 0 {
+        if !known.is_empty() {
             self.route.stats.add(&RouteStats {
-                repeated: repeated as u64,
+                repeated: known.len() as u64,
                 ..RouteStats::default()
             });
-            tracing::info!(route = %self.route.policy.route, messages = repeated, "acked on redelivery: handled before");
+            tracing::info!(route = %self.route.policy.route, messages = known.len(), "acked on redelivery: handled before");
+        }
+        if self.route.capabilities.defers {
+            self.put_off(jobs, &mut known);
         }
         known
     }
