@@ -63,7 +63,7 @@ async fn a_retry_after_longer_than_the_broker_can_is_told_once() {
     let after = Duration::from_secs(3600);
     let route = Route::new("r")
         .provider::<Scripted>()
-        .handler(Json, async move |_: u64| Outcome::Retry { after });
+        .handler(Json, move |_: u64| async move { Outcome::Retry { after } });
     let running = broker.start_route(route).await;
     sleep(Duration::from_secs(1)).await;
     drop(running);
