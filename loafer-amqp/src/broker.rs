@@ -9,7 +9,7 @@ use std::{
 
 use loafer_core::{
     Error,
-    broker::{Broker, DeadLetterQueue, Instance, Replies, Source, Topic},
+    broker::{Broker, DeadLetterQueue, DelaySteps, Instance, Replies, Source, Topic},
 };
 
 use crate::{
@@ -144,6 +144,14 @@ impl Amqp {
     #[must_use]
     pub fn unroutable(mut self, unroutable: Unroutable) -> Self {
         self.config.unroutable = unroutable;
+        self
+    }
+
+    /// Sets the delays of delay queues. Unless set, they are of 1 s to 16 minutes.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn delay_steps(mut self, steps: DelaySteps) -> Self {
+        self.config.steps = Some(steps);
         self
     }
 

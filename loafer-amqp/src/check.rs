@@ -19,7 +19,7 @@ use crate::{
     options::{Declare, QueueType},
     outgoing::Entry,
     publisher::channels::{PublishChannels, Unsent},
-    topology::{Plan, compare::Comparison, delay::STEPS, find},
+    topology::{Plan, compare::Comparison, find},
 };
 
 /// Returns what there is to say about a route's queue once it is open.
@@ -166,7 +166,7 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
         return;
     }
     let mut missing = Vec::new();
-    for delay in STEPS.iter() {
+    for delay in plan.steps.iter() {
         let name = names::delay_queue(&plan.queue, delay);
         let there = match plan.made.get() {
             Some(()) => plan.declare_delay_queue(link, delay).await.map(|()| true),
@@ -182,7 +182,7 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
         [] => Finding::good("the queues in which retries wait are there"),
         [first, ..] => {
             let are = if missing.len() == 1 { "is" } else { "are" };
-            let (count, all) = (missing.len(), STEPS.iter().len());
+            let (count, all) = (missing.len(), plan.steps.iter().len());
             let missing = format!("{count} of {all} queues {are} missing, first `{first}`");
             match plan.declare {
                 Declare::Off => Finding::problem(format!(

@@ -10,13 +10,16 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use loafer_core::{
-    broker::REQUEST_ID,
+    broker::{DueTime, REQUEST_ID},
     message::{CORRELATION_ID, Headers, Message, MessageId},
 };
 
-use crate::names::headers::{
-    APP_ID, ATTEMPT, CONTENT_ENCODING, CONTENT_TYPE, DELIVERY_COUNT, GROUP, KIND, PRIORITY,
-    REPLY_TO, TOPIC, is_brokers,
+use crate::names::{
+    headers::{
+        APP_ID, ATTEMPT, CONTENT_ENCODING, CONTENT_TYPE, DELIVERY_COUNT, GROUP, KIND, PRIORITY,
+        REPLY_TO, TOPIC, is_brokers,
+    },
+    is_delay_queue,
 };
 
 /// Returns the message that RabbitMQ delivered.
@@ -66,6 +69,9 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers 
         if is_brokers(name) || matches!(name, ATTEMPT | TOPIC | GROUP) {
             continue;
         }
+        if name == DueTime::HEADER && !given.is_some_and(was_delayed) {
+            continue;
+        }
         if let Some(text) = text(value) {
             headers.insert(name.to_owned(), text);
         }
@@ -98,6 +104,19 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers 
         headers.insert(PRIORITY, priority.to_string());
     }
     headers
+}
+
+/// Returns whether RabbitMQ says that the message comes out of a delay queue. Only then is what our copies say of themselves ours.
+fn was_delayed(headers: &FieldTable) -> bool {
+    let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {
+        return false;
+    };
+    deaths.as_slice().iter().any(|death| match death {
+        AMQPValue::FieldTable(death) => {
+            text_of(death, "queue").is_some_and(|queue| is_delay_queue(&queue))
+        }
+        _ => false,
+    })
 }
 
 fn number_of(headers: &FieldTable, name: &str) -> Option<u32> {
@@ -140,6 +159,8 @@ fn text(value: &AMQPValue) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use lapin::types::FieldArray;
+
     use super::*;
 
     /// Returns properties with these headers.
@@ -166,6 +187,22 @@ mod tests {
         assert_eq!(message.headers().get("x-tenant"), Some("acme"));
         assert_eq!(message.headers().get("x-first-death-queue"), None);
         assert_eq!(message.headers().get("x-delivery-count"), None);
+    }
+
+    #[test]
+    fn a_due_time_is_believed_behind_a_delay_queue_alone() {
+        let due = |queue: Option<&str>| {
+            let mut headers = vec![(DueTime::HEADER, text("1000"))];
+            if let Some(queue) = queue {
+                let mut death = FieldTable::default();
+                death.insert("queue".into(), text(queue));
+                let deaths = FieldArray::from(vec![AMQPValue::FieldTable(death)]);
+                headers.push(("x-death", AMQPValue::FieldArray(deaths)));
+            }
+            DueTime::of(&received("key", false, &with(&headers), Vec::new())).is_some()
+        };
+        assert!(due(Some("orders.retry.960s")));
+        assert!(!due(Some("orders")) && !due(None));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 use loafer_core::{
-    broker::REQUEST_ID,
+    broker::{DueTime, REQUEST_ID},
     message::{CORRELATION_ID, Message, Outgoing},
 };
 
@@ -156,7 +156,10 @@ fn table(message: &Message, common: &Common<'_>) -> Result<FieldTable, String> {
     // In requests the property is the id of the request, so the correlation id goes into the table.
     let of_request = own.get(REQUEST_ID).is_some();
     for (name, value) in own.iter() {
-        if (of_request || name != CORRELATION_ID) && !STANDING_FOR.contains(&name) {
+        if (of_request || name != CORRELATION_ID)
+            && !STANDING_FOR.contains(&name)
+            && name != DueTime::HEADER
+        {
             set(name, value)?;
         }
     }
@@ -233,7 +236,9 @@ pub(crate) fn copied<'s>(
     let mut headers = FieldTable::default();
     for (name, value) in original.headers().iter().flatten() {
         // What RabbitMQ wrote of the original does not hold for the copy, and the copy goes to one queue only.
-        if !is_brokers(name.as_str()) && !matches!(name.as_str(), ATTEMPT | "CC" | "BCC") {
+        if !is_brokers(name.as_str())
+            && !matches!(name.as_str(), ATTEMPT | DueTime::HEADER | "CC" | "BCC")
+        {
             headers.insert(name.clone(), value.clone());
         }
     }

@@ -27,6 +27,8 @@ macro_rules! all_cases {
             retries::a_retry_without_a_delay_waits_for_the_end_of_its_lease None, [Leases];
             retries::attempts_are_counted None, [Attempts];
             retries::an_event_id_survives_retries None, [];
+            delays::a_publish_delay_beyond_the_limit_is_kept None, [PublishDelay];
+            delays::a_retry_delay_beyond_the_limit_is_one_attempt None, [RetryDelay];
             groups::the_next_of_a_group_waits_while_one_is_leased Some("NoAck"), [Order];
             groups::groups_stay_in_order Some("PublishSubscribeInOrder"), [Order];
             groups::groups_stay_in_order_through_failures None, [Order];

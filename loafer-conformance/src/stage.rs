@@ -65,10 +65,14 @@ impl<S: BrokerUnderTest> Stage<S> {
 
     /// A message of this number with as many headers as allowed, the event's id among them. [`is_itself`] knows it again.
     pub(super) fn event(&self, number: usize) -> Message {
-        let message = Message::new(number.to_string()).with_header(EVENT_ID, event_id(number));
-        (1..self.declaration.headers).fold(message, |message, at| {
+        (1..self.declaration.headers).fold(self.plain_event(number), |message, at| {
             message.with_header(format!("header-{at}"), "value")
         })
+    }
+
+    /// A message of this number with the event's id alone.
+    pub(super) fn plain_event(&self, number: usize) -> Message {
+        Message::new(number.to_string()).with_header(EVENT_ID, event_id(number))
     }
 
     /// A name that nobody had before.

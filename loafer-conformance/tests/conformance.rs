@@ -35,15 +35,19 @@ async fn a_lost_message_fails_the_cases_that_count_so_far() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hidden_attempt_fails_its_case() {
-    fails(Sabotage::HidesTheAttempt, &["attempts_are_counted"]).await;
+async fn a_hidden_attempt_fails_its_cases() {
+    fails(
+        Sabotage::HidesTheAttempt,
+        &["attempts_are_counted", DELAYS[1]],
+    )
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_id_that_a_retry_loses_fails_its_case() {
+async fn an_event_id_that_a_retry_loses_fails_its_cases() {
     fails(
         Sabotage::LosesEventIdsOfRetries,
-        &["an_event_id_survives_retries"],
+        &["an_event_id_survives_retries", DELAYS[1]],
     )
     .await;
 }
@@ -65,8 +69,30 @@ async fn an_ignored_retry_delay_fails_its_cases() {
     let cases = [
         "settlements_of_all_kinds_share_a_batch",
         "a_retry_waits_its_delay",
+        DELAYS[1],
     ];
     fails(Sabotage::IgnoresRetryDelays, &cases).await;
+}
+
+/// The cases with delays beyond the limit.
+const DELAYS: [&str; 2] = [
+    "a_publish_delay_beyond_the_limit_is_kept",
+    "a_retry_delay_beyond_the_limit_is_one_attempt",
+];
+
+#[tokio::test(start_paused = true)]
+async fn due_times_that_are_forgotten_fail_their_cases() {
+    fails(Sabotage::ForgetsDueTimes, &DELAYS).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_that_are_counted_for_deferred_messages_fail_their_cases() {
+    fails(Sabotage::CountsDeferred, &DELAYS).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn deferred_messages_that_are_kept_fail_their_cases() {
+    fails(Sabotage::KeepsDeferred, &DELAYS).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,8 +25,11 @@ pub enum Outcome {
     Ack,
     /// The message is retried later.
     Retry {
-        /// How long from now. It is rounded up to what the broker can do (SQS counts whole seconds), and is at most
-        /// [`Capabilities::max_delay`](crate::broker::Capabilities::max_delay).
+        /// How long from now. It is rounded up to what the broker can do: SQS counts whole seconds, and RabbitMQ has steps.
+        ///
+        /// If it is longer than one delay of the broker, the message is put off as often as needed, and the attempt is counted once. Where the broker
+        /// can't do that, the delay is [`Capabilities::max_delay`](crate::broker::Capabilities::max_delay), and the log says so once. On SQS that is
+        /// 12 hours.
         after: Duration,
     },
     /// The message goes to the dead letters now. If the queue has no dead-letter target, the message is retried.

@@ -70,6 +70,15 @@ impl Memory {
         self
     }
 
+    /// Sets how long one stay of a delayed message is, at most, in queues that keep no order. A longer delay is made up of several stays, as on SQS and
+    /// RabbitMQ. Unless set, one stay may have any length.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_longest_delay(mut self, delay: Duration) -> Self {
+        self.options.longest_delay = Some(delay);
+        self
+    }
+
     /// Puts messages on a queue, as if a client had sent them there. Their attempts begin at 1.
     pub fn send(&self, queue: &str, messages: impl IntoIterator<Item = Message>) {
         self.exchange

@@ -59,7 +59,7 @@ impl Exchange {
         if let Some(queue) = self.registry().queues.get(name) {
             return queue.clone();
         }
-        let queue = Arc::new(Queue::new(name, options.max_receives, self.emptied.clone()));
+        let queue = Arc::new(Queue::new(name, options, self.emptied.clone()));
         self.registry()
             .queues
             .entry(name.to_owned())

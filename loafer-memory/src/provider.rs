@@ -26,10 +26,6 @@ use crate::{
     receipt::MemoryReceipt,
 };
 
-/// The longest delay of a retry: 12 hours, the longest visibility timeout of SQS
-/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>).
-const MAX_DELAY: Duration = Duration::from_secs(12 * 60 * 60);
-
 /// How many messages a route holds ahead of its handlers. They are in memory in any case.
 const PREFETCH: usize = 100;
 
@@ -138,6 +134,9 @@ impl Provider for MemoryProvider {
                 Settlement::Ack => End::Gone,
                 Settlement::Retry { after } => after.map_or(End::Lapse, End::After),
                 Settlement::Release => End::Untried,
+                Settlement::Defer { until } => {
+                    End::UntriedAfter(until.left(Instant::now().into_std()))
+                }
                 Settlement::DeadLetter(envelope) => {
                     self.dead_letter(&entry.message, envelope);
                     End::Gone
@@ -177,7 +176,8 @@ impl Provider for MemoryProvider {
             linger: Duration::ZERO,
             lease: Some(self.options.lease),
             lease_ceiling: None,
-            max_delay: Some(MAX_DELAY),
+            max_delay: None,
+            defers: self.queue.defers(),
             ordered: self.queue.is_fifo(),
             release_costs_attempt: false,
             max_receives: self.queue.max_receives(),

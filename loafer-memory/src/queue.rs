@@ -9,7 +9,7 @@ use std::{
 };
 
 use loafer_core::{
-    broker::{Delivery, Depth},
+    broker::{Delivery, Depth, DueTime},
     message::{Message, Outgoing},
 };
 use tokio::{sync::Notify, time::Instant};
@@ -32,6 +32,8 @@ pub(crate) struct QueueOptions {
     pub(crate) max_receives: Option<u32>,
     /// How many messages one receive brings and one call settles, at most.
     pub(crate) batch: usize,
+    /// How long one stay of a delayed message is, at most. `None` means without limit.
+    pub(crate) longest_delay: Option<Duration>,
 }
 
 impl Default for QueueOptions {
@@ -40,6 +42,7 @@ impl Default for QueueOptions {
             lease: Duration::from_secs(30),
             max_receives: Some(3),
             batch: 100,
+            longest_delay: None,
         }
     }
 }
@@ -49,6 +52,8 @@ pub(crate) struct Queue {
     pub(crate) name: String,
     fifo: bool,
     max_receives: Option<u32>,
+    /// How long one stay of a delayed message is, at most. `None` means without limit, as on a FIFO queue, which puts nothing off.
+    longest_delay: Option<Duration>,
     /// What was sent since the last receive. A FIFO queue keeps it empty. Its lock may be taken while that of `state` is held, never the other
     /// way round.
     ingress: Ingress,
@@ -68,11 +73,12 @@ pub(crate) enum Answer {
 }
 
 impl Queue {
-    pub(crate) fn new(name: &str, max_receives: Option<u32>, emptied: Arc<Notify>) -> Self {
+    pub(crate) fn new(name: &str, options: &QueueOptions, emptied: Arc<Notify>) -> Self {
         Self {
             name: name.to_owned(),
             fifo: is_fifo(name),
-            max_receives,
+            max_receives: options.max_receives,
+            longest_delay: options.longest_delay.filter(|_| !is_fifo(name)),
             ingress: Ingress::default(),
             state: Mutex::new(State::new(is_fifo(name))),
             emptied,
@@ -111,6 +117,11 @@ impl Queue {
     /// Returns after how many receives a message goes to the dead letters. `None` means never.
     pub(crate) fn max_receives(&self) -> Option<u32> {
         self.max_receives
+    }
+
+    /// Returns whether it puts messages off: it has a longest delay.
+    pub(crate) fn defers(&self) -> bool {
+        self.longest_delay.is_some()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -156,7 +167,13 @@ impl Queue {
         {
             return;
         }
-        self.send([message], outgoing.delay);
+        match outgoing.delay {
+            None => self.send([message], None),
+            Some(delay) => {
+                let (message, delay) = stay(message, delay, self.longest_delay);
+                self.send([message], Some(delay));
+            }
+        }
     }
 
     /// Leases up to `max` visible messages and appends them to `into`. Hands those that were received too often to `give_up`, before anybody can
@@ -233,7 +250,8 @@ impl Queue {
                         visible = true;
                     }
                 }),
-                other => give_back(state, receipt, &other).map(|changed| visible |= changed),
+                other => give_back(state, receipt, &other, self.longest_delay)
+                    .map(|changed| visible |= changed),
             };
             answer(ended.map_or(Answer::Lost, |()| Answer::Done))
         }));
@@ -295,19 +313,42 @@ pub(crate) enum End {
 /// Ends a lease whose message stays in the queue. Returns whether the queue has changed, so that a message may be visible, now or later.
 /// `None` means that the lease has ended before.
 #[inline(never)]
-fn give_back(state: &mut State, receipt: &MemoryReceipt, end: &End) -> Option<bool> {
+fn give_back(
+    state: &mut State,
+    receipt: &MemoryReceipt,
+    end: &End,
+    longest: Option<Duration>,
+) -> Option<bool> {
     if matches!(end, End::Lapse) {
         return state.leased_mut(receipt).map(|_| false);
     }
     let message = state.take(receipt)?;
-    match end {
+    let (message, delay) = match end {
         // A release costs no attempt: the broker in memory knows that nobody tried.
-        End::Untried => state.ready.put_back(untried(message), true),
-        End::UntriedAfter(delay) => state.delay(untried(message), after(*delay), true),
-        End::After(delay) => state.delay(message, after(*delay), true),
-        End::Lapse | End::Gone => {}
-    }
+        End::Untried => {
+            state.ready.put_back(untried(message), true);
+            return Some(true);
+        }
+        End::UntriedAfter(delay) => stay(untried(message), *delay, longest),
+        End::After(delay) => stay(message, *delay, longest),
+        End::Lapse | End::Gone => return Some(true),
+    };
+    state.delay(message, after(delay), true);
     Some(true)
+}
+
+/// Returns the message of a delay, and how long its stay is. A message with a longer delay than `longest` says when it is due.
+fn stay(message: Message, delay: Duration, longest: Option<Duration>) -> (Message, Duration) {
+    match longest.filter(|longest| delay > *longest) {
+        Some(longest) => {
+            let due = DueTime::after(delay, Instant::now().into_std());
+            (
+                message.with_header(DueTime::HEADER, due.to_header()),
+                longest,
+            )
+        }
+        None => (message, delay),
+    }
 }
 
 /// Returns the message without its last receive.

@@ -33,6 +33,8 @@ pub struct RouteStats {
     pub rejected: u64,
     /// Deliveries released unhandled: at shutdown, and behind a failed message of an ordered group.
     pub released: u64,
+    /// Deliveries that came before they were due, and were put off unstarted.
+    pub deferred: u64,
     /// Deliveries whose lease was lost before they were settled.
     pub lost: u64,
     /// Deliveries acked without calling the handler: it had returned `true` before, and that ack could not be sent. They also count in
@@ -49,6 +51,7 @@ struct Counters {
     retried: AtomicU64,
     rejected: AtomicU64,
     released: AtomicU64,
+    deferred: AtomicU64,
     lost: AtomicU64,
     repeated: AtomicU64,
     failed: AtomicU64,
@@ -62,6 +65,7 @@ impl RouteStats {
             Settlement::Retry { .. } => self.retried += 1,
             Settlement::DeadLetter(_) => self.rejected += 1,
             Settlement::Release => self.released += 1,
+            Settlement::Defer { .. } => self.deferred += 1,
         }
     }
 }
@@ -76,6 +80,7 @@ impl Stats {
             retried: read(&self.0.retried),
             rejected: read(&self.0.rejected),
             released: read(&self.0.released),
+            deferred: read(&self.0.deferred),
             lost: read(&self.0.lost),
             repeated: read(&self.0.repeated),
             failed: read(&self.0.failed),
@@ -106,6 +111,7 @@ impl Stats {
         add(&self.0.retried, change.retried);
         add(&self.0.rejected, change.rejected);
         add(&self.0.released, change.released);
+        add(&self.0.deferred, change.deferred);
         add(&self.0.lost, change.lost);
         add(&self.0.repeated, change.repeated);
         add(&self.0.failed, change.failed);

@@ -1,6 +1,6 @@
 //! The broker value.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use aws_config::SdkConfig;
 use loafer_core::{
@@ -81,6 +81,15 @@ impl Sqs {
     pub fn with_large_payloads(self, payloads: S3Payloads) -> Self {
         Self {
             shared: Arc::new(self.shared.with_payloads(payloads)),
+        }
+    }
+
+    /// Sets how long one stay of a delayed message is, at most. Unless set, it is SQS's longest delay of 15 minutes.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_longest_delay(self, delay: Duration) -> Self {
+        Self {
+            shared: Arc::new(self.shared.with_longest_delay(delay)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Messages out: body, attributes and size as SQS and SNS take them, and how many messages share a call.
 
-use std::{borrow::Cow, collections::HashMap, iter, ops::Range};
+use std::{borrow::Cow, collections::HashMap, iter, ops::Range, time::Duration};
 
 use aws_sdk_sqs::{
     error::BuildError,
@@ -11,13 +11,14 @@ use aws_sdk_sqs::{
     },
 };
 use loafer_core::{
-    broker::DeadLetter,
+    broker::{DeadLetter, DueTime},
     message::{EVENT_ID, Message, Outgoing},
 };
 
 use crate::{
     client::ENTRIES,
     names::{PAYLOAD_SIZE, TRACE, is_set_by_sqs},
+    seconds,
 };
 
 /// How many attributes a message can have (SQS: message attributes; SNS drops the eleventh with raw delivery).
@@ -84,6 +85,41 @@ impl<'m> Entry<'m> {
         };
         entry.leave_out(&outgoing.optional, |entry| !entry.has_too_many());
         entry.check_count()?;
+        Ok(entry)
+    }
+
+    /// Notes when the message is due.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the message has no attribute left to say so.
+    pub(crate) fn due(&mut self, at: DueTime, optional: &[&str]) -> Result<(), String> {
+        self.headers
+            .push((DueTime::HEADER, Cow::Owned(at.to_header())));
+        self.leave_out(optional, |entry| !entry.has_too_many());
+        self.check_count()
+    }
+
+    /// Makes the copy of a message that is not due yet.
+    ///
+    /// # Errors
+    ///
+    /// Says what SQS can't carry. A message that came from SQS has no such thing.
+    pub(crate) fn deferred(
+        message: &'m Message,
+        until: DueTime,
+        delay: Duration,
+    ) -> Result<Self, String> {
+        let mut entry = Self {
+            body: Cow::Borrowed(body(message)?),
+            headers: senders_headers(message).collect(),
+            offloaded: None,
+            trace: message.headers().get(TRACE),
+            group: message.group().map(Cow::Borrowed),
+            deduplication_id: None,
+            delay: Some(seconds::delay(delay)),
+        };
+        entry.due(until, &[])?;
         Ok(entry)
     }
 
@@ -264,12 +300,12 @@ fn body(message: &Message) -> Result<&str, String> {
     })
 }
 
-/// Returns the headers without those that SQS set.
+/// Returns the headers without those that SQS set, and without the one that says when the message is due: each copy has its own.
 fn senders_headers(message: &Message) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
     let senders = message
         .headers()
         .iter()
-        .filter(|(name, _)| !is_set_by_sqs(name));
+        .filter(|(name, _)| !is_set_by_sqs(name) && *name != DueTime::HEADER);
     senders.map(|(name, value)| (name, allowed(value)))
 }
 

@@ -35,6 +35,11 @@ pub(crate) fn lease(route: &str, lease: Duration) -> Result<i32, Error> {
     }
 }
 
+/// Returns the delay of a message, rounded up. It is one that SQS can: 15 minutes at most.
+pub(crate) fn delay(delay: Duration) -> i32 {
+    whole(up(delay))
+}
+
 /// Returns a new visibility timeout for a message that was received `age` ago: what was asked for, rounded up, but no more than what is left
 /// of the twelve hours.
 pub(crate) fn visibility(asked: Duration, age: Duration) -> i32 {

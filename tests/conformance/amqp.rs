@@ -1,14 +1,19 @@
 //! RabbitMQ under test.
 
+use std::time::Duration;
+
 use loafer::{
     Amqp,
     amqp::{Declare, Options},
-    broker::{Broker as _, Open, Provider as _, Source},
+    broker::{Broker as _, DelaySteps, Open, Provider as _, Source},
     outcome::BoxError,
 };
 use loafer_conformance::{BrokerProfile, BrokerUnderTest, Feature, Outage, QueueSpec, TestQueue};
 
 use crate::line::Line;
+
+/// Short enough that the delays of the cases take several stays.
+const STEPS: DelaySteps = DelaySteps::new(&[Duration::from_secs(1), Duration::from_secs(3)]);
 
 /// What the cases' queues are bound to.
 const EXCHANGE: &str = "conformance";
@@ -76,7 +81,7 @@ impl BrokerUnderTest for OnAmqp {
     }
 
     fn broker(&self) -> Amqp {
-        Amqp::new(&self.url).exchange(EXCHANGE)
+        Amqp::new(&self.url).exchange(EXCHANGE).delay_steps(STEPS)
     }
 
     fn options(&self, queue: &str) -> Options {

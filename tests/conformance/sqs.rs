@@ -1,6 +1,6 @@
 //! SQS on a local server, under test.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::{
@@ -14,6 +14,8 @@ use crate::line::Line;
 
 /// Largest message of SQS, in bytes (SQS quotas).
 const LARGEST: usize = 1024 * 1024;
+/// Short enough that the delays of the cases take several stays.
+const STAY: Duration = Duration::from_secs(3);
 /// Message attributes of SQS (SQS quotas).
 const HEADERS: usize = 10;
 
@@ -152,7 +154,7 @@ impl BrokerUnderTest for OnSqs {
     }
 
     fn broker(&self) -> Sqs {
-        Sqs::with_config(self.config.clone())
+        Sqs::with_config(self.config.clone()).with_longest_delay(STAY)
     }
 
     async fn queue(&self, wanted: &QueueSpec) -> Result<TestQueue, BoxError> {

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lapin::{ExchangeKind, uri::AMQPUri};
-use loafer_core::{Error, broker::Instance};
+use loafer_core::{
+    Error,
+    broker::{DelaySteps, Instance},
+};
 use serde::Deserialize;
 
 use super::{
@@ -78,6 +81,8 @@ pub(crate) struct Config {
     pub(crate) unroutable: Unroutable,
     /// Headers of every published message, unless the message has one of that name.
     headers: Vec<(String, HeaderValue)>,
+    /// The delays of delay queues, if tests have shortened them.
+    pub(crate) steps: Option<DelaySteps>,
     /// Exchanges that the publisher makes if they are missing.
     pub(crate) exchanges: BTreeMap<String, ExchangeType>,
 }

@@ -79,7 +79,7 @@ impl AmqpDeadLetters {
         Self {
             link,
             channels,
-            plan: Plan::new(source, options, config.exchange()),
+            plan: Plan::new(source, options, config),
             queue: OnceLock::new(),
             leased: tokio::sync::Mutex::default(),
         }

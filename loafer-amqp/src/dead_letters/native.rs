@@ -88,7 +88,7 @@ fn first_death(headers: &FieldTable) -> Option<&FieldTable> {
     let oldest = tables.clone().next();
     let in_delay_queue = |table: &FieldTable| {
         let queue = table.inner().get("queue").and_then(text);
-        queue.is_some_and(|queue| names::without_delay(&queue) != queue)
+        queue.is_some_and(|queue| names::is_delay_queue(&queue))
     };
     tables.find(|table| !in_delay_queue(table)).or(oldest)
 }
@@ -137,7 +137,7 @@ mod tests {
     use loafer_core::broker::Source;
 
     use super::*;
-    use crate::options::Options;
+    use crate::{client::config::Config, options::Options};
 
     fn words(text: &str) -> AMQPValue {
         AMQPValue::LongString(text.into())
@@ -185,7 +185,11 @@ mod tests {
 
     #[test]
     fn a_dead_letter_has_the_same_id_at_every_look() {
-        let plan = Plan::new(&Source::new("a", "a.b"), &Options::new(), "event");
+        let plan = Plan::new(
+            &Source::new("a", "a.b"),
+            &Options::new(),
+            &Config::default(),
+        );
         let dead = || Message::new("{}").with_topic("a");
         let unnamed = id(&dead(), b"{}", &plan, true);
         assert_eq!(unnamed, id(&dead(), b"{}", &plan, true));

@@ -45,6 +45,17 @@ pub(crate) fn without_delay(name: &str) -> &str {
     }
 }
 
+/// Returns whether this is the name of a delay queue.
+pub(crate) fn is_delay_queue(name: &str) -> bool {
+    let delay = name.rsplit_once(".delay.").map(|(_, delay)| delay);
+    let is_delay = |delay: &str| {
+        delay
+            .strip_suffix('s')
+            .is_some_and(|s| s.parse::<u64>().is_ok())
+    };
+    without_delay(name) != name || delay.is_some_and(is_delay)
+}
+
 /// Returns the delay queue in which messages for this routing key on an exchange wait this long.
 pub(crate) fn delay_queue_to(exchange: &str, key: &str, delay: Duration) -> String {
     let exchange = routing::encoded(exchange);
@@ -71,5 +82,9 @@ mod tests {
         assert_eq!(delay_queue("a.b", Duration::from_secs(16)), "a.b.retry.16s");
         assert_eq!(without_delay("a.b.retry.16s"), "a.b");
         assert_eq!(without_delay("a.retry.b"), "a.retry.b");
+        for delay_queue in ["a.b.retry.16s", "event/a.b.delay.1s", "loafer.delay.2048s"] {
+            assert!(is_delay_queue(delay_queue), "{delay_queue}");
+        }
+        assert!(!is_delay_queue("a.delay.b") && !is_delay_queue("loafer.delay.due"));
     }
 }

@@ -36,7 +36,7 @@ use crate::{
     client::{Link, config::Config},
     options::Options,
     publisher::channels::PublishChannels,
-    topology::{Plan, delay::STEPS, find},
+    topology::{Plan, find},
 };
 
 /// How many messages to hold ahead of the handlers, unless the route says otherwise. A delivery that waits is cheaper than a handler without work.
@@ -104,7 +104,7 @@ impl AmqpProvider {
         if let Some(fault) = options.fault() {
             return Err(Error::Config(fault.to_owned()));
         }
-        let plan = Plan::new(source, options, config.exchange());
+        let plan = Plan::new(source, options, config);
         if source.consumer.is_none() && !source.named {
             return Err(Error::Config(format!(
                 "its queue would have no name of its own: set `app = \"…\"` at the top of loafer.toml, and the queue is `{}.<app>`; or name the queue",
@@ -283,7 +283,7 @@ impl Provider for AmqpProvider {
             receive_grace: Duration::ZERO,
             linger: LINGER,
             lease_ceiling: Some(self.consumer_timeout()),
-            max_delay: Some(STEPS.longest()),
+            defers: true,
             release_costs_attempt: true,
             max_receives: self.plan.max_receives(),
             max_receives_setting: Some("`x-delivery-limit` among the `arguments` of its options"),

@@ -1,6 +1,9 @@
 //! Settling: acks in few frames, and retries and dead letters as copies that are confirmed before the ack.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use lapin::{
     BasicProperties,
@@ -8,7 +11,7 @@ use lapin::{
 };
 use loafer_core::{
     Error,
-    broker::{DeadLetter, Settle, Settled, Settlement},
+    broker::{DeadLetter, DueTime, Settle, Settled, Settlement, Step},
 };
 
 use super::{AmqpProvider, Receipt, receive::ConsumerChannel};
@@ -18,7 +21,6 @@ use crate::{
     options::Declare,
     outgoing::{Entry, copied, frame},
     publisher::channels::Unsent,
-    topology::delay::STEPS,
 };
 
 /// The copy of a message, and where it goes.
@@ -30,6 +32,17 @@ struct Copy {
     properties: BasicProperties,
     /// The delay of the delay queue that it goes to. `None` means that it is a dead letter.
     delay: Option<Duration>,
+}
+
+/// What a copy is for.
+enum Purpose {
+    /// It waits for this attempt. If it comes out of its delay queue before it is due, it is deferred.
+    Delayed {
+        attempt: u32,
+        step: Step,
+        due: DueTime,
+    },
+    DeadLetter(Arc<DeadLetter>),
 }
 
 impl AmqpProvider {
@@ -71,6 +84,7 @@ impl AmqpProvider {
             .collect();
         let mut tags = Vec::new();
         let mut copies = Vec::new();
+        let now = Instant::now();
         for (at, entry) in batch.iter().enumerate() {
             if said[at].is_some() {
                 continue;
@@ -88,17 +102,32 @@ impl AmqpProvider {
                     });
                 }
                 Settlement::Retry { after } => {
-                    let step = STEPS.step(after.unwrap_or_default());
-                    copies.push((at, Some(step.wait), None));
+                    let after = after.unwrap_or_default();
+                    let purpose = Purpose::Delayed {
+                        attempt: entry.message.attempt().saturating_add(1),
+                        step: self.plan.steps.step(after),
+                        due: DueTime::after(after, now),
+                    };
+                    copies.push((at, purpose));
                 }
-                Settlement::DeadLetter(dead) => copies.push((at, None, Some(dead.clone()))),
+                Settlement::Defer { until } => {
+                    let purpose = Purpose::Delayed {
+                        attempt: entry.message.attempt(),
+                        step: self.plan.steps.step(until.left(now)),
+                        due: *until,
+                    };
+                    copies.push((at, purpose));
+                }
+                Settlement::DeadLetter(dead) => {
+                    copies.push((at, Purpose::DeadLetter(dead.clone())));
+                }
             }
         }
         // Before the copies, which may have to wait: RabbitMQ takes acks while it is short of memory, and needs them.
         let acked = consumer.ack(tags.drain(..));
         let copies = copies
             .into_iter()
-            .filter_map(|(at, delay, dead)| self.copy(consumer, &batch[at], at, delay, dead));
+            .filter_map(|(at, purpose)| self.copy(consumer, &batch[at], at, purpose));
         for (at, answer) in self.send_copies(consumer, batch, copies.collect()).await {
             match answer {
                 None => tags.push(batch[at].receipt.tag),
@@ -118,21 +147,21 @@ impl AmqpProvider {
         consumer: &ConsumerChannel,
         entry: &Settle<Receipt>,
         at: usize,
-        delay: Option<Duration>,
-        dead: Option<Arc<DeadLetter>>,
+        purpose: Purpose,
     ) -> Option<Copy> {
         let original = consumer.acks(|acks| acks.properties(entry.receipt.tag).cloned())?;
         let message = &entry.message;
-        let mut said = Vec::new();
-        if let Some(dead) = dead {
-            said.push((
-                DeadLetter::HEADER,
-                AMQPValue::LongString(dead.to_header().into()),
-            ));
-        } else {
-            let next = i64::from(message.attempt()) + 1;
-            said.push((ATTEMPT, AMQPValue::LongLongInt(next)));
-        }
+        let text = |text: String| AMQPValue::LongString(text.into());
+        let (said, delay) = match purpose {
+            Purpose::DeadLetter(dead) => (vec![(DeadLetter::HEADER, text(dead.to_header()))], None),
+            Purpose::Delayed { attempt, step, due } => {
+                let mut said = vec![(ATTEMPT, AMQPValue::LongLongInt(attempt.into()))];
+                if !step.left.is_zero() {
+                    said.push((DueTime::HEADER, text(due.to_header())));
+                }
+                (said, Some(step.wait))
+            }
+        };
         let mut properties = copied(&original, message.topic(), said);
         if original.message_id().is_none() {
             // The copies of one message need one id.

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use loafer_core::{
     Error,
-    broker::{Pauses, Rounds, Topic},
+    broker::{DueTime, Pauses, Rounds, Topic},
     message::{MessageId, Outgoing},
 };
 use tokio::time::{Instant, sleep};
@@ -18,7 +18,7 @@ use crate::{
     error::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, refused},
     names::{MAX_BYTES, replies, routing::Routing},
     outgoing::{Common, Entry, published},
-    topology::{delay::STEPS, required::Made},
+    topology::{delay, required::Made},
 };
 
 /// How long a message is published again of which nobody knows whether it was published.
@@ -188,15 +188,16 @@ impl<'p> PublishCall<'p> {
     /// Returns the index of a message's target. `None` means that there is none, and that the message has failed.
     fn target(&mut self, at: usize) -> Option<usize> {
         let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
-        if let Some(delay) = delay.filter(|delay| *delay > STEPS.longest()) {
-            let cause = format!(
-                "its delay of {delay:?} is longer than {:?}, the longest there is on RabbitMQ",
-                STEPS.longest()
-            );
+        if let Some(delay) = delay.filter(|delay| *delay > DueTime::LONGEST) {
+            let cause = format!("its delay is {delay:?}, and 366 days is the most");
             self.rounds.failed(at, self.refused(at, cause));
             return None;
         }
-        let delay = delay.map(|delay| STEPS.step(delay).wait);
+        let steps = delay::steps(self.config);
+        let delay = delay.map(|delay| match delay > steps.longest() {
+            true => delay,
+            false => steps.step(delay).wait,
+        });
         let known = self.targets.iter().position(|target| target.delay == delay);
         let index = known.unwrap_or_else(|| {
             let target = Target::new(self.exchange(), &self.routing.key, delay, self.config);

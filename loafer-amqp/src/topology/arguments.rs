@@ -56,19 +56,32 @@ pub(super) fn dead() -> FieldTable {
     ])
 }
 
-/// Returns the arguments of a delay queue. Its messages wait this long, then go on to this routing key on an exchange.
-pub(super) fn delay(delay: Duration, exchange: &str, routing_key: &str) -> FieldTable {
-    table([
+/// Returns the arguments of a delay queue. Its messages wait this long, then go on to an exchange, with this routing key, or with their own if it is
+/// `None`.
+pub(super) fn delay(delay: Duration, exchange: &str, routing_key: Option<&str>) -> FieldTable {
+    let mut arguments = vec![
         ("x-queue-type", QueueType::Quorum.as_str().into()),
         (
             "x-message-ttl",
             i64::try_from(delay.as_millis()).unwrap_or(i64::MAX).into(),
         ),
         ("x-dead-letter-exchange", exchange.into()),
-        ("x-dead-letter-routing-key", routing_key.into()),
         ("x-dead-letter-strategy", "at-least-once".into()),
         ("x-overflow", "reject-publish".into()),
-    ])
+    ];
+    let key = routing_key.map(|key| ("x-dead-letter-routing-key", key.into()));
+    arguments.extend(key);
+    table(arguments)
+}
+
+/// Returns the arguments of an exchange whose messages go to another one if no queue of its own takes them.
+pub(super) fn alternate(exchange: &str) -> FieldTable {
+    table([("alternate-exchange", exchange.into())])
+}
+
+/// Returns the arguments of a queue that keeps what nobody takes.
+pub(super) fn keeping() -> FieldTable {
+    table([("x-queue-type", QueueType::Quorum.as_str().into())])
 }
 
 fn table<N: Into<String>>(arguments: impl IntoIterator<Item = (N, Argument)>) -> FieldTable {

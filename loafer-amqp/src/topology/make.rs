@@ -2,18 +2,19 @@
 
 use lapin::{
     ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::FieldTable,
 };
 use loafer_core::Error;
 
-use crate::client::{Link, answered, close, timed};
+use crate::client::{Link, close, timed};
 
 /// Declares a durable exchange, and returns RabbitMQ's answer. `queue` is the queue or exchange that errors of the connection name.
 pub(super) async fn exchange(
     link: &Link,
     name: &str,
     kind: ExchangeKind,
+    arguments: FieldTable,
     queue: &str,
 ) -> Result<lapin::Result<()>, Error> {
     let channel = link.channel(DECLARING_EXCHANGE, queue).await?;
@@ -21,7 +22,7 @@ pub(super) async fn exchange(
         durable: true,
         ..ExchangeDeclareOptions::default()
     };
-    let declared = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
+    let declared = channel.exchange_declare(name.into(), kind, options, arguments);
     let answer = timed(DECLARING_EXCHANGE, name, declared).await?;
     if answer.is_ok() {
         close(&channel).await;
@@ -52,10 +53,17 @@ pub(super) async fn queue(
     Ok(answer.map(drop))
 }
 
-/// Binds a queue to an exchange.
-pub(super) async fn bind(link: &Link, queue: &str, exchange: &str, key: &str) -> Result<(), Error> {
-    let what = "binding";
-    let channel = link.channel(what, queue).await?;
+/// What binding is called in errors.
+pub(super) const BINDING: &str = "binding";
+
+/// Binds a queue to an exchange, and returns RabbitMQ's answer.
+pub(super) async fn bind(
+    link: &Link,
+    queue: &str,
+    exchange: &str,
+    key: &str,
+) -> Result<lapin::Result<()>, Error> {
+    let channel = link.channel(BINDING, queue).await?;
     let bound = channel.queue_bind(
         queue.into(),
         exchange.into(),
@@ -63,7 +71,31 @@ pub(super) async fn bind(link: &Link, queue: &str, exchange: &str, key: &str) ->
         QueueBindOptions::default(),
         FieldTable::default(),
     );
-    answered(what, queue, bound).await?;
-    close(&channel).await;
-    Ok(())
+    let answer = timed(BINDING, queue, bound).await?;
+    if answer.is_ok() {
+        close(&channel).await;
+    }
+    Ok(answer)
+}
+
+/// Binds an exchange to the exchange before it, and returns RabbitMQ's answer.
+pub(super) async fn bind_exchange(
+    link: &Link,
+    exchange: &str,
+    to: &str,
+    key: &str,
+) -> Result<lapin::Result<()>, Error> {
+    let channel = link.channel(BINDING, exchange).await?;
+    let bound = channel.exchange_bind(
+        exchange.into(),
+        to.into(),
+        key.into(),
+        ExchangeBindOptions::default(),
+        FieldTable::default(),
+    );
+    let answer = timed(BINDING, exchange, bound).await?;
+    if answer.is_ok() {
+        close(&channel).await;
+    }
+    Ok(answer)
 }

@@ -8,6 +8,7 @@
 //! | `compare` | how an existing queue differs from the route's |
 //! | `dead_letter_target` | where dead letters go |
 //! | `delay` | the fixed delays of the delay queues |
+//! | `levels` | the delay queues of longer publish delays |
 //! | `required` | what the publisher makes before it publishes |
 
 mod arguments;
@@ -15,20 +16,24 @@ pub(crate) mod compare;
 mod dead_letter_target;
 pub(crate) mod delay;
 pub(crate) mod find;
+pub(crate) mod levels;
 mod make;
 pub(crate) mod required;
 
 use std::{sync::OnceLock, time::Duration};
 
-use lapin::ExchangeKind;
-use loafer_core::{Error, broker::Source, policy::Names};
+use lapin::{ExchangeKind, types::FieldTable};
+use loafer_core::{
+    Error,
+    broker::{DelaySteps, Source},
+    policy::Names,
+};
 
 use self::{
-    arguments::DELIVERY_LIMIT, dead_letter_target::DeadLetterTarget, delay::STEPS,
-    make::DECLARING_EXCHANGE,
+    arguments::DELIVERY_LIMIT, dead_letter_target::DeadLetterTarget, make::DECLARING_EXCHANGE,
 };
 use crate::{
-    client::Link,
+    client::{Link, config::Config},
     error::{self, ACCESS_REFUSED, PRECONDITION_FAILED, cause, refused},
     names::{self, MAX_BYTES},
     options::{Argument, Declare, Options, QueueType},
@@ -46,6 +51,8 @@ pub(crate) struct Plan {
     /// Arguments that the route sets. They outrank our own.
     arguments: Vec<(String, Argument)>,
     pub(crate) declare: Declare,
+    /// The delays of its delay queues.
+    pub(crate) steps: DelaySteps,
     pub(crate) dead_letter: DeadLetterTarget,
     /// The dead-letter queue, if it is the route's own.
     pub(crate) dead: Option<String>,
@@ -54,11 +61,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Fills in the defaults. `exchange` is the exchange of events.
-    pub(crate) fn new(source: &Source, options: &Options, exchange: &str) -> Self {
+    /// Fills in the defaults.
+    pub(crate) fn new(source: &Source, options: &Options, config: &Config) -> Self {
         let (dead_letter, dead) = DeadLetterTarget::of(&source.queue, options);
         let keys = options.binding.as_ref().map(Names::as_slice);
-        let exchange = options.exchange.as_deref().unwrap_or(exchange);
+        let exchange = options.exchange.as_deref().unwrap_or(config.exchange());
         Self {
             route: source.route.clone(),
             queue: source.queue.clone(),
@@ -67,6 +74,7 @@ impl Plan {
             queue_type: options.queue_type.unwrap_or_default(),
             arguments: options.arguments.clone().into_iter().collect(),
             declare: options.declare.unwrap_or_default(),
+            steps: delay::steps(config),
             dead_letter,
             dead,
             made: OnceLock::new(),
@@ -75,7 +83,7 @@ impl Plan {
 
     /// Refuses names that AMQP can't carry, before anything is made.
     pub(crate) fn check_names(&self) -> Result<(), Error> {
-        let longest = names::delay_queue(&self.queue, STEPS.longest());
+        let longest = names::delay_queue(&self.queue, self.steps.longest());
         let target = &self.dead_letter;
         let names = [
             &longest,
@@ -126,7 +134,8 @@ impl Plan {
             .await?;
         if !self.exchange.is_empty() {
             for key in &self.bindings {
-                make::bind(link, &self.queue, &self.exchange, key).await?;
+                let bound = make::bind(link, &self.queue, &self.exchange, key).await?;
+                bound.map_err(|failed| error::unreachable(make::BINDING, &self.queue, failed))?;
             }
         }
         _ = self.made.set(());
@@ -149,7 +158,14 @@ impl Plan {
     /// Makes the exchange that the queue is bound to. One of another form is used as it is: whoever made it had a reason.
     async fn declare_exchange(&self, link: &Link) -> Result<(), Error> {
         let name = &self.exchange;
-        let answer = make::exchange(link, name, ExchangeKind::Topic, &self.queue).await?;
+        let answer = make::exchange(
+            link,
+            name,
+            ExchangeKind::Topic,
+            FieldTable::default(),
+            &self.queue,
+        )
+        .await?;
         match answer {
             Ok(()) => Ok(()),
             Err(failed) if error::code(&failed) == Some(PRECONDITION_FAILED) => {
@@ -189,7 +205,7 @@ impl Plan {
         delay: Duration,
     ) -> Result<(), Error> {
         let name = names::delay_queue(&self.queue, delay);
-        let arguments = arguments::delay(delay, "", &self.queue);
+        let arguments = arguments::delay(delay, "", Some(&self.queue));
         match make::queue(link, DECLARING, &name, arguments).await? {
             Err(failed)
                 if error::code(&failed) == Some(ACCESS_REFUSED)
@@ -205,7 +221,7 @@ impl Plan {
         &self,
         link: &Link,
         name: &str,
-        arguments: lapin::types::FieldTable,
+        arguments: FieldTable,
     ) -> Result<(), Error> {
         let answer = make::queue(link, DECLARING, name, arguments).await?;
         self.judged(name, answer)

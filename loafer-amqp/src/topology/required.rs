@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use lapin::{ExchangeKind, types::FieldTable};
 use loafer_core::Error;
 
-use super::{arguments, find, make};
+use super::{arguments, find, levels, make};
 use crate::{
     client::{Link, config::ExchangeType},
     error::{self, ACCESS_REFUSED, PRECONDITION_FAILED, cause, code, refused},
@@ -31,6 +32,12 @@ pub(crate) enum Required {
     },
     /// The delay queue for a queue, in which its retries wait, too.
     DelayFor { queue: String, delay: Duration },
+    /// What is behind the delay levels.
+    Due,
+    /// A delay level. Those below it must be there already.
+    Level(u32),
+    /// The way from the delay levels to a delay queue.
+    DueTo(String),
 }
 
 /// What was made already.
@@ -87,8 +94,7 @@ impl Required {
     async fn make(&self, link: &Link) -> Result<(), Error> {
         match self {
             Self::Exchange(name, of) => {
-                let answer = make::exchange(link, name, of.kind(), name).await?;
-                tolerated(make::DECLARING_EXCHANGE, name, answer)
+                exchange(link, name, of.kind(), FieldTable::default()).await
             }
             Self::DelayTo {
                 exchange,
@@ -97,7 +103,7 @@ impl Required {
             } => {
                 exchange_exists(link, exchange).await?;
                 let name = names::delay_queue_to(exchange, key, *delay);
-                delay_queue(link, &name, *delay, (exchange, key)).await
+                delay_queue(link, &name, *delay, (exchange, Some(key))).await
             }
             Self::DelayFor { queue, delay } => {
                 if !find::queue_exists(link, queue).await? {
@@ -105,10 +111,48 @@ impl Required {
                     return Err(refused("publish", queue, cause));
                 }
                 let name = names::delay_queue(queue, *delay);
-                delay_queue(link, &name, *delay, ("", queue)).await
+                delay_queue(link, &name, *delay, ("", Some(queue))).await
+            }
+            Self::Due => {
+                let (none, lost) = (FieldTable::default(), levels::LOST);
+                exchange(link, lost, ExchangeKind::Fanout, none).await?;
+                let made = make::queue(link, DECLARING, lost, arguments::keeping()).await?;
+                tolerated(DECLARING, lost, made)?;
+                tolerated(make::BINDING, lost, make::bind(link, lost, lost, "").await?)?;
+                let alternate = arguments::alternate(lost);
+                exchange(link, levels::DUE, ExchangeKind::Topic, alternate).await
+            }
+            Self::Level(level) => {
+                let (name, behind) = (levels::name(*level), levels::behind(*level));
+                exchange(link, &name, ExchangeKind::Topic, FieldTable::default()).await?;
+                delay_queue(link, &name, levels::wait(*level), (&behind, None)).await?;
+                let waits = levels::pattern(*level, true);
+                let bound = make::bind(link, &name, &name, &waits).await?;
+                tolerated(make::BINDING, &name, bound)?;
+                let passes = levels::pattern(*level, false);
+                let bound = make::bind_exchange(link, &behind, &name, &passes).await?;
+                tolerated(make::BINDING, &name, bound)
+            }
+            Self::DueTo(queue) => {
+                let key = levels::pattern_of(queue);
+                let bound = make::bind(link, queue, levels::DUE, &key).await?;
+                tolerated(make::BINDING, queue, bound)
             }
         }
     }
+}
+
+/// What declaring a queue is called in errors.
+const DECLARING: &str = "declaring the queue";
+
+async fn exchange(
+    link: &Link,
+    name: &str,
+    kind: ExchangeKind,
+    arguments: FieldTable,
+) -> Result<(), Error> {
+    let answer = make::exchange(link, name, kind, arguments, name).await?;
+    tolerated(make::DECLARING_EXCHANGE, name, answer)
 }
 
 /// Fails if an exchange does not exist and is not ours to make: what waits for it would be lost.
@@ -130,12 +174,11 @@ async fn delay_queue(
     link: &Link,
     name: &str,
     delay: Duration,
-    (exchange, key): (&str, &str),
+    (exchange, key): (&str, Option<&str>),
 ) -> Result<(), Error> {
-    let what = "declaring the queue";
     let arguments = arguments::delay(delay, exchange, key);
-    let answer = make::queue(link, what, name, arguments).await?;
-    tolerated(what, name, answer)
+    let answer = make::queue(link, DECLARING, name, arguments).await?;
+    tolerated(DECLARING, name, answer)
 }
 
 /// Judges a declaration. What exists in another form is used as it is: whoever made it had a reason. So is what we may not make: publishing shows

@@ -4,6 +4,7 @@ mod bodies;
 mod bounds;
 mod crowds;
 mod dead_letters;
+mod delays;
 mod delivery;
 mod depth;
 mod groups;

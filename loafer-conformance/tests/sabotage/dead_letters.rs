@@ -8,10 +8,10 @@ use loafer_core::{
         BrokerMove, DeadLetterCapabilities, DeadLetterInfo, DeadLetterQueue, Delivery, Destination,
         Origin, PackedDeadLetter, ProgressFn,
     },
-    message::{Message, MessageId},
+    message::{EVENT_ID, Message, MessageId},
 };
 
-use super::{Sabotage, without_event_id};
+use super::{Sabotage, without};
 
 /// A dead-letter queue that breaks one promise.
 pub(super) struct DeadLetters<Q> {
@@ -80,7 +80,7 @@ impl<Q: DeadLetterQueue> DeadLetterQueue for DeadLetters<Q> {
         self.packed.lock().expect("no panic").push(id);
         match self.how {
             Sabotage::LosesEventIdsOfCopies => {
-                PackedDeadLetter::new(&without_event_id(packed.message()))
+                PackedDeadLetter::new(&without(EVENT_ID, packed.message()))
             }
             _ => packed,
         }

@@ -11,15 +11,17 @@ use loafer_conformance::{BrokerProfile, BrokerUnderTest, QueueSpec, TestQueue};
 use loafer_core::{
     Error,
     broker::{
-        Broker, Capabilities, DeadLetterQueue, Delivery, Depth, Finding, NoOptions, Open, Provider,
-        Publisher, REPLY_TO, Renewed, Replies, Settle, Settled, Settlement, Source, Topic,
-        is_reply_queue,
+        Broker, Capabilities, DeadLetterQueue, Delivery, Depth, DueTime, Finding, NoOptions, Open,
+        Provider, Publisher, REPLY_TO, Renewed, Replies, Settle, Settled, Settlement, Source,
+        Topic, is_reply_queue,
     },
     message::{EVENT_ID, Message, MessageId, Outgoing},
     outcome::BoxError,
     policy::Policy,
 };
 use loafer_memory::{Memory, MemoryProvider, MemoryPublisher, MemoryReceipt};
+
+use tokio::time::Instant;
 
 use self::dead_letters::DeadLetters;
 
@@ -47,6 +49,9 @@ pub(crate) enum Sabotage {
     CopiesOnlyWhatItPacked,
     IgnoresRates,
     CountsWhatIsInFlightAsReady,
+    ForgetsDueTimes,
+    CountsDeferred,
+    KeepsDeferred,
 }
 
 /// A broker in memory that breaks one promise.
@@ -59,7 +64,7 @@ pub(crate) struct Sabotaged {
 impl Sabotaged {
     pub(crate) fn new(how: Sabotage) -> Self {
         Self {
-            memory: Memory::new(),
+            memory: Memory::new().with_longest_delay(Duration::from_secs(3)),
             how,
         }
     }
@@ -92,6 +97,8 @@ impl Broker for Sabotaged {
     fn provider(&self, source: &Source, options: &NoOptions) -> Result<Provides, Error> {
         Ok(Provides {
             memory: self.memory.provider(source, options)?,
+            publisher: self.memory.publisher(),
+            queue: source.queue.clone(),
             how: self.how,
         })
     }
@@ -169,6 +176,8 @@ impl Publishes {
 
 pub(crate) struct Provides {
     memory: MemoryProvider,
+    publisher: MemoryPublisher,
+    queue: String,
     how: Sabotage,
 }
 
@@ -205,8 +214,13 @@ impl Provider for Provides {
             Sabotage::LosesEventIdsOfRetries => {
                 for delivery in into {
                     if delivery.message.attempt() > 1 {
-                        delivery.message = without_event_id(&delivery.message);
+                        delivery.message = without(EVENT_ID, &delivery.message);
                     }
+                }
+            }
+            Sabotage::ForgetsDueTimes => {
+                for delivery in into {
+                    delivery.message = without(DueTime::HEADER, &delivery.message);
                 }
             }
             _ => {}
@@ -216,6 +230,9 @@ impl Provider for Provides {
 
     async fn settle(&self, batch: &[Settle<MemoryReceipt>], answers: &mut Vec<Settled>) {
         let batch: Vec<_> = batch.iter().map(|entry| self.changed(entry)).collect();
+        if self.how == Sabotage::KeepsDeferred {
+            self.copy_deferred(&batch).await;
+        }
         let first = answers.len();
         self.memory.settle(&batch, answers).await;
         if self.how == Sabotage::AnswersDoneToStale {
@@ -246,14 +263,28 @@ impl Provider for Provides {
     }
 }
 
-/// Returns the message without the header that says which event it is.
-fn without_event_id(message: &Message) -> Message {
+/// Returns the message without a header.
+fn without(header: &str, message: &Message) -> Message {
     let mut headers = message.headers().clone();
-    headers.remove(EVENT_ID);
+    headers.remove(header);
     message.clone().with_headers(headers)
 }
 
 impl Provides {
+    /// Sends a copy of what is deferred, and leaves the original, too.
+    async fn copy_deferred(&self, batch: &[Settle<MemoryReceipt>]) {
+        for entry in batch {
+            if let Settlement::Defer { until } = entry.settlement {
+                let copy = Outgoing::new(entry.message.clone());
+                let copy = copy.delay(until.left(Instant::now().into_std()));
+                let topic = Topic::from(format!("memory:{}", self.queue));
+                self.publisher
+                    .publish(&topic, &[copy], &mut Vec::new())
+                    .await;
+            }
+        }
+    }
+
     /// Returns what the broker makes of a settlement.
     fn changed(&self, entry: &Settle<MemoryReceipt>) -> Settle<MemoryReceipt> {
         let mut entry = entry.clone();
@@ -263,6 +294,10 @@ impl Provides {
             }
             (Sabotage::ReleasesLate, settlement @ Settlement::Release) => {
                 *settlement = Settlement::Retry { after: None };
+            }
+            (Sabotage::CountsDeferred, Settlement::Defer { until }) => {
+                let after = until.left(Instant::now().into_std());
+                entry.settlement = Settlement::Retry { after: Some(after) };
             }
             (Sabotage::DropsHeadersOfDeadLetters, Settlement::DeadLetter(_)) => {
                 entry.message = Message::new(entry.message.payload().clone());

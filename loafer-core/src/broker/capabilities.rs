@@ -74,8 +74,16 @@ pub struct Capabilities {
     /// timeout](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html)); on RabbitMQ it is the
     /// [`consumer_timeout`](https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
     pub lease_ceiling: Option<Duration>,
-    /// How long the delay of a retry can be. `None`, the default, means without limit. The engine shortens longer delays to it.
+    /// How long the delay of a retry can be. `None`, the default, means without limit. The engine shortens longer delays to it, and says so at the
+    /// first one.
+    ///
+    /// A broker that makes copies for its retries can do without a limit: it [defers](Self::defers) what arrives early.
     pub max_delay: Option<Duration>,
+    /// Whether the broker can put a message off without an attempt: [`Settlement::Defer`](crate::broker::Settlement::Defer). The default is `false`.
+    ///
+    /// If `true`, the engine looks at the header [`DueTime::HEADER`](crate::broker::DueTime::HEADER) of each message. It does not start a message that
+    /// is not due, but defers it. It believes this header, so a provider removes it where others than its publishers could have written it.
+    pub defers: bool,
     /// Whether the broker keeps the messages of a group in order: none of a group is delivered while an earlier one of it is on lease. The default is
     /// `false`.
     ///
@@ -136,6 +144,7 @@ impl Default for Capabilities {
             lease: None,
             lease_ceiling: None,
             max_delay: None,
+            defers: false,
             ordered: false,
             release_costs_attempt: false,
             max_receives: None,

@@ -6,6 +6,7 @@ mod capabilities;
 mod dead_letters;
 mod delay_steps;
 mod depth;
+mod due_time;
 mod finding;
 mod instance;
 mod notice;
@@ -28,6 +29,7 @@ pub use self::{
     },
     delay_steps::{DelaySteps, Step},
     depth::Depth,
+    due_time::DueTime,
     finding::{Finding, Level},
     instance::Instance,
     notice::Notice,

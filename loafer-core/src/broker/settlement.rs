@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::DueTime;
 use crate::{Error, message::Message};
 
 /// One lease to settle: an entry of [`Provider::settle`](crate::broker::Provider::settle).
@@ -26,7 +27,19 @@ pub enum Settlement {
     Retry {
         /// How long from now, at most [`Capabilities::max_delay`](crate::broker::Capabilities::max_delay). Round it up to what the broker can do.
         /// `None` means when its lease ends: leave the lease as it is. A broker without leases takes its shortest delay.
+        ///
+        /// A broker that sets no `max_delay`, and whose own delays have an end, may give its copy the header [`DueTime::HEADER`], and redeliver it
+        /// early: the engine then asks for [`Defer`](Self::Defer), and the attempt is counted once.
         after: Option<Duration>,
+    },
+    /// The message is not due yet and was not started: it is delivered again at that time, or earlier if the broker can't delay it so long. It costs
+    /// no attempt. The engine asks for it only if [`Capabilities::defers`](crate::broker::Capabilities::defers) is set.
+    ///
+    /// A broker that can't delay the message where it is sends a copy with the same headers, [`DueTime::HEADER`] and the event's id among them. Once
+    /// the copy is confirmed, the message leaves the queue. If the copy fails, the message stays.
+    Defer {
+        /// When it is due. [`DueTime::left`] says how long that is from now.
+        until: DueTime,
     },
     /// The message goes to the dead letters: a copy with this envelope is sent there and, once that is confirmed, the message leaves the queue.
     /// If there is no queue for dead letters, do nothing and answer [`Settled::NoDeadLetterTarget`].

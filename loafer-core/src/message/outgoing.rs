@@ -64,8 +64,11 @@ impl Outgoing {
 
     /// Keeps it invisible for this long after it was published.
     ///
-    /// A broker may limit the delay; a publisher refuses what its broker can't do. SQS delays up to 15 minutes, in whole seconds, and not on FIFO
-    /// queues ([`SendMessage`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)); SNS has no delay.
+    /// It may be up to 366 days. A publisher refuses what its broker can't do: SQS counts whole seconds, its FIFO queues have no delay of a single
+    /// message ([`SendMessage`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html)), and SNS has none at all.
+    ///
+    /// A delay beyond what the broker can in one stay (SQS: 15 minutes, RabbitMQ: 16) takes several. On RabbitMQ nobody sees the message before. On SQS
+    /// the route of Loafer that receives it puts it off again, but another consumer of that queue would handle it at its first arrival.
     #[must_use]
     pub fn delay(self, delay: Duration) -> Self {
         Self {

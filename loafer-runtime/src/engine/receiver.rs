@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Job, Shared, leases::margin};
 use crate::{clock::Moment, pause::PauseWatch, stats::RouteStats};
 use loafer_core::{
     Error,
-    broker::{Delivery, Pauses, Provider, Settlement},
+    broker::{Delivery, DueTime, Pauses, Provider, Settlement},
     message::MessageId,
 };
 
@@ -124,8 +124,8 @@ impl<P: Provider> Shared<P> {
         .await
     }
 
-    /// Puts each delivery into the lease table. Returns those that were handled before: they go to the settler, not to a worker. The
-    /// deliveries may be as old as `unseen`.
+    /// Puts each delivery into the lease table. Returns those that were handled before or are not due yet: they go to the settler, not to a
+    /// worker. The deliveries may be as old as `unseen`.
     fn take_in(
         &self,
         deliveries: &mut Vec<Delivery<P::Receipt>>,
@@ -179,7 +179,35 @@ impl<P: Provider> Shared<P> {
             });
             tracing::info!(route = %self.route.policy.route, messages = known.len(), "acked on redelivery: handled before");
         }
+        if self.route.capabilities.defers {
+            self.put_off(jobs, &mut known);
+        }
         known
+    }
+
+    /// Takes out the messages that are not due yet: they are deferred. The others lose the header that says when they are due.
+    fn put_off(&self, jobs: &mut VecDeque<Job>, deferred: &mut Vec<Job>) {
+        let said = |job: &Job| job.message.headers().get(DueTime::HEADER).is_some();
+        if !jobs.iter().any(said) {
+            return;
+        }
+        let now = Instant::now().into_std();
+        for mut job in mem::take(jobs) {
+            match DueTime::of(&job.message).filter(|due| !due.left(now).is_zero()) {
+                Some(until) => {
+                    tracing::debug!(route = %self.route.policy.route, message_id = %job.message.id(), left = ?until.left(now), "deferred: not due yet");
+                    deferred.push(job.done(Some(Settlement::Defer { until })));
+                }
+                None => {
+                    if said(&job) {
+                        let mut headers = job.message.headers().clone();
+                        headers.remove(DueTime::HEADER);
+                        job.message = job.message.with_headers(headers);
+                    }
+                    jobs.push_back(job);
+                }
+            }
+        }
     }
 
     /// Returns messages that were handled before in this process and whose acks are not confirmed, those among the deliveries included.

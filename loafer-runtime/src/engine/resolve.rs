@@ -211,8 +211,16 @@ impl Route {
 
     /// Returns the delay, or the longest that the broker allows.
     fn within_limits(&self, delay: Duration) -> Duration {
-        let most = self.capabilities.max_delay;
-        most.map_or(delay, |most| delay.min(most))
+        match self.capabilities.max_delay {
+            Some(longest) if delay > longest => {
+                self.too_long_told.call_once(|| {
+                    let (route, queue) = (&self.policy.route, &self.policy.queue);
+                    tracing::warn!(%route, %queue, asked = ?delay, ?longest, "a retry was asked for after a longer delay than this queue can have: its messages are retried after the longest; ask for less, or set a lower `max` of the route's `backoff`");
+                });
+                longest
+            }
+            _ => delay,
+        }
     }
 
     /// Called when a message is not tried again. If its handler replies to requests, its requester gets a notice with the kind of the

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::VecDeque,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use futures_util::FutureExt;
@@ -33,6 +33,8 @@ pub(crate) struct Route {
     pub(super) receivers_failing: Failing,
     /// Its settlers, and tasks beside them, whose last settlement failed.
     pub(super) settlers_failing: Failing,
+    /// Done once the log says that a delay was too long for the broker.
+    pub(super) too_long_told: Once,
     /// Whether it receives once only, and then ends.
     pub(super) once: bool,
     pub(super) handlers: Handlers,
@@ -79,6 +81,7 @@ impl Route {
             stats: reports.stats.clone(),
             receivers_failing: Failing::default(),
             settlers_failing: Failing::default(),
+            too_long_told: Once::new(),
             once,
             handlers,
             ack_dedup: AckDedup::new(capabilities.own_ids),

@@ -76,7 +76,7 @@ impl Ledger {
             (Settled::Done, Settlement::Ack) => End::Acked,
             (Settled::Done, Settlement::Retry { after }) => End::Retried(*after),
             (Settled::Done, Settlement::DeadLetter(_)) => End::DeadLettered,
-            (Settled::Done, Settlement::Release) => End::Released,
+            (Settled::Done, Settlement::Release | Settlement::Defer { .. }) => End::Released,
         };
         let mut records = self.records();
         records.written += 1;

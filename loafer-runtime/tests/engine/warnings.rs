@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use loafer_runtime::program::RouteOptions;
+use loafer_core::{outcome::Outcome, translate::Json};
+use loafer_runtime::program::{Route, RouteOptions};
 use tokio::time::sleep;
 
 use crate::{logged::Logged, scripted::Scripted};
@@ -50,4 +51,28 @@ async fn messages_held_for_four_fifths_of_the_ceiling_are_told_once_each() {
 async fn where_leases_end_by_themselves_the_keeper_sees_to_the_ceiling() {
     let told = held_too_long(false, &[99]).await;
     assert_eq!(told, [Vec::<String>::new()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_longer_than_the_broker_can_is_told_once() {
+    let logged = Logged::default();
+    let _on = tracing::subscriber::set_default(logged.clone());
+    let broker = Scripted::default()
+        .able(|able| able.max_delay = Some(Duration::from_secs(60)))
+        .then(Duration::ZERO, [1, 2]);
+    let after = Duration::from_secs(3600);
+    let route = Route::new("r")
+        .provider::<Scripted>()
+        .handler(Json, move |_: u64| async move { Outcome::Retry { after } });
+    let running = broker.start_route(route).await;
+    sleep(Duration::from_secs(1)).await;
+    drop(running);
+    let refusals = broker.lock().refusals.clone();
+    assert_eq!(refusals, ["Retry { after: Some(60s) }"; 2]);
+    let told = logged.lines("longer delay than this queue can have");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("route=r ") && told[0].contains("longest=60s"),
+        "{told:?}"
+    );
 }

@@ -21,6 +21,8 @@ use crate::{
     payloads::{S3Payloads, Store},
 };
 
+/// The longest delay of a message (SQS API: `SendMessage`, 15 minutes).
+const DELAY: Duration = Duration::from_secs(900);
 /// How long one attempt of a call may take, unless the call polls.
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// How long such a call may take with all attempts of the SDK.
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     endpoints: Endpoints,
     /// Where large payloads are kept. `None` means that messages carry every payload themselves.
     payloads: Option<S3Payloads>,
+    /// The longest delay of a message, if tests have shortened it.
+    longest_delay: Option<Duration>,
     /// Made once, at the first call.
     clients: OnceCell<Clients>,
 }
@@ -54,6 +58,8 @@ pub(crate) struct Clients {
     pub(crate) sns: aws_sdk_sns::Client,
     /// Keeps large payloads.
     pub(crate) payloads: Option<Store>,
+    /// The longest delay of a message. A longer one takes several stays in its queue.
+    pub(crate) longest_delay: Duration,
     /// Where the clients of SQS call, for errors and remedies.
     pub(crate) endpoint: Arc<Endpoint>,
     /// Where the client of SNS calls, for errors and remedies.
@@ -73,6 +79,14 @@ impl Shared {
     pub(crate) fn with_payloads(&self, payloads: S3Payloads) -> Self {
         Self {
             payloads: Some(payloads),
+            ..self.without_clients()
+        }
+    }
+
+    /// The same settings with a shorter longest delay, and no clients yet.
+    pub(crate) fn with_longest_delay(&self, delay: Duration) -> Self {
+        Self {
+            longest_delay: Some(delay.min(DELAY)),
             ..self.without_clients()
         }
     }
@@ -116,6 +130,7 @@ impl Shared {
             region: self.region.clone(),
             endpoints: self.endpoints.clone(),
             payloads: self.payloads.clone(),
+            longest_delay: self.longest_delay,
             clients: OnceCell::new(),
         }
     }
@@ -144,7 +159,11 @@ impl Shared {
                 };
                 let region = config.region().ok_or_else(|| no_region(queue))?;
                 let payloads = self.payloads.as_ref();
-                Ok(Clients::new(&config, region, &self.endpoints, payloads))
+                let clients = Clients::new(&config, region, &self.endpoints, payloads);
+                Ok(Clients {
+                    longest_delay: self.longest_delay.unwrap_or(DELAY),
+                    ..clients
+                })
             })
             .await
     }
@@ -183,6 +202,7 @@ impl Clients {
             sqs: aws_sdk_sqs::Client::from_conf(sqs),
             sns: aws_sdk_sns::Client::from_conf(sns.build()),
             payloads,
+            longest_delay: DELAY,
             endpoint: endpoint("sqs"),
             sns_endpoint: endpoint("sns"),
         }

@@ -75,7 +75,7 @@ impl DeadLetterTarget {
 }
 
 /// Returns whether trying again at once is in vain: there is no such queue, we may not send to it, or it does not take the message.
-fn is_no_target(error: &Error) -> bool {
+pub(super) fn is_no_target(error: &Error) -> bool {
     matches!(error, Error::UnknownQueue { .. } | Error::Refused { .. })
 }
 
@@ -107,18 +107,26 @@ impl SqsProvider {
         // From here on errors are about the dead-letter queue.
         let call = call.on(queue_name(&url));
         let mut answers = Box::pin(self.copy(opened, &url, dead, call)).await;
-        let copied: Vec<_> = dead
-            .iter()
-            .filter(|(_, entry, _)| entry.receipt.is_copied())
-            .map(|(index, entry, _)| (*index, &entry.receipt))
-            .collect();
-        answers.extend(
-            self.delete(opened, &copied)
-                .await
-                .into_iter()
-                .map(|(index, fault)| (index, fault.into())),
-        );
+        let entries = dead.iter().map(|(index, entry, _)| (*index, *entry));
+        answers.extend(self.delete_copied(opened, entries).await);
         answers
+    }
+
+    /// Deletes the messages whose copies are confirmed. Returns the answers by index in the batch; a message without an answer is done.
+    pub(super) async fn delete_copied<'b>(
+        &self,
+        opened: &Opened,
+        entries: impl Iterator<Item = (usize, &'b Settle<Receipt>)>,
+    ) -> Vec<(usize, Settled)> {
+        let copied: Vec<_> = entries
+            .filter(|(_, entry)| entry.receipt.is_copied())
+            .map(|(index, entry)| (index, &entry.receipt))
+            .collect();
+        let faults = self.delete(opened, &copied).await;
+        faults
+            .into_iter()
+            .map(|(index, fault)| (index, fault.into()))
+            .collect()
     }
 
     /// Sends the copies. Marks the receipts of those that are confirmed, and returns answers for the others.

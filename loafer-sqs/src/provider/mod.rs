@@ -2,6 +2,7 @@
 
 mod clean_up;
 mod dead_letters;
+mod defer;
 mod payloads;
 mod receipt;
 mod receive;
@@ -9,7 +10,7 @@ mod settle;
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Once, OnceLock},
     time::Duration,
 };
 
@@ -54,7 +55,8 @@ const LEASE: Duration = Duration::from_secs(30);
 /// | `renew` | `ChangeMessageVisibilityBatch` | the SDK's, of 5 s each |
 ///
 /// A retry without delay costs no call. A dead letter is sent to the target of the queue's redrive policy, and the
-/// message is deleted once that is confirmed. Methods may be dropped in flight; the call may then have taken effect or not.
+/// message is deleted once that is confirmed. So is the copy of a message that is not due yet, which goes to the queue itself; FIFO queues have
+/// none. A retry is delayed for 12 hours at most, since a copy would count its receives from the start. Methods may be dropped in flight; the call may then have taken effect or not.
 pub struct SqsProvider {
     shared: Arc<Shared>,
     /// The queue as configured: name, URL or ARN.
@@ -75,6 +77,8 @@ pub struct SqsProvider {
     attempts: AttemptIds,
     /// Deletions of payloads on S3.
     clean_ups: CleanUps,
+    /// Done once the log says that the queue does not take our copies of messages that are not due.
+    not_copied_told: Once,
 }
 
 /// What `open` found.
@@ -110,6 +114,7 @@ impl SqsProvider {
             opened: OnceLock::new(),
             attempts: AttemptIds::default(),
             clean_ups: CleanUps::default(),
+            not_copied_told: Once::new(),
         }
     }
 
@@ -300,6 +305,8 @@ impl Provider for SqsProvider {
             lease: Some(opened.map_or(LEASE, |opened| opened.lease)),
             lease_ceiling: Some(seconds::OURS),
             max_delay: Some(seconds::CEILING),
+            // A copy would go behind its group.
+            defers: opened.is_some_and(|opened| !opened.fifo),
             ordered: opened.is_some_and(|opened| opened.fifo),
             release_costs_attempt: true,
             max_receives: opened.and_then(|opened| opened.max_receives),

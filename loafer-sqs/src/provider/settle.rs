@@ -1,11 +1,11 @@
-//! Settling: acks, retries, releases, dead letters; and renewals, which make the same call as retries.
+//! Settling: acks, retries, releases, deferred messages, dead letters; and renewals, which make the same call as retries.
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join4;
+use futures_util::future::join5;
 use loafer_core::broker::{DeadLetter, Renewed, Settle, Settled, Settlement};
 
-use super::{Opened, Receipt, SqsProvider};
+use super::{Opened, Receipt, SqsProvider, defer::Deferred};
 use crate::client::Faults;
 
 /// A receipt with a new visibility timeout in seconds, and its index in the batch.
@@ -21,6 +21,7 @@ impl SqsProvider {
     ) {
         let (mut acks, mut retries, mut releases) = (Vec::new(), Vec::new(), Vec::new());
         let mut dead: Vec<(usize, &Settle<Receipt>, &Arc<DeadLetter>)> = Vec::new();
+        let mut early: Vec<Deferred<'_>> = Vec::new();
         let first = answers.len();
         for (index, entry) in batch.iter().enumerate() {
             let receipt = &entry.receipt;
@@ -31,13 +32,15 @@ impl SqsProvider {
                 Settlement::Retry { after: None } => {}
                 Settlement::Retry { after: Some(after) } => retries.push(change(*after)),
                 Settlement::Release => releases.push(change(Duration::ZERO)),
+                Settlement::Defer { until } => early.push((index, entry, *until)),
                 Settlement::DeadLetter(envelope) => dead.push((index, entry, envelope)),
             }
         }
-        let (deleted, retried, released, buried) = join4(
+        let (deleted, retried, released, deferred, buried) = join5(
             self.delete(opened, &acks),
             self.change(opened, "retry", &retries),
             self.change(opened, "release", &releases),
+            self.defer(opened, &early),
             self.dead_letter(opened, &dead),
         )
         .await;
@@ -47,7 +50,7 @@ impl SqsProvider {
         for (index, fault) in deleted.into_iter().chain(retried).chain(released) {
             answers[first + index] = fault.into();
         }
-        for (index, answer) in buried {
+        for (index, answer) in deferred.into_iter().chain(buried) {
             answers[first + index] = answer;
         }
     }

@@ -41,7 +41,9 @@ const AT_ONCE: usize = 8;
 /// the message's own id unless one is given, so that a message sent again is the same one; it overrides content-based
 /// deduplication (SQS API). On FIFO a message is sent once the one before it in its group was accepted, and none after one that
 /// failed, so that a call has one message of each group. On standard queues the group is for fairness, not for order. Only
-/// queues have delays, up to 15 minutes, and FIFO queues have none. Answers carry the id that SQS or SNS gave.
+/// standard queues have delays, up to 366 days. One stay in a queue is of 15 minutes at most (SQS API: `SendMessage`). A longer delay takes several: the
+/// message has an attribute that says when it is due, and a route of Loafer that receives it earlier sends it again with the rest of the delay. Other
+/// consumers of that queue would handle it at its first arrival. Answers carry the id that SQS or SNS gave.
 pub struct SqsPublisher {
     shared: Arc<Shared>,
     /// The topics and queues that were found: ARNs and URLs do not change.

@@ -1,8 +1,12 @@
 //! Where a topic leads: to a queue or to an SNS topic. Only SQS has two kinds of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, time::Instant};
 
-use loafer_core::{Error, broker::Rounds, message::Outgoing};
+use loafer_core::{
+    Error,
+    broker::{DueTime, Rounds},
+    message::Outgoing,
+};
 
 use super::{
     calls::{Answers, send_in},
@@ -16,9 +20,6 @@ use crate::{
     payloads::{For, Store},
     seconds, topology,
 };
-
-/// The longest delay of a message (SQS API: `SendMessage`, 15 minutes).
-const DELAY: Duration = Duration::from_secs(900);
 
 #[cfg(feature = "s3")]
 const TOO_LARGE: &str = "keep large payloads on S3: `Sqs::with_large_payloads`";
@@ -145,10 +146,16 @@ impl Target {
             (Some(_), _) if fifo => {
                 return Err("FIFO queues have no delay of a single message".to_owned());
             }
-            (Some(delay), _) if delay > DELAY => {
-                return Err(format!("a delay of {delay:?}: SQS delays up to 15 minutes"));
+            (Some(delay), _) if delay > DueTime::LONGEST => {
+                return Err(format!("a delay of {delay:?}: 366 days is the most"));
             }
-            (Some(delay), _) => Some(seconds::up(delay) as i32),
+            (Some(delay), Self::Queue { clients, .. }) => {
+                if delay > clients.longest_delay {
+                    let due = DueTime::after(delay, Instant::now());
+                    entry.due(due, &outgoing.optional)?;
+                }
+                Some(seconds::delay(delay.min(clients.longest_delay)))
+            }
         };
         Ok(entry)
     }

@@ -94,6 +94,13 @@ impl DeliveryRecord {
         }
     }
 
+    /// Whether it was handed over before its message was due.
+    #[must_use]
+    pub fn is_early(&self) -> bool {
+        let due = self.given.due.zip(self.handed);
+        due.is_some_and(|(due, handed)| handed < due)
+    }
+
     /// Whether the lease is over by the broker's clock.
     #[must_use]
     pub fn is_expired(&self, now: Millis) -> bool {

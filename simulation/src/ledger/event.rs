@@ -48,6 +48,8 @@ pub enum Asked {
     Retry(Option<Millis>),
     /// It goes to the dead letters.
     DeadLetter,
+    /// It is not due before this moment, and is delivered then or earlier.
+    Defer(Millis),
     /// It is visible at once.
     Release,
 }
@@ -91,6 +93,8 @@ pub struct Given {
     pub until: Option<Millis>,
     /// Whether the broker delivers it although another lease lives, or although it was acked.
     pub duplicate: bool,
+    /// When the message says that it is due. `None` means that it does not say.
+    pub due: Option<Millis>,
 }
 
 /// One thing that happened. Deliveries are named by their numbers.

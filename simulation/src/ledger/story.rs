@@ -46,9 +46,12 @@ fn line(event: &Event) -> String {
             let until = made.until.map_or_else(String::new, |until| {
                 format!(", leased until {}", clock(until).trim_start())
             });
+            let due = made.due.map_or_else(String::new, |due| {
+                format!(", due at {}", clock(due).trim_start())
+            });
             let duplicate = if made.duplicate { ", a duplicate" } else { "" };
             format!(
-                "delivery {id} made: r{} message {}, its delivery {}, attempt {}{until}{duplicate}",
+                "delivery {id} made: r{} message {}, its delivery {}, attempt {}{until}{due}{duplicate}",
                 made.message.route, made.message.index, made.nth, made.attempt
             )
         }

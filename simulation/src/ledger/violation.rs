@@ -43,6 +43,10 @@ violations! {
     RetryTooShort = "retry sooner than asked",
     /// A message that was delivered before its delay was over.
     DeliveredEarly = "delivered before its delay was over",
+    /// A handler started before its message was due.
+    StartedEarly = "started before it was due",
+    /// A message that was not due was settled otherwise than by putting it off, or one that was due was put off.
+    DeferredWrongly = "not put off until it was due",
     /// Something was sent for a message whose lease was lost and whose handler was cancelled.
     SettledAfterCancel = "settled after its handler was cancelled",
     /// A message was neither acked nor dead-lettered in good time after the last fault.

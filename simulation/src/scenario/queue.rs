@@ -46,6 +46,8 @@ pub struct QueuePlan {
     pub own_ids: bool,
     /// The longest delay of a retry.
     pub max_delay: Option<Millis>,
+    /// The longest stay of a delayed message. A longer delay takes several, and the message says when it is due. `None` means that nothing is put off.
+    pub longest_stay: Option<Millis>,
     /// Whether it has a dead-letter target.
     pub dead_letters: bool,
     /// How long answers of calls take, without a fault.
@@ -75,6 +77,7 @@ impl QueuePlan {
             wait: dice.pick(&[2_000, 20_000]),
             own_ids: true,
             max_delay: Some(900_000),
+            longest_stay: None,
             dead_letters,
             latency: dice.between(2, 40),
             stuck: dice.pick(&[40, 100, 200]),
@@ -110,6 +113,31 @@ impl QueuePlan {
         }
     }
 
+    /// Lets messages be put off: a delay takes stays of this length at most.
+    pub(super) fn put_off(&mut self, longest_stay: Millis) {
+        self.longest_stay = Some(longest_stay);
+        // Retries of a broker that pushes are copies, which say when they are due.
+        if self.kind == Kind::Pushed {
+            self.max_delay = None;
+        }
+    }
+
+    /// Returns how long the stay of a message is that is delayed by this much.
+    #[must_use]
+    pub fn stay(&self, delay: Millis) -> Millis {
+        self.longest_stay
+            .map_or(delay, |longest| delay.min(longest))
+    }
+
+    /// Returns how long the stay of a retry is that is delayed by this much. Only a copy can say when it is due.
+    #[must_use]
+    pub fn stay_of_retry(&self, delay: Millis) -> Millis {
+        match self.kind {
+            Kind::Pushed => self.stay(delay),
+            Kind::Standard | Kind::Fifo | Kind::Memory => delay,
+        }
+    }
+
     /// Whether its groups are blocked by their heads.
     #[must_use]
     pub fn is_ordered(&self) -> bool {
@@ -141,6 +169,7 @@ impl QueuePlan {
             linger: Duration::from_millis(self.linger),
             lease: self.lease.map(Duration::from_millis),
             max_delay: self.max_delay.map(Duration::from_millis),
+            defers: self.longest_stay.is_some(),
             ordered: self.is_ordered(),
             release_costs_attempt: !local,
             retries_are_copies: self.kind == Kind::Pushed,

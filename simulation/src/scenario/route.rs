@@ -55,6 +55,8 @@ pub struct MessagePlan {
     pub taker: u64,
     /// Whether its payload can be decoded.
     pub decodes: bool,
+    /// By how much it is delayed when it is published. Zero means that it is due at once.
+    pub delay: Millis,
 }
 
 /// One route.
@@ -142,6 +144,10 @@ impl RoutePlan {
             queue,
             messages: Vec::new(),
         };
+        let delays = &mut Dice::of(seed, &[8, number as u64]);
+        if matches!(kind, Kind::Standard | Kind::Pushed) && delays.chance(500) {
+            route.queue.put_off(delays.pick(&[700, 3_000, 15_000]));
+        }
         let groups = dice.between(3, 12);
         let bursts: Vec<Millis> = (0..dice.between(1, 4))
             .map(|_| dice.below(60_000))
@@ -178,6 +184,10 @@ impl RoutePlan {
                 false => 0,
             },
             decodes: !dice.chance(15),
+            delay: match self.queue.longest_stay {
+                Some(_) if dice.chance(300) => dice.below(40_000),
+                _ => 0,
+            },
         }
     }
 

@@ -16,8 +16,10 @@ mod weather;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use loafer_core::broker::DueTime;
 use tokio::{sync::Notify, time::Instant};
 
 use self::queue::Queue;
@@ -35,6 +37,8 @@ pub struct World {
     /// What was drawn from the seed.
     pub scenario: Arc<Scenario>,
     began: Instant,
+    /// The time of day at the beginning, as due times count it.
+    time_of_day: Millis,
     state: Mutex<State>,
     signals: BTreeMap<usize, Signals>,
 }
@@ -70,8 +74,11 @@ impl World {
             faults: [0; Fault::ALL.len()],
         };
         let numbers = scenario.routes.iter().map(|plan| plan.number);
+        let began = Instant::now();
+        let today = DueTime::after(Duration::ZERO, began.into_std());
         Arc::new(Self {
-            began: Instant::now(),
+            began,
+            time_of_day: today.to_header().parse().unwrap_or_default(),
             state: Mutex::new(state),
             signals: numbers.map(|number| (number, Signals::default())).collect(),
             scenario,
@@ -87,7 +94,19 @@ impl World {
     /// Returns the moment this long after the beginning.
     #[must_use]
     pub fn moment(&self, at: Millis) -> Instant {
-        self.began + std::time::Duration::from_millis(at)
+        self.began + Duration::from_millis(at)
+    }
+
+    /// Returns the header of a message that is due this long after the beginning.
+    fn due_header(&self, at: Millis) -> String {
+        // The time of day is rounded up.
+        (self.time_of_day + at).saturating_sub(1).to_string()
+    }
+
+    /// Returns the moment of a due time.
+    fn due(&self, until: DueTime) -> Millis {
+        let time: Millis = until.to_header().parse().unwrap_or_default();
+        (time + 1).saturating_sub(self.time_of_day)
     }
 
     /// Records that something happens now.
@@ -115,11 +134,12 @@ impl World {
     /// Publishes a message.
     pub fn publish(&self, key: MessageKey) {
         let now = self.now();
+        let delay = self.plan(key.route).messages[key.index].delay;
         let mut state = self.lock();
         let Some(queue) = state.queues.get_mut(&key.route) else {
             return;
         };
-        queue.publish(key.index);
+        queue.publish(now, key.index, delay);
         state.ledger.record(now, Event::Published(key));
         drop(state);
         self.arrived(key.route);

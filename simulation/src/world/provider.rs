@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use loafer_core::{
     Error,
-    broker::{Capabilities, Delivery, Finding, Notice, Open, Provider, Renewed, Settle, Settled},
+    broker::{
+        Capabilities, Delivery, DueTime, Finding, Notice, Open, Provider, Renewed, Settle, Settled,
+    },
     message::Message,
     policy::Policy,
 };
@@ -14,7 +16,7 @@ use super::{State, World, weather::Call};
 use crate::{
     Millis,
     dice::Dice,
-    ledger::{DeliveryId, Event, Reply, Why},
+    ledger::{DeliveryId, Event, Given, Reply, Why},
     scenario::{Fault, Kind},
 };
 
@@ -63,9 +65,7 @@ impl QueueProvider {
         let (key, nth, _) = self.world.delivery(id);
         let plan = self.world.plan(key.route);
         let planned = &plan.messages[key.index];
-        let attempt = self
-            .world
-            .ledger(|ledger| ledger.delivery(id).given.attempt);
+        let Given { attempt, due, .. } = self.world.ledger(|ledger| ledger.delivery(id).given);
         let payload = match plan.decodes(key.index, nth) {
             true => format!("[{},{id}]", key.index),
             false => format!("undecodable {} {id}", key.index),
@@ -76,6 +76,10 @@ impl QueueProvider {
             false => format!("s{}-{}", key.route, key.index / 2),
         };
         let message = Message::with_id(name, payload).with_attempt(attempt);
+        let message = match due {
+            Some(due) => message.with_header(DueTime::HEADER, self.world.due_header(due)),
+            None => message,
+        };
         let message = match planned.group {
             Some(group) => message.with_group(format!("g{group}")),
             None => message,

@@ -28,6 +28,10 @@ struct Item {
     /// Deliveries that cost no attempt, where the broker can tell.
     spared: u32,
     retries: u32,
+    /// The deliveries of the messages that it was copied from: a standard queue counts those of a copy from the start.
+    copied: u32,
+    /// When it is due, as it says itself. `None` means that it does not say.
+    due: Option<Millis>,
     /// Its last delivery that is no duplicate.
     lease: Option<DeliveryId>,
 }
@@ -58,6 +62,8 @@ impl Queue {
             deliveries: 0,
             spared: 0,
             retries: 0,
+            copied: 0,
+            due: None,
             lease: None,
         };
         Self {
@@ -72,10 +78,16 @@ impl Queue {
         }
     }
 
-    pub(super) fn publish(&mut self, index: usize) {
+    pub(super) fn publish(&mut self, now: Millis, index: usize, delay: Millis) {
         self.published += 1;
+        let stay = self.plan.stay(delay);
         let item = &mut self.items[index];
-        (item.place, item.order) = (Place::Visible, self.published);
+        item.order = self.published;
+        item.due = (stay < delay).then_some(now + delay);
+        item.place = match delay {
+            0 => Place::Visible,
+            _ => Place::Delayed(now + stay),
+        };
     }
 
     /// Lets the time pass: leases expire, delays end.
@@ -179,7 +191,7 @@ impl Queue {
         let attempt = match self.plan.kind {
             Kind::Pushed => item.retries + 1,
             Kind::Memory => item.deliveries - item.spared,
-            Kind::Standard | Kind::Fifo => item.deliveries,
+            Kind::Standard | Kind::Fifo => item.deliveries - item.copied,
         };
         let made = Given {
             message: MessageKey {
@@ -190,6 +202,7 @@ impl Queue {
             attempt,
             until: self.plan.lease.map(|lease| now + lease),
             duplicate,
+            due: item.due,
         };
         if !duplicate {
             (item.place, item.lease) = (Place::Leased, Some(id));
@@ -221,6 +234,7 @@ impl Queue {
         if asked == Asked::DeadLetter && !has_target {
             return Reply::NoTarget;
         }
+        let plan = &self.plan;
         let item = &mut self.items[index];
         let leaves = matches!(asked, Asked::Ack | Asked::DeadLetter);
         if item.place == Place::Gone {
@@ -237,8 +251,16 @@ impl Queue {
         match asked {
             Asked::Ack | Asked::DeadLetter => item.place = Place::Gone,
             Asked::Retry(after) => {
-                item.place = Place::Delayed(now + after.unwrap_or(100));
+                let after = after.unwrap_or(100);
+                let stay = plan.stay_of_retry(after);
+                item.place = Place::Delayed(now + stay);
+                item.due = (stay < after).then_some(now + after);
                 item.retries += u32::from(first);
+            }
+            Asked::Defer(until) => {
+                item.place = Place::Delayed(now + plan.stay(until.saturating_sub(now)));
+                item.due = Some(until);
+                item.copied = item.deliveries;
             }
             Asked::Release => {
                 item.place = Place::Visible;

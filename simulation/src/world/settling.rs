@@ -6,7 +6,7 @@ use loafer_core::broker::{Settle, Settled, Settlement};
 use tokio::time::sleep;
 
 use super::{
-    State,
+    State, World,
     provider::QueueProvider,
     weather::{Call, Fate},
 };
@@ -35,7 +35,7 @@ pub(super) async fn settle(
 ) {
     let entries: Vec<_> = batch
         .iter()
-        .map(|entry| (entry.receipt, asked(&entry.settlement)))
+        .map(|entry| (entry.receipt, asked(&provider.world, &entry.settlement)))
         .collect();
     for (id, asked) in &entries {
         provider.world.record(Event::Settling(*id, *asked));
@@ -61,7 +61,7 @@ pub(super) async fn settle(
     call.answer(answers);
 }
 
-fn asked(settlement: &Settlement) -> Asked {
+fn asked(world: &World, settlement: &Settlement) -> Asked {
     match settlement {
         Settlement::Ack => Asked::Ack,
         Settlement::Retry { after } => Asked::Retry(after.map(|after| {
@@ -70,6 +70,7 @@ fn asked(settlement: &Settlement) -> Asked {
         })),
         Settlement::DeadLetter(_) => Asked::DeadLetter,
         Settlement::Release => Asked::Release,
+        Settlement::Defer { until } => Asked::Defer(world.due(*until)),
     }
 }
 
@@ -105,7 +106,9 @@ impl InFlight<'_> {
                 !queue.plan.dead_letters && world.scenario.is_active(Fault::NoDeadLetters, now);
             let done = queue.settle(ledger, now, *id, *asked, !missing);
             faults[Fault::NoDeadLetters as usize] += u64::from(done == Reply::NoTarget);
-            let may_come_again = queue.plan.kind == Kind::Standard && *asked == Asked::Ack;
+            // Of a copy that was made, the original may be left.
+            let leaves = matches!(asked, Asked::Ack | Asked::Defer(_));
+            let may_come_again = queue.plan.kind == Kind::Standard && leaves;
             if may_come_again && world.scenario.is_active(Fault::Duplicates, now) {
                 let again = &mut Dice::of(world.scenario.seed, &[6, u64::from(*id)]);
                 if again.chance(world.scenario.rate / 4) {

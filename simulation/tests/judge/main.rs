@@ -67,6 +67,31 @@ fn nothing_is_sent_after_a_cancellation() {
 }
 
 #[test]
+fn what_is_early_is_put_off_and_nothing_else() {
+    let early = || standard().due(0, 0, 5_000);
+    early()
+        .settled(1, 0, Asked::Defer(5_000))
+        .due(5_000, 1, 5_000)
+        .answered(5_000, 1, Answer::Ack)
+        .settled(5_001, 1, Asked::Ack)
+        .is_clean();
+    early().started(1, 0).is_accused_of(Wrong::StartedEarly);
+    for asked in [
+        Asked::Release,
+        Asked::Retry(Some(5_000)),
+        Asked::Defer(4_000),
+    ] {
+        early()
+            .settled(1, 0, asked)
+            .is_accused_of(Wrong::DeferredWrongly);
+    }
+    standard()
+        .due(5_000, 0, 5_000)
+        .settled(5_001, 0, Asked::Defer(5_000))
+        .is_accused_of(Wrong::DeferredWrongly);
+}
+
+#[test]
 fn a_delay_is_kept() {
     standard()
         .given(0, 0, 0)

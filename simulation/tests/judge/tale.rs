@@ -20,6 +20,7 @@ pub(crate) fn plan(kind: Kind) -> RoutePlan {
         group: Some(1),
         taker: 0,
         decodes: true,
+        delay: 0,
     };
     RoutePlan {
         number: 0,
@@ -34,6 +35,7 @@ pub(crate) fn plan(kind: Kind) -> RoutePlan {
             wait: 2_000,
             own_ids: true,
             max_delay: None,
+            longest_stay: None,
             dead_letters: true,
             latency: 0,
             stuck: 0,
@@ -111,6 +113,7 @@ impl Tale {
             attempt: nth,
             until: lease.map(|lease| now + lease),
             duplicate,
+            due: None,
         };
         self.at(now, Event::Delivered(id, made))
             .at(now, Event::Handed(id))
@@ -118,6 +121,20 @@ impl Tale {
 
     pub(crate) fn started(self, now: u64, id: DeliveryId) -> Self {
         self.at(now, Event::Started(id, id + 1))
+    }
+
+    /// A delivery of a message is made and handed over that is due at this moment.
+    pub(crate) fn due(self, now: u64, id: DeliveryId, due: u64) -> Self {
+        let made = Given {
+            message: MessageKey { route: 0, index: 0 },
+            nth: 1,
+            attempt: 1,
+            until: Some(now + 10_000),
+            duplicate: false,
+            due: Some(due),
+        };
+        self.at(now, Event::Delivered(id, made))
+            .at(now, Event::Handed(id))
     }
 
     /// A call begins and answers.

@@ -257,7 +257,7 @@ impl<'s, P: Provider> Settler<'s, P> {
         }
         let batch = match entry.settlement {
             Settlement::Ack => &mut self.batch,
-            Settlement::Retry { .. } if lease.renewing => retries,
+            Settlement::Retry { .. } | Settlement::Defer { .. } if lease.renewing => retries,
             Settlement::Release if lease.renewing => releases,
             _ => slow,
         };

@@ -239,11 +239,12 @@ async fn supervise(inner: Arc<Inner>, work: JoinSet<()>, stop: watch::Receiver<S
             retried,
             rejected,
             released,
+            deferred,
             lost,
             repeated,
             failed,
         } = route.engine.stats.now();
-        tracing::info!(route = %route.engine.policy.route, received, acked, retried, rejected, released, lost, repeated, failed, "ended");
+        tracing::info!(route = %route.engine.policy.route, received, acked, retried, rejected, released, deferred, lost, repeated, failed, "ended");
     }
     let running = Running::new(inner.clone());
     for hook in end.on_stop {

@@ -24,11 +24,16 @@ pub(super) fn settling(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: 
 pub(super) fn settled(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: Asked) {
     ledger.delivery_mut(id).executed = true;
     let key = ledger.delivery(id).given.message;
+    let queue = &ledger.plan(key.route).queue;
+    let due = match asked {
+        Asked::Retry(after) => after.map(|after| now + queue.stay_of_retry(after)),
+        Asked::Defer(until) => Some(now + queue.stay(until.saturating_sub(now))),
+        Asked::Ack | Asked::DeadLetter | Asked::Release => None,
+    };
     let record = message(ledger, key);
     match asked {
         Asked::Ack | Asked::DeadLetter => record.left = true,
-        Asked::Retry(after) => record.due = after.map(|after| now + after),
-        Asked::Release => record.due = None,
+        Asked::Retry(_) | Asked::Defer(_) | Asked::Release => record.due = due,
     }
 }
 
@@ -146,11 +151,23 @@ fn permitted(ledger: &Ledger, id: DeliveryId, asked: Asked) -> Judged {
     let delivery = ledger.delivery(id);
     let said = said(ledger, id);
     let was_asked = delivery.asked;
+    let repeated = asked == Asked::Ack && handled_by_another(ledger, id);
+    if delivery.is_early() != matches!(asked, Asked::Defer(_)) && !repeated {
+        return against(
+            Wrong::DeferredWrongly,
+            "what is early is put off unstarted, and nothing else is",
+        );
+    }
     match asked {
         Asked::Ack if said.answer == Some(Answer::Ack) => Ok(()),
         Asked::Ack if said.unmatched && said.plan.unmatched == Unhandled::Ignore => Ok(()),
         Asked::Ack if handled_by_another(ledger, id) => Ok(()),
         Asked::Ack => against(Wrong::AckUnanswered, "nobody answered that it is done"),
+        Asked::Defer(until) if delivery.given.due == Some(until) => Ok(()),
+        Asked::Defer(_) => against(
+            Wrong::DeferredWrongly,
+            "it is put off until another moment than it is due",
+        ),
         Asked::Release if delivery.started.is_none() && !delivery.consulted => Ok(()),
         Asked::Release if stood_behind_failed(ledger, id) => Ok(()),
         Asked::Release => against(Wrong::ReleaseOfTried, "a handler has had it"),

@@ -66,6 +66,14 @@ pub(super) fn started(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u3
         _ => {}
     }
     started_before(ledger, now, id);
+    if ledger.delivery(id).is_early() {
+        ledger.accuse(
+            Wrong::StartedEarly,
+            now,
+            Some(id),
+            "the message says that it is due later",
+        );
+    }
     if ledger.delivery(id).is_expired(now) {
         ledger.accuse(
             Wrong::StartedTooLate,
