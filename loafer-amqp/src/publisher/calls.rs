@@ -10,6 +10,7 @@ use loafer_core::{
 use tokio::time::{Instant, sleep};
 
 use super::{
+    capabilities,
     channels::{Answers, PublishChannels, Unsent, unsent},
     target::Target,
 };
@@ -187,15 +188,11 @@ impl<'p> PublishCall<'p> {
 
     /// Returns the index of a message's target. `None` means that there is none, and that the message has failed.
     fn target(&mut self, at: usize) -> Option<usize> {
-        let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
-        if let Some(delay) = delay.filter(|delay| *delay > STEPS.longest()) {
-            let cause = format!(
-                "its delay of {delay:?} is longer than {:?}, the longest there is on RabbitMQ",
-                STEPS.longest()
-            );
+        if let Some(cause) = capabilities().refusal(&self.batch[at]) {
             self.rounds.failed(at, self.refused(at, cause));
             return None;
         }
+        let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
         let delay = delay.map(|delay| STEPS.step(delay).wait);
         let known = self.targets.iter().position(|target| target.delay == delay);
         let index = known.unwrap_or_else(|| {

@@ -10,6 +10,7 @@ mod instance;
 mod notice;
 mod options;
 mod provider;
+mod publish_capabilities;
 mod publisher;
 mod replies;
 mod rounds;
@@ -29,6 +30,7 @@ pub use self::{
     notice::Notice,
     options::{BrokerOptions, NoOptions},
     provider::{Delivery, Open, Provider},
+    publish_capabilities::PublishCapabilities,
     publisher::{Publisher, Topic},
     replies::{REPLY_ERROR, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},
     rounds::{Pauses, Rounds},

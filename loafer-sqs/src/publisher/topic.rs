@@ -20,11 +20,21 @@ use crate::{
 const NO_LIST: &str =
     "its ARN can't be looked up by its name: allow sns:ListTopics, or name the topic by its ARN";
 
-/// Returns the ARN of a topic. A name is looked up, with a call for each hundred topics.
+/// Returns the ARN of a topic. A name is looked up.
 pub(super) async fn arn(client: &Client, topic: &str, call: Call<'_>) -> Result<Arc<str>, Error> {
     if Arn::parse(topic).is_some() {
         return Ok(topic.into());
     }
+    let found = find(client, topic, call).await?;
+    found.ok_or_else(|| unknown(topic, call))
+}
+
+/// Looks a topic up by its name, with a call for each hundred topics. `None` means that there is none of this name.
+pub(super) async fn find(
+    client: &Client,
+    topic: &str,
+    call: Call<'_>,
+) -> Result<Option<Arc<str>>, Error> {
     let mut from = None;
     loop {
         let page = client.list_topics().set_next_token(from);
@@ -36,11 +46,11 @@ pub(super) async fn arn(client: &Client, topic: &str, call: Call<'_>) -> Result<
             })?;
         let mut arns = page.topics().iter().filter_map(|topic| topic.topic_arn());
         if let Some(arn) = arns.find(|arn| topic_name(arn) == topic) {
-            return Ok(arn.into());
+            return Ok(Some(arn.into()));
         }
         from = page.next_token;
         if from.is_none() {
-            return Err(unknown(topic, call));
+            return Ok(None);
         }
     }
 }
