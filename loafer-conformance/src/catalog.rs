@@ -18,6 +18,8 @@ macro_rules! all_cases {
             topics::two_queues_on_a_topic_get_all_of_it Some("ConsumerGroups"), [Topics];
             publishers::what_a_closed_publisher_confirmed_arrives Some("PublisherClose"), [];
             publishers::a_delayed_message_waits None, [PublishDelay];
+            publishers::what_a_publisher_says_it_can_is_true None, [];
+            publishers::a_check_finds_and_makes_what_is_published_to None, [];
             parts::a_message_that_can_not_be_sent_fails_alone None, [Limits];
             parts::a_stale_receipt_is_lost_alone None, [Leases, StaleReceipts];
             parts::settlements_of_all_kinds_share_a_batch None, [Leases, RetryDelay, DeadLetters];

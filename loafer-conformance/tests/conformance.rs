@@ -151,6 +151,22 @@ async fn a_release_that_waits_fails_its_cases() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_publisher_that_can_more_than_it_says_fails_its_case() {
+    fails(
+        Sabotage::SaysItCarriesTextOnly,
+        &["what_a_publisher_says_it_can_is_true"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_makes_nothing_or_too_early_fails_its_case() {
+    let cases = ["a_check_finds_and_makes_what_is_published_to"];
+    fails(Sabotage::MakesNoTopics, &cases).await;
+    fails(Sabotage::MakesTopicsAtALook, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn lost_replies_fail_the_cases_that_wait_for_them() {
     let cases = [
         "a_request_is_answered",

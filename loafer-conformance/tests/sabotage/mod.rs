@@ -12,8 +12,8 @@ use loafer_core::{
     Error,
     broker::{
         Broker, Capabilities, DeadLetterQueue, Delivery, Finding, NoOptions, Open, Provider,
-        Publisher, REPLY_TO, Renewed, Replies, Settle, Settled, Settlement, Source, Topic,
-        is_reply_queue,
+        PublishCapabilities, Publisher, REPLY_TO, Renewed, Replies, Settle, Settled, Settlement,
+        Source, Topic, is_reply_queue,
     },
     message::{EVENT_ID, Message, MessageId, Outgoing},
     outcome::BoxError,
@@ -44,6 +44,9 @@ pub(crate) enum Sabotage {
     KeepsDeadLetters,
     LosesEventIdsOfRetries,
     LosesEventIdsOfCopies,
+    SaysItCarriesTextOnly,
+    MakesNoTopics,
+    MakesTopicsAtALook,
 }
 
 /// A broker in memory that breaks one promise.
@@ -145,6 +148,23 @@ impl Publisher for Publishes {
             self.echo(batch).await;
         }
         self.memory.publish(topic, batch, answers).await;
+    }
+
+    fn capabilities(&self, topic: &Topic) -> PublishCapabilities {
+        PublishCapabilities {
+            binary: self.how != Sabotage::SaysItCarriesTextOnly,
+            ..self.memory.capabilities(topic)
+        }
+    }
+
+    async fn check(&self, topics: &[Topic], mode: Open) -> Vec<Finding> {
+        match (self.how, mode) {
+            (Sabotage::MakesNoTopics, Open::Create) => {
+                topics.iter().map(|_| Finding::good("made")).collect()
+            }
+            (Sabotage::MakesTopicsAtALook, _) => self.memory.check(topics, Open::Create).await,
+            _ => self.memory.check(topics, mode).await,
+        }
     }
 
     async fn close(&self) {
