@@ -50,7 +50,7 @@ pub mod __private {
     pub mod traits {
         pub use crate::expansion::{
             checks::StandIn as _,
-            replied::{Encoded as _, Given as _},
+            replied::{Encoded as _, EventReply as _, Given as _},
             returned::{EventValue as _, Plain as _, Single as _, Value as _},
             topics::PlainType as _,
         };

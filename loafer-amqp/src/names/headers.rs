@@ -25,7 +25,7 @@
 //! ```
 
 /// The type of the payload, for example `application/json`.
-pub const CONTENT_TYPE: &str = "content-type";
+pub const CONTENT_TYPE: &str = loafer_core::message::CONTENT_TYPE;
 /// The encoding of the payload, for example `utf-8` or `gzip`.
 pub const CONTENT_ENCODING: &str = "content-encoding";
 /// The queue that a reply goes to.

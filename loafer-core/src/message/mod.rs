@@ -34,6 +34,9 @@ pub const EVENT_TYPE: &str = "event-type";
 /// message has one already. Retries, dead letters, forwards and tries again keep it, while brokers give every copy an id of its own. Consumers
 /// in any language recognise a duplicate by it.
 pub const EVENT_ID: &str = "event-id";
+/// The header with the type of the payload, for example `application/x-protobuf`. Without it the payload is JSON. On RabbitMQ it is the property
+/// `content-type`.
+pub const CONTENT_TYPE: &str = "content-type";
 /// The header that ties a message to the one that it answers or follows. A conversation keeps its value from message to message.
 pub const CORRELATION_ID: &str = "correlation-id";
 /// The header with the id of the message whose handler published this one.
