@@ -5,10 +5,12 @@
 //! | [`Message`] | a message as a broker delivered it |
 //! | [`Outgoing`] | a message on its way to a broker |
 //! | [`Headers`] | names and values beside the payload |
+//! | [`HeaderValue`] | the value of a header that is a number or bytes |
 //! | [`MessageId`] | the id that a broker gave a message |
 //! | [`GroupId`], [`DeduplicationId`] | what a publisher says of a message for ordered queues |
 
 mod extensions;
+mod header_value;
 mod headers;
 mod id;
 mod opened;
@@ -21,6 +23,7 @@ use bytes::Bytes;
 use self::extensions::Extensions;
 
 pub use self::{
+    header_value::HeaderValue,
     headers::Headers,
     id::MessageId,
     outgoing::{DeduplicationId, GroupId, Outgoing},
@@ -124,6 +127,17 @@ impl Message {
         value: impl Into<String>,
     ) -> Self {
         self.extra_mut().headers.insert(name, value);
+        self
+    }
+
+    /// Sets a header that is a number or bytes. It replaces an earlier one of its name.
+    #[must_use]
+    pub fn with_header_value(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<HeaderValue>,
+    ) -> Self {
+        self.extra_mut().headers.insert_value(name, value);
         self
     }
 

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use aws_sdk_sns::{
     Client,
     error::BuildError,
+    primitives::Blob,
     types::{MessageAttributeValue, PublishBatchRequestEntry as SnsEntry},
 };
 use loafer_core::{Error, broker::Rounds, message::MessageId};
@@ -14,7 +15,7 @@ use crate::{
     client::{Fault, by_entry, none_sent},
     error::{Call, is_denied},
     names::Arn,
-    outgoing::{Entry, SNS_BYTES},
+    outgoing::{Entry, SNS_BYTES, Value},
 };
 
 const NO_LIST: &str =
@@ -137,10 +138,12 @@ async fn publish_ten(client: &Client, arn: &str, ten: Vec<&Entry<'_>>, call: Cal
 
 fn sns_entry(id: usize, entry: &Entry<'_>) -> Result<SnsEntry, BuildError> {
     let attributes = entry.attributes().map(|(name, kind, value)| {
-        let value = MessageAttributeValue::builder()
-            .data_type(kind)
-            .string_value(value);
-        Ok((name.to_owned(), value.build()?))
+        let attribute = MessageAttributeValue::builder().data_type(kind);
+        let attribute = match value {
+            Value::Text(text) => attribute.string_value(text),
+            Value::Binary(bytes) => attribute.binary_value(Blob::new(&**bytes)),
+        };
+        Ok((name.to_owned(), attribute.build()?))
     });
     let attributes = attributes.collect::<Result<HashMap<_, _>, BuildError>>()?;
     SnsEntry::builder()

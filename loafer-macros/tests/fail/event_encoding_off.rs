@@ -1,0 +1,13 @@
+//! Encodings of features that are off say which.
+
+use loafer::prelude::*;
+
+#[derive(Event)]
+#[event(topic = "friend-created", encoding = Protobuf)]
+struct FriendCreated;
+
+#[derive(Event)]
+#[event(topic = "friend-left", encoding = Base64<MessagePack>)]
+struct FriendLeft;
+
+fn main() {}
