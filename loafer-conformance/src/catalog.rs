@@ -61,6 +61,9 @@ macro_rules! all_cases {
             bodies::an_empty_body_arrives None, [Empty];
             bodies::an_emoji_arrives_whole None, [Emoji];
             bodies::as_many_headers_arrive_as_allowed None, [];
+            bodies::an_event_arrives_in_its_encoding None, [];
+            typed_headers::typed_headers_arrive_typed None, [TypedHeaders];
+            typed_headers::typed_headers_survive_retries_and_dead_letters None, [TypedHeaders, DeadLetters, TryAgain];
             outages::an_outage_loses_nothing Some("Reconnect"), [Outages];
         }
     };

@@ -117,6 +117,7 @@ async fn dead_letters_without_their_headers_fail_their_cases() {
         "what_does_not_decode_is_a_dead_letter_with_its_reason",
         "what_is_rejected_is_a_dead_letter_with_its_reason",
         "an_event_id_survives_dead_letters_and_tries_again",
+        "typed_headers_survive_retries_and_dead_letters",
     ];
     fails(Sabotage::DropsHeadersOfDeadLetters, &cases).await;
 }
@@ -126,6 +127,7 @@ async fn copies_that_are_confirmed_and_not_made_fail_their_cases() {
     let cases = [
         "a_dead_letter_that_is_sent_arrives_before_it_is_deleted",
         "an_event_id_survives_dead_letters_and_tries_again",
+        "typed_headers_survive_retries_and_dead_letters",
     ];
     fails(Sabotage::ConfirmsNoCopies, &cases).await;
 }
@@ -164,6 +166,25 @@ async fn a_check_that_makes_nothing_or_too_early_fails_its_case() {
     let cases = ["a_check_finds_and_makes_what_is_published_to"];
     fails(Sabotage::MakesNoTopics, &cases).await;
     fails(Sabotage::MakesTopicsAtALook, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_content_type_that_is_lost_fails_its_case() {
+    fails(
+        Sabotage::LosesContentTypes,
+        &["an_event_arrives_in_its_encoding"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_that_become_text_fail_their_cases() {
+    let (arrive, survive) = (
+        "typed_headers_arrive_typed",
+        "typed_headers_survive_retries_and_dead_letters",
+    );
+    fails(Sabotage::FlattensHeaders, &[arrive, survive]).await;
+    fails(Sabotage::FlattensHeadersOfRetries, &[survive]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,10 +3,10 @@
 use loafer_core::{
     Error,
     broker::{DeadLetterInfo, DeadLetterQueue, Delivery, Destination, Origin},
-    message::Message,
+    message::{EVENT_ID, Message},
 };
 
-use super::{Sabotage, without_event_id};
+use super::{Sabotage, without};
 
 /// A dead-letter queue that breaks one promise.
 pub(super) struct DeadLetters<Q> {
@@ -41,7 +41,7 @@ impl<Q: DeadLetterQueue> DeadLetterQueue for DeadLetters<Q> {
         if self.how == Sabotage::LosesEventIdsOfCopies {
             let nameless = |dead_letter: &Delivery<Q::Receipt>| Delivery {
                 receipt: dead_letter.receipt.clone(),
-                message: without_event_id(&dead_letter.message),
+                message: without(&dead_letter.message, EVENT_ID),
             };
             let nameless: Vec<_> = dead_letters.iter().map(nameless).collect();
             return self.queue.copy(to, &nameless, answers).await;

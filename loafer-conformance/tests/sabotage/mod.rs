@@ -15,7 +15,7 @@ use loafer_core::{
         PublishCapabilities, Publisher, REPLY_TO, Renewed, Replies, Settle, Settled, Settlement,
         Source, Topic, is_reply_queue,
     },
-    message::{EVENT_ID, Message, MessageId, Outgoing},
+    message::{CONTENT_TYPE, EVENT_ID, Message, MessageId, Outgoing},
     outcome::BoxError,
     policy::Policy,
 };
@@ -47,6 +47,9 @@ pub(crate) enum Sabotage {
     SaysItCarriesTextOnly,
     MakesNoTopics,
     MakesTopicsAtALook,
+    LosesContentTypes,
+    FlattensHeaders,
+    FlattensHeadersOfRetries,
 }
 
 /// A broker in memory that breaks one promise.
@@ -221,10 +224,20 @@ impl Provider for Provides {
                     delivery.message = delivery.message.clone().with_attempt(1);
                 }
             }
+            Sabotage::LosesContentTypes => {
+                for delivery in into {
+                    delivery.message = without(&delivery.message, CONTENT_TYPE);
+                }
+            }
+            Sabotage::FlattensHeaders => into.iter_mut().for_each(flatten),
+            Sabotage::FlattensHeadersOfRetries => {
+                let retried = |delivery: &&mut Delivery<_>| delivery.message.attempt() > 1;
+                into.iter_mut().filter(retried).for_each(flatten);
+            }
             Sabotage::LosesEventIdsOfRetries => {
                 for delivery in into {
                     if delivery.message.attempt() > 1 {
-                        delivery.message = without_event_id(&delivery.message);
+                        delivery.message = without(&delivery.message, EVENT_ID);
                     }
                 }
             }
@@ -254,11 +267,19 @@ impl Provider for Provides {
     }
 }
 
-/// Returns the message without the header that says which event it is.
-fn without_event_id(message: &Message) -> Message {
+/// Returns the message without this header.
+fn without(message: &Message, header: &str) -> Message {
     let mut headers = message.headers().clone();
-    headers.remove(EVENT_ID);
+    headers.remove(header);
     message.clone().with_headers(headers)
+}
+
+/// Makes every header a text.
+fn flatten(delivery: &mut Delivery<MemoryReceipt>) {
+    let texts = delivery.message.headers().iter();
+    let texts = texts.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let texts = texts.collect();
+    delivery.message = delivery.message.clone().with_headers(texts);
 }
 
 impl Provides {

@@ -6,8 +6,4 @@ use loafer::prelude::*;
 #[event(topic = "friend-created", encoding = Protobuf)]
 struct FriendCreated;
 
-#[derive(Event)]
-#[event(topic = "friend-left", encoding = Base64<MessagePack>)]
-struct FriendLeft;
-
 fn main() {}
