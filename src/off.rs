@@ -133,6 +133,8 @@ mod sqs {
 #[cfg(not(feature = "messagepack"))]
 mod messagepack {
     use loafer_core::{
+        SharedError,
+        event::{Encode, Encoded},
         message::Message,
         translate::{Envelope, TranslateError, Translator},
     };
@@ -165,6 +167,15 @@ mod messagepack {
 
     impl Envelope for MessagePack where for<'feature> Feature: IsOn<'feature> {}
 
+    impl<T: ?Sized> Encode<T> for MessagePack
+    where
+        for<'feature> Feature: IsOn<'feature>,
+    {
+        fn encode(&self, _: &T) -> Result<Encoded, SharedError> {
+            unreachable!("an event compiles only if the feature is on")
+        }
+    }
+
     impl<'m, T> Translator<'m, T> for MessagePack
     where
         for<'feature> Feature: IsOn<'feature>,
@@ -178,6 +189,8 @@ mod messagepack {
 #[cfg(not(feature = "protobuf"))]
 mod protobuf {
     use loafer_core::{
+        SharedError,
+        event::{Encode, Encoded},
         message::Message,
         translate::{Envelope, TranslateError, Translator},
     };
@@ -209,6 +222,15 @@ mod protobuf {
     }
 
     impl Envelope for Protobuf where for<'feature> Feature: IsOn<'feature> {}
+
+    impl<T: ?Sized> Encode<T> for Protobuf
+    where
+        for<'feature> Feature: IsOn<'feature>,
+    {
+        fn encode(&self, _: &T) -> Result<Encoded, SharedError> {
+            unreachable!("an event compiles only if the feature is on")
+        }
+    }
 
     impl<'m, T> Translator<'m, T> for Protobuf
     where

@@ -11,7 +11,7 @@ use lapin::{
 };
 use loafer_core::{
     broker::{DueTime, REQUEST_ID},
-    message::{CORRELATION_ID, Headers, Message, MessageId},
+    message::{CORRELATION_ID, HeaderValue, Headers, Message, MessageId},
 };
 
 use crate::names::{
@@ -72,8 +72,11 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers 
         if name == DueTime::HEADER && !given.is_some_and(was_delayed) {
             continue;
         }
-        if let Some(text) = text(value) {
-            headers.insert(name.to_owned(), text);
+        match (typed(value), text(value)) {
+            (Some(value), Some(text)) => headers.insert_value_as(name.to_owned(), text, value),
+            (Some(value), None) => headers.insert_value(name.to_owned(), value),
+            (None, Some(text)) => _ = headers.insert(name.to_owned(), text),
+            (None, None) => {}
         }
     }
     // In requests, by the convention of RabbitMQ's own clients, the correlation id is the id of the request.
@@ -120,7 +123,11 @@ fn was_delayed(headers: &FieldTable) -> bool {
 }
 
 fn number_of(headers: &FieldTable, name: &str) -> Option<u32> {
-    let whole = match headers.inner().get(name)? {
+    u32::try_from(whole(headers.inner().get(name)?)?).ok()
+}
+
+fn whole(value: &AMQPValue) -> Option<i64> {
+    Some(match value {
         AMQPValue::ShortShortInt(number) => i64::from(*number),
         AMQPValue::ShortShortUInt(number) => i64::from(*number),
         AMQPValue::ShortInt(number) => i64::from(*number),
@@ -129,12 +136,21 @@ fn number_of(headers: &FieldTable, name: &str) -> Option<u32> {
         AMQPValue::LongUInt(number) => i64::from(*number),
         AMQPValue::LongLongInt(number) => *number,
         _ => return None,
-    };
-    u32::try_from(whole).ok()
+    })
 }
 
 fn text_of(headers: &FieldTable, name: &str) -> Option<String> {
     text(headers.inner().get(name)?)
+}
+
+/// Returns a header's value as a number or bytes. `None` means that it is a text, or something that only AMQP has.
+fn typed(value: &AMQPValue) -> Option<HeaderValue> {
+    Some(match value {
+        AMQPValue::Float(number) => HeaderValue::Float(f64::from(*number)),
+        AMQPValue::Double(number) => HeaderValue::Float(*number),
+        AMQPValue::ByteArray(bytes) => bytes.as_slice().to_vec().into(),
+        value => HeaderValue::Int(whole(value)?),
+    })
 }
 
 /// Returns a header's value as text. `None` means a list, a table, or bytes that are no text.

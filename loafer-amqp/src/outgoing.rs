@@ -14,7 +14,7 @@ use lapin::{
 };
 use loafer_core::{
     broker::{DueTime, REQUEST_ID},
-    message::{CORRELATION_ID, Message, Outgoing},
+    message::{CORRELATION_ID, HeaderValue, Message, Outgoing},
 };
 
 use crate::names::{
@@ -144,15 +144,20 @@ fn correlation_id(message: &Message, id: &str) -> Result<ShortString, String> {
 
 fn table(message: &Message, common: &Common<'_>) -> Result<FieldTable, String> {
     let mut headers = FieldTable::default();
-    let mut set = |name: &str, value: &str| -> Result<(), String> {
-        let value = AMQPValue::LongString(value.into());
+    let own = message.headers();
+    let mut set = |name: &str, text: &str| -> Result<(), String> {
+        let value = match own.value(name) {
+            Some(HeaderValue::Int(number)) => AMQPValue::LongLongInt(*number),
+            Some(HeaderValue::Float(number)) => AMQPValue::Double(*number),
+            Some(HeaderValue::Binary(bytes)) => AMQPValue::ByteArray(bytes.to_vec().into()),
+            _ => AMQPValue::LongString(text.into()),
+        };
         headers.insert(short("name of a header", name)?, value);
         Ok(())
     };
     for (name, value) in common.headers {
         set(name, value)?;
     }
-    let own = message.headers();
     // In requests the property is the id of the request, so the correlation id goes into the table.
     let of_request = own.get(REQUEST_ID).is_some();
     for (name, value) in own.iter() {

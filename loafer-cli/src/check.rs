@@ -15,9 +15,15 @@ use loafer_runtime::program::Manager;
 use crate::{logging, routes::print};
 
 pub(crate) async fn check(manager: &Manager) -> Result<ExitCode, BoxError> {
-    let findings = manager.check().await;
+    let mut findings = manager.check().await;
+    let routes = findings.len();
+    // After the routes: what these made need not be made again.
+    let topics = manager.check_topics().await;
+    if !topics.is_empty() {
+        findings.push(("topics".to_owned(), topics));
+    }
     let colours = logging::colours(stdout().is_terminal());
-    print(&report(&findings, colours))?;
+    print(&report(&findings, routes, colours))?;
     Ok(if count(&findings, Level::Problem) == 0 {
         ExitCode::SUCCESS
     } else {
@@ -25,7 +31,8 @@ pub(crate) async fn check(manager: &Manager) -> Result<ExitCode, BoxError> {
     })
 }
 
-fn report(findings: &[(String, Vec<Finding>)], colours: bool) -> String {
+/// The first `routes` findings are those of routes, and the others those of topics.
+fn report(findings: &[(String, Vec<Finding>)], routes: usize, colours: bool) -> String {
     let mut text = String::new();
     for (route, found) in findings {
         _ = writeln!(text, "{route}");
@@ -46,7 +53,7 @@ fn report(findings: &[(String, Vec<Finding>)], colours: bool) -> String {
         count(findings, Level::Problem),
         count(findings, Level::Warning),
     );
-    let routes = amount(findings.len(), "route");
+    let routes = amount(routes, "route");
     _ = writeln!(
         text,
         "{routes}: {}, {}",
@@ -89,11 +96,11 @@ mod tests {
         let expected = "a\n  ✓ queue `a` exists\n\
                         b\n  ! warning: max receives is 3\n  ✗ problem: no queue `b`\n    create it\n\
                         2 routes: 1 problem, 1 warning\n";
-        assert_eq!(report(&findings(), false), expected);
+        assert_eq!(report(&findings(), 2, false), expected);
     }
 
     #[test]
     fn marks_are_coloured_on_a_terminal() {
-        assert!(report(&findings(), true).contains("\x1b[31m✗ problem:\x1b[0m no queue"));
+        assert!(report(&findings(), 2, true).contains("\x1b[31m✗ problem:\x1b[0m no queue"));
     }
 }

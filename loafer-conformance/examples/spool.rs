@@ -225,8 +225,8 @@ impl BrokerUnderTest for Spool {
             .without(Feature::Redrive, "`max_attempts` of the route does it")
             .without(Feature::Replies, "a process has no folder of its own")
             .without(Feature::Topics, "a topic is the one queue of its name")
+            .without(Feature::TypedHeaders, "its headers are text")
     }
-
     fn broker(&self) -> Self {
         self.clone()
     }

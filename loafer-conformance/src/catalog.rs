@@ -18,6 +18,8 @@ macro_rules! all_cases {
             topics::two_queues_on_a_topic_get_all_of_it Some("ConsumerGroups"), [Topics];
             publishers::what_a_closed_publisher_confirmed_arrives Some("PublisherClose"), [];
             publishers::a_delayed_message_waits None, [PublishDelay];
+            publishers::what_a_publisher_says_it_can_is_true None, [];
+            publishers::a_check_finds_and_makes_what_is_published_to None, [];
             parts::a_message_that_can_not_be_sent_fails_alone None, [Limits];
             parts::a_stale_receipt_is_lost_alone None, [Leases, StaleReceipts];
             parts::settlements_of_all_kinds_share_a_batch None, [Leases, RetryDelay, DeadLetters];
@@ -65,6 +67,9 @@ macro_rules! all_cases {
             bodies::an_empty_body_arrives None, [Empty];
             bodies::an_emoji_arrives_whole None, [Emoji];
             bodies::as_many_headers_arrive_as_allowed None, [];
+            bodies::an_event_arrives_in_its_encoding None, [];
+            typed_headers::typed_headers_arrive_typed None, [TypedHeaders];
+            typed_headers::typed_headers_survive_retries_and_dead_letters None, [TypedHeaders, DeadLetters, TryAgain];
             outages::an_outage_loses_nothing Some("Reconnect"), [Outages];
         }
     };

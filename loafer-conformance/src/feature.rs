@@ -34,6 +34,8 @@ pub enum Feature {
     Topics,
     /// A process has a private address, at which the replies to its requests come in.
     Replies,
+    /// A header can be a number or bytes.
+    TypedHeaders,
     /// Something can't be sent: too large, too many headers. See [`BrokerProfile::largest`](super::BrokerProfile::largest).
     Limits,
     /// A body of 256 KiB.
@@ -68,6 +70,7 @@ impl Feature {
             Self::Groups => "groups",
             Self::Topics => "topics",
             Self::Replies => "replies",
+            Self::TypedHeaders => "typed headers",
             Self::Limits => "limits",
             Self::QuarterMebibyte => "256 KiB",
             Self::Mebibyte => "1 MiB",

@@ -148,6 +148,7 @@ async fn dead_letters_without_their_headers_fail_their_cases() {
         "what_an_extractor_refuses_for_good_is_a_dead_letter_at_once",
         "an_event_id_survives_dead_letters_and_tries_again",
         "a_packed_dead_letter_comes_back_the_same_after_a_restart",
+        "typed_headers_survive_retries_and_dead_letters",
     ];
     fails(Sabotage::DropsHeadersOfDeadLetters, &cases).await;
 }
@@ -159,6 +160,7 @@ async fn copies_that_are_confirmed_and_not_made_fail_their_cases() {
         "an_event_id_survives_dead_letters_and_tries_again",
         "a_packed_dead_letter_comes_back_the_same_after_a_restart",
         "all_are_sent_at_a_rate_and_no_faster",
+        "typed_headers_survive_retries_and_dead_letters",
     ];
     fails(Sabotage::ConfirmsNoCopies, &cases).await;
 }
@@ -208,6 +210,41 @@ async fn a_release_that_waits_fails_its_cases() {
         "a_shutdown_releases_what_has_not_started",
     ];
     fails(Sabotage::ReleasesLate, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_can_more_than_it_says_fails_its_case() {
+    fails(
+        Sabotage::SaysItCarriesTextOnly,
+        &["what_a_publisher_says_it_can_is_true"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_makes_nothing_or_too_early_fails_its_case() {
+    let cases = ["a_check_finds_and_makes_what_is_published_to"];
+    fails(Sabotage::MakesNoTopics, &cases).await;
+    fails(Sabotage::MakesTopicsAtALook, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_content_type_that_is_lost_fails_its_case() {
+    fails(
+        Sabotage::LosesContentTypes,
+        &["an_event_arrives_in_its_encoding"],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_that_become_text_fail_their_cases() {
+    let (arrive, survive) = (
+        "typed_headers_arrive_typed",
+        "typed_headers_survive_retries_and_dead_letters",
+    );
+    fails(Sabotage::FlattensHeaders, &[arrive, survive]).await;
+    fails(Sabotage::FlattensHeadersOfRetries, &[survive]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,13 @@
 //! Events: types whose values are published, each to a topic.
 
+mod encode;
+
 use serde::Serialize;
 
+pub use self::encode::{Encode, Encoded};
 use crate::{
     Error,
-    message::{DeduplicationId, EVENT_TYPE, GroupId, Message, Outgoing},
+    message::{CONTENT_TYPE, DeduplicationId, EVENT_TYPE, GroupId, Message, Outgoing},
 };
 
 /// The header with the schema version of an event. Version 1 has no header.
@@ -14,12 +17,13 @@ pub const EVENT_VERSION: &str = "event-version";
 ///
 /// ```
 /// # use serde::Serialize;
-/// use loafer::Event;
+/// use loafer::{Event, Json};
 ///
 /// #[derive(Serialize)]
 /// struct FriendCreated { id: String }
 ///
 /// impl Event for FriendCreated {
+///     type Encoding = Json;
 ///     const TOPIC: &'static str = "friend-created";
 /// }
 /// ```
@@ -28,12 +32,13 @@ pub const EVENT_VERSION: &str = "event-version";
 ///
 /// ```
 /// # use serde::Serialize;
-/// use loafer::{message::{DeduplicationId, GroupId}, Event};
+/// use loafer::{message::{DeduplicationId, GroupId}, Event, Json};
 ///
 /// #[derive(Serialize)]
 /// struct Paid { customer: String, payment: u64 }
 ///
 /// impl Event for Paid {
+///     type Encoding = Json;
 ///     const TOPIC: &'static str = "paid.fifo";
 ///
 ///     fn group(&self) -> Option<GroupId> {
@@ -50,7 +55,9 @@ pub const EVENT_VERSION: &str = "event-version";
     label = "no event",
     note = "derive it, as `#[derive(Serialize, Event)] #[event(topic = \"friend-created\")]`; or name the topic: `publish = \"…\"` of a handler, `Bus::publish_to`"
 )]
-pub trait Event: Publishable {
+pub trait Event {
+    /// How its values become payloads: [`Json`](crate::translate::Json), unless `#[event(encoding = …)]` of the derive names another one.
+    type Encoding: Encode<Self>;
     /// The topic that its values are published to.
     const TOPIC: &'static str;
     /// The version of its schema. From 2 on it is published in the header [`EVENT_VERSION`].
@@ -80,8 +87,8 @@ pub trait Publishable: Serialize {}
 impl<T: Serialize + ?Sized> Publishable for T {}
 
 impl Outgoing {
-    /// Returns the message of an event: its JSON, its group and its deduplication id, and the headers [`EVENT_TYPE`] and, from version 2 on,
-    /// [`EVENT_VERSION`]. Send it to the topic of the event.
+    /// Returns the message of an event: its payload, its group and its deduplication id, and the headers [`EVENT_TYPE`], [`CONTENT_TYPE`] unless it is
+    /// JSON, and, from version 2 on, [`EVENT_VERSION`]. Send it to the topic of the event.
     ///
     /// ```
     /// # use loafer::{Bus, Error, Event, Outgoing};
@@ -96,7 +103,13 @@ impl Outgoing {
     ///
     /// If the event can't be encoded.
     pub fn event<E: Event>(event: &E) -> Result<Self, Error> {
-        let mut outgoing = Self::new(encoded(E::TOPIC, event)?).header(EVENT_TYPE, E::TOPIC);
+        let mut outgoing = Self::new(encoded_event(event)?);
+        // The first of these is the last to be left out.
+        let content_type = outgoing.message.headers().get(CONTENT_TYPE).is_some();
+        outgoing
+            .optional
+            .extend(content_type.then_some(CONTENT_TYPE));
+        outgoing = outgoing.header(EVENT_TYPE, E::TOPIC);
         outgoing.optional.push(EVENT_TYPE);
         if E::VERSION > 1 {
             outgoing = outgoing.header(EVENT_VERSION, E::VERSION.to_string());
@@ -107,6 +120,22 @@ impl Outgoing {
         }
         outgoing.deduplication_id = event.deduplication_id();
         Ok(outgoing)
+    }
+}
+
+/// Encodes an event by its encoding. The message has no header but [`CONTENT_TYPE`], and that not if it is JSON.
+///
+/// # Errors
+///
+/// If the event can't be encoded. The error names the topic.
+pub fn encoded_event<E: Event>(event: &E) -> Result<Message, Error> {
+    match E::Encoding::default().encode(event) {
+        Ok((payload, None)) => Ok(Message::new(payload)),
+        Ok((payload, Some(of))) => Ok(Message::new(payload).with_header(CONTENT_TYPE, of)),
+        Err(source) => Err(Error::Encode {
+            topic: E::TOPIC.to_owned(),
+            source,
+        }),
     }
 }
 

@@ -67,6 +67,11 @@ impl Exchange {
             .clone()
     }
 
+    /// Returns whether there is a queue of this name.
+    pub(crate) fn has_queue(&self, name: &str) -> bool {
+        self.registry().queues.contains_key(name)
+    }
+
     /// Subscribes a queue to a topic, or to the topics that match a pattern.
     pub(crate) fn subscribe(&self, topic: &str, queue: &Arc<Queue>) {
         let mut registry = self.registry();

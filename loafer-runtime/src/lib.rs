@@ -50,15 +50,16 @@ pub mod __private {
     pub mod traits {
         pub use crate::expansion::{
             checks::StandIn as _,
-            replied::{Encoded as _, Given as _},
+            replied::{Encoded as _, EventReply as _, Given as _},
             returned::{EventValue as _, Plain as _, Single as _, Value as _},
+            topics::PlainType as _,
         };
     }
 
     pub use crate::{
         __given as given, __location as location,
         coverage::transitions,
-        expansion::{checks::*, handlers::*, replied::*, returned::*},
+        expansion::{checks::*, handlers::*, replied::*, returned::*, topics::*},
         handler::{BatchCall, Calls, Env, Opened, PreparedHandler, refused, undecodable},
         program::registry::Registration,
     };

@@ -52,6 +52,7 @@ struct Paid {
 }
 
 impl Event for Paid {
+    type Encoding = Json;
     const TOPIC: &'static str = "paid.fifo";
 
     fn group(&self) -> Option<GroupId> {

@@ -41,6 +41,7 @@ struct PriceWanted {
 }
 
 impl Event for PriceWanted {
+    type Encoding = Json;
     const TOPIC: &'static str = "price-wanted";
 }
 

@@ -38,6 +38,7 @@ struct FriendCreated {
 }
 
 impl Event for FriendCreated {
+    type Encoding = Json;
     const TOPIC: &'static str = "friend-created";
 }
 

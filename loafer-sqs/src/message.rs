@@ -7,8 +7,8 @@
 //! | `ApproximateReceiveCount` | attempt |
 //! | `SentTimestamp` | time of sending |
 //! | `MessageGroupId` | group |
-//! | message attribute, `String` or `Number` | header |
-//! | message attribute, `Binary` | header, in base64 |
+//! | message attribute, `String` | header |
+//! | message attribute, `Number` or `Binary` | header with a value; its text is the number, or the bytes in base64 |
 //! | `AWSTraceHeader`, `DeadLetterQueueSourceArn`, `MessageDeduplicationId`, `SequenceNumber` | header of that name |
 //!
 //! Headers that were folded into the envelope of a dead letter become headers again.
@@ -22,7 +22,7 @@ use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName as Na
 use aws_smithy_types::base64;
 use loafer_core::{
     broker::DeadLetter,
-    message::{Headers, Message},
+    message::{HeaderValue, Headers, Message},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -44,9 +44,7 @@ pub(crate) const ASKED: [Name; 7] = [
 pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message) -> (Message, String) {
     let mut headers = Headers::new();
     for (name, value) in message.message_attributes.unwrap_or_default() {
-        if let Some(text) = text(value) {
-            headers.insert(name, text);
-        }
+        insert(&mut headers, name, value);
     }
     if let Some(others) = headers.get(DeadLetter::HEADER).and_then(folded) {
         others
@@ -80,6 +78,22 @@ pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message) -> (Message, String
         read = read.with_sent_at(sent_at);
     }
     (read, message.receipt_handle.unwrap_or_default())
+}
+
+/// Adds the header that an attribute is.
+fn insert(headers: &mut Headers, name: String, attribute: MessageAttributeValue) {
+    if let Some(bytes) = attribute.binary_value {
+        return headers.insert_value(name, bytes.into_inner());
+    }
+    let Some(text) = attribute.string_value else {
+        return;
+    };
+    // A type may have a label of its sender's, as `Number.cents`.
+    let is_number = attribute.data_type.starts_with("Number");
+    match HeaderValue::number(&text).filter(|_| is_number) {
+        Some(number) => headers.insert_value_as(name, text, number),
+        None => _ = headers.insert(name, text),
+    }
 }
 
 /// Returns the value of an attribute as the text of a header.
@@ -159,6 +173,10 @@ mod tests {
         assert_eq!(header("tries"), Some("7"));
         assert_eq!(header("blob"), Some("AP8="));
         assert_eq!(header(TRACE), Some("Root=1"));
+        let value = |name| message.headers().value(name);
+        assert_eq!(value("tries"), Some(&HeaderValue::Int(7)));
+        assert_eq!(value("blob"), Some(&vec![0, 255].into()));
+        assert_eq!(value("tenant"), None);
         assert_eq!(message.headers().len(), 4);
     }
 

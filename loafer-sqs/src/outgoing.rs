@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::HashMap, iter, ops::Range, time::Duration};
 
 use aws_sdk_sqs::{
     error::BuildError,
+    primitives::Blob,
     types::{
         MessageAttributeValue, MessageSystemAttributeNameForSends as SystemName,
         MessageSystemAttributeValue, SendMessageBatchRequestEntry as SqsEntry,
@@ -12,7 +13,8 @@ use aws_sdk_sqs::{
 };
 use loafer_core::{
     broker::{DeadLetter, DueTime},
-    message::{EVENT_ID, Message, Outgoing},
+    message::{EVENT_ID, HeaderValue, Headers, Message, Outgoing},
+    translate::Bytes,
 };
 
 use crate::{
@@ -32,6 +34,8 @@ pub(crate) const SNS_BYTES: usize = 256 * 1024;
 pub(crate) struct Entry<'m> {
     pub(crate) body: Cow<'m, str>,
     pub(crate) headers: Vec<(&'m str, Cow<'m, str>)>,
+    /// The message's own headers, which say which of them are no text.
+    own: &'m Headers,
     /// The size of the payload in bytes, if the body only points to it.
     offloaded: Option<String>,
     /// The trace of X-Ray, which has a field of its own on SQS.
@@ -77,6 +81,7 @@ impl<'m> Entry<'m> {
         let mut entry = Self {
             body: Cow::Borrowed(body),
             headers,
+            own: message.headers(),
             offloaded: None,
             trace: message.headers().get(TRACE),
             group,
@@ -113,6 +118,7 @@ impl<'m> Entry<'m> {
         let mut entry = Self {
             body: Cow::Borrowed(body(message)?),
             headers: senders_headers(message).collect(),
+            own: message.headers(),
             offloaded: None,
             trace: message.headers().get(TRACE),
             group: message.group().map(Cow::Borrowed),
@@ -174,16 +180,20 @@ impl<'m> Entry<'m> {
     }
 
     /// Returns name, type and value of each attribute.
-    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &'static str, &str)> {
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &'static str, Value<'_>)> {
         let headers = self
             .headers
             .iter()
-            .map(|(name, value)| (*name, kind(name, value), &**value));
+            .map(|(name, text)| match self.own.value(name) {
+                Some(HeaderValue::Binary(bytes)) => (*name, "Binary", Value::Binary(bytes)),
+                Some(_) => (*name, "Number", Value::Text(text)),
+                None => (*name, kind(name, text), Value::Text(text)),
+            });
         let size = self.offloaded.as_deref();
         headers.chain(
             iter::once(size)
                 .flatten()
-                .map(|size| (PAYLOAD_SIZE, "Number", size)),
+                .map(|size| (PAYLOAD_SIZE, "Number", Value::Text(size))),
         )
     }
 
@@ -225,6 +235,7 @@ impl<'m> Entry<'m> {
         let mut entry = Self {
             body: Cow::Borrowed(body(message).ok()?),
             headers: attributes,
+            own: message.headers(),
             offloaded: None,
             trace,
             group,
@@ -254,10 +265,12 @@ impl<'m> Entry<'m> {
     /// Returns the entry as the SDK for SQS takes it.
     pub(crate) fn to_sqs(&self) -> Result<SqsEntryBuilder, BuildError> {
         let attributes = self.attributes().map(|(name, kind, value)| {
-            let value = MessageAttributeValue::builder()
-                .data_type(kind)
-                .string_value(value);
-            Ok((name.to_owned(), value.build()?))
+            let attribute = MessageAttributeValue::builder().data_type(kind);
+            let attribute = match value {
+                Value::Text(text) => attribute.string_value(text),
+                Value::Binary(bytes) => attribute.binary_value(Blob::new(&**bytes)),
+            };
+            Ok((name.to_owned(), attribute.build()?))
         });
         let attributes = attributes.collect::<Result<HashMap<_, _>, BuildError>>()?;
         let entry = SqsEntry::builder()
@@ -270,7 +283,22 @@ impl<'m> Entry<'m> {
     }
 }
 
-/// Returns the type of an attribute. A dead letter whose payload is on S3 says so with the type that its message had.
+/// The value of an attribute.
+pub(crate) enum Value<'e> {
+    Text(&'e str),
+    Binary(&'e Bytes),
+}
+
+impl Value<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Returns the type of an attribute that is no value. A dead letter whose payload is on S3 says so with the type that its message had.
 fn kind(name: &str, value: &str) -> &'static str {
     match name == PAYLOAD_SIZE && value.bytes().all(|byte| byte.is_ascii_digit()) {
         true => "Number",

@@ -15,7 +15,7 @@
 //! header table.
 //!
 //! Every message is persistent, and has its id as `message-id` and the time as `timestamp`. `Message::with_id` sets the id. All other headers go
-//! into the header table, as text. Names of headers, and properties that are texts, have at most 255 bytes.
+//! into the header table, as text, or as the number or bytes of their [`HeaderValue`](loafer_core::message::HeaderValue). Names of headers, and properties that are texts, have at most 255 bytes.
 //!
 //! ```
 //! use loafer_amqp::headers::{EXPIRATION, PRIORITY};
@@ -25,7 +25,7 @@
 //! ```
 
 /// The type of the payload, for example `application/json`.
-pub const CONTENT_TYPE: &str = "content-type";
+pub const CONTENT_TYPE: &str = loafer_core::message::CONTENT_TYPE;
 /// The encoding of the payload, for example `utf-8` or `gzip`.
 pub const CONTENT_ENCODING: &str = "content-encoding";
 /// The queue that a reply goes to.

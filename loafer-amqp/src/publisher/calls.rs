@@ -4,12 +4,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use loafer_core::{
     Error,
-    broker::{DueTime, Pauses, Rounds, Topic},
+    broker::{Pauses, Rounds, Topic},
     message::{MessageId, Outgoing},
 };
 use tokio::time::{Instant, sleep};
 
 use super::{
+    capabilities,
     channels::{Answers, PublishChannels, Unsent, unsent},
     target::Target,
 };
@@ -187,13 +188,12 @@ impl<'p> PublishCall<'p> {
 
     /// Returns the index of a message's target. `None` means that there is none, and that the message has failed.
     fn target(&mut self, at: usize) -> Option<usize> {
-        let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
-        if let Some(delay) = delay.filter(|delay| *delay > DueTime::LONGEST) {
-            let cause = format!("its delay is {delay:?}, and 366 days is the most");
+        if let Some(cause) = capabilities().refusal(&self.batch[at]) {
             self.rounds.failed(at, self.refused(at, cause));
             return None;
         }
         let steps = delay::steps(self.config);
+        let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
         let delay = delay.map(|delay| match delay > steps.longest() {
             true => delay,
             false => steps.step(delay).wait,

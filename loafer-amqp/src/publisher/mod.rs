@@ -3,22 +3,24 @@
 //! | module | what it is |
 //! |---|---|
 //! | `calls` | one publish call: rounds until each message has an answer |
+//! | `check` | whether what topics name exists; it is made if it may be |
 //! | `target` | where a message goes first: its exchange, or a delay queue |
 //! | `channels` | the publish channels, with confirms, that providers and dead letters use as well |
 
 mod calls;
 pub(crate) mod channels;
+mod check;
 mod target;
 
 use std::{fmt, sync::Arc};
 
 use loafer_core::{
     Error,
-    broker::{Publisher, Topic},
+    broker::{DueTime, Finding, Open, PublishCapabilities, Publisher, Topic},
     message::{MessageId, Outgoing},
 };
 
-use self::{calls::PublishCall, channels::PublishChannels};
+use self::{calls::PublishCall, channels::PublishChannels, check::Check};
 use crate::{
     client::config::Config, error::refused, names::routing::Routing, topology::required::Made,
 };
@@ -99,6 +101,30 @@ impl Publisher for AmqpPublisher {
         }
     }
 
+    /// Delays go by [delay queues](https://www.rabbitmq.com/docs/ttl), up to 16 minutes. How large a message may be (`max_message_size`, 16 MiB in
+    /// RabbitMQ 4 unless changed: [limits](https://www.rabbitmq.com/docs/limits)) can't be asked over AMQP. Headers are bounded by their bytes, all of
+    /// which fit into one frame, and not by their number. RabbitMQ keeps no order of groups.
+    fn capabilities(&self, _: &Topic) -> PublishCapabilities {
+        capabilities()
+    }
+
+    async fn check(&self, topics: &[Topic], mode: Open) -> Vec<Finding> {
+        match &self.parts {
+            Ok(parts) => {
+                let check = Check {
+                    config: &parts.config,
+                    channels: &parts.channels,
+                    mode,
+                };
+                check.all(topics).await
+            }
+            Err(error) => topics
+                .iter()
+                .map(|_| Finding::problem(error.to_string()))
+                .collect(),
+        }
+    }
+
     fn is_ready(&self) -> bool {
         let parts = self.parts.as_ref();
         parts.is_ok_and(|parts| !parts.channels.link.is_blocked())
@@ -109,6 +135,15 @@ impl Publisher for AmqpPublisher {
         if let Ok(parts) = &self.parts {
             parts.channels.close().await;
         }
+    }
+}
+
+/// What the publisher can do, whatever the topic.
+fn capabilities() -> PublishCapabilities {
+    PublishCapabilities {
+        max_delay: Some(DueTime::LONGEST),
+        batch: channels::WINDOW,
+        ..PublishCapabilities::default()
     }
 }
 

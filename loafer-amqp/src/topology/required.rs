@@ -91,7 +91,8 @@ impl Made {
 }
 
 impl Required {
-    async fn make(&self, link: &Link) -> Result<(), Error> {
+    /// Makes it if it is missing. One that exists in another form is left as it is, and so is one that we may not make.
+    pub(crate) async fn make(&self, link: &Link) -> Result<(), Error> {
         match self {
             Self::Exchange(name, of) => {
                 exchange(link, name, of.kind(), FieldTable::default()).await

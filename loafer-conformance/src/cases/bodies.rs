@@ -1,12 +1,17 @@
 //! Bodies and headers at the edge of what is allowed.
 
 use crate::{
-    BrokerUnderTest,
-    case::{Checked, ensure},
+    BrokerUnderTest, Feature,
+    case::{Checked, Fault, ensure},
     queue::done,
     stage::Stage,
 };
-use loafer_core::{broker::Settlement, message::Message};
+use loafer_core::{
+    broker::Settlement,
+    event::Event,
+    message::{Message, Outgoing},
+    translate::{Base64, Bytes, Envelope, Translator},
+};
 
 /// Publishes a message, and receives it as it was.
 async fn round_trip<S: BrokerUnderTest>(stage: &Stage<S>, sent: Message) -> Checked {
@@ -73,4 +78,53 @@ pub(super) async fn as_many_headers_arrive_as_allowed<S: BrokerUnderTest>(
         message.with_header(format!("Header_{number}.of-ours"), value)
     });
     round_trip(&stage, message).await
+}
+
+/// An event whose encoding is not JSON: bytes, in base64 where the broker carries text.
+struct Photo<E>(Vec<u8>, std::marker::PhantomData<E>);
+
+impl<E> AsRef<[u8]> for Photo<E> {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Event for Photo<Bytes> {
+    type Encoding = Bytes;
+    const TOPIC: &'static str = "photo-taken";
+}
+
+impl Event for Photo<Base64<Bytes>> {
+    type Encoding = Base64<Bytes>;
+    const TOPIC: &'static str = "photo-taken";
+}
+
+/// The translator of an event's encoding decodes what arrives, and the header `content-type` says what it is.
+pub(super) async fn an_event_arrives_in_its_encoding<S: BrokerUnderTest>(
+    stage: Stage<S>,
+) -> Checked {
+    match stage.can(Feature::Binary) {
+        true => encoded::<S, Bytes>(&stage).await,
+        false => encoded::<S, Base64<Bytes>>(&stage).await,
+    }
+}
+
+async fn encoded<S: BrokerUnderTest, E>(stage: &Stage<S>) -> Checked
+where
+    Photo<E>: Event,
+    E: Envelope + for<'m> Translator<'m, Vec<u8>>,
+{
+    let pixels: Vec<u8> = (0..=u8::MAX).collect();
+    let photo = Photo(pixels.clone(), std::marker::PhantomData::<E>);
+    let sent = Outgoing::event(&photo)?.message;
+    let decode = |message: &Message| -> Checked<Vec<u8>> {
+        let translator = E::default();
+        let opened = translator.open(message).map_err(Fault::new)?;
+        translator.translate(&opened).map_err(Fault::new)
+    };
+    ensure!(
+        decode(&sent)? == pixels,
+        "the encoding and its translator differ"
+    );
+    round_trip(stage, sent).await
 }

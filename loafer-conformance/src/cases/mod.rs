@@ -18,6 +18,7 @@ mod retries;
 mod shutdowns;
 mod topics;
 mod tried_again;
+mod typed_headers;
 
 use super::{BrokerUnderTest, case::Checked, catalog::all_cases, stage::Stage};
 use futures_util::future::BoxFuture;

@@ -155,7 +155,11 @@ pub(super) async fn an_event_id_survives_dead_letters_and_tries_again<S: BrokerU
 }
 
 /// Sends these and nothing else.
-async fn send(dead_letters: &DeadLetters, ids: Vec<MessageId>, to: &Destination) -> Checked {
+pub(super) async fn send(
+    dead_letters: &DeadLetters,
+    ids: Vec<MessageId>,
+    to: &Destination,
+) -> Checked {
     let count = ids.len() as u64;
     let mut on = |_| ControlFlow::Continue(());
     let sent = dead_letters
@@ -169,7 +173,7 @@ async fn send(dead_letters: &DeadLetters, ids: Vec<MessageId>, to: &Destination)
 }
 
 /// Lists until there are so many, and no more.
-async fn listed(
+pub(super) async fn listed(
     dead_letters: &DeadLetters,
     count: usize,
     patience: Duration,

@@ -80,7 +80,7 @@ impl<Q: DeadLetterQueue> DeadLetterQueue for DeadLetters<Q> {
         self.packed.lock().expect("no panic").push(id);
         match self.how {
             Sabotage::LosesEventIdsOfCopies => {
-                PackedDeadLetter::new(&without(EVENT_ID, packed.message()))
+                PackedDeadLetter::new(&without(packed.message(), EVENT_ID))
             }
             _ => packed,
         }

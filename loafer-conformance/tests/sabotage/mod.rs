@@ -12,10 +12,10 @@ use loafer_core::{
     Error,
     broker::{
         Broker, Capabilities, DeadLetterQueue, Delivery, Depth, DueTime, Finding, NoOptions, Open,
-        Provider, Publisher, REPLY_TO, Renewed, Replies, Settle, Settled, Settlement, Source,
-        Topic, is_reply_queue,
+        Provider, PublishCapabilities, Publisher, REPLY_TO, Renewed, Replies, Settle, Settled,
+        Settlement, Source, Topic, is_reply_queue,
     },
-    message::{EVENT_ID, Message, MessageId, Outgoing},
+    message::{CONTENT_TYPE, EVENT_ID, Message, MessageId, Outgoing},
     outcome::BoxError,
     policy::Policy,
 };
@@ -52,6 +52,12 @@ pub(crate) enum Sabotage {
     ForgetsDueTimes,
     CountsDeferred,
     KeepsDeferred,
+    SaysItCarriesTextOnly,
+    MakesNoTopics,
+    MakesTopicsAtALook,
+    LosesContentTypes,
+    FlattensHeaders,
+    FlattensHeadersOfRetries,
 }
 
 /// A broker in memory that breaks one promise.
@@ -155,6 +161,23 @@ impl Publisher for Publishes {
         self.memory.publish(topic, batch, answers).await;
     }
 
+    fn capabilities(&self, topic: &Topic) -> PublishCapabilities {
+        PublishCapabilities {
+            binary: self.how != Sabotage::SaysItCarriesTextOnly,
+            ..self.memory.capabilities(topic)
+        }
+    }
+
+    async fn check(&self, topics: &[Topic], mode: Open) -> Vec<Finding> {
+        match (self.how, mode) {
+            (Sabotage::MakesNoTopics, Open::Create) => {
+                topics.iter().map(|_| Finding::good("made")).collect()
+            }
+            (Sabotage::MakesTopicsAtALook, _) => self.memory.check(topics, Open::Create).await,
+            _ => self.memory.check(topics, mode).await,
+        }
+    }
+
     async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
     }
@@ -211,16 +234,26 @@ impl Provider for Provides {
                     delivery.message = delivery.message.clone().with_attempt(1);
                 }
             }
+            Sabotage::LosesContentTypes => {
+                for delivery in into {
+                    delivery.message = without(&delivery.message, CONTENT_TYPE);
+                }
+            }
+            Sabotage::FlattensHeaders => into.iter_mut().for_each(flatten),
+            Sabotage::FlattensHeadersOfRetries => {
+                let retried = |delivery: &&mut Delivery<_>| delivery.message.attempt() > 1;
+                into.iter_mut().filter(retried).for_each(flatten);
+            }
             Sabotage::LosesEventIdsOfRetries => {
                 for delivery in into {
                     if delivery.message.attempt() > 1 {
-                        delivery.message = without(EVENT_ID, &delivery.message);
+                        delivery.message = without(&delivery.message, EVENT_ID);
                     }
                 }
             }
             Sabotage::ForgetsDueTimes => {
                 for delivery in into {
-                    delivery.message = without(DueTime::HEADER, &delivery.message);
+                    delivery.message = without(&delivery.message, DueTime::HEADER);
                 }
             }
             _ => {}
@@ -263,11 +296,19 @@ impl Provider for Provides {
     }
 }
 
-/// Returns the message without a header.
-fn without(header: &str, message: &Message) -> Message {
+/// Returns the message without this header.
+fn without(message: &Message, header: &str) -> Message {
     let mut headers = message.headers().clone();
     headers.remove(header);
     message.clone().with_headers(headers)
+}
+
+/// Makes every header a text.
+fn flatten(delivery: &mut Delivery<MemoryReceipt>) {
+    let texts = delivery.message.headers().iter();
+    let texts = texts.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let texts = texts.collect();
+    delivery.message = delivery.message.clone().with_headers(texts);
 }
 
 impl Provides {

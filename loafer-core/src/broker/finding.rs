@@ -1,11 +1,11 @@
 //! Findings of the command `check`.
 
-/// One thing that the command `check` found out about a route.
+/// One thing that the command `check` found out about a route or a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
     pub level: Level,
-    /// What was found, on which queue, and what to do about it.
+    /// What was found, on which queue or topic, and what to do about it.
     pub text: String,
 }
 

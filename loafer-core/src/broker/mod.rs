@@ -13,6 +13,7 @@ mod notice;
 mod options;
 mod packed;
 mod provider;
+mod publish_capabilities;
 mod publisher;
 mod replies;
 mod rounds;
@@ -36,6 +37,7 @@ pub use self::{
     options::{BrokerOptions, NoOptions},
     packed::PackedDeadLetter,
     provider::{Delivery, Open, Provider},
+    publish_capabilities::PublishCapabilities,
     publisher::{Publisher, Topic},
     replies::{REPLY_ERROR, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},
     rounds::{Pauses, Rounds},

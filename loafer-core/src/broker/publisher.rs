@@ -2,6 +2,7 @@
 
 use std::{fmt, future::Future, sync::Arc};
 
+use super::{Finding, Open, PublishCapabilities};
 use crate::{
     Error,
     message::{MessageId, Outgoing},
@@ -28,6 +29,28 @@ pub trait Publisher: Send + Sync + 'static {
         batch: &[Outgoing],
         answers: &mut Vec<Result<MessageId, Error>>,
     ) -> impl Future<Output = ()> + Send;
+
+    /// Returns what it can do with the messages of this topic, as far as is known without a call. By default nothing is known.
+    ///
+    /// The command `check` prints it, and [`Bus`](https://docs.rs/loafer/latest/loafer/struct.Bus.html) passes it on to those who build on it. A
+    /// publisher refuses by [`refusal`](PublishCapabilities::refusal) what goes beyond it.
+    fn capabilities(&self, topic: &Topic) -> PublishCapabilities {
+        _ = topic;
+        PublishCapabilities::default()
+    }
+
+    /// Looks whether these topics exist and may be published to. Returns one finding for each, in order, or none at all. By default there are none.
+    ///
+    /// With [`Open::Create`] it makes what is missing, as a provider makes a queue, and never changes what exists. Otherwise it only looks. A topic
+    /// that is missing and is not made is a [problem](Finding::problem), unless publishing makes it. The finding names the topic and the way out.
+    ///
+    /// # Cancellation
+    ///
+    /// If the future is dropped, what was made stays.
+    fn check(&self, topics: &[Topic], mode: Open) -> impl Future<Output = Vec<Finding>> + Send {
+        _ = (topics, mode);
+        std::future::ready(Vec::new())
+    }
 
     /// Returns whether the broker accepts messages at the moment, as far as is known. The service's readiness depends on it. By default it is true.
     ///

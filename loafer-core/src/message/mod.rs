@@ -5,10 +5,12 @@
 //! | [`Message`] | a message as a broker delivered it |
 //! | [`Outgoing`] | a message on its way to a broker |
 //! | [`Headers`] | names and values beside the payload |
+//! | [`HeaderValue`] | the value of a header that is a number or bytes |
 //! | [`MessageId`] | the id that a broker gave a message |
 //! | [`GroupId`], [`DeduplicationId`] | what a publisher says of a message for ordered queues |
 
 mod extensions;
+mod header_value;
 mod headers;
 mod id;
 mod opened;
@@ -21,6 +23,7 @@ use bytes::Bytes;
 use self::extensions::Extensions;
 
 pub use self::{
+    header_value::HeaderValue,
     headers::Headers,
     id::MessageId,
     outgoing::{DeduplicationId, GroupId, Outgoing},
@@ -34,6 +37,9 @@ pub const EVENT_TYPE: &str = "event-type";
 /// message has one already. Retries, dead letters, forwards and tries again keep it, while brokers give every copy an id of its own. Consumers
 /// in any language recognise a duplicate by it.
 pub const EVENT_ID: &str = "event-id";
+/// The header with the type of the payload, for example `application/x-protobuf`. Without it the payload is JSON. On RabbitMQ it is the property
+/// `content-type`.
+pub const CONTENT_TYPE: &str = "content-type";
 /// The header that ties a message to the one that it answers or follows. A conversation keeps its value from message to message.
 pub const CORRELATION_ID: &str = "correlation-id";
 /// The header with the id of the message whose handler published this one.
@@ -121,6 +127,17 @@ impl Message {
         value: impl Into<String>,
     ) -> Self {
         self.extra_mut().headers.insert(name, value);
+        self
+    }
+
+    /// Sets a header that is a number or bytes. It replaces an earlier one of its name.
+    #[must_use]
+    pub fn with_header_value(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<HeaderValue>,
+    ) -> Self {
+        self.extra_mut().headers.insert_value(name, value);
         self
     }
 

@@ -62,6 +62,31 @@ impl Outgoing {
         }
     }
 
+    /// Sets a header that is a number or bytes. It replaces an earlier one of its name.
+    ///
+    /// On SQS and SNS it is a `Number` or `Binary` attribute, which filter policies of SNS compare
+    /// ([filter policies](https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-filter-policies.html)); on RabbitMQ an integer, a double or a
+    /// byte array in the header table. A consumer that reads text gets it as text, bytes in base64.
+    ///
+    /// ```
+    /// use loafer::{Message, Outgoing};
+    ///
+    /// let order = Outgoing::new(Message::new("{}")).header_value("cents", 250).header_value("hash", vec![0xff, 0x00]);
+    /// assert_eq!(order.message.headers().get("cents"), Some("250"));
+    /// assert_eq!(order.message.headers().get("hash"), Some("/wA="));
+    /// ```
+    #[must_use]
+    pub fn header_value(
+        self,
+        name: impl Into<std::borrow::Cow<'static, str>>,
+        value: impl Into<super::HeaderValue>,
+    ) -> Self {
+        Self {
+            message: self.message.with_header_value(name, value),
+            ..self
+        }
+    }
+
     /// Keeps it invisible for this long after it was published.
     ///
     /// It may be up to 366 days. A publisher refuses what its broker can't do: SQS counts whole seconds, its FIFO queues have no delay of a single

@@ -4,8 +4,8 @@ mod parse;
 mod part;
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{DeriveInput, LitInt, LitStr};
+use quote::{quote, quote_spanned};
+use syn::{DeriveInput, LitInt, LitStr, Type};
 
 use self::part::Part;
 use crate::errors::Errors;
@@ -15,6 +15,8 @@ struct Event {
     topic: LitStr,
     /// `None` means 1.
     version: Option<LitInt>,
+    /// `None` means `Json`.
+    encoding: Option<Type>,
     /// `None` means that it has no group.
     group: Option<Part>,
     /// `None` means that no two values are duplicates.
@@ -40,6 +42,11 @@ fn implementation(input: &DeriveInput, event: &Event) -> TokenStream {
     let version = version
         .as_ref()
         .map(|version| quote!(const VERSION: u32 = #version;));
+    let encoding = match &event.encoding {
+        Some(encoding) => quote!(#encoding),
+        // That the type is no `Serialize` is reported at its name.
+        None => quote_spanned!(name.span()=> ::loafer::Json),
+    };
     let group = event.group.as_ref();
     let group = group.map(|part| part.method("group", "GroupId"));
     let deduplication_id = event.deduplication_id.as_ref();
@@ -47,6 +54,7 @@ fn implementation(input: &DeriveInput, event: &Event) -> TokenStream {
         deduplication_id.map(|part| part.method("deduplication_id", "DeduplicationId"));
     quote! {
         impl #of_impl ::loafer::Event for #name #of_type #bounds {
+            type Encoding = #encoding;
             const TOPIC: &'static str = #topic;
             #version
             #group
@@ -74,6 +82,7 @@ mod tests {
         });
         let expected = quote! {
             impl<'a, T: Clone> ::loafer::Event for FriendCreated<'a, T> {
+                type Encoding = ::loafer::Json;
                 const TOPIC: &'static str = "friend-created";
                 const VERSION: u32 = 2;
             }
@@ -104,7 +113,7 @@ mod tests {
                 struct Paid { customer: Customer, id: u64 }
             });
             let expanded: syn::ItemImpl = syn::parse2(expanded).unwrap();
-            assert_eq!(expanded.items.len(), 3);
+            assert_eq!(expanded.items.len(), 4);
         }
     }
 
@@ -130,9 +139,9 @@ mod tests {
     fn every_mistake_is_reported_once() {
         let errors = errors_of(quote! {
             #[event(topc = "a", version = 0)]
-            #[event(topic = "", version = "1")]
+            #[event(topic = "", version = "1", encoding = "Json")]
             struct Friend;
         });
-        assert_eq!(errors.len(), 4, "{errors:?}");
+        assert_eq!(errors.len(), 5, "{errors:?}");
     }
 }

@@ -1,11 +1,11 @@
 //! The attribute `#[event(…)]` of a type.
 
-use syn::{DeriveInput, LitInt, LitStr, meta::ParseNestedMeta};
+use syn::{DeriveInput, LitInt, LitStr, Type, meta::ParseNestedMeta};
 
 use super::{Event, part::Part};
 use crate::{errors::Errors, nearest::suggestion};
 
-const KNOWN: &[&str] = &["topic", "version", "group", "deduplication_id"];
+const KNOWN: &[&str] = &["topic", "version", "encoding", "group", "deduplication_id"];
 
 /// Returns what the attributes say; `None` means that they name no topic, and that an error says so.
 pub(super) fn event(input: &DeriveInput, errors: &mut Errors) -> Option<Event> {
@@ -27,6 +27,7 @@ pub(super) fn event(input: &DeriveInput, errors: &mut Errors) -> Option<Event> {
     Some(Event {
         topic: keys.topic?,
         version: keys.version,
+        encoding: keys.encoding,
         group: keys.group,
         deduplication_id: keys.deduplication_id,
     })
@@ -36,6 +37,7 @@ pub(super) fn event(input: &DeriveInput, errors: &mut Errors) -> Option<Event> {
 struct Keys {
     topic: Option<LitStr>,
     version: Option<LitInt>,
+    encoding: Option<Type>,
     group: Option<Part>,
     deduplication_id: Option<Part>,
 }
@@ -55,6 +57,7 @@ impl Keys {
         let twice = match name.as_str() {
             "topic" => self.topic.is_some(),
             "version" => self.version.is_some(),
+            "encoding" => self.encoding.is_some(),
             "group" => self.group.is_some(),
             "deduplication_id" => self.deduplication_id.is_some(),
             _ => {
@@ -72,6 +75,7 @@ impl Keys {
         match name.as_str() {
             "topic" => self.topic = topic(meta, errors),
             "version" => self.version = version(meta, errors),
+            "encoding" => self.encoding = encoding(meta, errors),
             "group" => self.group = Part::parse(meta, &name, input, errors),
             _ => self.deduplication_id = Part::parse(meta, &name, input, errors),
         }
@@ -104,6 +108,11 @@ fn version(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> Option<LitInt> {
         errors.at(&version, what);
     }
     positive.then_some(version)
+}
+
+fn encoding(meta: &ParseNestedMeta<'_>, errors: &mut Errors) -> Option<Type> {
+    let what = "`encoding` names a type that encodes, as `encoding = Protobuf`";
+    value(meta, what, errors)
 }
 
 fn value<T: syn::parse::Parse>(

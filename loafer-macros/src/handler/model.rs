@@ -112,6 +112,8 @@ pub(super) struct Publish {
     pub(super) topic: Option<LitStr>,
     /// How many events it returns in a tuple.
     pub(super) tuple: Option<usize>,
+    /// The types of what it returns: those in the tuple, or the only one.
+    pub(super) types: Vec<Type>,
 }
 
 /// What is called.

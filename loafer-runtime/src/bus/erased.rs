@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use loafer_core::{
     Error,
-    broker::{Publisher, Replies, Topic},
+    broker::{Finding, Open, PublishCapabilities, Publisher, Replies, Topic},
     message::{Message, MessageId, Outgoing},
 };
 
@@ -16,6 +16,10 @@ pub(crate) trait DynPublisher: Send + Sync {
         topic: &'a Topic,
         batch: &'a [Outgoing],
     ) -> BoxFuture<'a, Vec<Result<MessageId, Error>>>;
+
+    fn capabilities(&self, topic: &Topic) -> PublishCapabilities;
+
+    fn check<'a>(&'a self, topics: &'a [Topic], mode: Open) -> BoxFuture<'a, Vec<Finding>>;
 
     fn is_ready(&self) -> bool;
 
@@ -33,6 +37,14 @@ impl<P: Publisher> DynPublisher for P {
             Publisher::publish(self, topic, batch, &mut answers).await;
             answers
         })
+    }
+
+    fn capabilities(&self, topic: &Topic) -> PublishCapabilities {
+        Publisher::capabilities(self, topic)
+    }
+
+    fn check<'a>(&'a self, topics: &'a [Topic], mode: Open) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(Publisher::check(self, topics, mode))
     }
 
     fn is_ready(&self) -> bool {

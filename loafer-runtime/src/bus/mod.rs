@@ -20,7 +20,7 @@ pub use self::{publishing::Publishing, replier::Replier};
 use loafer_core::event::{Event, Publishable, encoded};
 use loafer_core::{
     Error,
-    broker::{Publisher, Topic},
+    broker::{PublishCapabilities, Publisher, Topic},
     extract::{Context, FromApp, FromContext, Missing, OptionalFromContext, Rejection, Resources},
     message::{Message, MessageId, Outgoing},
 };
@@ -169,11 +169,35 @@ impl Bus {
         }
     }
 
+    /// Returns what publishes to a topic, and the topic's name there. `None` means that the app has not started.
+    pub(crate) fn target(&self, topic: &Topic) -> Option<(&Arc<dyn DynPublisher>, Topic)> {
+        let (other_broker, topic) = self.resolve(topic);
+        let other_broker = other_broker.map(|other_broker| &other_broker.publisher);
+        let publisher = other_broker.or_else(|| self.line.publisher.get())?;
+        Some((publisher, topic))
+    }
+
     /// Returns what the configuration says about this topic.
     fn way(&self, topic: &Topic) -> Option<&Way> {
         let ways = self.line.ways.get().filter(|ways| !ways.is_empty())?;
         let exact = ways.get(topic.as_str());
         exact.or_else(|| ways.get(&form(topic.as_str())))
+    }
+
+    /// Returns what the broker of this topic can do with a message: its size, its delay, its headers. `None` means that the app has not started.
+    ///
+    /// ```
+    /// # use loafer::{Bus, Outgoing};
+    /// /// What goes beyond these limits is refused when it is published. This asks before.
+    /// fn fits(bus: &Bus, message: &Outgoing) -> bool {
+    ///     let capabilities = bus.capabilities("order-closed");
+    ///     capabilities.is_some_and(|capabilities| capabilities.refusal(message).is_none())
+    /// }
+    /// ```
+    pub fn capabilities(&self, topic: impl Into<Topic>) -> Option<PublishCapabilities> {
+        let topic = topic.into();
+        let (publisher, topic) = self.target(&topic)?;
+        Some(publisher.capabilities(&topic))
     }
 
     /// Returns a bus that publishes on behalf of this message: what it publishes carries the message's trace and correlation headers. The
@@ -281,10 +305,8 @@ impl Bus {
         topic: &Topic,
         batch: Vec<Outgoing>,
     ) -> Vec<Result<MessageId, Error>> {
-        let (other_broker, topic) = self.resolve(topic);
-        let other_broker = other_broker.map(|other_broker| &other_broker.publisher);
-        let Some(publisher) = other_broker.or_else(|| self.line.publisher.get()) else {
-            return batch.iter().map(|_| Err(too_early(&topic))).collect();
+        let Some((publisher, topic)) = self.target(topic) else {
+            return batch.iter().map(|_| Err(too_early(topic))).collect();
         };
         if batch.is_empty() {
             return Vec::new();

@@ -4,3 +4,4 @@ pub mod checks;
 pub mod handlers;
 pub mod replied;
 pub mod returned;
+pub mod topics;

@@ -1,12 +1,13 @@
 //! What a handler returned, as a reply: called by the expansion of `#[handler(reply)]`.
 //!
-//! As in `returned`, the compiler prefers a method of the type itself to a method of a trait. So an `Option`, a `Message` and any other
-//! value are distinguished.
+//! As in `returned`, the compiler prefers a method of the type itself to a method of a trait. So an `Option`, a `Message`, an event and any
+//! other value are distinguished.
 
 use serde::Serialize;
 
 use crate::bus::{Bus, Replier};
 use loafer_core::{
+    event::{Event, encoded_event},
     extract::Context,
     message::{Message, Outgoing},
     outcome::{BoxError, FailureKind, Verdict},
@@ -72,6 +73,22 @@ pub trait Replyable: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> Replyable for T {}
 
+/// An event, by its encoding. It is preferred to any other value, because it is found without a reference.
+pub trait EventReply {
+    /// Returns the event as a reply: neither topic nor group matter to who asked.
+    ///
+    /// # Errors
+    ///
+    /// If the event can't be encoded.
+    fn message(self) -> Result<Outgoing, BoxError>;
+}
+
+impl<T: Event> EventReply for Reply<T> {
+    fn message(self) -> Result<Outgoing, BoxError> {
+        Ok(encoded_event(&self.0)?.into())
+    }
+}
+
 /// Any other value, as JSON.
 pub trait Encoded<T> {
     /// Returns the value as JSON.
@@ -79,13 +96,13 @@ pub trait Encoded<T> {
     /// # Errors
     ///
     /// If the value can't be encoded.
-    fn message(self) -> Result<Outgoing, BoxError>
+    fn message(&self) -> Result<Outgoing, BoxError>
     where
         T: Replyable;
 }
 
 impl<T> Encoded<T> for Reply<T> {
-    fn message(self) -> Result<Outgoing, BoxError>
+    fn message(&self) -> Result<Outgoing, BoxError>
     where
         T: Replyable,
     {

@@ -39,6 +39,8 @@ pub struct Route {
     pub(crate) batches: bool,
     /// Whether its handler replies to requests.
     pub(crate) replies: bool,
+    /// The topics that its handler publishes to, as the program calls them.
+    pub(crate) publishes: Vec<Cow<'static, str>>,
     on_error: Option<OnError>,
     ready: Option<MakeReady>,
 }
@@ -59,6 +61,7 @@ impl Route {
             on: None,
             batches: false,
             replies: false,
+            publishes: Vec::new(),
             on_error: None,
             ready: None,
         }
@@ -153,6 +156,17 @@ impl Route {
     #[must_use]
     pub fn replying(mut self) -> Self {
         self.replies = true;
+        self
+    }
+
+    /// Says that the handler publishes to these topics, beside those that were said before. The command `check` looks whether they exist, and
+    /// `--create` makes those that are missing. A handler with `publish` in its attribute says it by itself.
+    #[must_use]
+    pub fn publishes<T: Into<Cow<'static, str>>>(
+        mut self,
+        topics: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.publishes.extend(topics.into_iter().map(Into::into));
         self
     }
 

@@ -6,7 +6,11 @@ use super::{TestApp, ledger::listed};
 use crate::program::RouteSummary;
 use loafer_core::event::Event;
 use loafer_core::message::EVENT_TYPE;
-use loafer_core::{message::Message, policy::Selector};
+use loafer_core::{
+    message::Message,
+    policy::Selector,
+    translate::{Envelope, Json, TranslateError, Translator},
+};
 
 /// How many characters of a body a failed assertion shows.
 const SHOWN: usize = 200;
@@ -27,8 +31,15 @@ impl TestApp {
     ///
     /// If a message to its topic does not decode as one.
     #[track_caller]
-    pub fn published_events<E: Event + DeserializeOwned>(&self) -> Vec<E> {
-        self.decoded(E::TOPIC)
+    pub fn published_events<E: Event>(&self) -> Vec<E>
+    where
+        E::Encoding: Envelope + for<'m> Translator<'m, E>,
+    {
+        let encoding = E::Encoding::default();
+        self.decoded(E::TOPIC, |message| {
+            let opened = encoding.open(message)?;
+            encoding.translate(&opened)
+        })
     }
 
     /// Asserts that an event was published for which the closure returns `true`.
@@ -37,8 +48,11 @@ impl TestApp {
     ///
     /// If there was none. The message lists all that was published. Also if a message to the event's topic does not decode as one.
     #[track_caller]
-    pub fn assert_published<E: Event + DeserializeOwned>(&self, holds: impl Fn(&E) -> bool) {
-        self.assert_published_to(E::TOPIC, holds);
+    pub fn assert_published<E: Event>(&self, holds: impl Fn(&E) -> bool)
+    where
+        E::Encoding: Envelope + for<'m> Translator<'m, E>,
+    {
+        self.assert_holds(E::TOPIC, self.published_events::<E>().iter().any(holds));
     }
 
     /// Asserts that a JSON value was published to a topic for which the closure returns `true`: `|invoice: &Invoice| invoice.cents == 3`,
@@ -53,7 +67,13 @@ impl TestApp {
         topic: &str,
         holds: impl Fn(&T) -> bool,
     ) {
-        if !self.decoded(topic).iter().any(holds) {
+        let values = self.decoded(topic, |message| Json.translate(message));
+        self.assert_holds(topic, values.iter().any(holds));
+    }
+
+    #[track_caller]
+    fn assert_holds(&self, topic: &str, holds: bool) {
+        if !holds {
             let found = match self.published(topic).len() {
                 0 => "expected a message, found none".to_owned(),
                 number => format!(
@@ -197,8 +217,11 @@ impl TestApp {
     }
 
     #[track_caller]
-    fn decoded<T: DeserializeOwned>(&self, topic: &str) -> Vec<T> {
-        let decode = |message: &Message| serde_json::from_slice(message.payload());
+    fn decoded<T>(
+        &self,
+        topic: &str,
+        decode: impl Fn(&Message) -> Result<T, TranslateError>,
+    ) -> Vec<T> {
         match self.published(topic).iter().map(decode).collect() {
             Ok(values) => values,
             Err(error) => self.fail_published(

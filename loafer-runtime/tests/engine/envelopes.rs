@@ -10,7 +10,7 @@ use loafer_core::{
     event::Event,
     message::{EVENT_TYPE, Message},
     outcome::Outcome,
-    translate::{Envelope, Text, TranslateError, Translator},
+    translate::{Envelope, Json, Text, TranslateError, Translator},
 };
 use loafer_runtime::{
     bus::Replier,
@@ -98,6 +98,7 @@ async fn an_envelope_is_opened_once_for_each_attempt_whatever_becomes_of_it() {
 struct Wanted(String);
 
 impl Event for Wanted {
+    type Encoding = Json;
     const TOPIC: &'static str = "orders";
 }
 

@@ -19,6 +19,7 @@ struct Paid {
 }
 
 impl Event for Paid {
+    type Encoding = Json;
     const TOPIC: &'static str = "order.paid";
 }
 
@@ -28,6 +29,7 @@ struct Refunded {
 }
 
 impl Event for Refunded {
+    type Encoding = Json;
     const TOPIC: &'static str = "order.refunded";
 }
 
@@ -35,6 +37,7 @@ impl Event for Refunded {
 struct Left(u64);
 
 impl Event for Left {
+    type Encoding = Json;
     const TOPIC: &'static str = "cart.left";
 }
 

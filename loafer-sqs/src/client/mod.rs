@@ -124,6 +124,11 @@ impl Shared {
         Ok(configured)
     }
 
+    /// Returns whether payloads that are too large for a message are kept on S3.
+    pub(crate) fn keeps_large_payloads(&self) -> bool {
+        self.payloads.is_some()
+    }
+
     fn without_clients(&self) -> Self {
         Self {
             given: self.given.clone(),

@@ -1,6 +1,7 @@
 //! The publisher: SNS topics by name or ARN, SQS queues as `sqs:NAME`.
 
 mod calls;
+mod check;
 mod target;
 mod topic;
 
@@ -13,16 +14,21 @@ use std::{
 use futures_util::{StreamExt, stream};
 use loafer_core::{
     Error,
-    broker::{Publisher, Topic},
+    broker::{Finding, Open, PublishCapabilities, Publisher, Topic},
     message::{MessageId, Outgoing},
 };
 
 pub(crate) use self::calls::send;
 use self::{
     calls::rounds,
-    target::{Target, find, publishing},
+    target::{Target, capabilities, find, publishing},
 };
-use crate::{client::Shared, replies::is_reply};
+use crate::{
+    client::Shared,
+    names::{Arn, is_fifo},
+    outgoing::SQS_BYTES,
+    replies::is_reply,
+};
 
 /// How many payloads of one publication are put on S3 at once.
 const AT_ONCE: usize = 8;
@@ -120,6 +126,31 @@ impl Publisher for SqsPublisher {
             self.found().remove(topic);
         }
         answers.extend(sent);
+    }
+
+    /// Queues take [1 MiB](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html), and so may SNS topics: what
+    /// [`MaximumMessageSize`](https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html) of one says is known from its first message on.
+    /// With large payloads on S3 there is no limit. SNS drops the eleventh
+    /// [attribute](https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html) with raw delivery.
+    /// [Delays](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html) are for standard queues, and order is
+    /// for FIFO queues and topics.
+    fn capabilities(&self, topic: &Topic) -> PublishCapabilities {
+        let name = topic.as_str();
+        let queue = name.strip_prefix("sqs:");
+        let is_queue =
+            queue.is_some_and(|queue| Arn::parse(queue).is_none_or(|arn| !arn.is_topic()));
+        let known = self.found().get(topic).map(Target::limit);
+        PublishCapabilities {
+            max_bytes: match self.shared.keeps_large_payloads() {
+                true => None,
+                false => Some(known.unwrap_or(SQS_BYTES)),
+            },
+            ..capabilities(is_queue, is_fifo(name))
+        }
+    }
+
+    async fn check(&self, topics: &[Topic], mode: Open) -> Vec<Finding> {
+        check::check(&self.shared, topics, mode).await
     }
 }
 

@@ -1,10 +1,13 @@
 //! Where a topic leads: to a queue or to an SNS topic. Only SQS has two kinds of them.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use loafer_core::{
     Error,
-    broker::{DueTime, Rounds},
+    broker::{DueTime, PublishCapabilities, Rounds},
     message::Outgoing,
 };
 
@@ -13,10 +16,10 @@ use super::{
     topic,
 };
 use crate::{
-    client::Clients,
+    client::{Clients, ENTRIES},
     error::Call,
     names::{Arn, Endpoint, QueueAddress, is_fifo},
-    outgoing::{Entry, SNS_BYTES, SQS_BYTES},
+    outgoing::{ATTRIBUTES, Entry, SNS_BYTES, SQS_BYTES},
     payloads::{For, Store},
     seconds, topology,
 };
@@ -77,6 +80,21 @@ pub(super) fn publishing<'a>(topic: &'a str, endpoint: &'a Endpoint) -> Call<'a>
     Call::new("publishing", topic, endpoint)
 }
 
+/// Returns what a queue or a topic can do with a message of any size.
+pub(super) fn capabilities(is_queue: bool, fifo: bool) -> PublishCapabilities {
+    PublishCapabilities {
+        max_bytes: None,
+        max_delay: Some(match is_queue && !fifo {
+            true => DueTime::LONGEST,
+            false => Duration::ZERO,
+        }),
+        headers: Some(ATTRIBUTES),
+        binary: false,
+        ordered: fifo,
+        batch: ENTRIES,
+    }
+}
+
 impl Target {
     pub(super) fn endpoint(&self) -> &Endpoint {
         match self {
@@ -93,7 +111,7 @@ impl Target {
     }
 
     /// Returns the most bytes that a message can have there.
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         match self {
             Self::Queue { .. } => SQS_BYTES,
             Self::Topic { limit, .. } => *limit,
@@ -136,27 +154,30 @@ impl Target {
 
     /// Returns the entry of a message of any size, or why there can't be one.
     fn entry<'m>(&self, outgoing: &'m Outgoing) -> Result<Entry<'m>, String> {
-        let fifo = self.is_fifo();
+        let (fifo, is_queue) = (self.is_fifo(), matches!(self, Self::Queue { .. }));
         let mut entry = Entry::of(outgoing, fifo)?;
-        entry.delay = match (outgoing.delay, self) {
-            (None, _) => None,
-            (Some(_), Self::Topic { .. }) => {
-                return Err("SNS has no delay: publish to a queue, as `sqs:NAME`".to_owned());
-            }
-            (Some(_), _) if fifo => {
-                return Err("FIFO queues have no delay of a single message".to_owned());
-            }
-            (Some(delay), _) if delay > DueTime::LONGEST => {
-                return Err(format!("a delay of {delay:?}: 366 days is the most"));
-            }
-            (Some(delay), Self::Queue { clients, .. }) => {
-                if delay > clients.longest_delay {
-                    let due = DueTime::after(delay, Instant::now());
-                    entry.due(due, &outgoing.optional)?;
-                }
-                Some(seconds::delay(delay.min(clients.longest_delay)))
-            }
+        // The entry has counted the attributes already: not every header is one.
+        let delays = PublishCapabilities {
+            headers: None,
+            ..capabilities(is_queue, fifo)
         };
+        if let Some(cause) = delays.refusal(outgoing) {
+            return Err(match self {
+                Self::Topic { .. } => format!("{cause}; publish to a queue, as `sqs:NAME`"),
+                Self::Queue { .. } if fifo => {
+                    format!("{cause}; a FIFO queue delays all of its messages alike")
+                }
+                Self::Queue { .. } => cause,
+            });
+        }
+        // Zero overrides the delay of a queue; topics and FIFO queues refuse even that.
+        if let (Some(delay), Self::Queue { clients, .. }, false) = (outgoing.delay, self, fifo) {
+            if delay > clients.longest_delay {
+                let due = DueTime::after(delay, Instant::now());
+                entry.due(due, &outgoing.optional)?;
+            }
+            entry.delay = Some(seconds::delay(delay.min(clients.longest_delay)));
+        }
         Ok(entry)
     }
 

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use aws_sdk_sns::{
     Client,
     error::BuildError,
+    primitives::Blob,
     types::{MessageAttributeValue, PublishBatchRequestEntry as SnsEntry},
 };
 use loafer_core::{Error, broker::Rounds, message::MessageId};
@@ -14,17 +15,27 @@ use crate::{
     client::{Fault, by_entry, none_sent},
     error::{Call, is_denied},
     names::Arn,
-    outgoing::{Entry, SNS_BYTES},
+    outgoing::{Entry, SNS_BYTES, Value},
 };
 
 const NO_LIST: &str =
     "its ARN can't be looked up by its name: allow sns:ListTopics, or name the topic by its ARN";
 
-/// Returns the ARN of a topic. A name is looked up, with a call for each hundred topics.
+/// Returns the ARN of a topic. A name is looked up.
 pub(super) async fn arn(client: &Client, topic: &str, call: Call<'_>) -> Result<Arc<str>, Error> {
     if Arn::parse(topic).is_some() {
         return Ok(topic.into());
     }
+    let found = find(client, topic, call).await?;
+    found.ok_or_else(|| unknown(topic, call))
+}
+
+/// Looks a topic up by its name, with a call for each hundred topics. `None` means that there is none of this name.
+pub(super) async fn find(
+    client: &Client,
+    topic: &str,
+    call: Call<'_>,
+) -> Result<Option<Arc<str>>, Error> {
     let mut from = None;
     loop {
         let page = client.list_topics().set_next_token(from);
@@ -36,11 +47,11 @@ pub(super) async fn arn(client: &Client, topic: &str, call: Call<'_>) -> Result<
             })?;
         let mut arns = page.topics().iter().filter_map(|topic| topic.topic_arn());
         if let Some(arn) = arns.find(|arn| topic_name(arn) == topic) {
-            return Ok(arn.into());
+            return Ok(Some(arn.into()));
         }
         from = page.next_token;
         if from.is_none() {
-            return Err(unknown(topic, call));
+            return Ok(None);
         }
     }
 }
@@ -127,10 +138,12 @@ async fn publish_ten(client: &Client, arn: &str, ten: Vec<&Entry<'_>>, call: Cal
 
 fn sns_entry(id: usize, entry: &Entry<'_>) -> Result<SnsEntry, BuildError> {
     let attributes = entry.attributes().map(|(name, kind, value)| {
-        let value = MessageAttributeValue::builder()
-            .data_type(kind)
-            .string_value(value);
-        Ok((name.to_owned(), value.build()?))
+        let attribute = MessageAttributeValue::builder().data_type(kind);
+        let attribute = match value {
+            Value::Text(text) => attribute.string_value(text),
+            Value::Binary(bytes) => attribute.binary_value(Blob::new(&**bytes)),
+        };
+        Ok((name.to_owned(), attribute.build()?))
     });
     let attributes = attributes.collect::<Result<HashMap<_, _>, BuildError>>()?;
     SnsEntry::builder()

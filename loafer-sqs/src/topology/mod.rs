@@ -9,5 +9,5 @@ pub(crate) use self::{
     find::{Attributes, Found, Redrive, attributes, find, has_dead_letter_queue, url},
     make::{KEPT, MAX_RECEIVES, Made, complete, queue as make_queue, redrive_policy},
     remedy::{make_dead_letter_queue, set, set_dead_letter_queue},
-    topic::{Permission, Seen, SnsTopic, policy},
+    topic::{Permission, Seen, SnsTopic, create_topic, create_topic_line, policy},
 };

@@ -127,14 +127,7 @@ impl<'t> SnsTopic<'t> {
     }
 
     pub(crate) async fn create(&self) -> Result<(), Error> {
-        let mut create = self.client.create_topic().name(self.name());
-        if is_fifo(&self.arn) {
-            create = create.attributes("FifoTopic", "true");
-        }
-        match Box::pin(create.send()).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.call("making a topic").failed(&error)),
-        }
+        create_topic(self.client, self.name(), self.call("making a topic")).await
     }
 
     /// Subscribes the queue without raw message delivery, so that messages come in their envelope.
@@ -149,16 +142,7 @@ impl<'t> SnsTopic<'t> {
 
     /// Returns the command line that makes the topic.
     pub(crate) fn create_line(&self) -> String {
-        let fifo = if is_fifo(&self.arn) {
-            " --attributes FifoTopic=true"
-        } else {
-            ""
-        };
-        format!(
-            "aws sns create-topic{} --name {}{fifo}",
-            self.endpoint.options(),
-            self.name()
-        )
+        create_topic_line(self.endpoint, self.name())
     }
 
     /// Returns the command line that subscribes the queue.
@@ -201,6 +185,30 @@ impl<'t> SnsTopic<'t> {
             false => Permission::NotJudged,
         }
     }
+}
+
+/// Makes a topic. It is FIFO if its name says so.
+pub(crate) async fn create_topic(client: &Client, name: &str, call: Call<'_>) -> Result<(), Error> {
+    let mut create = client.create_topic().name(name);
+    if is_fifo(name) {
+        create = create.attributes("FifoTopic", "true");
+    }
+    match Box::pin(create.send()).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(call.failed(&error)),
+    }
+}
+
+/// Returns the command line that makes a topic.
+pub(crate) fn create_topic_line(endpoint: &Endpoint, name: &str) -> String {
+    let fifo = match is_fifo(name) {
+        true => " --attributes FifoTopic=true",
+        false => "",
+    };
+    format!(
+        "aws sns create-topic{} --name {name}{fifo}",
+        endpoint.options()
+    )
 }
 
 /// Returns a queue's policy with the statements of these topics added where they are missing. All that it contains stays.

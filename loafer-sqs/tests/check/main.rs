@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
 
+mod published;
 #[path = "../support/mod.rs"]
 mod support;
 mod topics;

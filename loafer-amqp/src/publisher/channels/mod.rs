@@ -27,7 +27,7 @@ use self::{
 use crate::{client::Link, outgoing::Entry};
 
 /// How many messages are handed to the client before their confirms are waited for. It keeps a copy of each until it is written.
-const WINDOW: usize = 256;
+pub(super) const WINDOW: usize = 256;
 
 /// How many payload bytes these have at most. A single message may be larger.
 const WINDOW_BYTES: usize = 4 << 20;

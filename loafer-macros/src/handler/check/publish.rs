@@ -19,9 +19,12 @@ pub(super) fn check(key: &PublishKey, call: &Call, errors: &mut Errors) -> Optio
         "with `publish` a handler returns what is published: a value, an `Option`, a `Vec`, or a tuple of events; leave out `publish` to return an outcome",
         errors,
     );
-    let tuple = match returned {
-        Type::Tuple(tuple) => Some(tuple.elems.len()).filter(|elements| *elements > 0),
-        _ => None,
+    let (tuple, types) = match returned {
+        Type::Tuple(tuple) if !tuple.elems.is_empty() => (
+            Some(tuple.elems.len()),
+            tuple.elems.iter().cloned().collect(),
+        ),
+        other => (None, vec![other.clone()]),
     };
     if let (Some(topic), Some(_)) = (&key.topic, tuple) {
         errors.at(
@@ -32,5 +35,6 @@ pub(super) fn check(key: &PublishKey, call: &Call, errors: &mut Errors) -> Optio
     Some(Publish {
         topic: key.topic.clone(),
         tuple,
+        types,
     })
 }

@@ -1,7 +1,7 @@
 //! What a handler returned: an outcome, messages to publish, or a reply.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Index, spanned::Spanned};
 
 use super::call::given;
@@ -58,6 +58,22 @@ fn published(call: &Call, publish: &Publish) -> TokenStream {
         let __messages = #messages;
         #published
     }
+}
+
+/// Returns `.publishes(…)`, which names the topics that the handler publishes to.
+pub(super) fn topics(publish: &Publish) -> Option<TokenStream> {
+    if let Some(topic) = &publish.topic {
+        return Some(quote!(.publishes([#topic])));
+    }
+    // A hidden type can't be named here.
+    let named = publish
+        .types
+        .iter()
+        .filter(|ty| !ty.to_token_stream().to_string().contains("impl "));
+    let topics: Vec<_> = named
+        .map(|ty| quote!(__loafer::of_type::<#ty>().result().each().topic()))
+        .collect();
+    (!topics.is_empty()).then(|| quote!(.publishes([#(#topics),*].into_iter().flatten())))
 }
 
 /// Leaves the call.

@@ -2,6 +2,7 @@
 
 mod check;
 mod plan;
+mod published;
 mod run;
 mod topics;
 
@@ -237,6 +238,16 @@ impl Manager {
             (plan.policy.route.clone(), missing.chain(found).collect())
         }))
         .await
+    }
+
+    /// Looks at the topics that the program publishes to, as far as handlers and configuration name them, and returns one finding for each. With
+    /// [`Open::Create`] it makes those that are missing. A broker that can't be asked for its topics has no findings.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: what was made because it was missing stays.
+    pub async fn check_topics(&self) -> Vec<Finding> {
+        published::check(self).await
     }
 
     /// Opens every source and starts every route. From then on, only [`Running::shutdown`] and [`Running::cancel`] end the program, unless

@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     Manager, Plan,
     plan::combined,
+    published,
     topics::{self, Publishers},
 };
 use crate::clock::after;
@@ -50,17 +51,20 @@ pub(super) async fn open(plan: &Plan, mode: Open) -> Result<(), Error> {
 }
 
 pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
+    let handlers = ready(&manager.plans, &manager.app)?;
+    open_all(&manager.plans, manager.open).await?;
+    if manager.open == Open::Create {
+        published::make(&manager).await?;
+    }
     let Manager {
         app,
         plans,
         instances,
         topics,
         config,
-        open: mode,
+        open: _,
         once,
     } = manager;
-    let handlers = ready(&plans, &app)?;
-    open_all(&plans, mode).await?;
     let brokers = start_all(&instances).await?;
 
     let quiet = Arc::new(Notify::new());
@@ -96,7 +100,14 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         });
         work.spawn(plan.provider.run(engine));
     }
-    topics::connect(&app, &config, &topics, &instances, &mut publishers);
+    topics::connect(
+        &app.bus,
+        &app,
+        &config,
+        &topics,
+        &instances,
+        &mut publishers,
+    );
 
     let drain = routes
         .iter()

@@ -6,7 +6,9 @@ use std::{
 };
 
 use crate::{
-    bus::{OtherBroker, Queues, Way, erased::DynPublisher, replier::ReplyPath, requests::Requests},
+    bus::{
+        Bus, OtherBroker, Queues, Way, erased::DynPublisher, replier::ReplyPath, requests::Requests,
+    },
     program::{
         App, BrokerKind, Config,
         instances::{Instance, Instances},
@@ -86,8 +88,9 @@ pub(super) fn brokers(
     (brokers, faults)
 }
 
-/// Connects the bus: to the broker of the service, and to those of topics that go elsewhere.
+/// Connects a bus: to the broker of the service, and to those of topics that go elsewhere.
 pub(super) fn connect(
+    bus: &Bus,
     app: &App,
     config: &Config,
     topics: &BTreeMap<String, Instance>,
@@ -97,9 +100,9 @@ pub(super) fn connect(
     let Some((default, publisher)) = publishers.of_service(app.default_provider) else {
         return;
     };
-    app.bus.repliers().connect(publishers.reply_paths());
+    bus.repliers().connect(publishers.reply_paths());
     let program = instances.app();
-    app.bus.requests().connect(default.broker.replies(program));
+    bus.requests().connect(default.broker.replies(program));
     // One a broker, however many topics lead there.
     let mut others: BTreeMap<Arc<str>, OtherBroker> = BTreeMap::new();
     let mut other_broker = |instance: &Instance| -> Option<OtherBroker> {
@@ -135,6 +138,6 @@ pub(super) fn connect(
         (instance.name.to_string(), queues)
     });
     let queues: HashMap<_, _> = queues.collect();
-    app.bus.lead(ways, queues);
-    app.bus.connect(publisher);
+    bus.lead(ways, queues);
+    bus.connect(publisher);
 }

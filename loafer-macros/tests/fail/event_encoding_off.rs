@@ -1,0 +1,9 @@
+//! Encodings of features that are off say which.
+
+use loafer::prelude::*;
+
+#[derive(Event)]
+#[event(topic = "friend-created", encoding = Protobuf)]
+struct FriendCreated;
+
+fn main() {}

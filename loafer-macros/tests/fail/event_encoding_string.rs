@@ -1,0 +1,7 @@
+use loafer::prelude::*;
+
+#[derive(Event)]
+#[event(topic = "friend-created", encoding = "Protobuf")]
+struct FriendCreated;
+
+fn main() {}
