@@ -16,7 +16,7 @@ use super::{
 use crate::{
     client::config::{Config, Unroutable},
     error::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, refused},
-    names::{MAX_BYTES, replies, routing::Routing},
+    names::{MAX_BYTES, headers::EXPIRATION, replies, routing::Routing},
     outgoing::{Common, Entry, published},
     topology::{delay, required::Made},
 };
@@ -190,6 +190,14 @@ impl<'p> PublishCall<'p> {
         let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
         if let Some(delay) = delay.filter(|delay| *delay > DueTime::LONGEST) {
             let cause = format!("its delay is {delay:?}, and 366 days is the most");
+            self.rounds.failed(at, self.refused(at, cause));
+            return None;
+        }
+        let expires = self.batch[at].message.headers().get(EXPIRATION).is_some();
+        if delay.is_some() && expires {
+            let cause = format!(
+                "it has a delay, and the header `{EXPIRATION}`, which would end the delay: leave one of them out"
+            );
             self.rounds.failed(at, self.refused(at, cause));
             return None;
         }
