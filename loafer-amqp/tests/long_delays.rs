@@ -12,7 +12,7 @@ use std::{
 
 use lapin::types::{AMQPValue, FieldTable};
 use listener::{Server, own, publish, publish_all, publisher};
-use loafer_amqp::{Amqp, AmqpProvider, Declare, Options, Receipt};
+use loafer_amqp::{Amqp, AmqpProvider, Declare, Options, Receipt, headers::EXPIRATION};
 use loafer_core::{
     broker::{
         Broker, DelaySteps, Delivery, DueTime, Open, Provider, Settle, Settled, Settlement, Source,
@@ -287,13 +287,19 @@ async fn a_delay_queue_that_is_gone_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_delay_of_more_than_a_year_is_refused() {
-    let server = server!("a_delay_of_more_than_a_year_is_refused");
+async fn a_delay_that_can_not_be_kept_is_refused() {
+    let server = server!("a_delay_that_can_not_be_kept_is_refused");
     let queue = server.queue(FieldTable::default()).await;
     let publisher = server.amqp().publisher();
-    let message = Outgoing::new(Message::new("later")).delay(Duration::from_secs(367 * 86_400));
-    let error = publish(&publisher, format!("amqp:{queue}"), message).await;
-    assert!(error.unwrap_err().to_string().contains("366 days"));
+    let too_long = Outgoing::new(event()).delay(Duration::from_secs(367 * 86_400));
+    let expires = Outgoing::new(event())
+        .header(EXPIRATION, "1000")
+        .delay(DELAY);
+    for (message, why) in [(too_long, "366 days"), (expires, "would end the delay")] {
+        let answer = publish(&publisher, format!("amqp:{queue}"), message).await;
+        let error = answer.unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
 }
 
 /// A retry after 40 minutes, and a message published to come in 40 minutes. It takes that long:

@@ -317,7 +317,7 @@ async fn what_amqp_can_not_carry_is_refused_and_the_rest_published() {
         with(REPLY_TO, long),
         with(PRIORITY, "high"),
         with(EXPIRATION, "soon"),
-        Outgoing::new(Message::new("1")).delay(Duration::from_secs(3600)),
+        Outgoing::new(Message::new("1")).delay(Duration::from_secs(367 * 86_400)),
         Outgoing::new(Message::with_id(long, "1")),
         Outgoing::new(Message::new("")),
         with("large", &"x".repeat(100 * 1024)),

@@ -11,8 +11,8 @@ use std::{
 use loafer_core::{
     Error,
     broker::{
-        Capabilities, DeadLetter, Delivery, Depth, Finding, Open, Provider, Renewed, Settle,
-        Settled, Settlement, Source,
+        Capabilities, DeadLetter, Delivery, Depth, DueTime, Finding, Open, Provider, Renewed,
+        Settle, Settled, Settlement, Source,
     },
     message::Message,
     policy::Policy,
@@ -176,7 +176,7 @@ impl Provider for MemoryProvider {
             linger: Duration::ZERO,
             lease: Some(self.options.lease),
             lease_ceiling: None,
-            max_delay: None,
+            max_delay: self.queue.defers().then_some(DueTime::LONGEST),
             defers: self.queue.defers(),
             ordered: self.queue.is_fifo(),
             release_costs_attempt: false,

@@ -13,6 +13,7 @@ use crate::S3Payloads;
 use crate::{
     SqsDeadLetters, SqsProvider, SqsPublisher, SqsReplies,
     client::{self, Shared},
+    names::KIND,
     replies, seconds,
 };
 
@@ -111,7 +112,7 @@ impl Broker for Sqs {
     type Publisher = SqsPublisher;
     /// A route sets nothing that only SQS knows: what it needs to know of a queue, the queue's own attributes say.
     type Options = NoOptions;
-    const KIND: &'static str = "sqs";
+    const KIND: &'static str = KIND;
 
     /// # Errors
     ///

@@ -187,7 +187,7 @@ async fn a_delay_that_sqs_can_not_keep_is_refused() {
 async fn a_message_comes_after_forty_minutes() {
     const LONG: Duration = Duration::from_secs(40 * 60);
     let server = server!("LOAFER_TEST_FAUXQS", "a_message_comes_after_forty_minutes");
-    let queue = server.queue(&"delays", None).await;
+    let queue = server.queue("delays", None).await;
     let published = Instant::now();
     queue.send(vec![Outgoing::new(event()).delay(LONG)]).await;
     let (sender, mut came) = tokio::sync::mpsc::unbounded_channel();

@@ -7,13 +7,13 @@ use lapin::{
 };
 use loafer_core::{
     Error,
-    broker::{Broker as _, Delivery, PackedDeadLetter},
+    broker::{Delivery, PackedDeadLetter},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::DeadLetterReceipt;
-use crate::Amqp;
+use crate::client::identity::KIND;
 
 /// What a message can't carry, as it is kept.
 #[derive(Serialize, Deserialize)]
@@ -39,11 +39,11 @@ pub(super) fn pack(dead_letter: &Delivery<DeadLetterReceipt>) -> PackedDeadLette
         properties: STANDARD.encode(written.unwrap_or_default()),
         unnamed: lease.unnamed,
     };
-    PackedDeadLetter::new(&dead_letter.message).with_original(Amqp::KIND, json!(packed))
+    PackedDeadLetter::new(&dead_letter.message).with_original(KIND, json!(packed))
 }
 
 pub(super) fn original(dead_letter: &PackedDeadLetter) -> Result<Original, Error> {
-    let packed: Packed = dead_letter.original(Amqp::KIND)?;
+    let packed: Packed = dead_letter.original(KIND)?;
     let unreadable = || {
         let id = dead_letter.message().id();
         Error::Config(format!("the properties of dead letter {id} can't be read"))

@@ -36,7 +36,8 @@ pub const APP_ID: &str = "amqp-app-id";
 pub const KIND: &str = "amqp-type";
 /// The priority of the message in a priority queue: 0 to 255.
 pub const PRIORITY: &str = "amqp-priority";
-/// After how many milliseconds in a queue the message is dropped, or dead-lettered if the queue has a target. A received message has no such header.
+/// After how many milliseconds in a queue the message is dropped, or dead-lettered if the queue has a target. A received message has no such header,
+/// and one with a delay can't have it: it would end the delay.
 pub const EXPIRATION: &str = "amqp-expiration";
 
 /// All of these: none of them goes into the header table.

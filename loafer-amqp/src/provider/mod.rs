@@ -24,8 +24,8 @@ use std::{
 use loafer_core::{
     Error,
     broker::{
-        Capabilities, Delivery, Depth, Finding, Notice, Open, Provider, Renewed, Settle, Settled,
-        Source,
+        Capabilities, Delivery, Depth, DueTime, Finding, Notice, Open, Provider, Renewed, Settle,
+        Settled, Source,
     },
     policy::{Backoff, Policy},
 };
@@ -283,6 +283,7 @@ impl Provider for AmqpProvider {
             receive_grace: Duration::ZERO,
             linger: LINGER,
             lease_ceiling: Some(self.consumer_timeout()),
+            max_delay: Some(DueTime::LONGEST),
             defers: true,
             release_costs_attempt: true,
             max_receives: self.plan.max_receives(),

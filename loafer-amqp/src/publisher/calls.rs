@@ -17,7 +17,7 @@ use super::{
 use crate::{
     client::config::{Config, Unroutable},
     error::{ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, refused},
-    names::{MAX_BYTES, replies, routing::Routing},
+    names::{MAX_BYTES, headers::EXPIRATION, replies, routing::Routing},
     outgoing::{Common, Entry, published},
     topology::{delay, required::Made},
 };
@@ -189,6 +189,14 @@ impl<'p> PublishCall<'p> {
     /// Returns the index of a message's target. `None` means that there is none, and that the message has failed.
     fn target(&mut self, at: usize) -> Option<usize> {
         if let Some(cause) = capabilities().refusal(&self.batch[at]) {
+            self.rounds.failed(at, self.refused(at, cause));
+            return None;
+        }
+        let expires = self.batch[at].message.headers().get(EXPIRATION).is_some();
+        if delay.is_some() && expires {
+            let cause = format!(
+                "it has a delay, and the header `{EXPIRATION}`, which would end the delay: leave one of them out"
+            );
             self.rounds.failed(at, self.refused(at, cause));
             return None;
         }

@@ -12,7 +12,7 @@ use crate::{
 
 /// Where messages with the same delay go first.
 pub(super) struct Target {
-    /// The step of the delay queue, or whole seconds if the delay is beyond the longest step. `None` means no delay.
+    /// The step of the delay queue, or the delay itself if it is beyond the longest step. `None` means no delay.
     pub(super) delay: Option<Duration>,
     pub(super) exchange: Arc<str>,
     pub(super) key: Arc<str>,

@@ -23,9 +23,12 @@ const BEYOND: Duration = Duration::from_secs(7);
 /// How long a case waits for what must not come.
 const AFTERWARDS: Duration = Duration::from_secs(4);
 
-/// The calls of a handler: when each began, which attempt it was, and what was wrong with the message.
+/// A call of a handler: when it began, which attempt it was, and what was wrong with the message.
+type Call = (Instant, u32, Option<&'static str>);
+
+/// The calls of a handler.
 #[derive(Clone, Default)]
-struct Calls(Arc<Mutex<Vec<(Instant, u32, Option<&'static str>)>>>);
+struct Calls(Arc<Mutex<Vec<Call>>>);
 
 impl Calls {
     /// Notes a call. Returns how many there were, with this one.
@@ -39,7 +42,7 @@ impl Calls {
         calls.len()
     }
 
-    fn all(&self) -> Vec<(Instant, u32, Option<&'static str>)> {
+    fn all(&self) -> Vec<Call> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -51,7 +54,7 @@ impl Calls {
         &self,
         stage: &Stage<S>,
         count: usize,
-        since: impl Fn(&[(Instant, u32, Option<&'static str>)]) -> Instant,
+        since: impl Fn(&[Call]) -> Instant,
     ) -> Checked {
         let end = Instant::now() + BEYOND + stage.patience();
         while self.all().len() < count {

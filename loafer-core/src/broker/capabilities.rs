@@ -77,7 +77,8 @@ pub struct Capabilities {
     /// How long the delay of a retry can be. `None`, the default, means without limit. The engine shortens longer delays to it, and says so at the
     /// first one.
     ///
-    /// A broker that makes copies for its retries can do without a limit: it [defers](Self::defers) what arrives early.
+    /// A broker that makes copies for its retries can have [`DueTime::LONGEST`](crate::broker::DueTime::LONGEST): it [defers](Self::defers) what arrives
+    /// early.
     pub max_delay: Option<Duration>,
     /// Whether the broker can put a message off without an attempt: [`Settlement::Defer`](crate::broker::Settlement::Defer). The default is `false`.
     ///

@@ -28,8 +28,8 @@ pub enum Settlement {
         /// How long from now, at most [`Capabilities::max_delay`](crate::broker::Capabilities::max_delay). Round it up to what the broker can do.
         /// `None` means when its lease ends: leave the lease as it is. A broker without leases takes its shortest delay.
         ///
-        /// A broker that sets no `max_delay`, and whose own delays have an end, may give its copy the header [`DueTime::HEADER`], and redeliver it
-        /// early: the engine then asks for [`Defer`](Self::Defer), and the attempt is counted once.
+        /// A broker whose own delays are shorter may give its copy the header [`DueTime::HEADER`], and redeliver it early: the engine then asks for
+        /// [`Defer`](Self::Defer), and the attempt is counted once.
         after: Option<Duration>,
     },
     /// The message is not due yet and was not started: it is delivered again at that time, or earlier if the broker can't delay it so long. It costs

@@ -4,16 +4,12 @@ use std::collections::BTreeMap;
 
 use aws_sdk_sqs::{primitives::Blob, types::MessageAttributeValue};
 use aws_smithy_types::base64;
-use loafer_core::{
-    Error,
-    broker::{Broker as _, PackedDeadLetter},
-    message::Message,
-};
+use loafer_core::{Error, broker::PackedDeadLetter, message::Message};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Attributes;
-use crate::Sqs;
+use crate::names::KIND;
 
 /// One attribute, as it is kept.
 #[derive(Serialize, Deserialize)]
@@ -34,12 +30,12 @@ pub(super) fn pack(message: &Message, attributes: &Attributes) -> PackedDeadLett
     };
     let attributes = attributes.iter().map(|(name, value)| (name, packed(value)));
     let attributes: BTreeMap<_, _> = attributes.collect();
-    PackedDeadLetter::new(message).with_original(Sqs::KIND, json!(attributes))
+    PackedDeadLetter::new(message).with_original(KIND, json!(attributes))
 }
 
 /// Returns the attributes that were packed.
 pub(super) fn attributes(dead_letter: &PackedDeadLetter) -> Result<Attributes, Error> {
-    let packed: BTreeMap<String, Packed> = dead_letter.original(Sqs::KIND)?;
+    let packed: BTreeMap<String, Packed> = dead_letter.original(KIND)?;
     let unreadable = |name: &str| {
         let id = dead_letter.message().id();
         Error::Config(format!(

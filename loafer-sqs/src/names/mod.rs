@@ -16,6 +16,9 @@ pub(crate) use self::{
     queue::{QueueAddress, dead_letter_queue, queue_name},
 };
 
+/// The kind of the broker, as in `loafer.toml`.
+pub(crate) const KIND: &str = "sqs";
+
 /// Returns whether a queue or topic is FIFO. The names of these, and of no others, end with `.fifo` (SQS API: `CreateQueue`).
 pub(crate) fn is_fifo(name: &str) -> bool {
     name.ends_with(".fifo")
