@@ -192,6 +192,7 @@ impl<'p> PublishCall<'p> {
             self.rounds.failed(at, self.refused(at, cause));
             return None;
         }
+        let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
         let expires = self.batch[at].message.headers().get(EXPIRATION).is_some();
         if delay.is_some() && expires {
             let cause = format!(
@@ -201,7 +202,6 @@ impl<'p> PublishCall<'p> {
             return None;
         }
         let steps = delay::steps(self.config);
-        let delay = self.batch[at].delay.filter(|delay| !delay.is_zero());
         let delay = delay.map(|delay| match delay > steps.longest() {
             true => delay,
             false => steps.step(delay).wait,

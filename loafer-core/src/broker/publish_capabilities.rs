@@ -60,10 +60,7 @@ impl PublishCapabilities {
             let delay = format_duration(delay);
             return Some(match longest.is_zero() {
                 true => format!("a delay of {delay}: there are no delays here"),
-                false => format!(
-                    "a delay of {delay}: {} is the longest",
-                    format_duration(longest)
-                ),
+                false => format!("a delay of {delay}: {} is the longest", shown(longest)),
             });
         }
         let headers = outgoing.message.headers().iter();
@@ -106,7 +103,7 @@ impl fmt::Display for PublishCapabilities {
         })?;
         match self.max_delay {
             Some(Duration::ZERO) => f.write_str("no delay, ")?,
-            Some(longest) => write!(f, "delays up to {}, ", format_duration(longest))?,
+            Some(longest) => write!(f, "delays up to {}, ", shown(longest))?,
             None => f.write_str("any delay, ")?,
         }
         let order = if self.ordered {
@@ -116,6 +113,16 @@ impl fmt::Display for PublishCapabilities {
         };
         let plural = if self.batch == 1 { "" } else { "s" };
         write!(f, "{order}, {} message{plural} a call", self.batch)
+    }
+}
+
+/// Returns the longest delay as people say it: whole days as days.
+fn shown(longest: Duration) -> String {
+    match longest.as_secs() {
+        seconds if seconds >= 86_400 && seconds % 86_400 == 0 => {
+            format!("{} days", seconds / 86_400)
+        }
+        _ => format_duration(longest).to_string(),
     }
 }
 
