@@ -49,7 +49,29 @@ pub fn main(input: TokenStream) -> TokenStream {
 /// # fn main() {}
 /// ```
 ///
-/// `version` is 1 unless set. From 2 on, publishing sets the header `event-version`. Publishing always sets the header `event-type` to the topic. The type must also be `Serialize`.
+/// `version` is 1 unless set. From 2 on, publishing sets the header `event-version`. Publishing always sets the header `event-type` to the topic.
+///
+/// Its values are JSON, so the type must also be `Serialize`, unless `encoding` names another type that encodes: `Protobuf` for `prost::Message`, `MessagePack`,
+/// `Bytes`, `Text`, `Base64<…>` of each of these, or [one of your own](https://docs.rs/loafer/latest/loafer/message/trait.Encode.html).
+/// The translator of the same name decodes it. Publishing then sets the header `content-type`.
+///
+/// ```
+/// use loafer::prelude::*;
+///
+/// #[derive(Event)]
+/// #[event(topic = "photo-taken", encoding = Base64<Bytes>)]
+/// struct PhotoTaken(Vec<u8>);
+///
+/// impl AsRef<[u8]> for PhotoTaken {
+///     fn as_ref(&self) -> &[u8] {
+///         &self.0
+///     }
+/// }
+/// # fn main() {
+/// # let sent = Outgoing::event(&PhotoTaken(vec![0, 1, 2])).unwrap();
+/// # assert_eq!(sent.message.payload(), "AAEC");
+/// # }
+/// ```
 ///
 /// If the topic keeps groups in order, then fields say which group a value belongs to, and by which id the broker knows its duplicates:
 ///

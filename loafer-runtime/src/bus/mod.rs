@@ -210,7 +210,7 @@ impl Bus {
         }
     }
 
-    /// Publishes an event, as JSON, to its topic. Returns the id that the broker gave it, once the broker has confirmed it.
+    /// Publishes an event, in its encoding, to its topic. Returns the id that the broker gave it, once the broker has confirmed it.
     ///
     /// # Errors
     ///

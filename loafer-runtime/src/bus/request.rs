@@ -60,7 +60,7 @@ impl Bus {
         decoded(&topic, &self.ask(&topic, request, timeout).await?)
     }
 
-    /// Sends an event, as JSON, to its topic, and waits for the reply, which is JSON too. See [`request`](Self::request).
+    /// Sends an event, in its encoding, to its topic, and waits for the reply, which is JSON. See [`request`](Self::request).
     ///
     /// # Errors
     ///

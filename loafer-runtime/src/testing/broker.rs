@@ -13,8 +13,8 @@ use crate::clock::after;
 use loafer_core::{
     Error,
     broker::{
-        Broker, Capabilities, Delivery, Finding, NoOptions, Open, Provider, Publisher, Renewed,
-        Replies, Settle, Settled, Settlement, Source, Topic, is_reply_queue,
+        Broker, Capabilities, Delivery, Finding, NoOptions, Open, Provider, PublishCapabilities,
+        Publisher, Renewed, Replies, Settle, Settled, Settlement, Source, Topic, is_reply_queue,
     },
     message::{Message, MessageId, Outgoing},
     policy::Policy,
@@ -256,6 +256,10 @@ impl Publisher for TestPublisher {
                 }
             }
         }
+    }
+
+    fn capabilities(&self, topic: &Topic) -> PublishCapabilities {
+        self.inner.capabilities(topic)
     }
 }
 

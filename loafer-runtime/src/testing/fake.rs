@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{bus::Bus, program::erased::DynBroker};
 use loafer_core::{
     Error,
-    broker::{Broker, Publisher, REPLY_ERROR, REPLY_TO, REQUEST_ID, Topic},
+    broker::{Broker, PublishCapabilities, Publisher, REPLY_ERROR, REPLY_TO, REQUEST_ID, Topic},
     message::{Message, MessageId, Outgoing},
     translate::{Json, Translator},
 };
@@ -186,5 +186,9 @@ impl Publisher for TestBusPublisher {
             self.fakes
                 .answer(topic.as_str(), &outgoing.message, &self.memory);
         }
+    }
+
+    fn capabilities(&self, topic: &Topic) -> PublishCapabilities {
+        self.inner.capabilities(topic)
     }
 }

@@ -43,7 +43,7 @@ const AT_ONCE: usize = 8;
 /// `MaximumMessageSize`: 256 KiB if it is not set or can't be read (SNS API: `SetTopicAttributes`). An entry that fails inside
 /// an answered call, by no fault of ours, is tried again alone, up to four times.
 ///
-/// Headers become `String` attributes, ten at most. FIFO topics and queues need the message's group. Their deduplication id is
+/// Headers become attributes, ten at most: `String`, or `Number` and `Binary` for those that are numbers or bytes. FIFO topics and queues need the message's group. Their deduplication id is
 /// the message's own id unless one is given, so that a message sent again is the same one; it overrides content-based
 /// deduplication (SQS API). On FIFO a message is sent once the one before it in its group was accepted, and none after one that
 /// failed, so that a call has one message of each group. On standard queues the group is for fairness, not for order. Only
