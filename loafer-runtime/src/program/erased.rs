@@ -84,6 +84,7 @@ pub(crate) trait DynProvider: Send + Sync {
     fn open(&self, mode: Open) -> BoxFuture<'_, Result<(), Error>>;
     fn check<'a>(&'a self, policy: &'a Policy) -> BoxFuture<'a, Vec<Finding>>;
     fn capabilities(&self) -> Capabilities;
+    fn close(&self) -> BoxFuture<'_, ()>;
     /// Runs the route until it is closed and has settled everything, or until its time is up.
     fn run(self: Box<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()>;
 }
@@ -99,6 +100,10 @@ impl<P: Provider> DynProvider for P {
 
     fn capabilities(&self) -> Capabilities {
         Provider::capabilities(self)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Provider::close(self))
     }
 
     fn run(self: Box<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()> {

@@ -76,7 +76,23 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
         config,
         open,
         once,
+        default,
     })
+}
+
+/// Plans one route of a program that runs, by the rules of its start.
+pub(super) fn plan_added(
+    route: Route,
+    app: &App,
+    config: &Config,
+    default: Option<BrokerKind>,
+    instances: &mut Instances,
+) -> Result<Plan, String> {
+    if let Some(kind) = route.broker {
+        let known = instances.add_kind(kind);
+        known.map_err(|fault| format!("route `{}`: {fault}", route.name()))?;
+    }
+    plan_route(vec![route], app, config, default, instances)
 }
 
 /// The handlers of each route.
@@ -167,7 +183,7 @@ fn plan_route(
             names: Arc::new(RouteName::new(
                 route.clone(),
                 queue.clone(),
-                from.handler,
+                &*from.handler,
                 broker,
             )),
             timeout,
@@ -270,7 +286,7 @@ fn places<'r>(routes: impl IntoIterator<Item = &'r Route>) -> String {
 /// What does not go together with batches, or is for batches only.
 fn batch_fault(routes: &[Route], options: &RouteOptions, app: &App) -> Option<String> {
     if let Some(route) = routes.iter().find(|route| route.batches) {
-        let handler = route.handler;
+        let handler = &route.handler;
         if routes.len() > 1 || route.on.is_some() {
             return Some(format!(
                 "its handler `{handler}` takes batches, so it takes every message: give it a route of its own, without `on`"
