@@ -182,7 +182,11 @@ impl Running {
             }
         };
         self.inner.routes.add(&name, adding)?;
-        answered.await.unwrap_or_else(|_| Err(stopping(&name)))
+        let cut_off = || match self.inner.stop.asked() {
+            Stop::No => Error::Start(format!("route `{name}`: preparing its handler panicked")),
+            _ => stopping(&name),
+        };
+        answered.await.unwrap_or_else(|_| Err(cut_off()))
     }
 
     /// Removes a route from the running program. It receives no more, releases what has not started, and lets running handlers finish until
