@@ -3,7 +3,11 @@
 mod dead_letters;
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,6 +48,8 @@ pub(crate) enum Sabotage {
     KeepsDeadLetters,
     LosesEventIdsOfRetries,
     LosesEventIdsOfCopies,
+    OpensEachQueueOnce,
+    CountsReleases,
 }
 
 /// A broker in memory that breaks one promise.
@@ -51,6 +57,8 @@ pub(crate) enum Sabotage {
 pub(crate) struct Sabotaged {
     memory: Memory,
     how: Sabotage,
+    /// The queues that were opened.
+    opened: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Sabotaged {
@@ -58,6 +66,7 @@ impl Sabotaged {
         Self {
             memory: Memory::new(),
             how,
+            opened: Arc::default(),
         }
     }
 }
@@ -69,8 +78,12 @@ impl BrokerUnderTest for Sabotaged {
         self.memory.declares()
     }
 
+    /// A value of its own for each program: what it has opened is its own, and its messages are those of all.
     fn broker(&self) -> Self {
-        self.clone()
+        Self {
+            opened: Arc::default(),
+            ..self.clone()
+        }
     }
 
     async fn queue(&self, wanted: &QueueSpec) -> Result<TestQueue, BoxError> {
@@ -90,6 +103,9 @@ impl Broker for Sabotaged {
         Ok(Provides {
             memory: self.memory.provider(source, options)?,
             how: self.how,
+            queue: source.queue.clone(),
+            opened: self.opened.clone(),
+            deaf: AtomicBool::new(false),
         })
     }
 
@@ -169,12 +185,19 @@ impl Publishes {
 pub(crate) struct Provides {
     memory: MemoryProvider,
     how: Sabotage,
+    queue: String,
+    opened: Arc<Mutex<BTreeSet<String>>>,
+    /// Whether it receives nothing: another provider had its queue.
+    deaf: AtomicBool,
 }
 
 impl Provider for Provides {
     type Receipt = MemoryReceipt;
 
     async fn open(&self, mode: Open) -> Result<(), Error> {
+        let again = !self.opened.lock().unwrap().insert(self.queue.clone());
+        let deaf = again && self.how == Sabotage::OpensEachQueueOnce;
+        self.deaf.store(deaf, Ordering::SeqCst);
         self.memory.open(mode).await
     }
 
@@ -188,6 +211,10 @@ impl Provider for Provides {
         wait: Duration,
         into: &mut Vec<Delivery<MemoryReceipt>>,
     ) -> Result<(), Error> {
+        if self.deaf.load(Ordering::SeqCst) {
+            tokio::time::sleep(wait).await;
+            return Ok(());
+        }
         // Not of those who want one, and not of those who want all.
         let more = self.how == Sabotage::BringsOneMore && (2..=4).contains(&max);
         let max = max + usize::from(more);
@@ -251,6 +278,10 @@ impl Provides {
             }
             (Sabotage::ReleasesLate, settlement @ Settlement::Release) => {
                 *settlement = Settlement::Retry { after: None };
+            }
+            (Sabotage::CountsReleases, settlement @ Settlement::Release) => {
+                let after = Some(Duration::ZERO);
+                *settlement = Settlement::Retry { after };
             }
             (Sabotage::DropsHeadersOfDeadLetters, Settlement::DeadLetter(_)) => {
                 entry.message = Message::new(entry.message.payload().clone());
