@@ -5,7 +5,7 @@ mod dead_letters;
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -195,7 +195,7 @@ impl Provider for Provides {
     type Receipt = MemoryReceipt;
 
     async fn open(&self, mode: Open) -> Result<(), Error> {
-        let again = !self.opened.lock().unwrap().insert(self.queue.clone());
+        let again = !locked(&self.opened).insert(self.queue.clone());
         let deaf = again && self.how == Sabotage::OpensEachQueueOnce;
         self.deaf.store(deaf, Ordering::SeqCst);
         self.memory.open(mode).await
@@ -259,6 +259,10 @@ impl Provider for Provides {
     fn capabilities(&self) -> Capabilities {
         self.memory.capabilities()
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the message without the header that says which event it is.

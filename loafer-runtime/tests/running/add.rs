@@ -84,7 +84,8 @@ async fn what_keeps_a_program_from_starting_keeps_a_route_from_being_added() {
     };
     let batches =
         async |numbers: Batch<u64>| -> BatchOutcome { numbers.values().map(|_| true).collect() };
-    let broken: [(fn() -> Route, &str); 5] = [
+    type Broken = (fn() -> Route, &'static str);
+    let broken: [Broken; 5] = [
         (
             || Route::new("r").provider::<Memory>(),
             "give it one with `Route::handler`",

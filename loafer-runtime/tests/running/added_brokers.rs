@@ -21,7 +21,7 @@ async fn a_broker_is_started_once_for_the_first_routes_on_it() {
         running.add(Moody::route("a")),
         running.add(Moody::route("b"))
     );
-    (one.unwrap(), other.unwrap());
+    one.and(other).unwrap();
     running.add(Moody::route("c")).await.unwrap();
     bus.send("moody:c", Message::new("1")).await.unwrap();
     moody.memory.settled().await;
