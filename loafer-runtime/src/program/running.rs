@@ -169,7 +169,7 @@ impl Running {
     ///
     /// # Cancellation
     ///
-    /// Safe: the route is added all the same. What keeps it from that is logged.
+    /// Safe: the route is added anyway. What keeps it from that is logged.
     pub async fn add(&self, route: Route) -> Result<(), Error> {
         let (name, inner) = (route.name().to_owned(), self.inner.clone());
         let (answer, answered) = oneshot::channel();
@@ -203,7 +203,7 @@ impl Running {
     ///
     /// # Cancellation
     ///
-    /// Safe: the route is removed all the same.
+    /// Safe: the route is removed anyway.
     pub async fn remove(&self, route: &str) -> Result<Ended, Error> {
         Ok(self.inner.routes.remove(route)?.ended().await)
     }

@@ -12,7 +12,10 @@ use loafer_core::{
 };
 use loafer_memory::Memory;
 use loafer_runtime::program::{App, Config, Ended, Manager, Route, RouteOptions, Running};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep, timeout},
+};
 use tower::timeout::TimeoutLayer;
 
 use crate::{Handled, moody::Moody, route, start, start_app};
@@ -169,6 +172,7 @@ async fn an_open_that_hangs_ends_within_its_time_and_leaves_nothing() {
 async fn an_add_that_is_dropped_goes_on() {
     let moody = Moody::default();
     let app = App::new().broker(Memory::new()).broker(moody.clone());
+    Moody::set(&moody.mood.start_takes_a_second, true);
     let running = start_app(app, [route("first")]).await;
     let add = running.add(Moody::route("r"));
     assert!(timeout(Duration::from_millis(500), add).await.is_err());
@@ -182,6 +186,7 @@ async fn an_add_that_is_dropped_goes_on() {
 async fn a_program_that_stops_takes_no_route() {
     let moody = Moody::default();
     let app = App::new().broker(Memory::new()).broker(moody.clone());
+    Moody::set(&moody.mood.start_takes_a_second, true);
     let running = start_app(app, [route("first")]).await;
     // One is opening, one has its broker started, when the program is asked to stop.
     let starting = running.add(Moody::route("starting"));
@@ -213,4 +218,34 @@ async fn a_program_that_stops_takes_no_route() {
         "close",
     ];
     assert_eq!(moody.log(), log);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_route_outlives_its_program() {
+    const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+    for turn in 0..300 {
+        let moody = Moody::default();
+        let app = App::new().broker(Memory::new()).broker(moody.clone());
+        let running = start_app(app, [route("first")]).await;
+        let adds = NAMES.map(|name| {
+            let running = running.clone();
+            tokio::spawn(async move { running.add(Moody::route(name)).await })
+        });
+        for _ in 0..turn % 60 {
+            yield_now().await;
+        }
+        running.shutdown();
+        assert_eq!(running.ended().await, Ended::Clean);
+        let log = moody.log();
+        let said = |what: String| log.iter().filter(|line| **line == what).count();
+        for (name, add) in NAMES.into_iter().zip(adds) {
+            let added = add.await.unwrap();
+            assert_eq!(running.routes().contains(&name.to_owned()), added.is_ok());
+            let (opened, closed) = (said(format!("open {name}")), said(format!("close {name}")));
+            assert_eq!(opened, closed, "{log:?}");
+        }
+        // Nothing happens once the program has ended.
+        assert_eq!(log.last().map(String::as_str), Some("close"));
+        assert_eq!(moody.log(), log);
+    }
 }

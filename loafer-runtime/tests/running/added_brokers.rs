@@ -14,6 +14,8 @@ async fn a_broker_is_started_once_for_the_first_routes_on_it() {
     let moody = Moody::default();
     let app = App::new().broker(Memory::new()).broker(moody.clone());
     let bus = app.bus();
+    // Time enough for another route to come.
+    Moody::set(&moody.mood.start_takes_a_second, true);
     let running = start_app(app, [route("first")]).await;
     // It may be published on, and nothing is started for that.
     assert_eq!(moody.log(), ["publisher"]);

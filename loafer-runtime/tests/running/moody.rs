@@ -29,6 +29,7 @@ pub(crate) struct Mood {
     pub(crate) open_fails: AtomicBool,
     pub(crate) open_hangs: AtomicBool,
     pub(crate) start_fails: AtomicBool,
+    pub(crate) start_takes_a_second: AtomicBool,
     pub(crate) receive_fails: AtomicBool,
     pub(crate) close_hangs: AtomicBool,
 }
@@ -103,8 +104,9 @@ impl Broker for Moody {
     }
 
     async fn start(&self) -> Result<(), Error> {
-        // Time enough for another route to come.
-        sleep(Duration::from_secs(1)).await;
+        if is(&self.mood.start_takes_a_second) {
+            sleep(Duration::from_secs(1)).await;
+        }
         self.say("start");
         match is(&self.mood.start_fails) {
             true => Err(fault()),

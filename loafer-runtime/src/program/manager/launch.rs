@@ -10,7 +10,7 @@ use tokio::{sync::Mutex as AsyncMutex, time::timeout};
 
 use super::{
     Plan, lifetime,
-    plan::{combined, plan_added},
+    plan::{combined, plan_route},
     topics,
 };
 use crate::{
@@ -68,9 +68,16 @@ impl Inner {
 }
 
 impl Launcher {
+    /// Plans one more route, by the rules of the start.
     fn plan(&self, route: Route) -> Result<Plan, Error> {
         let mut instances = locked(&self.instances);
-        let planned = plan_added(route, &self.app, &self.config, self.default, &mut instances);
+        if let Some(kind) = route.broker {
+            let known = instances.add_kind(kind);
+            known.map_err(|fault| Error::Start(format!("route `{}`: {fault}", route.name())))?;
+        }
+        let routes = vec![route];
+        let (app, config) = (&self.app, &self.config);
+        let planned = plan_route(routes, app, config, self.default, &mut instances);
         planned.map_err(Error::Start)
     }
 

@@ -80,21 +80,6 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
     })
 }
 
-/// Plans one route of a program that runs, by the rules of its start.
-pub(super) fn plan_added(
-    route: Route,
-    app: &App,
-    config: &Config,
-    default: Option<BrokerKind>,
-    instances: &mut Instances,
-) -> Result<Plan, String> {
-    if let Some(kind) = route.broker {
-        let known = instances.add_kind(kind);
-        known.map_err(|fault| format!("route `{}`: {fault}", route.name()))?;
-    }
-    plan_route(vec![route], app, config, default, instances)
-}
-
 /// The handlers of each route.
 fn by_name(routes: Vec<Route>) -> Vec<Vec<Route>> {
     let mut by_name: BTreeMap<String, Vec<Route>> = BTreeMap::new();
@@ -116,7 +101,7 @@ fn default_kind(app: &App) -> Option<BrokerKind> {
     })
 }
 
-fn plan_route(
+pub(super) fn plan_route(
     routes: Vec<Route>,
     app: &App,
     config: &Config,
