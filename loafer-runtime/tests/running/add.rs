@@ -188,6 +188,7 @@ async fn a_program_that_stops_takes_no_route() {
     let app = App::new().broker(Memory::new()).broker(moody.clone());
     Moody::set(&moody.mood.start_takes_a_second, true);
     let running = start_app(app, [route("first")]).await;
+    Moody::set(&moody.mood.close_takes_a_second, true);
     // One is opening, one has its broker started, when the program is asked to stop.
     let starting = running.add(Moody::route("starting"));
     let opening = async {
@@ -207,9 +208,9 @@ async fn a_program_that_stops_takes_no_route() {
         let error = error.unwrap_err().to_string();
         assert!(error.contains("the program is stopping"), "{error}");
     }
-    assert_eq!((ended, took), (Ended::Clean, Duration::ZERO));
+    assert_eq!((ended, took), (Ended::Clean, Duration::from_secs(1)));
     assert_eq!(running.routes(), ["first"]);
-    // Its broker was not started, and what was opened is closed.
+    // The broker was not started, and what was opened is closed before it.
     let log = [
         "publisher",
         "open starting",

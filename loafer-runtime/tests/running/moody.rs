@@ -32,6 +32,7 @@ pub(crate) struct Mood {
     pub(crate) start_takes_a_second: AtomicBool,
     pub(crate) receive_fails: AtomicBool,
     pub(crate) close_hangs: AtomicBool,
+    pub(crate) close_takes_a_second: AtomicBool,
 }
 
 /// Memory that writes down what is asked of it.
@@ -166,6 +167,9 @@ impl Provider for MoodyProvider {
     }
 
     async fn close(&self) {
+        if is(&self.broker.mood.close_takes_a_second) {
+            sleep(Duration::from_secs(1)).await;
+        }
         self.broker.say(format!("close {}", self.route));
         if is(&self.broker.mood.close_hangs) {
             pending().await
