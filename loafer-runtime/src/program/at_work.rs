@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
 
 use super::{
     running::Ended,
@@ -107,7 +110,8 @@ impl Routes {
         self.state().find(route)
     }
 
-    /// Runs the task that adds a route of this name. The name is free again if no route is [`started`](Self::started) by the end of the task.
+    /// Runs the task that adds a route of this name. Returns what brings its answer. By then the name is free again, unless the route was
+    /// [`started`](Self::started). No answer means that the task was cut off or panicked.
     ///
     /// # Errors
     ///
@@ -115,8 +119,8 @@ impl Routes {
     pub(in crate::program) fn add(
         self: &Arc<Self>,
         name: &str,
-        add: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), Error> {
+        add: impl Future<Output = Result<(), Error>> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
         let mut state = self.state();
         if state.is_closed {
             return Err(stopping(name));
@@ -133,11 +137,16 @@ impl Routes {
         };
         // Drops those that are done.
         while state.adding.try_join_next().is_some() {}
+        let (answer, answered) = oneshot::channel();
         state.adding.spawn(async move {
-            let _reserved = reserved;
-            add.await;
+            let added = add.await;
+            let route = reserved.name.clone();
+            drop(reserved);
+            if let Err(Err(error)) = answer.send(added) {
+                tracing::error!(route, %error, "a route was not added");
+            }
         });
-        Ok(())
+        Ok(answered)
     }
 
     /// Takes in a route that is about to run.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, watch},
     time::Instant,
 };
 
@@ -171,19 +171,11 @@ impl Running {
     ///
     /// Safe: the route is added anyway. What keeps it from that is logged.
     pub async fn add(&self, route: Route) -> Result<(), Error> {
-        let (name, inner) = (route.name().to_owned(), self.inner.clone());
-        let (answer, answered) = oneshot::channel();
-        let adding = {
-            let name = name.clone();
-            async move {
-                if let Err(Err(error)) = answer.send(inner.add(route).await) {
-                    tracing::error!(route = name, %error, "a route was not added");
-                }
-            }
-        };
-        self.inner.routes.add(&name, adding)?;
+        let name = route.name().to_owned();
+        let adding = self.inner.clone().add(route);
+        let answered = self.inner.routes.add(&name, adding)?;
         let cut_off = || match self.inner.stop.asked() {
-            Stop::No => Error::Start(format!("route `{name}`: preparing its handler panicked")),
+            Stop::No => Error::Start(format!("route `{name}` is not added: adding it panicked")),
             _ => stopping(&name),
         };
         answered.await.unwrap_or_else(|_| Err(cut_off()))

@@ -5,7 +5,7 @@ use std::{sync::atomic::AtomicU32, time::Duration};
 use loafer_core::{
     Error,
     broker::DeadLetter,
-    extract::{Batch, BatchOutcome, State},
+    extract::{Batch, BatchOutcome, Context, FromContext, Missing, Rejection, Resources, State},
     message::Message,
     outcome::Outcome,
     translate::Json,
@@ -249,4 +249,36 @@ async fn no_route_outlives_its_program() {
         assert_eq!(log.last().map(String::as_str), Some("close"));
         assert_eq!(moody.log(), log);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_is_free_again_when_the_error_is_told() {
+    let running = start(&Memory::new(), [route("first")]).await;
+    for _ in 0..500 {
+        let error = running.add(Route::new("r").provider::<Memory>());
+        let error = error.await.unwrap_err().to_string();
+        assert!(error.contains("has no handler"), "{error}");
+    }
+    running.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_can_not_be_prepared_for_a_panic_is_not_added() {
+    struct Panics;
+    impl FromContext for Panics {
+        type Needs = ();
+        fn needs(_: &Resources) -> Result<(), Missing> {
+            panic!("no needs")
+        }
+        fn from_context(_: &(), _: &Context<'_>) -> Result<Self, Rejection> {
+            Ok(Self)
+        }
+    }
+    let running = start(&Memory::new(), [route("first")]).await;
+    let panics = Route::new("r").provider::<Memory>();
+    let panics = panics.handler(Json, async |_: u64, _: Panics| true);
+    let error = running.add(panics).await.unwrap_err().to_string();
+    assert_eq!(error, "route `r` is not added: adding it panicked");
+    running.add(route("r")).await.unwrap();
+    running.cancel();
 }

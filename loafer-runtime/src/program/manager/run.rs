@@ -83,11 +83,11 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         return Err(error);
     }
     {
+        let instances = locked(&launcher.instances);
         let mut publishers = locked(&inner.publishers);
         plans
             .iter()
             .for_each(|plan| _ = publishers.of(&plan.instance));
-        let instances = locked(&launcher.instances);
         topics::connect(
             &launcher.app,
             &launcher.config,
