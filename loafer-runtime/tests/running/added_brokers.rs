@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use loafer_core::message::Message;
+use loafer_core::{message::Message, translate::Json};
 use loafer_memory::Memory;
-use loafer_runtime::program::{App, Ended, Manager, RouteOptions};
+use loafer_runtime::{
+    bus::Replier,
+    program::{App, Ended, Manager, Route, RouteOptions},
+};
 use tokio::time::sleep;
 
 use crate::{moody::Moody, route, start_app};
@@ -102,4 +105,23 @@ async fn a_broker_that_no_route_runs_on_is_not_started() {
     assert_eq!(running.ended().await, Ended::Clean);
     assert!(used.log().contains(&"start".to_owned()));
     assert_eq!(idle.log(), ["publisher", "close publisher", "close"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_and_replies_go_by_a_broker_that_came_later() {
+    let app = App::new().broker(Moody::default());
+    let bus = app.bus();
+    let running = start_app(app, [Moody::route("first")]).await;
+    let prices = Route::new("prices").provider::<Memory>();
+    let prices = prices.handler(Json, async |item: u64, replier: Replier| {
+        replier.reply(&(100 * item)).await.map(|()| true)
+    });
+    running.add(prices.replying()).await.unwrap();
+    let cents: u64 = bus
+        .request("memory:prices", &3, Duration::from_secs(5))
+        .await
+        .unwrap();
+    assert_eq!(cents, 300);
+    running.shutdown();
+    assert_eq!(running.ended().await, Ended::Clean);
 }
