@@ -55,7 +55,9 @@ async fn publish(running: Running, memory: Memory) -> Result<(), Error> {
     tokio::spawn(async move {
         memory.settled().await;
         // A message leaves its queue by an ack, or for the dead letters.
-        let dead = running.queue(ROUTE).map(|queue| memory.dead_letters(queue));
+        let dead = running
+            .queue(ROUTE)
+            .map(|queue| memory.dead_letters(&queue));
         match dead.is_none_or(|dead| dead.is_empty()) {
             true => println!("acked {id}"),
             false => println!("gave up {id}: it is a dead letter now"),

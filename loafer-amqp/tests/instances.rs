@@ -160,7 +160,7 @@ async fn each_route_and_topic_is_on_its_own_broker(version: Version) {
         .unwrap();
     service.handles("b", 8).await;
     for (route, broker, number) in [("a", "amqp", 5), ("b", "legacy", 6)] {
-        assert_eq!(service.running.broker(route), Some(broker));
+        assert_eq!(service.running.broker(route).as_deref(), Some(broker));
         let message = loafer_core::message::Message::new(number.to_string());
         service.running.publish(route, message).await.unwrap();
         service.handles(route, number).await;

@@ -32,7 +32,7 @@ pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
                 None => route.concurrency.to_string(),
             },
             route.on.unwrap_or_else(|| "all".to_owned()),
-            route.handler.to_owned(),
+            route.handler,
             format!("{file}:{line}"),
         ]
     });

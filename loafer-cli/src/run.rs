@@ -84,8 +84,9 @@ pub(crate) async fn stop_while_starting(
 }
 
 fn announce(program: Program<'_>, running: &Running) {
-    let mut providers: Vec<&str> = running
-        .routes()
+    let routes = running.routes();
+    let mut providers: Vec<String> = routes
+        .iter()
         .filter_map(|route| running.broker(route))
         .collect();
     providers.sort_unstable();
@@ -93,11 +94,11 @@ fn announce(program: Program<'_>, running: &Running) {
     tracing::info!(
         service = program.name,
         version = program.version,
-        routes = running.routes().count(),
+        routes = routes.len(),
         provider = providers.join(","),
         "running"
     );
-    for route in running.routes() {
+    for route in &routes {
         tracing::debug!(
             route,
             queue = running.queue(route),
@@ -167,8 +168,8 @@ fn tell_end(running: &Running, memory: Option<&Memory>, ended: Ended) -> ExitCod
 fn tell_dead_letters(running: &Running, memory: &Memory) {
     for route in running.routes() {
         let dead = running
-            .queue(route)
-            .map_or(0, |queue| memory.dead_letters(queue).len());
+            .queue(&route)
+            .map_or(0, |queue| memory.dead_letters(&queue).len());
         if dead > 0 {
             tracing::warn!(
                 route,

@@ -44,6 +44,8 @@ macro_rules! all_cases {
             shutdowns::a_shutdown_finishes_and_acks_what_runs None, [];
             shutdowns::a_shutdown_releases_what_has_not_started None, [];
             shutdowns::a_cancelled_handler_leaves_its_message Some("MessageCtx"), [Leases];
+            routes::a_route_that_comes_and_goes_loses_nothing None, [];
+            routes::what_a_removed_route_releases_costs_no_attempt None, [Attempts];
             dead_letters::what_does_not_decode_is_a_dead_letter_with_its_reason None, [DeadLetters];
             dead_letters::what_is_rejected_is_a_dead_letter_with_its_reason None, [DeadLetters];
             dead_letters::what_an_extractor_refuses_for_good_is_a_dead_letter_at_once None, [DeadLetters];

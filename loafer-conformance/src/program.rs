@@ -32,7 +32,7 @@ impl Program {
     pub(super) fn stats(&self) -> RouteStats {
         let mut all = RouteStats::default();
         for route in self.running.routes() {
-            let one = self.running.stats(route).unwrap_or_default();
+            let one = self.running.stats(&route).unwrap_or_default();
             all.received += one.received;
             all.acked += one.acked;
             all.rejected += one.rejected;

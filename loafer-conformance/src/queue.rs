@@ -113,6 +113,11 @@ impl<S: BrokerUnderTest> Queue<S> {
         self.stage.can(Feature::Leases).then_some(self.wanted.lease)
     }
 
+    /// The name of its routes.
+    pub(super) fn route_name(&self) -> &str {
+        &self.wanted.name
+    }
+
     /// A route on it, without a handler.
     pub(super) fn route(&self, options: RouteOptions) -> Route {
         let queue = &self.made.queue;

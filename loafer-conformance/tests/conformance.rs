@@ -208,6 +208,7 @@ async fn a_release_that_waits_fails_its_cases() {
         "groups_stay_in_order_through_failures",
         "what_is_released_is_delivered_at_once",
         "a_shutdown_releases_what_has_not_started",
+        "what_a_removed_route_releases_costs_no_attempt",
     ];
     fails(Sabotage::ReleasesLate, &cases).await;
 }
@@ -245,6 +246,24 @@ async fn headers_that_become_text_fail_their_cases() {
     );
     fails(Sabotage::FlattensHeaders, &[arrive, survive]).await;
     fails(Sabotage::FlattensHeadersOfRetries, &[survive]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_opened_once_fails_the_cases_of_routes_that_come_and_go() {
+    let cases = [
+        "a_route_that_comes_and_goes_loses_nothing",
+        "what_a_removed_route_releases_costs_no_attempt",
+    ];
+    fails(Sabotage::OpensEachQueueOnce, &cases).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_counts_as_an_attempt_fails_its_cases() {
+    let cases = [
+        "what_is_released_is_delivered_at_once",
+        "what_a_removed_route_releases_costs_no_attempt",
+    ];
+    fails(Sabotage::CountsReleases, &cases).await;
 }
 
 #[tokio::test(start_paused = true)]

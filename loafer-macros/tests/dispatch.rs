@@ -291,7 +291,7 @@ fn what_the_attribute_says_is_in_the_table_of_routes() -> Result<(), loafer::Err
         ("memory", "Text", 7)
     );
     assert_eq!(
-        (route.handler, route.location.0.ends_with("dispatch.rs")),
+        (&*route.handler, route.location.0.ends_with("dispatch.rs")),
         ("dispatch::late", true)
     );
     Ok(())

@@ -39,6 +39,12 @@ pub struct MemoryProvider {
     options: QueueOptions,
 }
 
+impl Drop for MemoryProvider {
+    fn drop(&mut self) {
+        self.queue.leave();
+    }
+}
+
 impl MemoryProvider {
     pub(crate) fn new(exchange: &Exchange, options: QueueOptions, source: &Source) -> Self {
         let queue = exchange.queue(&source.queue, &options);

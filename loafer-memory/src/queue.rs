@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -60,8 +60,8 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     /// Notified when the queue becomes empty. All queues of a broker share it.
     emptied: Arc<Notify>,
-    /// Whether a route consumes it. Nobody waits until a queue without a route is empty, for example one of dead letters.
-    consumed: AtomicBool,
+    /// How many routes consume it. Nobody waits until a queue without a route is empty, for example one of dead letters.
+    consumers: AtomicUsize,
 }
 
 /// What became of a receipt.
@@ -82,7 +82,7 @@ impl Queue {
             ingress: Ingress::default(),
             state: Mutex::new(State::new(is_fifo(name))),
             emptied,
-            consumed: AtomicBool::new(false),
+            consumers: AtomicUsize::new(0),
         }
     }
 
@@ -100,13 +100,20 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a route consumes the queue.
+    /// Notes that one more route consumes the queue.
     pub(crate) fn consume(&self) {
-        self.consumed.store(true, Ordering::Release);
+        self.consumers.fetch_add(1, Ordering::Release);
+    }
+
+    /// Notes that a route consumes the queue no more.
+    pub(crate) fn leave(&self) {
+        self.consumers.fetch_sub(1, Ordering::Release);
+        // Whoever waited for this queue waits for it no more.
+        self.emptied.notify_waiters();
     }
 
     pub(crate) fn is_consumed(&self) -> bool {
-        self.consumed.load(Ordering::Acquire)
+        self.consumers.load(Ordering::Acquire) > 0
     }
 
     /// Returns whether it keeps the messages of a group in order.

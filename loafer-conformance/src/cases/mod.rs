@@ -15,6 +15,7 @@ mod parts;
 mod publishers;
 mod requests;
 mod retries;
+mod routes;
 mod shutdowns;
 mod topics;
 mod tried_again;

@@ -24,7 +24,7 @@ use loafer_core::{broker::Settlement, message::Message};
 use loafer_runtime::program::{Ended, RouteOptions};
 
 /// A handler that notes its message, and acks it once the gate is open.
-fn gated(
+pub(super) fn gated(
     ledger: &Ledger,
     gate: &watch::Sender<bool>,
 ) -> impl Fn(Message) -> std::pin::Pin<Box<dyn Future<Output = bool> + Send>>

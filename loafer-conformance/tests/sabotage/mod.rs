@@ -3,7 +3,11 @@
 mod dead_letters;
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -58,6 +62,8 @@ pub(crate) enum Sabotage {
     LosesContentTypes,
     FlattensHeaders,
     FlattensHeadersOfRetries,
+    OpensEachQueueOnce,
+    CountsReleases,
 }
 
 /// A broker in memory that breaks one promise.
@@ -65,6 +71,8 @@ pub(crate) enum Sabotage {
 pub(crate) struct Sabotaged {
     memory: Memory,
     how: Sabotage,
+    /// The queues that were opened.
+    opened: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Sabotaged {
@@ -72,6 +80,7 @@ impl Sabotaged {
         Self {
             memory: Memory::new().with_longest_delay(Duration::from_secs(3)),
             how,
+            opened: Arc::default(),
         }
     }
 }
@@ -83,8 +92,12 @@ impl BrokerUnderTest for Sabotaged {
         self.memory.declares()
     }
 
+    /// A value of its own for each program: what it has opened is its own, and its messages are those of all.
     fn broker(&self) -> Self {
-        self.clone()
+        Self {
+            opened: Arc::default(),
+            ..self.clone()
+        }
     }
 
     async fn queue(&self, wanted: &QueueSpec) -> Result<TestQueue, BoxError> {
@@ -106,6 +119,8 @@ impl Broker for Sabotaged {
             publisher: self.memory.publisher(),
             queue: source.queue.clone(),
             how: self.how,
+            opened: self.opened.clone(),
+            deaf: AtomicBool::new(false),
         })
     }
 
@@ -202,12 +217,18 @@ pub(crate) struct Provides {
     publisher: MemoryPublisher,
     queue: String,
     how: Sabotage,
+    opened: Arc<Mutex<BTreeSet<String>>>,
+    /// Whether it receives nothing: another provider had its queue.
+    deaf: AtomicBool,
 }
 
 impl Provider for Provides {
     type Receipt = MemoryReceipt;
 
     async fn open(&self, mode: Open) -> Result<(), Error> {
+        let again = !locked(&self.opened).insert(self.queue.clone());
+        let deaf = again && self.how == Sabotage::OpensEachQueueOnce;
+        self.deaf.store(deaf, Ordering::SeqCst);
         self.memory.open(mode).await
     }
 
@@ -221,6 +242,10 @@ impl Provider for Provides {
         wait: Duration,
         into: &mut Vec<Delivery<MemoryReceipt>>,
     ) -> Result<(), Error> {
+        if self.deaf.load(Ordering::SeqCst) {
+            tokio::time::sleep(wait).await;
+            return Ok(());
+        }
         // Not of those who want one, and not of those who want all.
         let more = self.how == Sabotage::BringsOneMore && (2..=4).contains(&max);
         let max = max + usize::from(more);
@@ -296,6 +321,10 @@ impl Provider for Provides {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Returns the message without this header.
 fn without(message: &Message, header: &str) -> Message {
     let mut headers = message.headers().clone();
@@ -339,6 +368,10 @@ impl Provides {
             (Sabotage::CountsDeferred, Settlement::Defer { until }) => {
                 let after = until.left(Instant::now().into_std());
                 entry.settlement = Settlement::Retry { after: Some(after) };
+            }
+            (Sabotage::CountsReleases, settlement @ Settlement::Release) => {
+                let after = Some(Duration::ZERO);
+                *settlement = Settlement::Retry { after };
             }
             (Sabotage::DropsHeadersOfDeadLetters, Settlement::DeadLetter(_)) => {
                 entry.message = Message::new(entry.message.payload().clone());

@@ -115,22 +115,24 @@ pub trait Broker: Default + Send + Sync + 'static {
     /// Makes the publisher. It does not connect. A mistake in the configuration that shows only here is the answer to each message.
     fn publisher(&self) -> Self::Publisher;
 
-    /// Starts what all routes of this instance share, for example a listener. Called once, after all providers are open and before any of them
-    /// receives. By default there is nothing to start.
+    /// Starts what all routes of this instance share, for example a listener. Called once, after the providers of its first routes are open and
+    /// before any of them receives; routes that join the running program follow. Not called if no route runs on this instance. By default there
+    /// is nothing to start.
     ///
     /// # Errors
     ///
-    /// If it can't be started. The program says why and does not start.
+    /// If it can't be started. The program says why and does not start. If the program runs already, the route that needs it is not added, and
+    /// the next such route calls this again.
     ///
     /// # Cancellation
     ///
-    /// The program gives it 12 s. After that it drops the future and does not start.
+    /// The program gives it 12 s, or until it is stopped. After that it drops the future: this is a failure to start.
     fn start(&self) -> impl Future<Output = Result<(), Error>> + Send {
         std::future::ready(Ok(()))
     }
 
-    /// Closes what all routes of this instance share. Called once, after its providers and its publisher are closed. By default there is
-    /// nothing to close.
+    /// Closes what all routes of this instance share. Called once, after its providers and its publisher are closed, also if it was not started.
+    /// By default there is nothing to close.
     ///
     /// # Cancellation
     ///

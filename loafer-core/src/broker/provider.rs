@@ -138,7 +138,7 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Closes the provider. Called once, after the last settlement, or when the time to settle is over. By default it does nothing.
     ///
-    /// Nothing bounds it, so it should return within a second or two.
+    /// It should return within a second or two: 2.5 s after the time to drain it is given up.
     fn close(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }

@@ -10,8 +10,8 @@ pub struct RouteName {
     pub route: Arc<str>,
     /// Its queue, as it is configured.
     pub queue: Arc<str>,
-    /// The path of the handler, for example `orders::order_placed`.
-    pub handler: &'static str,
+    /// The handler: its path, for example `orders::order_placed`, or the name that its route gives it.
+    pub handler: Arc<str>,
     /// The name of the broker instance that it runs on.
     pub broker: Arc<str>,
 }
@@ -21,13 +21,13 @@ impl RouteName {
     pub fn new(
         route: impl Into<Arc<str>>,
         queue: impl Into<Arc<str>>,
-        handler: &'static str,
+        handler: impl Into<Arc<str>>,
         broker: impl Into<Arc<str>>,
     ) -> Self {
         Self {
             route: route.into(),
             queue: queue.into(),
-            handler,
+            handler: handler.into(),
             broker: broker.into(),
         }
     }

@@ -10,7 +10,7 @@ pub(crate) mod requests;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use futures_util::future::join_all;
@@ -56,7 +56,7 @@ struct Line {
     /// What the configuration says about topics, by the topic's name or by its form in environment variables.
     ways: OnceLock<HashMap<String, Way>>,
     /// The queues of the program's brokers, by the name of the instance: what stands before the `:` of `legacy:orders`.
-    queues: OnceLock<HashMap<String, Queues>>,
+    queues: RwLock<HashMap<String, Queues>>,
     /// Requests that wait for replies on the broker of the service.
     requests: Arc<Requests>,
     repliers: Repliers,
@@ -79,6 +79,7 @@ pub(crate) struct OtherBroker {
 }
 
 /// The queues of one broker, and whatever else a topic may name behind the broker's name and a colon.
+#[derive(Clone)]
 pub(crate) struct Queues {
     /// What the broker's publisher reads before the colon: its kind.
     pub(crate) kind: &'static str,
@@ -105,9 +106,12 @@ impl Bus {
     }
 
     /// Returns the requests that wait for replies on the broker of this topic: a reply arrives on the broker that its request went to.
-    pub(crate) fn requests_to(&self, topic: &Topic) -> &Arc<Requests> {
+    pub(crate) fn requests_to(&self, topic: &Topic) -> Arc<Requests> {
         let (other_broker, _) = self.resolve(topic);
-        other_broker.map_or(&self.line.requests, |other_broker| &other_broker.requests)
+        other_broker.map_or_else(
+            || self.line.requests.clone(),
+            |other_broker| other_broker.requests,
+        )
     }
 
     /// Returns what the repliers of this app share.
@@ -127,53 +131,68 @@ impl Bus {
     pub(crate) async fn close(&self) {
         self.line.repliers.close().await;
         let ways = self.line.ways.get().into_iter().flat_map(HashMap::values);
-        let queues = self.line.queues.get().into_iter().flat_map(HashMap::values);
-        let of_ways = ways.filter_map(|way| way.other_broker.as_ref());
-        let of_queues = queues.filter_map(|queues| queues.other_broker.as_ref());
-        let others = of_ways.chain(of_queues);
-        let others = others.map(|other_broker| &other_broker.requests);
-        // Several topics may share one. Closing it again does nothing.
-        join_all(
+        let of_ways = ways.filter_map(|way| way.other_broker.clone());
+        let of_queues: Vec<_> = {
+            let queues = self.queues();
+            let others = queues.values();
             others
-                .chain([&self.line.requests])
-                .map(|requests| requests.close()),
-        )
-        .await;
+                .filter_map(|queues| queues.other_broker.clone())
+                .collect()
+        };
+        let others = of_ways.chain(of_queues);
+        let others = others.map(|other_broker| other_broker.requests);
+        let all: Vec<_> = others.chain([self.line.requests.clone()]).collect();
+        // Several topics may share one. Closing it again does nothing.
+        join_all(all.iter().map(|requests| requests.close())).await;
     }
 
-    /// Sets where topics lead. Called once, when the program starts.
+    /// Sets where topics lead, and the queues of brokers. Called once, when the program starts.
     pub(crate) fn lead(&self, ways: HashMap<String, Way>, queues: HashMap<String, Queues>) {
         _ = self.line.ways.set(ways);
-        _ = self.line.queues.set(queues);
+        for (broker, queues) in queues {
+            self.lead_to(&broker, queues);
+        }
+    }
+
+    /// Sets where the queues of a broker are. What was known of it stays.
+    pub(crate) fn lead_to(&self, broker: &str, queues: Queues) {
+        let known = self.line.queues.write();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
+        known.entry(broker.to_owned()).or_insert(queues);
+    }
+
+    fn queues(&self) -> RwLockReadGuard<'_, HashMap<String, Queues>> {
+        let queues = self.line.queues.read();
+        queues.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the broker whose queue this topic names (`legacy:orders`), and the queue. `None` if it names no queue of a broker.
-    fn queue<'t>(&self, topic: &'t Topic) -> Option<(&Queues, &'t str)> {
+    fn queue<'t>(&self, topic: &'t Topic) -> Option<(Queues, &'t str)> {
         let (broker, queue) = topic.as_str().split_once(':')?;
-        Some((self.line.queues.get()?.get(broker)?, queue))
+        Some((self.queues().get(broker)?.clone(), queue))
     }
 
     /// Returns the broker that a topic leads to, and the topic's name there. `None` means the broker of the service.
-    fn resolve(&self, topic: &Topic) -> (Option<&OtherBroker>, Topic) {
+    fn resolve(&self, topic: &Topic) -> (Option<OtherBroker>, Topic) {
         if let Some(way) = self.way(topic) {
             let name = way.name.as_deref();
             let name = name.map_or_else(|| topic.clone(), Topic::from);
-            return (way.other_broker.as_ref(), name);
+            return (way.other_broker.clone(), name);
         }
         match self.queue(topic) {
             Some((queues, address)) => {
                 let topic = format!("{}:{address}", queues.kind);
-                (queues.other_broker.as_ref(), Topic::from(topic))
+                (queues.other_broker, Topic::from(topic))
             }
             None => (None, topic.clone()),
         }
     }
 
     /// Returns what publishes to a topic, and the topic's name there. `None` means that the app has not started.
-    pub(crate) fn target(&self, topic: &Topic) -> Option<(&Arc<dyn DynPublisher>, Topic)> {
+    pub(crate) fn target(&self, topic: &Topic) -> Option<(Arc<dyn DynPublisher>, Topic)> {
         let (other_broker, topic) = self.resolve(topic);
-        let other_broker = other_broker.map(|other_broker| &other_broker.publisher);
-        let publisher = other_broker.or_else(|| self.line.publisher.get())?;
+        let other_broker = other_broker.map(|other_broker| other_broker.publisher);
+        let publisher = other_broker.or_else(|| self.line.publisher.get().cloned())?;
         Some((publisher, topic))
     }
 

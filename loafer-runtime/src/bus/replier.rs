@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -199,8 +199,8 @@ pub(crate) type ReplyTopic = Arc<dyn Fn(&str) -> Result<Topic, Error> + Send + S
 /// How the replies of an app are sent.
 #[derive(Default)]
 pub(crate) struct Repliers {
-    /// One for each broker that has routes. Set once the routes are open.
-    brokers: OnceLock<Vec<ReplyPath>>,
+    /// One for each broker that has routes: known before its routes receive.
+    brokers: RwLock<Vec<ReplyPath>>,
     /// The routes that were warned about a message that wants no reply.
     warned: Mutex<HashSet<String>>,
     /// Notices to requesters that are still being sent.
@@ -208,13 +208,20 @@ pub(crate) struct Repliers {
 }
 
 impl Repliers {
-    pub(crate) fn connect(&self, brokers: Vec<ReplyPath>) {
-        _ = self.brokers.set(brokers);
+    /// Adds brokers. One that is known stays as it is.
+    pub(crate) fn connect(&self, brokers: impl IntoIterator<Item = ReplyPath>) {
+        let mut known = self.brokers.write().unwrap_or_else(PoisonError::into_inner);
+        for path in brokers {
+            if !known.iter().any(|known| known.broker == path.broker) {
+                known.push(path);
+            }
+        }
     }
 
     /// Returns how to reply on the broker that the request came from: a reply goes nowhere else. `None` on a bus made by hand.
     fn way(&self, names: Option<&RouteName>, address: &str) -> Option<Way> {
-        let (brokers, names) = (self.brokers.get()?, names?);
+        let brokers = self.brokers.read().unwrap_or_else(PoisonError::into_inner);
+        let names = names?;
         let path = brokers.iter().find(|path| path.broker == names.broker)?;
         let topic = (path.topic)(address);
         Some(topic.map(|topic| (topic, path.publisher.clone())))

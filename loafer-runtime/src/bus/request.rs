@@ -104,7 +104,8 @@ impl Bus {
         within: Duration,
     ) -> Result<Message, Error> {
         let until = after(within);
-        let replies = self.requests_to(topic).replies(topic)?;
+        let requests = self.requests_to(topic);
+        let replies = requests.replies(topic)?;
         let address = timeout_at(until, replies.address()).await;
         let address = address.map_err(|_| Error::Timeout {
             what: "opening a reply address for a request",
@@ -116,7 +117,7 @@ impl Bus {
             .header(REPLY_TO, address)
             .header(REQUEST_ID, id.to_string());
         // Registered before the request is sent: a reply may be faster than the confirmation.
-        let mut waiting = self.requests_to(topic).wait(&id, topic)?;
+        let mut waiting = requests.wait(&id, topic)?;
         let answered = async {
             self.send(topic.clone(), request).await?;
             waiting.reply(topic).await

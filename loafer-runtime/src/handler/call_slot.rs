@@ -359,10 +359,15 @@ pub(crate) fn caught(poll: impl FnOnce() -> Poll<Verdict>) -> Poll<Verdict> {
 
 #[cold]
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> Verdict {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Verdict::failed(
         FailureKind::Panic,
-        format!("panicked: {}", text.unwrap_or("with no message")),
+        format!("panicked: {}", panic_text(panic)),
     )
+}
+
+/// Returns what a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("with no message")
 }

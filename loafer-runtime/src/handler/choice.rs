@@ -98,7 +98,7 @@ impl Handlers {
 
     /// Returns the own settings of the handler of this name.
     pub(crate) fn named(&self, handler: &str) -> Option<&Own> {
-        self.each.iter().find(|own| own.names.handler == handler)
+        self.each.iter().find(|own| *own.names.handler == *handler)
     }
 
     /// Whether one call handles many messages.

@@ -32,7 +32,7 @@ pub(crate) fn dead_letter(message: &Message, own: &Own, kind: &str, reason: &str
         route: own.names.route.to_string(),
         queue: own.names.queue.to_string(),
         topic: message.topic().map(str::to_owned),
-        handler: own.names.handler.to_owned(),
+        handler: own.names.handler.to_string(),
         attempts: message.attempt(),
         first_failed_at: (message.attempt() <= 1).then(|| now.clone()),
         failed_at: now,

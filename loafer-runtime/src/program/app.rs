@@ -1,7 +1,8 @@
 //! The program under construction: state, layers, hooks and options.
 
-use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     handler::FailureLog,
     handler::{Around, HandlerService, LayerFn, Report, Request, layered},
     program::erased::DynBroker,
-    program::{BrokerKind, RouteOptions, Running},
+    program::{BrokerKind, RouteOptions, Running, Shutdown},
 };
 use loafer_core::extract::Resources;
 use loafer_core::{
@@ -17,9 +18,18 @@ use loafer_core::{
     outcome::{BoxError, Verdict},
 };
 
-pub(crate) type Hook = Arc<
-    dyn Fn(Running) -> Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>> + Send + Sync,
->;
+pub(crate) type Hook =
+    Arc<dyn Fn(Running) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync>;
+
+/// What lives as long as the program, and is started again when it fails.
+#[derive(Clone)]
+pub(crate) struct Task {
+    pub(crate) name: Arc<str>,
+    pub(crate) run: TaskFn,
+}
+
+type TaskFn =
+    Arc<dyn Fn(Running, Shutdown) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync>;
 
 /// The whole program under construction: state, layers, hooks and options. `setup` takes one and returns it.
 ///
@@ -43,6 +53,7 @@ pub struct App {
     pub(crate) options: BTreeMap<String, RouteOptions>,
     pub(crate) on_started: Vec<Hook>,
     pub(crate) on_stop: Vec<Hook>,
+    pub(crate) tasks: Vec<Task>,
     pub(crate) reporters: Vec<Arc<dyn Report>>,
     /// Why messages were not acked, for a test that fails.
     pub(crate) failure_log: Option<FailureLog>,
@@ -73,6 +84,7 @@ impl App {
             options: BTreeMap::new(),
             on_started: Vec::new(),
             on_stop: Vec::new(),
+            tasks: Vec::new(),
             reporters: Vec::new(),
             failure_log: None,
             drain: None,
@@ -155,6 +167,51 @@ impl App {
         E: Into<BoxError>,
     {
         self.on_stop.push(erased(hook));
+        self
+    }
+
+    /// Adds a task that lives as long as the program: a relay, a collector, an endpoint for operators. It starts when the routes do, beside the
+    /// `on_started` hooks.
+    ///
+    /// If the task returns an error or panics, this is logged, and the task is started again after a pause: 0.2 s at first, then twice as long
+    /// each time, up to 30 s, and up to as much again at random. The program is not [ready](Running::is_ready) from the failure until the task
+    /// has run for 10 s. `Ok(())` means that the task is done: it is not started again.
+    ///
+    /// When the program begins to stop, the task is asked to end: [`Shutdown::requested`] returns. It may still publish, and has until the
+    /// `drain` deadline. What is left 0.5 s after that is aborted, this is logged, and the program ends
+    /// [unclean](crate::program::Ended::Unclean). It also ends unclean if the task fails after it was asked to end. In a program that receives
+    /// [once](crate::program::ManagerBuilder::once), tasks are asked to end when the routes have ended.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use loafer::{App, Error, program::{Running, Shutdown}};
+    ///
+    /// async fn report(running: Running, shutdown: Shutdown) -> Result<(), Error> {
+    ///     while !shutdown.is_requested() {
+    ///         println!("{} messages in flight", running.in_flight());
+    ///         tokio::select! {
+    ///             () = tokio::time::sleep(Duration::from_secs(60)) => {}
+    ///             () = shutdown.requested() => {}
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// let app = App::new().task("report", report);
+    /// ```
+    #[must_use]
+    pub fn task<F, Fut, E>(mut self, name: impl Into<String>, task: F) -> Self
+    where
+        F: Fn(Running, Shutdown) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        let name = name.into().into();
+        let run: TaskFn = Arc::new(move |running, shutdown| {
+            let task = task(running, shutdown);
+            Box::pin(async move { task.await.map_err(Into::into) })
+        });
+        self.tasks.push(Task { name, run });
         self
     }
 

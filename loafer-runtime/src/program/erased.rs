@@ -87,6 +87,7 @@ pub(crate) trait DynProvider: Send + Sync {
     fn check<'a>(&'a self, policy: &'a Policy) -> BoxFuture<'a, Vec<Finding>>;
     fn capabilities(&self) -> Capabilities;
     fn depth(&self) -> BoxFuture<'_, Result<Depth, Error>>;
+    fn close(&self) -> BoxFuture<'_, ()>;
     /// Runs the route until it is closed and has settled everything, or until its time is up.
     fn run(self: Arc<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()>;
 }
@@ -106,6 +107,10 @@ impl<P: Provider> DynProvider for P {
 
     fn depth(&self) -> BoxFuture<'_, Result<Depth, Error>> {
         Box::pin(Provider::depth(self))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(Provider::close(self))
     }
 
     fn run(self: Arc<Self>, route: Arc<engine::Route>) -> BoxFuture<'static, ()> {

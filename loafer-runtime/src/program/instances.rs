@@ -142,6 +142,23 @@ impl Instances {
         (Self { app, known, used }, faults)
     }
 
+    /// Adds a kind of broker: that of a route which is added while the program runs.
+    ///
+    /// # Errors
+    ///
+    /// If a broker of another kind has its name.
+    pub(crate) fn add_kind(&mut self, kind: BrokerKind) -> Result<(), String> {
+        let known = self.known.entry(kind.name.to_owned());
+        let known = known.or_insert_with(|| Known::new(kind));
+        match known.kind == kind {
+            true => Ok(()),
+            false => Err(format!(
+                "it is on `{}`, and the broker of this name is of kind `{}`: give that broker another name",
+                kind.name, known.kind.name
+            )),
+        }
+    }
+
     /// Returns the broker of this name, made and configured.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The program: app, routes, configuration, and the manager that plans and runs them.
 
 pub(crate) mod app;
+mod at_work;
 mod backoff;
 mod broker_table;
 mod config;
@@ -13,6 +14,7 @@ mod options;
 pub(crate) mod registry;
 mod route;
 mod running;
+mod stop;
 
 pub use self::{
     app::App,
@@ -22,4 +24,5 @@ pub use self::{
     options::RouteOptions,
     route::Route,
     running::{Ended, Running},
+    stop::Shutdown,
 };

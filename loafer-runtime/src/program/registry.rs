@@ -26,6 +26,7 @@ pub(crate) fn registered() -> Vec<Route> {
         .into_iter()
         .map(|known| (known.route)())
         .collect();
-    routes.sort_by(|a, b| (&a.name, a.handler, a.location).cmp(&(&b.name, b.handler, b.location)));
+    routes
+        .sort_by(|a, b| (&a.name, &a.handler, a.location).cmp(&(&b.name, &b.handler, b.location)));
     routes
 }

@@ -26,7 +26,7 @@ type MakeReady = Arc<dyn Fn(&Resources) -> Result<PreparedHandler, Missing> + Se
 #[derive(Clone)]
 pub struct Route {
     pub(crate) name: Cow<'static, str>,
-    pub(crate) handler: &'static str,
+    pub(crate) handler: Cow<'static, str>,
     pub(crate) translator: &'static str,
     /// File and line of the handler.
     pub(crate) location: (&'static str, u32),
@@ -53,7 +53,7 @@ impl Route {
         let caller = std::panic::Location::caller();
         Self {
             name: name.into(),
-            handler: "closure",
+            handler: Cow::Borrowed("closure"),
             translator: "",
             location: (caller.file(), caller.line()),
             broker: None,
@@ -88,7 +88,7 @@ impl Route {
         T: Envelope + Clone,
         H: Handler<T, A>,
     {
-        self.handler = std::any::type_name::<H>();
+        self.handler = Cow::Borrowed(std::any::type_name::<H>());
         self.translator = short_name::<T>();
         self.batches = false;
         self.ready = Some(Arc::new(move |resources| {
@@ -113,12 +113,20 @@ impl Route {
         T: Envelope + Clone,
         H: BatchHandler<T, A>,
     {
-        self.handler = std::any::type_name::<H>();
+        self.handler = Cow::Borrowed(std::any::type_name::<H>());
         self.translator = short_name::<T>();
         self.batches = true;
         self.ready = Some(Arc::new(move |resources| {
             handler.clone().ready(translator.clone(), resources)
         }));
+        self
+    }
+
+    /// Sets the name of the handler, which logs, reports and dead letters show. Unless it is called after the handler is set, that is the path of
+    /// the function or closure. A program that makes many routes of one closure tells them apart by it.
+    #[must_use]
+    pub fn handler_name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.handler = name.into();
         self
     }
 
@@ -179,7 +187,8 @@ impl Route {
         translator: &'static str,
         ready: fn(&Resources) -> Result<PreparedHandler, Missing>,
     ) -> Self {
-        (self.handler, self.location, self.translator) = (handler, location, translator);
+        (self.location, self.translator) = (location, translator);
+        self.handler = Cow::Borrowed(handler);
         self.ready = Some(Arc::new(ready));
         self
     }

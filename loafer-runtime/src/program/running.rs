@@ -1,54 +1,57 @@
 //! A handle to a running program.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use crate::{
-    bus::erased::DynPublisher, engine::Route, program::erased::DynProvider, stats::RouteStats,
+    bus::erased::DynPublisher,
+    clock::after,
+    program::{
+        Route,
+        at_work::{RouteAtWork, Routes, stopping},
+        manager::{Launcher, Publishers},
+        stop::{Stop, Stopper},
+    },
+    stats::{Failing, RouteStats},
+    sync::locked,
 };
 use loafer_core::{
     Error,
     broker::{Depth, Topic},
     message::{Message, MessageId},
-    policy::unknown,
 };
 
-/// A handle to a running program: stops it, watches it, and publishes to its routes. It is cheap to clone. Dropping it stops nothing.
+/// A handle to a running program: stops it, watches it, adds and removes routes, and publishes to them. It is cheap to clone. Dropping it
+/// stops nothing.
 #[derive(Clone)]
 pub struct Running {
-    inner: Arc<Inner>,
+    pub(in crate::program) inner: Arc<Inner>,
 }
 
 pub(in crate::program) struct Inner {
-    pub(in crate::program) routes: Vec<RouteAtWork>,
+    pub(in crate::program) routes: Arc<Routes>,
     /// One for each broker that is published on.
-    pub(in crate::program) publishers: Vec<Arc<dyn DynPublisher>>,
+    pub(in crate::program) publishers: Mutex<Publishers>,
     /// Notified whenever a route has no message in flight.
     pub(in crate::program) quiet: Arc<Notify>,
-    pub(in crate::program) stop: watch::Sender<Stop>,
+    pub(in crate::program) stop: Stopper,
+    /// The time between a request to stop and its deadline.
+    pub(in crate::program) drain: Duration,
+    /// The tasks of the app that failed, and have not run well since.
+    pub(in crate::program) tasks_failing: Failing,
+    /// What adds routes. `None` once the program has ended: then nothing holds on to the app.
+    pub(in crate::program) launcher: Mutex<Option<Arc<Launcher>>>,
     pub(in crate::program) ended: watch::Sender<Option<Ended>>,
 }
 
-pub(in crate::program) struct RouteAtWork {
-    pub(in crate::program) engine: Arc<Route>,
-    pub(in crate::program) publisher: Arc<dyn DynPublisher>,
-    /// Its own queue, as a topic.
-    pub(in crate::program) source: Topic,
-    pub(in crate::program) broker: Arc<str>,
-    /// The engine holds it, so that it ends with its route.
-    pub(in crate::program) provider: Weak<dyn DynProvider>,
-}
-
-/// How far the program was asked to stop. It only increases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::program) enum Stop {
-    No,
-    Drain,
-    Cancel,
-}
-
-/// How a program ended.
+/// How a program or a route ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// What ran was finished and settled.
@@ -65,14 +68,13 @@ impl Running {
     /// Stops the program: it receives no more, releases what has not started, and lets running handlers finish until the `drain` deadline.
     /// Returns at once; [`ended`](Self::ended) waits for the end.
     pub fn shutdown(&self) {
-        self.inner
-            .stop
-            .send_modify(|stop| *stop = (*stop).max(Stop::Drain));
+        let deadline = after(self.inner.drain);
+        self.inner.stop.ask(Stop::Drain(deadline));
     }
 
     /// Stops the program now: running handlers are cancelled, and their messages are not acked. Returns at once.
     pub fn cancel(&self) {
-        self.inner.stop.send_modify(|stop| *stop = Stop::Cancel);
+        self.inner.stop.ask(Stop::Cancel(Instant::now()));
     }
 
     /// Waits for the end of the program. Returns how it ended.
@@ -88,12 +90,13 @@ impl Running {
         }
     }
 
-    /// Whether the program is ready: every route's last call to its broker succeeded, and the broker of every publisher takes messages.
+    /// Whether the program is ready: every route's last call to its broker succeeded, the broker of every publisher takes messages, and no
+    /// [task](crate::program::App::task) is failing.
     pub fn is_ready(&self) -> bool {
-        let mut routes = self.inner.routes.iter();
-        let mut publishers = self.inner.publishers.iter();
+        let mut routes = self.inner.routes.all().into_iter();
         routes.all(|route| route.engine.is_healthy())
-            && publishers.all(|publisher| publisher.is_ready())
+            && self.publishers().iter().all(|of| of.is_ready())
+            && !self.inner.tasks_failing.is_any()
     }
 
     /// Returns the counts of a route. `None` if there is no such route.
@@ -101,31 +104,26 @@ impl Running {
         Some(self.find(route)?.engine.stats.now())
     }
 
-    /// Returns the names of the routes.
-    pub fn routes(&self) -> impl Iterator<Item = &str> {
-        self.inner
-            .routes
-            .iter()
-            .map(|route| &*route.engine.policy.route)
+    /// Returns the names of the routes, sorted. A route that is being removed is among them until it has ended.
+    pub fn routes(&self) -> Vec<String> {
+        let routes = self.inner.routes.all().into_iter();
+        routes.map(|route| route.name().to_owned()).collect()
     }
 
     /// Returns the queue of a route, as configured. `None` if there is no such route.
-    pub fn queue(&self, route: &str) -> Option<&str> {
-        Some(&self.find(route)?.engine.policy.queue)
+    pub fn queue(&self, route: &str) -> Option<String> {
+        Some(self.find(route)?.engine.policy.queue.clone())
     }
 
     /// Returns the name of a route's broker instance, as the command line calls it. `None` if there is no such route.
-    pub fn broker(&self, route: &str) -> Option<&str> {
-        Some(&*self.find(route)?.broker)
+    pub fn broker(&self, route: &str) -> Option<String> {
+        Some(self.find(route)?.broker.to_string())
     }
 
     /// Returns how many messages are leased and not yet settled, of all routes.
     pub fn in_flight(&self) -> usize {
-        self.inner
-            .routes
-            .iter()
-            .map(|route| route.engine.in_flight())
-            .sum()
+        let routes = self.inner.routes.all().into_iter();
+        routes.map(|route| route.engine.in_flight()).sum()
     }
 
     /// Asks the broker how much a route's queue holds, as far as it tells. It is a call to the broker, made beside the route's own.
@@ -138,10 +136,7 @@ impl Running {
     ///
     /// Safe.
     pub async fn depth(&self, route: &str) -> Result<Depth, Error> {
-        let Some(at_work) = self.find(route) else {
-            return Err(no_route(route, self.routes()));
-        };
-        match at_work.provider.upgrade() {
+        match self.inner.routes.find(route)?.provider() {
             Some(provider) => provider.depth().await,
             None => Err(Error::Config(format!("route `{route}` has ended"))),
         }
@@ -157,10 +152,68 @@ impl Running {
     ///
     /// Not safe: when dropped, the message may have been published or not.
     pub async fn publish(&self, route: &str, message: Message) -> Result<MessageId, Error> {
-        let Some(at_work) = self.find(route) else {
-            return Err(no_route(route, self.routes()));
-        };
+        let at_work = self.inner.routes.find(route)?;
         publish(&*at_work.publisher, at_work.source.clone(), message).await
+    }
+
+    /// Adds a route to the running program, and returns once it receives. It is planned as a route is at the start: with what the
+    /// configuration says about its name, with the app's state and layers, and on the broker that it names. If it is the first route on that
+    /// broker, the broker is started.
+    ///
+    /// ```
+    /// use loafer::{Json, Memory, Message, Route, program::Manager};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), loafer::Error> {
+    /// let route = |name: String| Route::new(name).provider::<Memory>().handler(Json, async |id: u64| id > 0);
+    /// let running = Manager::builder().route(route("orders".into())).build()?.start().await?;
+    ///
+    /// running.add(route("invoices".into())).await?;
+    /// running.publish("invoices", Message::new("1")).await?;
+    /// running.remove("invoices").await?;
+    /// assert_eq!(running.routes(), ["orders"]);
+    /// # running.shutdown();
+    /// # running.ended().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What keeps a program from starting keeps a route from being added, and the error says the same. A name that a route has already is an
+    /// error, also if that route is being removed. So is a program that stops. After an error nothing of the route is left.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: the route is added anyway. What keeps it from that is logged.
+    pub async fn add(&self, route: Route) -> Result<(), Error> {
+        let name = route.name().to_owned();
+        let adding = self.inner.clone().add(route);
+        let answered = self.inner.routes.add(&name, adding)?;
+        let cut_off = || match self.inner.stop.asked() {
+            Stop::No => Error::Start(format!("route `{name}` is not added: adding it panicked")),
+            _ => stopping(&name),
+        };
+        answered.await.unwrap_or_else(|_| Err(cut_off()))
+    }
+
+    /// Removes a route from the running program. It receives no more, releases what has not started, and lets running handlers finish until
+    /// the `drain` deadline; handlers that still run then are cancelled. Its provider is closed within 2.5 s after that. Returns how the route
+    /// ended, once nothing of it is left: its name may be added again. The program goes on, also without any route.
+    ///
+    /// If the program stops meanwhile, the route ends with it.
+    ///
+    /// A handler that awaits the removal of its own route waits for itself, until the `drain` deadline cancels it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such route.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: the route is removed anyway.
+    pub async fn remove(&self, route: &str) -> Result<Ended, Error> {
+        Ok(self.inner.routes.remove(route)?.ended().await)
     }
 
     /// Waits until no message is in flight. Looks again whenever a route has none.
@@ -174,17 +227,13 @@ impl Running {
         }
     }
 
-    fn find(&self, route: &str) -> Option<&RouteAtWork> {
-        self.inner
-            .routes
-            .iter()
-            .find(|known| known.engine.policy.route == route)
+    fn publishers(&self) -> Vec<Arc<dyn DynPublisher>> {
+        locked(&self.inner.publishers).all()
     }
-}
 
-pub(in crate::program) fn no_route<'n>(route: &str, known: impl Iterator<Item = &'n str>) -> Error {
-    let known: Vec<&str> = known.collect();
-    Error::Config(unknown(route, &known, "", "route"))
+    fn find(&self, route: &str) -> Option<Arc<RouteAtWork>> {
+        self.inner.routes.find(route).ok()
+    }
 }
 
 pub(in crate::program) async fn publish(
@@ -205,7 +254,7 @@ pub(in crate::program) async fn publish(
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running")
-            .field("routes", &self.routes().collect::<Vec<_>>())
+            .field("routes", &self.routes())
             .finish_non_exhaustive()
     }
 }

@@ -42,7 +42,7 @@ impl<'a> Faults<'a> {
     /// Delivers the next message twice, with the same id: the second one while the first is handled.
     #[track_caller]
     pub fn duplicate_next(self, route: &str) -> Self {
-        let queue = self.app.queue(route);
+        let queue = &self.app.queue(route);
         self.app.plan().of(queue, |of| of.duplicates += 1);
         self
     }
@@ -50,7 +50,7 @@ impl<'a> Faults<'a> {
     /// Confirms the next ack and forgets it: the message is redelivered, as another attempt.
     #[track_caller]
     pub fn forget_next_ack(self, route: &str) -> Self {
-        let queue = self.app.queue(route);
+        let queue = &self.app.queue(route);
         self.app.plan().of(queue, |of| of.forgotten += 1);
         self
     }
@@ -58,7 +58,7 @@ impl<'a> Faults<'a> {
     /// Delivers the next message this much later, behind those that came after it.
     #[track_caller]
     pub fn delay_next(self, route: &str, by: Duration) -> Self {
-        let queue = self.app.queue(route);
+        let queue = &self.app.queue(route);
         self.app.plan().of(queue, |of| of.delays.push_back(by));
         self
     }
@@ -67,7 +67,7 @@ impl<'a> Faults<'a> {
     /// anything else. If handlers must also *begin* in that order, one after the other, the route needs `concurrency(1)`.
     #[track_caller]
     pub fn reorder(self, route: &str) -> Self {
-        let queue = self.app.queue(route);
+        let queue = &self.app.queue(route);
         self.app.plan().of(queue, |of| of.reversed = true);
         self
     }
@@ -76,7 +76,7 @@ impl<'a> Faults<'a> {
     #[track_caller]
     pub fn poison(self, route: &str) -> Self {
         let poison: &[u8] = b"\xff\xfe{poison";
-        let queue = self.app.queue(route);
+        let queue = &self.app.queue(route);
         self.app.memory().send(queue, [Message::new(poison)]);
         self
     }
@@ -89,7 +89,7 @@ impl<'a> Faults<'a> {
     /// If no message is on lease: there is nothing to lose.
     #[track_caller]
     pub fn lose_leases(self, route: &str) -> Self {
-        let queue = self.app.queue(route);
+        let queue = &self.app.queue(route);
         if self.app.memory().expire(queue) == 0 {
             self.app.fail(
                 route,
@@ -102,7 +102,7 @@ impl<'a> Faults<'a> {
     /// Fails the next receives of the route, this many times.
     #[track_caller]
     pub fn fail_receives(self, route: &str, times: usize) -> Self {
-        let queue = self.app.queue(route);
+        let queue = &self.app.queue(route);
         self.app.plan().of(queue, |of| of.failing_receives += times);
         self
     }
@@ -110,7 +110,7 @@ impl<'a> Faults<'a> {
     /// Fails the next settlements of the route, this many messages: acks, retries and dead letters.
     #[track_caller]
     pub fn fail_settlements(self, route: &str, times: usize) -> Self {
-        let queue = self.app.queue(route);
+        let queue = &self.app.queue(route);
         self.app
             .plan()
             .of(queue, |of| of.failing_settlements += times);

@@ -150,8 +150,8 @@ impl TestApp {
     /// If no route does: the message lists the routes and their queues.
     #[track_caller]
     pub fn assert_consuming(&self, queue: &str) {
-        let routes: Vec<&str> = self.running().routes().collect();
-        let queue_of = |route: &&str| self.running().queue(route).unwrap_or_default();
+        let routes = self.running().routes();
+        let queue_of = |route: &String| self.running().queue(route).unwrap_or_default();
         if !routes.iter().any(|route| queue_of(route) == queue) {
             let routes = routes
                 .iter()

@@ -181,7 +181,7 @@ impl TestApp {
     /// If there is no such route.
     #[track_caller]
     pub fn route(&self, route: &str) -> TestRoute {
-        let queue = self.queue(route);
+        let queue = &self.queue(route);
         let stats = self.running.stats(route).unwrap_or_default();
         TestRoute::new(route, queue, stats, self.evidence())
     }
@@ -199,9 +199,10 @@ impl TestApp {
 
     /// Returns the queue of a route.
     #[track_caller]
-    pub(super) fn queue(&self, route: &str) -> &str {
+    pub(super) fn queue(&self, route: &str) -> String {
         self.running.queue(route).unwrap_or_else(|| {
-            let known: Vec<_> = self.running.routes().collect();
+            let known = self.running.routes();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
             panic!("{}", unknown(route, &known, "", "route"));
         })
     }
@@ -209,7 +210,7 @@ impl TestApp {
     /// Returns the queue of a route, as a topic.
     #[track_caller]
     fn source(&self, route: &str) -> loafer_core::broker::Topic {
-        Broker::queue_topic(&self.broker.memory, self.queue(route))
+        Broker::queue_topic(&self.broker.memory, &self.queue(route))
     }
 
     /// Returns its handlers, and which messages each of them takes.
@@ -240,18 +241,18 @@ impl TestApp {
     /// Panics: says what is wrong with a route, and what happened there.
     #[track_caller]
     pub(super) fn fail(&self, route: &str, fault: &str) -> ! {
-        let story = self.evidence().story(route, self.queue(route));
+        let story = self.evidence().story(route, &self.queue(route));
         panic!("route `{route}`: {fault}\n{story}\n");
     }
 
     /// Returns what happened on every route.
     pub(super) fn stories(&self) -> String {
         let routes = self.running.routes();
-        let story = |route| {
-            self.evidence()
-                .story(route, self.running.queue(route).unwrap_or_default())
+        let story = |route: &String| {
+            let queue = self.running.queue(route).unwrap_or_default();
+            self.evidence().story(route, &queue)
         };
-        routes.map(story).collect::<Vec<_>>().join("\n")
+        routes.iter().map(story).collect::<Vec<_>>().join("\n")
     }
 }
 

@@ -1,10 +1,15 @@
 //! The manager: plans the routes of a program, and runs each of them isolated from the others.
 
 mod check;
+mod launch;
+mod lifetime;
 mod plan;
 mod published;
 mod run;
+mod tasks;
 mod topics;
+
+pub(in crate::program) use self::{launch::Launcher, topics::Publishers};
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -13,7 +18,7 @@ use futures_util::future::join_all;
 use crate::{
     dead_letters::DeadLetters,
     program::{
-        App, Config, Route,
+        App, BrokerKind, Config, Route, at_work,
         erased::DynProvider,
         instances::{Instance, Instances},
         registry::registered,
@@ -53,6 +58,8 @@ pub struct Manager {
     config: Config,
     open: Open,
     once: bool,
+    /// The kind of broker of routes that name none.
+    default: Option<BrokerKind>,
 }
 
 /// One planned route.
@@ -103,8 +110,8 @@ pub struct RouteSummary {
     pub batch: Option<usize>,
     /// Which messages the handler takes. `None` means every message, or those that no other handler takes.
     pub on: Option<String>,
-    /// The handler's path.
-    pub handler: &'static str,
+    /// The handler's path, or the name that [`Route::handler_name`] gave it.
+    pub handler: String,
     /// The handler's file and line.
     pub location: (&'static str, u32),
 }
@@ -194,7 +201,7 @@ impl Manager {
             concurrency: plan.policy.concurrency,
             batch: route.batches.then(|| plan.policy.messages_a_call()),
             on: route.on.as_ref().map(ToString::to_string),
-            handler: route.handler,
+            handler: route.handler.to_string(),
             location: route.location,
         };
         let of_route = |plan: &Plan| {
@@ -214,7 +221,7 @@ impl Manager {
     pub async fn check(&self) -> Vec<(String, Vec<Finding>)> {
         // All at once: each broker that can't be reached takes its time.
         join_all(self.plans.iter().map(async |plan| {
-            let found = match run::open(plan, self.open).await {
+            let found = match launch::open(plan, self.open).await {
                 Ok(()) => {
                     let mut found = plan.provider.check(&plan.policy).await;
                     let capabilities = plan.provider.capabilities();
@@ -232,7 +239,7 @@ impl Manager {
             };
             let missing = plan.handlers.iter().filter_map(|handler| {
                 let missing = handler.route.ready(self.app.resources())?.err()?;
-                let handler = handler.route.handler;
+                let handler = &handler.route.handler;
                 Some(Finding::problem(format!("handler `{handler}`: {missing}")))
             });
             (plan.policy.route.clone(), missing.chain(found).collect())
@@ -247,15 +254,16 @@ impl Manager {
     ///
     /// Safe: what was made because it was missing stays.
     pub async fn check_topics(&self) -> Vec<Finding> {
-        published::check(self).await
+        published::published(self).check().await
     }
 
-    /// Opens every source and starts every route. From then on, only [`Running::shutdown`] and [`Running::cancel`] end the program, unless
-    /// [`once`](ManagerBuilder::once) is set.
+    /// Opens every source, starts every route, and starts the app's tasks. From then on, only [`Running::shutdown`] and [`Running::cancel`]
+    /// end the program, unless [`once`](ManagerBuilder::once) is set.
     ///
     /// # Errors
     ///
-    /// If a handler lacks state, a source can't be opened, or an `on_started` hook failed. The error says all reasons at once.
+    /// If a handler lacks state, a source can't be opened, a broker can't be started, or an `on_started` hook failed. The error says all reasons
+    /// at once. What was opened and started before is closed again.
     ///
     /// # Cancellation
     ///
@@ -320,14 +328,14 @@ impl Manager {
     /// Safe.
     pub async fn depth(&self, route: &str) -> Result<Depth, Error> {
         let plan = self.plan(route)?;
-        run::open(plan, self.open).await?;
+        launch::open(plan, self.open).await?;
         plan.provider.depth().await
     }
 
     fn plan(&self, route: &str) -> Result<&Plan, Error> {
         let plan = self.plans.iter().find(|plan| plan.policy.route == route);
         let known = self.plans.iter().map(|plan| &*plan.policy.route);
-        plan.ok_or_else(|| running::no_route(route, known))
+        plan.ok_or_else(|| at_work::no_route(route, known))
     }
 }
 

@@ -76,6 +76,7 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
         config,
         open,
         once,
+        default,
     })
 }
 
@@ -100,7 +101,7 @@ fn default_kind(app: &App) -> Option<BrokerKind> {
     })
 }
 
-fn plan_route(
+pub(super) fn plan_route(
     routes: Vec<Route>,
     app: &App,
     config: &Config,
@@ -167,7 +168,7 @@ fn plan_route(
             names: Arc::new(RouteName::new(
                 route.clone(),
                 queue.clone(),
-                from.handler,
+                &*from.handler,
                 broker,
             )),
             timeout,
@@ -270,7 +271,7 @@ fn places<'r>(routes: impl IntoIterator<Item = &'r Route>) -> String {
 /// What does not go together with batches, or is for batches only.
 fn batch_fault(routes: &[Route], options: &RouteOptions, app: &App) -> Option<String> {
     if let Some(route) = routes.iter().find(|route| route.batches) {
-        let handler = route.handler;
+        let handler = &route.handler;
         if routes.len() > 1 || route.on.is_some() {
             return Some(format!(
                 "its handler `{handler}` takes batches, so it takes every message: give it a route of its own, without `on`"

@@ -15,34 +15,57 @@ use crate::{
 };
 use loafer_core::{
     Error,
-    broker::{Finding, Level, Topic},
+    broker::{Finding, Level, Open, Topic},
 };
 
 /// The handlers that publish to each topic, as the program calls it. None of them means that the configuration alone names the topic.
-type Named<'m> = BTreeMap<&'m str, Vec<&'static str>>;
+type Named<'m> = BTreeMap<&'m str, Vec<String>>;
+
+/// The topics that a program publishes to.
+pub(super) struct Published {
+    of_publishers: Vec<OfPublisher>,
+    /// What may be done about topics that are missing.
+    open: Open,
+}
 
 /// The topics of one publisher.
-struct OfPublisher<'m> {
+struct OfPublisher {
     publisher: Arc<dyn DynPublisher>,
     topics: Vec<Topic>,
     /// Who publishes to each of the topics.
-    handlers: Vec<&'m [&'static str]>,
+    handlers: Vec<Vec<String>>,
 }
 
-/// Makes the topics that are missing.
-///
-/// # Errors
-///
-/// If one is missing and can't be made. The error says all of them at once.
-pub(super) async fn make(manager: &Manager) -> Result<(), Error> {
-    let found = check(manager).await.into_iter();
-    let problems = found.filter(|finding| finding.level == Level::Problem);
-    combined(problems.map(|finding| finding.text).collect()).map_or(Ok(()), Err)
+impl Published {
+    /// Makes the topics that are missing, if the manager may.
+    ///
+    /// # Errors
+    ///
+    /// If one is missing and can't be made. The error says all of them at once.
+    pub(super) async fn make(&self) -> Result<(), Error> {
+        if self.open != Open::Create {
+            return Ok(());
+        }
+        let found = self.check().await.into_iter();
+        let problems = found.filter(|finding| finding.level == Level::Problem);
+        combined(problems.map(|finding| finding.text).collect()).map_or(Ok(()), Err)
+    }
+
+    /// Looks at the topics, and makes what is missing if the manager may.
+    pub(super) async fn check(&self) -> Vec<Finding> {
+        let found = join_all(self.of_publishers.iter().map(async |of| {
+            let found = of.publisher.check(&of.topics, self.open).await;
+            let of_topics = of.topics.iter().zip(&of.handlers);
+            let told = found.into_iter().zip(of_topics);
+            told.map(|(finding, (topic, handlers))| of.told(finding, topic, handlers))
+                .collect::<Vec<_>>()
+        }));
+        found.await.into_iter().flatten().collect()
+    }
 }
 
-/// Looks at the topics, and makes what is missing if the manager may.
-pub(super) async fn check(manager: &Manager) -> Vec<Finding> {
-    let named = named(manager);
+/// Finds the topics of a program, and their publishers.
+pub(super) fn published(manager: &Manager) -> Published {
     // The bus of the app is connected when the program starts, and only once.
     let bus = Bus::default();
     let mut publishers = Publishers::default();
@@ -57,17 +80,16 @@ pub(super) async fn check(manager: &Manager) -> Vec<Finding> {
         &manager.instances,
         &mut publishers,
     );
-    let mut all: Vec<OfPublisher<'_>> = Vec::new();
-    for (topic, handlers) in &named {
-        let Some((publisher, topic)) = bus.target(&Topic::from(*topic)) else {
+    let mut all: Vec<OfPublisher> = Vec::new();
+    for (topic, handlers) in named(manager) {
+        let Some((publisher, topic)) = bus.target(&Topic::from(topic)) else {
             continue;
         };
-        let same = |of: &OfPublisher<'_>| {
-            std::ptr::addr_eq(&raw const *of.publisher, &raw const **publisher)
-        };
+        let same =
+            |of: &OfPublisher| std::ptr::addr_eq(&raw const *of.publisher, &raw const *publisher);
         let at = all.iter().position(same).unwrap_or_else(|| {
             all.push(OfPublisher {
-                publisher: publisher.clone(),
+                publisher,
                 topics: Vec::new(),
                 handlers: Vec::new(),
             });
@@ -79,19 +101,15 @@ pub(super) async fn check(manager: &Manager) -> Vec<Finding> {
             all[at].handlers.push(handlers);
         }
     }
-    let found = join_all(all.iter().map(async |of| {
-        let found = of.publisher.check(&of.topics, manager.open).await;
-        let of_topics = of.topics.iter().zip(&of.handlers);
-        let told = found.into_iter().zip(of_topics);
-        told.map(|(finding, (topic, handlers))| of.told(finding, topic, handlers))
-            .collect::<Vec<_>>()
-    }));
-    found.await.into_iter().flatten().collect()
+    Published {
+        of_publishers: all,
+        open: manager.open,
+    }
 }
 
-impl OfPublisher<'_> {
+impl OfPublisher {
     /// Adds who publishes, and to what works also what it can carry.
-    fn told(&self, finding: Finding, topic: &Topic, handlers: &[&str]) -> Finding {
+    fn told(&self, finding: Finding, topic: &Topic, handlers: &[String]) -> Finding {
         let handlers: Vec<_> = handlers.iter().map(|name| format!("`{name}`")).collect();
         let by = match handlers.as_slice() {
             [] => "named by the configuration".to_owned(),
@@ -115,8 +133,9 @@ fn named(manager: &Manager) -> Named<'_> {
     for planned in manager.plans.iter().flat_map(|plan| &plan.handlers) {
         for topic in &planned.route.publishes {
             let handlers = named.entry(&**topic).or_default();
-            if !handlers.contains(&planned.route.handler) {
-                handlers.push(planned.route.handler);
+            let handler = planned.route.handler.as_ref();
+            if !handlers.iter().any(|known| known == handler) {
+                handlers.push(handler.to_owned());
             }
         }
     }

@@ -17,18 +17,21 @@ use crate::{
 
 /// The publishers of a program: one a broker.
 #[derive(Default)]
-pub(super) struct Publishers(Vec<(Instance, Arc<dyn DynPublisher>)>);
+pub(in crate::program) struct Publishers(Vec<(Instance, Arc<dyn DynPublisher>)>);
 
 impl Publishers {
     /// That of this broker, made where there is none yet.
     pub(super) fn of(&mut self, instance: &Instance) -> Arc<dyn DynPublisher> {
-        let known = self.0.iter().find(|(known, _)| known.name == instance.name);
-        if let Some((_, publisher)) = known {
+        if let Some((_, publisher)) = self.find(instance) {
             return publisher.clone();
         }
         let publisher = instance.broker.publisher();
         self.0.push((instance.clone(), publisher.clone()));
         publisher
+    }
+
+    fn find(&self, instance: &Instance) -> Option<&(Instance, Arc<dyn DynPublisher>)> {
+        self.0.iter().find(|(known, _)| known.name == instance.name)
     }
 
     /// That of the broker of the service: the first instance of the default kind, else the first instance that a route runs on, else that of
@@ -43,22 +46,26 @@ impl Publishers {
             .cloned()
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<dyn DynPublisher>> {
+    pub(in crate::program) fn all(&self) -> Vec<Arc<dyn DynPublisher>> {
         let publishers = self.0.iter();
         publishers.map(|(_, publisher)| publisher.clone()).collect()
     }
 
     /// How replies get out on each broker.
     fn reply_paths(&self) -> Vec<ReplyPath> {
-        let path = |(instance, publisher): &(Instance, Arc<dyn DynPublisher>)| {
-            let broker = instance.broker.clone();
-            ReplyPath {
-                broker: instance.name.clone(),
-                topic: Arc::new(move |address| broker.reply_topic(address)),
-                publisher: publisher.clone(),
-            }
-        };
-        self.0.iter().map(path).collect()
+        let paths = self.0.iter();
+        paths
+            .map(|(instance, publisher)| reply_path(instance, publisher))
+            .collect()
+    }
+}
+
+fn reply_path(instance: &Instance, publisher: &Arc<dyn DynPublisher>) -> ReplyPath {
+    let broker = instance.broker.clone();
+    ReplyPath {
+        broker: instance.name.clone(),
+        topic: Arc::new(move |address| broker.reply_topic(address)),
+        publisher: publisher.clone(),
     }
 }
 
@@ -140,4 +147,30 @@ pub(super) fn connect(
     let queues: HashMap<_, _> = queues.collect();
     bus.lead(ways, queues);
     bus.connect(publisher);
+}
+
+/// Connects the bus to the broker of a route that is added to the program of this name, unless it was connected before.
+pub(super) fn join(
+    app: &App,
+    instance: &Instance,
+    program: Option<&str>,
+    publishers: &mut Publishers,
+) {
+    let is_new = publishers.find(instance).is_none();
+    let publisher = publishers.of(instance);
+    // Known brokers without routes had no requests to answer.
+    let path = reply_path(instance, &publisher);
+    app.bus.repliers().connect([path]);
+    if is_new {
+        let requests = Arc::<Requests>::default();
+        requests.connect(instance.broker.replies(program));
+        let queues = Queues {
+            kind: instance.kind.name(),
+            other_broker: Some(OtherBroker {
+                publisher,
+                requests,
+            }),
+        };
+        app.bus.lead_to(&instance.name, queues);
+    }
 }

@@ -122,7 +122,7 @@ where
     /// Asserts that a message was handled: one that is given up when all goes well shows nothing.
     fn was_handled(&self, given: &Given, app: &TestApp) {
         let (route, id) = (&given.route, given.message.id());
-        if !app.ledger().has_left(app.queue(route), id) {
+        if !app.ledger().has_left(&app.queue(route), id) {
             panic!(
                 "{}: message {id} on route `{route}` is to be acked or rejected when all goes well\n{}\n",
                 self.caller,
@@ -200,7 +200,7 @@ where
 
     /// Puts a message on its queue, and waits until it has left the queue, whichever process handles it.
     async fn give(&mut self, given: &Given, times: usize) {
-        let queue = self.app.queue(&given.route);
+        let queue = &self.app.queue(&given.route);
         let copies = std::iter::repeat_n(given.message.clone(), times);
         self.memory.send(queue, copies);
         tokio::select! {
