@@ -68,7 +68,8 @@ pub(super) async fn send<Q: DeadLetterQueue>(
             "`{name}` is the dead-letter queue itself: name another"
         )));
     }
-    if !can.deletes && !(can.moves && *which == Selection::All) {
+    let possible = can.deletes || (can.moves && *which == Selection::All);
+    if !possible {
         return Err(Error::Config(format!(
             "the broker of `{}` deletes no single dead letters{}",
             info.queue,
