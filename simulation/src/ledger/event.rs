@@ -93,6 +93,8 @@ pub struct Given {
     pub until: Option<Millis>,
     /// Whether the broker delivers it although another lease lives, or although it was acked.
     pub duplicate: bool,
+    /// Which copy of the message it is: one that was put off has an id of its own.
+    pub copy: u32,
     /// When the message says that it is due. `None` means that it does not say.
     pub due: Option<Millis>,
 }

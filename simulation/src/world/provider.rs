@@ -65,13 +65,15 @@ impl QueueProvider {
         let (key, nth, _) = self.world.delivery(id);
         let plan = self.world.plan(key.route);
         let planned = &plan.messages[key.index];
-        let Given { attempt, due, .. } = self.world.ledger(|ledger| ledger.delivery(id).given);
+        let Given {
+            attempt, due, copy, ..
+        } = self.world.ledger(|ledger| ledger.delivery(id).given);
         let payload = match plan.decodes(key.index, nth) {
             true => format!("[{},{id}]", key.index),
             false => format!("undecodable {} {id}", key.index),
         };
         let name = match plan.queue.own_ids {
-            true => format!("m{}-{}", key.route, key.index),
+            true => format!("m{}-{}-{copy}", key.route, key.index),
             // Two messages share an id: senders choose as they like.
             false => format!("s{}-{}", key.route, key.index / 2),
         };

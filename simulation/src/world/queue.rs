@@ -202,6 +202,7 @@ impl Queue {
             attempt,
             until: self.plan.lease.map(|lease| now + lease),
             duplicate,
+            copy: item.copied,
             due: item.due,
         };
         if !duplicate {
@@ -260,7 +261,9 @@ impl Queue {
             Asked::Defer(until) => {
                 item.place = Place::Delayed(now + plan.stay(until.saturating_sub(now)));
                 item.due = Some(until);
-                item.copied = item.deliveries;
+                if plan.kind == Kind::Standard {
+                    item.copied = item.deliveries;
+                }
             }
             Asked::Release => {
                 item.place = Place::Visible;

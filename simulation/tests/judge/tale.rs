@@ -113,6 +113,7 @@ impl Tale {
             attempt: nth,
             until: lease.map(|lease| now + lease),
             duplicate,
+            copy: 0,
             due: None,
         };
         self.at(now, Event::Delivered(id, made))
@@ -131,6 +132,7 @@ impl Tale {
             attempt: 1,
             until: Some(now + 10_000),
             duplicate: false,
+            copy: 0,
             due: Some(due),
         };
         self.at(now, Event::Delivered(id, made))

@@ -210,7 +210,8 @@ fn handled_by_another(ledger: &Ledger, id: DeliveryId) -> bool {
             let other = ledger.delivery(*other);
             let ignored = plan.unmatched == Unhandled::Ignore
                 && plan.is_unmatched(other.given.message.index, other.given.nth);
-            other.app == delivery.app && (ignored || other.said() == Some(Answer::Ack))
+            let same = other.app == delivery.app && other.given.copy == delivery.given.copy;
+            same && (ignored || other.said() == Some(Answer::Ack))
         })
 }
 

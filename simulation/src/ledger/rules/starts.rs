@@ -125,6 +125,7 @@ fn started_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
 fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
     let delivery = ledger.delivery(id);
     let own_ids = ledger.plan_of(id).queue.own_ids;
+    let copy = delivery.given.copy;
     let handed = delivery.handed.unwrap_or(now);
     let duplicate = delivery.given.duplicate;
     let app = delivery.app;
@@ -142,7 +143,7 @@ fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
     for other in record.deliveries.iter().filter(|other| **other != id) {
         let before = ledger.delivery(*other);
         let acked = acked_at(before).filter(|_| !stood_behind_failed(ledger, *other));
-        if before.app != app || before.started.is_none() {
+        if before.app != app || before.started.is_none() || before.given.copy != copy {
             continue;
         }
         if let Some(at) = acked {
