@@ -83,7 +83,7 @@ pub(super) async fn check(manager: &Manager) -> Vec<Finding> {
         let found = of.publisher.check(&of.topics, manager.open).await;
         let of_topics = of.topics.iter().zip(&of.handlers);
         let told = found.into_iter().zip(of_topics);
-        told.map(|(finding, (topic, handlers))| of.told(finding, topic, handlers))
+        told.map(|(finding, (topic, handlers))| of.told(&finding, topic, handlers))
             .collect::<Vec<_>>()
     }));
     found.await.into_iter().flatten().collect()
@@ -91,7 +91,7 @@ pub(super) async fn check(manager: &Manager) -> Vec<Finding> {
 
 impl OfPublisher<'_> {
     /// Adds who publishes, and to what works also what it can carry.
-    fn told(&self, finding: Finding, topic: &Topic, handlers: &[&str]) -> Finding {
+    fn told(&self, finding: &Finding, topic: &Topic, handlers: &[&str]) -> Finding {
         let handlers: Vec<_> = handlers.iter().map(|name| format!("`{name}`")).collect();
         let by = match handlers.as_slice() {
             [] => "named by the configuration".to_owned(),
@@ -105,7 +105,10 @@ impl OfPublisher<'_> {
             ),
             Level::Warning | Level::Problem => format!("{}; it is {by}", finding.text),
         };
-        Finding { text, ..finding }
+        Finding {
+            text,
+            level: finding.level,
+        }
     }
 }
 
