@@ -98,7 +98,7 @@ async fn an_envelope_is_opened_once_for_each_attempt_whatever_becomes_of_it() {
 struct Wanted(String);
 
 impl Event for Wanted {
-    type Encoding = Json;
+    type Encoding = loafer_core::translate::Json;
     const TOPIC: &'static str = "orders";
 }
 

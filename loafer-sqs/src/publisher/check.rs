@@ -43,7 +43,12 @@ async fn look_at_queue(clients: &Clients, queue: &str, mode: Open) -> Result<Fin
     let call = publishing(queue, &clients.endpoint);
     let address = QueueAddress::parse(queue);
     let name = match topology::url(&clients.sqs, address, call).await {
-        Ok(_) => return Ok(exists(format!("queue `{queue}` exists"), "sqs:SendMessage")),
+        Ok(_) => {
+            return Ok(exists(
+                &format!("queue `{queue}` exists"),
+                "sqs:SendMessage",
+            ));
+        }
         Err(Error::UnknownQueue { .. }) => address.name(),
         Err(error) => return Err(error),
     };
@@ -51,7 +56,7 @@ async fn look_at_queue(clients: &Clients, queue: &str, mode: Open) -> Result<Fin
     if matches!(address, QueueAddress::Name(_)) && mode == Open::Create {
         let made = topology::Made::default();
         topology::make_queue(&clients.sqs, name, None, call, &made).await?;
-        return Ok(exists(made.take().join(", "), "sqs:SendMessage"));
+        return Ok(exists(&made.take().join(", "), "sqs:SendMessage"));
     }
     Ok(Finding::problem(format!(
         "queue `{queue}` does not exist{}: {}, or check its name",
@@ -68,7 +73,7 @@ async fn by_name(clients: &Clients, name: &str, mode: Open) -> Result<Finding, E
     let call = publishing(name, &endpoint);
     if sns::find(&client, name, call).await?.is_some() {
         return Ok(exists(
-            format!("the SNS topic `{name}` exists"),
+            &format!("the SNS topic `{name}` exists"),
             "sns:Publish",
         ));
     }
@@ -76,7 +81,7 @@ async fn by_name(clients: &Clients, name: &str, mode: Open) -> Result<Finding, E
         topology::create_topic(&client, name, call).await?;
         let made = format!("made the SNS topic `{name}`");
         tracing::info!(topic = name, "{made}");
-        return Ok(exists(made, "sns:Publish"));
+        return Ok(exists(&made, "sns:Publish"));
     }
     Ok(Finding::problem(format!(
         "there is no SNS topic `{name}`{endpoint}: run `check --create`, or: {}; or set `name = \"…\"` (a name or ARN) under [topics.{name}] in \
@@ -92,7 +97,7 @@ async fn by_arn(clients: &Clients, arn: &str) -> Result<Finding, Error> {
         return Err(publishing(arn, &endpoint).refused("it is no ARN".to_owned(), None));
     };
     Ok(match topic.exists().await? {
-        Seen::Yes => exists(format!("the SNS topic `{arn}` exists"), "sns:Publish"),
+        Seen::Yes => exists(&format!("the SNS topic `{arn}` exists"), "sns:Publish"),
         Seen::No => Finding::problem(format!(
             "there is no SNS topic `{arn}`: correct the ARN, or ask its owner to create it"
         )),
@@ -103,7 +108,7 @@ async fn by_arn(clients: &Clients, arn: &str) -> Result<Finding, Error> {
 }
 
 /// Returns the finding of what exists. No call says whether we may publish, except one that leaves a message.
-fn exists(what: String, action: &str) -> Finding {
+fn exists(what: &str, action: &str) -> Finding {
     Finding::good(format!(
         "{what} (not tried, since it would leave a message: {action})"
     ))

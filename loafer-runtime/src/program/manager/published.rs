@@ -57,7 +57,7 @@ impl Published {
             let found = of.publisher.check(&of.topics, self.open).await;
             let of_topics = of.topics.iter().zip(&of.handlers);
             let told = found.into_iter().zip(of_topics);
-            told.map(|(finding, (topic, handlers))| of.told(finding, topic, handlers))
+            told.map(|(finding, (topic, handlers))| of.told(&finding, topic, handlers))
                 .collect::<Vec<_>>()
         }));
         found.await.into_iter().flatten().collect()
@@ -109,7 +109,7 @@ pub(super) fn published(manager: &Manager) -> Published {
 
 impl OfPublisher {
     /// Adds who publishes, and to what works also what it can carry.
-    fn told(&self, finding: Finding, topic: &Topic, handlers: &[String]) -> Finding {
+    fn told(&self, finding: &Finding, topic: &Topic, handlers: &[String]) -> Finding {
         let handlers: Vec<_> = handlers.iter().map(|name| format!("`{name}`")).collect();
         let by = match handlers.as_slice() {
             [] => "named by the configuration".to_owned(),
@@ -123,7 +123,10 @@ impl OfPublisher {
             ),
             Level::Warning | Level::Problem => format!("{}; it is {by}", finding.text),
         };
-        Finding { text, ..finding }
+        Finding {
+            text,
+            level: finding.level,
+        }
     }
 }
 
