@@ -10,7 +10,7 @@ use loafer_core::{
     event::Event,
     message::{EVENT_TYPE, Message},
     outcome::Outcome,
-    translate::{Envelope, Json, Text, TranslateError, Translator},
+    translate::{Envelope, Text, TranslateError, Translator},
 };
 use loafer_runtime::{
     bus::Replier,
