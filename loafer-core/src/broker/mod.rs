@@ -26,7 +26,7 @@ pub use self::{
     delay_steps::{DelaySteps, Step},
     finding::{Finding, Level},
     instance::Instance,
-    notice::Notice,
+    notice::{Fenced, Leaving, Notice},
     options::{BrokerOptions, NoOptions},
     provider::{Delivery, Open, Provider},
     publisher::{Publisher, Topic},

@@ -12,7 +12,10 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 
-use super::{Job, Shared, leases::margin};
+use super::{
+    Job, Shared,
+    leases::{LeaseTable, margin},
+};
 use crate::{clock::Moment, pause::PauseWatch, stats::RouteStats};
 use loafer_core::{
     Error,
@@ -44,7 +47,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             }
         }
     }
-    shared.provider.stop().await;
+    shared.provider.pause().await;
 }
 
 fn pauses<P: Provider>(shared: &Shared<P>) -> impl Iterator<Item = Duration> + use<P> {
@@ -157,13 +160,17 @@ impl<P: Provider> Shared<P> {
         {
             self.lost_on_the_way(deliveries);
         }
+        let mut known = match table.leaves_at() {
+            None => Vec::new(),
+            Some(at) => self.leave_at_once(deliveries, &mut table, (received_at, leased_until, at)),
+        };
         let leases = &mut *table;
         let job = move |Delivery { receipt, message }| {
             Job::new(leases.insert(receipt, received_at, leased_until), message)
         };
         jobs.extend(deliveries.drain(..).map(job));
         drop(table);
-        let mut known = Vec::new();
+        let released = known.len();
         if !handled.is_empty() {
             for job in mem::take(jobs) {
                 match handled.contains(job.message.id()) {
@@ -172,14 +179,36 @@ impl<P: Provider> Shared<P> {
                 }
             }
         }
-        if !known.is_empty() {
+        let repeated = known.len() - released;
+        if repeated > 0 {
             self.route.stats.add(&RouteStats {
-                repeated: known.len() as u64,
+                repeated: repeated as u64,
                 ..RouteStats::default()
             });
-            tracing::info!(route = %self.route.policy.route, messages = known.len(), "acked on redelivery: handled before");
+            tracing::info!(route = %self.route.policy.route, messages = repeated, "acked on redelivery: handled before");
         }
         known
+    }
+
+    /// Takes out the deliveries that leave: they are released at once.
+    #[cold]
+    fn leave_at_once(
+        &self,
+        deliveries: &mut Vec<Delivery<P::Receipt>>,
+        table: &mut LeaseTable<P::Receipt>,
+        (received_at, leased_until, leaves_at): (Moment, Moment, Moment),
+    ) -> Vec<Job> {
+        let leaves = |delivery: &Delivery<_>| self.provider.is_leaving(&delivery.receipt);
+        let (leaving, staying) = mem::take(deliveries).into_iter().partition(leaves);
+        *deliveries = staying;
+        let job = |Delivery { receipt, message }: Delivery<_>| {
+            let key = table.insert(receipt, received_at, leased_until);
+            if let Some(lease) = table.get_mut(key) {
+                lease.leave(leaves_at);
+            }
+            Job::new(key, message)
+        };
+        Vec::into_iter(leaving).map(job).collect()
     }
 
     /// Returns messages that were handled before in this process and whose acks are not confirmed, those among the deliveries included.
@@ -229,7 +258,8 @@ impl<P: Provider> Shared<P> {
     /// Logs a failed receive: one error for each streak of failures, which the route's receivers have in common.
     fn receive_failed(&self, error: &Error, pause: Duration, failing: &mut bool) {
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-        if self.route.receivers_failing.record(failing, false) {
+        let begins = self.route.receivers_failing.record(failing, false);
+        if begins && self.route.begins_outage() {
             tracing::error!(%route, %queue, %error, "receive failed: trying again until it works");
         } else {
             tracing::debug!(%route, %queue, %error, ?pause, "receive failed again");
@@ -238,8 +268,7 @@ impl<P: Provider> Shared<P> {
 
     fn receives_again(&self, failing: &mut bool) {
         if self.route.receivers_failing.record(failing, true) {
-            let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-            tracing::info!(%route, %queue, "receiving again");
+            self.route.end_outage();
         }
     }
 }

@@ -19,7 +19,7 @@ use loafer_core::{broker::Settlement, message::Message};
 use crate::{
     engine::{
         leases::Key,
-        scheduler::{Call, Job, Phase, Scheduler, Step},
+        scheduler::{Call, Job, Phase, Scheduler, Step, Sweep},
     },
     limits::Limits,
     sync::{AtomicBool, Mutex},
@@ -112,23 +112,23 @@ fn work(scheduler: &Arc<Scheduler>, number: u32, cancelled: &AtomicBool, handler
     }));
 }
 
-/// Takes a batch, and returns how many messages it has.
-fn poll_batch(scheduler: &Scheduler, cx: &mut Context<'_>) -> Poll<usize> {
+/// Takes a batch, and returns how many messages it has, and in which sweep.
+fn poll_batch(scheduler: &Scheduler, cx: &mut Context<'_>) -> Poll<(usize, Sweep)> {
     let mut batch = Vec::new();
     let linger = pin!(tokio::time::sleep(Duration::ZERO));
     scheduler
         .poll_batch(&mut batch, linger, cx)
-        .map(|()| batch.len())
+        .map(|sweep| (batch.len(), sweep))
 }
 
 /// Settles this many messages. If they are `stalled`, they make no room before.
 fn settle(scheduler: &Scheduler, mut messages: usize, stalled: bool) {
     while messages > 0 {
-        let taken = block_on(poll_fn(|cx| poll_batch(scheduler, cx)));
+        let (taken, sweep) = block_on(poll_fn(|cx| poll_batch(scheduler, cx)));
         if stalled {
             scheduler.stalled(taken);
         }
-        scheduler.freed(taken, stalled);
+        scheduler.freed(taken, stalled, sweep);
         messages -= taken;
     }
 }
@@ -334,8 +334,8 @@ fn closed_while_it_runs(phase: Phase) {
         let (scheduler, abort) = (scheduler.clone(), abort.clone());
         thread::spawn(move || {
             block_on(poll_fn(|cx| {
-                while let Poll::Ready(taken) = poll_batch(&scheduler, cx) {
-                    scheduler.freed(taken, false);
+                while let Poll::Ready((taken, sweep)) = poll_batch(&scheduler, cx) {
+                    scheduler.freed(taken, false, sweep);
                 }
                 abort.poll(cx)
             }));

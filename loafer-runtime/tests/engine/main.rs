@@ -11,6 +11,7 @@ mod defaults;
 mod envelopes;
 mod groups;
 mod layers;
+mod leaving;
 mod logged;
 mod lost_leases;
 mod panics;

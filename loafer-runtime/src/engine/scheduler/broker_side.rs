@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{Call, Job, Limits, Phase, Scheduler, State, Transition, WorkerSlot, reached};
+use super::{Call, Job, Limits, Phase, Scheduler, State, Sweep, Transition, reached};
 use crate::engine::leases::Key;
 use loafer_core::message::{Message, MessageId};
 
@@ -74,6 +74,7 @@ impl Scheduler {
             state.set_aside(jobs.drain(..));
         } else {
             state.admit(jobs);
+            state.release_leaving();
             if self.limits.batch_window.is_some() && !state.ready.is_empty() {
                 state.window_began.get_or_insert_with(Instant::now);
             }
@@ -125,13 +126,14 @@ impl Scheduler {
         due.wake();
     }
 
-    /// Waits until a batch is due, and takes it into an empty buffer. Its messages make room for a receive already.
+    /// Waits until a batch is due, and takes it into an empty buffer. Its messages make room for a receive already. Returns the sweep that
+    /// they are taken in.
     pub(crate) fn poll_batch(
         &self,
         batch: &mut Vec<Job>,
         mut linger: Pin<&mut Sleep>,
         cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    ) -> Poll<Sweep> {
         loop {
             let mut state = self.lock();
             let overdue = state
@@ -151,12 +153,13 @@ impl Scheduler {
                 state.settling += take;
                 state.lingering = None;
                 state.settlers.unregister(cx);
+                let sweep = state.sweep;
                 let mut due = state.due(&self.limits, true);
                 drop(state);
                 // A receiver that shares the settler's task is polled right after it.
                 due.receiver = due.receiver.filter(|waker| !waker.will_wake(cx.waker()));
                 due.wake();
-                return Poll::Ready(());
+                return Poll::Ready(sweep);
             }
             state.settlers.register(cx);
             if state.done.is_empty() {
@@ -179,9 +182,13 @@ impl Scheduler {
         }
     }
 
-    /// Frees the capacity of settled messages, which were `stalled` or were not. Returns how many are still leased.
-    pub(crate) fn freed(&self, messages: usize, stalled: bool) -> usize {
+    /// Frees the capacity of settled messages, which were `stalled` or were not, and were taken in this sweep. Returns how many are still
+    /// leased.
+    pub(crate) fn freed(&self, messages: usize, stalled: bool, taken_in: Sweep) -> usize {
         let mut state = self.lock();
+        if taken_in != state.sweep {
+            state.unswept -= messages;
+        }
         if stalled {
             reached(Transition::FreedLate);
             state.stalled -= messages;
@@ -192,8 +199,10 @@ impl Scheduler {
         state.leased -= messages;
         let leased = state.leased;
         let due = state.due(&self.limits, true);
+        let sweepers = state.sweepers.take();
         drop(state);
         due.wake();
+        sweepers.into_iter().for_each(Waker::wake);
         leased
     }
 
@@ -202,32 +211,22 @@ impl Scheduler {
         let mut guard = self.lock();
         let state = &mut *guard;
         let mut lost = LostJobs::default();
-        // First: the end of a lost message must make none ready that is lost, too.
-        state.lose_in_groups(keys, &mut lost.unstarted);
-        if state.ready.iter().any(|job| keys.contains(&job.key)) {
-            reached(Transition::LostReady);
-            let waiting = lost.unstarted.len();
-            for job in mem::take(&mut state.ready) {
-                match keys.contains(&job.key) {
-                    true => lost.unstarted.push(job),
-                    false => state.ready.push_back(job),
-                }
-            }
-            for job in &lost.unstarted[waiting..] {
-                state.judge(job.key, &job.message, false);
-            }
+        let (waiting, ready) = state.take_unstarted(keys);
+        if !waiting.is_empty() {
+            reached(Transition::LostInGroup);
         }
+        if !ready.is_empty() {
+            reached(Transition::LostReady);
+        }
+        lost.unstarted = waiting;
+        lost.unstarted.extend(ready);
         state.leased -= lost.unstarted.len();
         let acked = state.done.iter().filter(|job| job.is_acked());
         lost.acked = acked
             .filter(|job| keys.contains(&job.key))
             .map(|job| job.message.clone())
             .collect();
-        let cancelled: Vec<_> = state
-            .slots
-            .iter_mut()
-            .filter_map(|slot: &mut WorkerSlot| slot.lose(keys))
-            .collect();
+        let cancelled = state.cancel(keys);
         let due = state.due(&self.limits, true);
         drop(guard);
         due.wake();

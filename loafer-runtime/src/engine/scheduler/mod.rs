@@ -2,10 +2,11 @@
 
 mod broker_side;
 mod groups;
+mod leaving;
 mod worker_side;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     future::poll_fn,
     mem,
     sync::PoisonError,
@@ -23,7 +24,10 @@ use crate::{
 };
 use loafer_core::{broker::Settlement, message::Message};
 
-pub(crate) use self::worker_side::{Call, Step};
+pub(crate) use self::{
+    leaving::Sweep,
+    worker_side::{Call, Step},
+};
 
 /// A leased message on its way through the route: to a worker, then to a settler.
 #[derive(Debug)]
@@ -84,6 +88,8 @@ pub(crate) struct Scheduler {
 /// - `idle` holds the number of each worker that has nothing to do, once. None of them is the one that was called.
 /// - `unstarted` is empty before the route drains, and `ready` is empty from then on.
 /// - A message in `ready` is the only one of its group there. It stands in `groups` among those that are out.
+/// - No message of `leaving` is in `ready`, in `groups` among those that wait, or in `unstarted`.
+/// - `unswept` counts those of `settling` and `stalled` that settlers took before the last sweep began.
 ///
 /// Whoever could act on the state after a change is woken by that change: see [`State::due`]. Workers are called by [`State::call`].
 #[derive(Default)]
@@ -125,6 +131,14 @@ pub(crate) struct State {
     batch_window: Option<Waker>,
     /// When the oldest of `ready` came, on a route with batch windows.
     window_began: Option<Instant>,
+    /// The leases that leave, while any do.
+    leaving: HashSet<Key>,
+    /// Which sweep settlers take messages in now.
+    sweep: Sweep,
+    /// Taken by settlers before the last sweep began, and not settled. The next one waits for it to be 0.
+    unswept: usize,
+    /// Tasks that wait for what settlers have.
+    sweepers: Waiters,
     /// Receivers that wait for capacity.
     receivers: Waiters,
     /// Receivers with a receive in flight: they watch for the end.
@@ -292,6 +306,9 @@ impl State {
         );
         assert!(self.phase >= Phase::Draining || self.unstarted.is_empty());
         assert!(self.phase < Phase::Draining || (self.ready.is_empty() && waiting == 0));
+        assert!(self.unswept <= self.settling + self.stalled, "unswept");
+        let leaves = |job: &Job| self.leaving.contains(&job.key);
+        assert!(!self.ready.iter().chain(&self.unstarted).any(leaves));
         let called = self.slots.iter().filter(|slot| slot.is_called()).count();
         assert_eq!(called, usize::from(self.called), "one outstanding call");
         let idle = self.slots.iter().filter(|slot| slot.is_idle()).count();

@@ -176,6 +176,7 @@ impl Scheduler {
             reached(Transition::HandedBack);
             state.ready.push_front(job);
         }
+        state.release_leaving();
         reached(Transition::Waits);
         let cancelled = state.phase == Phase::Cancelled;
         let slot = &mut state.slots[worker as usize];

@@ -21,6 +21,7 @@ use super::{
     Job, Shared,
     leases::{Key, Lease},
     passed_on,
+    scheduler::Sweep,
 };
 use crate::{clock::Moment, stats::RouteStats};
 use loafer_core::{
@@ -51,7 +52,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             // A broker that answers at once must not keep the thread from other tasks.
             let budget = ready!(coop::poll_proceed(cx));
             let scheduler = shared.scheduler();
-            ready!(scheduler.poll_batch(&mut taken, linger.as_mut(), cx));
+            settler.sweep = ready!(scheduler.poll_batch(&mut taken, linger.as_mut(), cx));
             budget.made_progress();
             settler.now = now;
             Poll::Ready(())
@@ -62,7 +63,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             for slow in settler.take_rest(&mut taken) {
                 if !slow.entries.is_empty() {
                     shared.scheduler().stalled(slow.entries.len());
-                    beside.spawn(settle_beside(shared.clone(), slow, false));
+                    beside.spawn(settle_beside(shared.clone(), slow, settler.sweep, false));
                 }
             }
         }
@@ -73,7 +74,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             shared.scheduler().stalled(settler.batch.entries.len());
             let rest = mem::take(&mut settler.batch);
             let failing = mem::take(&mut settler.failing);
-            beside.spawn(settle_beside(shared.clone(), rest, failing));
+            beside.spawn(settle_beside(shared.clone(), rest, settler.sweep, failing));
         }
     }
 }
@@ -82,10 +83,11 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
 async fn settle_beside<P: Provider>(
     shared: Arc<Shared<P>>,
     batch: Batch<P::Receipt>,
+    sweep: Sweep,
     failing: bool,
 ) {
     let mut settler = Settler::new(&shared);
-    (settler.batch, settler.failing) = (batch, failing);
+    (settler.batch, settler.sweep, settler.failing) = (batch, sweep, failing);
     if !failing {
         let before = settler.batch.entries.len();
         settler.try_once().await;
@@ -155,6 +157,8 @@ struct Settler<'s, P: Provider> {
     fenced: bool,
     /// The counts of the batch. A batch of acks that all succeeded is not counted here.
     counts: RouteStats,
+    /// The sweep that the batch was taken in.
+    sweep: Sweep,
     /// Whether its last try failed.
     failing: bool,
     /// When it last read the clock, unless it has waited since.
@@ -171,6 +175,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             judged: Vec::new(),
             fenced: shared.scheduler().is_fenced(),
             counts: RouteStats::default(),
+            sweep: Sweep::default(),
             failing: false,
             now: None,
         }
@@ -315,7 +320,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             self.shared.route.stats.add(&mem::take(&mut self.counts));
         }
         if messages > 0 {
-            self.shared.route.freed(messages, stalled);
+            self.shared.route.freed(messages, stalled, self.sweep);
         }
     }
 
@@ -361,8 +366,14 @@ impl<'s, P: Provider> Settler<'s, P> {
     /// Called before another try: a stale receipt could still delete a message that somebody else is handling.
     #[cold]
     fn drop_stale(&mut self) {
-        let now = self.shared.table().now();
-        for (hold, entry) in self.batch.take() {
+        let table = self.shared.table();
+        let (now, leaves_at) = (table.now(), table.leaves_at());
+        drop(table);
+        for (mut hold, entry) in self.batch.take() {
+            if let Some(at) = leaves_at.filter(|_| self.shared.provider.is_leaving(&entry.receipt))
+            {
+                hold.until = hold.until.min(at);
+            }
             if now < hold.until && self.shared.provider.is_live(&entry.receipt) {
                 self.batch.push(hold, entry);
             } else {

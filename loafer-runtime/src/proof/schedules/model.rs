@@ -20,7 +20,7 @@ use super::{
     ledger::Ledger,
     worker::{Stage, Worker},
 };
-use crate::engine::scheduler::{Call, Job, Phase, Scheduler};
+use crate::engine::scheduler::{Call, Job, Phase, Scheduler, Sweep};
 
 /// How much may happen until a route that is left alone is at rest, or has ended.
 const ENOUGH: usize = 20_000;
@@ -106,7 +106,7 @@ pub(super) struct Model<'r> {
     pub(super) receivers: Vec<Receiver>,
     pub(super) settlers: Vec<Settler>,
     /// Batches that are settled beside their settlers.
-    pub(super) beside: Vec<VecDeque<Job>>,
+    pub(super) beside: Vec<(Sweep, VecDeque<Job>)>,
     pub(super) workers: Vec<Worker>,
     pub(super) supervisor: Task,
     pub(super) end: End,

@@ -19,7 +19,7 @@ impl Model<'_> {
         assert_eq!(state.running, running, "running messages");
         let settling: usize = self.settlers.iter().map(|it| it.trying.len()).sum();
         assert_eq!(state.settling, settling, "messages of first tries");
-        let stalled: usize = self.beside.iter().map(|jobs| jobs.len()).sum();
+        let stalled: usize = self.beside.iter().map(|(_, jobs)| jobs.len()).sum();
         assert_eq!(state.stalled, stalled, "messages beside settlers");
         let asked: Vec<_> = self.receivers.iter().filter_map(|it| it.asked()).collect();
         assert_eq!(state.receiving, asked.len(), "receives in flight");
