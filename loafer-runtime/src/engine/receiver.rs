@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     Job, Shared,
     leases::{LeaseTable, margin},
+    scheduler::Permit,
 };
 use crate::{clock::Moment, pause::PauseWatch, stats::RouteStats};
 use loafer_core::{
@@ -26,11 +27,22 @@ use loafer_core::{
 /// How long a receive of `--once` waits for messages.
 const ONCE: Duration = Duration::from_secs(1);
 
+/// How long a paused route keeps messages that have not started.
+const BUFFER: Duration = Duration::from_secs(5 * 60);
+
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut deliveries = Vec::with_capacity(shared.scheduler().limits.ask);
     let mut jobs = VecDeque::with_capacity(shared.scheduler().limits.ask);
     let (mut pauses, mut failing) = (None, false);
-    while let Some(max) = shared.permit(&mut failing).await {
+    loop {
+        let max = match shared.permit(&mut failing).await {
+            Permit::Receive(max) => max,
+            Permit::Pause => {
+                shared.pause().await;
+                continue;
+            }
+            Permit::End => break,
+        };
         let (answer, unseen) = receive(&shared, max, &mut deliveries).await;
         let settled = shared.take_in(&mut deliveries, &mut jobs, unseen);
         shared.route.received(&mut jobs, settled, max);
@@ -47,7 +59,6 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             }
         }
     }
-    shared.provider.pause().await;
 }
 
 fn pauses<P: Provider>(shared: &Shared<P>) -> impl Iterator<Item = Duration> + use<P> {
@@ -83,7 +94,9 @@ async fn receive<P: Provider>(
         if let Poll::Ready(answer) = call.as_mut().poll(cx) {
             return Poll::Ready(Some(answer));
         }
-        shared.scheduler().poll_closed(cx).map(|()| None)
+        // Whoever loses nothing by it does not receive while the route is paused. Other receives return in time.
+        let closed = shared.scheduler().poll_closed(grace.is_zero(), cx);
+        closed.map(|()| None)
     })
     .await;
     if let Some(answer) = answer {
@@ -107,15 +120,15 @@ async fn until_closed<P: Provider>(shared: &Shared<P>, wait: impl Future<Output 
     let mut wait = pin!(wait);
     poll_fn(|cx| match wait.as_mut().poll(cx) {
         Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => shared.scheduler().poll_closed(cx),
+        Poll::Pending => shared.scheduler().poll_closed(false, cx),
     })
     .await;
 }
 
 impl<P: Provider> Shared<P> {
-    /// Waits until a receive is due. Returns how many messages to ask for, or `None` once the route receives no more. A receiver that has to
-    /// wait is not one that fails: the next receive that succeeds, whoever makes it, ends the streak.
-    async fn permit(&self, failing: &mut bool) -> Option<usize> {
+    /// Waits until a receive is due, the delivery is to be paused, or the route receives no more. A receiver that has to wait is not one that
+    /// fails: the next receive that succeeds, whoever makes it, ends the streak.
+    async fn permit(&self, failing: &mut bool) -> Permit {
         let scheduler = self.scheduler();
         poll_fn(|cx| {
             let permit = scheduler.poll_permit(cx);
@@ -125,6 +138,32 @@ impl<P: Provider> Shared<P> {
             permit
         })
         .await
+    }
+
+    /// Pauses the delivery of messages. If the route is paused, and not at its end, the buffer is released if it stays paused for long.
+    async fn pause(&self) {
+        self.provider.pause().await;
+        let pause = self.scheduler().delivery_paused();
+        let resumed = poll_fn(|cx| self.scheduler().poll_resumed(pause, cx));
+        if timeout(self.buffer_lasts(), resumed).await.is_err() {
+            self.scheduler().release_buffer();
+        }
+    }
+
+    /// Returns how long a paused route may keep its buffer.
+    fn buffer_lasts(&self) -> Duration {
+        let ceiling = self
+            .route
+            .capabilities
+            .lease_ceiling
+            .unwrap_or(Duration::MAX);
+        let mut table = self.table();
+        let now = table.now();
+        let ages = table
+            .iter_mut()
+            .map(|(_, lease)| now.since(lease.received_at));
+        let oldest = ages.max().unwrap_or_default();
+        BUFFER.min((ceiling / 5 * 4).saturating_sub(oldest))
     }
 
     /// Puts each delivery into the lease table. Returns those that were handled before: they go to the settler, not to a worker. The

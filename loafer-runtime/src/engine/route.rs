@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 
 use super::{
-    Job, Scheduler,
+    Job, Phase, Scheduler,
     scheduler::{Call, Sweep},
     worker::Worker,
 };
@@ -120,10 +120,45 @@ impl Route {
         self.scheduler.in_flight()
     }
 
-    /// Whether the last call of each receiver and each settler succeeded, and the connection is not known to be lost.
+    /// Pauses the route before it runs, because it is not enabled. If it receives only once, it ends.
+    pub(crate) fn start_paused(&self) {
+        if self.once {
+            let (route, queue) = (&self.policy.route, &self.policy.queue);
+            tracing::info!(%route, %queue, "ends at once: `enabled` is `false`");
+            self.scheduler.close(Phase::Finishing);
+        } else {
+            self.pause();
+        }
+    }
+
+    /// Pauses the route: it asks for no more messages and starts none, until it is resumed. Handlers that run go on, and are settled.
+    pub(crate) fn pause(&self) {
+        if self.scheduler.pause() {
+            let (route, queue) = (&self.policy.route, &self.policy.queue);
+            tracing::info!(%route, %queue, "paused: nothing is received or started until it is resumed");
+        }
+    }
+
+    /// Resumes the route.
+    pub(crate) fn resume(self: &Arc<Self>) {
+        if let Some(call) = self.scheduler.resume() {
+            let (route, queue) = (&self.policy.route, &self.policy.queue);
+            tracing::info!(%route, %queue, "resumed");
+            self.answer(call);
+        }
+    }
+
+    /// Whether the route is paused.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.scheduler.lock().paused
+    }
+
+    /// Whether the route is ready. It is, if it is paused. Otherwise the last call of each receiver and each settler succeeded, and the
+    /// connection is not known to be lost.
     pub(crate) fn is_healthy(&self) -> bool {
         let down = self.is_down.load(Ordering::Relaxed);
-        !down && !self.receivers_failing.is_any() && !self.settlers_failing.is_any()
+        let fails = down || self.receivers_failing.is_any() || self.settlers_failing.is_any();
+        !fails || self.is_paused()
     }
 
     /// Called when the provider says that the connection is lost.

@@ -84,7 +84,41 @@ impl Running {
         }
     }
 
-    /// Whether the program is ready: every route's last call to its broker succeeded, and the broker of every publisher takes messages.
+    /// Pauses a route: it asks for no more messages and starts none. Handlers that run go on, and their messages are settled. Returns at once.
+    ///
+    /// Messages that wait stay leased for up to 5 minutes. Then they are released, and other consumers may have them. Where a lease has a
+    /// [ceiling](loafer_core::broker::Capabilities::lease_ceiling), they are released before four fifths of it are over. A broker that
+    /// pushes messages stops pushing.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such route.
+    pub fn pause(&self, route: &str) -> Result<(), Error> {
+        self.find_or_error(route)?.engine.pause();
+        Ok(())
+    }
+
+    /// Resumes a route that is paused. Returns at once.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such route.
+    pub fn resume(&self, route: &str) -> Result<(), Error> {
+        self.find_or_error(route)?.engine.resume();
+        Ok(())
+    }
+
+    /// Returns whether a route is paused.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such route.
+    pub fn is_paused(&self, route: &str) -> Result<bool, Error> {
+        Ok(self.find_or_error(route)?.engine.is_paused())
+    }
+
+    /// Whether the program is ready: every route is paused or its last call to its broker succeeded, no connection is known to be lost, and the
+    /// broker of every publisher takes messages.
     pub fn is_ready(&self) -> bool {
         let mut routes = self.inner.routes.iter();
         let mut publishers = self.inner.publishers.iter();
@@ -134,9 +168,7 @@ impl Running {
     ///
     /// Not safe: when dropped, the message may have been published or not.
     pub async fn publish(&self, route: &str, message: Message) -> Result<MessageId, Error> {
-        let Some(at_work) = self.find(route) else {
-            return Err(no_route(route, self.routes()));
-        };
+        let at_work = self.find_or_error(route)?;
         publish(&*at_work.publisher, at_work.source.clone(), message).await
     }
 
@@ -149,6 +181,11 @@ impl Running {
             }
             quiet.await;
         }
+    }
+
+    fn find_or_error(&self, route: &str) -> Result<&RouteAtWork, Error> {
+        let found = self.find(route);
+        found.ok_or_else(|| no_route(route, self.routes()))
     }
 
     fn find(&self, route: &str) -> Option<&RouteAtWork> {

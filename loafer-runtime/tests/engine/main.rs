@@ -15,6 +15,7 @@ mod leaving;
 mod logged;
 mod lost_leases;
 mod panics;
+mod pauses;
 mod receiving;
 mod redelivered;
 mod renewals;

@@ -11,9 +11,20 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{Call, Job, Limits, Phase, Scheduler, State, Sweep, Transition, reached};
+use super::{Call, Delivering, Job, Limits, Phase, Scheduler, State, Sweep, Transition, reached};
 use crate::engine::leases::Key;
 use loafer_core::message::{Message, MessageId};
+
+/// What a receiver may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Permit {
+    /// Receive up to so many messages.
+    Receive(usize),
+    /// Pause the delivery of messages.
+    Pause,
+    /// End: the route receives no more.
+    End,
+}
 
 /// Messages whose leases are lost and that no worker has.
 #[derive(Default)]
@@ -25,11 +36,17 @@ pub(crate) struct LostJobs {
 }
 
 impl Scheduler {
-    /// Waits until a receive is due. Returns how many messages to ask for, or `None` once the route receives no more.
-    pub(crate) fn poll_permit(&self, cx: &Context<'_>) -> Poll<Option<usize>> {
+    /// Waits until a receive is due, or until the delivery is to be paused, or until the route receives no more.
+    pub(crate) fn poll_permit(&self, cx: &Context<'_>) -> Poll<Permit> {
         let mut state = self.lock();
+        if state.may_pause_delivery() {
+            reached(Transition::PausesDelivery);
+            state.delivering = Delivering::Pausing;
+            state.receivers.unregister(cx);
+            return Poll::Ready(Permit::Pause);
+        }
         if state.phase > Phase::Open {
-            return Poll::Ready(None);
+            return Poll::Ready(Permit::End);
         }
         if !state.may_receive(&self.limits) {
             reached(Transition::NoRoom);
@@ -44,7 +61,7 @@ impl Scheduler {
         let next = state.receiver_for(&self.limits);
         drop(state);
         next.into_iter().for_each(Waker::wake);
-        Poll::Ready(Some(asked))
+        Poll::Ready(Permit::Receive(asked))
     }
 
     /// Ends a receive that asked for `asked` messages. What it brought is leased from now on: messages for workers (`jobs`), and messages
@@ -95,10 +112,10 @@ impl Scheduler {
         call
     }
 
-    /// Waits until the route receives no more.
-    pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Waits until the route receives no more, or, if `or_paused`, until it is paused.
+    pub(crate) fn poll_closed(&self, or_paused: bool, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.phase > Phase::Open {
+        if state.phase > Phase::Open || (or_paused && state.paused) {
             return Poll::Ready(());
         }
         state.watching.register(cx);
@@ -248,6 +265,8 @@ impl State {
     /// Whether a receive is due: enough capacity is free to be worth one, or nothing is leased.
     pub(crate) fn may_receive(&self, limits: &Limits) -> bool {
         self.phase == Phase::Open
+            && !self.paused
+            && self.delivering == Delivering::On
             && self.receiving < self.target
             && (self.taken() == 0 || self.room(limits) >= limits.worth)
     }
@@ -262,9 +281,9 @@ impl State {
         self.leased - self.settling + self.reserved
     }
 
-    /// Returns a receiver to wake, if a receive is due.
+    /// Returns a receiver to wake, if a receive is due or the delivery is to be paused.
     pub(super) fn receiver_for(&mut self, limits: &Limits) -> Option<Waker> {
-        if self.may_receive(limits) {
+        if self.may_receive(limits) || self.may_pause_delivery() {
             self.receivers.pop()
         } else {
             None

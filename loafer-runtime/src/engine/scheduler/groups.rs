@@ -41,6 +41,12 @@ impl Groups {
         groups.map(|members| members.waiting.len()).sum()
     }
 
+    /// Returns the messages that wait.
+    pub(super) fn waiting_keys(&self) -> impl Iterator<Item = Key> {
+        let groups = self.groups.values();
+        groups.flat_map(|members| members.waiting.iter().map(|job| job.key))
+    }
+
     /// Lets the first message of each group through. The others wait for it.
     fn admit(&mut self, jobs: &mut VecDeque<Job>, ready: &mut VecDeque<Job>) {
         for job in jobs.drain(..) {

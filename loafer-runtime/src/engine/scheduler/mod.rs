@@ -3,6 +3,7 @@
 mod broker_side;
 mod groups;
 mod leaving;
+mod pause;
 mod worker_side;
 
 use std::{
@@ -25,7 +26,9 @@ use crate::{
 use loafer_core::{broker::Settlement, message::Message};
 
 pub(crate) use self::{
+    broker_side::Permit,
     leaving::Sweep,
+    pause::Delivering,
     worker_side::{Call, Step},
 };
 
@@ -84,6 +87,7 @@ pub(crate) struct Scheduler {
 /// - `leased` counts a message from the end of its receive until its capacity is freed. So it is the number of messages in `ready`, in
 ///   `groups`, in `unstarted` and in `done`, of those that are `running`, and of those that settlers have (`settling` and `stalled`).
 /// - `receiving` receives are in flight. Together they were promised a capacity of `reserved`, which is 0 if there are none.
+/// - No receive is in flight unless `delivering` is on.
 /// - `called` is true while one worker is on its way here, or is here and keeps its batch window open. There is never a second one.
 /// - `idle` holds the number of each worker that has nothing to do, once. None of them is the one that was called.
 /// - `unstarted` is empty before the route drains, and `ready` is empty from then on.
@@ -119,6 +123,12 @@ pub(crate) struct State {
     pub(crate) reserved: usize,
     /// Receives in flight.
     pub(crate) receiving: usize,
+    /// Whether the route is paused: it asks for nothing and starts nothing, as long as it is open.
+    pub(crate) paused: bool,
+    /// The number of the last pause.
+    pauses: u32,
+    /// What the provider knows of that.
+    pub(crate) delivering: Delivering,
     /// How many receives should be in flight while there is room. It grows on full answers and falls on empty ones.
     target: usize,
     /// One for each worker, by its number.
@@ -141,7 +151,7 @@ pub(crate) struct State {
     sweepers: Waiters,
     /// Receivers that wait for capacity.
     receivers: Waiters,
-    /// Receivers with a receive in flight: they watch for the end.
+    /// Receivers with a receive in flight, and the one that paused the delivery: they watch for the end, and for the next change of `paused`.
     watching: Waiters,
     /// Settlers that wait for a batch.
     settlers: Waiters,
@@ -304,6 +314,7 @@ impl State {
             self.receiving > 0 || self.reserved == 0,
             "reserved capacity"
         );
+        assert!(self.receiving == 0 || self.delivering == Delivering::On);
         assert!(self.phase >= Phase::Draining || self.unstarted.is_empty());
         assert!(self.phase < Phase::Draining || (self.ready.is_empty() && waiting == 0));
         assert!(self.unswept <= self.settling + self.stalled, "unswept");

@@ -1,6 +1,7 @@
 //! A settler: sends settlements in batches. Acks are never held up: whatever takes its time is settled beside it, in a task of its own.
 
 mod answers;
+mod batch;
 
 use std::{
     future::{Future, poll_fn},
@@ -16,7 +17,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::answers::{TOO_LATE, UNSETTLED};
+use self::{
+    answers::{TOO_LATE, UNSETTLED},
+    batch::{Batch, Hold, is_ack},
+};
 use super::{
     Job, Shared,
     leases::{Key, Lease},
@@ -94,54 +98,6 @@ async fn settle_beside<P: Provider>(
         settler.free(before, true);
     }
     settler.finish().await;
-}
-
-/// What is settled together.
-struct Batch<R> {
-    entries: Vec<Settle<R>>,
-    /// The lease of each entry.
-    holds: Vec<Hold>,
-    /// Whether it has nothing but acks.
-    acks_only: bool,
-    /// How long they wait for the renewals of their leases that were in flight when they were taken. `None` if there were none.
-    renewing: Option<Duration>,
-}
-
-/// The lease of an entry, which has left the lease table.
-#[derive(Clone, Copy)]
-struct Hold {
-    key: Key,
-    until: Moment,
-}
-
-impl<R> Default for Batch<R> {
-    fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            holds: Vec::new(),
-            acks_only: true,
-            renewing: None,
-        }
-    }
-}
-
-impl<R> Batch<R> {
-    fn push(&mut self, hold: Hold, entry: Settle<R>) {
-        self.holds.push(hold);
-        self.entries.push(entry);
-    }
-
-    /// Empties the batch, to sort its entries.
-    fn take(&mut self) -> impl Iterator<Item = (Hold, Settle<R>)> + use<R> {
-        let entries = mem::take(&mut self.entries);
-        mem::take(&mut self.holds).into_iter().zip(entries)
-    }
-
-    /// Returns when the first lease ends.
-    fn first_end(&self) -> Moment {
-        let ends = self.holds.iter().map(|hold| hold.until);
-        ends.min().unwrap_or(Moment::NEVER)
-    }
 }
 
 /// Buffers that are reused for every batch.
@@ -381,10 +337,6 @@ impl<'s, P: Provider> Settler<'s, P> {
             }
         }
     }
-}
-
-fn is_ack<R>(entry: &Settle<R>) -> bool {
-    matches!(entry.settlement, Settlement::Ack)
 }
 
 impl<P: Provider> Shared<P> {

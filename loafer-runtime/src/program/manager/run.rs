@@ -87,6 +87,9 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         };
         let source = plan.instance.broker.queue_topic(&parts.policy.queue);
         let engine = Arc::new(Route::new(parts, plan.provider.capabilities()));
+        if !plan.enabled {
+            engine.start_paused();
+        }
         routes.push(RouteAtWork {
             engine: engine.clone(),
             publisher,

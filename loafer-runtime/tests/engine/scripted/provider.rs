@@ -282,6 +282,7 @@ impl Provider for Scripted {
     async fn pause(&self) {
         let mut script = self.lock();
         script.pauses.push(Instant::now());
+        assert_eq!(script.receiving, 0, "no receive is in flight");
     }
 
     fn is_live(&self, lease: &u64) -> bool {
