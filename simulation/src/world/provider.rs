@@ -14,7 +14,7 @@ use super::{State, World, weather::Call};
 use crate::{
     Millis,
     dice::Dice,
-    ledger::{DeliveryId, Event, Reply, Why},
+    ledger::{DeliveryId, Event, Reply},
     scenario::{Fault, Kind},
 };
 
@@ -281,16 +281,17 @@ impl Provider for QueueProvider {
     }
 
     async fn notice(&self) -> Notice {
-        match self.world.signals.get(&self.route) {
-            Some(signals) => signals.lost.notified().await,
-            None => std::future::pending().await,
-        }
-        Notice::LeasesLost
+        self.world.heard(self.route).await
+    }
+
+    fn is_leaving(&self, lease: &DeliveryId) -> bool {
+        let state = self.world.lock();
+        state.ledger.delivery(*lease).leaves.is_some()
     }
 
     fn is_live(&self, lease: &DeliveryId) -> bool {
         let state = self.world.lock();
-        state.ledger.delivery(*lease).ended != Some(Why::Disconnected)
+        !state.ledger.delivery(*lease).is_known_to_be_lost()
     }
 
     async fn close(&self) {
