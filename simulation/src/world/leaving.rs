@@ -33,9 +33,6 @@ impl World {
     pub async fn leave(&self, route: usize, within: Millis, salt: u64) {
         let now = self.now();
         let app = self.ledger(|ledger| ledger.app);
-        if !self.ledger(|ledger| matches!(ledger.stage, Stage::Running | Stage::Stopping(_))) {
-            return;
-        }
         let (leaving, fenced) = Leaving::new(Duration::from_millis(within));
         {
             let mut guard = self.lock();
@@ -44,7 +41,7 @@ impl World {
                 queues,
                 faults,
             } = &mut *guard;
-            let Some(queue) = queues.get_mut(&route) else {
+            let Some(queue) = queues.get_mut(&route).filter(|queue| queue.is_open) else {
                 return;
             };
             faults[Fault::Leavings as usize] += 1;

@@ -154,6 +154,20 @@ impl World {
         }
     }
 
+    /// A provider opens a queue, or closes it: what it has not heard is forgotten.
+    fn open(&self, route: usize, is_open: bool) {
+        if let Some(queue) = self.lock().queues.get_mut(&route) {
+            queue.is_open = is_open;
+        }
+        if let Some(signals) = self.signals.get(&route) {
+            let mut notices = signals
+                .notices
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            notices.clear();
+        }
+    }
+
     /// Returns what the broker says next.
     async fn heard(&self, route: usize) -> Notice {
         loop {

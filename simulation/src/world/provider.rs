@@ -212,6 +212,7 @@ impl Provider for QueueProvider {
     type Receipt = DeliveryId;
 
     async fn open(&self, _: Open) -> Result<(), Error> {
+        self.world.open(self.route, true);
         Ok(())
     }
 
@@ -295,6 +296,7 @@ impl Provider for QueueProvider {
     }
 
     async fn close(&self) {
+        self.world.open(self.route, false);
         if self.world.plan(self.route).queue.kind == Kind::Pushed {
             let now = self.world.now();
             let mut guard = self.world.lock();

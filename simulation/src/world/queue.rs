@@ -47,6 +47,8 @@ pub(super) struct Queue {
     pub(super) capacity: usize,
     /// Until when nobody can connect.
     pub(super) down_until: Millis,
+    /// Whether a provider has it open, and hears what the broker says.
+    pub(super) is_open: bool,
     /// The leavings in progress.
     pub(super) leaves: Vec<Leave>,
     /// How many calls of each kind there were: receives, settlements, renewals.
@@ -72,6 +74,7 @@ impl Queue {
             duplicates: Vec::new(),
             capacity: usize::MAX,
             down_until: 0,
+            is_open: false,
             leaves: Vec::new(),
             calls: [0; 3],
         }
