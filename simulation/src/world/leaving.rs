@@ -53,8 +53,15 @@ impl World {
                 let delivery = ledger.delivery(id);
                 let key = queue.key(delivery.given.message.index);
                 let own = delivery.given.message.route == route && delivery.app == app;
-                if own && !delivery.is_over(now) && leave.takes(key) {
+                if !own || delivery.is_over(now) {
+                    continue;
+                }
+                let takes = leave.takes(key);
+                if takes {
                     leave.ids.push(id);
+                }
+                // The provider can't say which leaving takes a lease: the earliest end holds for all.
+                if takes || delivery.leaves.is_some() {
                     ledger.record(now, Event::Leaves(id, now + within, within));
                 }
             }
