@@ -27,10 +27,11 @@ impl<P: Provider> Shared<P> {
         while timeout_at(next, left.as_mut()).await.is_err() {
             if next >= end {
                 let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-                tracing::warn!(%route, %queue, messages = self.leaving(leaves_at).len(), ?within, "leases were taken back before all of their messages were settled: the broker redelivers these");
+                tracing::warn!(%route, %queue, messages = self.leaving(|at| at == leaves_at).len(), ?within, "leases were taken back before all of their messages were settled: the broker redelivers these");
                 break;
             }
-            self.scheduler().cancel(&self.leaving(leaves_at));
+            let own = self.leaving(|at| at == leaves_at);
+            self.scheduler().cancel(&own);
             next = end.min(clock::after(AGAIN));
         }
         self.end_leaving(leaves_at);
@@ -68,11 +69,10 @@ impl<P: Provider> Shared<P> {
         }
     }
 
-    /// Returns the leases that are not with settlers yet and end by this moment.
-    fn leaving(&self, leaves_at: Moment) -> HashSet<Key> {
+    /// Returns the leases that leave at such a moment and are not with settlers yet.
+    fn leaving(&self, at: impl Fn(Moment) -> bool) -> HashSet<Key> {
         let mut table = self.table();
-        let leases = table.iter_mut();
-        let leaving = leases.filter(|(_, lease)| lease.leaves_at <= leaves_at);
+        let leaving = table.iter_mut().filter(|(_, lease)| at(lease.leaves_at));
         leaving.map(|(key, _)| key).collect()
     }
 
@@ -82,7 +82,7 @@ impl<P: Provider> Shared<P> {
         poll_fn(|cx| {
             // Before the look: what goes after it wakes this task.
             self.scheduler().watch_settled(cx);
-            if !sweeps && !self.leaving(leaves_at).is_empty() {
+            if !sweeps && !self.leaving(|at| at <= leaves_at).is_empty() {
                 return Poll::Pending;
             }
             self.scheduler().poll_swept(&mut sweeps)
