@@ -17,7 +17,7 @@ use super::{
 };
 use crate::engine::{
     leases::Key,
-    scheduler::{Job, Sweep},
+    scheduler::{Job, Permit, Sweep},
 };
 
 /// The groups of messages, and messages without one.
@@ -99,8 +99,17 @@ impl Model<'_> {
         if receiver.stage == Receiving::Permit {
             receiver.stage = match self.scheduler.poll_permit(cx) {
                 Poll::Pending => return,
-                Poll::Ready(None) => Receiving::Ended,
-                Poll::Ready(Some(asked)) => {
+                Poll::Ready(Permit::End) => Receiving::Ended,
+                Poll::Ready(Permit::Pause) => {
+                    // The provider answers at once, and nobody waits for the end of the pause.
+                    self.scheduler.delivery_paused();
+                    match self.joined {
+                        true => self.settlers[number].task.wake(),
+                        false => receiver.task.wake(),
+                    }
+                    return;
+                }
+                Poll::Ready(Permit::Receive(asked)) => {
                     let limits = &self.scheduler.limits;
                     assert!((1..=limits.ask).contains(&asked), "asked for {asked}");
                     let state = self.scheduler.lock();
@@ -115,7 +124,7 @@ impl Model<'_> {
             };
         }
         if let Receiving::InFlight { knows, .. } = &mut receiver.stage {
-            *knows = self.scheduler.poll_closed(cx).is_ready();
+            *knows = self.scheduler.poll_closed(false, cx).is_ready();
         }
     }
 
@@ -274,6 +283,15 @@ impl Model<'_> {
         self.judge(judged);
         if settled > 0 {
             self.scheduler.freed(settled, true, sweep);
+        }
+    }
+
+    /// Pauses the route, or resumes it. At rest it is resumed.
+    pub(super) fn pause(&mut self, pauses: bool) {
+        if pauses {
+            self.scheduler.pause();
+        } else if let Some(call) = self.scheduler.resume() {
+            self.answer(call);
         }
     }
 
