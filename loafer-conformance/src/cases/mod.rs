@@ -9,6 +9,7 @@ mod groups;
 mod leases;
 mod outages;
 mod parts;
+mod pauses;
 mod publishers;
 mod requests;
 mod retries;
