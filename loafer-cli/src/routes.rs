@@ -27,10 +27,7 @@ pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
             route.queue,
             route.broker,
             route.translator.to_owned(),
-            match route.batch {
-                Some(batch) => format!("{} x {batch}", route.concurrency),
-                None => route.concurrency.to_string(),
-            },
+            concurrency(route.concurrency, route.batch, route.enabled),
             route.on.unwrap_or_else(|| "all".to_owned()),
             route.handler,
             format!("{file}:{line}"),
@@ -39,6 +36,13 @@ pub(crate) fn list(manager: &Manager) -> Result<ExitCode, BoxError> {
     let rows: Vec<_> = [HEAD.map(str::to_owned)].into_iter().chain(rows).collect();
     print(&table(&rows))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns how many messages the route handles at once, and that it starts paused.
+fn concurrency(calls: usize, batch: Option<usize>, enabled: bool) -> String {
+    let each = batch.map_or(String::new(), |most| format!(" x {most}"));
+    let paused = if enabled { "" } else { ", paused" };
+    format!("{calls}{each}{paused}")
 }
 
 /// Returns the rows as a table. Columns are aligned at the left, two spaces apart, and nothing follows the last one.

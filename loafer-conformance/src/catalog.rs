@@ -63,6 +63,8 @@ macro_rules! all_cases {
             bounds::what_is_in_flight_is_bounded None, [];
             bounds::a_receive_brings_no_more_than_was_asked_for None, [];
             bounds::a_receive_waits_for_the_first_message None, [];
+            pauses::a_paused_route_handles_nothing_until_it_is_resumed None, [];
+            pauses::a_route_that_is_not_enabled_starts_paused None, [];
             bodies::a_quarter_of_a_mebibyte_arrives_whole None, [QuarterMebibyte];
             bodies::a_mebibyte_arrives_whole None, [Mebibyte];
             bodies::a_binary_body_arrives_whole None, [Binary];

@@ -101,7 +101,7 @@ impl Provider for Hanging {
         }
     }
 
-    async fn stop(&self) {
+    async fn pause(&self) {
         pending().await
     }
 

@@ -11,6 +11,7 @@ use std::{
 use loafer_runtime::program::Running;
 use tokio::{
     runtime::Builder,
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
@@ -127,6 +128,7 @@ async fn live(scenario: Arc<Scenario>, log: bool) -> Ran {
     let drivers = [
         tokio::spawn(publish(world.clone())),
         tokio::spawn(disconnect(world.clone())),
+        tokio::spawn(take_back(world.clone())),
         tokio::spawn(watch(world.clone())),
     ];
     if scenario.ending != Ending::WhenDone {
@@ -198,6 +200,67 @@ async fn disconnect(world: Arc<World>) {
     }
 }
 
+/// Takes leases back on notice, until the faults end.
+async fn take_back(world: Arc<World>) {
+    let scenario = &world.scenario;
+    let mut leavings: Vec<(Millis, usize, Millis, u64)> = Vec::new();
+    for plan in &scenario.routes {
+        let dice = &mut Dice::of(scenario.seed, &[8, plan.number as u64]);
+        if scenario.faults.has(Fault::Leavings) {
+            for number in 0..dice.between(1, 6) {
+                let at = dice.below(scenario.heal_at);
+                let within = dice.pick(&[50, 1_000, 5_000, 20_000]);
+                let salt = if dice.chance(300) { 0 } else { 1 + number };
+                leavings.push((at, plan.number, within, salt));
+            }
+        }
+    }
+    leavings.sort_unstable();
+    let mut in_progress = JoinSet::new();
+    for (at, route, within, salt) in leavings {
+        tokio::time::sleep_until(world.moment(at)).await;
+        let world = world.clone();
+        in_progress.spawn(async move { world.leave(route, within, salt).await });
+    }
+    in_progress.join_all().await;
+}
+
+/// Pauses routes and resumes them, until the faults end.
+async fn pause(world: Arc<World>, running: Running) {
+    let scenario = &world.scenario;
+    let mut pauses: Vec<(Millis, usize, bool)> = Vec::new();
+    for plan in &scenario.routes {
+        let dice = &mut Dice::of(scenario.seed, &[9, plan.number as u64]);
+        if scenario.faults.has(Fault::Pauses) {
+            for _ in 0..dice.between(1, 5) {
+                let at = dice.below(scenario.heal_at);
+                let until = at + dice.pick(&[1, 200, 5_000, 30_000, 90_000]);
+                pauses.extend([(at, plan.number, true), (until, plan.number, false)]);
+            }
+        }
+    }
+    pauses.sort_unstable();
+    for (at, route, pauses) in pauses {
+        tokio::time::sleep_until(world.moment(at)).await;
+        let name = format!("r{route}");
+        world.struck(Fault::Pauses);
+        let told = match pauses {
+            true => {
+                world.record(Event::Paused(route));
+                running.pause(&name)
+            }
+            false => {
+                world.record(Event::Resumed(route));
+                running.resume(&name)
+            }
+        };
+        if let Err(error) = told {
+            let now = world.now();
+            world.ledger(|it| it.accuse_app(now, error.to_string()));
+        }
+    }
+}
+
 /// Looks once a second for what does not happen.
 async fn watch(world: Arc<World>) {
     loop {
@@ -222,6 +285,9 @@ async fn live_once(world: &Arc<World>, app: u32, ending: Ending) {
             return;
         }
     };
+    // Whoever receives once only can't be paused for long.
+    let pausing = (ending != Ending::Once).then(|| pause(world.clone(), running.clone()));
+    let pausing = pausing.map(tokio::spawn);
     match ending {
         Ending::Once => {}
         Ending::At(at, cancel) => {
@@ -250,6 +316,7 @@ async fn live_once(world: &Arc<World>, app: u32, ending: Ending) {
     }
     let longest = Duration::from_millis(world.scenario.drain + 60_000 + PATIENCE);
     _ = timeout(longest, running.ended()).await;
+    pausing.iter().for_each(tokio::task::JoinHandle::abort);
     world.record(Event::Over);
 }
 

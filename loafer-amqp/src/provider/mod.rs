@@ -13,7 +13,7 @@ mod receive;
 mod settle;
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -83,8 +83,18 @@ pub struct AmqpProvider {
     begun: Notify,
     /// The epoch whose end `notice` waits for. 0 means that it waited for none yet.
     watched: AtomicU64,
+    /// What `notice` has said of the connection.
+    connection: Mutex<Connection>,
     /// The delays whose delay queues are known to exist. Cleared after a lost connection, and when one of them turned out to be missing.
     delay_queues: Mutex<Vec<Duration>>,
+}
+
+/// What the engine knows of the connection, or is about to be told.
+enum Connection {
+    Up,
+    /// It is lost for this cause, which the engine was not told.
+    Lost(String),
+    Down,
 }
 
 /// The receipt of one delivery: its tag, and the epoch of the channel that it came on. A tag means nothing on another channel.
@@ -124,6 +134,7 @@ impl AmqpProvider {
             alive: Arc::default(),
             begun: Notify::new(),
             watched: AtomicU64::new(0),
+            connection: Mutex::new(Connection::Up),
             delay_queues: Mutex::default(),
         })
     }
@@ -198,6 +209,22 @@ impl AmqpProvider {
         set.unwrap_or(CONSUMER_TIMEOUT)
     }
 
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        let connection = self.connection.lock();
+        connection.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the error of a connection that is lost, once.
+    fn newly_lost(&self) -> Option<Error> {
+        let mut connection = self.connection();
+        let Connection::Lost(cause) = &mut *connection else {
+            return None;
+        };
+        let cause = mem::take(cause);
+        *connection = Connection::Down;
+        Some(receive::lost(&self.plan.queue, cause))
+    }
+
     fn delay_queues(&self) -> MutexGuard<'_, Vec<Duration>> {
         let known = self.delay_queues.lock();
         known.unwrap_or_else(PoisonError::into_inner)
@@ -228,7 +255,12 @@ impl Provider for AmqpProvider {
         wait: Duration,
         into: &mut Vec<Delivery<Receipt>>,
     ) -> Result<(), Error> {
-        self.consumer().await?.receive(max, wait, into).await
+        let known = self.epochs.load(Ordering::Relaxed);
+        let consumer = self.consumer().await?;
+        // After a loss the route is ready again at once, and not with its next message.
+        let again = known > 0 && consumer.epoch > known;
+        let wait = if again { Duration::ZERO } else { wait };
+        consumer.receive(max, wait, into).await
     }
 
     async fn settle(&self, batch: &[Settle<Receipt>], answers: &mut Vec<Settled>) {
@@ -249,16 +281,24 @@ impl Provider for AmqpProvider {
 
     async fn notice(&self) -> Notice {
         loop {
-            let current = self.current().clone();
-            let Some(consumer) = current.filter(|now| now.is_live()) else {
+            if let Some(error) = self.newly_lost() {
+                return Notice::Down(error);
+            }
+            let Some(consumer) = self.live() else {
                 self.begun.notified().await;
                 continue;
             };
+            if matches!(
+                mem::replace(&mut *self.connection(), Connection::Up),
+                Connection::Down
+            ) {
+                return Notice::Up;
+            }
             let watched = self.watched.swap(consumer.epoch, Ordering::Relaxed);
             // If another channel took the place of the watched one, the watched one is lost, whether or not it said so.
             if watched == 0 || watched == consumer.epoch {
                 tokio::select! {
-                    () = consumer.ended() => {}
+                    cause = consumer.ended() => *self.connection() = Connection::Lost(cause),
                     // Another consumer has begun, and may be the one to watch.
                     () = self.begun.notified() => continue,
                 }
@@ -312,7 +352,7 @@ impl Provider for AmqpProvider {
     }
 
     /// Ends the consumer. Otherwise RabbitMQ would push messages here that nobody takes while the last handlers run.
-    async fn stop(&self) {
+    async fn pause(&self) {
         if let Some(live) = self.live() {
             live.cancel().await;
         }

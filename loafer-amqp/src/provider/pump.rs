@@ -45,6 +45,15 @@ impl Arrivals {
     pub(super) fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Records that the channel of this epoch is lost.
+    pub(super) fn lost(&self, epoch: u64, cause: &str) {
+        // The next consumer may have begun by now.
+        _ = self
+            .alive
+            .compare_exchange(epoch, 0, Ordering::AcqRel, Ordering::Relaxed);
+        self.end.send_replace(Some(cause.to_owned()));
+    }
 }
 
 impl Default for Arrivals {
@@ -175,14 +184,7 @@ struct EndOnDrop {
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
         if !self.shared.canceled.load(Ordering::Acquire) {
-            let (epoch, order) = (self.epoch, Ordering::AcqRel);
-            // The next consumer may have begun by now.
-            _ = self
-                .shared
-                .alive
-                .compare_exchange(epoch, 0, order, Ordering::Relaxed);
-            let cause = std::mem::take(&mut self.cause);
-            self.shared.end.send_replace(Some(cause));
+            self.shared.lost(self.epoch, &self.cause);
         }
         self.shared.arrived.notify_one();
     }

@@ -36,6 +36,9 @@ use crate::{
 /// How long RabbitMQ may take to hand acks on to a quorum queue.
 const HANDED_ON: Duration = Duration::from_millis(300);
 
+/// How often a channel without a consumer is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// One consumer on one channel. It never recovers a lost channel: another consumer takes its place.
 pub(super) struct ConsumerChannel {
     /// The number of this consumer. 0 means one that could not begin.
@@ -168,10 +171,24 @@ impl ConsumerChannel {
         self.shared.canceled.load(Ordering::Acquire)
     }
 
-    /// Waits until the channel is lost.
-    pub(super) async fn ended(&self) {
-        // `self` owns the sender, so waiting can't fail.
-        _ = self.shared.end.subscribe().wait_for(Option::is_some).await;
+    /// Waits until the channel is lost, and returns why.
+    pub(super) async fn ended(&self) -> String {
+        let mut end = self.shared.end.subscribe();
+        loop {
+            // `self` owns the sender, so waiting can't fail.
+            if let Ok(Ok(cause)) = timeout(LOOK, end.wait_for(Option::is_some)).await {
+                return cause.clone().unwrap_or_default();
+            }
+            self.look();
+        }
+    }
+
+    /// Notices that the channel is lost after `cancel`, when no pump reads from it.
+    fn look(&self) {
+        let channel = self.channel.as_ref().filter(|_| self.is_canceled());
+        if channel.is_some_and(|channel| !channel.status().connected()) {
+            self.shared.lost(self.epoch, "the channel was closed");
+        }
     }
 
     /// Takes up to `max` messages that were pushed. Waits for the first.
@@ -193,12 +210,7 @@ impl ConsumerChannel {
                 }
             }
             if let Some(cause) = self.shared.end.borrow().clone() {
-                return Err(Error::Unreachable {
-                    what: "consuming",
-                    queue: self.queue.clone(),
-                    cause,
-                    source: None,
-                });
+                return Err(lost(&self.queue, cause));
             }
             if tokio::time::timeout_at(give_up, arrived).await.is_err() {
                 return Ok(());
@@ -285,6 +297,16 @@ impl ConsumerChannel {
             }
             _ = timeout(ANSWER, close(channel)).await;
         }
+    }
+}
+
+/// Returns the error of a consumer whose channel is lost.
+pub(super) fn lost(queue: &str, cause: String) -> Error {
+    Error::Unreachable {
+        what: "consuming",
+        queue: queue.to_owned(),
+        cause,
+        source: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod leases;
 mod outages;
 mod packed;
 mod parts;
+mod pauses;
 mod publishers;
 mod requests;
 mod retries;

@@ -33,7 +33,7 @@ pub use self::{
     due_time::DueTime,
     finding::{Finding, Level},
     instance::Instance,
-    notice::Notice,
+    notice::{Fenced, Leaving, Notice},
     options::{BrokerOptions, NoOptions},
     packed::PackedDeadLetter,
     provider::{Delivery, Open, Provider},

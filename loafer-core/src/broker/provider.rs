@@ -45,8 +45,8 @@ pub trait Provider: Send + Sync + 'static {
     ///
     /// # Cancellation
     ///
-    /// The engine drops the future only at shutdown, after [`Capabilities::receive_grace`]. It releases what is in `into`. Messages that the broker
-    /// had just sent may stay leased until their leases end.
+    /// The engine drops the future at shutdown, after [`Capabilities::receive_grace`], and if that is zero also when the route is paused. It releases
+    /// what is in `into`, or keeps it if the route is paused. Messages that the broker had just sent may stay leased until their leases end.
     fn receive(
         &self,
         max: usize,
@@ -104,7 +104,8 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Returns whether a lease may still be ours, as far as is known without a call. By default it is `true`.
     ///
-    /// The engine asks it of each new delivery, of each message before it is settled, and of all messages after a [`Notice`].
+    /// The engine asks it of each new delivery, of each message before it is settled, and of all messages after a [`Notice`]. Once leases that
+    /// [leave](Notice::Leaving) are fenced, it is `false` for them.
     fn is_live(&self, lease: &Self::Receipt) -> bool {
         _ = lease;
         true
@@ -126,13 +127,24 @@ pub trait Provider: Send + Sync + 'static {
         std::future::ready(Ok(Depth::default()))
     }
 
-    /// Stops the delivery of messages. What was received is still handled and settled. A broker that pushes messages stops pushing, and takes back
-    /// what was not received. Called once by each of the [receivers](Capabilities::receivers). By default it does nothing.
+    /// Returns whether a lease is among those that [leave](Notice::Leaving). By default it is `true`: all leave.
+    ///
+    /// The engine asks it of all messages when it hears of a leaving, and of new deliveries and settlements until the fence. If several leavings are
+    /// in progress, the one that ends first bounds the leases of all.
+    fn is_leaving(&self, lease: &Self::Receipt) -> bool {
+        _ = lease;
+        true
+    }
+
+    /// Pauses the delivery of messages, until the next [`receive`](Self::receive) resumes it. What was received is still handled and settled. A broker
+    /// that pushes messages stops pushing, and takes back what was not received. By default it does nothing: whoever does not ask gets nothing.
+    ///
+    /// Called by one task of the route, while no receive is in flight: when the route is paused, and when it receives no more.
     ///
     /// # Cancellation
     ///
     /// The engine drops the future if everything is settled before it returns. [`close`](Self::close) follows.
-    fn stop(&self) -> impl Future<Output = ()> + Send {
+    fn pause(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
     }
 

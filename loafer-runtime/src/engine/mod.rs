@@ -8,8 +8,11 @@
 //! 5. `leases/renewer.rs`: the renewer renews its lease until a settler takes it, and sees when a lease has expired.
 //! 6. `leases/monitor.rs`: the monitor hears that the broker took leases back. Who has lost its lease is not started or is cancelled, and
 //!    nothing is sent for it.
+//!    `leases/leaving.rs`: the broker will take leases back. Who has not started is released, and who runs may end in time. The scheduler's
+//!    part is `scheduler/leaving.rs`.
 //! 7. `scheduler/mod.rs`: the scheduler holds the messages of the route, under its one lock. Its state says which invariants it keeps.
-//! 8. `scheduler/broker_side.rs`: what was received becomes ready.
+//! 8. `scheduler/broker_side.rs`: what was received becomes ready. `scheduler/pause.rs`: unless the route is paused, when it waits, and no
+//!    receive is due.
 //! 9. `scheduler/groups.rs`: a message of a group waits for the earlier ones of its group first.
 //! 10. `scheduler/worker_side.rs`: a worker is called, and takes what is ready.
 //! 11. `worker.rs`: the worker runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the loss of

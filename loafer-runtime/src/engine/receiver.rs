@@ -12,7 +12,11 @@ use std::{
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Job, Shared, leases::margin};
+use super::{
+    Job, Shared,
+    leases::{LeaseTable, margin},
+    scheduler::Permit,
+};
 use crate::{clock::Moment, pause::PauseWatch, stats::RouteStats};
 use loafer_core::{
     Error,
@@ -23,11 +27,22 @@ use loafer_core::{
 /// How long a receive of `--once` waits for messages.
 const ONCE: Duration = Duration::from_secs(1);
 
+/// How long a paused route keeps messages that have not started.
+const BUFFER: Duration = Duration::from_secs(5 * 60);
+
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut deliveries = Vec::with_capacity(shared.scheduler().limits.ask);
     let mut jobs = VecDeque::with_capacity(shared.scheduler().limits.ask);
     let (mut pauses, mut failing) = (None, false);
-    while let Some(max) = shared.permit(&mut failing).await {
+    loop {
+        let max = match shared.permit(&mut failing).await {
+            Permit::Receive(max) => max,
+            Permit::Pause => {
+                shared.pause().await;
+                continue;
+            }
+            Permit::End => break,
+        };
         let (answer, unseen) = receive(&shared, max, &mut deliveries).await;
         let settled = shared.take_in(&mut deliveries, &mut jobs, unseen);
         shared.route.received(&mut jobs, settled, max);
@@ -44,7 +59,6 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             }
         }
     }
-    shared.provider.stop().await;
 }
 
 fn pauses<P: Provider>(shared: &Shared<P>) -> impl Iterator<Item = Duration> + use<P> {
@@ -80,7 +94,9 @@ async fn receive<P: Provider>(
         if let Poll::Ready(answer) = call.as_mut().poll(cx) {
             return Poll::Ready(Some(answer));
         }
-        shared.scheduler().poll_closed(cx).map(|()| None)
+        // Whoever loses nothing by it does not receive while the route is paused. Other receives return in time.
+        let closed = shared.scheduler().poll_closed(grace.is_zero(), cx);
+        closed.map(|()| None)
     })
     .await;
     if let Some(answer) = answer {
@@ -104,15 +120,15 @@ async fn until_closed<P: Provider>(shared: &Shared<P>, wait: impl Future<Output 
     let mut wait = pin!(wait);
     poll_fn(|cx| match wait.as_mut().poll(cx) {
         Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => shared.scheduler().poll_closed(cx),
+        Poll::Pending => shared.scheduler().poll_closed(false, cx),
     })
     .await;
 }
 
 impl<P: Provider> Shared<P> {
-    /// Waits until a receive is due. Returns how many messages to ask for, or `None` once the route receives no more. A receiver that has to
-    /// wait is not one that fails: the next receive that succeeds, whoever makes it, ends the streak.
-    async fn permit(&self, failing: &mut bool) -> Option<usize> {
+    /// Waits until a receive is due, the delivery is to be paused, or the route receives no more. A receiver that has to wait is not one that
+    /// fails: the next receive that succeeds, whoever makes it, ends the streak.
+    async fn permit(&self, failing: &mut bool) -> Permit {
         let scheduler = self.scheduler();
         poll_fn(|cx| {
             let permit = scheduler.poll_permit(cx);
@@ -124,8 +140,34 @@ impl<P: Provider> Shared<P> {
         .await
     }
 
-    /// Puts each delivery into the lease table. Returns those that were handled before or are not due yet: they go to the settler, not to a
-    /// worker. The deliveries may be as old as `unseen`.
+    /// Pauses the delivery of messages. If the route is paused, and not at its end, the buffer is released if it stays paused for long.
+    async fn pause(&self) {
+        self.provider.pause().await;
+        let pause = self.scheduler().delivery_paused();
+        let resumed = poll_fn(|cx| self.scheduler().poll_resumed(pause, cx));
+        if timeout(self.buffer_lasts(), resumed).await.is_err() {
+            self.scheduler().release_buffer();
+        }
+    }
+
+    /// Returns how long a paused route may keep its buffer.
+    fn buffer_lasts(&self) -> Duration {
+        let ceiling = self
+            .route
+            .capabilities
+            .lease_ceiling
+            .unwrap_or(Duration::MAX);
+        let mut table = self.table();
+        let now = table.now();
+        let ages = table
+            .iter_mut()
+            .map(|(_, lease)| now.since(lease.received_at));
+        let oldest = ages.max().unwrap_or_default();
+        BUFFER.min((ceiling / 5 * 4).saturating_sub(oldest))
+    }
+
+    /// Puts each delivery into the lease table. Returns those that go to the settler, not to a worker: they were handled before, leave, or are
+    /// not due yet. The deliveries may be as old as `unseen`.
     fn take_in(
         &self,
         deliveries: &mut Vec<Delivery<P::Receipt>>,
@@ -157,13 +199,17 @@ impl<P: Provider> Shared<P> {
         {
             self.lost_on_the_way(deliveries);
         }
+        let mut known = match table.leaves_at() {
+            None => Vec::new(),
+            Some(at) => self.leave_at_once(deliveries, &mut table, (received_at, leased_until, at)),
+        };
         let leases = &mut *table;
         let job = move |Delivery { receipt, message }| {
             Job::new(leases.insert(receipt, received_at, leased_until), message)
         };
         jobs.extend(deliveries.drain(..).map(job));
         drop(table);
-        let mut known = Vec::new();
+        let released = known.len();
         if !handled.is_empty() {
             for job in mem::take(jobs) {
                 match handled.contains(job.message.id()) {
@@ -172,12 +218,13 @@ impl<P: Provider> Shared<P> {
                 }
             }
         }
-        if !known.is_empty() {
+        let repeated = known.len() - released;
+        if repeated > 0 {
             self.route.stats.add(&RouteStats {
-                repeated: known.len() as u64,
+                repeated: repeated as u64,
                 ..RouteStats::default()
             });
-            tracing::info!(route = %self.route.policy.route, messages = known.len(), "acked on redelivery: handled before");
+            tracing::info!(route = %self.route.policy.route, messages = repeated, "acked on redelivery: handled before");
         }
         if self.route.capabilities.defers {
             self.put_off(jobs, &mut known);
@@ -208,6 +255,27 @@ impl<P: Provider> Shared<P> {
                 }
             }
         }
+    }
+
+    /// Takes out the deliveries that leave: they are released at once.
+    #[cold]
+    fn leave_at_once(
+        &self,
+        deliveries: &mut Vec<Delivery<P::Receipt>>,
+        table: &mut LeaseTable<P::Receipt>,
+        (received_at, leased_until, leaves_at): (Moment, Moment, Moment),
+    ) -> Vec<Job> {
+        let leaves = |delivery: &Delivery<_>| self.provider.is_leaving(&delivery.receipt);
+        let (leaving, staying) = mem::take(deliveries).into_iter().partition(leaves);
+        *deliveries = staying;
+        let job = |Delivery { receipt, message }: Delivery<_>| {
+            let key = table.insert(receipt, received_at, leased_until);
+            if let Some(lease) = table.get_mut(key) {
+                lease.leave(leaves_at);
+            }
+            Job::new(key, message)
+        };
+        Vec::into_iter(leaving).map(job).collect()
     }
 
     /// Returns messages that were handled before in this process and whose acks are not confirmed, those among the deliveries included.
@@ -257,7 +325,8 @@ impl<P: Provider> Shared<P> {
     /// Logs a failed receive: one error for each streak of failures, which the route's receivers have in common.
     fn receive_failed(&self, error: &Error, pause: Duration, failing: &mut bool) {
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-        if self.route.receivers_failing.record(failing, false) {
+        let begins = self.route.receivers_failing.record(failing, false);
+        if begins && self.route.begins_outage() {
             tracing::error!(%route, %queue, %error, "receive failed: trying again until it works");
         } else {
             tracing::debug!(%route, %queue, %error, ?pause, "receive failed again");
@@ -266,8 +335,7 @@ impl<P: Provider> Shared<P> {
 
     fn receives_again(&self, failing: &mut bool) {
         if self.route.receivers_failing.record(failing, true) {
-            let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-            tracing::info!(%route, %queue, "receiving again");
+            self.route.end_outage();
         }
     }
 }

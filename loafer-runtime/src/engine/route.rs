@@ -4,13 +4,20 @@ use std::{
     any::Any,
     collections::VecDeque,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, Once},
+    sync::{
+        Arc, Mutex, Once,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 
-use super::{Job, Scheduler, scheduler::Call, worker::Worker};
+use super::{
+    Job, Phase, Scheduler,
+    scheduler::{Call, Sweep},
+    worker::Worker,
+};
 use crate::{
     ack_dedup::AckDedup,
     bus::Bus,
@@ -19,7 +26,7 @@ use crate::{
     stats::{Failing, RouteStats, Stats},
     sync::locked,
 };
-use loafer_core::{broker::Capabilities, policy::Policy};
+use loafer_core::{Error, broker::Capabilities, policy::Policy};
 
 /// What a task panicked with.
 pub(super) type Panic = Box<dyn Any + Send>;
@@ -31,6 +38,10 @@ pub(crate) struct Route {
     pub(super) capabilities: Capabilities,
     /// Its receivers whose last receive failed.
     pub(super) receivers_failing: Failing,
+    /// Whether its provider has said that the connection is lost.
+    is_down: AtomicBool,
+    /// Whether it was logged that nothing can be received, and not yet that it can.
+    outage_logged: AtomicBool,
     /// Its settlers, and tasks beside them, whose last settlement failed.
     pub(super) settlers_failing: Failing,
     /// Done once the log says that a delay was too long for the broker.
@@ -80,6 +91,8 @@ impl Route {
             policy,
             stats: reports.stats.clone(),
             receivers_failing: Failing::default(),
+            is_down: AtomicBool::new(false),
+            outage_logged: AtomicBool::new(false),
             settlers_failing: Failing::default(),
             too_long_told: Once::new(),
             once,
@@ -110,14 +123,81 @@ impl Route {
         self.scheduler.in_flight()
     }
 
-    /// Whether the last call of each receiver and each settler succeeded.
+    /// Pauses the route before it runs, because it is not enabled. If it receives only once, it ends.
+    pub(crate) fn start_paused(&self) {
+        if self.once {
+            let (route, queue) = (&self.policy.route, &self.policy.queue);
+            tracing::info!(%route, %queue, "ends at once: `enabled` is `false`");
+            self.scheduler.close(Phase::Finishing);
+        } else {
+            self.pause();
+        }
+    }
+
+    /// Pauses the route: it asks for no more messages and starts none, until it is resumed. Handlers that run go on, and are settled.
+    pub(crate) fn pause(&self) {
+        if self.scheduler.pause() {
+            let (route, queue) = (&self.policy.route, &self.policy.queue);
+            tracing::info!(%route, %queue, "paused: nothing is received or started until it is resumed");
+        }
+    }
+
+    /// Resumes the route.
+    pub(crate) fn resume(self: &Arc<Self>) {
+        if let Some(call) = self.scheduler.resume() {
+            let (route, queue) = (&self.policy.route, &self.policy.queue);
+            tracing::info!(%route, %queue, "resumed");
+            self.answer(call);
+        }
+    }
+
+    /// Whether the route is paused.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.scheduler.lock().paused
+    }
+
+    /// Whether the route is ready. It is, if it is paused. Otherwise the last call of each receiver and each settler succeeded, and the
+    /// connection is not known to be lost.
     pub(crate) fn is_healthy(&self) -> bool {
-        !self.receivers_failing.is_any() && !self.settlers_failing.is_any()
+        let down = self.is_down.load(Ordering::Relaxed);
+        let fails = down || self.receivers_failing.is_any() || self.settlers_failing.is_any();
+        !fails || self.is_paused()
+    }
+
+    /// Called when the provider says that the connection is lost.
+    pub(super) fn lose_connection(&self, error: &Error) {
+        self.is_down.store(true, Ordering::Relaxed);
+        let (route, queue) = (&self.policy.route, &self.policy.queue);
+        if self.begins_outage() {
+            tracing::error!(%route, %queue, %error, "the connection is lost: trying again until it is back");
+        } else {
+            tracing::debug!(%route, %queue, %error, "the connection is lost");
+        }
+    }
+
+    /// Called when the provider says that the connection is back.
+    pub(super) fn regain_connection(&self) {
+        self.is_down.store(false, Ordering::Relaxed);
+        self.end_outage();
+    }
+
+    /// Returns whether it is to be logged that nothing can be received. A lost connection and the receives that fail by it are one outage.
+    pub(super) fn begins_outage(&self) -> bool {
+        !self.outage_logged.swap(true, Ordering::Relaxed)
+    }
+
+    /// Logs the end of an outage, once the connection is back and no receiver is failing.
+    pub(super) fn end_outage(&self) {
+        let lasts = self.is_down.load(Ordering::Relaxed) || self.receivers_failing.is_any();
+        if !lasts && self.outage_logged.swap(false, Ordering::Relaxed) {
+            let (route, queue) = (&self.policy.route, &self.policy.queue);
+            tracing::info!(%route, %queue, "receiving again");
+        }
     }
 
     /// Frees the capacity of so many messages.
-    pub(super) fn freed(&self, capacity: usize, stalled: bool) {
-        if self.scheduler.freed(capacity, stalled) == 0 {
+    pub(super) fn freed(&self, capacity: usize, stalled: bool, taken_in: Sweep) {
+        if self.scheduler.freed(capacity, stalled, taken_in) == 0 {
             self.quiet.notify_waiters();
         }
     }

@@ -44,6 +44,8 @@ pub struct RouteOptions {
     pub(crate) consumer: Option<String>,
     /// The broker instance that it runs on.
     pub(crate) broker: Option<String>,
+    /// Whether it runs from the start.
+    pub(crate) enabled: Option<bool>,
     /// Options that only its broker knows.
     pub(crate) options: BrokerTable,
 }
@@ -67,6 +69,7 @@ impl RouteOptions {
         "topics",
         "consumer",
         "broker",
+        "enabled",
         "options",
     ];
 
@@ -191,6 +194,14 @@ impl RouteOptions {
         self
     }
 
+    /// Sets whether the route runs from the start. Unless set, it does. If not, it opens and starts paused, until
+    /// [`Running::resume`](crate::program::Running::resume); with `--once` it ends at once.
+    #[must_use]
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = Some(enabled);
+        self
+    }
+
     /// Sets options that only the broker `B` knows. They override, key by key, those that were set before.
     #[must_use]
     #[allow(
@@ -224,6 +235,7 @@ impl RouteOptions {
             topics: stronger.topics.or(self.topics),
             consumer: stronger.consumer.or(self.consumer),
             broker: stronger.broker.or(self.broker),
+            enabled: stronger.enabled.or(self.enabled),
             options: self.options.overridden_by(stronger.options),
         }
     }
@@ -257,7 +269,8 @@ impl RouteOptions {
             linger,
             topics,
             consumer,
-            broker
+            broker,
+            enabled
         );
         Ok(self.overridden_by(other))
     }

@@ -90,8 +90,41 @@ impl Running {
         }
     }
 
-    /// Whether the program is ready: every route's last call to its broker succeeded, the broker of every publisher takes messages, and no
-    /// [task](crate::program::App::task) is failing.
+    /// Pauses a route: it asks for no more messages and starts none. Handlers that run go on, and their messages are settled. Returns at once.
+    ///
+    /// Messages that wait stay leased for up to 5 minutes. Then they are released, and other consumers may have them. Where a lease has a
+    /// [ceiling](loafer_core::broker::Capabilities::lease_ceiling), they are released before four fifths of it are over. A broker that
+    /// pushes messages stops pushing.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such route.
+    pub fn pause(&self, route: &str) -> Result<(), Error> {
+        self.inner.routes.find(route)?.engine.pause();
+        Ok(())
+    }
+
+    /// Resumes a route that is paused. Returns at once.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such route.
+    pub fn resume(&self, route: &str) -> Result<(), Error> {
+        self.inner.routes.find(route)?.engine.resume();
+        Ok(())
+    }
+
+    /// Returns whether a route is paused.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such route.
+    pub fn is_paused(&self, route: &str) -> Result<bool, Error> {
+        Ok(self.inner.routes.find(route)?.engine.is_paused())
+    }
+
+    /// Whether the program is ready: every route is paused or its last call to its broker succeeded, no connection is known to be lost, the
+    /// broker of every publisher takes messages, and no [task](crate::program::App::task) is failing.
     pub fn is_ready(&self) -> bool {
         let mut routes = self.inner.routes.all().into_iter();
         routes.all(|route| route.engine.is_healthy())

@@ -19,7 +19,7 @@ use loafer_core::{broker::Settlement, message::Message};
 use crate::{
     engine::{
         leases::Key,
-        scheduler::{Call, Job, Phase, Scheduler, Step},
+        scheduler::{Call, Job, Permit, Phase, Scheduler, Step, Sweep},
     },
     limits::Limits,
     sync::{AtomicBool, Mutex},
@@ -112,29 +112,29 @@ fn work(scheduler: &Arc<Scheduler>, number: u32, cancelled: &AtomicBool, handler
     }));
 }
 
-/// Takes a batch, and returns how many messages it has.
-fn poll_batch(scheduler: &Scheduler, cx: &mut Context<'_>) -> Poll<usize> {
+/// Takes a batch, and returns how many messages it has, and in which sweep.
+fn poll_batch(scheduler: &Scheduler, cx: &mut Context<'_>) -> Poll<(usize, Sweep)> {
     let mut batch = Vec::new();
     let linger = pin!(tokio::time::sleep(Duration::ZERO));
     scheduler
         .poll_batch(&mut batch, linger, cx)
-        .map(|()| batch.len())
+        .map(|sweep| (batch.len(), sweep))
 }
 
 /// Settles this many messages. If they are `stalled`, they make no room before.
 fn settle(scheduler: &Scheduler, mut messages: usize, stalled: bool) {
     while messages > 0 {
-        let taken = block_on(poll_fn(|cx| poll_batch(scheduler, cx)));
+        let (taken, sweep) = block_on(poll_fn(|cx| poll_batch(scheduler, cx)));
         if stalled {
             scheduler.stalled(taken);
         }
-        scheduler.freed(taken, stalled);
+        scheduler.freed(taken, stalled, sweep);
         messages -= taken;
     }
 }
 
-/// Waits until a receive is due.
-fn permit(scheduler: &Scheduler) -> Option<usize> {
+/// Waits until there is something to do for a receiver.
+fn permit(scheduler: &Scheduler) -> Permit {
     block_on(poll_fn(|cx| scheduler.poll_permit(cx)))
 }
 
@@ -144,7 +144,7 @@ fn receive(
     numbers: &mut impl Iterator<Item = usize>,
     handler: Handler,
 ) -> bool {
-    let Some(asked) = permit(scheduler) else {
+    let Permit::Receive(asked) = permit(scheduler) else {
         return false;
     };
     let mut jobs = jobs(numbers.take(asked));
@@ -195,7 +195,7 @@ fn loom_a_lease_lost_before_its_handler_waits_cancels_it_in_the_end() {
                 dropped
             })
         };
-        assert_eq!(permit(&scheduler), Some(1));
+        assert_eq!(permit(&scheduler), Permit::Receive(1));
         let call = scheduler.received(&mut jobs([0]), Vec::new(), 1, false);
         let Call::Hire(number, cancelled) = call else {
             unreachable!("the first worker is hired");
@@ -239,7 +239,7 @@ fn loom_a_lease_lost_before_its_handler_waits_cancels_it_in_the_end() {
 fn loom_a_cancellation_of_an_earlier_call_is_not_for_the_next_one() {
     search(3, || {
         let scheduler = scheduler(1, 2);
-        assert_eq!(permit(&scheduler), Some(2));
+        assert_eq!(permit(&scheduler), Permit::Receive(2));
         let call = scheduler.received(&mut jobs([0, 1]), Vec::new(), 2, false);
         let Call::Hire(number, cancelled) = call else {
             unreachable!("the first worker is hired");
@@ -334,8 +334,8 @@ fn closed_while_it_runs(phase: Phase) {
         let (scheduler, abort) = (scheduler.clone(), abort.clone());
         thread::spawn(move || {
             block_on(poll_fn(|cx| {
-                while let Poll::Ready(taken) = poll_batch(&scheduler, cx) {
-                    scheduler.freed(taken, false);
+                while let Poll::Ready((taken, sweep)) = poll_batch(&scheduler, cx) {
+                    scheduler.freed(taken, false, sweep);
                 }
                 abort.poll(cx)
             }));

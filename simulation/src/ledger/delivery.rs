@@ -54,6 +54,8 @@ pub struct DeliveryRecord {
     pub confirmed: Option<Millis>,
     /// The moment at which the renewal in flight began, and what it asks for.
     pub renewing: Option<(Millis, Millis)>,
+    /// If the broker takes it back: when it said so, and from when on the app may cancel it.
+    pub leaves: Option<(Millis, Millis)>,
     /// Why the lease ended before its time.
     pub ended: Option<Why>,
     /// Whether a renewal was answered with the loss of the lease.
@@ -88,6 +90,7 @@ impl DeliveryRecord {
             replied_at: None,
             confirmed: None,
             renewing: None,
+            leaves: None,
             ended: None,
             renewal_lost: false,
             ready_since: None,
@@ -118,7 +121,14 @@ impl DeliveryRecord {
     pub fn may_be_lost(&self, now: Millis) -> bool {
         let believed = self.believed.is_some_and(|until| until <= now);
         let revoked = self.renewal_lost || self.reply == Some(Reply::Lost);
-        believed || revoked || self.ended == Some(Why::Disconnected) || self.is_expired(now)
+        let leaves = self.leaves.is_some_and(|(_, cut)| cut <= now);
+        believed || revoked || leaves || self.is_known_to_be_lost() || self.is_expired(now)
+    }
+
+    /// Whether the provider knows that the lease is lost.
+    #[must_use]
+    pub fn is_known_to_be_lost(&self) -> bool {
+        matches!(self.ended, Some(Why::Disconnected | Why::Left))
     }
 
     /// Whether no settlement will follow: it was answered for good, or the lease is over.

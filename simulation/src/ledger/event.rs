@@ -78,6 +78,8 @@ pub enum Why {
     Revoked,
     /// Its connection was lost.
     Disconnected,
+    /// The broker took it back on notice, after the fence.
+    Left,
 }
 
 /// What a delivery is, when the broker makes it.
@@ -144,6 +146,12 @@ pub enum Event {
     RenewReplied(DeliveryId, Reply),
     /// A lease ended.
     LeaseEnded(DeliveryId, Why),
+    /// A lease will be taken back at this moment, after so long.
+    Leaves(DeliveryId, Millis, Millis),
+    /// A route was paused.
+    Paused(usize),
+    /// A route was resumed.
+    Resumed(usize),
     /// A receive began on this route.
     Receiving(usize),
     /// A receive of this route returned, failed or was dropped.
@@ -160,6 +168,8 @@ impl Event {
             | Self::Cancelling
             | Self::Over
             | Self::Published(_)
+            | Self::Paused(_)
+            | Self::Resumed(_)
             | Self::Receiving(_)
             | Self::Received(..) => None,
             Self::Delivered(id, _)
@@ -177,6 +187,7 @@ impl Event {
             | Self::Renewing(id, _)
             | Self::Renewed(id, _)
             | Self::RenewReplied(id, _)
+            | Self::Leaves(id, ..)
             | Self::LeaseEnded(id, _) => Some(id),
         }
     }

@@ -45,6 +45,8 @@ pub(crate) struct RouteRecord {
     pub(crate) receiving: usize,
     /// When a receive failed last.
     pub(crate) failed: Option<Millis>,
+    /// Since when it is paused.
+    pub(crate) paused: Option<Millis>,
     /// Since when messages wait at the broker although there is room.
     pub(crate) starved: Option<Millis>,
 }
@@ -181,6 +183,14 @@ impl Ledger {
     /// Accuses the app as a whole.
     pub fn accuse_app(&mut self, at: Millis, text: String) {
         self.accuse(Wrong::AppFailed, at, None, text);
+    }
+
+    /// Accuses the app of a fence that did not come in time.
+    pub fn accuse_fence(&mut self, at: Millis, route: usize) {
+        let text = format!(
+            "leases of r{route} were taken back, and nobody has said that nothing is settled for them"
+        );
+        self.accuse(Wrong::FenceMissed, at, None, text);
     }
 
     /// Accuses the app of polling a call that had answered.

@@ -75,6 +75,16 @@ violations! {
     RenewedTooLate = "renewed after its lease",
     /// A settlement began of a lease whose connection was known to be lost.
     SettledDisconnected = "settled after its connection",
+    /// A settlement began of a lease that was taken back, after the app had said that nothing is settled any more.
+    SettledAfterFence = "settled after its fence",
+    /// A handler started although the broker had said that it takes the lease back.
+    StartedLeaving = "started while it leaves",
+    /// Leases were taken back, and the fence did not come in time.
+    FenceMissed = "fence missed",
+    /// A handler started while its route was paused.
+    StartedPaused = "started while paused",
+    /// A receive began while its route was paused.
+    ReceivedPaused = "received while paused",
     /// A message of a group ran before an earlier one of the group was over.
     OutOfOrder = "out of order",
     /// A message ran in one batch with an earlier one of its group that can't be decoded.

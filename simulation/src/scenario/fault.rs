@@ -35,6 +35,10 @@ pub enum Fault {
     EmptyPolls,
     /// A provider gives fewer answers than there were entries.
     TooFewAnswers,
+    /// The broker takes leases back on notice.
+    Leavings,
+    /// Routes are paused and resumed.
+    Pauses,
     /// Layers around handlers, some of which misbehave.
     Layers,
     /// `on_error` functions, some of which misbehave.
@@ -45,7 +49,7 @@ pub enum Fault {
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::SlowAnswers,
         Self::LostAnswers,
         Self::LostRequests,
@@ -61,13 +65,15 @@ impl Fault {
         Self::LostConnections,
         Self::EmptyPolls,
         Self::TooFewAnswers,
+        Self::Leavings,
+        Self::Pauses,
         Self::Layers,
         Self::OnError,
         Self::Batches,
     ];
 
-    /// How many of them are the broker's: the first ones of [`ALL`](Self::ALL).
-    pub const OF_THE_BROKER: usize = 15;
+    /// How many of them come from outside of the app: the first ones of [`ALL`](Self::ALL).
+    pub const OF_THE_BROKER: usize = 17;
 
     /// Returns its name on the command line.
     #[must_use]
@@ -88,6 +94,8 @@ impl Fault {
             Self::LostConnections => "lost-connections",
             Self::EmptyPolls => "empty-polls",
             Self::TooFewAnswers => "too-few-answers",
+            Self::Leavings => "leavings",
+            Self::Pauses => "pauses",
             Self::Layers => "layers",
             Self::OnError => "on-error",
             Self::Batches => "batches",

@@ -168,6 +168,8 @@ impl QueuePlan {
             },
             linger: Duration::from_millis(self.linger),
             lease: self.lease.map(Duration::from_millis),
+            // A paused route keeps its buffer for four fifths of it, and a minute is over before the faults are.
+            lease_ceiling: self.lease.is_none().then_some(Duration::from_secs(60)),
             max_delay: self.max_delay.map(Duration::from_millis),
             defers: self.longest_stay.is_some(),
             ordered: self.is_ordered(),

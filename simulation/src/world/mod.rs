@@ -6,20 +6,22 @@
 //! | `weather` | which call goes wrong, and how |
 //! | `broker`, `provider` | what the engine sees of it |
 //! | `settling` | settlement calls |
+//! | `leaving` | leases that are taken back on notice |
 
 mod broker;
+mod leaving;
 mod provider;
 mod queue;
 mod settling;
 mod weather;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use loafer_core::broker::DueTime;
+use loafer_core::broker::{DueTime, Notice};
 use tokio::{sync::Notify, time::Instant};
 
 use self::queue::Queue;
@@ -48,8 +50,9 @@ pub struct World {
 struct Signals {
     /// A message may be receivable.
     arrived: Notify,
-    /// A connection was lost.
-    lost: Notify,
+    /// What the broker says between calls, and that it says something.
+    notices: Mutex<VecDeque<Notice>>,
+    said: Notify,
 }
 
 #[derive(Debug)]
@@ -154,9 +157,52 @@ impl World {
         if let Some(queue) = state.queues.get_mut(&route) {
             queue.disconnect(&mut state.ledger, now, down);
         }
+        self.say(route, Notice::LeasesLost);
+        self.arrived(route);
+    }
+
+    /// Says something between calls.
+    fn say(&self, route: usize, notice: Notice) {
         if let Some(signals) = self.signals.get(&route) {
-            signals.lost.notify_one();
-            signals.arrived.notify_waiters();
+            let mut notices = signals
+                .notices
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            notices.push_back(notice);
+            signals.said.notify_one();
+        }
+    }
+
+    /// A provider opens a queue, or closes it: what it has not heard is forgotten.
+    fn open(&self, route: usize, is_open: bool) {
+        if let Some(queue) = self.lock().queues.get_mut(&route) {
+            queue.is_open = is_open;
+        }
+        if let Some(signals) = self.signals.get(&route) {
+            let mut notices = signals
+                .notices
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            notices.clear();
+        }
+    }
+
+    /// Returns what the broker says next.
+    async fn heard(&self, route: usize) -> Notice {
+        loop {
+            let Some(signals) = self.signals.get(&route) else {
+                return std::future::pending().await;
+            };
+            let said = signals.said.notified();
+            let next = signals
+                .notices
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front();
+            match next {
+                Some(notice) => return notice,
+                None => said.await,
+            }
         }
     }
 

@@ -218,6 +218,7 @@ impl Provider for QueueProvider {
     type Receipt = DeliveryId;
 
     async fn open(&self, _: Open) -> Result<(), Error> {
+        self.world.open(self.route, true);
         Ok(())
     }
 
@@ -287,19 +288,21 @@ impl Provider for QueueProvider {
     }
 
     async fn notice(&self) -> Notice {
-        match self.world.signals.get(&self.route) {
-            Some(signals) => signals.lost.notified().await,
-            None => std::future::pending().await,
-        }
-        Notice::LeasesLost
+        self.world.heard(self.route).await
+    }
+
+    fn is_leaving(&self, lease: &DeliveryId) -> bool {
+        let state = self.world.lock();
+        state.ledger.delivery(*lease).leaves.is_some()
     }
 
     fn is_live(&self, lease: &DeliveryId) -> bool {
         let state = self.world.lock();
-        state.ledger.delivery(*lease).ended != Some(Why::Disconnected)
+        !state.ledger.delivery(*lease).is_known_to_be_lost()
     }
 
     async fn close(&self) {
+        self.world.open(self.route, false);
         if self.world.plan(self.route).queue.kind == Kind::Pushed {
             let now = self.world.now();
             let mut guard = self.world.lock();

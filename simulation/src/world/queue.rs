@@ -8,6 +8,8 @@ use crate::{
     scenario::{Kind, QueuePlan, RoutePlan},
 };
 
+use super::leaving::Leave;
+
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -49,6 +51,10 @@ pub(super) struct Queue {
     pub(super) capacity: usize,
     /// Until when nobody can connect.
     pub(super) down_until: Millis,
+    /// Whether a provider has it open, and hears what the broker says.
+    pub(super) is_open: bool,
+    /// The leavings in progress.
+    pub(super) leaves: Vec<Leave>,
     /// How many calls of each kind there were: receives, settlements, renewals.
     pub(super) calls: [u64; 3],
 }
@@ -74,6 +80,8 @@ impl Queue {
             duplicates: Vec::new(),
             capacity: usize::MAX,
             down_until: 0,
+            is_open: false,
+            leaves: Vec::new(),
             calls: [0; 3],
         }
     }
@@ -120,10 +128,8 @@ impl Queue {
     /// Returns how many messages a receive could bring, and zero if the broker pushes no more.
     pub(super) fn receivable(&self) -> usize {
         let blocked = self.blocked();
-        let free = |item: &&Item| {
-            item.place == Place::Visible && item.group.is_none_or(|group| !blocked.contains(&group))
-        };
-        self.items.iter().filter(free).count().min(self.room())
+        let free = |index: &usize| self.is_free(*index, &blocked);
+        (0..self.items.len()).filter(free).count().min(self.room())
     }
 
     /// Returns the groups that wait for a message in flight or delayed.
@@ -134,6 +140,20 @@ impl Queue {
         let away = |item: &&Item| matches!(item.place, Place::Leased | Place::Delayed(_));
         let items = self.items.iter().filter(away);
         items.filter_map(|item| item.group).collect()
+    }
+
+    /// Whether a message can be delivered: none is that leaves.
+    fn is_free(&self, index: usize, blocked: &BTreeSet<u64>) -> bool {
+        let item = &self.items[index];
+        let leaves = self.leaves.iter().any(|it| it.takes(self.key(index)));
+        item.place == Place::Visible
+            && !leaves
+            && item.group.is_none_or(|group| !blocked.contains(&group))
+    }
+
+    /// Returns what messages leave together by.
+    pub(super) fn key(&self, index: usize) -> u64 {
+        self.items[index].group.unwrap_or(1_000 + index as u64)
     }
 
     fn room(&self) -> usize {
@@ -161,10 +181,7 @@ impl Queue {
             taken.push(self.deliver(ledger, now, index, true));
         }
         let blocked = self.blocked();
-        let free = |index: &usize| {
-            let item = &self.items[*index];
-            item.place == Place::Visible && item.group.is_none_or(|group| !blocked.contains(&group))
-        };
+        let free = |index: &usize| self.is_free(*index, &blocked);
         let mut visible: Vec<usize> = (0..self.items.len()).filter(free).collect();
         match shuffle {
             Some(salt) if !self.plan.is_ordered() => {
@@ -299,8 +316,13 @@ impl Queue {
         Reply::Done
     }
 
-    /// Takes a lease back.
+    /// Takes a lease back without notice.
     pub(super) fn revoke(&mut self, ledger: &mut Ledger, now: Millis, id: DeliveryId) {
+        self.end(ledger, now, id, Why::Revoked);
+    }
+
+    /// Ends a lease before its time.
+    pub(super) fn end(&mut self, ledger: &mut Ledger, now: Millis, id: DeliveryId, why: Why) {
         let delivery = ledger.delivery(id);
         let index = delivery.given.message.index;
         if !delivery.is_live(now) {
@@ -310,7 +332,7 @@ impl Queue {
         if item.place == Place::Leased && item.lease == Some(id) {
             item.place = Place::Visible;
         }
-        ledger.record(now, Event::LeaseEnded(id, Why::Revoked));
+        ledger.record(now, Event::LeaseEnded(id, why));
     }
 
     /// Ends the connection, and all leases with it, if leases do not expire by themselves.

@@ -1,5 +1,6 @@
 //! The lease table: the leases of a route.
 
+mod leaving;
 pub(super) mod monitor;
 pub(super) mod renewer;
 
@@ -22,6 +23,8 @@ pub(super) struct LeaseTable<R> {
     /// The number of the free entry that is used next, or [`NONE`]. Each free entry names the one after it.
     free: u32,
     began: Instant,
+    /// When the settlements of each leaving in progress end.
+    leavings: Vec<Moment>,
 }
 
 /// The number of an entry and, in the lower half, which of the entry's occupants is meant. An entry is used again: the key of an earlier
@@ -43,6 +46,8 @@ pub(super) struct Lease<R> {
     pub(super) receipt: R,
     /// By our clock, with a margin. After this moment the message may be somebody else's.
     pub(super) leased_until: Moment,
+    /// No renewal outlasts this moment: the lease leaves. [`Moment::NEVER`] means that it stays.
+    pub(super) leaves_at: Moment,
     /// The ceiling of the lease counts from this moment.
     pub(super) received_at: Moment,
     /// Whether the lease is lost. If so, nothing is sent for it.
@@ -65,12 +70,21 @@ impl Key {
     }
 }
 
+impl<R> Lease<R> {
+    /// Ends the lease at this moment, unless it ends earlier.
+    pub(super) fn leave(&mut self, at: Moment) {
+        self.leaves_at = self.leaves_at.min(at);
+        self.leased_until = self.leased_until.min(at);
+    }
+}
+
 impl<R> Default for LeaseTable<R> {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
             free: NONE,
             began: Instant::now(),
+            leavings: Vec::new(),
         }
     }
 }
@@ -84,6 +98,7 @@ impl<R> LeaseTable<R> {
         let lease = Some(Lease {
             receipt,
             leased_until,
+            leaves_at: Moment::NEVER,
             received_at,
             lost: false,
             renewing: false,
@@ -107,6 +122,11 @@ impl<R> LeaseTable<R> {
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Lease<R>> {
         let entry = self.entries.get_mut(key.number())?;
         entry.lease.as_mut().filter(|_| key.is_of(entry.occupant))
+    }
+
+    /// Returns when settlements of leases that leave end, if a leaving is in progress.
+    pub(super) fn leaves_at(&self) -> Option<Moment> {
+        self.leavings.iter().min().copied()
     }
 
     pub(super) fn remove(&mut self, key: Key) -> Option<Lease<R>> {

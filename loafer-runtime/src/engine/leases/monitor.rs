@@ -1,7 +1,8 @@
-//! The connection monitor: sees that the broker took leases back, if leases do not expire by themselves.
+//! The connection monitor: hears what the broker says between calls. It sees that leases were lost, if they do not expire by themselves.
 
 use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::sleep;
 
 use super::Key;
@@ -23,15 +24,21 @@ pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
         .filter(|ceiling| capabilities.lease.is_none() && !ceiling.is_zero());
     let mut warned = HashSet::new();
     let mut lost = false;
+    let mut leavings = FuturesUnordered::new();
     loop {
         tokio::select! {
             biased;
             event = &mut notice => {
                 notice.set(shared.provider.notice());
-                lost = match event {
-                    Notice::LeasesLost => shared.lose_leases(),
-                };
+                match event {
+                    Notice::Leaving(leaving) => leavings.push(shared.leave(leaving)),
+                    Notice::Down(error) => shared.route.lose_connection(&error),
+                    Notice::Up => shared.route.regain_connection(),
+                    _ => lost = shared.lose_leases(),
+                }
             }
+            // What leaves and is still here is lost.
+            Some(()) = leavings.next() => lost |= shared.lose_leases(),
             () = sleep(AGAIN), if lost => lost = shared.lose_leases(),
             () = sleep(LOOK.min(ceiling.unwrap_or(LOOK) / 10)), if ceiling.is_some() && !lost => {
                 shared.warn_of(ceiling.unwrap_or_default(), &mut warned);
@@ -44,12 +51,15 @@ impl<P: Provider> Shared<P> {
     /// Takes back the messages whose leases are lost. Returns whether there are any: workers may still run some of them.
     fn lose_leases(&self) -> bool {
         let mut lost = HashSet::new();
-        for (key, lease) in self.table().iter_mut() {
-            lease.lost |= !self.provider.is_live(&lease.receipt);
+        let mut table = self.table();
+        let now = table.now();
+        for (key, lease) in table.iter_mut() {
+            lease.lost |= lease.leaves_at <= now || !self.provider.is_live(&lease.receipt);
             if lease.lost {
                 lost.insert(key);
             }
         }
+        drop(table);
         self.lose(&lost);
         !lost.is_empty()
     }

@@ -98,6 +98,7 @@ impl<P: Provider> Renewer<'_, P> {
         let ceiling = self.shared.route.capabilities.lease_ceiling;
         let left = ceiling.map(|most| most.saturating_sub(now.since(lease.received_at)));
         let by = left.map_or(self.lease, |left| left.min(self.lease));
+        let by = by.min(lease.leaves_at.since(now));
         (by > lease.leased_until.since(now)).then_some(by)
     }
 
@@ -162,7 +163,9 @@ impl<P: Provider> Shared<P> {
             };
             lease.renewing = false;
             match answer {
-                Some(Renewed::Done) => lease.leased_until = sent.plus(by - margin(by)),
+                Some(Renewed::Done) => {
+                    lease.leased_until = sent.plus(by - margin(by)).min(lease.leaves_at);
+                }
                 Some(Renewed::Lost) => {
                     lease.lost = true;
                     lost.insert(key);

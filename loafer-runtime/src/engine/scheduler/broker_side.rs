@@ -11,9 +11,20 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{Call, Job, Limits, Phase, Scheduler, State, Transition, WorkerSlot, reached};
+use super::{Call, Delivering, Job, Limits, Phase, Scheduler, State, Sweep, Transition, reached};
 use crate::engine::leases::Key;
 use loafer_core::message::{Message, MessageId};
+
+/// What a receiver may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Permit {
+    /// Receive up to so many messages.
+    Receive(usize),
+    /// Pause the delivery of messages.
+    Pause,
+    /// End: the route receives no more.
+    End,
+}
 
 /// Messages whose leases are lost and that no worker has.
 #[derive(Default)]
@@ -25,11 +36,17 @@ pub(crate) struct LostJobs {
 }
 
 impl Scheduler {
-    /// Waits until a receive is due. Returns how many messages to ask for, or `None` once the route receives no more.
-    pub(crate) fn poll_permit(&self, cx: &Context<'_>) -> Poll<Option<usize>> {
+    /// Waits until a receive is due, or until the delivery is to be paused, or until the route receives no more.
+    pub(crate) fn poll_permit(&self, cx: &Context<'_>) -> Poll<Permit> {
         let mut state = self.lock();
+        if state.may_pause_delivery() {
+            reached(Transition::PausesDelivery);
+            state.delivering = Delivering::Pausing;
+            state.receivers.unregister(cx);
+            return Poll::Ready(Permit::Pause);
+        }
         if state.phase > Phase::Open {
-            return Poll::Ready(None);
+            return Poll::Ready(Permit::End);
         }
         if !state.may_receive(&self.limits) {
             reached(Transition::NoRoom);
@@ -44,7 +61,7 @@ impl Scheduler {
         let next = state.receiver_for(&self.limits);
         drop(state);
         next.into_iter().for_each(Waker::wake);
-        Poll::Ready(Some(asked))
+        Poll::Ready(Permit::Receive(asked))
     }
 
     /// Ends a receive that asked for `asked` messages. What it brought is leased from now on: messages for workers (`jobs`), and messages
@@ -74,6 +91,7 @@ impl Scheduler {
             state.set_aside(jobs.drain(..));
         } else {
             state.admit(jobs);
+            state.release_leaving();
             if self.limits.batch_window.is_some() && !state.ready.is_empty() {
                 state.window_began.get_or_insert_with(Instant::now);
             }
@@ -94,10 +112,10 @@ impl Scheduler {
         call
     }
 
-    /// Waits until the route receives no more.
-    pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Waits until the route receives no more, or, if `or_paused`, until it is paused.
+    pub(crate) fn poll_closed(&self, or_paused: bool, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.phase > Phase::Open {
+        if state.phase > Phase::Open || (or_paused && state.paused) {
             return Poll::Ready(());
         }
         state.watching.register(cx);
@@ -125,13 +143,14 @@ impl Scheduler {
         due.wake();
     }
 
-    /// Waits until a batch is due, and takes it into an empty buffer. Its messages make room for a receive already.
+    /// Waits until a batch is due, and takes it into an empty buffer. Its messages make room for a receive already. Returns the sweep that
+    /// they are taken in.
     pub(crate) fn poll_batch(
         &self,
         batch: &mut Vec<Job>,
         mut linger: Pin<&mut Sleep>,
         cx: &mut Context<'_>,
-    ) -> Poll<()> {
+    ) -> Poll<Sweep> {
         loop {
             let mut state = self.lock();
             let overdue = state
@@ -151,12 +170,13 @@ impl Scheduler {
                 state.settling += take;
                 state.lingering = None;
                 state.settlers.unregister(cx);
+                let sweep = state.sweep;
                 let mut due = state.due(&self.limits, true);
                 drop(state);
                 // A receiver that shares the settler's task is polled right after it.
                 due.receiver = due.receiver.filter(|waker| !waker.will_wake(cx.waker()));
                 due.wake();
-                return Poll::Ready(());
+                return Poll::Ready(sweep);
             }
             state.settlers.register(cx);
             if state.done.is_empty() {
@@ -179,9 +199,13 @@ impl Scheduler {
         }
     }
 
-    /// Frees the capacity of settled messages, which were `stalled` or were not. Returns how many are still leased.
-    pub(crate) fn freed(&self, messages: usize, stalled: bool) -> usize {
+    /// Frees the capacity of settled messages, which were `stalled` or were not, and were taken in this sweep. Returns how many are still
+    /// leased.
+    pub(crate) fn freed(&self, messages: usize, stalled: bool, taken_in: Sweep) -> usize {
         let mut state = self.lock();
+        if taken_in != state.sweep {
+            state.unswept -= messages;
+        }
         if stalled {
             reached(Transition::FreedLate);
             state.stalled -= messages;
@@ -192,8 +216,10 @@ impl Scheduler {
         state.leased -= messages;
         let leased = state.leased;
         let due = state.due(&self.limits, true);
+        let sweepers = state.sweepers.take();
         drop(state);
         due.wake();
+        sweepers.into_iter().for_each(Waker::wake);
         leased
     }
 
@@ -202,32 +228,22 @@ impl Scheduler {
         let mut guard = self.lock();
         let state = &mut *guard;
         let mut lost = LostJobs::default();
-        // First: the end of a lost message must make none ready that is lost, too.
-        state.lose_in_groups(keys, &mut lost.unstarted);
-        if state.ready.iter().any(|job| keys.contains(&job.key)) {
-            reached(Transition::LostReady);
-            let waiting = lost.unstarted.len();
-            for job in mem::take(&mut state.ready) {
-                match keys.contains(&job.key) {
-                    true => lost.unstarted.push(job),
-                    false => state.ready.push_back(job),
-                }
-            }
-            for job in &lost.unstarted[waiting..] {
-                state.judge(job.key, &job.message, false);
-            }
+        let (waiting, ready) = state.take_unstarted(keys);
+        if !waiting.is_empty() {
+            reached(Transition::LostInGroup);
         }
+        if !ready.is_empty() {
+            reached(Transition::LostReady);
+        }
+        lost.unstarted = waiting;
+        lost.unstarted.extend(ready);
         state.leased -= lost.unstarted.len();
         let acked = state.done.iter().filter(|job| job.is_acked());
         lost.acked = acked
             .filter(|job| keys.contains(&job.key))
             .map(|job| job.message.clone())
             .collect();
-        let cancelled: Vec<_> = state
-            .slots
-            .iter_mut()
-            .filter_map(|slot: &mut WorkerSlot| slot.lose(keys))
-            .collect();
+        let cancelled = state.cancel(keys);
         let due = state.due(&self.limits, true);
         drop(guard);
         due.wake();
@@ -249,6 +265,8 @@ impl State {
     /// Whether a receive is due: enough capacity is free to be worth one, or nothing is leased.
     pub(crate) fn may_receive(&self, limits: &Limits) -> bool {
         self.phase == Phase::Open
+            && !self.paused
+            && self.delivering == Delivering::On
             && self.receiving < self.target
             && (self.taken() == 0 || self.room(limits) >= limits.worth)
     }
@@ -263,9 +281,9 @@ impl State {
         self.leased - self.settling + self.reserved
     }
 
-    /// Returns a receiver to wake, if a receive is due.
+    /// Returns a receiver to wake, if a receive is due or the delivery is to be paused.
     pub(super) fn receiver_for(&mut self, limits: &Limits) -> Option<Waker> {
-        if self.may_receive(limits) {
+        if self.may_receive(limits) || self.may_pause_delivery() {
             self.receivers.pop()
         } else {
             None

@@ -41,6 +41,12 @@ impl Groups {
         groups.map(|members| members.waiting.len()).sum()
     }
 
+    /// Returns the messages that wait.
+    pub(super) fn waiting_keys(&self) -> impl Iterator<Item = Key> {
+        let groups = self.groups.values();
+        groups.flat_map(|members| members.waiting.iter().map(|job| job.key))
+    }
+
     /// Lets the first message of each group through. The others wait for it.
     fn admit(&mut self, jobs: &mut VecDeque<Job>, ready: &mut VecDeque<Job>) {
         for job in jobs.drain(..) {
@@ -136,20 +142,19 @@ impl Groups {
         Some((group, self.groups.get_mut(group)?))
     }
 
-    /// Takes out the waiting messages whose leases are lost. Returns what is released: in a fenced group, all that waits behind them.
-    fn lose(&mut self, keys: &HashSet<Key>, lost: &mut Vec<Job>) -> Vec<Job> {
+    /// Takes out waiting messages. Returns what is released: in a fenced group, all that waits behind them.
+    fn take(&mut self, keys: &HashSet<Key>, taken: &mut Vec<Job>) -> Vec<Job> {
         let mut released = Vec::new();
         let mut groups: Vec<_> = self.groups.values_mut().collect();
         groups.sort_unstable_by(|a, b| a.out.cmp(&b.out));
         for members in groups {
-            let is_lost = |job: &Job| keys.contains(&job.key);
-            let Some(first) = members.waiting.iter().position(is_lost) else {
+            let is_taken = |job: &Job| keys.contains(&job.key);
+            let Some(first) = members.waiting.iter().position(is_taken) else {
                 continue;
             };
-            reached(Transition::LostInGroup);
             for job in members.waiting.split_off(first) {
-                if is_lost(&job) {
-                    lost.push(job);
+                if is_taken(&job) {
+                    taken.push(job);
                 } else if self.grouping.fenced {
                     released.push(job);
                 } else {
@@ -225,11 +230,13 @@ impl State {
         }
     }
 
-    /// Takes out the messages of lost leases that wait in groups.
-    pub(super) fn lose_in_groups(&mut self, keys: &HashSet<Key>, lost: &mut Vec<Job>) {
+    /// Takes out messages that wait in groups.
+    pub(super) fn take_from_groups(&mut self, keys: &HashSet<Key>) -> Vec<Job> {
+        let mut taken = Vec::new();
         if let Some(groups) = &mut self.groups {
-            self.done.extend(groups.lose(keys, lost));
+            self.done.extend(groups.take(keys, &mut taken));
         }
+        taken
     }
 
     /// Whether no message waits for another of its group.

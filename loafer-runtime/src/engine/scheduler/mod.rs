@@ -2,10 +2,12 @@
 
 mod broker_side;
 mod groups;
+mod leaving;
+mod pause;
 mod worker_side;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     future::poll_fn,
     mem,
     sync::PoisonError,
@@ -23,7 +25,12 @@ use crate::{
 };
 use loafer_core::{broker::Settlement, message::Message};
 
-pub(crate) use self::worker_side::{Call, Step};
+pub(crate) use self::{
+    broker_side::Permit,
+    leaving::Sweep,
+    pause::Delivering,
+    worker_side::{Call, Step},
+};
 
 /// A leased message on its way through the route: to a worker, then to a settler.
 #[derive(Debug)]
@@ -80,10 +87,13 @@ pub(crate) struct Scheduler {
 /// - `leased` counts a message from the end of its receive until its capacity is freed. So it is the number of messages in `ready`, in
 ///   `groups`, in `unstarted` and in `done`, of those that are `running`, and of those that settlers have (`settling` and `stalled`).
 /// - `receiving` receives are in flight. Together they were promised a capacity of `reserved`, which is 0 if there are none.
+/// - No receive is in flight unless `delivering` is on.
 /// - `called` is true while one worker is on its way here, or is here and keeps its batch window open. There is never a second one.
 /// - `idle` holds the number of each worker that has nothing to do, once. None of them is the one that was called.
 /// - `unstarted` is empty before the route drains, and `ready` is empty from then on.
 /// - A message in `ready` is the only one of its group there. It stands in `groups` among those that are out.
+/// - No message of `leaving` is in `ready`, in `groups` among those that wait, or in `unstarted`.
+/// - `unswept` counts those of `settling` and `stalled` that settlers took before the last sweep began.
 ///
 /// Whoever could act on the state after a change is woken by that change: see [`State::due`]. Workers are called by [`State::call`].
 #[derive(Default)]
@@ -113,6 +123,12 @@ pub(crate) struct State {
     pub(crate) reserved: usize,
     /// Receives in flight.
     pub(crate) receiving: usize,
+    /// Whether the route is paused: it asks for nothing and starts nothing, as long as it is open.
+    pub(crate) paused: bool,
+    /// The number of the last pause.
+    pauses: u32,
+    /// What the provider knows of that.
+    pub(crate) delivering: Delivering,
     /// How many receives should be in flight while there is room. It grows on full answers and falls on empty ones.
     target: usize,
     /// One for each worker, by its number.
@@ -125,9 +141,17 @@ pub(crate) struct State {
     batch_window: Option<Waker>,
     /// When the oldest of `ready` came, on a route with batch windows.
     window_began: Option<Instant>,
+    /// The leases that leave, while any do.
+    leaving: HashSet<Key>,
+    /// Which sweep settlers take messages in now.
+    sweep: Sweep,
+    /// Taken by settlers before the last sweep began, and not settled. The next one waits for it to be 0.
+    unswept: usize,
+    /// Tasks that wait for what settlers have.
+    sweepers: Waiters,
     /// Receivers that wait for capacity.
     receivers: Waiters,
-    /// Receivers with a receive in flight: they watch for the end.
+    /// Receivers with a receive in flight, and the one that paused the delivery: they watch for the end, and for the next change of `paused`.
     watching: Waiters,
     /// Settlers that wait for a batch.
     settlers: Waiters,
@@ -290,8 +314,12 @@ impl State {
             self.receiving > 0 || self.reserved == 0,
             "reserved capacity"
         );
+        assert!(self.receiving == 0 || self.delivering == Delivering::On);
         assert!(self.phase >= Phase::Draining || self.unstarted.is_empty());
         assert!(self.phase < Phase::Draining || (self.ready.is_empty() && waiting == 0));
+        assert!(self.unswept <= self.settling + self.stalled, "unswept");
+        let leaves = |job: &Job| self.leaving.contains(&job.key);
+        assert!(!self.ready.iter().chain(&self.unstarted).any(leaves));
         let called = self.slots.iter().filter(|slot| slot.is_called()).count();
         assert_eq!(called, usize::from(self.called), "one outstanding call");
         let idle = self.slots.iter().filter(|slot| slot.is_idle()).count();

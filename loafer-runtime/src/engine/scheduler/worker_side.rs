@@ -120,7 +120,10 @@ impl Scheduler {
         state.take_back(outcomes);
 
         let batch = self.limits.batch_window.is_some();
-        let at_hand = state.at_hand(most, batch);
+        let at_hand = match state.is_paused() {
+            true => 0,
+            false => state.at_hand(most, batch),
+        };
         let mut call = Call::Nobody;
         let mut step = if at_hand == 0 {
             state.window_began = None;
@@ -176,6 +179,7 @@ impl Scheduler {
             reached(Transition::HandedBack);
             state.ready.push_front(job);
         }
+        state.release_leaving();
         reached(Transition::Waits);
         let cancelled = state.phase == Phase::Cancelled;
         let slot = &mut state.slots[worker as usize];
@@ -199,7 +203,7 @@ impl State {
             // A worker with an open batch window looks whether this fills its batch.
             return self.batch_window.take().map_or(Call::Nobody, Call::Wake);
         }
-        if self.ready.is_empty() {
+        if self.ready.is_empty() || self.is_paused() {
             return Call::Nobody;
         }
         if let Some(worker) = self.idle.pop() {

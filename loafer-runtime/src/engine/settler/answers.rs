@@ -2,7 +2,10 @@
 
 use std::{fmt, iter, mem, time::Duration};
 
-use super::{Hold, Settler, is_ack};
+use super::{
+    Settler,
+    batch::{Hold, is_ack},
+};
 use loafer_core::broker::{Provider, Settle, Settled, Settlement};
 
 /// The delay of a retry that takes the place of a dead letter, if the route has no backoff.

@@ -1,6 +1,7 @@
 //! A settler: sends settlements in batches. Acks are never held up: whatever takes its time is settled beside it, in a task of its own.
 
 mod answers;
+mod batch;
 
 use std::{
     future::{Future, poll_fn},
@@ -16,11 +17,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::answers::{TOO_LATE, UNSETTLED};
+use self::{
+    answers::{TOO_LATE, UNSETTLED},
+    batch::{Batch, Hold, is_ack},
+};
 use super::{
     Job, Shared,
     leases::{Key, Lease},
     passed_on,
+    scheduler::Sweep,
 };
 use crate::{clock::Moment, stats::RouteStats};
 use loafer_core::{
@@ -51,7 +56,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             // A broker that answers at once must not keep the thread from other tasks.
             let budget = ready!(coop::poll_proceed(cx));
             let scheduler = shared.scheduler();
-            ready!(scheduler.poll_batch(&mut taken, linger.as_mut(), cx));
+            settler.sweep = ready!(scheduler.poll_batch(&mut taken, linger.as_mut(), cx));
             budget.made_progress();
             settler.now = now;
             Poll::Ready(())
@@ -62,7 +67,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             for slow in settler.take_rest(&mut taken) {
                 if !slow.entries.is_empty() {
                     shared.scheduler().stalled(slow.entries.len());
-                    beside.spawn(settle_beside(shared.clone(), slow, false));
+                    beside.spawn(settle_beside(shared.clone(), slow, settler.sweep, false));
                 }
             }
         }
@@ -73,7 +78,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             shared.scheduler().stalled(settler.batch.entries.len());
             let rest = mem::take(&mut settler.batch);
             let failing = mem::take(&mut settler.failing);
-            beside.spawn(settle_beside(shared.clone(), rest, failing));
+            beside.spawn(settle_beside(shared.clone(), rest, settler.sweep, failing));
         }
     }
 }
@@ -82,64 +87,17 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
 async fn settle_beside<P: Provider>(
     shared: Arc<Shared<P>>,
     batch: Batch<P::Receipt>,
+    sweep: Sweep,
     failing: bool,
 ) {
     let mut settler = Settler::new(&shared);
-    (settler.batch, settler.failing) = (batch, failing);
+    (settler.batch, settler.sweep, settler.failing) = (batch, sweep, failing);
     if !failing {
         let before = settler.batch.entries.len();
         settler.try_once().await;
         settler.free(before, true);
     }
     settler.finish().await;
-}
-
-/// What is settled together.
-struct Batch<R> {
-    entries: Vec<Settle<R>>,
-    /// The lease of each entry.
-    holds: Vec<Hold>,
-    /// Whether it has nothing but acks.
-    acks_only: bool,
-    /// How long they wait for the renewals of their leases that were in flight when they were taken. `None` if there were none.
-    renewing: Option<Duration>,
-}
-
-/// The lease of an entry, which has left the lease table.
-#[derive(Clone, Copy)]
-struct Hold {
-    key: Key,
-    until: Moment,
-}
-
-impl<R> Default for Batch<R> {
-    fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            holds: Vec::new(),
-            acks_only: true,
-            renewing: None,
-        }
-    }
-}
-
-impl<R> Batch<R> {
-    fn push(&mut self, hold: Hold, entry: Settle<R>) {
-        self.holds.push(hold);
-        self.entries.push(entry);
-    }
-
-    /// Empties the batch, to sort its entries.
-    fn take(&mut self) -> impl Iterator<Item = (Hold, Settle<R>)> + use<R> {
-        let entries = mem::take(&mut self.entries);
-        mem::take(&mut self.holds).into_iter().zip(entries)
-    }
-
-    /// Returns when the first lease ends.
-    fn first_end(&self) -> Moment {
-        let ends = self.holds.iter().map(|hold| hold.until);
-        ends.min().unwrap_or(Moment::NEVER)
-    }
 }
 
 /// Buffers that are reused for every batch.
@@ -155,6 +113,8 @@ struct Settler<'s, P: Provider> {
     fenced: bool,
     /// The counts of the batch. A batch of acks that all succeeded is not counted here.
     counts: RouteStats,
+    /// The sweep that the batch was taken in.
+    sweep: Sweep,
     /// Whether its last try failed.
     failing: bool,
     /// When it last read the clock, unless it has waited since.
@@ -171,6 +131,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             judged: Vec::new(),
             fenced: shared.scheduler().is_fenced(),
             counts: RouteStats::default(),
+            sweep: Sweep::default(),
             failing: false,
             now: None,
         }
@@ -315,7 +276,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             self.shared.route.stats.add(&mem::take(&mut self.counts));
         }
         if messages > 0 {
-            self.shared.route.freed(messages, stalled);
+            self.shared.route.freed(messages, stalled, self.sweep);
         }
     }
 
@@ -361,8 +322,14 @@ impl<'s, P: Provider> Settler<'s, P> {
     /// Called before another try: a stale receipt could still delete a message that somebody else is handling.
     #[cold]
     fn drop_stale(&mut self) {
-        let now = self.shared.table().now();
-        for (hold, entry) in self.batch.take() {
+        let table = self.shared.table();
+        let (now, leaves_at) = (table.now(), table.leaves_at());
+        drop(table);
+        for (mut hold, entry) in self.batch.take() {
+            if let Some(at) = leaves_at.filter(|_| self.shared.provider.is_leaving(&entry.receipt))
+            {
+                hold.until = hold.until.min(at);
+            }
             if now < hold.until && self.shared.provider.is_live(&entry.receipt) {
                 self.batch.push(hold, entry);
             } else {
@@ -370,10 +337,6 @@ impl<'s, P: Provider> Settler<'s, P> {
             }
         }
     }
-}
-
-fn is_ack<R>(entry: &Settle<R>) -> bool {
-    matches!(entry.settlement, Settlement::Ack)
 }
 
 impl<P: Provider> Shared<P> {

@@ -218,6 +218,9 @@ impl Launcher {
             };
             let source = plan.instance.broker.queue_topic(&parts.policy.queue);
             let engine = Arc::new(Engine::new(parts, plan.provider.capabilities()));
+            if !plan.enabled {
+                engine.start_paused();
+            }
             let at_work = RouteAtWork::new(
                 engine,
                 publisher,

@@ -67,6 +67,8 @@ struct Plan {
     /// At least one.
     handlers: Vec<PlannedHandler>,
     policy: Policy,
+    /// Whether it runs from the start. Otherwise it starts paused.
+    enabled: bool,
     instance: Instance,
     source: Source,
     /// Options that only its broker knows.
@@ -104,6 +106,8 @@ pub struct RouteSummary {
     pub broker: String,
     /// Its translator.
     pub translator: &'static str,
+    /// Whether it runs from the start. Otherwise it starts paused.
+    pub enabled: bool,
     /// How many handler calls may run at once.
     pub concurrency: usize,
     /// The most messages of one call. `None` if the handler takes single messages.
@@ -198,6 +202,7 @@ impl Manager {
             queue: plan.policy.queue.clone(),
             broker: plan.instance.name.to_string(),
             translator: route.translator,
+            enabled: plan.enabled,
             concurrency: plan.policy.concurrency,
             batch: route.batches.then(|| plan.policy.messages_a_call()),
             on: route.on.as_ref().map(ToString::to_string),

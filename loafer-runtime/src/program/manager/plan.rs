@@ -136,6 +136,7 @@ pub(super) fn plan_route(
     let home = home(&options, own, instances).unwrap_or(instance.kind);
     let broker_options =
         broker_options(&name, &options, home, &instance, stands_in).map_err(at_route)?;
+    let enabled = options.enabled.unwrap_or(true);
     let consumer = options.consumer.take();
     let consumer = consumer.or_else(|| instances.app().map(str::to_owned));
     let named = options.queue.is_some();
@@ -178,6 +179,7 @@ pub(super) fn plan_route(
     Ok(Plan {
         handlers: handlers.collect(),
         policy,
+        enabled,
         instance: instance.clone(),
         source,
         options: broker_options,

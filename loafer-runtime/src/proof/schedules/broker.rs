@@ -15,7 +15,10 @@ use super::{
     ledger::Place,
     model::{Model, Task},
 };
-use crate::engine::{leases::Key, scheduler::Job};
+use crate::engine::{
+    leases::Key,
+    scheduler::{Job, Permit, Sweep},
+};
 
 /// The groups of messages, and messages without one.
 const GROUPS: [Option<&str>; 4] = [Some("a"), Some("b"), Some("c"), None];
@@ -60,6 +63,8 @@ pub(super) struct Settler {
     pub(super) task: Task,
     /// Acks whose first try is not over.
     pub(super) trying: VecDeque<Job>,
+    /// The sweep that they were taken in.
+    sweep: Sweep,
     /// Failed messages of fenced groups, and whether they have left the queue. It tells when its try is over.
     judged: Vec<(Key, Message, bool)>,
     pub(super) linger: Pin<Box<Sleep>>,
@@ -72,6 +77,7 @@ impl Settler {
         Self {
             task: Task::new(),
             trying: VecDeque::new(),
+            sweep: Sweep::default(),
             judged: Vec::new(),
             linger: Box::pin(sleep(TICK)),
             is_armed: false,
@@ -93,8 +99,17 @@ impl Model<'_> {
         if receiver.stage == Receiving::Permit {
             receiver.stage = match self.scheduler.poll_permit(cx) {
                 Poll::Pending => return,
-                Poll::Ready(None) => Receiving::Ended,
-                Poll::Ready(Some(asked)) => {
+                Poll::Ready(Permit::End) => Receiving::Ended,
+                Poll::Ready(Permit::Pause) => {
+                    // The provider answers at once, and nobody waits for the end of the pause.
+                    self.scheduler.delivery_paused();
+                    match self.joined {
+                        true => self.settlers[number].task.wake(),
+                        false => receiver.task.wake(),
+                    }
+                    return;
+                }
+                Poll::Ready(Permit::Receive(asked)) => {
                     let limits = &self.scheduler.limits;
                     assert!((1..=limits.ask).contains(&asked), "asked for {asked}");
                     let state = self.scheduler.lock();
@@ -109,7 +124,7 @@ impl Model<'_> {
             };
         }
         if let Receiving::InFlight { knows, .. } = &mut receiver.stage {
-            *knows = self.scheduler.poll_closed(cx).is_ready();
+            *knows = self.scheduler.poll_closed(false, cx).is_ready();
         }
     }
 
@@ -141,14 +156,11 @@ impl Model<'_> {
         let mut taken = Vec::new();
         while !self.settlers[number].is_trying() {
             let linger = self.settlers[number].linger.as_mut();
-            if self
-                .scheduler
-                .poll_batch(&mut taken, linger, cx)
-                .is_pending()
-            {
+            let Poll::Ready(sweep) = self.scheduler.poll_batch(&mut taken, linger, cx) else {
                 self.settlers[number].is_armed |= !self.scheduler.lock().done.is_empty();
                 return;
-            }
+            };
+            self.settlers[number].sweep = sweep;
             let most = self.scheduler.limits.settle_batch;
             assert!((1..=most).contains(&taken.len()), "a batch");
             self.prepare(number, &mut taken);
@@ -191,7 +203,7 @@ impl Model<'_> {
             self.end(number, gone);
         }
         if !slow.is_empty() {
-            self.put_aside(slow);
+            self.put_aside(slow, number);
         }
     }
 
@@ -200,7 +212,8 @@ impl Model<'_> {
         let judged = mem::take(&mut self.settlers[number].judged);
         self.judge(judged);
         if gone > 0 {
-            self.scheduler.freed(gone, false);
+            self.scheduler
+                .freed(gone, false, self.settlers[number].sweep);
         }
     }
 
@@ -214,12 +227,12 @@ impl Model<'_> {
         }
     }
 
-    fn put_aside(&mut self, jobs: VecDeque<Job>) {
+    fn put_aside(&mut self, jobs: VecDeque<Job>, settler: usize) {
         self.scheduler.stalled(jobs.len());
         for job in &jobs {
             self.ledger.go(job.key, Place::Settler, Place::Beside);
         }
-        self.beside.push(jobs);
+        self.beside.push((self.settlers[settler].sweep, jobs));
     }
 
     /// Ends a settler's first try. Acks that failed are tried again beside it.
@@ -235,7 +248,7 @@ impl Model<'_> {
         }
         self.end(number, done);
         if failed > 0 {
-            self.put_aside(jobs);
+            self.put_aside(jobs, number);
         }
         self.settlers[number].task.wake();
     }
@@ -243,7 +256,8 @@ impl Model<'_> {
     /// Settles some messages beside their settler. No task is woken by it but through the scheduler.
     pub(super) fn settle_beside(&mut self, number: usize, dice: &mut Dice) {
         let (mut judged, mut settled) = (Vec::new(), 0);
-        let jobs = &mut self.beside[number];
+        let (sweep, jobs) = &mut self.beside[number];
+        let sweep = *sweep;
         for _ in 0..=dice.roll(jobs.len()) {
             let Some(mut job) = jobs.pop_front() else {
                 break;
@@ -268,7 +282,16 @@ impl Model<'_> {
         }
         self.judge(judged);
         if settled > 0 {
-            self.scheduler.freed(settled, true);
+            self.scheduler.freed(settled, true, sweep);
+        }
+    }
+
+    /// Pauses the route, or resumes it. At rest it is resumed.
+    pub(super) fn pause(&mut self, pauses: bool) {
+        if pauses {
+            self.scheduler.pause();
+        } else if let Some(call) = self.scheduler.resume() {
+            self.answer(call);
         }
     }
 

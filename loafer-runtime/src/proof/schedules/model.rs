@@ -20,7 +20,7 @@ use super::{
     ledger::Ledger,
     worker::{Stage, Worker},
 };
-use crate::engine::scheduler::{Call, Job, Phase, Scheduler};
+use crate::engine::scheduler::{Call, Job, Phase, Scheduler, Sweep};
 
 /// How much may happen until a route that is left alone is at rest, or has ended.
 const ENOUGH: usize = 20_000;
@@ -84,6 +84,8 @@ pub(super) enum Action {
     Stir,
     Lose,
     LoseAgain,
+    Pause,
+    Resume,
     Close,
 }
 
@@ -106,7 +108,7 @@ pub(super) struct Model<'r> {
     pub(super) receivers: Vec<Receiver>,
     pub(super) settlers: Vec<Settler>,
     /// Batches that are settled beside their settlers.
-    pub(super) beside: Vec<VecDeque<Job>>,
+    pub(super) beside: Vec<(Sweep, VecDeque<Job>)>,
     pub(super) workers: Vec<Worker>,
     pub(super) supervisor: Task,
     pub(super) end: End,
@@ -148,7 +150,8 @@ impl<'r> Model<'r> {
             let actions = match step.rare {
                 0..=231 => self.polls().chain(self.events()).collect(),
                 232..=239 => vec![Action::Stir],
-                240..=253 => vec![Action::Lose],
+                240..=247 => vec![Action::Lose],
+                248..=253 => vec![Action::Pause, Action::Resume],
                 _ => vec![Action::Close],
             };
             if let Some(action) = actions.get(usize::from(step.pick) % actions.len().max(1)) {
@@ -166,6 +169,7 @@ impl<'r> Model<'r> {
 
     /// Lets all that is in flight end, but for receives, which would go on for ever. Whoever lost all leases of its call is cancelled.
     fn come_to_rest(&mut self) {
+        self.act(Action::Resume, 0);
         self.poll_all();
         // A batch may wait for `on_error` once for each of its messages.
         for _ in 0..self.batch {
@@ -297,9 +301,15 @@ impl<'r> Model<'r> {
             Action::Stir => self.stir(&mut dice),
             Action::Lose => self.lose(Some(&mut dice)),
             Action::LoseAgain => self.lose(None),
+            Action::Pause => self.pause(true),
+            Action::Resume => self.pause(false),
             Action::Close => {
-                let phases = [Phase::Draining, Phase::Finishing, Phase::Cancelled];
-                self.scheduler.close(phases[dice.roll(3)]);
+                let phase = [Phase::Draining, Phase::Finishing, Phase::Cancelled][dice.roll(3)];
+                if phase == Phase::Finishing {
+                    // Only a receive finishes a route whose buffer is held up, and it calls a worker.
+                    self.pause(false);
+                }
+                self.scheduler.close(phase);
             }
         }
         self.check(self.polls().next().is_none());

@@ -19,7 +19,7 @@ impl Model<'_> {
         assert_eq!(state.running, running, "running messages");
         let settling: usize = self.settlers.iter().map(|it| it.trying.len()).sum();
         assert_eq!(state.settling, settling, "messages of first tries");
-        let stalled: usize = self.beside.iter().map(|jobs| jobs.len()).sum();
+        let stalled: usize = self.beside.iter().map(|(_, jobs)| jobs.len()).sum();
         assert_eq!(state.stalled, stalled, "messages beside settlers");
         let asked: Vec<_> = self.receivers.iter().filter_map(|it| it.asked()).collect();
         assert_eq!(state.receiving, asked.len(), "receives in flight");
@@ -109,7 +109,7 @@ impl Model<'_> {
         }
         // A worker that was called is woken until it comes. Then it works, waits, or keeps a batch window open.
         assert_eq!(state.called, lingers, "a call that no worker answers");
-        if !state.ready.is_empty() && !state.called && !self.is_calling() {
+        if !state.ready.is_empty() && !state.is_paused() && !state.called && !self.is_calling() {
             let may_hire = self.workers.len() < concurrency;
             assert!(
                 !may_hire && state.idle.is_empty(),

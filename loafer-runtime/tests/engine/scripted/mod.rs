@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use loafer_core::{broker::Capabilities, extract::Batch, policy::Backoff, translate::Json};
+use loafer_core::{
+    broker::{Capabilities, Leaving, Notice},
+    extract::Batch,
+    policy::Backoff,
+    translate::Json,
+};
 use loafer_runtime::program::{App, Manager, Route, RouteOptions, Running};
 use tokio::{
     sync::Notify,
@@ -79,6 +84,14 @@ pub(crate) struct Script {
     /// Payloads whose leases are over.
     pub(crate) gone: BTreeSet<u64>,
     pub(crate) notice: Arc<Notify>,
+    /// What the broker says, once `notice` is notified.
+    pub(crate) notices: VecDeque<Notice>,
+    /// Payloads that stay when leases leave.
+    pub(crate) stays: BTreeSet<u64>,
+    /// When the delivery of messages was paused.
+    pub(crate) pauses: Vec<Instant>,
+    /// How many receives are in flight.
+    pub(crate) receiving: usize,
     /// When each receive began.
     pub(crate) received_at: Vec<Instant>,
     /// How many receives there were, and how many messages it was told the route holds, after how many receives.
@@ -137,7 +150,29 @@ impl Scripted {
     pub(crate) fn lose(&self, payloads: impl IntoIterator<Item = u64>) {
         let mut script = self.0.lock().unwrap();
         script.gone = payloads.into_iter().collect();
+        drop(script);
+        self.say(Notice::LeasesLost);
+    }
+
+    /// The broker says something.
+    pub(crate) fn say(&self, notice: Notice) {
+        let mut script = self.lock();
+        script.notices.push_back(notice);
         script.notice.notify_one();
+    }
+
+    /// The broker takes back, within this time, the leases of all payloads but some. Returns how long it took until they were fenced.
+    pub(crate) async fn leave(
+        &self,
+        within: Duration,
+        stay: impl IntoIterator<Item = u64>,
+    ) -> Duration {
+        let (began, stays) = (Instant::now(), stay.into_iter().collect());
+        self.lock().stays = stays;
+        let (leaving, fenced) = Leaving::new(within);
+        self.say(Notice::Leaving(leaving));
+        fenced.await;
+        began.elapsed()
     }
 
     pub(crate) fn acked(&self) -> Vec<(String, Instant)> {

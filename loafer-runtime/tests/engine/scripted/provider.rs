@@ -64,6 +64,22 @@ impl Scripted {
     }
 }
 
+/// Counts a receive as long as it is in flight.
+struct InFlight<'s>(&'s Scripted);
+
+impl<'s> InFlight<'s> {
+    fn begin(broker: &'s Scripted) -> Self {
+        broker.lock().receiving += 1;
+        Self(broker)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.lock().receiving -= 1;
+    }
+}
+
 impl Script {
     fn delivery(&mut self, number: u64) -> Delivery<u64> {
         let attempt = self.delivered.entry(number).or_default();
@@ -155,6 +171,7 @@ impl Provider for Scripted {
         if self.fails_always() {
             return no_connection();
         }
+        let _in_flight = InFlight::begin(self);
         let (answer, numbers) = self.answer(max, wait);
         let outage = self.outage_until(answer);
         sleep_until(outage.unwrap_or(answer)).await;
@@ -248,9 +265,24 @@ impl Provider for Scripted {
     }
 
     async fn notice(&self) -> Notice {
-        let notice = self.lock().notice.clone();
-        notice.notified().await;
-        Notice::LeasesLost
+        loop {
+            let notice = self.lock().notice.clone();
+            let more = notice.notified();
+            if let Some(next) = self.lock().notices.pop_front() {
+                return next;
+            }
+            more.await;
+        }
+    }
+
+    fn is_leaving(&self, lease: &u64) -> bool {
+        !self.lock().stays.contains(lease)
+    }
+
+    async fn pause(&self) {
+        let mut script = self.lock();
+        script.pauses.push(Instant::now());
+        assert_eq!(script.receiving, 0, "no receive is in flight");
     }
 
     fn is_live(&self, lease: &u64) -> bool {

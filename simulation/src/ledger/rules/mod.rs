@@ -8,7 +8,7 @@ mod starts;
 
 use std::collections::BTreeMap;
 
-use super::{DeliveryRecord, Event, Ledger, MessageKey, Reply, Stage, Why, Wrong};
+use super::{DeliveryRecord, Event, Ledger, MessageKey, Reply, Stage, Wrong};
 use crate::{Millis, scenario::QueuePlan};
 
 pub(super) use self::{ends::finish, stalls::watch};
@@ -61,10 +61,27 @@ pub(super) fn judge(ledger: &mut Ledger, now: Millis, event: Event) {
         Event::Renewing(id, by) => settlements::renewing(ledger, now, id, by),
         Event::Renewed(id, until) => ledger.delivery_mut(id).until = Some(until),
         Event::RenewReplied(id, reply) => renewed(ledger, now, id, reply),
+        Event::Leaves(id, until, within) => {
+            let cut = until - QueuePlan::margin(within);
+            let delivery = ledger.delivery_mut(id);
+            let known = delivery.leaves.unwrap_or((now, cut));
+            delivery.leaves = Some((known.0, known.1.min(cut)));
+        }
+        Event::Paused(route) => {
+            if let Some(route) = ledger.routes.get_mut(&route) {
+                route.paused.get_or_insert(now);
+            }
+        }
+        Event::Resumed(route) => {
+            if let Some(route) = ledger.routes.get_mut(&route) {
+                route.paused = None;
+            }
+        }
         Event::LeaseEnded(id, why) => {
             ledger.delivery_mut(id).ended.get_or_insert(why);
         }
         Event::Receiving(route) => {
+            starts::receiving(ledger, now, route);
             if let Some(route) = ledger.routes.get_mut(&route) {
                 route.receiving += 1;
             }
@@ -156,7 +173,7 @@ fn prune(ledger: &mut Ledger, now: Millis) {
     for route in routes.values_mut() {
         route.open.retain(|id| {
             let delivery = &deliveries[*id as usize];
-            let over = delivery.is_over(now) || delivery.ended == Some(Why::Disconnected);
+            let over = delivery.is_over(now) || delivery.is_known_to_be_lost();
             !over || delivery.runs || delivery.consulting || delivery.settling.is_some()
         });
     }

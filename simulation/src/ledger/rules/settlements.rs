@@ -82,6 +82,10 @@ fn timely(delivery: &DeliveryRecord, now: Millis) -> Judged {
             Wrong::SettledDisconnected,
             "its connection is lost, and the provider says so",
         ),
+        _ if delivery.ended == Some(Why::Left) => against(
+            Wrong::SettledAfterFence,
+            "the broker has taken it back, and the app had said that it settles nothing",
+        ),
         _ if delivery.is_expired(now) => against(
             Wrong::SettledTooLate,
             "its lease is over by the broker's clock: somebody else may have it",

@@ -18,7 +18,11 @@ pub(in crate::ledger) fn watch(ledger: &mut Ledger, now: Millis, waiting: &Waiti
     prune(ledger, now);
     let scenario = ledger.scenario.clone();
     for plan in &scenario.routes {
-        let open = ledger.stage == Stage::Running && !ledger.once;
+        let paused = ledger
+            .routes
+            .get(&plan.number)
+            .is_some_and(|it| it.paused.is_some());
+        let open = ledger.stage == Stage::Running && !ledger.once && !paused;
         let waits = waiting.get(&plan.number).copied().unwrap_or_default();
         receives(ledger, now, plan, open && waits > 0);
         let deliveries = ledger.routes.get(&plan.number);

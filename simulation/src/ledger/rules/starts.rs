@@ -74,6 +74,7 @@ pub(super) fn started(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u3
             "the message says that it is due later",
         );
     }
+    gated(ledger, now, id);
     if ledger.delivery(id).is_expired(now) {
         ledger.accuse(
             Wrong::StartedTooLate,
@@ -104,6 +105,33 @@ pub(super) fn started(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u3
             format!("{calls} calls of the route run, and its concurrency is {most}"),
         );
     }
+}
+
+/// Nothing starts of what leaves, and nothing on a route that is paused.
+fn gated(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
+    let delivery = ledger.delivery(id);
+    let (leaves, route) = (delivery.leaves, delivery.given.message.route);
+    if leaves.is_some_and(|(since, _)| now > since) {
+        let text = "the broker had said that it takes the lease back";
+        ledger.accuse(Wrong::StartedLeaving, now, Some(id), text);
+    }
+    if is_paused(ledger, now, route) {
+        let text = "its route is paused";
+        ledger.accuse(Wrong::StartedPaused, now, Some(id), text);
+    }
+}
+
+/// A receive began.
+pub(super) fn receiving(ledger: &mut Ledger, now: Millis, route: usize) {
+    if is_paused(ledger, now, route) {
+        let text = format!("r{route} is paused");
+        ledger.accuse(Wrong::ReceivedPaused, now, None, text);
+    }
+}
+
+fn is_paused(ledger: &Ledger, now: Millis, route: usize) -> bool {
+    let paused = ledger.routes.get(&route).and_then(|route| route.paused);
+    paused.is_some_and(|since| now > since)
 }
 
 fn started_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {

@@ -1,0 +1,58 @@
+//! A batch: what is settled together.
+
+use std::{mem, time::Duration};
+
+use crate::{clock::Moment, engine::leases::Key};
+use loafer_core::broker::{Settle, Settlement};
+
+/// What is settled together.
+pub(super) struct Batch<R> {
+    pub(super) entries: Vec<Settle<R>>,
+    /// The lease of each entry.
+    pub(super) holds: Vec<Hold>,
+    /// Whether it has nothing but acks.
+    pub(super) acks_only: bool,
+    /// How long they wait for the renewals of their leases that were in flight when they were taken. `None` if there were none.
+    pub(super) renewing: Option<Duration>,
+}
+
+/// The lease of an entry, which has left the lease table.
+#[derive(Clone, Copy)]
+pub(super) struct Hold {
+    pub(super) key: Key,
+    pub(super) until: Moment,
+}
+
+impl<R> Default for Batch<R> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            holds: Vec::new(),
+            acks_only: true,
+            renewing: None,
+        }
+    }
+}
+
+impl<R> Batch<R> {
+    pub(super) fn push(&mut self, hold: Hold, entry: Settle<R>) {
+        self.holds.push(hold);
+        self.entries.push(entry);
+    }
+
+    /// Empties the batch, to sort its entries.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = (Hold, Settle<R>)> + use<R> {
+        let entries = mem::take(&mut self.entries);
+        mem::take(&mut self.holds).into_iter().zip(entries)
+    }
+
+    /// Returns when the first lease ends.
+    pub(super) fn first_end(&self) -> Moment {
+        let ends = self.holds.iter().map(|hold| hold.until);
+        ends.min().unwrap_or(Moment::NEVER)
+    }
+}
+
+pub(super) fn is_ack<R>(entry: &Settle<R>) -> bool {
+    matches!(entry.settlement, Settlement::Ack)
+}
