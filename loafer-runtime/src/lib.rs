@@ -28,6 +28,7 @@ mod pause;
 pub mod program;
 #[cfg(test)]
 mod proof;
+mod scheduler;
 mod stats;
 mod sync;
 pub mod testing;

@@ -8,30 +8,29 @@
 //! 5. `leases/renewer.rs`: the renewer renews its lease until a settler takes it, and sees when a lease has expired.
 //! 6. `leases/monitor.rs`: the monitor hears that the broker took leases back. Who has lost its lease is not started or is cancelled, and
 //!    nothing is sent for it.
-//!    `leases/leaving.rs`: the broker will take leases back. Who has not started is released, and who runs may end in time. The scheduler's
-//!    part is `scheduler/leaving.rs`.
-//! 7. `scheduler/mod.rs`: the scheduler holds the messages of the route, under its one lock. Its state says which invariants it keeps.
-//! 8. `scheduler/broker_side.rs`: what was received becomes ready. `scheduler/pause.rs`: unless the route is paused, when it waits, and no
-//!    receive is due.
-//! 9. `scheduler/groups.rs`: a message of a group waits for the earlier ones of its group first.
-//! 10. `scheduler/worker_side.rs`: a worker is called, and takes what is ready.
-//! 11. `worker.rs`: the worker runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the loss of
-//!     its lease.
-//! 12. `resolve.rs`: the verdict becomes a settlement, by the route's policy and the broker's capabilities. If the handler failed, `on_error`
-//!     decides first. The worker brings message and settlement back when it comes for the next one (10).
-//! 13. `settler/mod.rs`: a settler takes what is done (8) in batches. It sends the acks, and everything else in tasks beside it.
-//! 14. `settler/answers.rs`: what the broker confirmed frees its capacity (8), so that a receiver may ask for more (3). What failed is tried
+//! 7. `leases/leaving.rs`: the monitor hears that the broker will take leases back. Who has not started is released, and who runs may end in
+//!    time.
+//! 8. The scheduler holds the messages of the route, under its one lock. It stands beside the engine, in `scheduler/`, and knows neither
+//!    providers nor handlers. Its `mod.rs` says which invariants its state keeps. What was received becomes ready (`broker_side.rs`), unless
+//!    the route is paused (`pause.rs`) or it waits for an earlier message of its group (`groups.rs`). A worker is called, and takes what is
+//!    ready (`worker_side.rs`).
+//! 9. `worker.rs`: the worker runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the loss of
+//!    its lease.
+//! 10. `resolve.rs`: the verdict becomes a settlement, by the route's policy and the broker's capabilities. If the handler failed, `on_error`
+//!     decides first. The worker brings message and settlement back when it comes for the next one (8).
+//! 11. `settler/mod.rs`: a settler takes what is done (8). It sends the acks, and everything else in tasks beside it.
+//! 12. `settler/batch.rs`: what is settled together, with the lease of each.
+//! 13. `settler/answers.rs`: what the broker confirmed frees its capacity (8), so that a receiver may ask for more (3). What failed is tried
 //!     again while its lease lasts.
 //!
 //! No task of a route waits for another except through the scheduler, and every change there ends by waking whoever can act on it. A route ends
 //! as it runs: receivers when the scheduler closes, workers when nothing is ready any more, settlers when everything is settled. [`run`] then
 //! closes the provider.
 
-pub(crate) mod leases;
+mod leases;
 mod receiver;
 mod resolve;
 mod route;
-pub(crate) mod scheduler;
 mod settler;
 mod worker;
 
@@ -48,17 +47,14 @@ use std::{
 use futures_util::FutureExt;
 use tokio::task::{JoinError, JoinSet};
 
-use self::{
-    leases::{Key, LeaseTable},
-    scheduler::{Job, Scheduler},
+use self::leases::LeaseTable;
+use crate::{
+    scheduler::{Key, Phase, Scheduler},
+    sync::{InFlight, locked},
 };
-use crate::sync::{InFlight, locked};
 use loafer_core::broker::Provider;
 
-pub(crate) use self::{
-    route::{Parts, Route},
-    scheduler::Phase,
-};
+pub(crate) use self::route::{Parts, Route};
 
 /// How long settlements may take once the drain deadline has passed.
 const FLUSH_GRACE: Duration = Duration::from_secs(2);

@@ -13,11 +13,15 @@ use std::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Job, Shared,
+    Shared,
     leases::{LeaseTable, margin},
-    scheduler::Permit,
 };
-use crate::{clock::Moment, pause::PauseWatch, stats::RouteStats};
+use crate::{
+    clock::Moment,
+    pause::PauseWatch,
+    scheduler::{Job, Permit},
+    stats::RouteStats,
+};
 use loafer_core::{
     Error,
     broker::{Delivery, DueTime, Pauses, Provider, Settlement},

@@ -13,16 +13,13 @@ use std::{
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 
-use super::{
-    Job, Phase, Scheduler,
-    scheduler::{Call, Sweep},
-    worker::Worker,
-};
+use super::worker::Worker;
 use crate::{
     ack_dedup::AckDedup,
     bus::Bus,
     handler::{Handlers, Reports},
     limits::Limits,
+    scheduler::{Call, Job, Phase, Scheduler, Sweep},
     stats::{Failing, RouteStats, Stats},
     sync::locked,
 };

@@ -13,15 +13,15 @@ use tokio::{task::coop, time::Instant};
 use tracing::{Span, level_filters::LevelFilter};
 
 use super::{
-    Job, Route,
+    Route,
     resolve::{Answer, Failed, Resolved},
-    scheduler::Step,
 };
 use crate::{
     clock::{self, Timer},
     coverage::{Transition, reached},
     handler::{CallSlot, Own, Slot, Verdicts},
     limits::next_chunk,
+    scheduler::{Job, Step},
     sync::{AtomicBool, Usher},
 };
 use loafer_core::{

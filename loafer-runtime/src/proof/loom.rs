@@ -17,11 +17,8 @@ use ::loom::{future::block_on, model::Builder, sync::Notify, thread};
 use loafer_core::{broker::Settlement, message::Message};
 
 use crate::{
-    engine::{
-        leases::Key,
-        scheduler::{Call, Job, Permit, Phase, Scheduler, Step, Sweep},
-    },
     limits::Limits,
+    scheduler::{Call, Job, Key, Permit, Phase, Scheduler, Step, Sweep},
     sync::{AtomicBool, Mutex},
 };
 

@@ -16,7 +16,7 @@ use super::{State, World, weather::Call};
 use crate::{
     Millis,
     dice::Dice,
-    ledger::{DeliveryId, Event, Given, Reply, Why},
+    ledger::{DeliveryId, Event, Given, Reply},
     scenario::{Fault, Kind},
 };
 

@@ -4,10 +4,11 @@ use std::{collections::HashSet, future::poll_fn, pin::pin, task::Poll, time::Dur
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Key, margin};
+use super::margin;
 use crate::{
     clock::{self, Moment},
     engine::Shared,
+    scheduler::Key,
 };
 use loafer_core::broker::{Leaving, Provider};
 

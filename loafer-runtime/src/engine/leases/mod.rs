@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::Moment;
+use crate::{clock::Moment, scheduler::Key};
 
 /// Returns by how much a lease is taken to be shorter than the broker says, because its answer took time to arrive.
 pub(super) fn margin(lease: Duration) -> Duration {
@@ -26,11 +26,6 @@ pub(super) struct LeaseTable<R> {
     /// When the settlements of each leaving in progress end.
     leavings: Vec<Moment>,
 }
-
-/// The number of an entry and, in the lower half, which of the entry's occupants is meant. An entry is used again: the key of an earlier
-/// occupant finds nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Key(u64);
 
 /// Stands for no entry.
 const NONE: u32 = u32::MAX;
@@ -54,20 +49,6 @@ pub(super) struct Lease<R> {
     pub(super) lost: bool,
     /// Whether a renewal is in flight. Until it is over, it could undo the delay of a retry.
     pub(super) renewing: bool,
-}
-
-impl Key {
-    pub(crate) fn new(number: usize, occupant: u32) -> Self {
-        Self((number as u64) << 32 | u64::from(occupant))
-    }
-
-    pub(crate) fn number(self) -> usize {
-        (self.0 >> 32) as usize
-    }
-
-    fn is_of(self, occupant: u32) -> bool {
-        self.0 as u32 == occupant
-    }
 }
 
 impl<R> Lease<R> {

@@ -5,8 +5,7 @@ use std::{collections::HashSet, pin::pin, sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::sleep;
 
-use super::Key;
-use crate::{clock::Moment, engine::Shared};
+use crate::{clock::Moment, engine::Shared, scheduler::Key};
 use loafer_core::broker::{Notice, Provider};
 
 /// How soon a worker is cancelled again whose lease is lost: it may not have begun the first time.

@@ -5,8 +5,8 @@ use std::{collections::HashSet, mem, pin::pin, sync::Arc, time::Duration};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{sleep, timeout};
 
-use super::{Key, Lease, margin};
-use crate::{clock::Moment, engine::Shared};
+use super::{Lease, margin};
+use crate::{clock::Moment, engine::Shared, scheduler::Key};
 use loafer_core::{
     Error,
     broker::{Provider, Renewed},

@@ -2,7 +2,7 @@
 
 use std::{mem, time::Duration};
 
-use crate::{clock::Moment, engine::leases::Key};
+use crate::{clock::Moment, scheduler::Key};
 use loafer_core::broker::{Settle, Settlement};
 
 /// What is settled together.

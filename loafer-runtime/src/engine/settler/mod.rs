@@ -21,13 +21,12 @@ use self::{
     answers::{TOO_LATE, UNSETTLED},
     batch::{Batch, Hold, is_ack},
 };
-use super::{
-    Job, Shared,
-    leases::{Key, Lease},
-    passed_on,
-    scheduler::Sweep,
+use super::{Shared, leases::Lease, passed_on};
+use crate::{
+    clock::Moment,
+    scheduler::{Job, Key, Sweep},
+    stats::RouteStats,
 };
-use crate::{clock::Moment, stats::RouteStats};
 use loafer_core::{
     broker::{Pauses, Provider, Settle, Settled, Settlement},
     message::Message,

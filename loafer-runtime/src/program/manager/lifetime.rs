@@ -9,13 +9,13 @@ use tokio::{
 
 use crate::{
     clock::later,
-    engine::Phase,
     program::{
         at_work::RouteAtWork,
         erased::DynProvider,
         running::{Ended, Inner, Running},
         stop::Stop,
     },
+    scheduler::Phase,
     stats::RouteStats,
 };
 

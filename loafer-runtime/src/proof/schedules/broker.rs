@@ -15,10 +15,7 @@ use super::{
     ledger::Place,
     model::{Model, Task},
 };
-use crate::engine::{
-    leases::Key,
-    scheduler::{Job, Permit, Sweep},
-};
+use crate::scheduler::{Job, Key, Permit, Sweep};
 
 /// The groups of messages, and messages without one.
 const GROUPS: [Option<&str>; 4] = [Some("a"), Some("b"), Some("c"), None];

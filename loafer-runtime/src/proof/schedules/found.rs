@@ -5,11 +5,8 @@ use std::collections::{HashSet, VecDeque};
 use loafer_core::{message::Message, policy::GroupBy};
 
 use crate::{
-    engine::{
-        leases::Key,
-        scheduler::{Job, Scheduler},
-    },
     limits::{Grouping, Limits},
+    scheduler::{Job, Key, Scheduler},
 };
 
 #[test]

@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use loafer_core::{broker::Settlement, message::Message};
 
-use crate::engine::{
-    leases::Key,
-    scheduler::{Job, State},
-};
+use crate::scheduler::{Job, Key, State};
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

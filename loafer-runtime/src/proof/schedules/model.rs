@@ -20,7 +20,7 @@ use super::{
     ledger::Ledger,
     worker::{Stage, Worker},
 };
-use crate::engine::scheduler::{Call, Job, Phase, Scheduler, Sweep};
+use crate::scheduler::{Call, Job, Phase, Scheduler, Sweep};
 
 /// How much may happen until a route that is left alone is at rest, or has ended.
 const ENOUGH: usize = 20_000;

@@ -5,7 +5,7 @@ use super::{
     model::{End, Model},
     worker::{Stage, Worker},
 };
-use crate::engine::scheduler::{Phase, State};
+use crate::scheduler::{Phase, State};
 
 impl Model<'_> {
     /// Checks the scheduler against what the tasks have.

@@ -19,7 +19,7 @@ use super::{
     Dice, TICK,
     model::{Model, Task},
 };
-use crate::engine::scheduler::{Job, Phase, Step};
+use crate::scheduler::{Job, Phase, Step};
 
 /// The most messages that a worker of single messages takes at once. The engine takes more.
 const CHUNK: usize = 8;

@@ -9,8 +9,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Job, Limits, Phase, Scheduler, State, Transition, reached};
-use crate::{clock, engine::leases::Key, sync::AtomicBool};
+use super::{Job, Key, Limits, Phase, Scheduler, State, Transition, reached};
+use crate::{clock, sync::AtomicBool};
 
 /// What the scheduler knows of one worker.
 #[derive(Default)]

@@ -11,8 +11,9 @@ use std::{
 
 use tokio::time::{Instant, Sleep};
 
-use super::{Call, Delivering, Job, Limits, Phase, Scheduler, State, Sweep, Transition, reached};
-use crate::engine::leases::Key;
+use super::{
+    Call, Delivering, Job, Key, Limits, Phase, Scheduler, State, Sweep, Transition, reached,
+};
 use loafer_core::message::{Message, MessageId};
 
 /// What a receiver may do.

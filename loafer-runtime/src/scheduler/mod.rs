@@ -2,6 +2,7 @@
 
 mod broker_side;
 mod groups;
+mod key;
 mod leaving;
 mod pause;
 mod worker_side;
@@ -17,7 +18,6 @@ use std::{
 use tokio::time::Instant;
 
 use self::{groups::Groups, worker_side::WorkerSlot};
-use super::leases::Key;
 use crate::{
     coverage::{Transition, reached},
     limits::Limits,
@@ -27,6 +27,7 @@ use loafer_core::{broker::Settlement, message::Message};
 
 pub(crate) use self::{
     broker_side::Permit,
+    key::Key,
     leaving::Sweep,
     pause::Delivering,
     worker_side::{Call, Step},

@@ -5,8 +5,8 @@ use std::{
     mem,
 };
 
-use super::{Call, Job, Phase, Scheduler, State, Transition, reached};
-use crate::{engine::leases::Key, limits::Grouping};
+use super::{Call, Job, Key, Phase, Scheduler, State, Transition, reached};
+use crate::limits::Grouping;
 use loafer_core::{broker::Settlement, message::Message};
 
 /// The groups that have leased messages.

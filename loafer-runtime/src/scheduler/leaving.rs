@@ -6,8 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{Job, Scheduler, State, Transition, reached};
-use crate::engine::leases::Key;
+use super::{Job, Key, Scheduler, State, Transition, reached};
 
 /// Whether a settler took its messages before or after the last sweep began: one of two values in turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
