@@ -26,6 +26,10 @@ use crate::{
     receipt::MemoryReceipt,
 };
 
+/// The longest delay of a retry: 12 hours, the longest visibility timeout of SQS
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html>).
+const MAX_DELAY: Duration = Duration::from_secs(12 * 60 * 60);
+
 /// How many messages a route holds ahead of its handlers. They are in memory in any case.
 const PREFETCH: usize = 100;
 
@@ -182,7 +186,10 @@ impl Provider for MemoryProvider {
             linger: Duration::ZERO,
             lease: Some(self.options.lease),
             lease_ceiling: None,
-            max_delay: self.queue.defers().then_some(DueTime::LONGEST),
+            max_delay: Some(match self.queue.defers() {
+                true => DueTime::LONGEST,
+                false => MAX_DELAY,
+            }),
             defers: self.queue.defers(),
             ordered: self.queue.is_fifo(),
             release_costs_attempt: false,

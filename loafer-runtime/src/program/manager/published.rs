@@ -37,15 +37,12 @@ struct OfPublisher {
 }
 
 impl Published {
-    /// Makes the topics that are missing, if the manager may.
+    /// Makes the topics that are missing, as the manager may.
     ///
     /// # Errors
     ///
     /// If one is missing and can't be made. The error says all of them at once.
     pub(super) async fn make(&self) -> Result<(), Error> {
-        if self.open != Open::Create {
-            return Ok(());
-        }
         let found = self.check().await.into_iter();
         let problems = found.filter(|finding| finding.level == Level::Problem);
         combined(problems.map(|finding| finding.text).collect()).map_or(Ok(()), Err)

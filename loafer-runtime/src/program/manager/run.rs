@@ -34,7 +34,7 @@ use crate::{
     stats::Failing,
     sync::locked,
 };
-use loafer_core::{Error, outcome::BoxError};
+use loafer_core::{Error, broker::Open, outcome::BoxError};
 
 /// When each part of the end is over, whatever hangs, counted from the `drain` deadline: the `on_stop` hooks, the publishers, the brokers, the
 /// reporters. The routes end before, within [`lifetime::GRACE`], and the tasks within that of their own.
@@ -44,7 +44,7 @@ const BROKERS: Duration = Duration::from_millis(3700);
 const REPORTERS: Duration = Duration::from_millis(4000);
 
 pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
-    let published = published::published(&manager);
+    let published = (manager.open == Open::Create).then(|| published::published(&manager));
     let Manager {
         mut app,
         plans,
@@ -80,12 +80,13 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let shutdown = inner.stop.watch();
     launcher.open_all(&plans, &shutdown).await?;
     // After the routes' own queues, which may be among the topics, and are made as their routes say.
-    let made = published.make().await;
-    let started = match made {
-        Ok(()) => launcher.start_brokers(&plans, &shutdown).await,
-        Err(error) => Err(error),
+    let started = async {
+        if let Some(published) = &published {
+            published.make().await?;
+        }
+        launcher.start_brokers(&plans, &shutdown).await
     };
-    if let Err(error) = started {
+    if let Err(error) = started.await {
         launch::close(&plans).await;
         return Err(error);
     }
