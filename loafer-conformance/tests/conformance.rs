@@ -258,6 +258,16 @@ async fn a_queue_that_is_opened_once_fails_the_cases_of_routes_that_come_and_go(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_that_does_not_end_or_that_counts_fails_its_cases() {
+    let (resumes, starts_paused) = (
+        "a_paused_route_handles_nothing_until_it_is_resumed",
+        "a_route_that_is_not_enabled_starts_paused",
+    );
+    fails(Sabotage::StaysPaused, &[resumes, starts_paused]).await;
+    fails(Sabotage::CountsPauses, &[resumes]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_release_that_counts_as_an_attempt_fails_its_cases() {
     let cases = [
         "what_is_released_is_delivered_at_once",

@@ -166,9 +166,9 @@ async fn a_delay_that_sqs_can_not_keep_is_refused() {
         (
             format!("sqs:{}", fifo.name),
             DELAY,
-            "FIFO queues have no delay",
+            "a FIFO queue delays all of its messages alike",
         ),
-        (topic, DELAY, "SNS has no delay"),
+        (topic, DELAY, "publish to a queue, as `sqs:NAME`"),
     ] {
         let message = Outgoing::new(event()).group("g").delay(delay);
         let mut answers = Vec::new();

@@ -63,6 +63,8 @@ pub(crate) enum Sabotage {
     FlattensHeaders,
     FlattensHeadersOfRetries,
     OpensEachQueueOnce,
+    StaysPaused,
+    CountsPauses,
     CountsReleases,
 }
 
@@ -121,6 +123,7 @@ impl Broker for Sabotaged {
             how: self.how,
             opened: self.opened.clone(),
             deaf: AtomicBool::new(false),
+            was_paused: AtomicBool::new(false),
         })
     }
 
@@ -218,8 +221,9 @@ pub(crate) struct Provides {
     queue: String,
     how: Sabotage,
     opened: Arc<Mutex<BTreeSet<String>>>,
-    /// Whether it receives nothing: another provider had its queue.
+    /// Whether it receives nothing: another provider had its queue, or it does not resume.
     deaf: AtomicBool,
+    was_paused: AtomicBool,
 }
 
 impl Provider for Provides {
@@ -257,6 +261,12 @@ impl Provider for Provides {
             Sabotage::HidesTheAttempt => {
                 for delivery in into {
                     delivery.message = delivery.message.clone().with_attempt(1);
+                }
+            }
+            Sabotage::CountsPauses if self.was_paused.load(Ordering::SeqCst) => {
+                for delivery in into {
+                    let attempt = delivery.message.attempt() + 1;
+                    delivery.message = delivery.message.clone().with_attempt(attempt);
                 }
             }
             Sabotage::LosesContentTypes => {
@@ -318,6 +328,13 @@ impl Provider for Provides {
 
     fn capabilities(&self) -> Capabilities {
         self.memory.capabilities()
+    }
+
+    async fn pause(&self) {
+        self.was_paused.store(true, Ordering::SeqCst);
+        if self.how == Sabotage::StaysPaused {
+            self.deaf.store(true, Ordering::SeqCst);
+        }
     }
 }
 

@@ -129,8 +129,8 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Returns whether a lease is among those that [leave](Notice::Leaving). By default it is `true`: all leave.
     ///
-    /// The engine asks it of all messages when it hears of a leaving, and of new deliveries and settlements until the fence. If several leavings are
-    /// in progress, the one that ends first bounds the leases of all.
+    /// The engine asks it of all messages when the provider says that leases leave, and of new deliveries and settlements until the fence. If several
+    /// leavings are in progress, the one that ends first bounds the leases of all.
     fn is_leaving(&self, lease: &Self::Receipt) -> bool {
         _ = lease;
         true

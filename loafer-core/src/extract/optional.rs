@@ -5,8 +5,8 @@ use crate::message::{Headers, Message};
 
 /// An extractor that the app or a message may lack, so that a handler can take it as `Option<E>`.
 ///
-/// `None` means that it is absent. A refusal is still a refusal, also one [for good](Rejection::reject): the handler is not called, and the message
-/// is treated as it would be without the `Option`. A handler that wants to judge refusals takes [`Result<E, Rejection>`](Rejection).
+/// `None` means that it is absent. A refusal is still a refusal, also one [for good](Rejection::reject): the handler is not called, and what
+/// becomes of the message is the same as if the handler took the extractor itself. A handler that wants to judge refusals takes [`Result<E, Rejection>`](Rejection).
 ///
 /// | extractor | its `Option` is `None` |
 /// |---|---|

@@ -6,16 +6,17 @@ mod publishing;
 pub(crate) mod replier;
 mod request;
 pub(crate) mod requests;
+mod ways;
 
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, OnceLock},
 };
 
 use futures_util::future::join_all;
 
-use self::{erased::DynPublisher, replier::Repliers, requests::Requests};
+pub(crate) use self::ways::{OtherBroker, Queues, Way, form};
+use self::{erased::DynPublisher, replier::Repliers, requests::Requests, ways::Ways};
 pub use self::{publishing::Publishing, replier::Replier};
 use loafer_core::event::{Event, Publishable, encoded};
 use loafer_core::{
@@ -53,38 +54,10 @@ pub struct Bus {
 struct Line {
     /// Set once the routes are open. Handlers are prepared before that.
     publisher: OnceLock<Arc<dyn DynPublisher>>,
-    /// What the configuration says about topics, by the topic's name or by its form in environment variables.
-    ways: OnceLock<HashMap<String, Way>>,
-    /// The queues of the program's brokers, by the name of the instance: what stands before the `:` of `legacy:orders`.
-    queues: RwLock<HashMap<String, Queues>>,
+    ways: Ways,
     /// Requests that wait for replies on the broker of the service.
     requests: Arc<Requests>,
     repliers: Repliers,
-}
-
-/// What the configuration says about one topic.
-pub(crate) struct Way {
-    /// The topic's name on its broker. `None` means the same name.
-    pub(crate) name: Option<String>,
-    /// The broker that the topic is on. `None` means the broker of the service.
-    pub(crate) other_broker: Option<OtherBroker>,
-}
-
-/// A broker other than that of the service.
-#[derive(Clone)]
-pub(crate) struct OtherBroker {
-    pub(crate) publisher: Arc<dyn DynPublisher>,
-    /// Requests that wait for replies on that broker.
-    pub(crate) requests: Arc<Requests>,
-}
-
-/// The queues of one broker, and whatever else a topic may name behind the broker's name and a colon.
-#[derive(Clone)]
-pub(crate) struct Queues {
-    /// What the broker's publisher reads before the colon: its kind.
-    pub(crate) kind: &'static str,
-    /// The broker that they are on. `None` means the broker of the service.
-    pub(crate) other_broker: Option<OtherBroker>,
 }
 
 impl Bus {
@@ -107,7 +80,7 @@ impl Bus {
 
     /// Returns the requests that wait for replies on the broker of this topic: a reply arrives on the broker that its request went to.
     pub(crate) fn requests_to(&self, topic: &Topic) -> Arc<Requests> {
-        let (other_broker, _) = self.resolve(topic);
+        let (other_broker, _) = self.line.ways.resolve(topic);
         other_broker.map_or_else(
             || self.line.requests.clone(),
             |other_broker| other_broker.requests,
@@ -130,77 +103,24 @@ impl Bus {
     /// Sends what requesters still have to learn, and stops waiting for replies. Called before the publishers close.
     pub(crate) async fn close(&self) {
         self.line.repliers.close().await;
-        let ways = self.line.ways.get().into_iter().flat_map(HashMap::values);
-        let of_ways = ways.filter_map(|way| way.other_broker.clone());
-        let of_queues: Vec<_> = {
-            let queues = self.queues();
-            let others = queues.values();
-            others
-                .filter_map(|queues| queues.other_broker.clone())
-                .collect()
-        };
-        let others = of_ways.chain(of_queues);
-        let others = others.map(|other_broker| other_broker.requests);
+        let others = self.line.ways.others();
+        let others = others.into_iter().map(|other| other.requests);
         let all: Vec<_> = others.chain([self.line.requests.clone()]).collect();
         // Several topics may share one. Closing it again does nothing.
         join_all(all.iter().map(|requests| requests.close())).await;
     }
 
-    /// Sets where topics lead, and the queues of brokers. Called once, when the program starts.
-    pub(crate) fn lead(&self, ways: HashMap<String, Way>, queues: HashMap<String, Queues>) {
-        _ = self.line.ways.set(ways);
-        for (broker, queues) in queues {
-            self.lead_to(&broker, queues);
-        }
-    }
-
-    /// Sets where the queues of a broker are. What was known of it stays.
-    pub(crate) fn lead_to(&self, broker: &str, queues: Queues) {
-        let known = self.line.queues.write();
-        let mut known = known.unwrap_or_else(PoisonError::into_inner);
-        known.entry(broker.to_owned()).or_insert(queues);
-    }
-
-    fn queues(&self) -> RwLockReadGuard<'_, HashMap<String, Queues>> {
-        let queues = self.line.queues.read();
-        queues.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the broker whose queue this topic names (`legacy:orders`), and the queue. `None` if it names no queue of a broker.
-    fn queue<'t>(&self, topic: &'t Topic) -> Option<(Queues, &'t str)> {
-        let (broker, queue) = topic.as_str().split_once(':')?;
-        Some((self.queues().get(broker)?.clone(), queue))
-    }
-
-    /// Returns the broker that a topic leads to, and the topic's name there. `None` means the broker of the service.
-    fn resolve(&self, topic: &Topic) -> (Option<OtherBroker>, Topic) {
-        if let Some(way) = self.way(topic) {
-            let name = way.name.as_deref();
-            let name = name.map_or_else(|| topic.clone(), Topic::from);
-            return (way.other_broker.clone(), name);
-        }
-        match self.queue(topic) {
-            Some((queues, address)) => {
-                let topic = format!("{}:{address}", queues.kind);
-                (queues.other_broker, Topic::from(topic))
-            }
-            None => (None, topic.clone()),
-        }
+    /// Returns where topics lead.
+    pub(crate) fn ways(&self) -> &Ways {
+        &self.line.ways
     }
 
     /// Returns what publishes to a topic, and the topic's name there. `None` means that the app has not started.
     pub(crate) fn target(&self, topic: &Topic) -> Option<(Arc<dyn DynPublisher>, Topic)> {
-        let (other_broker, topic) = self.resolve(topic);
+        let (other_broker, topic) = self.line.ways.resolve(topic);
         let other_broker = other_broker.map(|other_broker| other_broker.publisher);
         let publisher = other_broker.or_else(|| self.line.publisher.get().cloned())?;
         Some((publisher, topic))
-    }
-
-    /// Returns what the configuration says about this topic.
-    fn way(&self, topic: &Topic) -> Option<&Way> {
-        let ways = self.line.ways.get().filter(|ways| !ways.is_empty())?;
-        let exact = ways.get(topic.as_str());
-        exact.or_else(|| ways.get(&form(topic.as_str())))
     }
 
     /// Returns what the broker of this topic can do with a message: its size, its delay, its headers. `None` means that the app has not started.
@@ -402,9 +322,4 @@ impl OptionalFromContext for Bus {
     ) -> Result<Option<Self>, Rejection> {
         Self::from_context(needs, context).map(Some)
     }
-}
-
-/// Returns how a name is written in environment variables.
-pub(crate) fn form(name: &str) -> String {
-    name.to_uppercase().replace(['-', '.'], "_")
 }

@@ -153,12 +153,11 @@ impl Route {
         self.scheduler.lock().paused
     }
 
-    /// Whether the route is ready. It is, if it is paused. Otherwise the last call of each receiver and each settler succeeded, and the
-    /// connection is not known to be lost.
+    /// Whether the route is ready: the last call of each settler succeeded. So did that of each receiver, and the connection is not known to be
+    /// lost, unless the route is paused and needs neither.
     pub(crate) fn is_healthy(&self) -> bool {
-        let down = self.is_down.load(Ordering::Relaxed);
-        let fails = down || self.receivers_failing.is_any() || self.settlers_failing.is_any();
-        !fails || self.is_paused()
+        let down = self.is_down.load(Ordering::Relaxed) || self.receivers_failing.is_any();
+        !self.settlers_failing.is_any() && (!down || self.is_paused())
     }
 
     /// Called when the provider says that the connection is lost.

@@ -22,9 +22,6 @@ impl SqsProvider {
         opened: &Opened,
         deferred: &[Deferred<'_>],
     ) -> Vec<(usize, Settled)> {
-        if deferred.is_empty() {
-            return Vec::new();
-        }
         let (clients, url) = (&opened.found.clients, &opened.found.url);
         let call = self.call("deferring", &clients.endpoint);
         let now = Instant::now();
@@ -51,8 +48,7 @@ impl SqsProvider {
             }
         }
         let mut refused = Vec::new();
-        // Boxed: most batches defer nothing and should not carry their future.
-        let sent = Box::pin(send(clients, url, &copies, call)).await;
+        let sent = send(clients, url, &copies, call).await;
         for ((index, entry, until), sent) in of.into_iter().zip(sent) {
             match sent {
                 Ok(_) => entry.receipt.set_copied(),

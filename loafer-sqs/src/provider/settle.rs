@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join5;
+use futures_util::future::{OptionFuture, join5};
 use loafer_core::broker::{DeadLetter, Renewed, Settle, Settled, Settlement};
 
 use super::{Opened, Receipt, SqsProvider, defer::Deferred};
@@ -36,11 +36,13 @@ impl SqsProvider {
                 Settlement::DeadLetter(envelope) => dead.push((index, entry, envelope)),
             }
         }
+        // Boxed: most batches defer nothing, and should not carry this future.
+        let deferring = (!early.is_empty()).then(|| Box::pin(self.defer(opened, &early)));
         let (deleted, retried, released, deferred, buried) = join5(
             self.delete(opened, &acks),
             self.change(opened, "retry", &retries),
             self.change(opened, "release", &releases),
-            self.defer(opened, &early),
+            OptionFuture::from(deferring),
             self.dead_letter(opened, &dead),
         )
         .await;
@@ -50,7 +52,7 @@ impl SqsProvider {
         for (index, fault) in deleted.into_iter().chain(retried).chain(released) {
             answers[first + index] = fault.into();
         }
-        for (index, answer) in deferred.into_iter().chain(buried) {
+        for (index, answer) in deferred.into_iter().flatten().chain(buried) {
             answers[first + index] = answer;
         }
     }

@@ -62,7 +62,8 @@ async fn topics_that_are_missing_are_found_and_made() {
     }
     let dead_letters = format!("made the dead-letter queue `{queue}-dlq`, made queue `{queue}`");
     assert!(made[1].text.contains(&dead_letters), "{made:?}");
-    let carries = "it carries: up to 1024 KiB, 10 headers, text only, delays up to 15m, no order";
+    let carries =
+        "it carries: up to 1024 KiB, 10 headers, text only, delays up to 366 days, no order";
     assert!(made[1].text.contains(carries), "{made:?}");
 
     let again = look(Open::ReadOnly).await;

@@ -33,7 +33,7 @@ pub(super) fn expand(handler: &Handler) -> TokenStream {
     let on = handler.on.as_ref().map(options::on);
     let of_batches = call.message.batch.as_ref().map(|_| quote!(.of_batches()));
     let replying = call.reply.then(|| quote!(.replying()));
-    let publishes = call.publish.as_ref().and_then(returned::topics);
+    let publishes = call.publish.as_ref().map(returned::topics);
     quote! {
         #(#cfgs)*
         const _: () = {

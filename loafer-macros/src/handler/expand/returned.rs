@@ -61,19 +61,19 @@ fn published(call: &Call, publish: &Publish) -> TokenStream {
 }
 
 /// Returns `.publishes(…)`, which names the topics that the handler publishes to.
-pub(super) fn topics(publish: &Publish) -> Option<TokenStream> {
+pub(super) fn topics(publish: &Publish) -> TokenStream {
     if let Some(topic) = &publish.topic {
-        return Some(quote!(.publishes([#topic])));
+        return quote!(.publishes([#topic]));
     }
     // A hidden type can't be named here.
     let named = publish
         .types
         .iter()
         .filter(|ty| !ty.to_token_stream().to_string().contains("impl "));
-    let topics: Vec<_> = named
-        .map(|ty| quote!(__loafer::of_type::<#ty>().result().each().topic()))
-        .collect();
-    (!topics.is_empty()).then(|| quote!(.publishes([#(#topics),*].into_iter().flatten())))
+    // Each is an `Option`: not every type names a topic.
+    named
+        .map(|ty| quote!(.publishes(__loafer::of_type::<#ty>().result().each().topic())))
+        .collect()
 }
 
 /// Leaves the call.

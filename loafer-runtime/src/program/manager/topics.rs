@@ -145,7 +145,7 @@ pub(super) fn connect(
         (instance.name.to_string(), queues)
     });
     let queues: HashMap<_, _> = queues.collect();
-    bus.lead(ways, queues);
+    bus.ways().lead(ways, queues);
     bus.connect(publisher);
 }
 
@@ -171,6 +171,6 @@ pub(super) fn join(
                 requests,
             }),
         };
-        app.bus.lead_to(&instance.name, queues);
+        app.bus.ways().lead_to(&instance.name, queues);
     }
 }

@@ -156,7 +156,9 @@ fn permitted(ledger: &Ledger, id: DeliveryId, asked: Asked) -> Judged {
     let said = said(ledger, id);
     let was_asked = delivery.asked;
     let repeated = asked == Asked::Ack && handled_by_another(ledger, id);
-    if delivery.is_early() != matches!(asked, Asked::Defer(_)) && !repeated {
+    // What leaves is given back, early or not.
+    let leaves = asked == Asked::Release && delivery.leaves.is_some();
+    if delivery.is_early() != matches!(asked, Asked::Defer(_)) && !repeated && !leaves {
         return against(
             Wrong::DeferredWrongly,
             "what is early is put off unstarted, and nothing else is",

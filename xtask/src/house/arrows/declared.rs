@@ -58,7 +58,7 @@ pub const RULES: Rules = Rules {
             package: "loafer-runtime",
             layers: &[
                 &["clock", "coverage", "limits", "sync"],
-                &["ack_dedup", "pause", "stats"],
+                &["ack_dedup", "pause", "scheduler", "stats"],
                 &["bus"],
                 &["handler"],
                 &["engine"],
