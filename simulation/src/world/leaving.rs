@@ -24,7 +24,7 @@ pub(super) struct Leave {
 impl Leave {
     /// Whether it takes the message with this key: its group, or its own number.
     pub(super) fn takes(&self, key: u64) -> bool {
-        self.salt == 0 || dice::mix(self.salt, &[key]) % 3 > 0
+        self.salt == 0 || !dice::mix(self.salt, &[key]).is_multiple_of(3)
     }
 }
 
