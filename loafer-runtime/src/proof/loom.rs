@@ -324,7 +324,7 @@ fn closed_while_it_runs(phase: Phase) {
             // It ends when the route receives no more.
             let mut numbers = 0..1;
             while receive(&scheduler, &mut numbers, Handler::AckAtOnce(1)) && !numbers.is_empty() {}
-            block_on(poll_fn(|cx| scheduler.poll_closed(cx)));
+            block_on(poll_fn(|cx| scheduler.poll_closed(false, cx)));
         });
     }
     {
