@@ -110,6 +110,8 @@ pub(crate) struct Grouping {
     /// Whether the broker blocks a group until its failed message is settled. If so, what waits behind a failure is released, and
     /// redelivered after it.
     pub(crate) fenced: bool,
+    /// Whether the broker gives ids, by which a redelivery of a message is known.
+    pub(crate) own_ids: bool,
 }
 
 impl Grouping {
@@ -120,7 +122,11 @@ impl Grouping {
             (false, Some(by)) => (by.clone(), false),
             (false, None) => return None,
         };
-        Some(Self { by, fenced })
+        Some(Self {
+            by,
+            fenced,
+            own_ids: capabilities.own_ids,
+        })
     }
 }
 

@@ -70,12 +70,16 @@ impl Groups {
     }
 
     /// Takes in a message that a worker brings: if it is over, it makes way for the next of its group. In a fenced group, the settler
-    /// decides about a message that failed. Returns what is released.
+    /// decides about a message that failed. Returns what is settled without a start: released or, if the message was redelivered meanwhile,
+    /// acked.
     fn take_back(&mut self, job: &Job, ready: &mut VecDeque<Job>) -> VecDeque<Job> {
         match job.settlement {
-            _ if job.is_acked() || !self.grouping.fenced => {
-                self.end(job.key, &job.message, true, ready)
+            _ if job.is_acked() => {
+                let mut settled = self.redelivered(&job.message);
+                settled.append(&mut self.end(job.key, &job.message, true, ready));
+                settled
             }
+            _ if !self.grouping.fenced => self.end(job.key, &job.message, true, ready),
             // It stood behind a failed one in a batch.
             Some(Settlement::Release) => {
                 reached(Transition::GroupStepsBack);
@@ -83,6 +87,21 @@ impl Groups {
             }
             _ => VecDeque::new(),
         }
+    }
+
+    /// Takes out the redeliveries of a message that is handled, which wait behind it in its group. They are acked.
+    fn redelivered(&mut self, handled: &Message) -> VecDeque<Job> {
+        let own_ids = self.grouping.own_ids;
+        let members = self.members_of(handled).map(|(_, members)| members);
+        let Some(members) = members.filter(|members| own_ids && !members.waiting.is_empty()) else {
+            return VecDeque::new();
+        };
+        let waiting = mem::take(&mut members.waiting).into_iter();
+        let is_again = |job: &Job| job.message.id() == handled.id();
+        let (again, others): (VecDeque<_>, _) = waiting.partition(is_again);
+        members.waiting = others;
+        let acked = |job: Job| job.done(Some(Settlement::Ack));
+        again.into_iter().map(acked).collect()
     }
 
     /// Ends a message that is out. If it has `left` the queue, the next of its group becomes ready; otherwise it is redelivered, and what

@@ -105,7 +105,12 @@ fn limits() -> impl Strategy<Value = Limits> {
             linger,
             patient,
             batch_window,
-            grouping: fenced.map(|fenced| Grouping { by, fenced }),
+            // Each message of a schedule is another one.
+            grouping: fenced.map(|fenced| Grouping {
+                by,
+                fenced,
+                own_ids: false,
+            }),
         }
     })
 }
