@@ -43,8 +43,11 @@ pub(super) async fn a_paused_route_handles_nothing_until_it_is_resumed<S: Broker
     ensure!(program.running().is_ready(), "a paused route is not ready");
     program.running().resume(&route)?;
     ledger.reaches(COUNT, stage.patience()).await?;
+    // Some of these may have come before the provider was paused. The next come after it.
+    queue.publish(numbered(COUNT..2 * COUNT)).await?;
+    ledger.reaches(2 * COUNT, stage.patience()).await?;
     program
-        .until("acked", |stats| stats.acked == COUNT as u64)
+        .until("acked", |stats| stats.acked == 2 * COUNT as u64)
         .await?;
     program.stop().await
 }
