@@ -99,7 +99,7 @@ impl<P: Provider> Renewer<'_, P> {
         let left = ceiling.map(|most| most.saturating_sub(now.since(lease.received_at)));
         let by = left.map_or(self.lease, |left| left.min(self.lease));
         let by = by.min(lease.leaves_at.since(now));
-        (by > lease.leased_until.since(now)).then_some(by)
+        (by - margin(by) > lease.leased_until.since(now)).then_some(by)
     }
 
     /// Returns what is renewed together, and for how long: leases of the same length share a call. Leases that are due next fill up the
