@@ -302,19 +302,23 @@ async fn a_delay_that_can_not_be_kept_is_refused() {
     }
 }
 
-/// A retry after 40 minutes, and a message published to come in 40 minutes. It takes that long:
-/// `cargo test -p loafer-amqp --test long_delays -- --ignored --nocapture`.
+/// How long the delays of the longest test are: 3 s, or as many seconds as `LOAFER_LONG_DELAY` says, for a run by hand.
+fn long_delay() -> Duration {
+    let seconds = std::env::var("LOAFER_LONG_DELAY");
+    Duration::from_secs(seconds.map_or(3, |seconds| seconds.parse().unwrap()))
+}
+
+/// A retry and a message come after a delay as a service would ask for it. `LOAFER_LONG_DELAY=2400` takes 42 minutes.
 #[tokio::test]
-#[ignore = "takes 40 minutes"]
-async fn a_retry_and_a_message_come_after_forty_minutes() {
-    const LONG: Duration = Duration::from_secs(40 * 60);
-    let server = server!("a_retry_and_a_message_come_after_forty_minutes");
+async fn a_retry_and_a_message_come_after_a_long_delay() {
+    let long = long_delay();
+    let server = server!("a_retry_and_a_message_come_after_a_long_delay");
     let queue = own("long");
-    let (running, calls) = service(server.amqp(), &queue, 2, LONG).await;
+    let (running, calls) = service(server.amqp(), &queue, 2, long).await;
     let other = server.queue(FieldTable::default()).await;
     let publisher = server.amqp().publisher();
     let began = Instant::now();
-    let delayed = Outgoing::new(event()).delay(LONG);
+    let delayed = Outgoing::new(event()).delay(long);
     publish(&publisher, format!("amqp:{other}"), delayed)
         .await
         .unwrap();
@@ -327,23 +331,23 @@ async fn a_retry_and_a_message_come_after_forty_minutes() {
         }
         began.elapsed()
     };
-    let came = timeout(2 * LONG, came).await.unwrap();
-    println!("RabbitMQ: published to come after {LONG:?}, came after {came:?}");
-    sleep(Duration::from_secs(120)).await;
+    let came = timeout(2 * long, came).await.unwrap();
+    println!("RabbitMQ: published to come after {long:?}, came after {came:?}");
+    sleep(Duration::from_secs(120).min(2 * long)).await;
     stop(&running).await;
     let calls = calls.lock().unwrap().clone();
     for (at, message) in &calls {
         let (attempt, id) = (message.attempt(), message.event_id());
         println!(
-            "RabbitMQ: retry after {LONG:?}: called after {:?}, attempt {attempt}, event {id:?}",
+            "RabbitMQ: retry after {long:?}: called after {:?}, attempt {attempt}, event {id:?}",
             *at - began
         );
     }
     let waited = calls[1].0 - calls[0].0;
     assert!(
-        waited >= LONG && waited < LONG + Duration::from_secs(64),
+        waited >= long && waited < long + Duration::from_secs(64),
         "{waited:?}"
     );
     assert_eq!((calls.len(), calls[1].1.attempt()), (2, 2));
-    assert!(came >= LONG && came < LONG + Duration::from_secs(10));
+    assert!(came >= long && came < long + Duration::from_secs(10));
 }

@@ -12,6 +12,7 @@ mod envelopes;
 mod groups;
 mod layers;
 mod leaving;
+#[path = "../support/logged.rs"]
 mod logged;
 mod lost_leases;
 mod panics;

@@ -7,6 +7,7 @@
 
 mod add;
 mod added_brokers;
+#[path = "../support/logged.rs"]
 mod logged;
 mod moody;
 mod remove;

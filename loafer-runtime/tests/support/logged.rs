@@ -1,4 +1,4 @@
-//! What the engine logs.
+//! What the engine and the program log.
 
 use std::{
     fmt,
