@@ -79,7 +79,9 @@ impl Provider for Queue {
                 Settlement::Ack => fs::remove_file(file),
                 Settlement::Retry { after: Some(after) } => make_due(file, *after),
                 Settlement::Retry { after: None } => fs::metadata(file).map(drop),
-                Settlement::Release | Settlement::Defer { .. } => make_due(file, Duration::ZERO),
+                Settlement::Release | Settlement::Defer { .. } | Settlement::Isolate => {
+                    make_due(file, Duration::ZERO)
+                }
                 Settlement::DeadLetter(letter) => read(file).and_then(|message| {
                     let message = message.with_header(DeadLetter::HEADER, letter.to_header());
                     put(&self.0.join("dead"), &message, None)?;

@@ -143,7 +143,7 @@ impl Provider for MemoryProvider {
             let end = match &entry.settlement {
                 Settlement::Ack => End::Gone,
                 Settlement::Retry { after } => after.map_or(End::Lapse, End::After),
-                Settlement::Release => End::Untried,
+                Settlement::Release | Settlement::Isolate => End::Untried,
                 Settlement::Defer { until } => {
                     End::UntriedAfter(until.left(Instant::now().into_std()))
                 }

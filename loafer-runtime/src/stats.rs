@@ -33,7 +33,7 @@ pub struct RouteStats {
     pub rejected: u64,
     /// Deliveries released unhandled: at shutdown, and behind a failed message of an ordered group.
     pub released: u64,
-    /// Deliveries that came before they were due, and were put off unstarted.
+    /// Deliveries that were put off unstarted: they came before they were due, or are to run alone.
     pub deferred: u64,
     /// Deliveries whose lease was lost before they were settled.
     pub lost: u64,
@@ -65,7 +65,7 @@ impl RouteStats {
             Settlement::Retry { .. } => self.retried += 1,
             Settlement::DeadLetter(_) => self.rejected += 1,
             Settlement::Release => self.released += 1,
-            Settlement::Defer { .. } => self.deferred += 1,
+            Settlement::Defer { .. } | Settlement::Isolate => self.deferred += 1,
         }
     }
 }

@@ -91,7 +91,7 @@ impl AmqpProvider {
             }
             match &entry.settlement {
                 Settlement::Ack => tags.push(entry.receipt.tag),
-                Settlement::Release => {
+                Settlement::Release | Settlement::Isolate => {
                     // Otherwise RabbitMQ would redeliver the message to this consumer.
                     consumer.cancel().await;
                     let released = consumer.release(entry.receipt.tag);

@@ -116,6 +116,7 @@ fn envelope(message: &Message) -> DeadLetter {
         topic: None,
         handler: "conformance".into(),
         attempts: message.attempt(),
+        deliveries: message.deliveries(),
         first_failed_at: None,
         failed_at: "2026-01-01T00:00:00Z".into(),
         kind: "rejected".into(),

@@ -85,6 +85,12 @@ pub struct Capabilities {
     /// If `true`, the engine looks at the header [`DueTime::HEADER`](crate::broker::DueTime::HEADER) of each message. It does not start a message that
     /// is not due, but defers it. It believes this header, so a provider removes it where others than its publishers could have written it.
     pub defers: bool,
+    /// Whether the broker tells [deliveries](crate::message::Message::deliveries) from attempts, and can hand over a message alone:
+    /// [`Settlement::Isolate`](crate::broker::Settlement::Isolate). The default is `false`.
+    ///
+    /// If `true`, the engine runs a message alone that was delivered three times more than it was tried, and isolates it once it has more deliveries
+    /// than the route's `max_deliveries`. If its process then ends again, it becomes a dead letter.
+    pub isolates: bool,
     /// Whether the broker keeps the messages of a group in order: none of a group is delivered while an earlier one of it is on lease. The default is
     /// `false`.
     ///
@@ -146,6 +152,7 @@ impl Default for Capabilities {
             lease_ceiling: None,
             max_delay: None,
             defers: false,
+            isolates: false,
             ordered: false,
             release_costs_attempt: false,
             max_receives: None,

@@ -36,7 +36,7 @@ pub use self::{
     notice::{Fenced, Leaving, Notice},
     options::{BrokerOptions, NoOptions},
     packed::PackedDeadLetter,
-    provider::{Delivery, Open, Provider},
+    provider::{Delivery, Isolated, Open, Provider},
     publish_capabilities::PublishCapabilities,
     publisher::{Publisher, Topic},
     replies::{REPLY_ERROR, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},

@@ -2,6 +2,8 @@
 
 use std::{fmt, future::Future, time::Duration};
 
+#[cfg(doc)]
+use super::Settlement;
 use super::{Capabilities, Depth, Finding, Notice, Renewed, Settle, Settled};
 use crate::{Error, message::Message, policy::Policy};
 
@@ -53,6 +55,24 @@ pub trait Provider: Send + Sync + 'static {
         wait: Duration,
         into: &mut Vec<Delivery<Self::Receipt>>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Takes one of the messages that were [isolated](Settlement::Isolate). `None` means that there is none. By default there never is one.
+    ///
+    /// Called only if [`Capabilities::isolates`] is set, at the start and after an isolation, while no message of the route runs. It waits for nothing,
+    /// and takes no message beside the one that it returns.
+    ///
+    /// # Errors
+    ///
+    /// If the broker can't be reached or refuses. The engine asks again after the next isolation.
+    ///
+    /// # Cancellation
+    ///
+    /// The engine drops the future when the route ends. A message that was taken meanwhile must not count as [crashed](Isolated::crashed).
+    fn receive_isolated(
+        &self,
+    ) -> impl Future<Output = Result<Option<Isolated<Self::Receipt>>, Error>> + Send {
+        std::future::ready(Ok(None))
+    }
 
     /// Settles leases in as few calls as the broker allows. Pushes one answer per entry, in order. There are at most
     /// [`Capabilities::settle_batch`] entries, at least one, of any kinds.
@@ -177,4 +197,13 @@ pub struct Delivery<R> {
     pub receipt: R,
     /// The message, with its attempt.
     pub message: Message,
+}
+
+/// A message that was handed over alone, as [`Provider::receive_isolated`] returns it.
+#[derive(Clone, Debug)]
+pub struct Isolated<R> {
+    /// The delivery. It is settled like any other; a release makes it isolated again.
+    pub delivery: Delivery<R>,
+    /// Whether it was handed over so before, and that delivery ended without a settlement: its process was killed, or its lease was lost.
+    pub crashed: bool,
 }

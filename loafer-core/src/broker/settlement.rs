@@ -44,6 +44,11 @@ pub enum Settlement {
     /// The message goes to the dead letters: a copy with this envelope is sent there and, once that is confirmed, the message leaves the queue.
     /// If there is no queue for dead letters, do nothing and answer [`Settled::NoDeadLetterTarget`].
     DeadLetter(Arc<DeadLetter>),
+    /// The message is handed over next by [`Provider::receive_isolated`](super::Provider::receive_isolated) alone, and costs no attempt. The engine asks
+    /// for it only if [`Capabilities::isolates`](super::Capabilities::isolates) is set, for a message that may have ended its process before.
+    ///
+    /// A broker that can't mark the message where it is sends a copy. Once the copy is confirmed, the message leaves the queue.
+    Isolate,
     /// The message is visible at once. Nobody tried to handle it, so that it costs no attempt, if the broker can tell.
     Release,
 }
@@ -97,12 +102,16 @@ pub struct DeadLetter {
     pub handler: String,
     /// How many attempts it had: its [`attempt`](Message::attempt) when it was given up.
     pub attempts: u32,
+    /// How many [deliveries](Message::deliveries) of it its broker counted. 0 in envelopes of versions that did not have this field.
+    #[serde(default)]
+    pub deliveries: u32,
     /// When it failed first, in [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339). `None` means that it is not known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub first_failed_at: Option<String>,
     /// When it failed last, in RFC 3339.
     pub failed_at: String,
-    /// Why it was given up: `rejected`, `undecodable`, `error`, `panic`, `timeout` or `attempts` (its handler declined it too often).
+    /// Why it was given up: `rejected`, `undecodable`, `error`, `panic`, `timeout`, `attempts` (its handler declined it too often) or `crash` (its
+    /// process ended, or lost its lease, again and again while it was handled).
     pub kind: String,
     /// The reason in words, in at most 512 bytes. `None` means that there is none.
     #[serde(skip_serializing_if = "Option::is_none", default)]

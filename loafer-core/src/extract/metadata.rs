@@ -45,9 +45,14 @@ impl Metadata {
         }
     }
 
-    /// Returns which attempt this delivery is, as its broker counts. The first is 1.
+    /// Returns [which attempt](Message::attempt) this is. The first is 1.
     pub fn attempt(&self) -> u32 {
         self.message.attempt()
+    }
+
+    /// Returns [how many deliveries](Message::deliveries) its broker counts, this one included.
+    pub fn deliveries(&self) -> u32 {
+        self.message.deliveries()
     }
 
     /// Returns the id that its broker gave it.

@@ -51,8 +51,8 @@ pub const TRACESTATE: &str = "tracestate";
 
 /// One message, as its broker delivered it or as an [`Envelope`](crate::translate::Envelope) opened it.
 ///
-/// It is a cheap handle of 16 bytes: clones share the payload and the headers. The attempt is not in the shared part, since it differs from one
-/// delivery of a message to the next. A method `with_…` copies what is shared, if somebody shares it.
+/// It is a cheap handle of 16 bytes: clones share the payload and the headers. Attempt and deliveries are not in the shared part, since they differ
+/// from one delivery of a message to the next. A method `with_…` copies what is shared, if somebody shares it.
 ///
 /// ```
 /// use loafer::Message;
@@ -65,6 +65,7 @@ pub const TRACESTATE: &str = "tracestate";
 pub struct Message {
     parts: Arc<Parts>,
     attempt: u32,
+    deliveries: u32,
 }
 
 #[derive(Clone)]
@@ -81,6 +82,7 @@ struct Extra {
     topic: Option<Arc<str>>,
     group: Option<Arc<str>>,
     sent_at: Option<SystemTime>,
+    first_failed_at: Option<SystemTime>,
     extensions: Extensions,
     /// What translators found in the envelope, by their numbers: it is opened once, whoever looks into it.
     opened: Vec<(u64, Message)>,
@@ -102,6 +104,7 @@ impl Message {
         Self {
             parts: Arc::new(parts),
             attempt: 1,
+            deliveries: 1,
         }
     }
 
@@ -148,10 +151,25 @@ impl Message {
         self
     }
 
-    /// Sets which attempt this delivery is. The first delivery is 1.
+    /// Sets which attempt this delivery is. The first is 1. Each attempt was delivered at least once.
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
+        self.deliveries = self.deliveries.max(attempt);
+        self
+    }
+
+    /// Sets how many deliveries its broker counts, this one included. They are at least as many as its attempts.
+    #[must_use]
+    pub fn with_deliveries(mut self, deliveries: u32) -> Self {
+        self.deliveries = deliveries.max(self.attempt);
+        self
+    }
+
+    /// Sets when an attempt at it failed first.
+    #[must_use]
+    pub fn with_first_failed_at(mut self, at: SystemTime) -> Self {
+        self.unchanged_mut().first_failed_at = Some(at);
         self
     }
 
@@ -218,9 +236,21 @@ impl Message {
             .map_or(&NONE, |extra| &extra.headers)
     }
 
-    /// Returns which attempt this delivery is, as its broker counts. The first is 1.
+    /// Returns which attempt this delivery is: 1, and one more for each time that the message was tried and failed. On a broker that can't tell what
+    /// was tried, as SQS, each delivery counts as an attempt.
     pub fn attempt(&self) -> u32 {
         self.attempt
+    }
+
+    /// Returns how many deliveries its broker counts, this one included. Deploys, lost connections and crashes make it more than
+    /// [`attempt`](Self::attempt). Where retries are copies, as on RabbitMQ, each earlier attempt counts as one delivery.
+    pub fn deliveries(&self) -> u32 {
+        self.deliveries
+    }
+
+    /// Returns when an attempt at it failed first. `None` means that none has failed, or that its broker does not tell.
+    pub fn first_failed_at(&self) -> Option<SystemTime> {
+        self.parts.extra.as_ref()?.first_failed_at
     }
 
     /// Returns the topic that it was published to. `None` means that neither the broker nor the envelope says.
@@ -273,6 +303,7 @@ impl fmt::Debug for Message {
         f.debug_struct("Message")
             .field("id", &self.parts.id)
             .field("attempt", &self.attempt)
+            .field("deliveries", &self.deliveries)
             .field("topic", &self.topic())
             .field("group", &self.group())
             .field("headers", self.headers())

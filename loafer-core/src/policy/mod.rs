@@ -35,6 +35,9 @@ const CONCURRENCY: usize = 10;
 /// How many messages one call of a batch handler gets at most, unless the route says otherwise.
 const BATCH: usize = 10;
 
+/// How many deliveries a message may have that end without an outcome, unless the route says otherwise.
+const MAX_DELIVERIES: u32 = 20;
+
 /// How long running handlers get at shutdown, unless the route says otherwise. Kubernetes kills after 30 s
 /// (`terminationGracePeriodSeconds`, <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination>).
 const DRAIN: Duration = Duration::from_secs(25);
@@ -64,6 +67,9 @@ pub struct Policy {
     /// After how many attempts a message goes to the dead letters. `None` means
     /// [`Capabilities::max_attempts`](crate::broker::Capabilities::max_attempts), and without one only the queue's own redrive applies.
     pub max_attempts: Option<u32>,
+    /// After how many deliveries a message that was delivered more often than it was tried is [isolated](crate::broker::Settlement::Isolate). The default
+    /// is 20.
+    pub max_deliveries: u32,
     /// What becomes of a message that can't be decoded.
     pub undecodable: Undecodable,
     /// What becomes of a message that no handler of the route takes.
@@ -92,6 +98,7 @@ impl Policy {
             timeout: None,
             backoff: None,
             max_attempts: None,
+            max_deliveries: MAX_DELIVERIES,
             undecodable: Undecodable::default(),
             unmatched: Unmatched::default(),
             group_by: None,

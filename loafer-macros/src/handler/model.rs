@@ -33,6 +33,7 @@ pub(super) struct Options {
     pub(super) timeout: Option<Duration>,
     pub(super) backoff: Option<Backoff>,
     pub(super) max_attempts: Option<u32>,
+    pub(super) max_deliveries: Option<u32>,
     pub(super) undecodable: Option<Undecodable>,
     pub(super) unmatched: Option<Unmatched>,
     pub(super) group_by: Option<GroupBy>,

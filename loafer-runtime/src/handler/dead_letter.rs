@@ -1,6 +1,6 @@
 //! Dead letters of messages that are given up.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -15,9 +15,12 @@ const REASON: usize = 512;
 
 /// Returns the settlement that gives a message up.
 pub(crate) fn dead_letter(message: &Message, own: &Own, kind: &str, reason: &str) -> Settlement {
-    let now = OffsetDateTime::now_utc()
-        .format(&Rfc3339)
-        .unwrap_or_default();
+    let written = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
+    let now = written(OffsetDateTime::now_utc());
+    let first_failed_at = match message.attempt() {
+        ..=1 => Some(now.clone()),
+        _ => message.first_failed_at().and_then(moment).map(written),
+    };
     let end = (0..=reason.len().min(REASON))
         .rev()
         .find(|&at| reason.is_char_boundary(at))
@@ -34,10 +37,17 @@ pub(crate) fn dead_letter(message: &Message, own: &Own, kind: &str, reason: &str
         topic: message.topic().map(str::to_owned),
         handler: own.names.handler.to_string(),
         attempts: message.attempt(),
-        first_failed_at: (message.attempt() <= 1).then(|| now.clone()),
+        deliveries: message.deliveries(),
+        first_failed_at,
         failed_at: now,
         kind: kind.to_owned(),
         reason: Some(reason[..end].to_owned()),
         retried_from: retried_from.map(str::to_owned),
     }))
+}
+
+/// Returns a time that RFC 3339 can write. `None` means that it lies too far away.
+fn moment(at: SystemTime) -> Option<OffsetDateTime> {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    OffsetDateTime::UNIX_EPOCH.checked_add(since.try_into().ok()?)
 }

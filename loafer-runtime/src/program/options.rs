@@ -32,6 +32,7 @@ pub struct RouteOptions {
     #[serde(deserialize_with = "backoff::written")]
     pub(crate) backoff: Option<backoff::Parts>,
     pub(crate) max_attempts: Option<u32>,
+    pub(crate) max_deliveries: Option<u32>,
     pub(crate) undecodable: Option<Undecodable>,
     pub(crate) unmatched: Option<Unmatched>,
     pub(crate) group_by: Option<GroupBy>,
@@ -61,6 +62,7 @@ impl RouteOptions {
         "timeout",
         "backoff",
         "max_attempts",
+        "max_deliveries",
         "undecodable",
         "unmatched",
         "group_by",
@@ -132,6 +134,14 @@ impl RouteOptions {
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.max_attempts = Some(attempts);
+        self
+    }
+
+    /// Sets how many deliveries a message may have, at least 4, before it is taken for one that ends its process: it then runs alone and, if that
+    /// ends so too, becomes a dead letter of the kind `crash`. Unless set, 20. It applies where the broker tells deliveries from attempts.
+    #[must_use]
+    pub fn max_deliveries(mut self, deliveries: u32) -> Self {
+        self.max_deliveries = Some(deliveries);
         self
     }
 
@@ -227,6 +237,7 @@ impl RouteOptions {
                 (weaker, stronger) => stronger.or(weaker),
             },
             max_attempts: stronger.max_attempts.or(self.max_attempts),
+            max_deliveries: stronger.max_deliveries.or(self.max_deliveries),
             undecodable: stronger.undecodable.or(self.undecodable),
             unmatched: stronger.unmatched.or(self.unmatched),
             group_by: stronger.group_by.or(self.group_by),
@@ -262,6 +273,7 @@ impl RouteOptions {
             timeout,
             backoff,
             max_attempts,
+            max_deliveries,
             undecodable,
             unmatched,
             group_by,
@@ -309,7 +321,13 @@ impl RouteOptions {
         if let Some(fault) = self.backoff.as_ref().and_then(backoff::Parts::fault) {
             return Some(fault);
         }
-        (self.max_attempts == Some(0)).then_some("`max_attempts` is 0: set at least 1")
+        if self.max_attempts == Some(0) {
+            return Some("`max_attempts` is 0: set at least 1");
+        }
+        let few = self.max_deliveries.is_some_and(|most| most < 4);
+        few.then_some(
+            "`max_deliveries` is less than 4: a few deploys are no crashes, set at least 4",
+        )
     }
 
     /// Returns the policy of a route with these options, and the defaults for the rest.
@@ -321,6 +339,9 @@ impl RouteOptions {
         policy.timeout = self.timeout;
         policy.backoff = self.backoff.and_then(backoff::Parts::whole);
         policy.max_attempts = self.max_attempts;
+        if let Some(most) = self.max_deliveries {
+            policy.max_deliveries = most;
+        }
         policy.undecodable = self.undecodable.unwrap_or_default();
         policy.unmatched = self.unmatched.unwrap_or_default();
         policy.group_by = self.group_by;

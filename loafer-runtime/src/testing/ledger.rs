@@ -76,13 +76,16 @@ impl Ledger {
             (Settled::Done, Settlement::Ack) => End::Acked,
             (Settled::Done, Settlement::Retry { after }) => End::Retried(*after),
             (Settled::Done, Settlement::DeadLetter(_)) => End::DeadLettered,
-            (Settled::Done, Settlement::Release | Settlement::Defer { .. }) => End::Released,
+            (
+                Settled::Done,
+                Settlement::Release | Settlement::Defer { .. } | Settlement::Isolate,
+            ) => End::Released,
         };
         let mut records = self.records();
         records.written += 1;
         let same = |known: &&mut Delivered| {
             known.end.is_none()
-                && known.attempt == message.attempt()
+                && known.attempt <= message.attempt()
                 && known.id == *message.id()
                 && *known.queue == *queue
         };

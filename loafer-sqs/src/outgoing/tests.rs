@@ -11,6 +11,7 @@ fn envelope() -> DeadLetter {
         topic: None,
         handler: "ship".into(),
         attempts: 3,
+        deliveries: 3,
         first_failed_at: None,
         failed_at: "2026-01-01T00:00:00Z".into(),
         kind: "rejected".into(),

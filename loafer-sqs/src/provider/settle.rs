@@ -31,7 +31,7 @@ impl SqsProvider {
                 Settlement::Ack => acks.push((index, receipt)),
                 Settlement::Retry { after: None } => {}
                 Settlement::Retry { after: Some(after) } => retries.push(change(*after)),
-                Settlement::Release => releases.push(change(Duration::ZERO)),
+                Settlement::Release | Settlement::Isolate => releases.push(change(Duration::ZERO)),
                 Settlement::Defer { until } => early.push((index, entry, *until)),
                 Settlement::DeadLetter(envelope) => dead.push((index, entry, envelope)),
             }

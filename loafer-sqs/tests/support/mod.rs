@@ -264,6 +264,7 @@ pub fn envelope(reason: &str) -> Arc<DeadLetter> {
         topic: None,
         handler: "test".into(),
         attempts: 1,
+        deliveries: 1,
         first_failed_at: None,
         failed_at: "2026-01-01T00:00:00Z".into(),
         kind: "rejected".into(),

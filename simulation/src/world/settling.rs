@@ -69,7 +69,7 @@ fn asked(world: &World, settlement: &Settlement) -> Asked {
             after.as_nanos().div_ceil(1_000_000) as Millis
         })),
         Settlement::DeadLetter(_) => Asked::DeadLetter,
-        Settlement::Release => Asked::Release,
+        Settlement::Release | Settlement::Isolate => Asked::Release,
         Settlement::Defer { until } => Asked::Defer(world.due(*until)),
     }
 }

@@ -46,6 +46,9 @@ pub(super) fn options(handler: &Handler) -> Option<TokenStream> {
             .max_attempts
             .map(|number| quote!(.max_attempts(#number))),
         options
+            .max_deliveries
+            .map(|number| quote!(.max_deliveries(#number))),
+        options
             .undecodable
             .map(undecodable)
             .map(|fate| quote!(.undecodable(#fate))),

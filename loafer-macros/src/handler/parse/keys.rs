@@ -82,6 +82,7 @@ impl Keys {
             "timeout" => options.timeout = entry.some_time("20s", TIMEOUT, errors),
             "backoff" => options.backoff = Backoff::parse(entry, errors),
             "max_attempts" => options.max_attempts = entry.whole(1, 5, errors),
+            "max_deliveries" => options.max_deliveries = entry.whole(4, 20, errors),
             "undecodable" => {
                 let words = [
                     ("retry", Undecodable::Retry),

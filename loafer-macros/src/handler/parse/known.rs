@@ -18,6 +18,7 @@ pub(super) const KNOWN: &[&str] = &[
     "timeout",
     "backoff",
     "max_attempts",
+    "max_deliveries",
     "undecodable",
     "publish",
     "reply",
