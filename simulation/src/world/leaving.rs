@@ -53,7 +53,9 @@ impl World {
                 let delivery = ledger.delivery(id);
                 let key = queue.key(delivery.given.message.index);
                 let own = delivery.given.message.route == route && delivery.app == app;
-                if !own || delivery.is_over(now) {
+                // The app does not know yet that a lease was revoked: for it, the lease leaves too.
+                let unseen = delivery.ended == Some(Why::Revoked) && delivery.reply.is_none();
+                if !own || (delivery.is_over(now) && !unseen) {
                     continue;
                 }
                 let takes = leave.takes(key);
