@@ -39,6 +39,8 @@ pub(crate) struct Limits {
     pub(crate) patient: bool,
     /// How long a batch that is not full waits for more messages. `None` if the handler takes single messages.
     pub(crate) batch_window: Option<Duration>,
+    /// Whether suspects run alone, and the broker isolates them.
+    pub(crate) isolates: bool,
     /// Keeps apart messages that must not run at once. `None` if messages have no groups.
     pub(crate) grouping: Option<Grouping>,
 }
@@ -98,6 +100,7 @@ impl Limits {
                 Duration::ZERO
             },
             batch_window: batches.then_some(policy.linger),
+            isolates: capabilities.isolates && !capabilities.ordered,
             grouping: Grouping::of(policy, capabilities),
         }
     }

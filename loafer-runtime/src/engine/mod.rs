@@ -27,6 +27,7 @@
 //! as it runs: receivers when the scheduler closes, workers when nothing is ready any more, settlers when everything is settled. [`run`] then
 //! closes the provider.
 
+mod isolated;
 mod leases;
 mod receiver;
 mod resolve;
@@ -45,11 +46,15 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::task::{JoinError, JoinSet};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::sleep,
+};
 
 use self::leases::LeaseTable;
 use crate::{
     scheduler::{Key, Phase, Scheduler},
+    stats::RouteStats,
     sync::{InFlight, locked},
 };
 use loafer_core::broker::Provider;
@@ -108,6 +113,10 @@ pub(crate) async fn run<P: Provider>(provider: Arc<P>, route: Arc<Route>) {
         tasks.spawn(leases::renewer::run(shared.clone(), lease));
     }
     tasks.spawn(leases::monitor::run(shared.clone()));
+    tasks.spawn(retry_in_place(route.clone()));
+    if limits.isolates {
+        tasks.spawn(isolated::run(shared.clone()));
+    }
 
     tokio::select! {
         biased;
@@ -122,6 +131,19 @@ pub(crate) async fn run<P: Provider>(provider: Arc<P>, route: Arc<Route>) {
     route.scheduler.close(Phase::Draining);
     tasks.shutdown().await;
     shared.provider.close().await;
+}
+
+/// Makes messages ready whose retry in place is due.
+async fn retry_in_place(route: Arc<Route>) {
+    let mut timer = pin!(sleep(Duration::ZERO));
+    loop {
+        let (again, call) = poll_fn(|cx| route.scheduler.poll_held(timer.as_mut(), cx)).await;
+        route.stats.add(&RouteStats {
+            retried: again as u64,
+            ..RouteStats::default()
+        });
+        route.answer(call);
+    }
 }
 
 /// Waits for a task of the engine that panics, and passes the panic on.

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     clock::Moment,
     pause::PauseWatch,
-    scheduler::{Job, Permit},
+    scheduler::{Job, Permit, is_suspect},
     stats::RouteStats,
 };
 use loafer_core::{
@@ -48,8 +48,9 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
             Permit::End => break,
         };
         let (answer, unseen) = receive(&shared, max, &mut deliveries).await;
-        let settled = shared.take_in(&mut deliveries, &mut jobs, unseen);
-        shared.route.received(&mut jobs, settled, max);
+        let again = shared.may_be_again(&deliveries);
+        let settled = shared.take_in(&mut deliveries, &mut jobs, unseen, again);
+        shared.route.received(&mut jobs, settled, max, again);
         match answer {
             Ok(()) => {
                 pauses = None;
@@ -177,12 +178,13 @@ impl<P: Provider> Shared<P> {
         deliveries: &mut Vec<Delivery<P::Receipt>>,
         jobs: &mut VecDeque<Job>,
         unseen: Duration,
+        again: bool,
     ) -> Vec<Job> {
         if deliveries.is_empty() {
             return Vec::new();
         }
         self.route.stats.received(deliveries.len());
-        let handled = self.handled_before(deliveries);
+        let handled = self.handled_before(deliveries, again);
         let mut table = self.table();
         let now = table.now();
         let received_at = now.minus(unseen);
@@ -233,7 +235,27 @@ impl<P: Provider> Shared<P> {
         if self.route.capabilities.defers {
             self.put_off(jobs, &mut known);
         }
+        if again && self.scheduler().limits.isolates {
+            self.set_apart(jobs, &mut known);
+        }
         known
+    }
+
+    /// Takes out the messages that were delivered too often without an outcome: they are isolated.
+    fn set_apart(&self, jobs: &mut VecDeque<Job>, isolated: &mut Vec<Job>) {
+        let most = self.route.policy.max_deliveries;
+        let is_past = |job: &Job| is_suspect(&job.message) && job.message.deliveries() > most;
+        if !jobs.iter().any(is_past) {
+            return;
+        }
+        for job in mem::take(jobs) {
+            if is_past(&job) {
+                self.route.isolates(&job.message);
+                isolated.push(job.done(Some(Settlement::Isolate)));
+            } else {
+                jobs.push_back(job);
+            }
+        }
     }
 
     /// Takes out the messages that are not due yet: they are deferred. The others lose the header that says when they are due.
@@ -282,14 +304,23 @@ impl<P: Provider> Shared<P> {
         Vec::into_iter(leaving).map(job).collect()
     }
 
+    /// Whether some of the deliveries may not be the first of their messages.
+    fn may_be_again(&self, deliveries: &[Delivery<P::Receipt>]) -> bool {
+        // A lost connection may not be counted.
+        let counts = self.route.capabilities.lease.is_some();
+        let again = |delivery: &Delivery<_>| !counts || delivery.message.deliveries() > 1;
+        deliveries.iter().any(again)
+    }
+
     /// Returns messages that were handled before in this process and whose acks are not confirmed, those among the deliveries included.
-    fn handled_before(&self, deliveries: &[Delivery<P::Receipt>]) -> HashSet<MessageId> {
+    fn handled_before(
+        &self,
+        deliveries: &[Delivery<P::Receipt>],
+        again: bool,
+    ) -> HashSet<MessageId> {
         let route = &self.route;
         let mut handled = HashSet::new();
-        // A lost connection may count no attempt.
-        let counts = route.capabilities.lease.is_some();
-        let redelivered = |delivery: &Delivery<_>| !counts || delivery.message.attempt() > 1;
-        if route.capabilities.own_ids && deliveries.iter().any(redelivered) {
+        if route.capabilities.own_ids && again {
             handled = self.scheduler().acked();
         }
         if !route.ack_dedup.is_empty() {

@@ -110,7 +110,7 @@ impl Route {
     /// Resolves a message that stands in its batch behind one of its ordered group that was not handled.
     #[cold]
     pub(super) fn released(&self, message: &Message) -> Settlement {
-        let why = "an earlier message of its group in the same batch was not acked: released, and delivered again after that one";
+        let why = "an earlier message of its group in the same batch was not acked: it runs again after that one";
         self.reports.declined(message, why);
         Settlement::Release
     }
@@ -199,14 +199,23 @@ impl Route {
 
     /// Whether this was the message's last attempt.
     fn used_up(&self, message: &Message) -> bool {
-        let most = self.policy.max_attempts;
+        // In an ordered group the broker would give up those behind it as well.
+        let brokers = self.capabilities.max_receives;
+        let brokers = brokers.filter(|_| self.capabilities.ordered);
+        let most = self.policy.max_attempts.into_iter().chain(brokers).min();
         most.is_some_and(|most| message.attempt() >= most)
     }
 
     /// Returns the delay of a retry after this attempt. `None` means the end of the lease.
     pub(super) fn backoff(&self, attempt: u32) -> Option<Duration> {
-        let backoff = self.policy.backoff.as_ref()?;
-        Some(self.within_limits(backoff.delay(attempt)))
+        match &self.policy.backoff {
+            Some(backoff) => Some(self.within_limits(backoff.delay(attempt))),
+            // A group waits in place for as long as it would take its lease to end.
+            None => self
+                .capabilities
+                .lease
+                .filter(|_| self.capabilities.ordered),
+        }
     }
 
     /// Returns the delay, or the longest that the broker allows.

@@ -13,17 +13,17 @@ use std::{
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 
-use super::worker::Worker;
+use super::{settler::DeadLetterOutage, worker::Worker};
 use crate::{
     ack_dedup::AckDedup,
     bus::Bus,
     handler::{Handlers, Reports},
     limits::Limits,
-    scheduler::{Call, Job, Phase, Scheduler, Sweep},
+    scheduler::{Call, Came, Job, Phase, Scheduler, Sweep},
     stats::{Failing, RouteStats, Stats},
     sync::locked,
 };
-use loafer_core::{Error, broker::Capabilities, policy::Policy};
+use loafer_core::{Error, broker::Capabilities, message::Message, policy::Policy};
 
 /// What a task panicked with.
 pub(super) type Panic = Box<dyn Any + Send>;
@@ -41,6 +41,8 @@ pub(crate) struct Route {
     outage_logged: AtomicBool,
     /// Its settlers, and tasks beside them, whose last settlement failed.
     pub(super) settlers_failing: Failing,
+    /// Whether its dead letters can be made.
+    pub(super) dead_letter_outage: DeadLetterOutage,
     /// Done once the log says that a delay was too long for the broker.
     pub(super) too_long_told: Once,
     /// Whether it receives once only, and then ends.
@@ -91,6 +93,7 @@ impl Route {
             is_down: AtomicBool::new(false),
             outage_logged: AtomicBool::new(false),
             settlers_failing: Failing::default(),
+            dead_letter_outage: DeadLetterOutage::default(),
             too_long_told: Once::new(),
             once,
             handlers,
@@ -191,6 +194,13 @@ impl Route {
         }
     }
 
+    /// Logs that a message is set apart.
+    pub(super) fn isolates(&self, message: &Message) {
+        let (route, queue) = (&self.policy.route, &self.policy.queue);
+        let (message_id, deliveries) = (message.id(), message.deliveries());
+        tracing::warn!(%route, %queue, %message_id, deliveries, attempt = message.attempt(), "it was delivered again and again, and rarely handled to an end: it is set apart and handled alone, and dead-lettered if that ends its process");
+    }
+
     /// Frees the capacity of so many messages.
     pub(super) fn freed(&self, capacity: usize, stalled: bool, taken_in: Sweep) {
         if self.scheduler.freed(capacity, stalled, taken_in) == 0 {
@@ -215,8 +225,11 @@ impl Route {
         jobs: &mut VecDeque<Job>,
         settled: Vec<Job>,
         asked: usize,
+        again: bool,
     ) {
-        let call = self.scheduler.received(jobs, settled, asked, self.once);
+        let last = self.once;
+        let came = Came { again, last };
+        let call = self.scheduler.received(jobs, settled, asked, came);
         self.answer(call);
     }
 

@@ -92,6 +92,12 @@ impl Reports {
         );
     }
 
+    /// Records that a message is put off because of the broker, which is said elsewhere.
+    pub(crate) fn put_off(&self, message: &Message, reason: &str) {
+        self.note(message, reason);
+        tracing::debug!(route = %self.route, queue = %self.queue, message_id = %message.id(), reason, "message not acked");
+    }
+
     /// Records the reason for a test that may print it.
     fn note(&self, message: &Message, reason: &str) {
         if let Some(failure_log) = &self.failure_log {

@@ -18,7 +18,7 @@ use loafer_core::{broker::Settlement, message::Message};
 
 use crate::{
     limits::Limits,
-    scheduler::{Call, Job, Key, Permit, Phase, Scheduler, Step, Sweep},
+    scheduler::{Call, Came, Job, Key, Permit, Phase, Scheduler, Step, Sweep},
     sync::{AtomicBool, Mutex},
 };
 
@@ -48,6 +48,7 @@ fn scheduler(concurrency: usize, capacity: usize) -> Arc<Scheduler> {
         linger: Duration::from_secs(1),
         patient: false,
         batch_window: None,
+        isolates: false,
         grouping: None,
     }))
 }
@@ -145,7 +146,7 @@ fn receive(
         return false;
     };
     let mut jobs = jobs(numbers.take(asked));
-    let call = scheduler.received(&mut jobs, Vec::new(), asked, false);
+    let call = scheduler.received(&mut jobs, Vec::new(), asked, Came::default());
     answer(scheduler, call, handler);
     true
 }
@@ -183,17 +184,17 @@ fn loom_a_lease_lost_before_its_handler_waits_cancels_it_in_the_end() {
             let (scheduler, waits) = (scheduler.clone(), waits.clone());
             thread::spawn(move || {
                 let lost = HashSet::from([key(0)]);
-                let dropped = scheduler.lose(&lost).unstarted.len();
+                let dropped = scheduler.lose(&lost).0.unstarted.len();
                 // It tells again of leases that are lost. Once the handler waits, it must be heard.
                 while !waits.1.load(Ordering::Acquire) {
                     waits.0.wait();
                 }
-                scheduler.lose(&lost);
+                _ = scheduler.lose(&lost);
                 dropped
             })
         };
         assert_eq!(permit(&scheduler), Permit::Receive(1));
-        let call = scheduler.received(&mut jobs([0]), Vec::new(), 1, false);
+        let call = scheduler.received(&mut jobs([0]), Vec::new(), 1, Came::default());
         let Call::Hire(number, cancelled) = call else {
             unreachable!("the first worker is hired");
         };
@@ -237,7 +238,7 @@ fn loom_a_cancellation_of_an_earlier_call_is_not_for_the_next_one() {
     search(3, || {
         let scheduler = scheduler(1, 2);
         assert_eq!(permit(&scheduler), Permit::Receive(2));
-        let call = scheduler.received(&mut jobs([0, 1]), Vec::new(), 2, false);
+        let call = scheduler.received(&mut jobs([0, 1]), Vec::new(), 2, Came::default());
         let Call::Hire(number, cancelled) = call else {
             unreachable!("the first worker is hired");
         };
@@ -251,8 +252,8 @@ fn loom_a_cancellation_of_an_earlier_call_is_not_for_the_next_one() {
             thread::spawn(move || {
                 // Twice: lost leases are told again until a settler has them.
                 let lost = HashSet::from([key(0)]);
-                scheduler.lose(&lost);
-                scheduler.lose(&lost);
+                _ = scheduler.lose(&lost);
+                _ = scheduler.lose(&lost);
             })
         };
         // Its handler returns, whether it was cancelled or not.

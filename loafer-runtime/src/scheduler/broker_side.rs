@@ -27,6 +27,15 @@ pub(crate) enum Permit {
     End,
 }
 
+/// What is known of a receive that has ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Came {
+    /// Whether messages may have been delivered before.
+    pub(crate) again: bool,
+    /// Whether the route receives no more.
+    pub(crate) last: bool,
+}
+
 /// Messages whose leases are lost and that no worker has.
 #[derive(Default)]
 pub(crate) struct LostJobs {
@@ -56,7 +65,10 @@ impl Scheduler {
         }
         reached(Transition::Receive);
         state.receivers.unregister(cx);
-        let asked = state.room(&self.limits).min(self.limits.ask).max(1);
+        let asked = match state.crowded {
+            true => 1,
+            false => state.room(&self.limits).min(self.limits.ask).max(1),
+        };
         state.reserved += asked;
         state.receiving += 1;
         let next = state.receiver_for(&self.limits);
@@ -66,13 +78,13 @@ impl Scheduler {
     }
 
     /// Ends a receive that asked for `asked` messages. What it brought is leased from now on: messages for workers (`jobs`), and messages
-    /// to settle at once (`settled`). If it was the `last` one, the route receives no more.
+    /// to settle at once (`settled`).
     pub(crate) fn received(
         &self,
         jobs: &mut VecDeque<Job>,
         settled: Vec<Job>,
         asked: usize,
-        last: bool,
+        Came { again, last }: Came,
     ) -> Call {
         let count = jobs.len() + settled.len();
         let mut guard = self.lock();
@@ -92,7 +104,13 @@ impl Scheduler {
             state.set_aside(jobs.drain(..));
         } else {
             state.admit(jobs);
+            if again {
+                state.suspect(&self.limits);
+            }
             state.release_leaving();
+            if !state.held.is_empty() {
+                state.make_room(&self.limits);
+            }
             if self.limits.batch_window.is_some() && !state.ready.is_empty() {
                 state.window_began.get_or_insert_with(Instant::now);
             }
@@ -225,7 +243,7 @@ impl Scheduler {
     }
 
     /// Takes back the messages of lost leases that no worker has. Cancels the handlers that run any of the others.
-    pub(crate) fn lose(&self, keys: &HashSet<Key>) -> LostJobs {
+    pub(crate) fn lose(&self, keys: &HashSet<Key>) -> (LostJobs, Call) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let mut lost = LostJobs::default();
@@ -246,10 +264,11 @@ impl Scheduler {
             .collect();
         let cancelled = state.cancel(keys);
         let due = state.due(&self.limits, true);
+        let call = state.call(&self.limits);
         drop(guard);
         due.wake();
         cancelled.into_iter().for_each(Waker::wake);
-        lost
+        (lost, call)
     }
 }
 
@@ -269,17 +288,22 @@ impl State {
             && !self.paused
             && self.delivering == Delivering::On
             && self.receiving < self.target
-            && (self.taken() == 0 || self.room(limits) >= limits.worth)
+            && (self.taken(limits) == 0 || self.room(limits) >= self.worth(limits))
     }
 
     /// Returns how much capacity is free.
     fn room(&self, limits: &Limits) -> usize {
-        limits.capacity.saturating_sub(self.taken())
+        limits.capacity.saturating_sub(self.taken(limits))
+    }
+
+    /// Returns how much capacity must be free for a receive.
+    fn worth(&self, limits: &Limits) -> usize {
+        if self.crowded { 1 } else { limits.worth }
     }
 
     /// Returns how much capacity is taken. What is being acked is handled: it makes room already, for the time of a call.
-    fn taken(&self) -> usize {
-        self.leased - self.settling + self.reserved
+    fn taken(&self, limits: &Limits) -> usize {
+        self.leased - self.settling - self.spared.min(limits.capacity) + self.reserved
     }
 
     /// Returns a receiver to wake, if a receive is due or the delivery is to be paused.

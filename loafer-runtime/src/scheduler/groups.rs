@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Call, Job, Key, Phase, Scheduler, State, Transition, reached};
-use crate::limits::Grouping;
+use crate::limits::{Grouping, Limits};
 use loafer_core::{broker::Settlement, message::Message};
 
 /// The groups that have leased messages.
@@ -16,14 +16,32 @@ pub(crate) struct Groups {
 }
 
 /// A group that has a message that is ready, running, or failed and not settled.
+#[derive(Default)]
 pub(crate) struct Group {
-    /// The keys of such messages: one, or those of one batch. It is never empty. A message that is not among them is an earlier one, and
-    /// decides nothing.
+    /// The keys of such messages: one, or those of one batch. It is empty only while the head is held. A message that is not among them is an
+    /// earlier one, and decides nothing.
     out: Vec<Key>,
-    /// Whether one of them is redelivered, so that what waited behind them was released. What has come since is redelivered, too.
+    /// The key of the failed head that is held until its next attempt.
+    held: Option<Key>,
+    /// Whether one of those that are out is redelivered, so that what waited behind them was released. What has come since is redelivered, too.
     released: bool,
-    /// The messages that came after them, in order.
+    /// How many of the next messages run one by one, because their batch failed.
+    one_by_one: usize,
+    /// How many of `waiting` came back from the batch that is out.
+    back: usize,
+    /// The messages that came after those that are out, in order.
     pub(crate) waiting: VecDeque<Job>,
+}
+
+impl Group {
+    /// Lets the next message out, if one waits.
+    fn advance(&mut self) -> Option<Job> {
+        let next = self.waiting.pop_front()?;
+        reached(Transition::GroupAdvances);
+        self.out.push(next.key);
+        (self.released, self.back) = (false, 0);
+        Some(next)
+    }
 }
 
 impl Groups {
@@ -60,8 +78,7 @@ impl Groups {
             } else {
                 let members = Group {
                     out: vec![job.key],
-                    released: false,
-                    waiting: VecDeque::new(),
+                    ..Group::default()
                 };
                 self.groups.insert(group.into(), members);
                 ready.push_back(job);
@@ -80,13 +97,79 @@ impl Groups {
                 settled
             }
             _ if !self.grouping.fenced => self.end(job.key, &job.message, true, ready),
-            // It stood behind a failed one in a batch.
-            Some(Settlement::Release) => {
-                reached(Transition::GroupStepsBack);
+            // The route receives no more: nothing is held.
+            Some(Settlement::Retry { .. } | Settlement::Release) => {
                 self.end(job.key, &job.message, false, ready)
             }
             _ => VecDeque::new(),
         }
+    }
+
+    /// Puts a message back that stood behind a failed one in a batch: it waits for it, in its old place. Returns it if it has no group here.
+    pub(super) fn step_back(&mut self, job: Job, ready: &mut VecDeque<Job>) -> Option<Job> {
+        let Some((_, members)) = self.members_of(&job.message) else {
+            return Some(job);
+        };
+        let Some(at) = members.out.iter().position(|out| *out == job.key) else {
+            return Some(job);
+        };
+        reached(Transition::GroupStepsBack);
+        members.out.remove(at);
+        let place = members.back.min(members.waiting.len());
+        members.waiting.insert(place, job);
+        members.back = place + 1;
+        members.one_by_one = members.one_by_one.max(members.back + 1);
+        if members.out.is_empty() && members.held.is_none() {
+            ready.extend(members.advance());
+        }
+        None
+    }
+
+    /// Holds up a group until its failed head is tried again. The head was out as `known_as`. Returns whether it is the head of a group.
+    pub(super) fn hold(&mut self, head: &Job, known_as: Key) -> bool {
+        let fenced = self.grouping.fenced;
+        let members = self.members_of(&head.message).filter(|_| fenced);
+        let Some((_, members)) = members else {
+            return false;
+        };
+        let Some(at) = members.out.iter().position(|out| *out == known_as) else {
+            return false;
+        };
+        members.out.remove(at);
+        members.held = Some(head.key);
+        true
+    }
+
+    /// Lets the held head of a group become ready. Returns whether it is one.
+    pub(super) fn let_go(&mut self, head: &Job) -> bool {
+        let members = self.members_of(&head.message);
+        let Some((_, members)) = members.filter(|(_, members)| members.held == Some(head.key))
+        else {
+            return false;
+        };
+        members.held = None;
+        members.out.push(head.key);
+        true
+    }
+
+    /// Ends the wait for a held head, which is redelivered. Returns what waits behind it. `None` means that it is not the held head of a group.
+    pub(super) fn give_up(&mut self, head: &Job) -> Option<VecDeque<Job>> {
+        let (group, members) = self.members_of(&head.message)?;
+        members.held.take_if(|held| *held == head.key)?;
+        let behind = mem::take(&mut members.waiting);
+        members.back = 0;
+        if members.out.is_empty() {
+            self.groups.remove(group);
+        } else {
+            members.released = true;
+        }
+        Some(behind)
+    }
+
+    /// Returns what waits behind the held head of a group.
+    pub(super) fn waiting_behind(&self, head: &Job) -> Option<&VecDeque<Job>> {
+        let members = self.groups.get(self.grouping.by.of(&head.message)?)?;
+        (members.held == Some(head.key)).then_some(&members.waiting)
     }
 
     /// Takes out the redeliveries of a message that is handled, which wait behind it in its group. They are acked.
@@ -121,21 +204,20 @@ impl Groups {
             return released;
         };
         members.out.remove(at);
+        members.one_by_one = members.one_by_one.saturating_sub(1);
         if !left && !mem::replace(&mut members.released, true) {
             reached(Transition::GroupReleased);
             released = mem::take(&mut members.waiting);
         }
-        if !members.out.is_empty() {
+        if !members.out.is_empty() || members.held.is_some() {
             return released;
         }
-        if let Some(next) = members.waiting.pop_front() {
-            reached(Transition::GroupAdvances);
-            members.out.push(next.key);
-            members.released = false;
-            ready.push_back(next);
-        } else {
-            reached(Transition::GroupEnds);
-            self.groups.remove(group);
+        match members.advance() {
+            Some(next) => ready.push_back(next),
+            None => {
+                reached(Transition::GroupEnds);
+                self.groups.remove(group);
+            }
         }
         released
     }
@@ -144,12 +226,18 @@ impl Groups {
     fn behind(&self, head: &Job) -> usize {
         let group = self.grouping.by.of(&head.message);
         let members = group.and_then(|group| self.groups.get(group));
-        members.map_or(0, |members| members.waiting.len())
+        members.map_or(0, |members| match members.one_by_one {
+            0 => members.waiting.len(),
+            _ => 0,
+        })
     }
 
     /// Takes the next message of the group, to run in the same batch.
     fn follow(&mut self, head: &Message) -> Option<Job> {
         let (_, members) = self.members_of(head)?;
+        if members.one_by_one > 0 {
+            return None;
+        }
         let next = members.waiting.pop_front()?;
         reached(Transition::GroupFollows);
         members.out.push(next.key);
@@ -171,6 +259,7 @@ impl Groups {
             let Some(first) = members.waiting.iter().position(is_taken) else {
                 continue;
             };
+            members.back = members.back.min(first);
             for job in members.waiting.split_off(first) {
                 if is_taken(&job) {
                     taken.push(job);
@@ -204,11 +293,23 @@ impl State {
     }
 
     /// Takes in what a worker brings, before settlers get it.
-    pub(super) fn pass_groups(&mut self, outcomes: &VecDeque<Job>) {
+    pub(super) fn pass_groups(&mut self, outcomes: &mut VecDeque<Job>, limits: &Limits) {
+        let Some(groups) = &self.groups else {
+            return;
+        };
+        let holds = groups.grouping.fenced && self.phase == Phase::Open;
+        if holds && !outcomes.iter().all(Job::is_acked) {
+            return self.keep_failed(outcomes, limits);
+        }
+        for job in outcomes {
+            self.pass_on(job);
+        }
+    }
+
+    /// Takes in a message that a worker brings, before a settler gets it.
+    pub(super) fn pass_on(&mut self, job: &Job) {
         if let Some(groups) = &mut self.groups {
-            for job in outcomes {
-                self.done.extend(groups.take_back(job, &mut self.ready));
-            }
+            self.done.extend(groups.take_back(job, &mut self.ready));
         }
     }
 

@@ -1,12 +1,12 @@
 //! Leaving: leases that the broker will take back, and the sweep of settlements that are in flight before their fence.
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     mem,
     task::{Context, Poll, Waker},
 };
 
-use super::{Job, Key, Scheduler, State, Transition, reached};
+use super::{Call, Job, Key, Scheduler, State, Transition, reached};
 
 /// Whether a settler took its messages before or after the last sweep began: one of two values in turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(crate) struct Sweep(bool);
 
 impl Scheduler {
     /// Releases what leaves and has not started, and whatever of it comes back unstarted until everything [stays](Self::stay) again.
-    pub(crate) fn leave(&self, keys: HashSet<Key>) {
+    pub(crate) fn leave(&self, keys: HashSet<Key>) -> Call {
         let mut state = self.lock();
         let (set_aside, unstarted) = mem::take(&mut state.unstarted)
             .into_iter()
@@ -24,8 +24,10 @@ impl Scheduler {
         state.leaving.extend(keys);
         state.release_leaving();
         let due = state.due(&self.limits, true);
+        let call = state.call(&self.limits);
         drop(state);
         due.wake();
+        call
     }
 
     /// Ends what [`leave`](Self::leave) began.
@@ -61,6 +63,20 @@ impl Scheduler {
     }
 }
 
+/// Takes these messages out of a queue.
+fn take_out(queue: &mut VecDeque<Job>, keys: &HashSet<Key>) -> Vec<Job> {
+    let mut taken = Vec::new();
+    if queue.iter().any(|job| keys.contains(&job.key)) {
+        for job in mem::take(queue) {
+            match keys.contains(&job.key) {
+                true => taken.push(job),
+                false => queue.push_back(job),
+            }
+        }
+    }
+    taken
+}
+
 impl State {
     /// Cancels the handlers that run nothing but these. Returns whom to wake.
     pub(super) fn cancel(&mut self, keys: &HashSet<Key>) -> Vec<Waker> {
@@ -73,18 +89,12 @@ impl State {
     pub(super) fn take_unstarted(&mut self, keys: &HashSet<Key>) -> (Vec<Job>, Vec<Job>) {
         // First: the end of one of them must make none ready that is among them, too.
         let waiting = self.take_from_groups(keys);
-        let mut taken = Vec::new();
-        if self.ready.iter().any(|job| keys.contains(&job.key)) {
-            for job in mem::take(&mut self.ready) {
-                match keys.contains(&job.key) {
-                    true => taken.push(job),
-                    false => self.ready.push_back(job),
-                }
-            }
-            for job in &taken {
-                self.judge(job.key, &job.message, false);
-            }
+        let mut taken = take_out(&mut self.ready, keys);
+        taken.extend(take_out(&mut self.suspects, keys));
+        for job in &taken {
+            self.judge(job.key, &job.message, false);
         }
+        taken.extend(self.take_from_held(keys));
         (waiting, taken)
     }
 

@@ -1,14 +1,16 @@
 //! The scheduler: who may do what next, under the one lock of a route.
 
+mod alone;
 mod broker_side;
 mod groups;
+mod held;
 mod key;
 mod leaving;
 mod pause;
 mod worker_side;
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     future::poll_fn,
     mem,
     sync::PoisonError,
@@ -17,7 +19,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use self::{groups::Groups, worker_side::WorkerSlot};
+use self::{alone::Alone, groups::Groups, worker_side::WorkerSlot};
 use crate::{
     coverage::{Transition, reached},
     limits::Limits,
@@ -26,7 +28,8 @@ use crate::{
 use loafer_core::{broker::Settlement, message::Message};
 
 pub(crate) use self::{
-    broker_side::Permit,
+    alone::is_suspect,
+    broker_side::{Came, Permit},
     key::Key,
     leaving::Sweep,
     pause::Delivering,
@@ -86,13 +89,15 @@ pub(crate) struct Scheduler {
 /// What the scheduler knows of a route. These invariants hold whenever the lock is free, and debug builds check them:
 ///
 /// - `leased` counts a message from the end of its receive until its capacity is freed. So it is the number of messages in `ready`, in
-///   `groups`, in `unstarted` and in `done`, of those that are `running`, and of those that settlers have (`settling` and `stalled`).
+///   `suspects`, in `groups`, in `held`, in `unstarted` and in `done`, of those that are `running`, and of those that settlers have (`settling` and `stalled`).
 /// - `receiving` receives are in flight. Together they were promised a capacity of `reserved`, which is 0 if there are none.
 /// - No receive is in flight unless `delivering` is on.
 /// - `called` is true while one worker is on its way here, or is here and keeps its batch window open. There is never a second one.
 /// - `idle` holds the number of each worker that has nothing to do, once. None of them is the one that was called.
-/// - `unstarted` is empty before the route drains, and `ready` is empty from then on.
-/// - A message in `ready` is the only one of its group there. It stands in `groups` among those that are out.
+/// - `unstarted` is empty before the route drains, and `ready` and `suspects` are empty from then on. `held` is empty unless the route is open.
+/// - While something runs alone, it is the only one of the `running`.
+/// - A message in `held` is the head of its group there, and nothing of its group is out, or it is one of those `spared`.
+/// - A message in `ready` or `suspects` is the only one of its group there. It stands in `groups` among those that are out.
 /// - No message of `leaving` is in `ready`, in `groups` among those that wait, or in `unstarted`.
 /// - `unswept` counts those of `settling` and `stalled` that settlers took before the last sweep began.
 ///
@@ -102,12 +107,32 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     /// Leased, not started, and free to start.
     pub(crate) ready: VecDeque<Job>,
+    /// Leased, not started, and free to start alone.
+    pub(crate) suspects: VecDeque<Job>,
+    /// What runs alone.
+    alone: Alone,
+    /// Whether isolated messages may be at the broker.
+    isolated: bool,
+    /// Whether suspects may be among what is ready or waits in groups.
+    wary: bool,
+    /// The task that fetches isolated messages.
+    fetcher: Waiters,
     /// Not started before the route drained. Released once no receive is in flight that would bring them back.
     pub(crate) unstarted: Vec<Job>,
     /// When some of `unstarted` were released to end the receives in flight.
     woken: Option<Instant>,
     /// Messages that wait behind another message of their group. `None` if messages have no groups.
     pub(crate) groups: Option<Groups>,
+    /// Failed messages that are tried again here, by when they are due.
+    pub(crate) held: BTreeMap<held::Due, Job>,
+    /// How many of them are in no group: they take no capacity, up to as much as there is.
+    pub(crate) spared: usize,
+    /// Whether so many messages wait for held ones of their groups that only one message is asked for at a time.
+    crowded: bool,
+    /// The task that waits for held messages.
+    keeper: Waiters,
+    /// Whether a message was held that it may not know.
+    held_anew: bool,
     /// Done with, and not yet taken by a settler.
     pub(crate) done: Vec<Job>,
     /// When the oldest of `done` came, if a settler waits for others to join it.
@@ -167,6 +192,7 @@ impl Scheduler {
             groups: limits.grouping.clone().map(Groups::new),
             done: Vec::with_capacity(limits.settle_batch),
             target: 1,
+            isolated: limits.isolates,
             ..State::default()
         };
         Self {
@@ -239,9 +265,16 @@ impl State {
             Phase::Draining => Transition::Draining,
             Phase::Cancelled => Transition::Cancelled,
         });
+        if phase == Phase::Finishing {
+            self.give_back_held();
+        }
         if phase >= Phase::Draining {
+            self.isolated = false;
+            self.set_aside_held();
             let unstarted = mem::take(&mut self.ready);
             self.set_aside(unstarted);
+            let suspects = mem::take(&mut self.suspects);
+            self.set_aside(suspects);
             self.clear_groups();
         }
         if phase == Phase::Cancelled {
@@ -280,7 +313,16 @@ impl State {
     /// Returns whom to wake because they can act now. Every change ends with it, so no wakeup is lost. With `linger`, a settler is also
     /// woken to wait for others to join what is done.
     fn due(&mut self, limits: &Limits, linger: bool) -> Due {
+        self.pick_suspects();
         Due {
+            fetcher: match self.may_fetch() {
+                true => self.fetcher.pop(),
+                false => None,
+            },
+            keeper: match mem::take(&mut self.held_anew) {
+                true => self.keeper.pop(),
+                false => None,
+            },
             settler: self.settler_for(limits, linger),
             receiver: self.receiver_for(limits),
             supervisor: match self.phase {
@@ -291,9 +333,13 @@ impl State {
     }
 
     /// Takes in what a worker brings.
-    fn take_back(&mut self, outcomes: &mut VecDeque<Job>) {
+    fn take_back(&mut self, outcomes: &mut VecDeque<Job>, limits: &Limits) {
         self.running -= outcomes.len();
-        self.pass_groups(outcomes);
+        if self.running == 0 {
+            self.nothing_runs();
+        }
+        self.pass_groups(outcomes, limits);
+        self.pick_suspects();
         // A vector of a queue's buffer, and back: nothing is copied.
         let mut brought = Vec::from(mem::take(outcomes));
         if self.done.is_empty() {
@@ -308,6 +354,7 @@ impl State {
     #[cfg(debug_assertions)]
     fn check(&self) {
         let waiting = self.groups.as_ref().map_or(0, Groups::waiting);
+        let waiting = waiting + self.held.len() + self.suspects.len();
         let buffered = self.ready.len() + waiting + self.unstarted.len() + self.done.len();
         let taken = self.running + self.settling + self.stalled;
         assert_eq!(self.leased, buffered + taken, "leased messages are counted");
@@ -318,9 +365,15 @@ impl State {
         assert!(self.receiving == 0 || self.delivering == Delivering::On);
         assert!(self.phase >= Phase::Draining || self.unstarted.is_empty());
         assert!(self.phase < Phase::Draining || (self.ready.is_empty() && waiting == 0));
+        assert!(self.phase == Phase::Open || self.held.is_empty());
+        assert!(self.phase < Phase::Draining || self.suspects.is_empty());
+        assert!(self.alone == Alone::Nothing || self.running <= 1);
+        assert!(self.spared <= self.held.len());
         assert!(self.unswept <= self.settling + self.stalled, "unswept");
         let leaves = |job: &Job| self.leaving.contains(&job.key);
-        assert!(!self.ready.iter().chain(&self.unstarted).any(leaves));
+        let waiting = self.ready.iter().chain(&self.suspects);
+        let waiting = waiting.chain(&self.unstarted);
+        assert!(!waiting.chain(self.held.values()).any(leaves));
         let called = self.slots.iter().filter(|slot| slot.is_called()).count();
         assert_eq!(called, usize::from(self.called), "one outstanding call");
         let idle = self.slots.iter().filter(|slot| slot.is_idle()).count();
@@ -331,6 +384,8 @@ impl State {
 /// Whom to wake once the lock is free.
 #[must_use]
 struct Due {
+    fetcher: Option<Waker>,
+    keeper: Option<Waker>,
     settler: Option<Waker>,
     receiver: Option<Waker>,
     supervisor: Option<Waker>,
@@ -339,7 +394,9 @@ struct Due {
 impl Due {
     /// Wakes them.
     fn wake(self) {
+        let rare = [self.fetcher, self.keeper];
         let each = [self.settler, self.receiver, self.supervisor];
-        each.into_iter().flatten().for_each(Waker::wake);
+        let each = rare.into_iter().chain(each);
+        each.flatten().for_each(Waker::wake);
     }
 }

@@ -95,6 +95,8 @@ impl Scheduler {
             .iter()
             .map(|job| job.key)
             .chain(waiting)
+            .chain(state.suspects.iter().map(|job| job.key))
+            .chain(state.held.values().map(|job| job.key))
             .collect();
         let (waiting, ready) = state.take_unstarted(&keys);
         state.released(ready, Transition::BufferReleased);

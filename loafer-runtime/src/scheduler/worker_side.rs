@@ -117,15 +117,20 @@ impl Scheduler {
             state.called = false;
             state.batch_window = None;
         }
-        state.take_back(outcomes);
+        state.take_back(outcomes, &self.limits);
 
         let batch = self.limits.batch_window.is_some();
-        let at_hand = match state.is_paused() {
+        let at_hand = match state.is_paused() || state.is_apart() {
             true => 0,
             false => state.at_hand(most, batch),
         };
         let mut call = Call::Nobody;
-        let mut step = if at_hand == 0 {
+        let mut step = if at_hand == 0
+            && let Some(suspect) = state.take_suspect()
+        {
+            jobs.push_back(suspect);
+            Poll::Ready(Step::Work { make_way: false })
+        } else if at_hand == 0 {
             state.window_began = None;
             match state.is_over() {
                 true => Poll::Ready(Step::Stop),
@@ -170,7 +175,7 @@ impl Scheduler {
     ) -> Call {
         let mut guard = self.lock();
         let state = &mut *guard;
-        state.take_back(outcomes);
+        state.take_back(outcomes, &self.limits);
         state.running -= rest.len();
         if state.phase >= Phase::Draining {
             state.set_aside(rest.drain(..));
@@ -203,7 +208,7 @@ impl State {
             // A worker with an open batch window looks whether this fills its batch.
             return self.batch_window.take().map_or(Call::Nobody, Call::Wake);
         }
-        if self.ready.is_empty() || self.is_paused() {
+        if !self.may_start() {
             return Call::Nobody;
         }
         if let Some(worker) = self.idle.pop() {
@@ -229,10 +234,22 @@ impl State {
         Call::Hire((self.slots.len() - 1) as u32, cancelled)
     }
 
+    /// Whether a message may start.
+    pub(crate) fn may_start(&self) -> bool {
+        !self.is_paused()
+            && match self.is_apart() {
+                true => self.may_run_alone(),
+                false => !self.ready.is_empty(),
+            }
+    }
+
     /// Whether no message will arrive any more.
     fn is_over(&self) -> bool {
         self.phase >= Phase::Draining
-            || (self.phase > Phase::Open && self.receiving == 0 && self.groups_are_empty())
+            || (self.phase > Phase::Open
+                && self.receiving == 0
+                && !self.is_apart()
+                && self.groups_are_empty())
     }
 
     /// Returns when a batch that is not full is taken. `None` means now.

@@ -54,7 +54,8 @@ impl<P: Provider> Shared<P> {
         drop(table);
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
         tracing::info!(%route, %queue, messages = keys.len(), ?within, "the broker takes leases back: what has not started is released, and what runs may end until then");
-        self.scheduler().leave(keys);
+        let call = self.scheduler().leave(keys);
+        self.route.answer(call);
         leaves_at
     }
 

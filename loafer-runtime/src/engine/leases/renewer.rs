@@ -60,7 +60,7 @@ struct Renewer<'s, P: Provider> {
 impl<P: Provider> Renewer<'_, P> {
     /// Finds the leases that are due, and those that have expired. Returns when to look again.
     fn look(&mut self) -> Duration {
-        let mut expired = HashSet::new();
+        let (mut expired, mut ending) = (HashSet::new(), HashSet::new());
         let mut next = self.lease / 12;
         let mut table = self.shared.table();
         let now = table.now();
@@ -83,9 +83,14 @@ impl<P: Provider> Renewer<'_, P> {
                 } else if left <= self.lease / 3 * 2 && by == self.lease {
                     self.early.push((left, key));
                 }
+            } else if left <= self.lease / 3 && lease.leaves_at == Moment::NEVER {
+                ending.insert(key);
             }
         }
         drop(table);
+        if !ending.is_empty() {
+            self.shared.scheduler().hand_back(&ending);
+        }
         if expired.is_empty() {
             return next.max(SHORTEST);
         }
@@ -195,7 +200,8 @@ impl<P: Provider> Shared<P> {
     /// Called when leases are lost. A message that has not started is dropped, one that runs is cancelled, and one that was handled is
     /// remembered: it may be redelivered before its settler has noticed.
     pub(in crate::engine) fn lose(&self, keys: &HashSet<Key>) {
-        let lost = self.scheduler().lose(keys);
+        let (lost, call) = self.scheduler().lose(keys);
+        self.route.answer(call);
         for message in lost.acked {
             self.route.ack_dedup.remember(&message);
         }

@@ -6,14 +6,17 @@ use super::{
     Settler,
     batch::{Hold, is_ack},
 };
-use loafer_core::broker::{Provider, Settle, Settled, Settlement};
+use crate::scheduler::Job;
+use loafer_core::{
+    Error,
+    broker::{Provider, Settle, Settled, Settlement},
+};
+use tokio::time::Instant;
 
-/// The delay of a retry that takes the place of a dead letter, if the route has no backoff.
+/// The delay of a retry that takes the place of a dead letter or can't be sent, if the route has no backoff.
 const INSTEAD: Duration = Duration::from_secs(30);
-/// Why a message is retried instead of dead-lettered, for good.
-const NO_TARGET: &str = "no dead-letter queue to put it in: retried instead; SQS: set a redrive policy on the queue; RabbitMQ: bind a queue to the route's dead-letter target";
-/// Why a message is retried instead of dead-lettered, for now.
-const NO_DEAD_LETTER: &str = "its dead letter could not be made: retried instead";
+/// Why there is no dead letter.
+const NO_TARGET: &str = "there is no queue for dead letters; SQS: set a redrive policy on the queue; RabbitMQ: bind a queue to the route's dead-letter target";
 /// Why a message was not settled, although it was tried.
 pub(super) const UNSETTLED: &str = "it could not be settled: the broker redelivers it";
 /// Why a message was not settled, and nothing was sent.
@@ -46,19 +49,17 @@ impl<P: Provider> Settler<'_, P> {
         let mut well = true;
         let answers = mem::take(&mut self.answers).into_iter().map(Some);
         let answers = answers.chain(iter::repeat_with(|| None));
-        for ((hold, mut entry), answer) in self.batch.take().zip(answers) {
+        for ((hold, entry), answer) in self.batch.take().zip(answers) {
             match answer {
                 Some(Settled::Done) => self.settled(hold, &entry),
                 Some(Settled::Lost) => self.lost(hold, &entry, UNSETTLED),
                 Some(Settled::NoDeadLetterTarget) => {
-                    self.judge(hold, &entry, false);
-                    self.retry_instead(&mut entry, None, NO_TARGET);
-                    if self.is_by_expiry(&entry) {
-                        self.counts.retried += 1;
-                    } else {
-                        // A dead letter does not wait for the renewal of its lease, a retry does.
-                        self.batch.renewing = Some(Duration::MAX);
-                        self.batch.push(hold, entry);
+                    self.not_dead_lettered(hold, entry, &NO_TARGET);
+                }
+                Some(Settled::Failed(error)) if self.is_hopeless(&entry, &error) => {
+                    match entry.settlement {
+                        Settlement::DeadLetter(_) => self.not_dead_lettered(hold, entry, &*error),
+                        _ => self.not_sent(hold, entry, &error),
                     }
                 }
                 failed => {
@@ -88,9 +89,16 @@ impl<P: Provider> Settler<'_, P> {
     /// Called when the broker has confirmed a settlement.
     pub(super) fn settled(&mut self, hold: Hold, entry: &Settle<P::Receipt>) {
         self.counts.settled(&entry.settlement);
+        if matches!(entry.settlement, Settlement::Isolate) {
+            self.shared.scheduler().isolated();
+        }
         if matches!(entry.settlement, Settlement::DeadLetter(_)) {
+            let route = &self.shared.route;
+            if route.dead_letter_outage.end() {
+                tracing::info!(route = %route.policy.route, queue = %route.policy.queue, "dead letters can be made again");
+            }
             self.judge(hold, entry, true);
-            self.shared.route.confirmed(entry);
+            route.confirmed(entry);
         }
     }
 
@@ -118,29 +126,103 @@ impl<P: Provider> Settler<'_, P> {
         }
     }
 
-    /// The dead letters of a broker without leases can't be made for now: their messages are retried, so that they hold no capacity.
+    /// Whether another try is not worth it: a copy that can't be made for good, or a dead letter while none of the route's can be made.
+    fn is_hopeless(&self, entry: &Settle<P::Receipt>, error: &Error) -> bool {
+        match entry.settlement {
+            Settlement::Ack | Settlement::Release => false,
+            Settlement::DeadLetter(_) => {
+                !error.is_transient() || self.shared.route.dead_letter_outage.is_on()
+            }
+            _ => !error.is_transient(),
+        }
+    }
+
+    /// The dead letters of the batch could not be made after several tries.
     #[cold]
     pub(super) fn give_up_dead_letters(&mut self) {
-        for (hold, mut entry) in self.batch.take() {
-            if matches!(entry.settlement, Settlement::DeadLetter(_)) {
-                self.retry_instead(&mut entry, Some(INSTEAD), NO_DEAD_LETTER);
+        for (hold, entry) in self.batch.take() {
+            match entry.settlement {
+                Settlement::DeadLetter(_) => {
+                    self.not_dead_lettered(hold, entry, &"it was not confirmed in time");
+                }
+                _ => self.batch.push(hold, entry),
             }
+        }
+    }
+
+    /// Retries a message instead of its dead letter, which can't be made: it holds no capacity meanwhile. In an ordered group it is held in place,
+    /// and blocks its group.
+    #[cold]
+    fn not_dead_lettered(
+        &mut self,
+        hold: Hold,
+        mut entry: Settle<P::Receipt>,
+        cause: &dyn fmt::Display,
+    ) {
+        let route = &self.shared.route;
+        let (name, queue, message_id) =
+            (&route.policy.route, &route.policy.queue, entry.message.id());
+        if route.dead_letter_outage.begin() {
+            tracing::error!(route = %name, %queue, %message_id, %cause, "dead letters can't be made: their messages are retried instead, and kept");
+        }
+        route.reports.put_off(
+            &entry.message,
+            "its dead letter could not be made: retried instead",
+        );
+        let backoff = route.backoff(entry.message.attempt());
+        if self.fenced {
+            return self.hold_in_place(hold, entry, backoff.unwrap_or(INSTEAD));
+        }
+        let expires = route.capabilities.lease.is_some();
+        let after = backoff.or_else(|| (!expires).then_some(INSTEAD));
+        entry.settlement = Settlement::Retry { after };
+        if self.is_by_expiry(&entry) {
+            self.counts.retried += 1;
+        } else {
+            // A dead letter does not wait for the renewal of its lease, a retry does.
+            self.batch.renewing = Some(Duration::MAX);
             self.batch.push(hold, entry);
         }
     }
 
-    /// Retries a message instead of its dead letter, which could not be made. `least` is the delay of a route without backoff.
+    /// Tries a message again in place, because the broker will not take what would delay it.
     #[cold]
-    pub(super) fn retry_instead(
-        &self,
-        entry: &mut Settle<P::Receipt>,
-        least: Option<Duration>,
-        why: &'static str,
-    ) {
+    fn not_sent(&mut self, hold: Hold, entry: Settle<P::Receipt>, error: &Error) {
         let route = &self.shared.route;
-        route.reports.declined(&entry.message, why);
-        let after = route.backoff(entry.message.attempt()).or(least);
-        entry.settlement = Settlement::Retry { after };
+        let after = match entry.settlement {
+            Settlement::Retry { after } => after.unwrap_or(INSTEAD),
+            Settlement::Defer { until } => until.left(Instant::now().into_std()),
+            _ => Duration::ZERO,
+        };
+        let (name, queue, message_id) =
+            (&route.policy.route, &route.policy.queue, entry.message.id());
+        tracing::error!(route = %name, %queue, %message_id, ?after, %error, "the broker does not take the copy that would delay it: it stays leased here, and is tried again here");
+        self.hold_in_place(hold, entry, after);
+    }
+
+    /// Keeps a message leased until it is tried again here. If the route receives no more, or its lease leaves, it is given back.
+    #[cold]
+    fn hold_in_place(&mut self, hold: Hold, mut entry: Settle<P::Receipt>, after: Duration) {
+        let mut table = self.shared.table();
+        let leaves = table.leaves_at().is_some() && self.shared.provider.is_leaving(&entry.receipt);
+        let key = table.insert(entry.receipt.clone(), hold.received_at, hold.until);
+        drop(table);
+        let job = Job::new(key, entry.message.clone());
+        let scheduler = self.shared.scheduler();
+        if !leaves && scheduler.hold(job, hold.key, after, self.sweep) {
+            self.held += 1;
+            let capacity = scheduler.limits.capacity;
+            let spared = scheduler.spared().min(capacity);
+            self.shared.provider.set_capacity(capacity + spared);
+            return;
+        }
+        self.shared.table().remove(key);
+        self.judge(hold, &entry, false);
+        entry.settlement = match self.fenced {
+            true => Settlement::Retry { after: Some(after) },
+            false => Settlement::Release,
+        };
+        self.batch.push(hold, entry);
     }
 
     /// Called when a message was not settled before its lease was over. If it was handled, it is remembered, and acked when it is

@@ -2,7 +2,7 @@
 
 use std::{mem, time::Duration};
 
-use crate::{clock::Moment, scheduler::Key};
+use crate::{clock::Moment, engine::leases::Lease, scheduler::Key};
 use loafer_core::broker::{Settle, Settlement};
 
 /// What is settled together.
@@ -21,6 +21,17 @@ pub(super) struct Batch<R> {
 pub(super) struct Hold {
     pub(super) key: Key,
     pub(super) until: Moment,
+    pub(super) received_at: Moment,
+}
+
+impl Hold {
+    pub(super) fn of<R>(key: Key, lease: &Lease<R>) -> Self {
+        Self {
+            key,
+            until: lease.leased_until,
+            received_at: lease.received_at,
+        }
+    }
 }
 
 impl<R> Default for Batch<R> {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod batch;
+mod outage;
 
 use std::{
     future::{Future, poll_fn},
@@ -21,6 +22,8 @@ use self::{
     answers::{TOO_LATE, UNSETTLED},
     batch::{Batch, Hold, is_ack},
 };
+
+pub(super) use self::outage::DeadLetterOutage;
 use super::{Shared, leases::Lease, passed_on};
 use crate::{
     clock::Moment,
@@ -32,8 +35,10 @@ use loafer_core::{
     message::Message,
 };
 
-/// How many times a settlement is tried while its lease lasts, and a dead letter if leases do not expire.
+/// How many times a settlement is tried while its lease lasts.
 const TRIES: usize = 8;
+/// How many times a dead letter is tried, which takes some 3 s.
+const DEAD_LETTER_TRIES: usize = 6;
 
 /// How long a release waits for the renewal of its lease. If the renewal comes after it, the message stays leased, and is redelivered later.
 const RENEWAL: Duration = Duration::from_secs(1);
@@ -116,6 +121,8 @@ struct Settler<'s, P: Provider> {
     sweep: Sweep,
     /// Whether its last try failed.
     failing: bool,
+    /// How many messages of the batch are held in place, and keep their capacity.
+    held: usize,
     /// When it last read the clock, unless it has waited since.
     now: Option<Moment>,
 }
@@ -132,6 +139,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             counts: RouteStats::default(),
             sweep: Sweep::default(),
             failing: false,
+            held: 0,
             now: None,
         }
     }
@@ -146,8 +154,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             else {
                 break;
             };
-            let (key, until) = (job.key, lease.leased_until);
-            self.batch.holds.push(Hold { key, until });
+            self.batch.holds.push(Hold::of(job.key, &lease));
             self.receipts.push(lease.receipt);
         }
         drop(table);
@@ -190,8 +197,7 @@ impl<'s, P: Provider> Settler<'s, P> {
         lease: Lease<P::Receipt>,
         [slow, retries, releases]: &mut [Batch<P::Receipt>; 3],
     ) -> bool {
-        let (key, until) = (job.key, lease.leased_until);
-        let hold = Hold { key, until };
+        let hold = Hold::of(job.key, &lease);
         let ends = job.settlement.is_none();
         let entry = Settle {
             receipt: lease.receipt,
@@ -206,10 +212,6 @@ impl<'s, P: Provider> Settler<'s, P> {
         if lease.lost {
             self.lost(hold, &entry, TOO_LATE);
             return true;
-        }
-        if matches!(entry.settlement, Settlement::Retry { .. }) {
-            // Its group is redelivered after it, so what waits behind it is released at once.
-            self.judge(hold, &entry, false);
         }
         if self.is_by_expiry(&entry) {
             self.counts.retried += 1;
@@ -229,7 +231,9 @@ impl<'s, P: Provider> Settler<'s, P> {
 
     /// Whether it is a retry for which nothing is sent: the broker redelivers the message when its lease expires.
     fn is_by_expiry(&self, entry: &Settle<P::Receipt>) -> bool {
-        let expires = self.shared.route.capabilities.lease.is_some();
+        let capabilities = &self.shared.route.capabilities;
+        // A broker that tells attempts from deliveries counts it.
+        let expires = capabilities.lease.is_some() && !capabilities.isolates;
         expires && matches!(entry.settlement, Settlement::Retry { after: None })
     }
 
@@ -245,7 +249,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             if tried < TRIES || !expires {
                 sleep(pause).await;
                 self.drop_stale();
-                if tried == TRIES {
+                if tried == DEAD_LETTER_TRIES {
                     self.give_up_dead_letters();
                 }
                 self.try_once().await;
@@ -262,7 +266,8 @@ impl<'s, P: Provider> Settler<'s, P> {
 
     /// Frees the capacity of what is settled: the batch had `before` entries.
     fn free(&mut self, before: usize, stalled: bool) {
-        self.end(before - self.batch.entries.len(), stalled);
+        let held = mem::take(&mut self.held);
+        self.end(before - self.batch.entries.len() - held, stalled);
     }
 
     /// Ends so many messages: tells their groups, counts them, and frees their capacity.

@@ -15,7 +15,31 @@ use super::{
     ledger::Place,
     model::{Model, Task},
 };
-use crate::scheduler::{Job, Key, Permit, Sweep};
+use crate::scheduler::{Came, Job, Key, Permit, Sweep};
+
+/// How many deliveries the suspects have.
+const SUSPECT: u32 = 9;
+
+/// The task that waits for messages that are held.
+pub(super) struct Keeper {
+    pub(super) task: Task,
+    pub(super) timer: Pin<Box<Sleep>>,
+}
+
+impl Keeper {
+    pub(super) fn new() -> Self {
+        Self {
+            task: Task::new(),
+            timer: Box::pin(sleep(TICK)),
+        }
+    }
+}
+
+/// The task that fetches isolated messages.
+pub(super) struct Fetcher {
+    pub(super) task: Task,
+    pub(super) is_asking: bool,
+}
 
 /// The groups of messages, and messages without one.
 const GROUPS: [Option<&str>; 4] = [Some("a"), Some("b"), Some("c"), None];
@@ -111,7 +135,8 @@ impl Model<'_> {
                     assert!((1..=limits.ask).contains(&asked), "asked for {asked}");
                     let state = self.scheduler.lock();
                     // What is being acked makes room already.
-                    let taken = state.leased + state.reserved - state.settling;
+                    let spared = state.spared.min(limits.capacity);
+                    let taken = state.leased + state.reserved - state.settling - spared;
                     assert!(taken <= limits.capacity, "{taken} messages are in flight");
                     Receiving::InFlight {
                         asked,
@@ -131,15 +156,23 @@ impl Model<'_> {
             return;
         };
         let (mut jobs, mut settled) = (VecDeque::new(), Vec::new());
+        let isolates = self.scheduler.limits.isolates;
         for _ in 0..dice.roll(asked + 1) {
-            let job = self.ledger.receive(GROUPS[dice.roll(GROUPS.len())]);
+            let mut job = self.ledger.receive(GROUPS[dice.roll(GROUPS.len())]);
+            if isolates && dice.is_one_in(6) {
+                job.message = job.message.with_deliveries(SUSPECT);
+            }
             match dice.is_one_in(8) {
                 true => settled.push(job.done(Some(Settlement::Ack))),
                 false => jobs.push_back(job),
             }
         }
         let last = dice.is_one_in(32);
-        let call = self.scheduler.received(&mut jobs, settled, asked, last);
+        let came = Came {
+            again: isolates,
+            last,
+        };
+        let call = self.scheduler.received(&mut jobs, settled, asked, came);
         assert!(jobs.is_empty(), "all is received");
         self.receivers[number].stage = Receiving::Permit;
         match self.joined {
@@ -184,7 +217,6 @@ impl Model<'_> {
                     continue;
                 }
                 Some(Settlement::Retry { after }) if live => {
-                    settler.judged.push((job.key, job.message.clone(), false));
                     if after.is_some() {
                         slow.push_back(job);
                         continue;
@@ -254,17 +286,25 @@ impl Model<'_> {
     pub(super) fn settle_beside(&mut self, number: usize, dice: &mut Dice) {
         let (mut judged, mut settled) = (Vec::new(), 0);
         let (sweep, jobs) = &mut self.beside[number];
-        let sweep = *sweep;
-        for _ in 0..=dice.roll(jobs.len()) {
-            let Some(mut job) = jobs.pop_front() else {
+        let (sweep, most) = (*sweep, jobs.len());
+        for _ in 0..=dice.roll(most) {
+            let Some(mut job) = self.beside[number].1.pop_front() else {
                 break;
             };
             let is_dead_letter = matches!(job.settlement, Some(Settlement::DeadLetter(_)));
             if is_dead_letter && dice.is_one_in(4) {
-                // There is no dead-letter queue: it is retried instead, and settled later.
+                // There is no dead-letter queue: it is retried instead, in place or later.
+                if self.scheduler.is_fenced() && self.hold(&job, sweep) {
+                    continue;
+                }
+                let (_, jobs) = &mut self.beside[number];
                 judged.push((job.key, job.message.clone(), false));
                 job.settlement = Some(Settlement::Retry { after: Some(TICK) });
                 jobs.push_back(job);
+                continue;
+            }
+            let is_retry = matches!(job.settlement, Some(Settlement::Retry { .. }));
+            if is_retry && dice.is_one_in(4) && self.hold(&job, sweep) {
                 continue;
             }
             let lost = dice.is_one_in(4);
@@ -274,13 +314,61 @@ impl Model<'_> {
             self.ledger.go(job.key, Place::Beside, Place::Gone);
             settled += 1;
         }
-        if jobs.is_empty() {
+        if self.beside[number].1.is_empty() {
             self.beside.swap_remove(number);
         }
         self.judge(judged);
         if settled > 0 {
             self.scheduler.freed(settled, true, sweep);
         }
+    }
+
+    /// Holds a message in place that a settler could not send away. Returns whether it is held.
+    fn hold(&mut self, job: &Job, sweep: Sweep) -> bool {
+        let again = Job::new(job.key, job.message.clone());
+        let held = self.scheduler.hold(again, job.key, TICK, sweep);
+        if held {
+            self.ledger.hold(job.key);
+        }
+        held
+    }
+
+    /// Makes messages ready whose retry in place is due.
+    pub(super) fn poll_keeper(&mut self) {
+        self.keeper.task.begin();
+        let waker = self.keeper.task.waker.clone();
+        let timer = self.keeper.timer.as_mut();
+        let polled = self
+            .scheduler
+            .poll_held(timer, &mut Context::from_waker(&waker));
+        if let Poll::Ready((again, call)) = polled {
+            assert!(again > 0, "the keeper is ready for nothing");
+            self.keeper.task.wake();
+            self.answer(call);
+        }
+    }
+
+    /// Asks the broker for an isolated message, if it is time.
+    pub(super) fn poll_fetcher(&mut self) {
+        self.fetcher.task.begin();
+        let cx = &Context::from_waker(&self.fetcher.task.waker);
+        if !self.fetcher.is_asking && self.scheduler.poll_fetch(cx).is_ready() {
+            self.fetcher.is_asking = true;
+        }
+    }
+
+    /// The broker answers: there is an isolated message, one that is done at once, or none.
+    pub(super) fn fetch(&mut self, dice: &mut Dice) {
+        self.fetcher.is_asking = false;
+        let job = dice.is_one_in(2).then(|| self.ledger.receive(None));
+        let is_done = dice.is_one_in(3);
+        let job = job.map(|job| match is_done {
+            true => job.done(Some(Settlement::Ack)),
+            false => job,
+        });
+        let call = self.scheduler.fetched(job, is_done);
+        self.fetcher.task.wake();
+        self.answer(call);
     }
 
     /// Pauses the route, or resumes it. At rest it is resumed.
@@ -297,8 +385,10 @@ impl Model<'_> {
         if let Some(dice) = dice {
             self.ledger.lose(|| dice.roll(2) == 0);
         }
-        let lost = self.scheduler.lose(&self.ledger.lost());
+        let (lost, call) = self.scheduler.lose(&self.ledger.lost());
+        self.answer(call);
         for job in lost.unstarted {
+            self.ledger.judge(job.key, &job.message);
             self.ledger.drop_unstarted(job.key);
         }
     }

@@ -9,7 +9,7 @@ use loafer_core::{broker::Settlement, message::Message, policy::GroupBy};
 
 use crate::{
     limits::{Grouping, Limits},
-    scheduler::{Call, Job, Key, Scheduler},
+    scheduler::{Call, Came, Job, Key, Scheduler},
 };
 
 /// A scheduler that keeps groups, with room for two messages that it has been promised.
@@ -25,6 +25,7 @@ fn scheduler(fenced: bool) -> Scheduler {
         linger: super::TICK,
         patient: false,
         batch_window: None,
+        isolates: false,
         grouping: Some(Grouping {
             by: GroupBy::GROUP,
             fenced,
@@ -39,7 +40,7 @@ fn scheduler(fenced: bool) -> Scheduler {
 fn receive_twice(scheduler: &Scheduler, keys: [Key; 2]) -> Call {
     let job = |key| Job::new(key, Message::with_id("m", "").with_group("a"));
     let mut jobs = VecDeque::from(keys.map(job));
-    scheduler.received(&mut jobs, Vec::new(), 2, false)
+    scheduler.received(&mut jobs, Vec::new(), 2, Came::default())
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn a_lost_message_behind_a_lost_one_of_its_group_is_not_started() {
     let keys = [Key::new(0, 0), Key::new(1, 0)];
     _ = receive_twice(&scheduler, keys);
 
-    let lost = scheduler.lose(&HashSet::from(keys));
+    let (lost, _) = scheduler.lose(&HashSet::from(keys));
 
     let ready = scheduler.lock().ready.len();
     assert_eq!((lost.unstarted.len(), ready), (2, 0));

@@ -23,6 +23,8 @@ pub(super) enum Place {
 struct Entry {
     place: Place,
     is_started: bool,
+    /// Whether it is tried again, because it failed in place or stood behind one that did.
+    is_tried_again: bool,
     /// Whether a worker had it and handed it back. Its lease may have been lost meanwhile: this is told again.
     is_handed_back: bool,
     /// Whether its lease is in the lease table: until a settler takes it.
@@ -57,6 +59,7 @@ impl Ledger {
         self.entries.push(Entry {
             place: Place::Scheduler,
             is_started: false,
+            is_tried_again: false,
             is_handed_back: false,
             is_in_table: true,
             is_lost: false,
@@ -82,8 +85,9 @@ impl Ledger {
         entry.place = to;
     }
 
-    /// A worker takes messages of which none of an earlier call is out.
-    pub(super) fn take(&mut self, worker: usize, jobs: &VecDeque<Job>) {
+    /// A worker takes messages of which none of an earlier call is out. The calls of the workers `over` have returned: what stands behind failed
+    /// messages there is given back.
+    pub(super) fn take(&mut self, worker: usize, jobs: &VecDeque<Job>, over: &[usize]) {
         let taken: Vec<_> = jobs.iter().map(|job| job.key).collect();
         for job in jobs {
             self.go(job.key, Place::Scheduler, Place::Worker(worker));
@@ -91,9 +95,15 @@ impl Ledger {
             let live = !entry.is_lost || entry.is_handed_back;
             assert!(live, "{:?} is given to a worker without its lease", job.key);
             if let Some(out) = self.out_of(&job.message) {
+                out.retain(|out| *out != job.key);
                 out.push(job.key);
-                let others = out.iter().find(|key| !taken.contains(key));
-                assert_eq!(others, None, "is out, and {:?} of its group too", job.key);
+                let mut others = out.clone();
+                others.retain(|key| !taken.contains(key));
+                others.retain(|key| match self.entry(*key).place {
+                    Place::Worker(number) => !over.contains(&number),
+                    _ => true,
+                });
+                assert_eq!(others, [], "are out, and {:?} of their group too", job.key);
             }
         }
     }
@@ -101,25 +111,39 @@ impl Ledger {
     /// A handler is called for a message.
     pub(super) fn start(&mut self, job: &Job) {
         let entry = self.entry(job.key);
-        assert!(!entry.is_started, "{:?} is started again", job.key);
+        let again = std::mem::take(&mut entry.is_tried_again);
+        assert!(again || !entry.is_started, "{:?} is started again", job.key);
         entry.is_started = true;
         if self.fenced.is_some()
             && let Some(group) = job.message.group()
             && let Some(last) = self.started.insert(group.to_owned(), job.key)
         {
-            assert!(last < job.key, "{:?} is started after {last:?}", job.key);
+            assert!(
+                again || last < job.key,
+                "{:?} is started after {last:?}",
+                job.key
+            );
         }
     }
 
     /// A worker brings back a message, or hands back one that it has not started.
-    pub(super) fn bring(&mut self, worker: usize, job: &Job, is_handed_back: bool) {
+    pub(super) fn bring(&mut self, worker: usize, job: &Job, is_handed_back: bool, is_open: bool) {
         self.go(job.key, Place::Worker(worker), Place::Scheduler);
-        self.entry(job.key).is_handed_back |= is_handed_back;
-        let waits = matches!(
+        let fenced = self.fenced == Some(true);
+        let again = matches!(
             job.settlement,
-            None | Some(Settlement::Retry { .. } | Settlement::DeadLetter(_))
+            Some(Settlement::Retry { after: Some(_) } | Settlement::Release)
         );
-        if is_handed_back || self.fenced != Some(true) || !waits {
+        let entry = self.entry(job.key);
+        entry.is_handed_back |= is_handed_back || (fenced && again);
+        entry.is_tried_again |= fenced && again && !is_handed_back;
+        let waits = match job.settlement {
+            None | Some(Settlement::DeadLetter(_)) => true,
+            // It is held.
+            Some(Settlement::Retry { after }) => is_open && after.is_some(),
+            _ => false,
+        };
+        if is_handed_back || !fenced || !waits {
             self.judge(job.key, &job.message);
         }
     }
@@ -128,6 +152,15 @@ impl Ledger {
     pub(super) fn judge(&mut self, key: Key, message: &Message) {
         if let Some(out) = self.out_of(message) {
             out.retain(|out| *out != key);
+        }
+    }
+
+    /// Those that were held and are given back block their groups no more.
+    pub(super) fn see_given_back(&mut self, state: &State) {
+        for job in &state.done {
+            if matches!(job.settlement, Some(Settlement::Retry { .. })) {
+                self.judge(job.key, &job.message);
+            }
         }
     }
 
@@ -142,6 +175,13 @@ impl Ledger {
         let entry = self.entry(key);
         entry.is_in_table = false;
         !entry.is_lost
+    }
+
+    /// A settler holds a message in place: it is leased again.
+    pub(super) fn hold(&mut self, key: Key) {
+        self.go(key, Place::Beside, Place::Scheduler);
+        let entry = self.entry(key);
+        (entry.is_in_table, entry.is_tried_again) = (true, true);
     }
 
     /// Loses the leases that the choice falls on.
@@ -168,7 +208,8 @@ impl Ledger {
     pub(super) fn drop_unstarted(&mut self, key: Key) {
         self.go(key, Place::Scheduler, Place::Gone);
         let entry = self.entry(key);
-        assert!(entry.is_lost && !entry.is_started, "{key:?} is dropped");
+        let unstarted = !entry.is_started || entry.is_tried_again;
+        assert!(entry.is_lost && unstarted, "{key:?} is dropped");
         entry.is_in_table = false;
     }
 
@@ -187,6 +228,8 @@ impl Ledger {
         let jobs = groups
             .flat_map(|group| &group.waiting)
             .chain(&state.ready)
+            .chain(&state.suspects)
+            .chain(state.held.values())
             .chain(&state.unstarted)
             .chain(&state.done);
         let mut found = vec![false; self.entries.len()];

@@ -87,11 +87,12 @@ fn limits() -> impl Strategy<Value = Limits> {
         Just(None),
     ];
     let fenced = prop_oneof![Just(None), Just(Some(false)), Just(Some(true))];
-    let rest = (linger, any::<bool>(), batch_window, fenced);
+    let isolates = any::<bool>();
+    let rest = (linger, any::<bool>(), batch_window, fenced, isolates);
     (capacity, tasks, rest).prop_map(|(capacity, tasks, rest)| {
         let (capacity, ask, worth) = capacity;
         let (concurrency, receivers, settlers, settle_batch) = tasks;
-        let (linger, patient, batch_window, fenced) = rest;
+        let (linger, patient, batch_window, fenced, isolates) = rest;
         let ask = ask.min(capacity);
         let by = GroupBy::GROUP;
         Limits {
@@ -105,6 +106,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             linger,
             patient,
             batch_window,
+            isolates: isolates && fenced != Some(true),
             // Each message of a schedule is another one.
             grouping: fenced.map(|fenced| Grouping {
                 by,

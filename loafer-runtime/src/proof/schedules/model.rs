@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     future::Future,
-    iter,
     pin::pin,
     sync::{
         Arc,
@@ -16,7 +15,7 @@ use tokio::runtime::Runtime;
 
 use super::{
     Case, Dice, Step, TICK,
-    broker::{Receiver, Settler},
+    broker::{Fetcher, Keeper, Receiver, Settler},
     ledger::Ledger,
     worker::{Stage, Worker},
 };
@@ -56,7 +55,7 @@ impl Task {
     }
 
     /// Called before it is polled.
-    fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.woken.0.store(false, Ordering::Relaxed);
     }
 }
@@ -69,6 +68,8 @@ pub(super) enum Action {
     PollSettler(usize),
     PollWorker(usize),
     PollSupervisor,
+    PollKeeper,
+    PollFetcher,
     /// A worker's handler, or its `on_error`, returns; or it is called and waits.
     Handle(usize),
     /// A settler's first try of acks is over.
@@ -77,6 +78,8 @@ pub(super) enum Action {
     SettleBeside(usize),
     /// A receive ends.
     EndReceive(usize),
+    /// The broker answers whether there is an isolated message.
+    Fetch,
     /// A receiver that waits for the last receive releases a message for it.
     WakePoll,
     Pass,
@@ -111,6 +114,8 @@ pub(super) struct Model<'r> {
     pub(super) beside: Vec<(Sweep, VecDeque<Job>)>,
     pub(super) workers: Vec<Worker>,
     pub(super) supervisor: Task,
+    pub(super) keeper: Keeper,
+    pub(super) fetcher: Fetcher,
     pub(super) end: End,
     pub(super) ledger: Ledger,
     story: Vec<(Action, u64)>,
@@ -128,6 +133,11 @@ impl<'r> Model<'r> {
             beside: Vec::new(),
             workers: Vec::new(),
             supervisor: Task::new(),
+            keeper: Keeper::new(),
+            fetcher: Fetcher {
+                task: Task::new(),
+                is_asking: false,
+            },
             end: End::Awaited,
             ledger: Ledger::new(limits.grouping.as_ref().map(|grouping| grouping.fenced)),
             story: Vec::new(),
@@ -220,6 +230,8 @@ impl<'r> Model<'r> {
             let receivers = receivers.filter(|(_, it)| !self.joined && woken(&it.task));
             polls.extend(receivers.map(|(number, _)| Action::PollReceiver(number)));
             polls.extend(woken(&self.supervisor).then_some(Action::PollSupervisor));
+            polls.extend(woken(&self.keeper.task).then_some(Action::PollKeeper));
+            polls.extend(woken(&self.fetcher.task).then_some(Action::PollFetcher));
         }
         let workers = self.workers.iter().enumerate();
         let workers = workers.filter(|(_, worker)| worker.may_be_polled());
@@ -240,6 +252,7 @@ impl<'r> Model<'r> {
         let trying = settlers.filter(|(_, settler)| settler.is_trying());
         events.extend(trying.map(|(number, _)| Action::Answer(number)));
         events.extend((0..self.beside.len()).map(Action::SettleBeside));
+        events.extend(self.fetcher.is_asking.then_some(Action::Fetch));
         events.extend(self.timers().then_some(Action::Pass));
         let receivers = self.receivers.iter().enumerate();
         let receiving = receivers.filter(|(_, receiver)| receiver.asked().is_some());
@@ -258,6 +271,7 @@ impl<'r> Model<'r> {
     fn timers(&self) -> bool {
         self.settlers.iter().any(Settler::is_lingering)
             || self.workers.iter().any(|worker| worker.is_lingering)
+            || !self.scheduler.lock().held.is_empty()
     }
 
     fn holds_back(&self) -> bool {
@@ -289,6 +303,9 @@ impl<'r> Model<'r> {
                 self.poll_worker(number, &mut Context::from_waker(&waker), &mut dice);
             }
             Action::PollSupervisor => self.poll_supervisor(),
+            Action::PollKeeper => self.poll_keeper(),
+            Action::PollFetcher => self.poll_fetcher(),
+            Action::Fetch => self.fetch(&mut dice),
             Action::Handle(number) => self.handle(number, &mut dice),
             Action::Answer(number) => self.answer_settler(number, &mut dice),
             Action::SettleBeside(number) => self.settle_beside(number, &mut dice),
@@ -312,6 +329,7 @@ impl<'r> Model<'r> {
                 self.scheduler.close(phase);
             }
         }
+        self.ledger.see_given_back(&self.scheduler.lock());
         self.check(self.polls().next().is_none());
     }
 
@@ -319,7 +337,9 @@ impl<'r> Model<'r> {
         let receivers = self.receivers.iter().map(|receiver| &receiver.task);
         let settlers = self.settlers.iter().map(|settler| &settler.task);
         let workers = self.workers.iter().map(|worker| &worker.task);
-        let tasks = iter::once(&self.supervisor)
+        let tasks = [&self.supervisor, &self.keeper.task, &self.fetcher.task];
+        let tasks = tasks
+            .into_iter()
             .chain(receivers)
             .chain(settlers)
             .chain(workers);

@@ -33,6 +33,11 @@ impl Model<'_> {
                 self.check_receivers(&state);
                 self.check_settlers(&state);
                 self.check_supervisor(&state);
+                assert!(!state.may_fetch(), "nobody asks for isolated messages");
+                if let Some((due, _)) = state.held.first_key_value() {
+                    let waits = self.keeper.timer.deadline() <= due.0;
+                    assert!(waits, "nobody waits for what is held");
+                }
             }
             self.check_workers(&state);
         }
@@ -96,7 +101,10 @@ impl Model<'_> {
             lingers |= worker.is_lingering;
             if worker.is_lingering {
                 let is_full = state.at_hand(worker.most, true) >= worker.most;
-                assert!(!is_full, "a batch window is open, and the batch is full");
+                assert!(
+                    !is_full || state.is_apart(),
+                    "a batch window is open, and the batch is full"
+                );
                 assert_eq!(state.phase, Phase::Open, "a batch window is open");
             }
             let waits = matches!(worker.stage, Stage::Waiting | Stage::Asking);
@@ -109,7 +117,7 @@ impl Model<'_> {
         }
         // A worker that was called is woken until it comes. Then it works, waits, or keeps a batch window open.
         assert_eq!(state.called, lingers, "a call that no worker answers");
-        if !state.ready.is_empty() && !state.is_paused() && !state.called && !self.is_calling() {
+        if state.may_start() && !state.called && !self.is_calling() {
             let may_hire = self.workers.len() < concurrency;
             assert!(
                 !may_hire && state.idle.is_empty(),

@@ -146,9 +146,10 @@ impl Model<'_> {
 
     /// Brings what is done, and takes the next messages.
     fn exchange(&mut self, number: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let is_open = self.scheduler.phase() == Phase::Open;
         let worker = &mut self.workers[number];
         for job in &worker.outcomes {
-            self.ledger.bring(number, job, false);
+            self.ledger.bring(number, job, false, is_open);
         }
         let (step, call) = self.scheduler.exchange(
             number as u32,
@@ -184,7 +185,11 @@ impl Model<'_> {
                     "as many as it takes"
                 );
                 worker.stage = Stage::Calling;
-                self.ledger.take(number, &worker.jobs);
+                let runs = [Stage::Calling, Stage::Waiting, Stage::Abandoned];
+                let workers = self.workers.iter().enumerate();
+                let over = workers.filter(|(_, worker)| !runs.contains(&worker.stage));
+                let over: Vec<_> = over.map(|(number, _)| number).collect();
+                self.ledger.take(number, &self.workers[number].jobs, &over);
                 assert!(
                     !self.is_over(),
                     "messages are started after the route drains"
@@ -336,6 +341,7 @@ impl Model<'_> {
     /// Waits for the call, or for `on_error`. Single messages behind it are handed back.
     fn wait_with(&mut self, number: usize, stage: Stage) {
         let batches = self.batches();
+        let is_open = self.scheduler.phase() == Phase::Open;
         let worker = &mut self.workers[number];
         worker.stage = stage;
         let mut rest = VecDeque::new();
@@ -344,10 +350,10 @@ impl Model<'_> {
             rest = worker.jobs.split_off(1);
         }
         for job in &worker.outcomes {
-            self.ledger.bring(number, job, false);
+            self.ledger.bring(number, job, false, is_open);
         }
         for job in &rest {
-            self.ledger.bring(number, job, true);
+            self.ledger.bring(number, job, true, is_open);
         }
         let with = if stage == Stage::Waiting {
             worker.jobs.len()

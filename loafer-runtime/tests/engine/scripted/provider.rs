@@ -97,7 +97,14 @@ impl Script {
     }
 
     fn settle(&mut self, entry: &Settle<u64>) -> Settled {
-        let failed = || Settled::Failed(Arc::new(Error::Start("not now".to_owned())));
+        let failed = || {
+            Settled::Failed(Arc::new(Error::Unreachable {
+                what: "settling",
+                queue: "q".to_owned(),
+                cause: "not now".to_owned(),
+                source: None,
+            }))
+        };
         let payload = entry.receipt;
         let is_dead_letter = matches!(entry.settlement, Settlement::DeadLetter(_));
         if self.unsettled.contains(&payload) || (is_dead_letter && self.dead_letters_fail) {

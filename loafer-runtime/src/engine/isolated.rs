@@ -1,0 +1,64 @@
+//! Isolated messages: each is fetched when nothing of the route runs, and handled alone.
+
+use std::{future::poll_fn, sync::Arc};
+
+use super::{Shared, leases::margin};
+use crate::{clock::Moment, handler::dead_letter, scheduler::Job};
+use loafer_core::{
+    broker::{Delivery, Isolated, Provider, Settlement},
+    message::Message,
+};
+
+pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
+    loop {
+        poll_fn(|cx| shared.scheduler().poll_fetch(cx)).await;
+        let job = match shared.provider.receive_isolated().await {
+            Ok(isolated) => isolated.map(|isolated| shared.take_in_isolated(isolated)),
+            Err(error) => {
+                let policy = &shared.route.policy;
+                tracing::warn!(route = %policy.route, queue = %policy.queue, %error, "messages that were set apart can't be fetched: they stay where they are until the next start");
+                None
+            }
+        };
+        let is_done = job
+            .as_ref()
+            .is_some_and(|job| !matches!(job.settlement, Some(Settlement::Release)));
+        let call = shared.scheduler().fetched(job, is_done);
+        shared.route.answer(call);
+    }
+}
+
+impl<P: Provider> Shared<P> {
+    fn take_in_isolated(&self, isolated: Isolated<P::Receipt>) -> Job {
+        let Isolated {
+            delivery: Delivery { receipt, message },
+            crashed,
+        } = isolated;
+        self.route.stats.received(1);
+        let mut table = self.table();
+        let now = table.now();
+        let lease = self.route.capabilities.lease;
+        let until = lease.map_or(Moment::NEVER, |lease| now.plus(lease - margin(lease)));
+        let job = Job::new(table.insert(receipt, now, until), message);
+        drop(table);
+        match crashed {
+            true => {
+                let settlement = self.route.crashed(&job.message);
+                job.done(Some(settlement))
+            }
+            false => job,
+        }
+    }
+}
+
+impl super::Route {
+    /// Gives up a message whose process ended, or lost its lease, while it was handled alone.
+    fn crashed(&self, message: &Message) -> Settlement {
+        let reason = format!(
+            "its process ended, or lost its lease, while it was handled alone, after {} deliveries",
+            message.deliveries()
+        );
+        self.reports.declined(message, &reason);
+        dead_letter(message, self.handlers.own(0), "crash", &reason)
+    }
+}

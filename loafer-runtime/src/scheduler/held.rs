@@ -1,0 +1,250 @@
+//! Messages that are retried in place: they stay leased while they wait for their next attempt here.
+//!
+//! A failed head of an ordered group is held with everything behind it, because each message that is given back is one delivery older. So is a
+//! message whose retry can't be sent.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    mem,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+    time::{Duration, SystemTime},
+};
+
+use loafer_core::broker::Settlement;
+use tokio::time::{Instant, Sleep};
+
+use super::{Call, Job, Key, Limits, Phase, Scheduler, State, Sweep, Transition, reached};
+use crate::clock;
+
+/// When a held message is due, and which it is.
+pub(super) type Due = (Instant, Key);
+
+impl Scheduler {
+    /// Holds a message that a settler could not retry or dead-letter. Its group knows it by its key of before. Returns whether it is held: not if
+    /// the route receives no more.
+    pub(crate) fn hold(&self, job: Job, known_as: Key, after: Duration, taken_in: Sweep) -> bool {
+        let mut state = self.lock();
+        if state.phase > Phase::Open {
+            return false;
+        }
+        reached(Transition::HeldUnsent);
+        if taken_in != state.sweep {
+            state.unswept -= 1;
+        }
+        state.stalled -= 1;
+        state.hold((clock::after(after), job.key), job, known_as);
+        state.make_room(&self.limits);
+        let sweepers = state.sweepers.take();
+        let due = state.due(&self.limits, true);
+        drop(state);
+        due.wake();
+        sweepers.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Waits until held messages are due, and makes them ready. Returns how many they were.
+    pub(crate) fn poll_held(
+        &self,
+        mut timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(usize, Call)> {
+        loop {
+            let mut state = self.lock();
+            let again = state.let_go(Instant::now());
+            if again > 0 {
+                let due = state.due(&self.limits, true);
+                let call = state.call(&self.limits);
+                drop(state);
+                due.wake();
+                return Poll::Ready((again, call));
+            }
+            state.keeper.register(cx);
+            let next = state.held.first_key_value().map(|(due, _)| due.0);
+            drop(state);
+            let Some(next) = next else {
+                return Poll::Pending;
+            };
+            timer.as_mut().reset(next);
+            ready!(timer.as_mut().poll(cx));
+        }
+    }
+
+    /// Hands back the held messages among these, and those that hold up any of these in their groups: their leases can't be renewed further.
+    pub(crate) fn hand_back(&self, keys: &HashSet<Key>) {
+        let mut state = self.lock();
+        let old: Vec<Due> = state
+            .held
+            .iter()
+            .filter(|(due, job)| {
+                let mut behind = state.waiting_behind(job).into_iter().flatten();
+                keys.contains(&due.1) || behind.any(|job| keys.contains(&job.key))
+            })
+            .map(|(due, _)| *due)
+            .collect();
+        if old.is_empty() {
+            return;
+        }
+        old.into_iter().for_each(|due| state.give_back(due));
+        let due = state.due(&self.limits, true);
+        drop(state);
+        due.wake();
+    }
+
+    /// Returns how many messages are held beyond the capacity, so that a broker that pushes must push as many more.
+    pub(crate) fn spared(&self) -> usize {
+        self.lock().spared
+    }
+}
+
+impl State {
+    /// Takes what failed in ordered groups out of what a worker brings: the failed messages are held, and those behind them wait for them.
+    #[cold]
+    pub(super) fn keep_failed(&mut self, outcomes: &mut VecDeque<Job>, limits: &Limits) {
+        for job in mem::take(outcomes) {
+            match job.settlement {
+                Some(Settlement::Retry { after: Some(after) }) => {
+                    reached(Transition::HeldInGroup);
+                    let key = job.key;
+                    self.hold((clock::after(after), key), job, key);
+                }
+                Some(Settlement::Release) => {
+                    outcomes.extend(match &mut self.groups {
+                        Some(groups) => groups.step_back(job, &mut self.ready),
+                        None => Some(job),
+                    });
+                }
+                _ => {
+                    self.pass_on(&job);
+                    outcomes.push_back(job);
+                }
+            }
+        }
+        self.release_leaving();
+        self.make_room(limits);
+    }
+
+    fn hold(&mut self, due: Due, mut job: Job, known_as: Key) {
+        if job.message.first_failed_at().is_none() {
+            job.message = job.message.with_first_failed_at(SystemTime::now());
+        }
+        let in_group = self
+            .groups
+            .as_mut()
+            .is_some_and(|groups| groups.hold(&job, known_as));
+        if !in_group {
+            self.spared += 1;
+        }
+        self.held.insert(due, job);
+        self.held_anew = true;
+    }
+
+    /// Makes those ready whose time has come, each as its next attempt. Returns how many they are.
+    fn let_go(&mut self, now: Instant) -> usize {
+        let mut again = 0;
+        while let Some(entry) = self.held.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let job = entry.remove();
+            again += 1;
+            reached(Transition::RetriedInPlace);
+            let next = job.message.attempt().saturating_add(1);
+            let message = job.message.with_attempt(next);
+            let job = Job::new(job.key, message);
+            let groups = self.groups.as_mut();
+            if groups.is_some_and(|groups| groups.let_go(&job)) {
+                self.ready.push_back(job);
+            } else {
+                self.spared -= 1;
+                self.admit(&mut [job].into());
+            }
+        }
+        again
+    }
+
+    /// Takes a held message out, and what waits behind it: both are given back, the head of a group for what is left of its wait.
+    pub(super) fn take_held(&mut self, due: Due) -> Option<(Job, VecDeque<Job>)> {
+        let job = self.held.remove(&due)?;
+        let groups = self.groups.as_mut();
+        match groups.and_then(|groups| groups.give_up(&job)) {
+            Some(behind) => {
+                let after = due.0.saturating_duration_since(Instant::now());
+                let head = job.done(Some(Settlement::Retry { after: Some(after) }));
+                Some((head, behind))
+            }
+            None => {
+                self.spared -= 1;
+                Some((job.done(Some(Settlement::Release)), VecDeque::new()))
+            }
+        }
+    }
+
+    fn give_back(&mut self, due: Due) {
+        if let Some((head, behind)) = self.take_held(due) {
+            reached(Transition::HeldGivenBack);
+            self.done.extend(behind);
+            self.done.push(head);
+        }
+    }
+
+    /// Gives back everything that is held, because the route receives no more.
+    pub(super) fn give_back_held(&mut self) {
+        while let Some((due, _)) = self.held.first_key_value() {
+            let due = *due;
+            self.give_back(due);
+        }
+        self.crowded = false;
+    }
+
+    /// Sets aside what waits behind held messages, and gives these back.
+    pub(super) fn set_aside_held(&mut self) {
+        while let Some((due, _)) = self.held.first_key_value() {
+            let due = *due;
+            if let Some((head, behind)) = self.take_held(due) {
+                self.done.push(head);
+                self.set_aside(behind);
+            }
+        }
+    }
+
+    /// Takes out the held messages among these. What waits behind them is given back.
+    pub(super) fn take_from_held(&mut self, keys: &HashSet<Key>) -> Vec<Job> {
+        let dues = self.held.keys().filter(|due| keys.contains(&due.1));
+        let dues: Vec<_> = dues.copied().collect();
+        let mut taken = Vec::new();
+        for due in dues {
+            if let Some((head, behind)) = self.take_held(due) {
+                taken.push(head);
+                self.done.extend(behind);
+            }
+        }
+        taken
+    }
+
+    /// Gives back groups while those that wait for their heads take more than half of the capacity: the one whose next try is furthest away,
+    /// but those with nothing behind their heads first, for nothing in them gets older. Even before that, only one message is asked for at a
+    /// time: the head of another group, without what is behind it.
+    pub(super) fn make_room(&mut self, limits: &Limits) {
+        self.crowded = false;
+        while self.held.len() > self.spared {
+            let (mut taken, mut furthest) = (0, None);
+            for (due, job) in &self.held {
+                if let Some(behind) = self.waiting_behind(job) {
+                    taken += behind.len() + 1;
+                    furthest = furthest.max(Some((behind.is_empty(), *due)));
+                }
+            }
+            self.crowded = taken > limits.capacity / 4;
+            let Some((_, due)) = furthest.filter(|_| taken > limits.capacity / 2) else {
+                return;
+            };
+            self.give_back(due);
+        }
+    }
+
+    /// Returns what waits behind the held head of a group.
+    fn waiting_behind(&self, head: &Job) -> Option<&VecDeque<Job>> {
+        self.groups.as_ref()?.waiting_behind(head)
+    }
+}
