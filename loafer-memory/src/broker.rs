@@ -48,7 +48,8 @@ impl Memory {
         }
     }
 
-    /// Sets after how many receives a queue gives a message to the dead letters. `None` means never. The default is 3.
+    /// Sets after how many receives a queue gives a message to the dead letters, those that were released or put off left out. `None` means never.
+    /// The default is 3.
     #[must_use]
     pub fn with_max_receives(mut self, receives: Option<u32>) -> Self {
         self.options.max_receives = receives;

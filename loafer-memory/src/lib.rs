@@ -12,7 +12,9 @@
 //! | `replies` | [`MemoryReplies`]: a private address for replies to the requests of this process |
 //! | `exchange` | all queues, topics and reply addresses of one broker |
 //! | `queue` | one queue |
-//! | `state` | what a queue keeps under its lock: what is visible, delayed, or on lease |
+//! | `state` | what a queue keeps under its lock: what is visible, delayed, on lease, or isolated |
+//! | `counts` | what a stored message counts: failures, deliveries |
+//! | `isolated` | the messages that are handed over alone |
 //! | `visible` | the visible messages of a queue, in the order in which they are delivered |
 //! | `ingress` | what was sent to a queue since the last receive, and who waits for it |
 //! | `receipt` | [`MemoryReceipt`], which names one lease |
@@ -21,9 +23,11 @@
 
 mod broker;
 mod clock;
+mod counts;
 mod dead_letters;
 mod exchange;
 mod ingress;
+mod isolated;
 mod names;
 mod provider;
 mod publisher;

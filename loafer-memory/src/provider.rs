@@ -11,8 +11,8 @@ use std::{
 use loafer_core::{
     Error,
     broker::{
-        Capabilities, DeadLetter, Delivery, Depth, DueTime, Finding, Open, Provider, Renewed,
-        Settle, Settled, Settlement, Source,
+        Capabilities, DeadLetter, Delivery, Depth, DueTime, Finding, Isolated, Open, Provider,
+        Renewed, Settle, Settled, Settlement, Source,
     },
     message::Message,
     policy::Policy,
@@ -138,12 +138,17 @@ impl Provider for MemoryProvider {
         Ok(())
     }
 
+    async fn receive_isolated(&self) -> Result<Option<Isolated<MemoryReceipt>>, Error> {
+        Ok(self.queue.receive_isolated(self.options.lease))
+    }
+
     async fn settle(&self, batch: &[Settle<MemoryReceipt>], answers: &mut Vec<Settled>) {
         let ends = batch.iter().map(|entry| {
             let end = match &entry.settlement {
                 Settlement::Ack => End::Gone,
                 Settlement::Retry { after } => after.map_or(End::Lapse, End::After),
-                Settlement::Release | Settlement::Isolate => End::Untried,
+                Settlement::Release => End::Untried,
+                Settlement::Isolate => End::Isolated,
                 Settlement::Defer { until } => {
                     End::UntriedAfter(until.left(Instant::now().into_std()))
                 }
@@ -191,6 +196,7 @@ impl Provider for MemoryProvider {
                 false => MAX_DELAY,
             }),
             defers: self.queue.defers(),
+            isolates: true,
             ordered: self.queue.is_fifo(),
             release_costs_attempt: false,
             max_receives: self.queue.max_receives(),

@@ -9,13 +9,14 @@ use std::{
 };
 
 use loafer_core::{
-    broker::{Delivery, Depth, DueTime},
+    broker::{Delivery, Depth, DueTime, Isolated},
     message::{Message, Outgoing},
 };
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
     clock::{after, later},
+    counts,
     ingress::{Ingress, Waiter},
     names::is_fifo,
     receipt::MemoryReceipt,
@@ -151,8 +152,7 @@ impl Queue {
         messages: impl IntoIterator<Item = Message>,
         delay: Option<Duration>,
     ) {
-        // No receive counts yet: the first is attempt 1.
-        let messages = messages.into_iter().map(|message| message.with_attempt(0));
+        let messages = messages.into_iter().map(counts::sent);
         match delay.filter(|delay| !delay.is_zero()) {
             None if !self.fifo => return self.ingress.put(messages),
             None => {
@@ -204,12 +204,11 @@ impl Queue {
         while into.len() < full
             && let Some(message) = state.ready.next()
         {
-            if message.attempt() >= most {
+            if counts::is_worn(&message, most) {
                 _ = state.ready.gone(&message);
                 dead.push(message);
             } else {
-                let attempt = message.attempt() + 1;
-                into.push(state.lease(message.with_attempt(attempt), until));
+                into.push(state.lease(message, until));
             }
         }
         if !into.is_empty() {
@@ -225,6 +224,13 @@ impl Queue {
         if empty {
             self.emptied.notify_waiters();
         }
+    }
+
+    /// Leases an isolated message. `None` means that there is none that is not on lease.
+    pub(crate) fn receive_isolated(&self, lease: Duration) -> Option<Isolated<MemoryReceipt>> {
+        let now = Instant::now();
+        self.without_ingress()
+            .lease_isolated(now, later(now, lease))
     }
 
     /// Returns when a message may become visible without a send or a settlement. `None` means never.
@@ -292,9 +298,9 @@ impl Queue {
         let now = Instant::now();
         state.surface_expired(now);
         for receipt in receipts {
-            answer(match state.leased_mut(receipt) {
-                Some(leased) => {
-                    leased.until = later(now, by);
+            answer(match state.until_mut(receipt) {
+                Some(until) => {
+                    *until = later(now, by);
                     Answer::Done
                 }
                 None => Answer::Lost,
@@ -307,14 +313,16 @@ impl Queue {
 pub(crate) enum End {
     /// The message leaves the queue.
     Gone,
-    /// The lease expires by itself: the message stays invisible until then.
+    /// The lease expires by itself: the message stays invisible until then. It has failed.
     Lapse,
-    /// The message is visible at once, ahead of others. This receive does not count.
+    /// The message is visible at once, ahead of others, or isolated if it was so before. Nobody tried it.
     Untried,
-    /// The message is visible after this long. This receive does not count.
+    /// The message is visible after this long. Nobody tried it.
     UntriedAfter(Duration),
-    /// The message is visible after this long. This receive counts.
+    /// The message is visible after this long. It has failed.
     After(Duration),
+    /// The message is handed over alone. Nobody tried it.
+    Isolated,
 }
 
 /// Ends a lease whose message stays in the queue. Returns whether the queue has changed, so that a message may be visible, now or later.
@@ -326,19 +334,23 @@ fn give_back(
     end: &End,
     longest: Option<Duration>,
 ) -> Option<bool> {
-    if matches!(end, End::Lapse) {
-        return state.leased_mut(receipt).map(|_| false);
-    }
-    let message = state.take(receipt)?;
     let (message, delay) = match end {
-        // A release costs no attempt: the broker in memory knows that nobody tried.
-        End::Untried => {
-            state.ready.put_back(untried(message), true);
-            return Some(true);
+        End::Lapse => return state.lapse(receipt).map(|()| false),
+        End::Isolated => return state.isolate(receipt).map(|()| false),
+        End::Untried => return state.release(receipt).map(|()| true),
+        End::UntriedAfter(delay) => {
+            let message = state.take(receipt)?;
+            stay(counts::untried(message), *delay, longest)
         }
-        End::UntriedAfter(delay) => stay(untried(message), *delay, longest),
-        End::After(delay) => stay(message, *delay, longest),
-        End::Lapse | End::Gone => return Some(true),
+        End::After(delay) => {
+            let message = state.take(receipt)?;
+            stay(counts::failed(message), *delay, longest)
+        }
+        End::Gone => {
+            return state
+                .take(receipt)
+                .map(|message| state.ready.gone(&message));
+        }
     };
     state.delay(message, after(delay), true);
     Some(true)
@@ -356,10 +368,4 @@ fn stay(message: Message, delay: Duration, longest: Option<Duration>) -> (Messag
         }
         None => (message, delay),
     }
-}
-
-/// Returns the message without its last receive.
-fn untried(message: Message) -> Message {
-    let attempt = message.attempt().saturating_sub(1);
-    message.with_attempt(attempt)
 }

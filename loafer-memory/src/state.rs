@@ -1,23 +1,30 @@
-//! What a queue keeps under its lock: what is visible, delayed, or on lease.
+//! What a queue keeps under its lock: what is visible, delayed, on lease, or isolated.
 
 use std::collections::BTreeMap;
 
 use loafer_core::{
-    broker::{Delivery, Depth},
+    broker::{Delivery, Depth, Isolated},
     message::Message,
 };
 use tokio::time::Instant;
 
-use crate::{receipt::MemoryReceipt, visible::VisibleStore};
+use crate::{
+    counts,
+    isolated::{ISOLATED, IsolatedStore},
+    receipt::MemoryReceipt,
+    visible::VisibleStore,
+};
 
-/// What a queue keeps under its lock. Each message is in one of `ready`, `delayed` and `leased`.
+/// What a queue keeps under its lock. Each message is in one of `ready`, `delayed`, `leased` and `isolated`.
 pub(crate) struct State {
-    /// The visible messages. The attempt of each is the number of its receives so far.
+    /// The visible messages.
     pub(crate) ready: VisibleStore,
     /// The messages that become visible later, by that moment: sent with a delay, or retried after one.
     pub(crate) delayed: BTreeMap<(Instant, u64), Delayed>,
     /// The messages on lease, by the index of the receipt. Some indices are free.
     leased: Vec<Leased>,
+    /// The messages that are handed over alone, on lease or not. In a FIFO queue the groups of all of them wait.
+    isolated: IsolatedStore,
     /// The free index that is used next, or [`NONE`]. Each free index names the one after it.
     free: u32,
     /// How many messages are on lease.
@@ -29,9 +36,9 @@ pub(crate) struct State {
 }
 
 /// An index of `leased`, with a message on lease if it is not free.
-pub(crate) struct Leased {
+struct Leased {
     message: Option<Message>,
-    pub(crate) until: Instant,
+    until: Instant,
     /// The serial of the receipt. Another receipt of this index has another one.
     serial: u64,
     /// The next free index, or [`NONE`], while this one is free.
@@ -54,6 +61,7 @@ impl State {
             ready: VisibleStore::new(fifo),
             delayed: BTreeMap::new(),
             leased: Vec::new(),
+            isolated: IsolatedStore::default(),
             free: NONE,
             in_flight: 0,
             earliest: None,
@@ -63,14 +71,17 @@ impl State {
 
     /// Returns whether the queue holds no message, what was sent since the last receive left out.
     pub(crate) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.delayed.is_empty() && self.in_flight == 0
+        self.in_flight == 0
+            && self.ready.is_empty()
+            && self.delayed.is_empty()
+            && self.isolated.is_empty()
     }
 
     /// Returns how much it holds at this moment. What is due counts as ready, although no receive has seen that yet.
     pub(crate) fn depth(&self, now: Instant) -> Depth {
         let later = self.delayed.keys().filter(|(due, _)| *due > now).count();
         let on_lease = |leased: &&Leased| leased.message.is_some() && leased.until > now;
-        let in_flight = self.leased.iter().filter(on_lease).count();
+        let in_flight = self.leased.iter().filter(on_lease).count() + self.isolated.in_flight(now);
         let sent = self.messages().filter_map(|message| message.id().made_at());
         let mut depth = Depth::default();
         depth.ready = Some((self.messages().count() - later - in_flight) as u64);
@@ -80,10 +91,14 @@ impl State {
         depth
     }
 
-    /// Returns all messages: visible, delayed and in flight.
+    /// Returns all messages: visible, delayed, in flight and isolated.
     pub(crate) fn messages(&self) -> impl Iterator<Item = &Message> {
         let delayed = self.delayed.values().map(|delayed| &delayed.message);
-        self.ready.iter().chain(delayed).chain(self.leased())
+        let held = delayed.chain(self.leased());
+        self.ready
+            .iter()
+            .chain(held)
+            .chain(self.isolated.messages())
     }
 
     /// Keeps a message invisible until a moment.
@@ -98,7 +113,7 @@ impl State {
     pub(crate) fn lease(&mut self, message: Message, until: Instant) -> Delivery<MemoryReceipt> {
         self.serial += 1;
         let (index, serial) = (self.free, self.serial);
-        let delivered = message.clone();
+        let (message, delivered) = counts::delivered(message);
         let index = if let Some(entry) = self.leased.get_mut(index as usize) {
             self.free = entry.next;
             // One by one: to make a whole entry first would copy it, and drop the one before.
@@ -127,16 +142,64 @@ impl State {
         self.leased.iter().flat_map(|leased| &leased.message)
     }
 
-    /// Returns the lease that this receipt names. `None` means that it has ended.
-    pub(crate) fn leased_mut(&mut self, receipt: &MemoryReceipt) -> Option<&mut Leased> {
-        let leased = self.leased.get_mut(receipt.index as usize)?;
-        (leased.serial == receipt.serial && leased.message.is_some()).then_some(leased)
+    /// Leases an isolated message that is not on lease. `None` means that there is none.
+    pub(crate) fn lease_isolated(
+        &mut self,
+        now: Instant,
+        until: Instant,
+    ) -> Option<Isolated<MemoryReceipt>> {
+        self.serial += 1;
+        self.isolated.lease(self.serial, now, until)
+    }
+
+    /// Returns when the lease that this receipt names ends, to change it. `None` means that it has ended.
+    pub(crate) fn until_mut(&mut self, receipt: &MemoryReceipt) -> Option<&mut Instant> {
+        let Some(leased) = self.leased.get_mut(receipt.index as usize) else {
+            return self.isolated.until_mut(receipt.serial);
+        };
+        (leased.serial == receipt.serial && leased.message.is_some()).then_some(&mut leased.until)
+    }
+
+    /// Notes that a message failed whose lease is left to expire. `None` means that the lease has ended before.
+    pub(crate) fn lapse(&mut self, receipt: &MemoryReceipt) -> Option<()> {
+        let until = *self.until_mut(receipt)?;
+        match self.leased.get_mut(receipt.index as usize) {
+            Some(leased) => leased.message = leased.message.take().map(counts::failed),
+            // It goes back to the queue: it was tried, so it did not end its process.
+            None => {
+                let message = self.isolated.take(receipt.serial)?;
+                self.delay(counts::failed(message), until, true);
+            }
+        }
+        Some(())
+    }
+
+    /// Ends a lease so that the message is delivered at once. An isolated one stays isolated. `None` means that the lease has ended before.
+    pub(crate) fn release(&mut self, receipt: &MemoryReceipt) -> Option<()> {
+        if receipt.index == ISOLATED {
+            return self.isolated.release(receipt.serial);
+        }
+        let message = self.take(receipt)?;
+        self.ready.put_back(counts::untried(message), true);
+        Some(())
+    }
+
+    /// Ends a lease so that the message is handed over alone. `None` means that the lease has ended before.
+    pub(crate) fn isolate(&mut self, receipt: &MemoryReceipt) -> Option<()> {
+        if receipt.index == ISOLATED {
+            return self.release(receipt);
+        }
+        let message = self.take(receipt)?;
+        self.isolated.add(counts::untried(message));
+        Some(())
     }
 
     /// Ends a lease and returns its message. `None` means that it has ended before.
     #[inline]
     pub(crate) fn take(&mut self, receipt: &MemoryReceipt) -> Option<Message> {
-        let leased = self.leased.get_mut(receipt.index as usize)?;
+        let Some(leased) = self.leased.get_mut(receipt.index as usize) else {
+            return self.isolated.take(receipt.serial);
+        };
         if leased.serial != receipt.serial {
             return None;
         }
@@ -168,7 +231,7 @@ impl State {
     /// Ends every lease, as if it had expired. Returns how many there were.
     pub(crate) fn expire(&mut self) -> usize {
         let now = Instant::now();
-        let expired = self.in_flight;
+        let expired = self.in_flight + self.isolated.expire();
         for leased in &mut self.leased {
             leased.until = now;
         }

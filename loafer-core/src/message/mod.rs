@@ -250,7 +250,9 @@ impl Message {
 
     /// Returns when an attempt at it failed first. `None` means that none has failed, or that its broker does not tell.
     pub fn first_failed_at(&self) -> Option<SystemTime> {
-        self.parts.extra.as_ref()?.first_failed_at
+        // A copy that was sent anew is on its first attempt.
+        let tried = self.attempt > 1;
+        self.parts.extra.as_ref()?.first_failed_at.filter(|_| tried)
     }
 
     /// Returns the topic that it was published to. `None` means that neither the broker nor the envelope says.

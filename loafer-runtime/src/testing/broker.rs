@@ -126,22 +126,18 @@ impl TestProvider {
         if let Err(error) = self.plan.settle(&self.queue) {
             return Settled::Failed(Arc::new(error));
         }
-        let mut answers = Vec::with_capacity(1);
         let forgotten = matches!(entry.settlement, Settlement::Ack)
             && self
                 .plan
                 .of(&self.queue, |of| of.forgets(entry.message.id()));
         if forgotten {
-            let again = Settle {
-                settlement: Settlement::Retry { after: None },
-                ..entry.clone()
-            };
-            self.inner.settle(&[again], &mut answers).await;
-        } else {
-            self.inner
-                .settle(slice::from_ref(entry), &mut answers)
-                .await;
+            // Its lease is left to expire. It was not a failure.
+            return Settled::Done;
         }
+        let mut answers = Vec::with_capacity(1);
+        self.inner
+            .settle(slice::from_ref(entry), &mut answers)
+            .await;
         answers.pop().unwrap_or(Settled::Lost)
     }
 }

@@ -47,7 +47,7 @@ impl<'a> Faults<'a> {
         self
     }
 
-    /// Confirms the next ack and forgets it: the message is redelivered, as another attempt.
+    /// Confirms the next ack and forgets it: the message is redelivered. It costs no attempt.
     #[track_caller]
     pub fn forget_next_ack(self, route: &str) -> Self {
         let queue = &self.app.queue(route);

@@ -188,7 +188,7 @@ impl Evidence {
                 Some(End::Retried(Some(after))) => {
                     format!("retried after {}", humantime::format_duration(*after))
                 }
-                Some(End::Retried(None)) => "retried at once".to_owned(),
+                Some(End::Retried(None)) => "to be redelivered when its lease expires".to_owned(),
                 Some(End::DeadLettered) => "dead-lettered".to_owned(),
                 Some(End::Released) => "released, not tried".to_owned(),
                 Some(End::Lost) => "its lease was lost".to_owned(),
