@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use loafer_core::{
     broker::Capabilities,
+    message::Message,
     policy::{GroupBy, Policy},
 };
 
@@ -12,6 +13,9 @@ const CHUNK: usize = 256;
 /// How long it may be busy with the messages that it took at once. If they take longer, it takes fewer the next time: other workers can
 /// have them.
 const SLICE: Duration = Duration::from_millis(10);
+
+/// The number by which a message knows what its handler sees, where its group is looked for there. No translator has it.
+pub(crate) const GROUPED: u64 = 0;
 
 /// How many receives may fill a batch, if a receive costs nothing.
 const RECEIVES_PER_BATCH: usize = 8;
@@ -118,6 +122,11 @@ pub(crate) struct Grouping {
 }
 
 impl Grouping {
+    /// Returns the group of this message. `None` means that it is in no group.
+    pub(crate) fn group_of<'m>(&self, message: &'m Message) -> Option<&'m str> {
+        self.by.of(message.opened(GROUPED).unwrap_or(message))
+    }
+
     /// Returns `None` if messages have no groups.
     fn of(policy: &Policy, capabilities: &Capabilities) -> Option<Self> {
         let (by, fenced) = match (capabilities.ordered, &policy.group_by) {

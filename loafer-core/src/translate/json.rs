@@ -27,7 +27,9 @@ use crate::message::Message;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
-impl Envelope for Json {}
+impl Envelope for Json {
+    const OPENS: bool = false;
+}
 
 #[diagnostic::do_not_recommend]
 impl<'m, T: Deserialize<'m>> Translator<'m, T> for Json {

@@ -33,7 +33,9 @@ pub struct MessagePack;
 /// How deeply values may be nested: as deeply as in JSON, so that decoding fits on the stack of a worker.
 const DEPTH: usize = 128;
 
-impl Envelope for MessagePack {}
+impl Envelope for MessagePack {
+    const OPENS: bool = false;
+}
 
 #[diagnostic::do_not_recommend]
 impl<'m, T: Deserialize<'m>> Translator<'m, T> for MessagePack {

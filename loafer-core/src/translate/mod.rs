@@ -74,6 +74,10 @@ pub use self::{
     note = "use `Json`, `Text`, `Bytes` or `Sns`, or a type of your own that implements `Envelope` and `Translator`"
 )]
 pub trait Envelope: Default + Send + Sync + 'static {
+    /// Whether there is anything to open. `false` saves the call where somebody must look into the message before its handler does.
+    #[doc(hidden)]
+    const OPENS: bool = true;
+
     /// Returns the message in the envelope. By default, the message itself.
     ///
     /// # Errors

@@ -32,7 +32,9 @@ use crate::message::Message;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Protobuf;
 
-impl Envelope for Protobuf {}
+impl Envelope for Protobuf {
+    const OPENS: bool = false;
+}
 
 #[diagnostic::do_not_recommend]
 impl<'m, T: prost::Message + Default> Translator<'m, T> for Protobuf {

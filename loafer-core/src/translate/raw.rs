@@ -16,7 +16,9 @@ use crate::message::Message;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Text;
 
-impl Envelope for Text {}
+impl Envelope for Text {
+    const OPENS: bool = false;
+}
 
 impl<'m> Translator<'m, &'m str> for Text {
     fn translate(&self, message: &'m Message) -> Result<&'m str, TranslateError> {
@@ -41,7 +43,9 @@ impl<'m> Translator<'m, Message> for Text {
     }
 }
 
-impl Envelope for Bytes {}
+impl Envelope for Bytes {
+    const OPENS: bool = false;
+}
 
 impl<'m> Translator<'m, &'m [u8]> for Bytes {
     fn translate(&self, message: &'m Message) -> Result<&'m [u8], TranslateError> {

@@ -238,6 +238,10 @@ impl<P: Provider> Shared<P> {
         if again && self.scheduler().limits.isolates {
             self.set_apart(jobs, &mut known);
         }
+        if self.route.groups_look_inside {
+            let messages = jobs.iter_mut().map(|job| &mut job.message);
+            messages.for_each(|message| self.route.handlers.open_for_group(message));
+        }
         known
     }
 

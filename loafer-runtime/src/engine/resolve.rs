@@ -94,7 +94,7 @@ impl Route {
             _ => error,
         };
         let failure = Failure::new(kind, error, message.clone())
-            .with_metadata(Metadata::of(message, &own.names));
+            .with_metadata(Metadata::of(&own.seen(message), &own.names));
         let reason = failure.reason();
         span.in_scope(|| self.reports.failed(&failure));
         match &own.on_error {

@@ -48,6 +48,8 @@ pub(crate) struct Route {
     /// Whether it receives once only, and then ends.
     pub(super) once: bool,
     pub(super) handlers: Handlers,
+    /// Whether `group_by` applies to what is in envelopes. A receiver opens them before the scheduler looks for groups.
+    pub(super) groups_look_inside: bool,
     pub(super) ack_dedup: AckDedup,
     pub(crate) scheduler: Scheduler,
     pub(super) reports: Reports,
@@ -86,7 +88,9 @@ impl Route {
             tracing::warn!(route = %policy.route, queue = %policy.queue, "`group_by` is ignored: the queue keeps its own groups in order");
         }
         let limits = Limits::new(&policy, &capabilities, handlers.take_batches());
+        let by_group = policy.group_by.is_some() && !capabilities.ordered;
         Self {
+            groups_look_inside: by_group && handlers.open_envelopes(),
             policy,
             stats: reports.stats.clone(),
             receivers_failing: Failing::default(),

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{call_slot::panicked, undecodable};
+use super::{Env, call_slot::panicked, undecodable};
 use loafer_core::extract::{Batch, BatchItem, IntoBatchOutcome};
 use loafer_core::{
     extract::Metadata,
@@ -39,6 +39,21 @@ pub struct Opened<'m> {
     message: Cow<'m, Message>,
 }
 
+impl<T: Envelope, N> Env<T, N> {
+    /// Returns the messages of a call with their envelopes opened. Messages whose envelope can't be opened fail, and are left out.
+    pub fn open_all<'m>(&'m self, batch: &'m BatchCall) -> Vec<Opened<'m>> {
+        let mut opened = Vec::with_capacity(batch.messages.len());
+        for (index, message) in batch.messages.iter().enumerate() {
+            batch.guarded(index, &mut || {
+                let message = self.open(message)?;
+                opened.push(Opened { index, message });
+                Ok(())
+            });
+        }
+        opened
+    }
+}
+
 impl BatchCall {
     pub(super) fn new(messages: Vec<Message>, ordered: bool) -> Self {
         Self {
@@ -52,20 +67,6 @@ impl BatchCall {
         self.undecoded
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the messages with their envelopes opened. Messages whose envelope can't be opened fail, and are left out.
-    pub fn open<'m, T: Envelope>(&'m self, translator: &T) -> Vec<Opened<'m>> {
-        let mut opened = Vec::with_capacity(self.messages.len());
-        for (index, message) in self.messages.iter().enumerate() {
-            let mut open = || {
-                let message = translator.open(message)?;
-                opened.push(Opened { index, message });
-                Ok(())
-            };
-            self.guarded(index, &mut open);
-        }
-        opened
     }
 
     /// Returns the batch of the messages that decode. `None` if no message decodes: the handler is not called then.
@@ -94,19 +95,19 @@ impl BatchCall {
         decode: &mut dyn FnMut(&'m Message) -> Result<(), TranslateError>,
     ) {
         for Opened { index, message } in opened {
-            self.guarded(*index, &mut || decode(message));
+            self.guarded(*index, &mut || decode(message).map_err(undecodable));
         }
     }
 
     /// Opens or decodes one message. A translator is the user's code: if it panics, only this message fails. A message that would run before an
     /// earlier one of its group is left out.
-    fn guarded(&self, index: usize, translate: &mut dyn FnMut() -> Result<(), TranslateError>) {
+    fn guarded(&self, index: usize, translate: &mut dyn FnMut() -> Result<(), Verdict>) {
         if self.ordered && self.is_behind(index) {
             return self.undecoded().push((index, Verdict::left_out()));
         }
         let verdict = match catch_unwind(AssertUnwindSafe(translate)) {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => undecodable(error),
+            Ok(Err(verdict)) => verdict,
             Err(panic) => panicked(&*panic),
         };
         self.undecoded().push((index, verdict));

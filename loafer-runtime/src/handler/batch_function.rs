@@ -42,7 +42,7 @@ macro_rules! functions {
                     let handler = self.clone();
                     Box::pin(async move {
                         let call = {
-                            let opened = raw.open(env.translator());
+                            let opened = env.open_all(&raw);
                             let batch = raw.decode(env.translator(), env.names(), &opened)?;
                             handler(batch, $($extractor::from_app(&env.needs().$at)),*)
                         };

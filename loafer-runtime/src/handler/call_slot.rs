@@ -74,7 +74,8 @@ pub(crate) type MakeCallSlot = Arc<dyn Fn(&Arc<RouteName>) -> Box<dyn CallSlot> 
 #[derive(Clone)]
 pub(super) struct Opener {
     by: u64,
-    open: Arc<OpenFn>,
+    /// `None` for a translator that only decodes.
+    open: Option<Arc<OpenFn>>,
 }
 
 /// Returns what an envelope holds. `None` means that the message is no envelope.
@@ -83,19 +84,32 @@ type OpenFn = dyn Fn(&Message) -> Result<Option<Message>, Verdict> + Send + Sync
 impl Opener {
     fn new<T: Envelope, N: Send + Sync + 'static>(shared: &Arc<Prepared<T, N>>) -> Self {
         let by = shared.opened_by;
-        let shared = shared.clone();
-        let open = Arc::new(move |raw: &Message| opened(&|| shared.translator.open(raw)));
+        let open = T::OPENS.then(|| {
+            let shared = shared.clone();
+            Arc::new(move |raw: &Message| opened(&|| shared.translator.open(raw))) as Arc<OpenFn>
+        });
         Self { by, open }
+    }
+
+    /// Whether there may be an envelope to open.
+    pub(super) fn opens(&self) -> bool {
+        self.open.is_some()
     }
 
     /// Returns the message with its envelope opened. The message remembers it.
     pub(super) fn open<'m>(&self, raw: &'m mut Message) -> Result<&'m Message, Verdict> {
-        if raw.opened(self.by).is_none()
-            && let Some(opened) = (self.open)(raw)?
+        if let Some(open) = &self.open
+            && raw.opened(self.by).is_none()
+            && let Some(opened) = open(raw)?
         {
             raw.remember_opened(self.by, opened);
         }
-        Ok(raw.opened(self.by).unwrap_or(raw))
+        Ok(self.opened(raw).unwrap_or(raw))
+    }
+
+    /// Returns what it found in the envelope. `None` means that it has not opened it, or that there is none.
+    pub(super) fn opened<'m>(&self, raw: &'m Message) -> Option<&'m Message> {
+        raw.opened(self.by)
     }
 }
 

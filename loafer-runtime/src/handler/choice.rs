@@ -1,20 +1,23 @@
 //! The choice among several handlers of one route.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use super::{
-    OnError, PreparedHandler,
+    OnError, PreparedHandler, Verdicts,
     call_slot::{CallSlot, Make, Opener, Slot},
 };
+use crate::limits::GROUPED;
 use loafer_core::{extract::RouteName, message::Message, outcome::Verdict, policy::Selector};
 
 /// The handlers of one route, prepared.
 pub(crate) struct Handlers {
     make: Make,
+    choice: Arc<Choice>,
     /// The own settings of each handler. The last entry is for messages that no handler takes.
     each: Vec<Own>,
 }
@@ -35,15 +38,33 @@ pub(crate) struct Own {
     pub(crate) on_error: Option<OnError>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) names: Arc<RouteName>,
-    /// Opens requests, if the handler replies to them.
-    requests: Option<Opener>,
+    /// Opens envelopes for it. `None` for messages that no handler takes.
+    opener: Option<Opener>,
+    /// Whether it replies to requests.
+    replies: bool,
 }
 
 impl Own {
     /// Returns the request that this message is, with its envelope opened. `None` if the handler does not reply to requests.
     pub(crate) fn request(&self, message: &Message) -> Option<Message> {
+        self.replies.then(|| self.found_in(message)).flatten()
+    }
+
+    /// Returns the message as the handler sees it: with its envelope opened. What can't be opened stays as it is.
+    pub(crate) fn seen(&self, message: &Message) -> Message {
+        self.found_in(message).unwrap_or_else(|| message.clone())
+    }
+
+    fn found_in(&self, message: &Message) -> Option<Message> {
         let mut raw = message.clone();
-        self.requests.as_ref()?.open(&mut raw).ok().cloned()
+        match self.opener.as_ref()?.open(&mut raw) {
+            Ok(opened) => Some(opened.clone()),
+            Err(verdict) => {
+                // It holds an error of the user's, whose destructor may panic.
+                drop(Verdicts::one(verdict));
+                None
+            }
+        }
     }
 
     /// Returns the settings for messages that no handler takes: no `on_error` decides about them.
@@ -51,7 +72,8 @@ impl Own {
         Self {
             on_error: None,
             timeout: None,
-            requests: None,
+            opener: None,
+            replies: false,
             names: Arc::new(RouteName::new(
                 names.route.clone(),
                 names.queue.clone(),
@@ -69,19 +91,22 @@ impl Handlers {
         handlers
             .sort_by_key(|handler| std::cmp::Reverse(handler.on.as_ref().map(Selector::weight)));
         let is_chosen = |handler: &Handler| handler.on.is_some() || handler.replies;
+        let choice = Arc::new(Choice(handlers.iter().map(Chosen::new).collect()));
         let make = match handlers.iter().any(is_chosen) {
-            true => switch(&handlers),
+            true => switch(&handlers, &choice),
             false => handlers[0].ready.make.clone(),
         };
         let nobody = Own::of_nobody(&handlers[0].names);
         let each = handlers.into_iter().map(|handler| Own {
-            requests: handler.replies.then_some(handler.ready.opener),
+            opener: Some(handler.ready.opener),
+            replies: handler.replies,
             on_error: handler.ready.on_error,
             timeout: handler.timeout,
             names: handler.names,
         });
         Self {
             make,
+            choice,
             each: each.chain([nobody]).collect(),
         }
     }
@@ -101,6 +126,29 @@ impl Handlers {
         self.each.iter().find(|own| *own.names.handler == *handler)
     }
 
+    /// Whether a handler's translator may open an envelope.
+    pub(crate) fn open_envelopes(&self) -> bool {
+        self.choice.0.iter().any(|chosen| chosen.opener.opens())
+    }
+
+    /// Opens the envelope of a message for the handler that takes it, so that its group is what that handler sees. What can't be opened, or belongs
+    /// to no handler, is in no group.
+    pub(crate) fn open_for_group(&self, message: &mut Message) {
+        // Errors of translators are the user's, and their destructors may panic.
+        let chosen = catch_unwind(AssertUnwindSafe(|| {
+            let which = self.choice.choose(message).ok()?;
+            let opener = &self.choice.0[which].opener;
+            opener.open(message).is_ok().then_some(opener)
+        }));
+        let seen = match chosen {
+            Ok(Some(opener)) => opener.opened(message).cloned(),
+            _ => Some(Message::new("")),
+        };
+        if let Some(seen) = seen {
+            message.remember_opened(GROUPED, seen);
+        }
+    }
+
     /// Whether one call handles many messages.
     pub(crate) fn take_batches(&self) -> bool {
         matches!(self.make, Make::Batches(_))
@@ -116,6 +164,16 @@ struct Chosen {
     on: Option<Selector>,
     /// Whether the envelope is opened before the call in any case, because a notice to a requester may need what is inside.
     replies: bool,
+}
+
+impl Chosen {
+    fn new(handler: &Handler) -> Self {
+        Self {
+            opener: handler.ready.opener.clone(),
+            on: handler.on.clone(),
+            replies: handler.replies,
+        }
+    }
 }
 
 impl Choice {
@@ -145,21 +203,16 @@ impl Choice {
 }
 
 /// Makes call slots that choose the handler for each message.
-fn switch(handlers: &[Handler]) -> Make {
-    let (mut each, mut chosen) = (Vec::new(), Vec::new());
+fn switch(handlers: &[Handler], choice: &Arc<Choice>) -> Make {
+    let mut each = Vec::new();
     for handler in handlers {
         // The plan of a program that has a batch handler among several is an error.
         let Make::CallSlot(make) = &handler.ready.make else {
             return handler.ready.make.clone();
         };
         each.push((make.clone(), handler.names.clone()));
-        chosen.push(Chosen {
-            opener: handler.ready.opener.clone(),
-            on: handler.on.clone(),
-            replies: handler.replies,
-        });
     }
-    let choice = Arc::new(Choice(chosen));
+    let choice = choice.clone();
     Make::CallSlot(Arc::new(move |_| {
         let slots = each.iter().map(|(make, names)| make(names));
         Box::new(Switch {

@@ -25,16 +25,21 @@ pub(crate) fn dead_letter(message: &Message, own: &Own, kind: &str, reason: &str
         .rev()
         .find(|&at| reason.is_char_boundary(at))
         .unwrap_or(0);
+    let seen = own.seen(message);
     let retried_from = message.headers().get(DeadLetter::RETRIED_FROM);
     Settlement::DeadLetter(Arc::new(DeadLetter {
-        event_id: message
+        event_id: seen
             .event_id()
+            .or(message.event_id())
             .map_or_else(|| message.id().to_string(), str::to_owned),
         message_id: message.id().to_string(),
-        correlation_id: message.correlation_id().map(str::to_owned),
+        correlation_id: seen
+            .correlation_id()
+            .or(message.correlation_id())
+            .map(str::to_owned),
         route: own.names.route.to_string(),
         queue: own.names.queue.to_string(),
-        topic: message.topic().map(str::to_owned),
+        topic: seen.topic().or(message.topic()).map(str::to_owned),
         handler: own.names.handler.to_string(),
         attempts: message.attempt(),
         deliveries: message.deliveries(),

@@ -63,7 +63,8 @@ impl Failure {
         &self.message
     }
 
-    /// Returns attempt, id, route and queue. The headers are those of the message as delivered, because its envelope may be what failed.
+    /// Returns attempt, id, route and queue. Topic and headers are what the handler sees, or those of the message as delivered if its envelope
+    /// can't be opened.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }

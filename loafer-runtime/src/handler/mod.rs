@@ -78,7 +78,7 @@ impl<T: Envelope, N> Prepared<T, N> {
     }
 }
 
-/// Returns the number by which messages know what a translator found in them. Translators of one type that have no state share theirs.
+/// Returns the number by which messages know what a translator found in them, from 1. Translators of one type that have no state share theirs.
 fn number_of<T: 'static>() -> u64 {
     static NUMBERS: Mutex<(u64, BTreeMap<TypeId, u64>)> = Mutex::new((0, BTreeMap::new()));
     let mut numbers = locked(&NUMBERS);

@@ -68,7 +68,7 @@ impl Groups {
     /// Lets the first message of each group through. The others wait for it.
     fn admit(&mut self, jobs: &mut VecDeque<Job>, ready: &mut VecDeque<Job>) {
         for job in jobs.drain(..) {
-            let Some(group) = self.grouping.by.of(&job.message) else {
+            let Some(group) = self.grouping.group_of(&job.message) else {
                 ready.push_back(job);
                 continue;
             };
@@ -224,7 +224,7 @@ impl Groups {
 
     /// Returns how many messages wait behind this one. They may run with it, in one batch.
     fn behind(&self, head: &Job) -> usize {
-        let group = self.grouping.by.of(&head.message);
+        let group = self.grouping.group_of(&head.message);
         let members = group.and_then(|group| self.groups.get(group));
         members.map_or(0, |members| match members.one_by_one {
             0 => members.waiting.len(),
@@ -245,7 +245,7 @@ impl Groups {
     }
 
     fn members_of<'m>(&mut self, message: &'m Message) -> Option<(&'m str, &mut Group)> {
-        let group = self.grouping.by.of(message)?;
+        let group = self.grouping.group_of(message)?;
         Some((group, self.groups.get_mut(group)?))
     }
 

@@ -15,6 +15,7 @@ mod leaving;
 #[path = "../support/logged.rs"]
 mod logged;
 mod lost_leases;
+mod opened;
 mod panics;
 mod pauses;
 mod receiving;

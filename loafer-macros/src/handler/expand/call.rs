@@ -128,7 +128,7 @@ impl Call {
         };
         let wait = self.asynchronous.then(|| quote!(.await));
         let open = match self.message.batch {
-            Some(_) => quote!((#raw).open(__env.translator())),
+            Some(_) => quote!(__env.open_all(#raw)),
             None => given(&quote!(__env.open(#raw))),
         };
         let decoded = self.decoded(&raw);
