@@ -48,8 +48,8 @@ impl Route {
         let resolved = catch_unwind(AssertUnwindSafe(|| self.judge(message, said, span, own)));
         resolved.unwrap_or_else(|_| {
             let reason = "code that was told of the failure panicked";
-            self.reports.declined(message, reason);
-            Resolved::Settle(self.failure_stands(message, own, FailureKind::Panic, reason))
+            let settlement = self.failure_stands(message, own, FailureKind::Panic, reason);
+            Resolved::Settle(self.declined(message, own, reason, settlement))
         })
     }
 
@@ -57,10 +57,10 @@ impl Route {
         Resolved::Settle(match said {
             Said::Ack => Settlement::Ack,
             Said::Nack => {
-                self.reports.declined(message, "the handler returned false");
-                self.failure_or_false(message, own, "attempts", || {
+                let settlement = self.failure_or_false(message, own, "attempts", || {
                     "the handler returned false on its last attempt".into()
-                })
+                });
+                self.declined(message, own, "the handler returned false", settlement)
             }
             Said::Rare(rare) => match *rare {
                 Rare::Failed(kind, error) => return self.fail(message, kind, error, span, own),
@@ -68,16 +68,59 @@ impl Route {
                 Rare::Unmatched(event_type) => self.unmatched(message, event_type.as_deref(), own),
                 Rare::Retry(after) => {
                     let reason = format!("the handler asked for a retry after {after:?}");
-                    self.reports.declined(message, &reason);
-                    self.retry_after(message, own, after)
+                    let settlement = self.retry_after(message, own, after);
+                    self.declined(message, own, &reason, settlement)
                 }
                 Rare::Reject(reason) => {
-                    self.reports
-                        .declined(message, &format!("the handler rejected it: {reason}"));
-                    dead_letter(message, own, "rejected", &reason)
+                    let settlement = dead_letter(message, own, "rejected", &reason);
+                    let reason = format!("the handler rejected it: {reason}");
+                    self.declined(message, own, &reason, settlement)
                 }
             },
         })
+    }
+
+    /// Reports a message that was not acked although nothing failed.
+    fn declined(
+        &self,
+        message: &Message,
+        own: &Own,
+        reason: &str,
+        settlement: Settlement,
+    ) -> Settlement {
+        let next = self.next(message, &settlement);
+        let handler = &own.names.handler;
+        self.reports.declined_by(handler, message, reason, &next);
+        settlement
+    }
+
+    /// Returns what becomes of a message that was not acked, in words.
+    fn next(&self, message: &Message, settlement: &Settlement) -> String {
+        let after = match settlement {
+            Settlement::Ack => return "acked".to_owned(),
+            Settlement::DeadLetter(_) => return "dead-lettered".to_owned(),
+            Settlement::Release => return "released".to_owned(),
+            Settlement::Defer { .. } | Settlement::Isolate => return "put off".to_owned(),
+            Settlement::Retry { .. } if self.capabilities.gives_up_after(message.attempt()) => {
+                return "given up by its queue, which allows no further receive".to_owned();
+            }
+            Settlement::Retry { after } => after,
+        };
+        let when = match after {
+            Some(Duration::ZERO) => "at once".to_owned(),
+            Some(after) => {
+                // Nobody reads the nanoseconds of jitter.
+                let after = Duration::from_millis(after.as_millis() as u64);
+                format!("after {}", humantime::format_duration(after))
+            }
+            None if self.capabilities.lease.is_some() => "when its lease ends".to_owned(),
+            None => "when the broker redelivers it".to_owned(),
+        };
+        let attempt = message.attempt().saturating_add(1);
+        match self.policy.max_attempts {
+            Some(most) => format!("retried {when} (attempt {attempt} of {most})"),
+            None => format!("retried {when} (attempt {attempt})"),
+        }
     }
 
     /// Reports a message that failed, and asks the route's `on_error` if it has one.
@@ -96,14 +139,24 @@ impl Route {
         let failure = Failure::new(kind, error, message.clone())
             .with_metadata(Metadata::of(&own.seen(message), &own.names));
         let reason = failure.reason();
-        span.in_scope(|| self.reports.failed(&failure));
+        let tell = |next: &str| {
+            let failed = || self.reports.failed(&failure, &own.names.handler, next);
+            span.in_scope(failed);
+        };
         match &own.on_error {
-            Some(on_error) => Resolved::Ask(Box::new(Failed {
-                kind,
-                reason,
-                answer: on_error(failure),
-            })),
-            None => Resolved::Settle(self.failure_stands(message, own, kind, &reason)),
+            Some(on_error) => {
+                tell("the route's `on_error` decides");
+                Resolved::Ask(Box::new(Failed {
+                    kind,
+                    reason,
+                    answer: on_error(failure),
+                }))
+            }
+            None => {
+                let settlement = self.failure_stands(message, own, kind, &reason);
+                tell(&self.next(message, &settlement));
+                Resolved::Settle(settlement)
+            }
         }
     }
 
@@ -129,14 +182,15 @@ impl Route {
                 Settlement::Ack
             }
             Unmatched::Reject => {
-                self.reports.declined(message, &what);
-                dead_letter(message, own, "rejected", &what)
+                let settlement = dead_letter(message, own, "rejected", &what);
+                self.declined(message, own, &what, settlement)
             }
             Unmatched::Retry => {
                 let remedy =
                     "give it a handler, or set the route's `unmatched` to \"reject\" or \"ignore\"";
-                self.reports.declined(message, &format!("{what}: {remedy}"));
-                self.failure_or_false(message, own, "attempts", || what.into())
+                let reason = format!("{what}: {remedy}");
+                let settlement = self.failure_or_false(message, own, "attempts", || what.into());
+                self.declined(message, own, &reason, settlement)
             }
         }
     }
@@ -297,7 +351,8 @@ impl Failed {
         let verdict = match answer {
             Answer::Said(verdict) => verdict,
             Answer::TooLate => {
-                let why = "the route's `on_error` took longer than its `timeout`";
+                let why =
+                    "the route's `on_error` took longer than its `timeout`: the failure stands";
                 route.reports.declined(message, why);
                 Verdict::NACK
             }
@@ -333,7 +388,9 @@ impl Route {
                     let reason = failure.reason();
                     self.reports.declined(
                         message,
-                        &format!("the route's `on_error` failed too: {reason}"),
+                        &format!(
+                            "the route's `on_error` failed too, so the failure stands: {reason}"
+                        ),
                     );
                     None
                 }

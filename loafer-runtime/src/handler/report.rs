@@ -53,17 +53,19 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    /// Logs, reports and counts a message that failed.
-    pub(crate) fn failed(&self, failure: &Failure) {
+    /// Logs, reports and counts a message that failed in this handler. `next` says what becomes of it.
+    pub(crate) fn failed(&self, failure: &Failure, handler: &str, next: &str) {
         let (message, reason) = (failure.message(), failure.reason());
         self.note(message, &reason);
         tracing::error!(
             route = %self.route,
             queue = %self.queue,
+            handler,
             message_id = %message.id(),
             attempt = message.attempt(),
             kind = failure.kind().as_str(),
             reason,
+            next,
             body = self.body_of(message),
             "message not acked"
         );
@@ -78,15 +80,32 @@ impl Reports {
         }
     }
 
-    /// Logs a message that was not acked although nothing failed.
+    /// Logs a message that was not acked although nothing failed. The reason says what becomes of it.
     pub(crate) fn declined(&self, message: &Message, reason: &str) {
+        self.not_acked(message, None, reason, None);
+    }
+
+    /// Logs a message that this handler did not ack although nothing failed. `next` says what becomes of it.
+    pub(crate) fn declined_by(&self, handler: &str, message: &Message, reason: &str, next: &str) {
+        self.not_acked(message, Some(handler), reason, Some(next));
+    }
+
+    fn not_acked(
+        &self,
+        message: &Message,
+        handler: Option<&str>,
+        reason: &str,
+        next: Option<&str>,
+    ) {
         self.note(message, reason);
         tracing::warn!(
             route = %self.route,
             queue = %self.queue,
+            handler,
             message_id = %message.id(),
             attempt = message.attempt(),
             reason,
+            next,
             body = self.body_of(message),
             "message not acked"
         );

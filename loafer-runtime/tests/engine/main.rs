@@ -24,6 +24,7 @@ mod renewals;
 mod scripted;
 mod senders_ids;
 mod settling;
+mod told;
 mod warnings;
 
 use std::time::Duration;
