@@ -3,6 +3,7 @@
 use std::{
     any::{Any, TypeId},
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -23,6 +24,15 @@ impl Extensions {
         let id = TypeId::of::<T>();
         let (_, value) = self.0.iter().find(|(of, _)| *of == id)?;
         value.downcast_ref()
+    }
+}
+
+/// The values are the user's, and their destructors may panic: that must end no task of the engine, which drops messages everywhere.
+impl Drop for Extensions {
+    fn drop(&mut self) {
+        while let Some(value) = self.0.pop() {
+            _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+        }
     }
 }
 

@@ -108,7 +108,7 @@ impl BatchCall {
         let verdict = match catch_unwind(AssertUnwindSafe(translate)) {
             Ok(Ok(())) => return,
             Ok(Err(verdict)) => verdict,
-            Err(panic) => panicked(&*panic),
+            Err(panic) => panicked(panic),
         };
         self.undecoded().push((index, verdict));
     }

@@ -102,7 +102,7 @@ where
         let batch = Arc::new(BatchCall::new(messages, ordered));
         match catch_unwind(AssertUnwindSafe(|| (self.start)(batch.clone()))) {
             Ok(running) => self.running = Some((running, batch)),
-            Err(panic) => return Poll::Ready(batch.all(panicked(&*panic))),
+            Err(panic) => return Poll::Ready(batch.all(panicked(panic))),
         }
         self.poll(cx)
     }
@@ -114,7 +114,7 @@ where
         let said = catch_unwind(AssertUnwindSafe(|| running.poll(cx)));
         let said = match said {
             Ok(said) => ready!(said),
-            Err(panic) => Err(panicked(&*panic)),
+            Err(panic) => Err(panicked(panic)),
         };
         let verdicts = match said {
             Ok(said) => batch.with_undecoded(said.unwrap_or_default()),
@@ -168,7 +168,7 @@ impl Running for BlockingCall {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<Verdict>>, Verdict>> {
         let said = ready!(Pin::new(&mut self.0).poll(cx));
         Poll::Ready(said.map_err(|error| match error.try_into_panic() {
-            Ok(panic) => panicked(&*panic),
+            Ok(panic) => panicked(panic),
             // The runtime is shutting down: there is no verdict on the messages.
             Err(_) => Verdict::NACK,
         }))

@@ -5,7 +5,7 @@ use std::{
     borrow::Cow,
     fmt,
     future::Future,
-    iter, option,
+    iter, mem, option,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
@@ -359,7 +359,7 @@ fn opened<'m>(
     open: &dyn Fn() -> Result<Cow<'m, Message>, TranslateError>,
 ) -> Result<Option<Message>, Verdict> {
     let opened = catch_unwind(AssertUnwindSafe(open));
-    let opened = opened.map_err(|panic| panicked(&*panic))?;
+    let opened = opened.map_err(panicked)?;
     Ok(match opened.map_err(undecodable)? {
         Cow::Borrowed(_) => None,
         Cow::Owned(opened) => Some(opened),
@@ -368,15 +368,17 @@ fn opened<'m>(
 
 /// Turns a panic into a failure of its message.
 pub(crate) fn caught(poll: impl FnOnce() -> Poll<Verdict>) -> Poll<Verdict> {
-    catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|panic| Poll::Ready(panicked(&*panic)))
+    catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
 }
 
 #[cold]
-pub(super) fn panicked(panic: &(dyn Any + Send)) -> Verdict {
-    Verdict::failed(
-        FailureKind::Panic,
-        format!("panicked: {}", panic_text(panic)),
-    )
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Verdict {
+    let said = format!("panicked: {}", panic_text(&*panic));
+    // What the user's code panicked with may panic when it is dropped, and so may what that panicked with.
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        mem::forget(again);
+    }
+    Verdict::failed(FailureKind::Panic, said)
 }
 
 /// Returns what a panic said.

@@ -176,7 +176,7 @@ impl CallSlot for BlockingCallSlot {
         Poll::Ready(match said {
             Ok(said) => said,
             Err(error) => match error.try_into_panic() {
-                Ok(panic) => panicked(&*panic),
+                Ok(panic) => panicked(panic),
                 // The runtime is shutting down: there is no verdict on the message.
                 Err(_) => Verdict::NACK,
             },

@@ -18,6 +18,7 @@ mod lost_leases;
 mod opened;
 mod panics;
 mod pauses;
+mod poisons;
 mod receiving;
 mod redelivered;
 mod renewals;
