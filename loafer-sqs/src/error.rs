@@ -5,6 +5,7 @@ mod call;
 use std::{error::Error as StdError, fmt};
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use loafer_core::Error;
 
 pub(crate) use self::call::Call;
 
@@ -57,6 +58,12 @@ impl fmt::Display for ServiceError {
 }
 
 impl StdError for ServiceError {}
+
+/// Returns the code with which AWS refused a call. `None` means that the refusal is not AWS's.
+pub(crate) fn code(error: &Error) -> Option<&str> {
+    let answer: &ServiceError = error.source()?.downcast_ref()?;
+    answer.code()
+}
 
 /// Returns whether a call was refused because a permission is missing.
 pub(crate) fn is_denied<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {

@@ -11,7 +11,8 @@
 //! | message attribute, `Number` or `Binary` | header with a value; its text is the number, or the bytes in base64 |
 //! | `AWSTraceHeader`, `DeadLetterQueueSourceArn`, `MessageDeduplicationId`, `SequenceNumber` | header of that name |
 //!
-//! Headers that were folded into the envelope of a dead letter become headers again.
+//! Headers that were folded into the envelope of a dead letter become headers again on dead-letter queues, where only Loafer and SQS write.
+//! An attribute that has the name of a header of SQS itself is left out: its sender could pretend to be SQS.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +28,7 @@ use loafer_core::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::names::{DEDUPLICATION_ID, SEQUENCE_NUMBER, SOURCE_QUEUE, TRACE};
+use crate::names::{DEDUPLICATION_ID, SEQUENCE_NUMBER, SOURCE_QUEUE, TRACE, is_set_by_sqs};
 
 /// The system attributes that every receive asks for.
 pub(crate) const ASKED: [Name; 7] = [
@@ -40,16 +41,41 @@ pub(crate) const ASKED: [Name; 7] = [
     Name::SequenceNumber,
 ];
 
-/// Returns the message and its receipt handle. Nothing is copied: the body becomes the payload.
-pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message) -> (Message, String) {
-    let mut headers = Headers::new();
+/// A message of SQS as it came.
+pub(crate) struct Received {
+    pub(crate) message: Message,
+    /// SQS's receipt handle. Whoever has it may delete the message.
+    pub(crate) handle: String,
+    /// The attributes whose type has a label of their sender's, and that type, for example `Number.cents`. Copies keep it.
+    pub(crate) labels: Labels,
+}
+
+/// Names of attributes, each with its type.
+pub(crate) type Labels = Vec<(String, String)>;
+
+/// What becomes of headers that are folded into an envelope.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Folded {
+    /// They stay there: whoever may send to the queue could have written them.
+    Left,
+    /// They are headers again: the queue holds dead letters, and its envelopes are ours.
+    Restored,
+}
+
+/// Returns a message of Loafer. Nothing is copied: the body becomes the payload.
+pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message, folded: Folded) -> Received {
+    let (mut headers, mut labels) = (Headers::new(), Labels::new());
     for (name, value) in message.message_attributes.unwrap_or_default() {
+        if is_set_by_sqs(&name) {
+            continue;
+        }
+        if value.data_type.contains('.') {
+            labels.push((name.clone(), value.data_type.clone()));
+        }
         insert(&mut headers, name, value);
     }
-    if let Some(others) = headers.get(DeadLetter::HEADER).and_then(folded) {
-        others
-            .into_iter()
-            .for_each(|(name, value)| _ = headers.insert(name, value));
+    if folded == Folded::Restored {
+        unfold(&mut headers);
     }
 
     let (mut attempt, mut sent_at, mut group) = (1, None, None);
@@ -77,7 +103,29 @@ pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message) -> (Message, String
     if let Some(sent_at) = sent_at {
         read = read.with_sent_at(sent_at);
     }
-    (read, message.receipt_handle.unwrap_or_default())
+    Received {
+        message: read,
+        handle: message.receipt_handle.unwrap_or_default(),
+        labels,
+    }
+}
+
+/// Returns whether a message says of itself that it is a dead letter of ours.
+pub(crate) fn has_envelope(message: &aws_sdk_sqs::types::Message) -> bool {
+    let mut names = message.message_attributes.iter().flat_map(|of| of.keys());
+    names.any(|name| name == DeadLetter::HEADER)
+}
+
+/// Makes headers of those that are folded into the envelope of a dead letter.
+fn unfold(headers: &mut Headers) {
+    let Some(others) = headers.get(DeadLetter::HEADER).and_then(folded) else {
+        return;
+    };
+    for (name, value) in others {
+        if headers.get(&name).is_none() && !is_set_by_sqs(&name) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// Adds the header that an attribute is.
@@ -111,12 +159,12 @@ fn time(millis: &str) -> Option<SystemTime> {
 /// Returns the headers that are folded into an envelope, if there are any.
 pub(crate) fn folded(envelope: &str) -> Option<BTreeMap<String, String>> {
     #[derive(Deserialize)]
-    struct Folded<'e> {
+    struct Envelope<'e> {
         #[serde(borrow)]
         headers: &'e RawValue,
     }
-    let folded: Folded<'_> = serde_json::from_str(envelope).ok()?;
-    serde_json::from_str(folded.headers.get()).ok()
+    let envelope: Envelope<'_> = serde_json::from_str(envelope).ok()?;
+    serde_json::from_str(envelope.headers.get()).ok()
 }
 
 #[cfg(test)]
@@ -155,8 +203,13 @@ mod tests {
                     .unwrap(),
             )
             .build();
-        let (message, handle) = from_sdk(sdk);
+        let Received {
+            message,
+            handle,
+            labels,
+        } = from_sdk(sdk, Folded::Left);
         assert_eq!(handle, "handle");
+        assert!(labels.is_empty());
         assert_eq!(
             message.id().to_string(),
             "059f36b4-87a3-44ab-83d2-661975830a7d"
@@ -182,8 +235,46 @@ mod tests {
 
     #[test]
     fn a_message_without_attributes_is_on_its_first_attempt() {
-        let (message, _) = from_sdk(types::Message::builder().body("").build());
+        let sdk = types::Message::builder().body("").build();
+        let message = from_sdk(sdk, Folded::Left).message;
         assert_eq!(message.attempt(), 1);
         assert!(message.headers().is_empty() && message.payload().is_empty());
+    }
+
+    #[test]
+    fn only_on_a_dead_letter_queue_folded_headers_are_believed_and_never_as_those_of_sqs() {
+        let text = |text: &str| attribute("String").string_value(text).build().unwrap();
+        let folded = r#"{"headers":{"folded":"v","tenant":"other","SequenceNumber":"1"}}"#;
+        let sdk = || {
+            types::Message::builder()
+                .body("{}")
+                .message_attributes(DeadLetter::HEADER, text(folded))
+                .message_attributes("tenant", text("acme"))
+                .message_attributes(SOURCE_QUEUE, text("arn:aws:sqs:eu-west-1:1:orders"))
+                .build()
+        };
+        let read = |folded| {
+            let message = from_sdk(sdk(), folded).message;
+            let header = |name| message.headers().get(name).map(str::to_owned);
+            ["folded", "tenant", SOURCE_QUEUE, SEQUENCE_NUMBER].map(header)
+        };
+        let acme = || Some("acme".to_owned());
+        assert_eq!(read(Folded::Left), [None, acme(), None, None]);
+        let folded = Some("v".to_owned());
+        assert_eq!(read(Folded::Restored), [folded, acme(), None, None]);
+        assert!(has_envelope(&sdk()));
+    }
+
+    #[test]
+    fn the_label_of_a_type_is_known() {
+        let cents = attribute("Number.cents").string_value("7").build().unwrap();
+        let sdk = types::Message::builder().message_attributes("price", cents);
+        let received = from_sdk(sdk.build(), Folded::Left);
+        assert_eq!(
+            received.labels,
+            [("price".to_owned(), "Number.cents".to_owned())]
+        );
+        let value = received.message.headers().value("price").cloned();
+        assert_eq!(value, Some(HeaderValue::Int(7)));
     }
 }

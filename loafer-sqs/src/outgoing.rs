@@ -1,6 +1,8 @@
 //! Messages out: body, attributes and size as SQS and SNS take them, and how many messages share a call.
 
-use std::{borrow::Cow, collections::HashMap, iter, ops::Range, time::Duration};
+mod copies;
+
+use std::{borrow::Cow, collections::HashMap, iter, ops::Range};
 
 use aws_sdk_sqs::{
     error::BuildError,
@@ -12,7 +14,7 @@ use aws_sdk_sqs::{
     },
 };
 use loafer_core::{
-    broker::{DeadLetter, DueTime},
+    broker::DueTime,
     message::{EVENT_ID, HeaderValue, Headers, Message, Outgoing},
     translate::Bytes,
 };
@@ -20,7 +22,6 @@ use loafer_core::{
 use crate::{
     client::ENTRIES,
     names::{PAYLOAD_SIZE, TRACE, is_set_by_sqs},
-    seconds,
 };
 
 /// How many attributes a message can have (SQS: message attributes; SNS drops the eleventh with raw delivery).
@@ -36,6 +37,8 @@ pub(crate) struct Entry<'m> {
     pub(crate) headers: Vec<(&'m str, Cow<'m, str>)>,
     /// The message's own headers, which say which of them are no text.
     own: &'m Headers,
+    /// The types with labels that a copy keeps.
+    labels: &'m [(String, String)],
     /// The size of the payload in bytes, if the body only points to it.
     offloaded: Option<String>,
     /// The trace of X-Ray, which has a field of its own on SQS.
@@ -82,6 +85,7 @@ impl<'m> Entry<'m> {
             body: Cow::Borrowed(body),
             headers,
             own: message.headers(),
+            labels: &[],
             offloaded: None,
             trace: message.headers().get(TRACE),
             group,
@@ -103,30 +107,6 @@ impl<'m> Entry<'m> {
             .push((DueTime::HEADER, Cow::Owned(at.to_header())));
         self.leave_out(optional, |entry| !entry.has_too_many());
         self.check_count()
-    }
-
-    /// Makes the copy of a message that is not due yet.
-    ///
-    /// # Errors
-    ///
-    /// Says what SQS can't carry. A message that came from SQS has no such thing.
-    pub(crate) fn deferred(
-        message: &'m Message,
-        until: DueTime,
-        delay: Duration,
-    ) -> Result<Self, String> {
-        let mut entry = Self {
-            body: Cow::Borrowed(body(message)?),
-            headers: senders_headers(message).collect(),
-            own: message.headers(),
-            offloaded: None,
-            trace: message.headers().get(TRACE),
-            group: message.group().map(Cow::Borrowed),
-            deduplication_id: None,
-            delay: Some(seconds::delay(delay)),
-        };
-        entry.due(until, &[])?;
-        Ok(entry)
     }
 
     fn has_too_many(&self) -> bool {
@@ -180,15 +160,15 @@ impl<'m> Entry<'m> {
     }
 
     /// Returns name, type and value of each attribute.
-    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &'static str, Value<'_>)> {
-        let headers = self
-            .headers
-            .iter()
-            .map(|(name, text)| match self.own.value(name) {
-                Some(HeaderValue::Binary(bytes)) => (*name, "Binary", Value::Binary(bytes)),
-                Some(_) => (*name, "Number", Value::Text(text)),
-                None => (*name, kind(name, text), Value::Text(text)),
-            });
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, &str, Value<'_>)> {
+        let headers = self.headers.iter().map(|(name, text)| {
+            let (plain, value) = match self.own.value(name) {
+                Some(HeaderValue::Binary(bytes)) => ("Binary", Value::Binary(bytes)),
+                Some(_) => ("Number", Value::Text(text)),
+                None => (kind(name, text), Value::Text(text)),
+            };
+            (*name, self.label(name).unwrap_or(plain), value)
+        });
         let size = self.offloaded.as_deref();
         headers.chain(
             iter::once(size)
@@ -197,61 +177,9 @@ impl<'m> Entry<'m> {
         )
     }
 
-    /// Makes the dead letter of a message, within the limits of SQS. If it has more than ten attributes, all but the envelope and the
-    /// event's id are folded into the envelope. If it is too large, the reason is left out. `None` means that it still is too large.
-    pub(crate) fn dead_letter(
-        message: &'m Message,
-        envelope: &DeadLetter,
-        fifo: bool,
-    ) -> Option<Self> {
-        let mut attributes: Vec<_> = senders_headers(message)
-            .filter(|(name, value)| *name != DeadLetter::HEADER && !value.is_empty())
-            .collect();
-        let fold = attributes.len() >= ATTRIBUTES;
-        let header = |envelope: &DeadLetter, others: &[(&str, Cow<'_, str>)]| {
-            let header = envelope.to_header();
-            allowed(&if fold {
-                folding(&header, others)
-            } else {
-                header
-            })
-            .into_owned()
-        };
-        let others = match fold {
-            true => attributes
-                .extract_if(.., |(name, _)| *name != EVENT_ID)
-                .collect(),
-            false => Vec::new(),
-        };
-        let value = header(envelope, &others);
-        attributes.push((DeadLetter::HEADER, Cow::Owned(value)));
-
-        let group = match message.group() {
-            Some(group) => Some(Cow::Borrowed(group)),
-            None => fifo.then_some(Cow::Borrowed("loafer")),
-        };
-        let deduplication_id = fifo.then(|| Cow::Owned(message.id().to_string()));
-        let trace = message.headers().get(TRACE);
-        let mut entry = Self {
-            body: Cow::Borrowed(body(message).ok()?),
-            headers: attributes,
-            own: message.headers(),
-            offloaded: None,
-            trace,
-            group,
-            deduplication_id,
-            delay: None,
-        };
-        if entry.bytes() > SQS_BYTES && envelope.reason.is_some() {
-            let silent = DeadLetter {
-                reason: None,
-                ..envelope.clone()
-            };
-            if let Some((_, value)) = entry.headers.last_mut() {
-                *value = Cow::Owned(header(&silent, &others));
-            }
-        }
-        (entry.bytes() <= SQS_BYTES).then_some(entry)
+    fn label(&self, name: &str) -> Option<&str> {
+        let mut labels = self.labels.iter();
+        labels.find_map(|(known, kind)| (known == name).then_some(&**kind))
     }
 
     /// Returns the size as SQS and SNS measure it: body, and name, type and value of each attribute.
@@ -335,16 +263,6 @@ fn senders_headers(message: &Message) -> impl Iterator<Item = (&str, Cow<'_, str
         .iter()
         .filter(|(name, _)| !is_set_by_sqs(name) && *name != DueTime::HEADER);
     senders.map(|(name, value)| (name, allowed(value)))
-}
-
-/// Adds the key `headers` to an envelope.
-fn folding(envelope: &str, others: &[(&str, Cow<'_, str>)]) -> String {
-    let others: serde_json::Map<_, _> = others
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (&**value).into()))
-        .collect();
-    let open = envelope.strip_suffix('}').unwrap_or(envelope);
-    format!("{open},\"headers\":{}}}", serde_json::Value::Object(others))
 }
 
 /// Returns a text without the two characters that SQS and SNS refuse in values (SQS API: `SendMessage`).

@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     client::{Clients, ENTRIES, Poll, Shared},
     error::Call,
-    message,
+    message::{self, Folded},
     names::{QueueAddress, queue_name},
     payloads::{Offloaded, Store},
     topology,
@@ -151,8 +151,11 @@ impl Replies for SqsReplies {
                 return Err(not.error);
             }
         };
-        let (replies, handles): (Vec<_>, Vec<_>) =
-            received.into_iter().map(message::from_sdk).unzip();
+        let (replies, handles): (Vec<_>, Vec<_>) = received
+            .into_iter()
+            .map(|reply| message::from_sdk(reply, Folded::Left))
+            .map(|reply| (reply.message, reply.handle))
+            .unzip();
         if !handles.is_empty() {
             // Nobody waits for it: a reply that is left expires within a minute.
             tokio::spawn(delete(clients.clone(), queue, handles));

@@ -2,16 +2,14 @@
 
 use loafer_core::{Error, broker::Finding};
 
-use crate::error::{ServiceError, is_denial};
+use crate::error::{code, is_denial};
 
 /// Reports a call that was refused, with the action to allow if that was the cause.
 pub(super) fn refused(error: &Error, action: &str, on: &str, else_what: &str) -> Option<Finding> {
-    let Error::Refused { source, .. } = error else {
+    let Error::Refused { .. } = error else {
         return None;
     };
-    let answer = source.as_ref().and_then(|source| source.downcast_ref());
-    let code = answer.and_then(ServiceError::code).unwrap_or_default();
-    let text = if is_denial(code) {
+    let text = if code(error).is_some_and(is_denial) {
         format!("{action} is denied, so {else_what}: allow {action} on {on}")
     } else {
         error.to_string()

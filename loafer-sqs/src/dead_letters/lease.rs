@@ -7,7 +7,7 @@ use loafer_core::{Error, broker::Delivery};
 use super::{DeadLetterReceipt, Found, Lease};
 use crate::{
     client::{ENTRIES, Poll},
-    message,
+    message::{self, Folded},
 };
 
 /// The lease in seconds: enough to look through many thousands. If this process is killed, others wait that long.
@@ -34,9 +34,12 @@ impl Found {
             .await?;
         into.extend(received.into_iter().map(|received| {
             let attributes = received.message_attributes.clone().unwrap_or_default();
-            let (message, handle) = message::from_sdk(received);
-            let receipt = DeadLetterReceipt(Arc::new(Lease { handle, attributes }));
-            Delivery { receipt, message }
+            let received = message::from_sdk(received, Folded::Restored);
+            let handle = received.handle;
+            Delivery {
+                receipt: DeadLetterReceipt(Arc::new(Lease { handle, attributes })),
+                message: received.message,
+            }
         }));
         Ok(())
     }

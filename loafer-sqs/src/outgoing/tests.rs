@@ -1,5 +1,9 @@
+use std::time::{Duration, Instant};
+
+use loafer_core::broker::DeadLetter;
+
 use super::*;
-use crate::message::folded;
+use crate::message::{Labels, folded};
 
 fn envelope() -> DeadLetter {
     DeadLetter {
@@ -26,8 +30,10 @@ fn with_headers(count: usize, payload: String) -> Message {
     })
 }
 
+const NONE: &Labels = &Vec::new();
+
 fn dead(message: &Message) -> Entry<'_> {
-    Entry::dead_letter(message, &envelope(), false).unwrap()
+    Entry::dead_letter(message, NONE, &envelope(), false, SQS_BYTES).unwrap()
 }
 
 #[test]
@@ -39,25 +45,49 @@ fn nine_headers_stand_beside_the_envelope() {
 }
 
 #[test]
-fn ten_headers_fold_into_the_envelope_and_come_out_again() {
+fn the_tenth_header_folds_into_the_envelope_and_comes_out_again() {
     let message = with_headers(10, "{}".into()).with_header(TRACE, "Root=1");
     let entry = dead(&message);
-    assert_eq!(entry.headers.len(), 1);
+    assert_eq!(entry.headers.len(), 10);
     assert_eq!(entry.trace, Some("Root=1"));
-    let header = &entry.headers[0].1;
-    assert_eq!(folded(header).unwrap().len(), 10);
+    let header = &entry.headers[9].1;
+    assert_eq!(folded(header).unwrap(), [("h9".into(), "9".into())].into());
     let read =
         DeadLetter::of(&Message::new("").with_header(DeadLetter::HEADER, header.as_ref())).unwrap();
     assert_eq!(read.kind, "rejected");
 }
 
 #[test]
-fn the_id_of_the_event_stands_beside_the_envelope_that_the_others_are_folded_into() {
-    let message = with_headers(9, "{}".into()).with_header(EVENT_ID, "e-1");
-    let entry = dead(&message);
-    let names: Vec<_> = entry.headers.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, [EVENT_ID, DeadLetter::HEADER]);
-    assert_eq!(folded(&entry.headers[1].1).unwrap().len(), 9);
+fn texts_are_folded_before_numbers_and_bytes_and_the_id_of_the_event_never() {
+    let mut headers: Headers = [(EVENT_ID, "e-1"), ("first", "1"), ("second", "2")]
+        .into_iter()
+        .collect();
+    (0..8).for_each(|n| headers.insert_value(format!("n{n}"), n));
+    let message = Message::new("{}").with_headers(headers);
+    let labels = vec![("n7".to_owned(), "Number.cents".to_owned())];
+    let dead = || Entry::dead_letter(&message, &labels, &envelope(), false, SQS_BYTES).unwrap();
+    let entry = dead();
+    let types: HashMap<_, _> = entry
+        .attributes()
+        .map(|(name, kind, _)| (name, kind))
+        .collect();
+    assert_eq!(types.len(), 10);
+    assert_eq!((types[EVENT_ID], types["n0"]), ("String", "Number"));
+    assert_eq!(types["n7"], "Number.cents");
+    let folded = folded(&entry.headers[9].1).unwrap();
+    assert_eq!(folded.keys().collect::<Vec<_>>(), ["first", "second"]);
+}
+
+#[test]
+fn the_copy_of_an_early_message_keeps_types_and_their_labels() {
+    let mut headers = Headers::new();
+    headers.insert_value("price", 7);
+    let message = Message::new("{}").with_headers(headers);
+    let labels = vec![("price".to_owned(), "Number.cents".to_owned())];
+    let until = DueTime::after(Duration::from_secs(60), Instant::now());
+    let copy = Entry::deferred(&message, &labels, until, Duration::from_secs(60)).unwrap();
+    let types: Vec<_> = copy.attributes().map(|(_, kind, _)| kind).collect();
+    assert_eq!(types, ["Number.cents", "String"]);
 }
 
 #[test]
@@ -104,19 +134,21 @@ fn the_reason_goes_where_it_makes_the_message_too_large() {
 #[test]
 fn a_message_too_large_without_its_reason_is_no_dead_letter() {
     let message = Message::new("x".repeat(SQS_BYTES - 10));
-    assert!(Entry::dead_letter(&message, &envelope(), false).is_none());
+    let refused = Entry::dead_letter(&message, NONE, &envelope(), false, SQS_BYTES);
+    let said = refused.err().unwrap_or_default();
+    assert!(said.ends_with("1048576 is the most there"), "{said}");
 }
 
 #[test]
 fn a_fifo_dead_letter_has_group_and_deduplication_id() {
     let message = Message::with_id("id-1", "{}");
-    let entry = Entry::dead_letter(&message, &envelope(), true).unwrap();
+    let entry = Entry::dead_letter(&message, NONE, &envelope(), true, SQS_BYTES).unwrap();
     assert_eq!(
         (entry.group.as_deref(), entry.deduplication_id.as_deref()),
         (Some("loafer"), Some("id-1"))
     );
     let message = message.with_group("g");
-    let entry = Entry::dead_letter(&message, &envelope(), true).unwrap();
+    let entry = Entry::dead_letter(&message, NONE, &envelope(), true, SQS_BYTES).unwrap();
     assert_eq!(entry.group.as_deref(), Some("g"));
 }
 

@@ -1,83 +1,26 @@
 //! Dead-lettering: a confirmed copy in the dead-letter queue, then the message is deleted. It is apart from `settle` for its size.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use loafer_core::{
     Error,
     broker::{DeadLetter, Settle, Settled},
 };
-use tokio::{sync::Mutex, time::Instant};
 
-use super::{Opened, Receipt, SqsProvider};
+use super::{
+    Opened, Receipt, SqsProvider,
+    target::{Target, refusal},
+};
 use crate::{
-    error::Call,
-    names::{QueueAddress, is_fifo, queue_name},
-    outgoing::Entry,
+    error::{Call, code, is_denial},
+    names::{is_fifo, queue_name},
+    outgoing::{Entry, SQS_BYTES},
     publisher::send,
-    topology::{self, Redrive},
+    topology::set,
 };
 
-/// After which time a queue without redrive policy is asked again, since somebody may have set one.
-const ASK_AGAIN: Duration = Duration::from_secs(60);
-
-/// Where the dead letters of a queue go.
-pub(super) struct DeadLetterTarget(Mutex<Target>);
-
-enum Target {
-    /// At that time the queue had no redrive policy, or none that we may read.
-    None(Instant),
-    /// The ARN in the redrive policy.
-    Arn(String),
-    /// The URL of that queue.
-    Url(Arc<str>),
-}
-
-impl DeadLetterTarget {
-    pub(super) fn new(arn: Option<String>) -> Self {
-        Self(Mutex::new(
-            arn.map_or_else(|| Target::None(Instant::now()), Target::Arn),
-        ))
-    }
-
-    /// Returns the URL of the dead-letter queue, if there is one.
-    pub(super) async fn url(
-        &self,
-        opened: &Opened,
-        call: Call<'_>,
-    ) -> Result<Option<Arc<str>>, Error> {
-        let mut target = self.0.lock().await;
-        if matches!(&*target, Target::None(asked) if asked.elapsed() >= ASK_AGAIN) {
-            let (sqs, url) = (&opened.found.clients.sqs, &opened.found.url);
-            let attributes = topology::attributes(sqs, url, call).await?;
-            *target = match attributes.and_then(|attributes| attributes.redrive) {
-                Some(Redrive { target, .. }) => Target::Arn(target),
-                None => Target::None(Instant::now()),
-            };
-        }
-        let arn = match &*target {
-            Target::None(_) => return Ok(None),
-            Target::Url(url) => return Ok(Some(Arc::clone(url))),
-            Target::Arn(arn) => arn,
-        };
-        let address = QueueAddress::parse(arn);
-        let call = call.on(address.name());
-        let url = topology::url(&opened.found.clients.sqs, address, call).await?;
-        let url: Arc<str> = url.into();
-        *target = Target::Url(Arc::clone(&url));
-        Ok(Some(url))
-    }
-
-    /// Forgets the queue, which may have been deleted. The next dead letter looks again.
-    async fn forget(&self) {
-        let before = Instant::now().checked_sub(ASK_AGAIN);
-        *self.0.lock().await = Target::None(before.unwrap_or_else(Instant::now));
-    }
-}
-
-/// Returns whether trying again at once is in vain: there is no such queue, we may not send to it, or it does not take the message.
-pub(super) fn is_no_target(error: &Error) -> bool {
-    matches!(error, Error::UnknownQueue { .. } | Error::Refused { .. })
-}
+/// A message to give up, its index in the batch, and why.
+pub(super) type Dead<'b> = (usize, &'b Settle<Receipt>, &'b Arc<DeadLetter>);
 
 impl SqsProvider {
     /// Copies messages to the dead-letter queue unless they are copied already, and deletes those that are. Returns the answers by index in
@@ -85,28 +28,26 @@ impl SqsProvider {
     pub(super) async fn dead_letter(
         &self,
         opened: &Opened,
-        dead: &[(usize, &Settle<Receipt>, &Arc<DeadLetter>)],
+        dead: &[Dead<'_>],
     ) -> Vec<(usize, Settled)> {
         if dead.is_empty() {
             return Vec::new();
         }
-        let call = self.call("dead-lettering", &opened.found.clients.endpoint);
+        let call = self.call("dead letter", &opened.found.clients.endpoint);
         let for_all = |answer: &dyn Fn() -> Settled| {
             dead.iter().map(|(index, ..)| (*index, answer())).collect()
         };
         // Boxed, as the copies are below: most batches have no dead letter and should not carry their futures.
-        let url = match Box::pin(opened.dead_letter_target.url(opened, call)).await {
-            Ok(Some(url)) => url,
+        let target = match Box::pin(opened.dead_letter_target.find(opened, call)).await {
+            Ok(Some(target)) => target,
             Ok(None) => return for_all(&|| Settled::NoDeadLetterTarget),
-            Err(error) if is_no_target(&error) => {
-                tracing::warn!(queue = self.queue, %error, "the dead-letter queue can't be found: rejected messages are retried");
-                return for_all(&|| Settled::NoDeadLetterTarget);
+            Err(error) => {
+                opened.dead_letter_target.doubt().await;
+                let error = Arc::new(error);
+                return for_all(&|| Settled::Failed(Arc::clone(&error)));
             }
-            Err(error) => return for_all(&|| Settled::Failed(error.clone().into())),
         };
-        // From here on errors are about the dead-letter queue.
-        let call = call.on(queue_name(&url));
-        let mut answers = Box::pin(self.copy(opened, &url, dead, call)).await;
+        let mut answers = Box::pin(self.copy(opened, &target, dead, call)).await;
         let entries = dead.iter().map(|(index, entry, _)| (*index, *entry));
         answers.extend(self.delete_copied(opened, entries).await);
         answers
@@ -133,11 +74,11 @@ impl SqsProvider {
     async fn copy(
         &self,
         opened: &Opened,
-        url: &str,
-        dead: &[(usize, &Settle<Receipt>, &Arc<DeadLetter>)],
+        target: &Target,
+        dead: &[Dead<'_>],
         call: Call<'_>,
     ) -> Vec<(usize, Settled)> {
-        let fifo = is_fifo(url);
+        let fifo = is_fifo(&target.url);
         let (mut answers, mut entries, mut of) = (Vec::new(), Vec::new(), Vec::new());
         // A payload on S3 stays there: the copy points to it as well.
         let messages: Vec<_> = dead
@@ -145,32 +86,70 @@ impl SqsProvider {
             .map(|(_, entry, _)| entry.receipt.as_received(&entry.message))
             .collect();
         for ((index, entry, envelope), message) in dead.iter().zip(&messages) {
-            if entry.receipt.is_copied() {
+            let receipt = &entry.receipt;
+            if receipt.is_copied() {
                 continue;
             }
-            match Entry::dead_letter(message, envelope, fifo) {
-                Some(copy) => {
+            match Entry::dead_letter(message, receipt.labels(), envelope, fifo, target.limit) {
+                Ok(copy) => {
                     entries.push(copy);
-                    of.push((*index, *entry));
+                    of.push((*index, receipt));
                 }
-                None => {
-                    tracing::warn!(queue = self.queue, message_id = %entry.message.id(), "the message is too large for its dead-letter queue: it is retried");
-                    answers.push((*index, Settled::NoDeadLetterTarget));
+                Err(cause) => {
+                    let error = too_large(target, &cause, call);
+                    answers.push((*index, Settled::Failed(error.into())));
                 }
             }
         }
-        let sent = send(&opened.found.clients, url, &entries, call).await;
-        for ((index, entry), sent) in of.into_iter().zip(sent) {
-            match sent {
-                Ok(_) => entry.receipt.set_copied(),
-                Err(error) if is_no_target(&error) => {
-                    tracing::warn!(queue = self.queue, message_id = %entry.message.id(), %error, "the message could not be copied to the dead-letter queue: it is retried");
-                    opened.dead_letter_target.forget().await;
-                    answers.push((index, Settled::NoDeadLetterTarget));
+        let clients = &opened.found.clients;
+        let mut sent = send(clients, &target.url, &entries, call).await;
+        // Where the server refuses a whole call for one of its entries, that one fails alone.
+        if entries.len() > 1 {
+            for (sent, copy) in sent.iter_mut().zip(entries.chunks(1)) {
+                if sent.as_ref().is_err_and(is_about_the_message) {
+                    let alone = send(clients, &target.url, copy, call).await;
+                    *sent = alone
+                        .into_iter()
+                        .next()
+                        .unwrap_or_else(|| Err(call.unanswered()));
                 }
-                Err(error) => answers.push((index, Settled::Failed(error.into()))),
             }
+        }
+        for ((index, receipt), sent) in of.into_iter().zip(sent) {
+            match sent {
+                Ok(_) => receipt.set_copied(),
+                Err(error) => {
+                    let error = refusal(error, &target.arn, "sqs:SendMessage", call);
+                    answers.push((index, Settled::Failed(error.into())));
+                }
+            }
+        }
+        let is_final = |(_, answer): &(usize, Settled)| matches!(answer, Settled::Failed(error) if !error.is_transient());
+        if answers.iter().any(is_final) {
+            opened.dead_letter_target.doubt().await;
         }
         answers
     }
+}
+
+/// Returns whether a copy was refused by what may be a fault of another one: not for a missing right, and not for a missing queue.
+fn is_about_the_message(error: &Error) -> bool {
+    matches!(error, Error::Refused { .. }) && !code(error).is_some_and(is_denial)
+}
+
+/// Says that a copy is too large for its queue, and what to do.
+fn too_large(target: &Target, cause: &str, call: Call<'_>) -> Error {
+    let name = queue_name(&target.arn);
+    let remedy = match target.limit < SQS_BYTES {
+        true => {
+            let set = set(call.endpoint, &target.url, "MaximumMessageSize", SQS_BYTES);
+            format!("let it take more: {set}")
+        }
+        false => {
+            "SQS itself moves it there, by the queue's `maxReceiveCount`; keep large payloads on S3"
+                .to_owned()
+        }
+    };
+    let cause = format!("it is too large for its dead-letter queue `{name}`: {cause}; {remedy}");
+    call.refused(cause, None)
 }

@@ -8,7 +8,7 @@ use loafer_core::{
     broker::{DueTime, Settle, Settled},
 };
 
-use super::{Opened, Receipt, SqsProvider, dead_letters::is_no_target};
+use super::{Opened, Receipt, SqsProvider};
 use crate::{outgoing::Entry, publisher::send};
 
 /// A message to defer, its index in the batch, and when it is due.
@@ -36,7 +36,7 @@ impl SqsProvider {
                 continue;
             }
             let delay = until.left(now).min(clients.longest_delay);
-            match Entry::deferred(message, *until, delay) {
+            match Entry::deferred(message, entry.receipt.labels(), *until, delay) {
                 Ok(copy) => {
                     copies.push(copy);
                     of.push((*index, *entry, *until));
@@ -52,7 +52,7 @@ impl SqsProvider {
         for ((index, entry, until), sent) in of.into_iter().zip(sent) {
             match sent {
                 Ok(_) => entry.receipt.set_copied(),
-                Err(error) if is_no_target(&error) => {
+                Err(error) if !error.is_transient() => {
                     self.not_copied(&error);
                     let hidden = entry.receipt.visibility(until.left(now));
                     refused.push((index, &entry.receipt, hidden));

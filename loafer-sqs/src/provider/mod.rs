@@ -3,10 +3,12 @@
 mod clean_up;
 mod dead_letters;
 mod defer;
+mod others;
 mod payloads;
 mod receipt;
 mod receive;
 mod settle;
+mod target;
 
 use std::{
     fmt,
@@ -23,7 +25,9 @@ use loafer_core::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::{clean_up::CleanUps, dead_letters::DeadLetterTarget, receive::AttemptIds};
+use self::{
+    clean_up::CleanUps, others::DeadLettersOfOthers, receive::AttemptIds, target::DeadLetterTarget,
+};
 use crate::{
     check,
     client::{Clients, Shared},
@@ -88,10 +92,10 @@ struct Opened {
     /// The lease that every receive asks for, also where it is the queue's own: the lease renewer goes by it, and the queue's may be lowered
     /// while we run.
     lease: Duration,
-    /// The `maxReceiveCount` of the redrive policy.
-    max_receives: Option<u32>,
     /// Where dead letters go. It is found when there is a first one.
     dead_letter_target: DeadLetterTarget,
+    /// Whether it holds dead letters itself.
+    holds_dead_letters: DeadLettersOfOthers,
 }
 
 impl SqsProvider {
@@ -187,12 +191,11 @@ impl SqsProvider {
 
     fn describe(&self, found: Found) -> Opened {
         let lease = self.lease(&found);
-        let redrive = found.attributes.as_ref().and_then(|of| of.redrive.clone());
         Opened {
             fifo: is_fifo(&found.url),
             lease,
-            max_receives: redrive.as_ref().and_then(|redrive| redrive.max_receives),
-            dead_letter_target: DeadLetterTarget::new(redrive.map(|redrive| redrive.target)),
+            dead_letter_target: DeadLetterTarget::new(found.attributes.as_ref()),
+            holds_dead_letters: DeadLettersOfOthers::default(),
             found,
         }
     }
@@ -305,11 +308,12 @@ impl Provider for SqsProvider {
             lease: Some(opened.map_or(LEASE, |opened| opened.lease)),
             lease_ceiling: Some(seconds::OURS),
             max_delay: Some(seconds::CEILING),
-            // A copy would go behind its group.
+            // A copy would go behind its group. Elsewhere whoever may send here can forge the header of the due time. It puts off that one message,
+            // as `DelaySeconds` would, by `DueTime::LONGEST` at most.
             defers: opened.is_some_and(|opened| !opened.fifo),
             ordered: opened.is_some_and(|opened| opened.fifo),
             release_costs_attempt: true,
-            max_receives: opened.and_then(|opened| opened.max_receives),
+            max_receives: opened.and_then(|opened| opened.dead_letter_target.max_receives()),
             max_receives_setting: Some("`maxReceiveCount`"),
             own_ids: true,
             ..Capabilities::default()

@@ -12,7 +12,7 @@ use std::{
 use loafer_core::message::Message;
 use tokio::time::Instant;
 
-use crate::{payloads::Offloaded, seconds};
+use crate::{message::Labels, payloads::Offloaded, seconds};
 
 /// Settles one delivery. It holds the receipt handle and the time of the receive.
 #[derive(Clone)]
@@ -27,13 +27,16 @@ struct Lease {
     copied: AtomicBool,
     /// The message as it was before its payload was fetched from S3.
     offloaded: Option<Arc<Offloaded>>,
+    /// The types of attributes that have a label, for copies.
+    labels: Labels,
 }
 
 impl Receipt {
-    pub(super) fn new(handle: String, received: Instant) -> Self {
+    pub(super) fn new(handle: String, received: Instant, labels: Labels) -> Self {
         Self(Arc::new(Lease {
             handle,
             received,
+            labels,
             copied: AtomicBool::new(false),
             offloaded: None,
         }))
@@ -44,6 +47,7 @@ impl Receipt {
         Self(Arc::new(Lease {
             handle: self.0.handle.clone(),
             received: self.0.received,
+            labels: self.0.labels.clone(),
             copied: AtomicBool::new(self.is_copied()),
             offloaded: Some(offloaded),
         }))
@@ -59,6 +63,10 @@ impl Receipt {
             Some(offloaded) => offloaded.message.clone(),
             None => message.clone(),
         }
+    }
+
+    pub(super) fn labels(&self) -> &Labels {
+        &self.0.labels
     }
 
     pub(super) fn handle(&self) -> &str {

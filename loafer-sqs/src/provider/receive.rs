@@ -42,12 +42,13 @@ impl SqsProvider {
         }
         let messages = received?;
 
-        let received = Instant::now();
+        let at = Instant::now();
+        let folded = self.folded(opened, &messages).await;
         let deliveries = messages.into_iter().map(|message| {
-            let (message, handle) = message::from_sdk(message);
+            let received = message::from_sdk(message, folded);
             Delivery {
-                receipt: Receipt::new(handle, received),
-                message,
+                receipt: Receipt::new(received.handle, at, received.labels),
+                message: received.message,
             }
         });
         if clients.payloads.is_some() {

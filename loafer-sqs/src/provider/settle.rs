@@ -1,11 +1,11 @@
 //! Settling: acks, retries, releases, deferred messages, dead letters; and renewals, which make the same call as retries.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::{OptionFuture, join5};
-use loafer_core::broker::{DeadLetter, Renewed, Settle, Settled, Settlement};
+use loafer_core::broker::{Renewed, Settle, Settled, Settlement};
 
-use super::{Opened, Receipt, SqsProvider, defer::Deferred};
+use super::{Opened, Receipt, SqsProvider, dead_letters::Dead, defer::Deferred};
 use crate::client::Faults;
 
 /// A receipt with a new visibility timeout in seconds, and its index in the batch.
@@ -20,7 +20,7 @@ impl SqsProvider {
         answers: &mut Vec<Settled>,
     ) {
         let (mut acks, mut retries, mut releases) = (Vec::new(), Vec::new(), Vec::new());
-        let mut dead: Vec<(usize, &Settle<Receipt>, &Arc<DeadLetter>)> = Vec::new();
+        let mut dead: Vec<Dead<'_>> = Vec::new();
         let mut early: Vec<Deferred<'_>> = Vec::new();
         let first = answers.len();
         for (index, entry) in batch.iter().enumerate() {

@@ -32,6 +32,8 @@ pub(crate) struct Attributes {
     pub(crate) arn: Option<String>,
     /// Its `MessageRetentionPeriod`.
     pub(crate) retention: Option<Duration>,
+    /// Its `MaximumMessageSize`.
+    pub(crate) max_bytes: Option<usize>,
     /// About how many messages it holds.
     pub(crate) depth: Depth,
     /// Its `Policy`, which says who may do what with it.
@@ -152,6 +154,7 @@ fn read(attributes: &HashMap<Name, String>) -> Attributes {
         lease: number(&Name::VisibilityTimeout).map(Duration::from_secs),
         arn: attributes.get(&Name::QueueArn).cloned(),
         retention: number(&Name::MessageRetentionPeriod).map(Duration::from_secs),
+        max_bytes: number(&Name::MaximumMessageSize).and_then(|most| most.try_into().ok()),
         depth,
         policy: attributes.get(&Name::Policy).cloned(),
         redrive: attributes

@@ -10,7 +10,7 @@ use loafer_runtime::dead_letters::Selection;
 
 use super::{dead_letters, listed, on, reject, support::Server};
 
-/// Nine other headers leave no room for the envelope: they are folded into it.
+/// Nine other headers leave no room for the envelope: the last of them is folded into it.
 pub(crate) async fn the_id_of_an_event_is_on_its_dead_letter_and_on_the_next_try(server: Server) {
     for others in [1, 9] {
         let queue = server.queue("event", Some(Duration::from_secs(30))).await;
@@ -27,7 +27,7 @@ pub(crate) async fn the_id_of_an_event_is_on_its_dead_letter_and_on_the_next_try
         let seen = seen.message_attribute_names("All").send().await.unwrap();
         let attributes = seen.messages()[0].message_attributes().unwrap();
         assert_eq!(attributes[EVENT_ID].string_value(), Some("e-1"));
-        assert_eq!(attributes.contains_key("h0"), others == 1);
+        assert!(attributes.contains_key("h0") && !attributes.contains_key("h8"));
 
         let dead_letters = dead_letters(&server, &queue).await;
         let dead = listed(&dead_letters, 1).await.remove(0).message;
