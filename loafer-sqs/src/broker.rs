@@ -29,6 +29,7 @@ use crate::{
 /// |---|---|
 /// | `endpoint` | the URL that SQS, SNS and S3 are called at, for example that of a local server; else the region's own |
 /// | `region` | the region of queues and topics that are named by their names |
+/// | `reply_accounts` | the ids of other accounts, as a list of texts: replies may go to requesters there, in any region; else only to those in accounts and regions of the service's own queues |
 /// | `s3` | a table: payloads too large for a message (feature `s3`); its keys are named as the methods of `S3Payloads`: `bucket`, `prefix`, `threshold`, `largest`, `cleanup` (`"of-queues"`, `"never"`, `"all"`), `accept` |
 ///
 /// A second instance has a section of its own, which must name the region:
@@ -149,7 +150,7 @@ impl Broker for Sqs {
     }
 
     fn reply_topic(&self, address: &str) -> Result<Topic, Error> {
-        replies::topic(address)
+        replies::topic(address, &self.shared.homes)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Replies: a temporary queue of this process, made at its first request.
 
+mod address;
+
 use std::{
     fmt,
     sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
@@ -10,7 +12,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use futures_util::future::join_all;
 use loafer_core::{
     Error,
-    broker::{Replies, Topic, is_reply_queue, reply_queue},
+    broker::{Replies, is_reply_queue, reply_queue},
     message::Message,
 };
 use tokio::{
@@ -26,6 +28,8 @@ use crate::{
     payloads::{Offloaded, Store},
     topology,
 };
+
+pub(crate) use self::address::topic;
 
 /// The longest name of a queue (SQS API: `CreateQueue`).
 const NAME: usize = 80;
@@ -104,6 +108,7 @@ impl SqsReplies {
             .await
             .map_err(|error| call.failed(&error))?;
         let url = made.queue_url.ok_or_else(|| call.unanswered())?;
+        self.shared.homes.add(&url, &clients.endpoint);
         tracing::info!(queue = name, "made a queue for replies");
         let made = Queue {
             name: name.into(),
@@ -244,78 +249,8 @@ async fn fetch(store: &Store, reply: Message) -> Option<Message> {
     None
 }
 
-/// Returns the topic for a reply address that a request named.
-///
-/// An address is the URL of a queue whose name is that of a reply queue. The host in the URL is never called: requests are signed for and sent
-/// to the endpoint of this service, or to that of AWS in the region that the URL names.
-pub(crate) fn topic(address: &str) -> Result<Topic, Error> {
-    if is_address(address) {
-        Ok(Topic::from(format!("sqs:{address}")))
-    } else {
-        Err(Error::Config(
-            "the header `reply-to` is not the URL of a reply queue on SQS, as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME-replies-UUID".to_owned(),
-        ))
-    }
-}
-
-fn is_address(address: &str) -> bool {
-    let url = address
-        .strip_prefix("https://")
-        .or_else(|| address.strip_prefix("http://"));
-    let mut parts = url.unwrap_or_default().split('/');
-    let (host, account, name) = (parts.next(), parts.next(), parts.next());
-    let plain = |text: &str, also: &[u8]| {
-        !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || also.contains(&byte))
-    };
-    parts.next().is_none()
-        && host.is_some_and(|host| plain(host, b".-:"))
-        && account.is_some_and(|account| {
-            !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit())
-        })
-        && name.is_some_and(|name| name.len() <= NAME && plain(name, b"-_") && is_reply_queue(name))
-}
-
 /// Returns whether a topic is a reply address. There can be any number of them, each for a while.
 pub(crate) fn is_reply(topic: &str) -> bool {
     let queue = topic.strip_prefix("sqs:").unwrap_or(topic);
     is_reply_queue(queue_name(queue))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reply_queue_by_its_url_is_an_address_and_nothing_else_is() {
-        let name = reply_queue(Some("friends"), NAME);
-        for host in [
-            "https://sqs.eu-west-1.amazonaws.com",
-            "https://sqs.cn-north-1.amazonaws.com.cn",
-            "http://127.0.0.1:9324",
-            "http://sqs.us-east-1.localhost:4566",
-        ] {
-            let url = format!("{host}/000000000000/{name}");
-            assert_eq!(topic(&url).unwrap().as_str(), format!("sqs:{url}"));
-        }
-        for address in [
-            name.clone(),
-            format!("sqs:{name}"),
-            format!("arn:aws:sqs:eu-west-1:1:{name}"),
-            "https://sqs.eu-west-1.amazonaws.com/1/orders".to_owned(),
-            format!("https://sqs.eu-west-1.amazonaws.com/1/2/{name}"),
-            format!("https://sqs.eu-west-1.amazonaws.com/{name}"),
-            format!("https://sqs.eu-west-1.amazonaws.com/me/{name}"),
-            format!("https://a:b@sqs.eu-west-1.amazonaws.com/1/{name}"),
-            format!("https://sqs.eu-west-1.amazonaws.com/1/orders?{name}"),
-            format!("https://sqs.eu-west-1.amazonaws.com/1/orders#{name}"),
-            format!("https:///1/{name}"),
-            String::new(),
-        ] {
-            let error = topic(&address).map(|topic| topic.to_string()).unwrap_err();
-            assert!(error.to_string().contains("reply-to"), "{address}");
-        }
-    }
 }

@@ -126,7 +126,7 @@ async fn pointers_of_other_programs_are_read_and_their_objects_kept() {
         "pointers_of_other_programs_are_read_and_their_objects_kept"
     );
     let bucket = Bucket::of(&server).await;
-    for (cleanup, left) in [(Cleanup::OfQueues, 2), (Cleanup::All, 0)] {
+    for cleanup in [Cleanup::OfQueues, Cleanup::All] {
         let queue = queue(&server, "others", bucket.payloads().cleanup(cleanup)).await;
         bucket.put("new", "payload").await;
         bucket.put("old", "payload").await;
@@ -153,7 +153,7 @@ async fn pointers_of_other_programs_are_read_and_their_objects_kept() {
         }
         queue.settle(&deliveries, Settlement::Ack).await;
         queue.provider.close().await;
-        assert_eq!(bucket.keys().await.len(), left);
+        assert_eq!(bucket.keys().await.len(), 2);
     }
 }
 

@@ -44,7 +44,7 @@ fn an_unknown_key_is_reported_with_the_nearest() {
         ),
         (
             "bucket = 'b'",
-            "unknown key `brokers.sqs.bucket`; known: `endpoint`, `region`, `s3`",
+            "unknown key `brokers.sqs.bucket`; known: `endpoint`, `region`, `reply_accounts`, `s3`",
         ),
     ] {
         assert_eq!(refused(Sqs::default(), "sqs", section), said);
@@ -70,6 +70,10 @@ fn a_wrong_value_is_reported_and_not_quoted() {
         (
             "region = 's3cr3t @'",
             "`[brokers.sqs]`: wrong value at `region`: not the code of a region",
+        ),
+        (
+            "reply_accounts = ['1', 's3cr3t']",
+            "`[brokers.sqs]`: wrong value at `reply_accounts`: not the id of an account",
         ),
         (
             "s3 = { bucket = 'b', threshold = 's3cr3t' }",

@@ -79,7 +79,7 @@ async fn sqs(Shared(server): Shared<Arc<Server>>, headers: HeaderMap, body: Stri
             let messages = server.bodies.iter().map(|body| match *body {
                 "pointer" => json!({
                     "MessageId": body, "ReceiptHandle": body,
-                    "Body": r#"["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"b","s3Key":"k"}]"#,
+                    "Body": r#"["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"b","s3Key":"loafer-topic/01a200c9-c824-72c4-b47e-e7fe093b4d81"}]"#,
                     "MessageAttributes": { "ExtendedPayloadSize": { "DataType": "Number", "StringValue": "7" } },
                 }),
                 body => json!({ "MessageId": body, "ReceiptHandle": body, "Body": body }),
@@ -156,7 +156,10 @@ async fn an_ack_does_not_wait_for_s3_but_the_end_does() {
     assert!(server.deleted.lock().unwrap().is_empty());
     server.deletions.add_permits(1);
     provider.close().await;
-    assert_eq!(*server.deleted.lock().unwrap(), ["/b/k"]);
+    assert_eq!(
+        *server.deleted.lock().unwrap(),
+        ["/b/loafer-topic/01a200c9-c824-72c4-b47e-e7fe093b4d81"]
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The clients of the SDK, made of one AWS configuration at the first call, and the calls on messages.
 
 mod api;
+mod homes;
 mod section;
 
 use std::{sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ use loafer_core::{Error, broker::Instance};
 use tokio::{sync::OnceCell, time::timeout};
 
 pub(crate) use self::api::{ENTRIES, Fault, Faults, Poll, by_entry, none_sent};
+pub(crate) use self::homes::Homes;
 use self::section::Section;
 use crate::{
     names::{Arn, Endpoint, Endpoints, QueueAddress},
@@ -43,6 +45,8 @@ pub(crate) struct Shared {
     payloads: Option<S3Payloads>,
     /// The longest delay of a message, if tests have shortened it.
     longest_delay: Option<Duration>,
+    /// Where replies may go.
+    pub(crate) homes: Homes,
     /// Made once, at the first call.
     clients: OnceCell<Clients>,
 }
@@ -102,6 +106,7 @@ impl Shared {
             None => Section::default(),
         };
         let mut configured = self.without_clients();
+        configured.homes = Homes::with_allowed(section.reply_accounts);
         configured.region = section.region.map(Region::new).or(configured.region);
         configured.endpoints = match section.endpoint {
             Some(endpoint) => Endpoints::At(endpoint),
@@ -136,6 +141,7 @@ impl Shared {
             endpoints: self.endpoints.clone(),
             payloads: self.payloads.clone(),
             longest_delay: self.longest_delay,
+            homes: self.homes.without_own(),
             clients: OnceCell::new(),
         }
     }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::payloads;
+use loafer_core::policy::Names;
+
+use crate::{names::is_account, payloads};
 
 /// The section of one instance. [`Sqs`](crate::Sqs) says what the keys mean. It has no `Debug`, since a URL may hold a password.
 #[derive(Default, Deserialize)]
@@ -12,7 +14,19 @@ pub(crate) struct Section {
     pub(crate) endpoint: Option<String>,
     #[serde(default, deserialize_with = "region")]
     pub(crate) region: Option<String>,
+    #[serde(default, deserialize_with = "accounts")]
+    pub(crate) reply_accounts: Vec<String>,
     pub(crate) s3: Option<payloads::Section>,
+}
+
+fn accounts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let accounts = Names::deserialize(from)?.as_slice().to_vec();
+    match accounts.iter().all(|account| is_account(account)) {
+        true => Ok(accounts),
+        false => Err(D::Error::custom(
+            "not the id of an account: those have digits alone",
+        )),
+    }
 }
 
 /// Reads a URL. What it says never quotes it: it may hold a password.

@@ -13,7 +13,7 @@ pub(crate) use self::{
     headers::{
         DEDUPLICATION_ID, PAYLOAD_SIZE, SEQUENCE_NUMBER, SOURCE_QUEUE, TRACE, is_set_by_sqs,
     },
-    queue::{QueueAddress, dead_letter_queue, queue_name},
+    queue::{QueueAddress, dead_letter_queue, is_account, queue_name},
 };
 
 /// The kind of the broker, as in `loafer.toml`.

@@ -31,6 +31,16 @@ impl<'a> QueueAddress<'a> {
         }
     }
 
+    /// Returns the account in an ARN or in `…/ACCOUNT/NAME`. `None` means that the address names none.
+    pub(crate) fn account(&self) -> Option<&'a str> {
+        let account = match self {
+            Self::Name(_) => None,
+            Self::Arn(arn) => arn.account(),
+            Self::Url(url) => url.rsplit('/').nth(1),
+        };
+        account.filter(|account| is_account(account))
+    }
+
     /// Returns the region in an ARN or in `https://sqs.REGION.amazonaws.com/…`. `None` means that the address names none.
     pub(crate) fn region(&self) -> Option<&'a str> {
         match self {
@@ -43,6 +53,11 @@ impl<'a> QueueAddress<'a> {
             }
         }
     }
+}
+
+/// Returns whether a text can be the id of an account.
+pub(crate) fn is_account(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Returns the name in the name, URL or ARN of a queue.
@@ -91,6 +106,18 @@ mod tests {
             ),
         ] {
             assert_eq!(QueueAddress::parse(queue).region(), expected, "{queue}");
+        }
+    }
+
+    #[test]
+    fn a_queues_address_tells_its_account() {
+        for (queue, expected) in [
+            ("arn:aws:sqs:eu-west-1:12:q", Some("12")),
+            ("https://sqs.eu-west-1.amazonaws.com/12/q", Some("12")),
+            ("http://127.0.0.1:9324/q", None),
+            ("q", None),
+        ] {
+            assert_eq!(QueueAddress::parse(queue).account(), expected, "{queue}");
         }
     }
 

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::Pointer;
+
 /// The largest payload that is fetched, unless it is set.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
@@ -30,7 +32,7 @@ pub struct S3Payloads {
     /// The size in bytes above which an object is not fetched.
     pub(super) largest: u64,
     pub(super) cleanup: Cleanup,
-    /// Other buckets from which payloads may be fetched.
+    /// Other buckets from which payloads may be fetched, each with what keys there begin with: `BUCKET` or `BUCKET/PREFIX`.
     pub(super) others: Vec<String>,
 }
 
@@ -40,11 +42,12 @@ pub struct S3Payloads {
 pub enum Cleanup {
     /// No object. The bucket's lifecycle rule deletes them.
     Never,
-    /// The objects that Loafer published to a queue. Payloads of topics stay, since several queues may point to one object. So do payloads of
+    /// The objects that Loafer published to a queue, with this bucket and this prefix. Payloads of topics stay, since several queues may point to one object. So do payloads of
     /// other programs, whose use we can't see.
     #[default]
     OfQueues,
-    /// All objects. Use it only if no topic has more than one queue that may point here.
+    /// All objects that Loafer published with this bucket and this prefix, those of topics too. Use it only if no topic has more than one queue that may
+    /// point here. Objects of other programs stay: whoever may send a message names an object, and could have any deleted.
     All,
 }
 
@@ -61,7 +64,8 @@ impl S3Payloads {
         }
     }
 
-    /// Sets what every key begins with. The default is nothing.
+    /// Sets what every key begins with. The default is nothing. Payloads of services with another prefix are fetched if [`accept`](Self::accept) names
+    /// it.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -91,11 +95,22 @@ impl S3Payloads {
         self
     }
 
-    /// Allows fetching from this bucket too. A pointer to any other bucket is refused: otherwise whoever may send a message decides what is
-    /// fetched with the permissions of the service.
+    /// Allows fetching from this bucket too: `BUCKET`, or `BUCKET/PREFIX` for those of its keys that begin so. Other pointers than to keys with the own
+    /// prefix in the own bucket are refused: otherwise whoever may send a message decides what is fetched with the permissions of the service.
     #[must_use]
     pub fn accept(mut self, bucket: impl Into<String>) -> Self {
         self.others.push(bucket.into());
         self
+    }
+
+    /// Returns whether a payload may be fetched from there.
+    pub(super) fn accepts(&self, pointer: &Pointer) -> bool {
+        let Pointer { bucket, key } = pointer;
+        let is_other = |other: &String| match other.split_once('/') {
+            Some((of, prefix)) => of == bucket && key.starts_with(prefix),
+            None => other == bucket,
+        };
+        (bucket == &self.bucket && key.starts_with(&self.prefix))
+            || self.others.iter().any(is_other)
     }
 }

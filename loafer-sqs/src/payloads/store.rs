@@ -90,24 +90,25 @@ impl Store {
     pub(crate) async fn get(&self, pointer: &Pointer) -> Result<Bytes, Error> {
         let (name, bucket) = (pointer.to_string(), &pointer.bucket);
         let call = self.call("fetching", &name);
-        let S3Payloads {
-            bucket: own,
-            others,
-            largest,
-            ..
-        } = &*self.settings;
-        if bucket != own && !others.contains(bucket) {
+        let settings = &self.settings;
+        if !settings.accepts(pointer) {
+            let directory = pointer
+                .key
+                .rsplit_once('/')
+                .map_or("", |(before, _)| before);
             let cause = format!(
-                "payloads are not fetched from there: allow it by `S3Payloads::accept(\"{bucket}\")`"
+                "payloads are not fetched from there: allow it by `S3Payloads::accept(\"{bucket}\")`, or for these keys alone by \
+                 `S3Payloads::accept(\"{bucket}/{directory}\")`"
             );
             return Err(call.refused(cause, None));
         }
+        let largest = settings.largest;
         let get = self.client.get_object().bucket(bucket).key(&pointer.key);
         let answer = Box::pin(get.send())
             .await
             .map_err(|error| call.failed(&error))?;
         let bytes = answer.content_length().unwrap_or_default();
-        if u64::try_from(bytes).is_ok_and(|bytes| bytes > *largest) {
+        if u64::try_from(bytes).is_ok_and(|bytes| bytes > largest) {
             let cause = format!(
                 "it has {bytes} bytes, and no more than {largest} are fetched: allow them by `S3Payloads::largest({bytes})`"
             );
@@ -119,12 +120,14 @@ impl Store {
             .map_err(|error| call.unreachable(&error.to_string()))
     }
 
-    /// Returns whether the payload of a deleted message is to be deleted too.
+    /// Returns whether the payload of a deleted message is to be deleted too. A pointer may come from whoever may send to the queue, so no object is
+    /// deleted that we have not put there ourselves.
     pub(crate) fn cleans_up(&self, offloaded: &Offloaded) -> bool {
+        let is_ours = |mark| self.is_ours(&offloaded.pointer, mark);
         match self.settings.cleanup {
             Cleanup::Never => false,
-            Cleanup::OfQueues => !offloaded.is_shared() && self.is_of_queue(&offloaded.pointer),
-            Cleanup::All => true,
+            Cleanup::OfQueues => !offloaded.is_shared() && is_ours(OF_QUEUE),
+            Cleanup::All => is_ours(OF_QUEUE) || is_ours(OF_TOPIC),
         }
     }
 
@@ -144,10 +147,12 @@ impl Store {
         }
     }
 
-    fn is_of_queue(&self, pointer: &Pointer) -> bool {
-        let mark = pointer.key.rsplit_once('/').map(|(before, _)| before);
+    /// Returns whether [`put`](Self::put) has given an object this name.
+    fn is_ours(&self, pointer: &Pointer, mark: &str) -> bool {
+        let name = pointer.key.strip_prefix(&self.settings.prefix);
+        let id = name.and_then(|name| name.strip_prefix(mark));
         pointer.bucket == self.settings.bucket
-            && mark.is_some_and(|mark| mark.ends_with(OF_QUEUE.trim_end_matches('/')))
+            && id.is_some_and(|id| MessageId::from(id).made_at().is_some())
     }
 
     fn call<'a>(&'a self, what: &'static str, object: &'a str) -> Call<'a> {

@@ -251,6 +251,8 @@ impl Provider for SqsProvider {
                 "SQS counts visibility timeouts in whole seconds: `lease` was rounded up"
             );
         }
+        let found = &opened.found;
+        self.shared.homes.add(&found.url, &found.clients.endpoint);
         // A second `open` does not change what the first one found.
         self.opened.get_or_init(|| opened);
         Ok(())
