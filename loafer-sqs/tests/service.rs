@@ -112,7 +112,7 @@ async fn check_says_what_is_there_and_what_is_missing() {
     assert!(
         findings
             .iter()
-            .any(|(level, text)| *level == Level::Warning && text.contains("timeout of 90s")),
+            .any(|(level, text)| *level == Level::Warning && text.contains("is 90s, and the lease")),
         "{findings:?}"
     );
 

@@ -29,8 +29,13 @@ pub(super) fn judge(queue: &str, looked: &Looked<'_>, source: &Attributes) -> Ve
         set_dead_letter_queue(endpoint, url, arn, looked.is_proposed_there)
     };
     let Some(redrive) = &source.redrive else {
+        let held_up = match is_fifo(url) {
+            true => ", and holds up its group",
+            false => "",
+        };
         return vec![Finding::warning(format!(
-            "queue `{queue}` has no dead-letter queue: a message that always fails is redelivered until it is too old; set `{}`: {}",
+            "queue `{queue}` has no dead-letter queue: a message that always fails, or that ends its process each time, is redelivered until it is too \
+             old{held_up}. On SQS the `maxReceiveCount` of a redrive policy is what bounds that; set `{}`: {}",
             dead_letter_queue(queue_name(url)),
             set_another()
         ))];
@@ -109,6 +114,15 @@ fn is_safe(looked: &Looked<'_>, source: &Attributes, url: &str, of: &Attributes)
             days(kept),
             days(long),
             set(looked.endpoint, url, "MessageRetentionPeriod", KEPT)
+        )));
+    }
+    if let (Some(most), Some(larger)) = (of.max_bytes, source.max_bytes)
+        && most < larger
+    {
+        findings.push(Finding::warning(format!(
+            "`{target}` takes messages of {most} bytes and its source of {larger}: a larger one can't become a dead letter by Loafer, and is retried; \
+             let it take as many: {}",
+            set(looked.endpoint, url, "MaximumMessageSize", larger)
         )));
     }
     if let Some(redrive) = &of.redrive {
@@ -196,6 +210,8 @@ mod tests {
         assert_eq!(findings[0].level, Level::Warning);
         let line = "aws sqs create-queue --region eu-west-1 --queue-name orders-dlq --attributes";
         assert!(findings[0].text.contains(line), "{findings:?}");
+        let bound = "or that ends its process each time, is redelivered until it is too old. On SQS the `maxReceiveCount`";
+        assert!(findings[0].text.contains(bound), "{findings:?}");
 
         let endpoint = Endpoint::new("sqs", "eu-west-1", None);
         let call = Call::new("finding", "gone-dlq", &endpoint);
@@ -218,6 +234,18 @@ mod tests {
         assert_eq!(findings[1].level, Level::Good);
         let line = "\\\"maxReceiveCount\\\":10}\"}'";
         assert!(findings[1].text.ends_with(line), "{findings:?}");
+
+        let large = Attributes {
+            max_bytes: Some(1_048_576),
+            ..redriven("orders-dlq", 10)
+        };
+        let small = Attributes {
+            max_bytes: Some(262_144),
+            ..kept(14 * DAY)
+        };
+        let findings = judged(&large, Some(found(small)));
+        let line = "--attributes '{\"MaximumMessageSize\":\"1048576\"}'";
+        assert!(findings[0].text.ends_with(line), "{findings:?}");
 
         let chained = Attributes {
             retention: Some(5 * DAY),

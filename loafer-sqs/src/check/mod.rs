@@ -20,7 +20,6 @@ use crate::{
 struct Asked<'p> {
     route: &'p str,
     queue: &'p str,
-    timeout: Option<Duration>,
     drain: Duration,
     /// Whether the route sets the lease.
     own_lease: bool,
@@ -31,7 +30,6 @@ impl<'p> From<&'p Policy> for Asked<'p> {
         Self {
             route: &policy.route,
             queue: &policy.queue,
-            timeout: policy.timeout,
             drain: policy.drain,
             own_lease: policy.lease.is_some(),
         }
@@ -69,34 +67,25 @@ fn judge(policy: &Asked<'_>, looked: &Looked<'_>) -> Vec<Finding> {
 }
 
 fn lease(policy: &Asked<'_>, looked: &Looked<'_>) -> Finding {
-    let lease = looked.lease;
-    let longer = |than: Duration| {
-        // Leaves room for a late renewal.
-        let seconds = (than.as_secs() + 1).next_multiple_of(30).min(43_200);
-        match policy.own_lease {
-            true => format!(
-                "set `lease = \"{seconds}s\"` under [routes.{}] in loafer.toml",
-                policy.route
-            ),
-            false => topology::set(looked.endpoint, looked.url, "VisibilityTimeout", seconds),
-        }
-    };
-    match policy.timeout {
-        Some(timeout) if timeout >= lease => Finding::warning(format!(
-            "the lease of {lease:?} is no longer than the handler's timeout of {timeout:?}: one missed renewal gives a message \
-             that is being handled to somebody else; make it longer: {}",
-            longer(timeout)
-        )),
-        _ if policy.drain > lease => Finding::warning(format!(
-            "the lease of {lease:?} is shorter than the drain of {:?}: one missed renewal at shutdown gives a message that is \
-             being handled to somebody else; lower `drain`, or make the lease longer: {}",
-            policy.drain,
-            longer(policy.drain)
-        )),
-        _ => Finding::good(format!(
+    let (lease, drain) = (looked.lease, policy.drain);
+    if drain <= lease {
+        return Finding::good(format!(
             "lease of {lease:?}, renewed while a message is ours"
-        )),
+        ));
     }
+    // Leaves room for a late renewal.
+    let seconds = (drain.as_secs() + 1).next_multiple_of(30).min(43_200);
+    let longer = match policy.own_lease {
+        true => format!(
+            "set `lease = \"{seconds}s\"` under [routes.{}] in loafer.toml",
+            policy.route
+        ),
+        false => topology::set(looked.endpoint, looked.url, "VisibilityTimeout", seconds),
+    };
+    Finding::warning(format!(
+        "the lease of {lease:?} is shorter than the drain of {drain:?}: one missed renewal at shutdown gives a message that is \
+         being handled to somebody else; lower `drain`, or make the lease longer: {longer}"
+    ))
 }
 
 #[cfg(test)]
@@ -105,12 +94,11 @@ mod tests {
 
     use super::*;
 
-    fn judged(timeout: Option<u64>, drain: u64, own_lease: bool) -> Finding {
+    fn judged(drain: u64, own_lease: bool) -> Finding {
         let endpoint = Endpoint::new("sqs", "eu-west-1", None);
         let asked = Asked {
             route: "order-made",
             queue: "orders",
-            timeout: timeout.map(Duration::from_secs),
             drain: Duration::from_secs(drain),
             own_lease,
         };
@@ -133,19 +121,18 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_covers_timeout_and_drain_is_good() {
-        assert_eq!(judged(Some(29), 30, false).level, Level::Good);
-        assert_eq!(judged(None, 30, false).level, Level::Good);
+    fn a_lease_that_covers_the_drain_is_good() {
+        assert_eq!(judged(30, false).level, Level::Good);
     }
 
     #[test]
     fn a_short_lease_comes_with_the_line_that_mends_it() {
-        let finding = judged(Some(30), 25, false);
+        let finding = judged(31, false);
         assert_eq!(finding.level, Level::Warning);
         let line = "aws sqs set-queue-attributes --region eu-west-1 --queue-url 'https://sqs/1/orders' \
                     --attributes '{\"VisibilityTimeout\":\"60\"}'";
         assert!(finding.text.ends_with(line), "{}", finding.text);
-        let finding = judged(None, 31, true);
+        let finding = judged(31, true);
         assert!(finding.text.contains("drain of 31s"), "{}", finding.text);
         let set = "`lease = \"60s\"` under [routes.order-made]";
         assert!(finding.text.contains(set), "{}", finding.text);

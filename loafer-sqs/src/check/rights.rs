@@ -2,7 +2,10 @@
 
 use loafer_core::{Error, broker::Finding};
 
-use crate::error::{code, is_denial};
+use crate::{
+    error::{code, is_denial},
+    names::is_fifo,
+};
 
 /// Reports a call that was refused, with the action to allow if that was the cause.
 pub(super) fn refused(error: &Error, action: &str, on: &str, else_what: &str) -> Option<Finding> {
@@ -17,13 +20,19 @@ pub(super) fn refused(error: &Error, action: &str, on: &str, else_what: &str) ->
     Some(Finding::problem(text))
 }
 
-/// Names the permissions that can't be tried without taking a message or leaving one.
+/// Names the permissions that are needed and can't be tried without taking a message or leaving one.
 pub(super) fn untried(dead_letter_queue: Option<&str>) -> Finding {
     let send = dead_letter_queue.map_or_else(String::new, |queue| {
-        format!(", and sqs:SendMessage on `{queue}`")
+        let else_what = match is_fifo(queue) {
+            true => "holds up its group",
+            false => "is retried",
+        };
+        format!(
+            ", and sqs:SendMessage on `{queue}`: without it a message that is given up {else_what}"
+        )
     });
     Finding::good(format!(
-        "not tried, since it would take a message or leave one: sqs:ReceiveMessage{send}"
+        "needed, and not tried since it would take a message or leave one: sqs:ReceiveMessage{send}"
     ))
 }
 

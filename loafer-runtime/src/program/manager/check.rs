@@ -15,17 +15,35 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// Compares a route's policy with what its broker can do.
 pub(super) fn judge(policy: &Policy, capabilities: &Capabilities) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings: Vec<_> = leases(policy, capabilities).into_iter().collect();
     if let Some(most) = capabilities.max_receives {
         findings.extend(few_receives(policy, capabilities, most));
         findings.extend(more_attempts(policy, capabilities, most));
     }
     if capabilities.ordered {
-        findings.extend(followers(policy, capabilities));
         findings.extend(unread_group_by(policy));
         findings.extend(long_backoff(policy));
     }
     findings
+}
+
+/// Compares how long a handler may take with how long a message is ours. Brokers without leases say so themselves, in the same words.
+fn leases(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
+    let (route, queue) = (&policy.route, &policy.queue);
+    let (timeout, lease) = (policy.timeout?, capabilities.lease?);
+    if let Some(most) = capabilities.lease_ceiling.filter(|most| timeout >= *most) {
+        return Some(Finding::problem(format!(
+            "`timeout` under [routes.{route}] is {timeout:?}, and queue `{queue}` takes back what was not settled for {most:?}: shorten it"
+        )));
+    }
+    // Leaves room for a late renewal.
+    let longer = (timeout.as_secs() + 1).next_multiple_of(30);
+    (timeout >= lease).then(|| {
+        Finding::warning(format!(
+            "`timeout` under [routes.{route}] is {timeout:?}, and the lease of a message of queue `{queue}` lasts {lease:?}: one renewal that fails gives a \
+             message that is being handled to somebody else; shorten it, or set `lease = \"{longer}s\"` there"
+        ))
+    })
 }
 
 /// Warns of a broker that gives messages up because of a few deploys.
@@ -35,9 +53,13 @@ fn few_receives(policy: &Policy, capabilities: &Capabilities, most: u32) -> Opti
         Some(setting) => format!("raise {setting} to {ENOUGH_RECEIVES} or more"),
         None => format!("let it give up after {ENOUGH_RECEIVES} or more"),
     };
+    let released = match capabilities.ordered {
+        true => "each deploy hands back what waits in its groups, which counts as one",
+        false => "what a shutdown releases counts as one",
+    };
     (capabilities.release_costs_attempt && most < ENOUGH_RECEIVES).then(|| {
         Finding::warning(format!(
-            "queue `{queue}` gives a message up after {most} deliveries, and what a shutdown releases counts as one: {remedy}"
+            "queue `{queue}` gives a message up after {most} deliveries, and {released}: {remedy}"
         ))
     })
 }
@@ -49,6 +71,11 @@ fn more_attempts(policy: &Policy, capabilities: &Capabilities, most: u32) -> Opt
     let setting = capabilities.max_receives_setting;
     let setting = setting.map_or(Cow::from("the queue's own"), Cow::from);
     Some(Finding::warning(match capabilities.retries_are_copies {
+        // A failed message of an ordered group is retried where it is, and we give it up before the broker does.
+        false if capabilities.ordered => format!(
+            "`max_attempts = {attempts}` is never reached: a message of queue `{queue}` becomes a dead letter after {most} attempts, the limit of the \
+             queue; set `max_attempts` under [routes.{route}] to {most} or less, or raise {setting}"
+        ),
         false => format!(
             "`max_attempts = {attempts}` is never reached: queue `{queue}` gives a message up after {most} deliveries, \
              without the header that says why; set `max_attempts` under [routes.{route}] to less than {most}, or raise {setting}"
@@ -58,22 +85,6 @@ fn more_attempts(policy: &Policy, capabilities: &Capabilities, most: u32) -> Opt
              often is given up by the broker, without the header that says why; raise {setting}"
         ),
     }))
-}
-
-/// Warns of followers that a failed message takes to the dead letters, on a broker that delivers them again with it.
-fn followers(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
-    let counted = capabilities.release_costs_attempt && !capabilities.retries_are_copies;
-    let most = capabilities.max_receives.filter(|_| counted)?;
-    let enough = |attempts: u32| attempts <= most / 2;
-    if policy.max_attempts.is_some_and(enough) {
-        return None;
-    }
-    Some(Finding::warning(format!(
-        "what waits behind a failed message of its group is delivered again with it, so a message that always fails takes its followers to the dead \
-         letters after {most} deliveries, unhandled: set `max_attempts` under [routes.{}] to {} or less, so that it goes there alone",
-        policy.route,
-        (most / 2).max(1)
-    )))
 }
 
 /// Warns of groups that the broker does not see.
@@ -174,14 +185,37 @@ mod tests {
     }
 
     #[test]
-    fn a_poisonous_message_that_takes_its_followers_along_is_told() {
-        let ordered = || Capabilities {
+    fn on_an_ordered_queue_its_limit_allows_for_deploys_and_bounds_the_attempts() {
+        let ordered = |most| Capabilities {
             ordered: true,
-            ..counting(100)
+            ..counting(most)
         };
-        assert!(told(RouteOptions::new(), &ordered())[0].contains("set `max_attempts`"));
-        assert!(told(RouteOptions::new().max_attempts(50), &ordered()).is_empty());
-        assert!(told(RouteOptions::new(), &counting(100)).is_empty());
+        let few = &told(RouteOptions::new(), &ordered(9))[0];
+        assert!(few.contains("each deploy hands back"), "{few}");
+        assert!(told(RouteOptions::new(), &ordered(10)).is_empty());
+        let never = &told(RouteOptions::new().max_attempts(11), &ordered(10))[0];
+        assert!(never.contains("a dead letter after 10 attempts"), "{never}");
+        assert!(!never.contains("without the header"), "{never}");
+    }
+
+    #[test]
+    fn a_timeout_is_compared_with_the_lease_and_its_ceiling() {
+        let leased = Capabilities {
+            lease: Some(Duration::from_secs(30)),
+            lease_ceiling: Some(Duration::from_secs(60)),
+            ..Capabilities::default()
+        };
+        let told = |seconds| {
+            let options = RouteOptions::new().timeout(Duration::from_secs(seconds));
+            told(options, &leased)
+        };
+        assert!(told(29).is_empty());
+        let short = &told(30)[0];
+        assert!(
+            short.ends_with("shorten it, or set `lease = \"60s\"` there"),
+            "{short}"
+        );
+        assert!(told(60)[0].ends_with("takes back what was not settled for 60s: shorten it"));
     }
 
     #[test]
