@@ -11,7 +11,8 @@
 //! | message attribute, `Number` or `Binary` | header with a value; its text is the number, or the bytes in base64 |
 //! | `AWSTraceHeader`, `DeadLetterQueueSourceArn`, `MessageDeduplicationId`, `SequenceNumber` | header of that name |
 //!
-//! Headers that were folded into the envelope of a dead letter become headers again on dead-letter queues, where only Loafer and SQS write.
+//! Headers that were folded into the envelope of a dead letter become headers again on dead-letter queues, if the dead letter was sent there and not
+//! moved by SQS: then its envelope is ours.
 //! An attribute that has the name of a header of SQS itself is left out: its sender could pretend to be SQS.
 
 use std::{
@@ -74,9 +75,6 @@ pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message, folded: Folded) -> 
         }
         insert(&mut headers, name, value);
     }
-    if folded == Folded::Restored {
-        unfold(&mut headers);
-    }
 
     let (mut attempt, mut sent_at, mut group) = (1, None, None);
     for (name, value) in message.attributes.unwrap_or_default() {
@@ -90,6 +88,11 @@ pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message, folded: Folded) -> 
             Name::SequenceNumber => _ = headers.insert(SEQUENCE_NUMBER, value),
             _ => {}
         }
+    }
+
+    // What SQS has moved there came with the envelope of its sender, if it has one.
+    if folded == Folded::Restored && headers.get(SOURCE_QUEUE).is_none() {
+        unfold(&mut headers);
     }
 
     let body = message.body.unwrap_or_default();
@@ -263,6 +266,16 @@ mod tests {
         let folded = Some("v".to_owned());
         assert_eq!(read(Folded::Restored), [folded, acme(), None, None]);
         assert!(has_envelope(&sdk()));
+
+        let mut moved = sdk();
+        let by_sqs = (Name::DeadLetterQueueSourceArn, "arn".to_owned());
+        moved.attributes = Some([by_sqs].into());
+        let message = from_sdk(moved, Folded::Restored).message;
+        assert_eq!(
+            message.headers().get("folded"),
+            None,
+            "forged by its sender"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which call on which queue failed: what errors name, and the remedy. Only AWS has so many ways to refuse a call.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, time::Duration};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::{
@@ -232,10 +232,20 @@ fn environment(route: &str) -> String {
     route.to_uppercase().replace(['-', '.'], "_")
 }
 
-/// Returns 300 bytes of the first line. AWS explains a wrong signature over many lines, which contain credentials.
-fn first_line(message: &str) -> &str {
+/// Returns 300 bytes of the first line. AWS explains a wrong signature over many lines, which contain credentials. A value that it quotes, such as a
+/// group or a receipt handle, is left out.
+fn first_line(message: &str) -> Cow<'_, str> {
     let line = message.lines().next().unwrap_or_default().trim();
-    &line[..line.floor_char_boundary(300)]
+    let quoted = [("Value ", " for parameter "), ("receipt handle \"", "\"")];
+    for (before, after) in quoted {
+        if let Some((head, rest)) = line.split_once(before)
+            && let Some((_, tail)) = rest.rsplit_once(after)
+        {
+            let tail = &tail[..tail.floor_char_boundary(300)];
+            return Cow::Owned(format!("{head}{before}…{after}{tail}"));
+        }
+    }
+    Cow::Borrowed(&line[..line.floor_char_boundary(300)])
 }
 
 fn chain<'a>(
@@ -256,6 +266,6 @@ fn is_about_credentials(error: &(dyn StdError + 'static)) -> bool {
 fn deepest(error: &(dyn StdError + 'static)) -> String {
     chain(error)
         .last()
-        .map(|error| first_line(&error.to_string()).to_owned())
+        .map(|error| first_line(&error.to_string()).into_owned())
         .unwrap_or_default()
 }

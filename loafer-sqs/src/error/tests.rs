@@ -68,6 +68,24 @@ fn a_wrong_signature_is_reported_without_its_headers() {
 }
 
 #[test]
+fn a_value_that_aws_quotes_is_left_out() {
+    for (message, said) in [
+        (
+            "Value s3cr3t for parameter MessageGroupId is invalid. Reason: too long.",
+            "Value … for parameter MessageGroupId is invalid. Reason: too long.",
+        ),
+        (
+            "The input receipt handle \"s3cr3t\" is not a valid receipt handle.",
+            "The input receipt handle \"…\" is not a valid receipt handle.",
+        ),
+    ] {
+        let error = answered("InvalidParameterValue", message, 400).to_string();
+        let expected = format!("receive of `orders` was refused: InvalidParameterValue: {said}");
+        assert_eq!(error, expected);
+    }
+}
+
+#[test]
 fn neither_raw_answer_nor_password_is_reported() {
     let error = answered("InternalError", "try later", 500);
     assert!(matches!(error, Error::Unreachable { .. }));
