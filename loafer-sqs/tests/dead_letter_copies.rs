@@ -201,7 +201,11 @@ async fn a_bad_entry_that_fails_a_whole_call_fails_alone() {
     assert!(matches!(answers[2], Settled::Done), "{answers:?}");
     let said = refusal(&answers[1]);
     assert!(
-        said.contains("`orders-dlq` does not take it: InvalidMessageContents"),
+        said.contains("`orders-dlq` does not take the copy of "),
+        "{said}"
+    );
+    assert!(
+        said.contains(" bytes: InvalidMessageContents: no; mend that"),
         "{said}"
     );
     assert_eq!(*fake.deleted.lock().unwrap(), ["good", "better"]);

@@ -115,11 +115,12 @@ impl SqsProvider {
                 }
             }
         }
-        for ((index, receipt), sent) in of.into_iter().zip(sent) {
+        for ((index, receipt), (sent, copy)) in of.into_iter().zip(sent.into_iter().zip(&entries)) {
             match sent {
                 Ok(_) => receipt.set_copied(),
                 Err(error) => {
-                    let error = refusal(error, &target.arn, "sqs:SendMessage", call);
+                    let what = format!("does not take the copy of {} bytes", copy.bytes());
+                    let error = refusal(error, &target.arn, "sqs:SendMessage", &what, call);
                     answers.push((index, Settled::Failed(error.into())));
                 }
             }

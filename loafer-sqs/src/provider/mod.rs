@@ -58,9 +58,10 @@ const LEASE: Duration = Duration::from_secs(30);
 /// | `settle` | `DeleteMessageBatch`, `ChangeMessageVisibilityBatch`, `SendMessageBatch` | the SDK's, of 5 s each |
 /// | `renew` | `ChangeMessageVisibilityBatch` | the SDK's, of 5 s each |
 ///
-/// A retry without delay costs no call. A dead letter is sent to the target of the queue's redrive policy, and the
-/// message is deleted once that is confirmed. So is the copy of a message that is not due yet, which goes to the queue itself; FIFO queues have
-/// none. A retry is delayed for 12 hours at most, since a copy would count its receives from the start. Methods may be dropped in flight; the call may then have taken effect or not.
+/// A retry without delay costs no call. A dead letter is sent to the target of the queue's redrive policy, and the message is deleted once that is
+/// confirmed. A copy that is refused for good is a failure that is not transient and says what to do; only a queue without a redrive policy has no target.
+/// A message that is not due yet is copied so to the queue itself, and deleted; FIFO queues have no such copies. A retry is delayed for 12 hours at most,
+/// since a copy would count its receives from the start. Methods may be dropped in flight; the call may then have taken effect or not.
 pub struct SqsProvider {
     shared: Arc<Shared>,
     /// The queue as configured: name, URL or ARN.

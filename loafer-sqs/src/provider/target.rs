@@ -166,7 +166,15 @@ async fn locate(opened: &Opened, arn: &str, call: Call<'_>) -> Result<Target, Er
     let sqs = &opened.found.clients.sqs;
     let url = match topology::url(sqs, QueueAddress::parse(arn), call).await {
         Ok(url) => url,
-        Err(error) => return Err(refusal(error, arn, "sqs:GetQueueUrl", call)),
+        Err(error) => {
+            return Err(refusal(
+                error,
+                arn,
+                "sqs:GetQueueUrl",
+                "can't be found",
+                call,
+            ));
+        }
     };
     // Its attributes may belong to another account, and are no condition.
     let attributes = topology::attributes(sqs, &url, call).await;
@@ -178,8 +186,9 @@ async fn locate(opened: &Opened, arn: &str, call: Call<'_>) -> Result<Target, Er
     })
 }
 
-/// Says of a call on a dead-letter queue that was refused what to do. Other errors stay as they are.
-pub(super) fn refusal(error: Error, arn: &str, action: &str, call: Call<'_>) -> Error {
+/// Says of a call on a dead-letter queue that was refused what to do. `action` is the right that it needs, and `what` says what else the refusal means.
+/// Other errors stay as they are.
+pub(super) fn refusal(error: Error, arn: &str, action: &str, what: &str, call: Call<'_>) -> Error {
     let name = queue_name(arn);
     match &error {
         Error::UnknownQueue { .. } => {
@@ -196,7 +205,9 @@ pub(super) fn refusal(error: Error, arn: &str, action: &str, call: Call<'_>) -> 
                 Some(_) => format!(
                     "its dead-letter queue `{name}` is closed to us: allow {action} on {arn}"
                 ),
-                None => format!("its dead-letter queue `{name}` does not take it: {cause}"),
+                None => format!(
+                    "its dead-letter queue `{name}` {what}: {cause}; mend that, or name another queue in the redrive policy"
+                ),
             };
             Error::Refused {
                 what: call.what,
