@@ -34,20 +34,23 @@ impl SqsProvider {
             return Vec::new();
         }
         let call = self.call("dead letter", &opened.found.clients.endpoint);
-        let for_all = |answer: &dyn Fn() -> Settled| {
-            dead.iter().map(|(index, ..)| (*index, answer())).collect()
+        let not_copied = |answer: &dyn Fn() -> Settled| {
+            let left = dead
+                .iter()
+                .filter(|(_, entry, _)| !entry.receipt.is_copied());
+            left.map(|(index, ..)| (*index, answer())).collect()
         };
         // Boxed, as the copies are below: most batches have no dead letter and should not carry their futures.
-        let target = match Box::pin(opened.dead_letter_target.find(opened, call)).await {
-            Ok(Some(target)) => target,
-            Ok(None) => return for_all(&|| Settled::NoDeadLetterTarget),
+        let target = Box::pin(opened.dead_letter_target.find(opened, call)).await;
+        let mut answers: Vec<_> = match target {
+            Ok(Some(target)) => Box::pin(self.copy(opened, &target, dead, call)).await,
+            Ok(None) => not_copied(&|| Settled::NoDeadLetterTarget),
             Err(error) => {
                 opened.dead_letter_target.doubt().await;
                 let error = Arc::new(error);
-                return for_all(&|| Settled::Failed(Arc::clone(&error)));
+                not_copied(&|| Settled::Failed(Arc::clone(&error)))
             }
         };
-        let mut answers = Box::pin(self.copy(opened, &target, dead, call)).await;
         let entries = dead.iter().map(|(index, entry, _)| (*index, *entry));
         answers.extend(self.delete_copied(opened, entries).await);
         answers
