@@ -108,7 +108,7 @@ impl Scheduler {
                 state.suspect(&self.limits);
             }
             state.release_leaving();
-            if !state.held.is_empty() {
+            if state.crowded || !state.held.is_empty() {
                 state.make_room(&self.limits);
             }
             if self.limits.batch_window.is_some() && !state.ready.is_empty() {

@@ -13,6 +13,8 @@ use loafer_core::{broker::Settlement, message::Message};
 pub(crate) struct Groups {
     grouping: Grouping,
     pub(crate) groups: HashMap<Box<str>, Group>,
+    /// How many groups are failing.
+    failing: usize,
 }
 
 /// A group that has a message that is ready, running, or failed and not settled.
@@ -23,6 +25,8 @@ pub(crate) struct Group {
     out: Vec<Key>,
     /// The key of the failed head that is held until its next attempt.
     held: Option<Key>,
+    /// Whether its head has failed here, and was neither handled nor given up since.
+    failing: bool,
     /// Whether one of those that are out is redelivered, so that what waited behind them was released. What has come since is redelivered, too.
     released: bool,
     /// How many of the next messages run one by one, because their batch failed.
@@ -49,6 +53,7 @@ impl Groups {
         Self {
             grouping,
             groups: HashMap::new(),
+            failing: 0,
         }
     }
 
@@ -137,6 +142,9 @@ impl Groups {
         };
         members.out.remove(at);
         members.held = Some(head.key);
+        if !mem::replace(&mut members.failing, true) {
+            self.failing += 1;
+        }
         true
     }
 
@@ -158,12 +166,22 @@ impl Groups {
         members.held.take_if(|held| *held == head.key)?;
         let behind = mem::take(&mut members.waiting);
         members.back = 0;
+        members.failing = false;
+        members.released = true;
         if members.out.is_empty() {
             self.groups.remove(group);
-        } else {
-            members.released = true;
         }
+        self.failing -= 1;
         Some(behind)
+    }
+
+    /// Returns how many messages wait in failing groups, their heads included.
+    pub(super) fn waiting_for_heads(&self) -> usize {
+        if self.failing == 0 {
+            return 0;
+        }
+        let failing = self.groups.values().filter(|members| members.failing);
+        failing.map(|members| members.waiting.len() + 1).sum()
     }
 
     /// Returns what waits behind the held head of a group.
@@ -205,20 +223,21 @@ impl Groups {
         };
         members.out.remove(at);
         members.one_by_one = members.one_by_one.saturating_sub(1);
+        let recovers = members.held.is_none() && mem::take(&mut members.failing);
         if !left && !mem::replace(&mut members.released, true) {
             reached(Transition::GroupReleased);
             released = mem::take(&mut members.waiting);
         }
-        if !members.out.is_empty() || members.held.is_some() {
-            return released;
-        }
-        match members.advance() {
-            Some(next) => ready.push_back(next),
-            None => {
-                reached(Transition::GroupEnds);
-                self.groups.remove(group);
+        if members.out.is_empty() && members.held.is_none() {
+            match members.advance() {
+                Some(next) => ready.push_back(next),
+                None => {
+                    reached(Transition::GroupEnds);
+                    self.groups.remove(group);
+                }
             }
         }
+        self.failing -= usize::from(recovers);
         released
     }
 
@@ -276,6 +295,7 @@ impl Groups {
     /// Takes out everything that waits, each group in order. The order of the groups does not depend on how they are hashed, so that a
     /// simulation can repeat it.
     fn clear(&mut self) -> impl Iterator<Item = Job> {
+        self.failing = 0;
         let mut groups: Vec<_> = mem::take(&mut self.groups).into_values().collect();
         groups.sort_unstable_by(|a, b| a.out.cmp(&b.out));
         groups.into_iter().flat_map(|members| members.waiting)

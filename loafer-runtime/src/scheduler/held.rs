@@ -14,7 +14,7 @@ use std::{
 use loafer_core::broker::Settlement;
 use tokio::time::{Instant, Sleep};
 
-use super::{Call, Job, Key, Limits, Phase, Scheduler, State, Sweep, Transition, reached};
+use super::{Call, Groups, Job, Key, Limits, Phase, Scheduler, State, Sweep, Transition, reached};
 use crate::clock;
 
 /// When a held message is due, and which it is.
@@ -222,21 +222,22 @@ impl State {
         taken
     }
 
-    /// Gives back groups while those that wait for their heads take more than half of the capacity: the one whose next try is furthest away,
-    /// but those with nothing behind their heads first, for nothing in them gets older. Even before that, only one message is asked for at a
-    /// time: the head of another group, without what is behind it.
+    /// Gives back groups while failing ones take more than half of the capacity: the one whose next try is furthest away, but those with
+    /// nothing behind their heads first, for nothing in them gets older. Even before that, only one message is asked for at a time: the head of
+    /// another group, without what is behind it.
     pub(super) fn make_room(&mut self, limits: &Limits) {
-        self.crowded = false;
-        while self.held.len() > self.spared {
-            let (mut taken, mut furthest) = (0, None);
-            for (due, job) in &self.held {
-                if let Some(behind) = self.waiting_behind(job) {
-                    taken += behind.len() + 1;
-                    furthest = furthest.max(Some((behind.is_empty(), *due)));
-                }
-            }
+        loop {
+            let groups = self.groups.as_ref();
+            let taken = groups.map_or(0, Groups::waiting_for_heads);
             self.crowded = taken > limits.capacity / 4;
-            let Some((_, due)) = furthest.filter(|_| taken > limits.capacity / 2) else {
+            if taken <= limits.capacity / 2 {
+                return;
+            }
+            let heads = self.held.iter().filter_map(|(due, job)| {
+                let behind = self.waiting_behind(job)?;
+                Some((behind.is_empty(), *due))
+            });
+            let Some((_, due)) = heads.max() else {
                 return;
             };
             self.give_back(due);
