@@ -221,11 +221,13 @@ impl BrokerUnderTest for Spool {
             .scaled_down(4)
             .without(Feature::Deduplication, "a folder forgets what left it")
             .without(Feature::Depth, "it counts no files")
+            .without(Feature::Isolation, "a folder gives its files to all")
             .without(Feature::Limits, "a file takes what the disk takes")
             .without(Feature::Order, "a file waits for no other")
             .without(Feature::Outages, "a disk is not away for a while")
             .without(Feature::Redrive, "`max_attempts` of the route does it")
             .without(Feature::Replies, "a process has no folder of its own")
+            .without(Feature::Tries, "a file counts its deliveries alone")
             .without(Feature::Topics, "a topic is the one queue of its name")
             .without(Feature::TypedHeaders, "its headers are text")
     }

@@ -31,6 +31,10 @@ macro_rules! all_cases {
             retries::an_event_id_survives_retries None, [];
             delays::a_publish_delay_beyond_the_limit_is_kept None, [PublishDelay];
             delays::a_retry_delay_beyond_the_limit_is_one_attempt None, [RetryDelay];
+            counts::only_a_failure_costs_an_attempt None, [Tries];
+            counts::deliveries_are_counted None, [Attempts];
+            counts::a_first_failure_is_remembered None, [Tries, RetryDelay, DeadLetters];
+            counts::an_isolated_message_comes_alone None, [Isolation];
             groups::the_next_of_a_group_waits_while_one_is_leased Some("NoAck"), [Order];
             groups::groups_stay_in_order Some("PublishSubscribeInOrder"), [Order];
             groups::groups_stay_in_order_through_failures None, [Order];

@@ -12,6 +12,10 @@ pub enum Feature {
     StaleReceipts,
     /// A message says how often it was delivered.
     Attempts,
+    /// The broker tells what was tried and failed from what was delivered only: an attempt is what failed, and it knows when the first one did.
+    Tries,
+    /// A message can be handed over alone: see [`Settlement::Isolate`](loafer_core::broker::Settlement::Isolate).
+    Isolation,
     /// A retry waits as long as was asked.
     RetryDelay,
     /// A published message waits as long as was asked.
@@ -59,6 +63,8 @@ impl Feature {
             Self::Leases => "leases",
             Self::StaleReceipts => "stale receipts",
             Self::Attempts => "attempts",
+            Self::Tries => "tries",
+            Self::Isolation => "isolation",
             Self::RetryDelay => "retry delay",
             Self::PublishDelay => "publish delay",
             Self::Depth => "depth",

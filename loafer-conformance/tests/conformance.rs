@@ -38,7 +38,12 @@ async fn a_lost_message_fails_the_cases_that_count_so_far() {
 async fn a_hidden_attempt_fails_its_cases() {
     fails(
         Sabotage::HidesTheAttempt,
-        &["attempts_are_counted", DELAYS[1]],
+        &[
+            "attempts_are_counted",
+            DELAYS[1],
+            "only_a_failure_costs_an_attempt",
+            "a_first_failure_is_remembered",
+        ],
     )
     .await;
 }
@@ -205,6 +210,8 @@ async fn dead_letters_that_are_kept_fail_their_case() {
 async fn a_release_that_waits_fails_its_cases() {
     let cases = [
         "settlements_of_all_kinds_share_a_batch",
+        "only_a_failure_costs_an_attempt",
+        "an_isolated_message_comes_alone",
         "groups_stay_in_order_through_failures",
         "what_is_released_is_delivered_at_once",
         "a_shutdown_releases_what_has_not_started",
@@ -270,6 +277,8 @@ async fn a_pause_that_does_not_end_or_that_counts_fails_its_cases() {
 #[tokio::test(start_paused = true)]
 async fn a_release_that_counts_as_an_attempt_fails_its_cases() {
     let cases = [
+        "only_a_failure_costs_an_attempt",
+        "an_isolated_message_comes_alone",
         "what_is_released_is_delivered_at_once",
         "what_a_removed_route_releases_costs_no_attempt",
     ];

@@ -46,6 +46,11 @@ pub(crate) fn declares(server: Server) -> BrokerProfile {
             "SQS carries text: encode it, as base64 say",
         )
         .without(Feature::Empty, "SQS refuses empty messages")
+        .without(
+            Feature::Tries,
+            "SQS counts what it delivers, whether it was tried or not",
+        )
+        .without(Feature::Isolation, "SQS gives its messages to all")
         .scaled_down(5)
         .at_once(6);
     match server {

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod bounds;
+mod counts;
 mod crowds;
 mod dead_letters;
 mod delays;

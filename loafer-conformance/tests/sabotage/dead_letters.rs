@@ -11,7 +11,7 @@ use loafer_core::{
     message::{EVENT_ID, Message, MessageId},
 };
 
-use super::{Sabotage, without};
+use super::{Sabotage, provider::without};
 
 /// A dead-letter queue that breaks one promise.
 pub(super) struct DeadLetters<Q> {

@@ -261,10 +261,9 @@ fn whole(content: &mut Option<Content>, says: &Says, frame: &Frame) -> Option<Co
     }
 }
 
-/// Which attempt a delivery is, or a copy is for: what the last copy says, and how often that was delivered before.
+/// Which attempt a delivery is, or a copy is for: what the last copy says. How often that was delivered costs no attempt.
 fn attempt(properties: &AMQPProperties) -> u64 {
-    let said = number(properties, "loafer-attempt").unwrap_or(1);
-    said + number(properties, "x-delivery-count").unwrap_or(0)
+    number(properties, "loafer-attempt").unwrap_or(1)
 }
 
 /// Takes out what is settled by this.

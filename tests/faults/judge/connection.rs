@@ -8,8 +8,6 @@ use super::{
 /// In milliseconds, how long an ack may take through the broker: it hands acks on to the queue a few at a time, and forgets those
 /// that wait when their connection ends.
 const HANDED_ON: u64 = 2_000;
-/// In milliseconds, how long the broker goes on to push to a connection that has ended.
-const NOTICED: u64 = 200;
 /// In milliseconds: the broker's clock and ours are rounded each for itself.
 const ROUNDED: u64 = 5;
 /// In milliseconds, what the handler asks for that says `later`.
@@ -29,8 +27,10 @@ impl Verdict {
         match line.what {
             What::Given => {
                 if let Some(fault) = unasked(&history[..place], line) {
+                    // The end of a connection brings a delivery again, and costs no attempt.
+                    let tried = !is_beyond(&history[..place], line);
                     let why = record.why_disturbed(until, line.at);
-                    match why.or_else(|| record.why_unseen(&history[..place], line)) {
+                    match why.filter(|_| tried) {
                         Some(why) => *self.returned.entry(why.to_owned()).or_default() += 1,
                         None => self.fault(id, history, &fault),
                     }
@@ -46,15 +46,11 @@ impl Verdict {
             What::Start(_) => {
                 let number = line.attempt;
                 let given = |other: &Line| other.what == What::Given && other.attempt == number;
-                let Some(given) = until.iter().position(given) else {
+                if !until.iter().any(given) {
                     let fault = format!("was handled as attempt {number}, which nobody was given");
                     return self.fault(id, history, &fault);
-                };
-                let beyond = record.rules.max_attempts.is_some_and(|most| number > most);
-                // The handler never came to its end: the broker counts on, and no service can know before it begins.
-                let unseen = || record.why_unseen(&until[..given], &until[given]);
-                let why = || record.why_disturbed(until, line.at).or_else(unseen);
-                if beyond && why().is_none() {
+                }
+                if record.rules.max_attempts.is_some_and(|most| number > most) {
                     self.fault(id, history, &format!("was handled as attempt {number}"));
                 }
             }
@@ -63,13 +59,28 @@ impl Verdict {
     }
 }
 
+/// The last attempt that was given to anybody.
+fn last_given(before: &[Line]) -> u64 {
+    let given = before.iter().filter(|line| line.what == What::Given);
+    given.map(|line| line.attempt).max().unwrap_or(0)
+}
+
+/// Whether a delivery leaves attempts out: only what was tried and failed counts.
+fn is_beyond(before: &[Line], line: &Line) -> bool {
+    line.attempt > last_given(before) + 1
+}
+
 /// What is wrong with a delivery, unless something gave it back.
 fn unasked(before: &[Line], line: &Line) -> Option<String> {
-    let number = line.attempt;
-    let given = before.iter().filter(|line| line.what == What::Given);
-    let last = given.map(|line| line.attempt).max().unwrap_or(0);
-    if number != last + 1 {
+    let (number, last) = (line.attempt, last_given(before));
+    if is_beyond(before, line) {
         return Some(format!("was given as attempt {number} after {last}"));
+    }
+    let same = |other: &Line| other.what == What::Given && other.attempt == number;
+    if before.iter().any(same) {
+        return Some(format!(
+            "was given again as attempt {number}, and nobody asked for that"
+        ));
     }
     if number == 1 {
         return None;
@@ -154,21 +165,6 @@ impl Record {
             self.ended(line, "dropped", again.at)
                 .map(|_| "sent again, since its confirm was lost")
         })
-    }
-
-    /// Why a delivery may have an attempt before it that nobody saw: it was on its way when a connection ended.
-    fn why_unseen(&self, before: &[Line], line: &Line) -> Option<&'static str> {
-        let given = before.iter().filter(|other| other.what == What::Given);
-        let seen = given.map(|other| other.attempt).max().unwrap_or(0);
-        // Since it was there to be pushed, whether or not the ledger says so.
-        let there =
-            |other: &&Line| matches!(other.what, What::Published | What::Copying(_) | What::Given);
-        let since = before.iter().rfind(there)?.at;
-        let ended = self.troubles.iter().any(|trouble| {
-            let ends = matches!(trouble.word.as_str(), "closed" | "down");
-            ends && trouble.from <= line.at && trouble.to.saturating_add(NOTICED) >= since
-        });
-        (ended && line.attempt > seen + 1).then_some("connection ended before it came")
     }
 
     /// What ended the connection of a line, between then and `until`.

@@ -110,26 +110,20 @@ fn attempts_end_where_they_are_used_up() {
             "{ONCE}; {between}; 50 given 1 4 a; 51 start 1 4 7; 52 said 1 4 7 true; 53 deleting 1 4"
         )
     };
-    let unasked = begun("6 frozen 7 1");
-    fault(&handled(&[&unasked]), "was handled as attempt 4");
-    nothing(&handled(&[&begun("6 closed a")]));
-    // The third was on its way to b when that connection ended.
-    let unseen = FAILED.replace("1 1", "1 2").replace("1 2 1000", "1 3 1000");
-    let unseen = unseen
-        .replace("given 1 2", "given 1 1 a; 2 closed a; 2 given 1 2")
-        .replace("waiting 1 2", "waiting 1 3");
-    let ended = |end: &str| {
-        format!(
-            "{unseen}; {end}1050 given 1 4 a; 1051 start 1 4 7; 1052 said 1 4 7 true; 1053 deleting 1 4"
-        )
-    };
-    nothing(&handled(&[&ended("1020 closed b; ")]));
+    // The end of a connection costs no attempt, and so excuses none.
+    for between in ["6 frozen 7 1", "6 closed a"] {
+        fault(&handled(&[&begun(between)]), "was handled as attempt 4");
+        fault(
+            &handled(&[&begun(between)]),
+            "was given as attempt 4 after 1",
+        );
+    }
 }
 
 #[test]
 fn what_came_twice_needs_the_end_of_its_connection() {
     let twice = |between: &str| {
-        let again = "3000 given 1 2 b; 3001 start 1 2 8; 3002 said 1 2 8 true; 3003 deleting 1 2";
+        let again = "3000 given 1 1 b; 3001 start 1 1 8; 3002 said 1 1 8 true; 3003 deleting 1 1";
         handled(&[ONCE, between, again])
     };
     for (between, why) in [
@@ -167,31 +161,41 @@ fn two_copies_need_a_confirm_that_was_lost() {
 }
 
 #[test]
-fn a_delivery_that_nobody_saw_needs_a_connection_that_ended() {
+fn only_what_failed_counts() {
+    // Begun on a connection that ended, and then as the same attempt on another.
+    let cut = "2 given 1 1 a; 3 start 1 1 7; 6 closed a; 6 left 1 1 7";
+    let again = "20 given 1 1 b; 21 start 1 1 8; 22 said 1 1 8 true; 23 deleting 1 1";
+    let verdict = handled(&[cut, again]);
+    nothing(&verdict);
+    let found: Vec<_> = verdict.returned.iter().collect();
+    assert_eq!(found, [(&"connection ended".to_owned(), &1)]);
+    let unasked = cut.replace("closed a", "frozen 7 1");
+    fault(&handled(&[&unasked, again]), "was given again as attempt 1");
+    let counted = again.replace("1 1", "1 2");
+    fault(
+        &handled(&[cut, &counted]),
+        "was given again, and nobody asked",
+    );
     let second = "20 given 1 2 b; 21 start 1 2 8; 22 said 1 2 8 true; 23 deleting 1 2";
-    nothing(&handled(&["10 closed a", second]));
-    // The proxy saw the end before it learned that the message is there.
-    let early = BEGIN.replace("1 accepted", "3 accepted");
-    let early = early.replace("1 published", "0 closed a; 1 published");
-    nothing(&judged(
-        RULES,
-        End::Acked,
-        &[],
-        &format!("{early}; {second}"),
-    ));
-    fault(&handled(&[second]), "was given as attempt 2 after 0");
-    let long_ago = second.replace("20 given", "400 given");
-    let long_ago = long_ago
-        .replace("21 start", "401 start")
-        .replace("22 said", "402 said")
-        .replace("23 deleting", "403 deleting");
-    let published = BEGIN
-        .replace("1 published", "0 closed a; 300 published")
-        .replace("1 accepted", "300 accepted");
-    let verdict = judged(RULES, End::Acked, &[], &format!("{published}; {long_ago}"));
-    fault(&verdict, "was given as attempt 2 after 0");
+    for before in ["10 frozen 7 1", "10 closed a"] {
+        fault(
+            &handled(&[before, second]),
+            "was given as attempt 2 after 0",
+        );
+    }
     let told = "20 given 1 1 b; 21 start 1 2 8; 22 said 1 2 8 true; 23 deleting 1 1";
     fault(&handled(&[told]), "as attempt 2, which nobody was given");
+}
+
+#[test]
+fn a_crash_needs_a_handler_that_did_not_come_to_its_end() {
+    let dead = "30 given 1 1 b; 31 burying 1 b; 32 copied 1; 33 deleting 1 1";
+    let cut = "2 given 1 1 a; 3 start 1 1 7; 6 killed 7; 6 closed a";
+    let of = |before: &str| dead_letter(End::GivenUp, &[says("crash", 1)], &[before, dead]);
+    nothing(&of(cut));
+    let ended = cut.replace("6 killed 7", "5 said 1 1 7 err; 6 killed 7");
+    fault(&of(&ended), "says that its process ended");
+    fault(&of("2 given 1 1 a; 6 closed a"), "which nobody began");
 }
 
 #[test]

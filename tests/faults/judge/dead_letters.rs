@@ -77,7 +77,22 @@ fn wrong(record: &Record, job: &Job, history: &History, envelope: &Envelope) -> 
         ));
     }
     let most = record.rules.max_attempts.unwrap_or(u64::MAX);
+    // Its process ended over it: somebody began, and did not come to an end.
+    let cut_off = || {
+        history.iter().enumerate().any(|(place, line)| {
+            let What::Start(pid) = line.what else {
+                return false;
+            };
+            let ended = |other: &super::record::Line| {
+                let by = matches!(other.what, What::Said(by, _) | What::Left(by) if by == pid);
+                by && other.attempt == line.attempt
+            };
+            !history[place..].iter().any(ended)
+        })
+    };
     match (job.end, kind) {
+        (_, "crash") if cut_off() => None,
+        (_, "crash") => Some("and says that its process ended, which no handler's did".to_owned()),
         (End::Rejected, "rejected") => None,
         (End::Rejected, _) | (_, "rejected") => Some(format!("and says {kind:?}")),
         _ if attempts < most => Some(format!("and was given up after {attempts} of {most}")),

@@ -135,6 +135,18 @@ impl Verdict {
         self.starts += 1;
         let before = &history[..place];
         if let Some(said) = before.iter().rposition(|line| is_true(&line.what)) {
+            let by = |line: &record::Line| match line.what {
+                What::Start(pid) | What::Said(pid, _) => Some(pid),
+                _ => None,
+            };
+            // Where the broker gives ids, whoever handled a message knows it again.
+            let known = record.rules.hold == Hold::Lease
+                && before
+                    .iter()
+                    .any(|line| is_true(&line.what) && by(line) == by(&history[place]));
+            if known {
+                self.fault(id, history, "was handled again by whoever had handled it");
+            }
             match record.why_again(history, said, place) {
                 Some(why) => *self.again.entry(why.to_owned()).or_default() += 1,
                 None => self.fault(id, history, "was handled again without a reason"),
@@ -151,8 +163,8 @@ impl Verdict {
                 continue;
             };
             let over = before[place..].iter().any(|other| {
-                let ends = matches!(other.what, What::Said(..) | What::Left(_));
-                ends && other.attempt == line.attempt
+                let ends = |by: u32| by == pid && other.attempt == line.attempt;
+                matches!(other.what, What::Said(by, _) | What::Left(by) if ends(by))
             });
             if over || record.is_over(pid, at) {
                 continue;

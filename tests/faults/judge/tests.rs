@@ -165,6 +165,22 @@ fn again_after_true_needs_a_reason() {
 }
 
 #[test]
+fn whoever_handled_a_message_knows_it_again() {
+    let again =
+        "5 broken 1 1; 3000 given 1 2; 3001 start 1 2 7; 3002 said 1 2 7 true; 3003 deleting 1 2";
+    fault(
+        &handled(&format!("{ONCE}; {again}")),
+        "again by whoever had handled it",
+    );
+    let other = again.replace("1 2 7", "1 2 8");
+    let verdict = handled(&format!("{ONCE}; {other}"));
+    assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
+    let acked = "5 broken 1 1; 3000 given 1 2; 3003 deleting 1 2";
+    let verdict = handled(&format!("{ONCE}; {acked}"));
+    assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
+}
+
+#[test]
 fn two_at_once_need_a_reason() {
     let second = "2000 given 1 2; 2001 start 1 2 8; 2002 said 1 2 8 true";
     let first = "1 given 1 1; 2 start 1 1 7";
