@@ -28,9 +28,9 @@ impl Verdict {
             What::Given => {
                 if let Some(fault) = unasked(&history[..place], line) {
                     // The end of a connection brings a delivery again, and costs no attempt.
-                    let tried = !is_beyond(&history[..place], line);
+                    let again = was_given(&history[..place], line);
                     let why = record.why_disturbed(until, line.at);
-                    match why.filter(|_| tried) {
+                    match why.filter(|_| again) {
                         Some(why) => *self.returned.entry(why.to_owned()).or_default() += 1,
                         None => self.fault(id, history, &fault),
                     }
@@ -59,25 +59,21 @@ impl Verdict {
     }
 }
 
-/// The last attempt that was given to anybody.
-fn last_given(before: &[Line]) -> u64 {
-    let given = before.iter().filter(|line| line.what == What::Given);
-    given.map(|line| line.attempt).max().unwrap_or(0)
-}
-
-/// Whether a delivery leaves attempts out: only what was tried and failed counts.
-fn is_beyond(before: &[Line], line: &Line) -> bool {
-    line.attempt > last_given(before) + 1
+/// Whether this attempt was given to somebody before.
+fn was_given(before: &[Line], line: &Line) -> bool {
+    let same = |other: &Line| other.what == What::Given && other.attempt == line.attempt;
+    before.iter().any(same)
 }
 
 /// What is wrong with a delivery, unless something gave it back.
 fn unasked(before: &[Line], line: &Line) -> Option<String> {
-    let (number, last) = (line.attempt, last_given(before));
-    if is_beyond(before, line) {
+    let number = line.attempt;
+    let given = before.iter().filter(|line| line.what == What::Given);
+    let last = given.map(|line| line.attempt).max().unwrap_or(0);
+    if number > last + 1 {
         return Some(format!("was given as attempt {number} after {last}"));
     }
-    let same = |other: &Line| other.what == What::Given && other.attempt == number;
-    if before.iter().any(same) {
+    if was_given(before, line) {
         return Some(format!(
             "was given again as attempt {number}, and nobody asked for that"
         ));

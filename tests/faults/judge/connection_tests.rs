@@ -88,7 +88,7 @@ fn a_copy_that_counts_no_attempt_is_a_fault() {
     let again = AGAIN.replace("given 1 2", "given 1 1");
     let verdict = handled(&[&uncounted, &again]);
     fault(&verdict, "was put off for attempt 1");
-    fault(&verdict, "was given as attempt 1 after 1");
+    fault(&verdict, "was given again as attempt 1");
 }
 
 #[test]
