@@ -9,6 +9,7 @@ mod blocking;
 mod call_slots;
 mod defaults;
 mod envelopes;
+mod failure_lines;
 mod groups;
 mod layers;
 mod leaving;
@@ -25,7 +26,6 @@ mod renewals;
 mod scripted;
 mod senders_ids;
 mod settling;
-mod told;
 mod warnings;
 
 use std::time::Duration;

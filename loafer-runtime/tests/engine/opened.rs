@@ -249,7 +249,7 @@ async fn grouping_opens_no_envelope_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_and_a_failure_say_what_the_envelope_says() {
-    let told: Arc<Mutex<Vec<(Option<String>, Option<String>)>>> = Arc::default();
+    let told = Arc::new(Mutex::new(Vec::new()));
     let note = told.clone();
     let route = Route::new("r")
         .options(RouteOptions::new().max_attempts(1))

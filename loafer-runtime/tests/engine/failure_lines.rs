@@ -67,7 +67,10 @@ async fn lines(options: RouteOptions, lease: bool, decides: bool) -> Vec<String>
 fn says(lines: &[String], next: [&str; 5]) {
     assert_eq!(lines.len(), next.len(), "one line each: {lines:#?}");
     for (line, next) in lines.iter().zip(next) {
-        assert!(line.contains(" handler=\"engine::told::lines"), "{line}");
+        assert!(
+            line.contains(" handler=\"engine::failure_lines::lines"),
+            "{line}"
+        );
         assert!(line.contains(&format!(" next=\"{next}\" ")), "{line}");
     }
 }
@@ -281,5 +284,5 @@ async fn nothing_is_told_of_what_an_undecodable_body_says() {
         "eventName": "ObjectCreated:Put",
         "s3": { "bucket": { "name": "b", "arn": "a" }, "object": { "key": "k", "size": 1 } },
     }] });
-    keeps_secrets::<_, S3Notification>(S3Event::default(), written(with_secrets(&stored))).await;
+    keeps_secrets::<_, S3Notification>(S3Event, written(with_secrets(&stored))).await;
 }
