@@ -71,7 +71,7 @@ async fn queue(link: &Link, plan: &Plan, found: &mut Vec<Finding>) -> bool {
         "queue `{queue}` is there: {messages} messages ready, {consumers} consumers"
     )));
     found.extend(match plan.compare(link).await {
-        Comparison::Same => None,
+        Comparison::Same => plan.about_limit().map(Finding::warning),
         Comparison::Differs(how) => Some(Finding::warning(format!(
             "queue `{queue}` is not as the route would make it: {how}. RabbitMQ tells the first difference only. Set `queue_type` and `arguments` under \
              [routes.{route}.options] to what it was made with, or delete it once it is empty"

@@ -16,16 +16,28 @@ use loafer_core::{
 
 use crate::names::{
     headers::{
-        APP_ID, ATTEMPT, CONTENT_ENCODING, CONTENT_TYPE, DELIVERY_COUNT, GROUP, KIND, PRIORITY,
-        REPLY_TO, TOPIC, is_brokers,
+        ACQUIRED_COUNT, APP_ID, ATTEMPT, CONTENT_ENCODING, CONTENT_TYPE, DELIVERY_COUNT,
+        FIRST_FAILED_AT, GROUP, KIND, PRIORITY, REPLY_TO, TOPIC, is_brokers,
     },
     is_delay_queue,
 };
 
+/// How RabbitMQ delivered a message. It decides what is believed of the message's headers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Arrival<'d> {
+    /// The exchange that it was published to. It is empty for the default exchange, whose publishers name a queue.
+    pub(crate) exchange: &'d str,
+    pub(crate) redelivered: bool,
+    /// Whether its queue counts deliveries: a quorum queue does.
+    pub(crate) counted: bool,
+    /// Whether its queue is for messages that we write, for example dead letters. What headers of ours say is believed there.
+    pub(crate) ours: bool,
+}
+
 /// Returns the message that RabbitMQ delivered.
 pub(crate) fn received(
     routing_key: impl Into<Arc<str>>,
-    redelivered: bool,
+    arrival: Arrival<'_>,
     properties: &BasicProperties,
     payload: Vec<u8>,
 ) -> Message {
@@ -34,16 +46,33 @@ pub(crate) fn received(
         _ => MessageId::new(),
     };
     let given = properties.headers().as_ref();
-    let topic = given.and_then(|given| text_of(given, TOPIC));
+    let delayed = given.is_some_and(was_delayed);
+    let believed = given.filter(|_| delayed || arrival.ours);
+    // Whoever publishes to a queue by its name may say which topic that is, as the routing key says it elsewhere. So do dead letters that are retried.
+    let topic = match arrival.exchange {
+        "" => given,
+        _ => believed,
+    };
+    let topic = topic.and_then(|given| text_of(given, TOPIC));
+    let attempt = believed.and_then(|given| number_of(given, ATTEMPT));
+    let attempt = attempt.unwrap_or(1).max(1);
     let mut message = Message::with_id(id, payload)
-        .with_attempt(attempt(given, redelivered))
+        .with_attempt(attempt)
         .with_topic(topic.map_or_else(|| routing_key.into(), Arc::from));
-    let headers = headers(properties, given);
+    if arrival.redelivered {
+        let before = returns(given, arrival.counted);
+        message = message.with_deliveries(attempt.saturating_add(before));
+    }
+    let headers = headers(properties, given, delayed);
     if !headers.is_empty() {
         message = message.with_headers(headers);
     }
+    // Every publisher may say a group, which only says what is not handled at the same time.
     if let Some(group) = given.and_then(|given| text_of(given, GROUP)) {
         message = message.with_group(group);
+    }
+    if let Some(first) = believed.and_then(first_failed_at) {
+        message = message.with_first_failed_at(first);
     }
     if let Some(seconds) = properties.timestamp() {
         let sent = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(*seconds));
@@ -52,24 +81,34 @@ pub(crate) fn received(
     message
 }
 
-/// Returns which attempt this delivery is: the attempt that the last copy was made for, and the earlier deliveries of that copy.
-fn attempt(headers: Option<&FieldTable>, redelivered: bool) -> u32 {
-    let number = |name: &str| headers.and_then(|headers| number_of(headers, name));
-    let base = number(ATTEMPT).unwrap_or(1).max(1);
-    // Classic queues do not count. They only say that the message was delivered before.
-    let before = number(DELIVERY_COUNT).unwrap_or(u32::from(redelivered));
-    base.saturating_add(before)
+/// Returns how often this copy of a message was delivered before, once RabbitMQ says that it was. Before that, the counts are those of an earlier queue,
+/// or of a publisher.
+fn returns(headers: Option<&FieldTable>, counted: bool) -> u32 {
+    // From RabbitMQ 4.3 on, only the first counts each return. Before, there is only the second.
+    let counts = [ACQUIRED_COUNT, DELIVERY_COUNT];
+    let number = |name| headers.and_then(|headers| number_of(headers, name));
+    let count = counts.into_iter().filter(|_| counted).find_map(number);
+    count.unwrap_or(0).max(1)
+}
+
+fn first_failed_at(headers: &FieldTable) -> Option<SystemTime> {
+    match headers.inner().get(FIRST_FAILED_AT)? {
+        AMQPValue::Timestamp(seconds) => {
+            SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(*seconds))
+        }
+        _ => None,
+    }
 }
 
 /// Returns the sender's headers, without those that RabbitMQ wrote on the way.
-fn headers(properties: &BasicProperties, given: Option<&FieldTable>) -> Headers {
+fn headers(properties: &BasicProperties, given: Option<&FieldTable>, delayed: bool) -> Headers {
     let mut headers = Headers::new();
     for (name, value) in given.into_iter().flatten() {
         let name = name.as_str();
-        if is_brokers(name) || matches!(name, ATTEMPT | TOPIC | GROUP) {
+        if is_brokers(name) || matches!(name, ATTEMPT | FIRST_FAILED_AT | TOPIC | GROUP) {
             continue;
         }
-        if name == DueTime::HEADER && !given.is_some_and(was_delayed) {
+        if name == DueTime::HEADER && !delayed {
             continue;
         }
         match (typed(value), text(value)) {
@@ -192,54 +231,126 @@ mod tests {
         AMQPValue::LongString(text.into())
     }
 
+    fn number(number: i64) -> AMQPValue {
+        AMQPValue::LongLongInt(number)
+    }
+
+    /// Returns RabbitMQ's header about a death in this queue.
+    fn died_in(queue: &str) -> (&'static str, AMQPValue) {
+        let mut death = FieldTable::default();
+        death.insert("queue".into(), text(queue));
+        let deaths = FieldArray::from(vec![AMQPValue::FieldTable(death)]);
+        ("x-death", AMQPValue::FieldArray(deaths))
+    }
+
+    fn from_queue(headers: &[(&str, AMQPValue)], redelivered: bool) -> Message {
+        let arrival = Arrival {
+            exchange: "event",
+            redelivered,
+            counted: true,
+            ours: false,
+        };
+        received("key", arrival, &with(headers), Vec::new())
+    }
+
     #[test]
     fn headers_of_the_sender_are_kept_and_those_of_the_broker_are_not() {
-        let given = with(&[
+        let given = [
             ("x-tenant", text("acme")),
             ("x-first-death-queue", text("orders")),
-            ("x-delivery-count", AMQPValue::LongLongInt(2)),
-        ]);
-        let message = received("order.closed", true, &given, Vec::new());
+            ("x-delivery-count", number(2)),
+        ];
+        let message = from_queue(&given, true);
         assert_eq!(message.headers().get("x-tenant"), Some("acme"));
         assert_eq!(message.headers().get("x-first-death-queue"), None);
         assert_eq!(message.headers().get("x-delivery-count"), None);
     }
 
     #[test]
-    fn a_due_time_is_believed_behind_a_delay_queue_alone() {
-        let due = |queue: Option<&str>| {
-            let mut headers = vec![(DueTime::HEADER, text("1000"))];
-            if let Some(queue) = queue {
-                let mut death = FieldTable::default();
-                death.insert("queue".into(), text(queue));
-                let deaths = FieldArray::from(vec![AMQPValue::FieldTable(death)]);
-                headers.push(("x-death", AMQPValue::FieldArray(deaths)));
-            }
-            DueTime::of(&received("key", false, &with(&headers), Vec::new())).is_some()
+    fn what_copies_say_is_believed_behind_a_delay_queue_and_in_queues_of_ours_alone() {
+        let said = [
+            (DueTime::HEADER, text("1000")),
+            (ATTEMPT, number(4)),
+            (FIRST_FAILED_AT, AMQPValue::Timestamp(7)),
+            (TOPIC, text("order.closed")),
+        ];
+        let behind = |queue: &str| {
+            let death = died_in(queue);
+            let headers: Vec<_> = said.iter().cloned().chain([death]).collect();
+            from_queue(&headers, false)
         };
-        assert!(due(Some("orders.retry.960s")));
-        assert!(!due(Some("orders")) && !due(None));
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(7);
+        let copy = behind("orders.retry.960s");
+        assert!(DueTime::of(&copy).is_some());
+        assert_eq!((copy.attempt(), copy.first_failed_at()), (4, Some(at)));
+        assert_eq!(copy.topic(), Some("order.closed"));
+        let ours = Arrival {
+            ours: true,
+            ..Arrival::default()
+        };
+        let isolated = received("key", ours, &with(&said), Vec::new());
+        assert_eq!((isolated.attempt(), isolated.topic()), (4, copy.topic()));
+        for forged in [behind("orders"), from_queue(&said, false)] {
+            assert!(DueTime::of(&forged).is_none());
+            assert_eq!((forged.attempt(), forged.first_failed_at()), (1, None));
+            assert_eq!((forged.topic(), forged.headers().len()), (Some("key"), 0));
+        }
+        // A dead letter that is retried goes to the queue itself.
+        let retried = received("queue", Arrival::default(), &with(&said), Vec::new());
+        assert_eq!(
+            (retried.topic(), retried.attempt()),
+            (Some("order.closed"), 1)
+        );
     }
 
     #[test]
-    fn attempts_are_those_of_the_copies_and_of_the_broker() {
-        let attempt = |headers: &[(&str, AMQPValue)], redelivered| {
-            received("key", redelivered, &with(headers), Vec::new()).attempt()
+    fn a_time_beyond_all_clocks_is_none() {
+        let far = (FIRST_FAILED_AT, AMQPValue::Timestamp(u64::MAX));
+        let text = (FIRST_FAILED_AT, text("yesterday"));
+        for at in [far, text] {
+            let message = from_queue(&[died_in("orders.retry.1s"), at], false);
+            assert_eq!(message.first_failed_at(), None);
+        }
+    }
+
+    #[test]
+    fn attempts_are_those_of_the_copies_and_deliveries_those_of_the_broker() {
+        let counts = |headers: &[(&str, AMQPValue)], redelivered| {
+            let headers: Vec<_> = headers
+                .iter()
+                .cloned()
+                .chain([died_in("orders.retry.1s")])
+                .collect();
+            let message = from_queue(&headers, redelivered);
+            (message.attempt(), message.deliveries())
         };
-        let number = AMQPValue::LongLongInt;
-        assert_eq!(attempt(&[], false), 1);
-        assert_eq!(attempt(&[("x-delivery-count", number(0))], false), 1);
-        assert_eq!(attempt(&[("x-delivery-count", number(2))], true), 3);
-        assert_eq!(attempt(&[(ATTEMPT, number(3))], false), 3);
+        let delivered = |times| (DELIVERY_COUNT, number(times));
+        let acquired = |times| (ACQUIRED_COUNT, number(times));
+        let attempt = |attempt| (ATTEMPT, number(attempt));
+        assert_eq!(counts(&[], false), (1, 1));
+        assert_eq!(counts(&[delivered(0)], false), (1, 1));
+        assert_eq!(counts(&[delivered(2)], true), (1, 3));
+        assert_eq!(counts(&[attempt(3)], false), (3, 3));
+        assert_eq!(counts(&[attempt(3), delivered(1)], true), (3, 4));
+        // RabbitMQ 4.3 counts each return in one header, and some of them in the other.
+        assert_eq!(counts(&[acquired(4)], true), (1, 5));
+        assert_eq!(counts(&[acquired(4), delivered(1)], true), (1, 5));
+        // Left over from an earlier queue, or forged.
+        assert_eq!(counts(&[acquired(9), delivered(9)], false), (1, 1));
+        for forged in [-1, 0, i64::MAX] {
+            assert_eq!(counts(&[attempt(forged), delivered(forged)], true), (1, 2));
+        }
+        let most = i64::from(u32::MAX);
         assert_eq!(
-            attempt(
-                &[(ATTEMPT, number(3)), ("x-delivery-count", number(1))],
-                true
-            ),
-            4
+            counts(&[attempt(most), delivered(most)], true),
+            (u32::MAX, u32::MAX)
         );
         // Classic queues do not count.
-        assert_eq!(attempt(&[], true), 2);
-        assert_eq!(attempt(&[(ATTEMPT, number(-1))], false), 1);
+        let classic = Arrival {
+            redelivered: true,
+            ..Arrival::default()
+        };
+        let message = received("key", classic, &with(&[delivered(9)]), Vec::new());
+        assert_eq!((message.attempt(), message.deliveries()), (1, 2));
     }
 }

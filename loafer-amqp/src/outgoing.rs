@@ -13,15 +13,15 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 use loafer_core::{
-    broker::{DueTime, REQUEST_ID},
+    broker::REQUEST_ID,
     message::{CORRELATION_ID, HeaderValue, Message, Outgoing},
 };
 
 use crate::names::{
     MAX_BYTES,
     headers::{
-        APP_ID, ATTEMPT, CATEGORY, CONTENT_ENCODING, CONTENT_TYPE, EXPIRATION, GROUP, KIND,
-        PRIORITY, REPLY_TO, STANDING_FOR, TOPIC, is_brokers,
+        APP_ID, CATEGORY, CONTENT_ENCODING, CONTENT_TYPE, EXPIRATION, GROUP, KIND, PRIORITY,
+        REPLY_TO, STANDING_FOR, TOPIC, is_brokers, is_ours,
     },
 };
 
@@ -161,9 +161,7 @@ fn table(message: &Message, common: &Common<'_>) -> Result<FieldTable, String> {
     // In requests the property is the id of the request, so the correlation id goes into the table.
     let of_request = own.get(REQUEST_ID).is_some();
     for (name, value) in own.iter() {
-        if (of_request || name != CORRELATION_ID)
-            && !STANDING_FOR.contains(&name)
-            && name != DueTime::HEADER
+        if (of_request || name != CORRELATION_ID) && !STANDING_FOR.contains(&name) && !is_ours(name)
         {
             set(name, value)?;
         }
@@ -240,11 +238,10 @@ pub(crate) fn copied<'s>(
 ) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in original.headers().iter().flatten() {
-        // What RabbitMQ wrote of the original does not hold for the copy, and the copy goes to one queue only.
-        if !is_brokers(name.as_str())
-            && !matches!(name.as_str(), ATTEMPT | DueTime::HEADER | "CC" | "BCC")
-        {
-            headers.insert(name.clone(), value.clone());
+        // What was said of the original does not hold for the copy, and the copy goes to one queue only. A group is the publisher's.
+        let name = name.as_str();
+        if !is_brokers(name) && (!is_ours(name) || name == GROUP) && !matches!(name, "CC" | "BCC") {
+            headers.insert(name.into(), value.clone());
         }
     }
     if let Some(topic) = topic {

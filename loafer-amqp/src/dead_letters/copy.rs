@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::refused,
-    names::headers::DELIVERY_COUNT,
+    names::headers::{ACQUIRED_COUNT, DELIVERY_COUNT},
     outgoing::{Entry, PERSISTENT, copied},
     publisher::channels::Unsent,
 };
@@ -78,11 +78,14 @@ fn properties(to: &Destination, packed: &PackedDeadLetter, original: Original) -
             let headers = copy.headers().clone().unwrap_or_default();
             copy.with_headers(without(&headers, DeadLetter::HEADER))
         }
-        // As it is, except for RabbitMQ's count: the headers that say where it came from are of use in another queue, too.
+        // As it is, except for RabbitMQ's counts: the headers that say where it came from are of use in another queue, too.
         Destination::Queue(_) => {
             let mut headers = FieldTable::default();
             for (name, value) in given.headers().iter().flatten() {
-                if !matches!(name.as_str(), DELIVERY_COUNT | "CC" | "BCC") {
+                if !matches!(
+                    name.as_str(),
+                    DELIVERY_COUNT | ACQUIRED_COUNT | "CC" | "BCC"
+                ) {
                     headers.insert(name.clone(), value.clone());
                 }
             }

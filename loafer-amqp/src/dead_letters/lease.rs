@@ -14,7 +14,7 @@ use super::{DeadLetterReceipt, Lease, native};
 use crate::{
     client::{Link, answered},
     error::refused,
-    message,
+    message::{Arrival, received},
     topology::Plan,
 };
 
@@ -85,8 +85,12 @@ impl Leased {
             data,
             ..
         } = got.delivery;
+        let arrival = Arrival {
+            ours: true,
+            ..Arrival::default()
+        };
         let read = |properties: &BasicProperties, data| {
-            message::received(routing_key.as_str(), false, properties, data)
+            received(routing_key.as_str(), arrival, properties, data)
         };
         let unnamed = properties.message_id().is_none();
         let marks = native::marked(read(&properties, Vec::new()), &properties);

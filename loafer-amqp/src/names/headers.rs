@@ -24,6 +24,8 @@
 //! let urgent = Outgoing::new(Message::new("{}")).header(PRIORITY, "9").header(EXPIRATION, "60000");
 //! ```
 
+use loafer_core::broker::DueTime;
+
 /// The type of the payload, for example `application/json`.
 pub const CONTENT_TYPE: &str = loafer_core::message::CONTENT_TYPE;
 /// The encoding of the payload, for example `utf-8` or `gzip`.
@@ -63,8 +65,22 @@ pub(crate) const GROUP: &str = "loafer-group";
 /// The header from which Pigeon and similar clients read the name of the event.
 pub(crate) const CATEGORY: &str = "category";
 
-/// The header in which quorum queues count deliveries.
+/// The header in which a copy says when an attempt at the message failed first: a timestamp, in seconds.
+pub(crate) const FIRST_FAILED_AT: &str = "loafer-first-failed-at";
+
+/// The header in which quorum queues count deliveries: each return of a message until RabbitMQ 4.2, and only those of lost consumers from 4.3 on.
 pub(crate) const DELIVERY_COUNT: &str = "x-delivery-count";
+
+/// The header in which quorum queues of RabbitMQ 4.3 and later count each return of a message.
+pub(crate) const ACQUIRED_COUNT: &str = "x-acquired-count";
+
+/// Returns whether only we say this, of a copy or of its message. A publisher's own header of this name is not sent.
+pub(crate) fn is_ours(name: &str) -> bool {
+    matches!(
+        name,
+        ATTEMPT | FIRST_FAILED_AT | TOPIC | GROUP | DueTime::HEADER
+    )
+}
 
 /// Returns whether RabbitMQ writes this header itself, about deaths and deliveries. Other headers that begin with `x-` are the sender's.
 pub(crate) fn is_brokers(name: &str) -> bool {

@@ -29,6 +29,11 @@ pub(crate) fn dead(queue: &str) -> String {
     format!("{queue}.dead")
 }
 
+/// Returns the queue of a queue's isolated messages.
+pub(crate) fn isolated(queue: &str) -> String {
+    format!("{queue}.isolated")
+}
+
 /// Returns the delay queue in which messages for a queue wait this long.
 pub(crate) fn delay_queue(queue: &str, delay: Duration) -> String {
     format!("{queue}.retry.{}s", delay.as_secs())

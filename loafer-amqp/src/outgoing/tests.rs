@@ -3,7 +3,10 @@ use proptest::prelude::*;
 use loafer_core::message::EVENT_ID;
 
 use super::*;
-use crate::message::received;
+use crate::{
+    message::{Arrival, received},
+    names::headers::ATTEMPT,
+};
 
 fn common<'c>(event: Option<&'c str>, headers: &'c [(String, String)]) -> Common<'c> {
     Common {
@@ -16,7 +19,12 @@ fn common<'c>(event: Option<&'c str>, headers: &'c [(String, String)]) -> Common
 
 fn there_and_back(message: &Message) -> Message {
     let properties = properties(message, &common(None, &[])).unwrap();
-    received("key", false, &properties, message.payload().to_vec())
+    received(
+        "key",
+        Arrival::default(),
+        &properties,
+        message.payload().to_vec(),
+    )
 }
 
 proptest! {
@@ -69,7 +77,7 @@ fn the_message_outranks_the_configuration_but_not_the_name_of_the_event() {
         .with_header("tenant", "acme")
         .with_header(CATEGORY, "order.placed");
     let properties = super::properties(&message, &common(Some("order.closed"), &headers)).unwrap();
-    let came = received("order.closed", false, &properties, Vec::new());
+    let came = received("order.closed", Arrival::default(), &properties, Vec::new());
     let header = |name| came.headers().get(name);
     assert_eq!(header("tenant"), Some("acme"));
     assert_eq!(header("region"), Some("sa"));
@@ -99,7 +107,7 @@ fn a_request_of_another_client_is_named_by_its_property() {
     let properties = BasicProperties::default()
         .with_reply_to("amq.gen-1".into())
         .with_correlation_id("7".into());
-    let came = received("key", false, &properties, Vec::new());
+    let came = received("key", Arrival::default(), &properties, Vec::new());
     assert_eq!(came.headers().get(REQUEST_ID), Some("7"));
     assert_eq!(came.headers().get(REPLY_TO), Some("amq.gen-1"));
 }
@@ -157,6 +165,8 @@ fn a_copy_keeps_what_the_sender_said_and_nothing_that_the_broker_wrote() {
         ("x-tenant", text("acme")),
         ("x-first-death-queue", text("orders")),
         ("x-delivery-count", AMQPValue::LongLongInt(2)),
+        ("x-acquired-count", AMQPValue::LongLongInt(2)),
+        (TOPIC, text("forged")),
     ] {
         table.insert(name.into(), value);
     }

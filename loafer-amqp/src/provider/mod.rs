@@ -5,9 +5,11 @@
 //! | `receive` | one consumer on one channel |
 //! | `pump` | reading what RabbitMQ pushes |
 //! | `acks` | which deliveries are settled, and in how few frames |
+//! | `isolated` | messages that are handed over alone |
 //! | `settle` | acks, and confirmed copies for retries and dead letters |
 
 mod acks;
+mod isolated;
 mod pump;
 mod receive;
 mod settle;
@@ -24,14 +26,14 @@ use std::{
 use loafer_core::{
     Error,
     broker::{
-        Capabilities, Delivery, Depth, DueTime, Finding, Notice, Open, Provider, Renewed, Settle,
-        Settled, Source,
+        Capabilities, Delivery, Depth, DueTime, Finding, Isolated, Notice, Open, Provider, Renewed,
+        Settle, Settled, Source,
     },
     policy::{Backoff, Policy},
 };
 use tokio::sync::Notify;
 
-use self::receive::ConsumerChannel;
+use self::{isolated::Isolation, receive::ConsumerChannel};
 use crate::{
     client::{Link, config::Config},
     options::Options,
@@ -87,6 +89,7 @@ pub struct AmqpProvider {
     connection: Mutex<Connection>,
     /// The delays whose delay queues are known to exist. Cleared after a lost connection, and when one of them turned out to be missing.
     delay_queues: Mutex<Vec<Duration>>,
+    isolation: Isolation,
 }
 
 /// What the engine knows of the connection, or is about to be told.
@@ -136,6 +139,7 @@ impl AmqpProvider {
             watched: AtomicU64::new(0),
             connection: Mutex::new(Connection::Up),
             delay_queues: Mutex::default(),
+            isolation: Isolation::default(),
         })
     }
 
@@ -263,6 +267,11 @@ impl Provider for AmqpProvider {
         consumer.receive(max, wait, into).await
     }
 
+    /// Gets the message from the queue `<queue>.isolated`, on a channel of its own. It takes its redelivery for a crash.
+    async fn receive_isolated(&self) -> Result<Option<Isolated<Receipt>>, Error> {
+        self.get_isolated().await
+    }
+
     async fn settle(&self, batch: &[Settle<Receipt>], answers: &mut Vec<Settled>) {
         self.settle_all(batch, answers).await;
     }
@@ -308,7 +317,7 @@ impl Provider for AmqpProvider {
     }
 
     fn is_live(&self, lease: &Receipt) -> bool {
-        self.alive.load(Ordering::Acquire) == lease.epoch
+        self.alive.load(Ordering::Acquire) == lease.epoch || self.isolation.is_live(lease)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -325,7 +334,7 @@ impl Provider for AmqpProvider {
             lease_ceiling: Some(self.consumer_timeout()),
             max_delay: Some(DueTime::LONGEST),
             defers: true,
-            release_costs_attempt: true,
+            isolates: true,
             max_receives: self.plan.max_receives(),
             max_receives_setting: Some("`x-delivery-limit` among the `arguments` of its options"),
             retries_are_copies: true,
@@ -361,9 +370,12 @@ impl Provider for AmqpProvider {
     /// Ends the consumer, then closes its channel once RabbitMQ has taken the acks that are on their way.
     async fn close(&self) {
         let current = self.current().take();
-        if let Some(consumer) = current {
-            consumer.close().await;
-        }
+        let consumer = async {
+            if let Some(consumer) = current {
+                consumer.close().await;
+            }
+        };
+        tokio::join!(consumer, self.close_isolated());
     }
 }
 

@@ -14,7 +14,10 @@ use loafer_core::{broker::Delivery, message::Message};
 use tokio::sync::{Notify, watch};
 
 use super::{Receipt, acks::Acks};
-use crate::{error::end_of_consumer, message};
+use crate::{
+    error::end_of_consumer,
+    message::{Arrival, received},
+};
 
 /// How many deliveries are read in a row before other tasks get their turn.
 const ROW: usize = 64;
@@ -22,6 +25,8 @@ const ROW: usize = 64;
 /// What RabbitMQ pushed. The pump fills it, and the consumer takes from it.
 pub(super) struct Arrivals {
     pub(super) buffer: Mutex<Buffer>,
+    /// Whether the queue counts deliveries.
+    pub(super) counted: bool,
     /// Notified when deliveries were stored, and when the pump ends.
     pub(super) arrived: Notify,
     /// Whether the consumer was ended by us. Its deliveries can still be settled then.
@@ -60,6 +65,7 @@ impl Default for Arrivals {
     fn default() -> Self {
         Self {
             buffer: Mutex::default(),
+            counted: false,
             arrived: Notify::new(),
             canceled: AtomicBool::new(false),
             alive: Arc::default(),
@@ -90,13 +96,14 @@ pub(super) async fn pump(
     };
     let mut row = Vec::with_capacity(ROW);
     let mut topics = Topics::default();
+    let counted = end.shared.counted;
     // The consumer reports its end once. A read after that would wait for ever.
     let mut over = false;
     while !over {
         let mut next = consumer.next().await;
         loop {
             match next {
-                Some(Ok(delivery)) => row.push(read(delivery, &mut topics)),
+                Some(Ok(delivery)) => row.push(read(delivery, counted, &mut topics)),
                 Some(Err(error)) => {
                     end.cause = end_of_consumer(&error, &section);
                     over = true;
@@ -124,13 +131,15 @@ pub(super) async fn pump(
     }
 }
 
-fn read(delivery: lapin::message::Delivery, topics: &mut Topics) -> Read {
-    let message = message::received(
-        topics.shared(delivery.routing_key.as_str()),
-        delivery.redelivered,
-        &delivery.properties,
-        delivery.data,
-    );
+fn read(delivery: lapin::message::Delivery, counted: bool, topics: &mut Topics) -> Read {
+    let arrival = Arrival {
+        exchange: delivery.exchange.as_str(),
+        redelivered: delivery.redelivered,
+        counted,
+        ours: false,
+    };
+    let topic = topics.shared(delivery.routing_key.as_str());
+    let message = received(topic, arrival, &delivery.properties, delivery.data);
     Read {
         tag: delivery.delivery_tag,
         properties: Box::new(delivery.properties),

@@ -47,7 +47,7 @@ pub(super) struct ConsumerChannel {
     /// The section of `loafer.toml` for the broker instance, which errors name.
     section: String,
     /// `None` means that it could not begin.
-    channel: Option<Channel>,
+    pub(super) channel: Option<Channel>,
     /// What the pump shares with it.
     shared: Arc<Arrivals>,
     /// Replaced each time consuming resumes.
@@ -84,6 +84,7 @@ impl ConsumerChannel {
             channel: Some(channel),
             shared: Arc::new(Arrivals {
                 alive: alive.clone(),
+                counted: plan.counts(),
                 ..Arrivals::default()
             }),
             consumer: Mutex::default(),
@@ -147,11 +148,22 @@ impl ConsumerChannel {
         shared
             .end
             .send_replace(Some("it could not be begun".to_owned()));
+        Self::without_consumer(0, queue, None, shared)
+    }
+
+    /// Returns a channel on which nothing is pushed.
+    pub(super) fn without_consumer(
+        epoch: u64,
+        queue: &str,
+        channel: Option<Channel>,
+        shared: Arrivals,
+    ) -> Self {
+        shared.canceled.store(true, Ordering::Release);
         Self {
-            epoch: 0,
+            epoch,
             queue: queue.to_owned(),
             section: String::new(),
-            channel: None,
+            channel,
             shared: Arc::new(shared),
             consumer: Mutex::default(),
             settled: AtomicBool::new(false),

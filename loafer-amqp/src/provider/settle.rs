@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use lapin::{
@@ -12,12 +12,16 @@ use lapin::{
 use loafer_core::{
     Error,
     broker::{DeadLetter, DueTime, Settle, Settled, Settlement, Step},
+    message::Message,
 };
 
 use super::{AmqpProvider, Receipt, receive::ConsumerChannel};
 use crate::{
     error::{self, refused},
-    names::{self, headers::ATTEMPT},
+    names::{
+        self,
+        headers::{ATTEMPT, FIRST_FAILED_AT},
+    },
     options::Declare,
     outgoing::{Entry, copied, frame},
     publisher::channels::Unsent,
@@ -39,6 +43,7 @@ enum Purpose {
     /// It waits for this attempt. If it comes out of its delay queue before it is due, it is deferred.
     Delayed {
         attempt: u32,
+        first_failed_at: Option<SystemTime>,
         step: Step,
         due: DueTime,
     },
@@ -47,6 +52,10 @@ enum Purpose {
 
 impl AmqpProvider {
     pub(super) async fn settle_all(&self, batch: &[Settle<Receipt>], answers: &mut Vec<Settled>) {
+        let alone = self.isolation.epoch();
+        if alone != 0 && batch.iter().any(|entry| entry.receipt.epoch == alone) {
+            return self.settle_isolated(batch, answers).await;
+        }
         let Some(consumer) = self.live() else {
             answers.extend(batch.iter().map(|_| Settled::Lost));
             return;
@@ -72,7 +81,7 @@ impl AmqpProvider {
     }
 
     #[cold]
-    async fn settle_mixed(
+    pub(super) async fn settle_mixed(
         &self,
         consumer: &ConsumerChannel,
         batch: &[Settle<Receipt>],
@@ -84,6 +93,7 @@ impl AmqpProvider {
             .collect();
         let mut tags = Vec::new();
         let mut copies = Vec::new();
+        let mut isolated = Vec::new();
         let now = Instant::now();
         for (at, entry) in batch.iter().enumerate() {
             if said[at].is_some() {
@@ -91,7 +101,12 @@ impl AmqpProvider {
             }
             match &entry.settlement {
                 Settlement::Ack => tags.push(entry.receipt.tag),
-                Settlement::Release | Settlement::Isolate => {
+                Settlement::Isolate => isolated.push(at),
+                // If RabbitMQ redelivered it, it would count as crashed.
+                Settlement::Release if entry.receipt.epoch == self.isolation.epoch() => {
+                    isolated.push(at);
+                }
+                Settlement::Release => {
                     // Otherwise RabbitMQ would redeliver the message to this consumer.
                     consumer.cancel().await;
                     let released = consumer.release(entry.receipt.tag);
@@ -103,8 +118,11 @@ impl AmqpProvider {
                 }
                 Settlement::Retry { after } => {
                     let after = after.unwrap_or_default();
+                    let attempt = entry.message.attempt();
+                    let first = (attempt == 1).then(SystemTime::now);
                     let purpose = Purpose::Delayed {
-                        attempt: entry.message.attempt().saturating_add(1),
+                        attempt: attempt.saturating_add(1),
+                        first_failed_at: entry.message.first_failed_at().or(first),
                         step: self.plan.steps.step(after),
                         due: DueTime::after(after, now),
                     };
@@ -113,6 +131,7 @@ impl AmqpProvider {
                 Settlement::Defer { until } => {
                     let purpose = Purpose::Delayed {
                         attempt: entry.message.attempt(),
+                        first_failed_at: entry.message.first_failed_at(),
                         step: self.plan.steps.step(until.left(now)),
                         due: *until,
                     };
@@ -130,6 +149,12 @@ impl AmqpProvider {
             .filter_map(|(at, purpose)| self.copy(consumer, &batch[at], at, purpose));
         for (at, answer) in self.send_copies(consumer, batch, copies.collect()).await {
             match answer {
+                None => tags.push(batch[at].receipt.tag),
+                Some(answer) => said[at] = Some(answer),
+            }
+        }
+        for at in isolated {
+            match self.isolate(consumer, &batch[at]).await {
                 None => tags.push(batch[at].receipt.tag),
                 Some(answer) => said[at] = Some(answer),
             }
@@ -154,19 +179,20 @@ impl AmqpProvider {
         let text = |text: String| AMQPValue::LongString(text.into());
         let (said, delay) = match purpose {
             Purpose::DeadLetter(dead) => (vec![(DeadLetter::HEADER, text(dead.to_header()))], None),
-            Purpose::Delayed { attempt, step, due } => {
-                let mut said = vec![(ATTEMPT, AMQPValue::LongLongInt(attempt.into()))];
+            Purpose::Delayed {
+                attempt,
+                first_failed_at,
+                step,
+                due,
+            } => {
+                let mut said = said(attempt, first_failed_at);
                 if !step.left.is_zero() {
                     said.push((DueTime::HEADER, text(due.to_header())));
                 }
                 (said, Some(step.wait))
             }
         };
-        let mut properties = copied(&original, message.topic(), said);
-        if original.message_id().is_none() {
-            // The copies of one message need one id.
-            properties = properties.with_message_id(ShortString::from(message.id().to_string()));
-        }
+        let properties = copy_of(&original, message, said);
         let (exchange, routing_key) = match delay {
             Some(delay) => (String::new(), names::delay_queue(&self.plan.queue, delay)),
             None => {
@@ -271,6 +297,31 @@ impl AmqpProvider {
     }
 }
 
-fn failed(error: Error) -> Settled {
+/// Returns what a copy says of its message: which attempt comes next, and when one failed first.
+pub(super) fn said(
+    attempt: u32,
+    first_failed_at: Option<SystemTime>,
+) -> Vec<(&'static str, AMQPValue)> {
+    let attempt = AMQPValue::LongLongInt(attempt.into());
+    let since = first_failed_at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let first = since.map(|since| (FIRST_FAILED_AT, AMQPValue::Timestamp(since.as_secs())));
+    [(ATTEMPT, attempt)].into_iter().chain(first).collect()
+}
+
+/// Returns the properties of a copy, of which this is said.
+pub(super) fn copy_of(
+    original: &BasicProperties,
+    message: &Message,
+    said: Vec<(&str, AMQPValue)>,
+) -> BasicProperties {
+    let copy = copied(original, message.topic(), said);
+    match original.message_id() {
+        Some(_) => copy,
+        // The copies of one message need one id.
+        None => copy.with_message_id(ShortString::from(message.id().to_string())),
+    }
+}
+
+pub(super) fn failed(error: Error) -> Settled {
     Settled::Failed(Arc::new(error))
 }

@@ -22,7 +22,8 @@ use tokio::{sync::Mutex, task::AbortHandle, time::timeout};
 use self::buffer::{Reader, Writer, buffer};
 use crate::{
     client::{ANSWER, Link, answered, close},
-    message, names,
+    message::{Arrival, received},
+    names,
 };
 
 /// An exclusive queue, `APP-replies-UUID`, declared at the first request of the process and consumed without acknowledgements.
@@ -111,9 +112,9 @@ impl ReplyQueue {
 async fn pump(mut consumer: Consumer, replies: Writer) {
     while let Some(Ok(delivered)) = consumer.next().await {
         let properties = &delivered.properties;
-        let mut reply = message::received(
+        let mut reply = received(
             delivered.routing_key.as_str(),
-            delivered.redelivered,
+            Arrival::default(),
             properties,
             delivered.data,
         );

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::{Plan, dead_letter_target::DeadLetterTarget};
+use super::{Plan, dead_letter_target::DeadLetterTarget, limit};
 use crate::options::{Argument, QueueType};
 
-/// After how many deliveries RabbitMQ itself gives up a message that nobody settles, for example one that kills its consumer. RabbitMQ 4's own default.
-pub(super) const DELIVERY_LIMIT: i64 = 20;
+/// How often RabbitMQ takes a message back before it gives it up itself. RabbitMQ 4's own default of 20 is for consumers that return what fails: ours
+/// copies it, so that only deploys, crashes and lost connections count.
+pub(super) const DELIVERY_LIMIT: i64 = 100;
 
-/// After how many looks RabbitMQ drops a dead letter: never. `-1` means never only from RabbitMQ 4 on, and "at the first" before. A number means the same
+/// How often RabbitMQ takes a dead letter or an isolated message back before it drops it: always. `-1` means always only from RabbitMQ 4 on, and "not once" before. A number means the same
 /// in all versions, so the queue compares equal after an upgrade.
 const NEVER: i64 = i32::MAX as i64;
 
@@ -35,7 +36,7 @@ impl Plan {
         ];
         if self.queue_type == QueueType::Quorum {
             arguments.extend([
-                ("x-delivery-limit".to_owned(), DELIVERY_LIMIT.into()),
+                (limit::ARGUMENT.to_owned(), DELIVERY_LIMIT.into()),
                 ("x-dead-letter-strategy".to_owned(), "at-least-once".into()),
                 ("x-overflow".to_owned(), "reject-publish".into()),
             ]);
@@ -48,12 +49,13 @@ impl Plan {
     }
 }
 
-/// Returns the arguments of a dead-letter queue.
-pub(super) fn dead() -> FieldTable {
-    table([
-        ("x-queue-type", QueueType::Quorum.as_str().into()),
-        ("x-delivery-limit", NEVER.into()),
-    ])
+/// Returns the arguments of a queue of dead letters or of isolated messages, which keeps what it has.
+pub(super) fn unlimited(queue_type: QueueType) -> FieldTable {
+    let mut arguments = vec![("x-queue-type", queue_type.as_str().into())];
+    if queue_type == QueueType::Quorum {
+        arguments.push((limit::ARGUMENT, NEVER.into()));
+    }
+    table(arguments)
 }
 
 /// Returns the arguments of a delay queue. Its messages wait this long, then go on to an exchange, with this routing key, or with their own if it is

@@ -1,17 +1,18 @@
 //! How an existing queue differs from the queue that a route would make.
 
-use lapin::types::FieldTable;
+use loafer_core::Error;
 
 use super::{Plan, arguments, make};
 use crate::{
     client::Link,
     error::{self, PRECONDITION_FAILED, cause},
+    options::QueueType,
 };
 
 /// How an existing queue compares with the one we would make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {
-    /// The queue is as we would make it.
+    /// The queue is as we would make it, but for its delivery limit perhaps.
     Same,
     /// The queue differs, in RabbitMQ's words.
     Differs(String),
@@ -22,22 +23,27 @@ pub(crate) enum Comparison {
 impl Plan {
     /// Compares the route's queue, which must exist.
     pub(crate) async fn compare(&self, link: &Link) -> Comparison {
-        compare(link, &self.queue, self.queue_arguments()).await
+        judged(self.declare_own(link, COMPARING).await)
     }
 
     /// Compares the dead-letter queue, which must exist, if it is the route's own.
     pub(crate) async fn compare_dead(&self, link: &Link) -> Comparison {
         match &self.dead {
-            Some(dead) => compare(link, dead, arguments::dead()).await,
+            Some(dead) => {
+                let arguments = arguments::unlimited(QueueType::Quorum);
+                judged(make::queue(link, COMPARING, dead, arguments).await)
+            }
             None => Comparison::Unknown("others made it".to_owned()),
         }
     }
 }
 
-/// Declares an existing queue, which changes nothing. RabbitMQ tells how a queue was declared only to a client that declares it differently, and names
-/// one argument at a time.
-async fn compare(link: &Link, queue: &str, arguments: FieldTable) -> Comparison {
-    match make::queue(link, "comparing", queue, arguments).await {
+/// What declaring an existing queue is called in errors, which changes nothing. RabbitMQ tells how a queue was declared only to a client that declares it
+/// differently, and names one argument at a time.
+const COMPARING: &str = "comparing";
+
+fn judged(answer: Result<lapin::Result<()>, Error>) -> Comparison {
+    match answer {
         Ok(Ok(())) => Comparison::Same,
         Ok(Err(failed)) if error::code(&failed) == Some(PRECONDITION_FAILED) => {
             Comparison::Differs(cause(&failed))

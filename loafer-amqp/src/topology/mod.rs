@@ -6,6 +6,7 @@
 //! | `make` | making exchanges and queues |
 //! | `arguments` | the arguments of queues |
 //! | `compare` | how an existing queue differs from the route's |
+//! | `limit` | the delivery limit of the route's queue |
 //! | `dead_letter_target` | where dead letters go |
 //! | `delay` | the fixed delays of the delay queues |
 //! | `levels` | the delay queues of longer publish delays |
@@ -17,6 +18,7 @@ mod dead_letter_target;
 pub(crate) mod delay;
 pub(crate) mod find;
 pub(crate) mod levels;
+mod limit;
 mod make;
 pub(crate) mod required;
 
@@ -29,9 +31,7 @@ use loafer_core::{
     policy::Names,
 };
 
-use self::{
-    arguments::DELIVERY_LIMIT, dead_letter_target::DeadLetterTarget, make::DECLARING_EXCHANGE,
-};
+use self::{dead_letter_target::DeadLetterTarget, make::DECLARING_EXCHANGE};
 use crate::{
     client::{Link, config::Config},
     error::{self, ACCESS_REFUSED, PRECONDITION_FAILED, cause, refused},
@@ -58,6 +58,8 @@ pub(crate) struct Plan {
     pub(crate) dead: Option<String>,
     /// Set once all of it was made.
     pub(crate) made: OnceLock<()>,
+    /// The delivery limit that the queue was found with, if it is another one than the route's. `Some(None)` means that it has none.
+    other_limit: OnceLock<Option<i64>>,
 }
 
 impl Plan {
@@ -78,6 +80,7 @@ impl Plan {
             dead_letter,
             dead,
             made: OnceLock::new(),
+            other_limit: OnceLock::new(),
         }
     }
 
@@ -128,10 +131,21 @@ impl Plan {
         }
         // Before the queue, whose messages may be dead-lettered at once.
         if let Some(dead) = &self.dead {
-            self.declare_queue(link, dead, arguments::dead()).await?;
-        }
-        self.declare_queue(link, &self.queue, self.queue_arguments())
+            let answer = make::queue(
+                link,
+                DECLARING,
+                dead,
+                arguments::unlimited(QueueType::Quorum),
+            )
             .await?;
+            self.judged(dead, answer)?;
+        }
+        let known = self.other_limit.get().is_some();
+        let answer = self.declare_own(link, DECLARING).await?;
+        self.judged(&self.queue, answer)?;
+        if let Some(about) = self.about_limit().filter(|_| !known) {
+            tracing::warn!(route = self.route, "{about}");
+        }
         if !self.exchange.is_empty() {
             for key in &self.bindings {
                 let bound = make::bind(link, &self.queue, &self.exchange, key).await?;
@@ -217,14 +231,20 @@ impl Plan {
         }
     }
 
-    async fn declare_queue(
-        &self,
-        link: &Link,
-        name: &str,
-        arguments: FieldTable,
-    ) -> Result<(), Error> {
-        let answer = make::queue(link, DECLARING, name, arguments).await?;
-        self.judged(name, answer)
+    /// Makes the queue of isolated messages. One that exists in another form is used as it is, and so is one that we may not make.
+    pub(crate) async fn declare_isolated(&self, link: &Link) -> Result<(), Error> {
+        let name = names::isolated(&self.queue);
+        let arguments = arguments::unlimited(self.queue_type);
+        match make::queue(link, DECLARING, &name, arguments).await? {
+            Err(failed) if error::code(&failed) == Some(PRECONDITION_FAILED) => Ok(()),
+            Err(failed)
+                if error::code(&failed) == Some(ACCESS_REFUSED)
+                    && find::queue(link, &name).await?.is_some() =>
+            {
+                Ok(())
+            }
+            answer => self.judged(&name, answer),
+        }
     }
 
     fn judged(&self, name: &str, answer: lapin::Result<()>) -> Result<(), Error> {
@@ -244,22 +264,9 @@ impl Plan {
         )
     }
 
-    /// Returns the queue's delivery limit: how often RabbitMQ takes a message back before it dead-letters it at the next time. `None` means that the
-    /// queue does not count, or that others made it and the route does not say.
-    fn delivery_limit(&self) -> Option<i64> {
-        if self.queue_type == QueueType::Classic {
-            return None;
-        }
-        let ours = self.declare == Declare::Create || self.made.get().is_some();
-        self.whole_number("x-delivery-limit")
-            .or(ours.then_some(DELIVERY_LIMIT))
-    }
-
-    /// Returns after how many deliveries RabbitMQ itself dead-letters a message. `None` means never, or that nobody knows.
-    pub(crate) fn max_receives(&self) -> Option<u32> {
-        // A negative limit is none.
-        let limit = u32::try_from(self.delivery_limit()?).ok()?;
-        Some(limit.saturating_add(1))
+    /// Returns whether the queue counts deliveries. Classic queues only say that a message was delivered before.
+    pub(crate) fn counts(&self) -> bool {
+        self.queue_type == QueueType::Quorum
     }
 
     /// Returns how long RabbitMQ lets a delivery of this queue go unsettled. `None` means that the queue does not say.

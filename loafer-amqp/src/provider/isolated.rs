@@ -1,0 +1,383 @@
+//! Isolated messages: those that may have ended their process, each handed over while nothing else of the route runs. RabbitMQ marks no message where it
+//! is, so they are in a queue of their own, which is made for the first of them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use lapin::{
+    BasicProperties,
+    message::Delivery as Got,
+    options::BasicGetOptions,
+    types::{AMQPValue, FieldTable},
+};
+use loafer_core::{
+    Error,
+    broker::{Delivery, Isolated, Settle, Settled, Settlement},
+};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::timeout,
+};
+
+use super::{
+    AmqpProvider, Receipt,
+    pump::Arrivals,
+    receive::{ConsumerChannel, lost},
+    settle::{copy_of, failed, said},
+};
+use crate::{
+    client::{ANSWER, timed},
+    error::{self, ACCESS_REFUSED, NOT_FOUND, refused},
+    message::{Arrival, received},
+    names,
+    options::Declare,
+    outgoing::{Entry, frame},
+    publisher::channels::Unsent,
+    topology::find,
+};
+
+/// The header of what only asks whether the queue exists.
+const PROBE: &str = "loafer-probe";
+
+/// What getting an isolated message is called in errors.
+const GETTING: &str = "getting an isolated message";
+
+/// What isolating a message is called in errors.
+const ISOLATING: &str = "isolating a message";
+
+/// What is known of the isolated messages.
+#[derive(Default)]
+pub(super) struct Isolation {
+    /// Whether their queue is known to exist. Cleared when it turned out to be gone.
+    exists: AtomicBool,
+    /// Whether it was said that messages can't be isolated.
+    said: AtomicBool,
+    /// The epoch of the last channel that got them. 0 means none. It is an atomic because it is read for every batch that is settled.
+    epoch: AtomicU64,
+    /// Locked while one is got, so that there is one at most.
+    held: Arc<Mutex<Held>>,
+}
+
+/// The channel that gets isolated messages, and what it got.
+#[derive(Default)]
+struct Held {
+    /// `None` before the first get and after `close`. It may be lost.
+    channel: Option<Arc<ConsumerChannel>>,
+    /// The last message that it got.
+    last: Option<Isolated<Receipt>>,
+    /// Whether `last` was handed over.
+    taken: bool,
+}
+
+impl Held {
+    /// Returns the channel. `None` means that it is lost.
+    fn live(&self) -> Option<&Arc<ConsumerChannel>> {
+        self.channel.as_ref().filter(|channel| channel.is_live())
+    }
+
+    /// Returns the message that is not settled.
+    fn unsettled(&self) -> Option<(&Arc<ConsumerChannel>, &Isolated<Receipt>)> {
+        let (channel, last) = (self.live()?, self.last.as_ref()?);
+        let receipt = last.delivery.receipt;
+        let held = receipt.epoch == channel.epoch
+            && channel.acks(|acks| acks.properties(receipt.tag).is_some());
+        held.then_some((channel, last))
+    }
+
+    /// Asks for a message, and keeps it.
+    async fn get(&mut self, queue: &str, counted: bool) -> Result<lapin::Result<()>, Error> {
+        let alone = self.channel.clone();
+        let Some((alone, channel)) = alone
+            .as_ref()
+            .and_then(|of| Some((of, of.channel.as_ref()?)))
+        else {
+            return Ok(Ok(()));
+        };
+        loop {
+            let asked = channel.basic_get(queue.into(), BasicGetOptions::default());
+            let got = match timed(GETTING, queue, asked).await? {
+                Ok(Some(got)) => got.delivery,
+                Ok(None) => return Ok(Ok(())),
+                Err(failed) => return Ok(Err(failed)),
+            };
+            let Got {
+                delivery_tag: tag,
+                redelivered,
+                properties,
+                routing_key,
+                data,
+                ..
+            } = got;
+            if !alone.acks(|acks| acks.came(tag, Box::new(properties.clone()))) {
+                return Err(lost(queue, format!("delivery {tag} came out of its turn")));
+            }
+            let headers = properties.headers().as_ref();
+            if headers.is_some_and(|headers| headers.contains_key(PROBE)) {
+                alone.ack([tag].into_iter());
+                continue;
+            }
+            let arrival = Arrival {
+                exchange: "",
+                redelivered,
+                counted,
+                ours: true,
+            };
+            let receipt = Receipt {
+                epoch: alone.epoch,
+                tag,
+            };
+            let message = received(routing_key.as_str(), arrival, &properties, data);
+            self.taken = false;
+            self.last = Some(Isolated {
+                delivery: Delivery { receipt, message },
+                // Nobody gets more than one at a time, and what is given back is copied: RabbitMQ redelivers what was handed over and not settled.
+                crashed: redelivered,
+            });
+            return Ok(Ok(()));
+        }
+    }
+}
+
+/// Asks for a message. Gives the channel up if that fails, since a late answer would be lost.
+async fn got(
+    mut held: OwnedMutexGuard<Held>,
+    queue: String,
+    counted: bool,
+) -> (Result<lapin::Result<()>, Error>, OwnedMutexGuard<Held>) {
+    let got = held.get(&queue, counted).await;
+    if !matches!(got, Ok(Ok(()))) {
+        held.channel = None;
+    }
+    (got, held)
+}
+
+impl Isolation {
+    /// Returns the epoch of the channel that gets isolated messages. 0 means none.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Returns whether this is the lease of an isolated message, and not lost.
+    pub(super) fn is_live(&self, lease: &Receipt) -> bool {
+        // If it is locked, somebody is at work on that channel.
+        let live = || {
+            self.held
+                .try_lock()
+                .map_or(true, |held| held.live().is_some())
+        };
+        lease.epoch == self.epoch() && live()
+    }
+}
+
+impl AmqpProvider {
+    /// Takes one isolated message.
+    pub(super) async fn get_isolated(&self) -> Result<Option<Isolated<Receipt>>, Error> {
+        if !self.isolated_queue_exists().await {
+            return Ok(None);
+        }
+        let mut held = self.isolation.held.clone().lock_owned().await;
+        if held.unsettled().is_none() {
+            self.open_alone(&mut held).await?;
+            let (queue, counted) = (names::isolated(&self.plan.queue), self.plan.counts());
+            // In a task of its own, so that a message that nobody waits for any more is known to `close`.
+            let getting = got(held, queue, counted);
+            let Ok((got, now)) = tokio::spawn(getting).await else {
+                return Ok(None);
+            };
+            held = now;
+            match got? {
+                Ok(()) => {}
+                Err(failed) if error::code(&failed) == Some(NOT_FOUND) => {
+                    self.isolation.exists.store(false, Ordering::Relaxed);
+                    return Ok(None);
+                }
+                Err(failed) => {
+                    return Err(error::unreachable(GETTING, &self.plan.queue, failed));
+                }
+            }
+        }
+        if held.taken || held.unsettled().is_none() {
+            return Ok(None);
+        }
+        held.taken = true;
+        Ok(held.last.clone())
+    }
+
+    /// Opens the channel that gets isolated messages, unless it is open.
+    async fn open_alone(&self, held: &mut Held) -> Result<(), Error> {
+        if held.live().is_some() {
+            return Ok(());
+        }
+        let queue = names::isolated(&self.plan.queue);
+        let channel = self.link.channel(GETTING, &queue).await?;
+        let epoch = self.epochs.fetch_add(1, Ordering::Relaxed) + 1;
+        let shared = Arrivals {
+            alive: Arc::new(AtomicU64::new(epoch)),
+            ..Arrivals::default()
+        };
+        let alone = ConsumerChannel::without_consumer(epoch, &queue, Some(channel), shared);
+        held.channel = Some(Arc::new(alone));
+        self.isolation.epoch.store(epoch, Ordering::Release);
+        Ok(())
+    }
+
+    /// Settles a batch with deliveries of the channel that gets isolated messages.
+    #[cold]
+    pub(super) async fn settle_isolated(
+        &self,
+        batch: &[Settle<Receipt>],
+        answers: &mut Vec<Settled>,
+    ) {
+        let consumer = self.live();
+        let alone = self.isolation.held.lock().await.live().cloned();
+        for entry in batch {
+            let channels = [&consumer, &alone].into_iter().flatten();
+            let its = |channel: &&Arc<ConsumerChannel>| channel.epoch == entry.receipt.epoch;
+            match channels.into_iter().find(its) {
+                Some(channel) => {
+                    let entry = std::slice::from_ref(entry);
+                    self.settle_mixed(channel, entry, answers).await;
+                }
+                None => answers.push(Settled::Lost),
+            }
+        }
+    }
+
+    /// Copies a message to the end of the isolated ones. `None` means that the copy is confirmed.
+    pub(super) async fn isolate(
+        &self,
+        consumer: &ConsumerChannel,
+        entry: &Settle<Receipt>,
+    ) -> Option<Settled> {
+        let tag = entry.receipt.tag;
+        let Some(original) = consumer.acks(|acks| acks.properties(tag).cloned()) else {
+            return Some(Settled::Lost);
+        };
+        let message = &entry.message;
+        let said = said(message.attempt(), message.first_failed_at());
+        let properties = copy_of(&original, message, said);
+        let copied = self.isolated_copy(properties, message.payload().clone());
+        let error = copied.await.err()?;
+        if !error.is_transient() && !self.isolation.said.swap(true, Ordering::Relaxed) {
+            let (route, queue, message_id) = (&self.plan.route, &self.plan.queue, message.id());
+            tracing::error!(%route, %queue, %message_id, %error, "messages that end their process can't be isolated");
+        }
+        Some(failed(error))
+    }
+
+    async fn isolated_copy(
+        &self,
+        properties: BasicProperties,
+        payload: Bytes,
+    ) -> Result<(), Error> {
+        let (queue, name) = (&self.plan.queue, names::isolated(&self.plan.queue));
+        if frame(&properties) > self.channels.link.frame_max() {
+            let cause = "its headers leave no room for those of a copy: shorten what its publisher puts into headers";
+            return Err(refused(ISOLATING, queue, cause));
+        }
+        self.make_isolated_queue(&name).await?;
+        let cause = match self.publish_to(&name, properties, payload).await {
+            Ok(()) => return Ok(()),
+            Err(Unsent::Unroutable) if self.plan.declare == Declare::Off => {
+                let cause = format!(
+                    "there is no queue `{name}`, and `declare` under [routes.{}.options] forbids making it: make it durable, without a delivery limit",
+                    self.plan.route
+                );
+                return Err(refused(ISOLATING, queue, cause));
+            }
+            Err(Unsent::Closed(ACCESS_REFUSED, cause)) => {
+                return Err(refused(ISOLATING, queue, cause));
+            }
+            Err(Unsent::Unroutable) => {
+                // The next try makes it again.
+                self.isolation.exists.store(false, Ordering::Relaxed);
+                format!("the queue `{name}` is gone")
+            }
+            Err(Unsent::Refused(cause) | Unsent::Closed(_, cause) | Unsent::Unknown(cause)) => {
+                format!("its copy to `{name}` was not confirmed: {cause}")
+            }
+        };
+        Err(Error::Unreachable {
+            what: ISOLATING,
+            queue: queue.clone(),
+            cause,
+            source: None,
+        })
+    }
+
+    /// Makes sure that the queue exists and may be read: otherwise the messages in it would never be handed over.
+    async fn make_isolated_queue(&self, name: &str) -> Result<(), Error> {
+        if self.isolation.exists.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if self.plan.declare != Declare::Off {
+            self.plan.declare_isolated(&self.link).await?;
+        }
+        find::may_consume(&self.link, name).await?;
+        self.isolation.exists.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Returns whether the queue exists. A passive declaration would be an error in RabbitMQ's log at each start without one. This message is returned
+    /// if there is no queue, and expires there if there is one.
+    async fn isolated_queue_exists(&self) -> bool {
+        if self.isolation.exists.load(Ordering::Relaxed) {
+            return true;
+        }
+        if self.channels.link.is_blocked() {
+            return false;
+        }
+        let name = names::isolated(&self.plan.queue);
+        let mut headers = FieldTable::default();
+        headers.insert(PROBE.into(), AMQPValue::Boolean(true));
+        let probe = BasicProperties::default()
+            .with_expiration("0".into())
+            .with_headers(headers);
+        let asked = self.publish_to(&name, probe, Bytes::new());
+        let exists = matches!(timeout(ANSWER, asked).await, Ok(Ok(())));
+        self.isolation.exists.store(exists, Ordering::Relaxed);
+        exists
+    }
+
+    async fn publish_to(
+        &self,
+        queue: &str,
+        properties: BasicProperties,
+        payload: Bytes,
+    ) -> Result<(), Unsent> {
+        let entry = Entry {
+            exchange: "".into(),
+            routing_key: queue.into(),
+            properties,
+            payload,
+            mandatory: true,
+        };
+        let mut sent = self
+            .channels
+            .publish(&self.plan.queue, &[entry].into())
+            .await;
+        sent.pop().unwrap_or(Ok(()))
+    }
+
+    /// Gives back the isolated message that is not settled, so that it does not count as crashed, and closes its channel.
+    pub(super) async fn close_isolated(&self) {
+        let mut held = self.isolation.held.lock().await;
+        if let Some((channel, last)) = held.unsettled() {
+            let delivery = last.delivery.clone();
+            let release = Settle {
+                receipt: delivery.receipt,
+                message: delivery.message,
+                settlement: Settlement::Release,
+            };
+            if let Ok(None) = timeout(ANSWER, self.isolate(channel, &release)).await {
+                channel.ack([release.receipt.tag].into_iter());
+            }
+        }
+        if let Some(channel) = held.channel.take() {
+            channel.close().await;
+        }
+    }
+}
