@@ -46,14 +46,13 @@ pub(crate) fn received(
         _ => MessageId::new(),
     };
     let given = properties.headers().as_ref();
-    let delayed = given.is_some_and(was_delayed);
-    let believed = given.filter(|_| delayed || arrival.ours);
-    // Whoever publishes to a queue by its name may say which topic that is, as the routing key says it elsewhere. So do dead letters that are retried.
-    let topic = match arrival.exchange {
-        "" => given,
-        _ => believed,
-    };
-    let topic = topic.and_then(|given| text_of(given, TOPIC));
+    // Our copies reach a queue by the default exchange, which only those may write to who may write into each queue. So others can't say any of it, not
+    // even with a death that they made up.
+    let direct = given.filter(|_| arrival.exchange.is_empty());
+    let delayed = direct.is_some_and(was_delayed);
+    let believed = direct.filter(|_| delayed || arrival.ours);
+    // A dead letter that is retried comes straight to the queue. It says no more than the routing key does elsewhere.
+    let topic = direct.and_then(|given| text_of(given, TOPIC));
     let attempt = believed.and_then(|given| number_of(given, ATTEMPT));
     let attempt = attempt.unwrap_or(1).max(1);
     let mut message = Message::with_id(id, payload)
@@ -148,7 +147,7 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>, delayed: bo
     headers
 }
 
-/// Returns whether RabbitMQ says that the message comes out of a delay queue. Only then is what our copies say of themselves ours.
+/// Returns whether RabbitMQ says that the message comes out of a delay queue. Only then does a copy say which attempt it is.
 fn was_delayed(headers: &FieldTable) -> bool {
     let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {
         return false;
@@ -243,9 +242,10 @@ mod tests {
         ("x-death", AMQPValue::FieldArray(deaths))
     }
 
-    fn from_queue(headers: &[(&str, AMQPValue)], redelivered: bool) -> Message {
+    /// Returns a message that was published to this exchange and delivered from a route's queue.
+    fn from(exchange: &str, headers: &[(&str, AMQPValue)], redelivered: bool) -> Message {
         let arrival = Arrival {
-            exchange: "event",
+            exchange,
             redelivered,
             counted: true,
             ours: false,
@@ -260,7 +260,7 @@ mod tests {
             ("x-first-death-queue", text("orders")),
             ("x-delivery-count", number(2)),
         ];
-        let message = from_queue(&given, true);
+        let message = from("event", &given, true);
         assert_eq!(message.headers().get("x-tenant"), Some("acme"));
         assert_eq!(message.headers().get("x-first-death-queue"), None);
         assert_eq!(message.headers().get("x-delivery-count"), None);
@@ -274,13 +274,13 @@ mod tests {
             (FIRST_FAILED_AT, AMQPValue::Timestamp(7)),
             (TOPIC, text("order.closed")),
         ];
-        let behind = |queue: &str| {
+        let behind = |queue: &str, exchange: &str| {
             let death = died_in(queue);
             let headers: Vec<_> = said.iter().cloned().chain([death]).collect();
-            from_queue(&headers, false)
+            from(exchange, &headers, false)
         };
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(7);
-        let copy = behind("orders.retry.960s");
+        let copy = behind("orders.retry.960s", "");
         assert!(DueTime::of(&copy).is_some());
         assert_eq!((copy.attempt(), copy.first_failed_at()), (4, Some(at)));
         assert_eq!(copy.topic(), Some("order.closed"));
@@ -290,13 +290,17 @@ mod tests {
         };
         let isolated = received("key", ours, &with(&said), Vec::new());
         assert_eq!((isolated.attempt(), isolated.topic()), (4, copy.topic()));
-        for forged in [behind("orders"), from_queue(&said, false)] {
+        for forged in [
+            behind("orders.retry.960s", "event"),
+            behind("orders", "event"),
+            from("event", &said, false),
+        ] {
             assert!(DueTime::of(&forged).is_none());
             assert_eq!((forged.attempt(), forged.first_failed_at()), (1, None));
             assert_eq!((forged.topic(), forged.headers().len()), (Some("key"), 0));
         }
         // A dead letter that is retried goes to the queue itself.
-        let retried = received("queue", Arrival::default(), &with(&said), Vec::new());
+        let retried = from("", &said, false);
         assert_eq!(
             (retried.topic(), retried.attempt()),
             (Some("order.closed"), 1)
@@ -308,7 +312,7 @@ mod tests {
         let far = (FIRST_FAILED_AT, AMQPValue::Timestamp(u64::MAX));
         let text = (FIRST_FAILED_AT, text("yesterday"));
         for at in [far, text] {
-            let message = from_queue(&[died_in("orders.retry.1s"), at], false);
+            let message = from("", &[died_in("orders.retry.1s"), at], false);
             assert_eq!(message.first_failed_at(), None);
         }
     }
@@ -321,7 +325,7 @@ mod tests {
                 .cloned()
                 .chain([died_in("orders.retry.1s")])
                 .collect();
-            let message = from_queue(&headers, redelivered);
+            let message = from("", &headers, redelivered);
             (message.attempt(), message.deliveries())
         };
         let delivered = |times| (DELIVERY_COUNT, number(times));

@@ -21,6 +21,11 @@ macro_rules! on_both {
         $crate::private::on_both!(@rabbitmq_3, Debian, $($test),*);
         $crate::private::on_both!(@rabbitmq_4, V4, $($test),*);
     };
+    // Also on the version that counts deliveries in its own way.
+    (all: $($test:ident),* $(,)?) => {
+        $crate::private::on_both!($($test),*);
+        $crate::private::on_both!(@rabbitmq_4_3, V43, $($test),*);
+    };
     (@$name:ident, $version:ident, $($test:ident),*) => {
         mod $name {
             $(

@@ -66,9 +66,14 @@ impl Rabbit {
             eprintln!("skipped: {test}: set LOAFER_TEST_RABBITMQ, or run cargo xtask test");
             return None;
         };
+        Some(Self::at(url).await)
+    }
+
+    /// The one at this address.
+    pub async fn at(url: String) -> Self {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(&url, properties).await.unwrap();
-        Some(Self { url, connection })
+        Self { url, connection }
     }
 
     pub fn amqp(&self) -> Amqp {

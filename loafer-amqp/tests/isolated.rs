@@ -1,0 +1,195 @@
+//! Messages that are handed over alone.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on should fail")]
+
+mod counted;
+mod private;
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use counted::{done, given, one, open, open_with, settle};
+use futures_util::FutureExt;
+use lapin::{BasicProperties, types::AMQPValue};
+use loafer_amqp::{AmqpProvider, Declare, Options, Receipt};
+use loafer_core::broker::{Broker as _, DeadLetter, Isolated, Provider as _, Settled, Settlement};
+use loafer_test_servers::Version;
+use support::{Rabbit, unique};
+
+private::on_both!(all:
+    a_message_whose_consumer_is_lost_while_it_is_alone_crashed,
+    what_is_given_back_did_not_crash,
+    an_isolated_message_is_settled_like_any_other,
+    a_route_that_isolated_nothing_has_no_queue_for_it,
+);
+
+const RETRY: Settlement = Settlement::Retry {
+    after: Some(Duration::from_secs(1)),
+};
+
+/// A provider with one isolated message.
+async fn isolating(rabbit: &Rabbit, queue: &str) -> (loafer_amqp::Amqp, AmqpProvider) {
+    let amqp = rabbit.amqp();
+    let provider = open(&amqp, queue).await;
+    let properties = BasicProperties::default().with_message_id("seven".into());
+    rabbit.publish("", queue, "7", properties).await;
+    let delivery = one(&provider).await;
+    done(&provider, &delivery, Settlement::Isolate).await;
+    rabbit.depth_is(&format!("{queue}.isolated"), 1).await;
+    (amqp, provider)
+}
+
+async fn got(provider: &AmqpProvider) -> Option<Isolated<Receipt>> {
+    let isolated = provider.receive_isolated().await.unwrap()?;
+    let message = &isolated.delivery.message;
+    assert_eq!(message.id().to_string(), "seven");
+    // The topic is the routing key that it came with, and not the queue that it is in now.
+    assert!(!message.topic().unwrap().ends_with(".isolated"));
+    Some(isolated)
+}
+
+async fn clean(rabbit: &Rabbit, queue: &str) {
+    rabbit.delete(&format!("{queue}.isolated")).await;
+    rabbit.clean(queue).await;
+}
+
+async fn a_message_whose_consumer_is_lost_while_it_is_alone_crashed(version: Version) {
+    let Some(rabbit) = given(version, "crashed").await else {
+        return;
+    };
+    let queue = unique("crashed");
+    let (amqp, provider) = isolating(&rabbit, &queue).await;
+    let isolated = got(&provider).await.unwrap();
+    assert!(!isolated.crashed);
+    assert!(provider.is_live(&isolated.delivery.receipt));
+    assert!(got(&provider).await.is_none(), "one at a time");
+    drop(provider);
+    amqp.close().await;
+
+    let amqp = rabbit.amqp();
+    let provider = open(&amqp, &queue).await;
+    let again = got(&provider).await.unwrap();
+    assert!(again.crashed);
+    let message = &again.delivery.message;
+    assert_eq!((message.attempt(), message.deliveries()), (1, 2));
+    let lost = settle(&provider, &isolated.delivery, Settlement::Ack).await;
+    assert!(matches!(lost, Settled::Lost), "{lost:?}");
+    done(
+        &provider,
+        &again.delivery,
+        Settlement::DeadLetter(envelope()),
+    )
+    .await;
+    assert!(!provider.is_live(&isolated.delivery.receipt));
+    assert!(got(&provider).await.is_none());
+    assert_eq!(rabbit.depth(&format!("{queue}.dead")).await, 1);
+    provider.close().await;
+    clean(&rabbit, &queue).await;
+}
+
+async fn what_is_given_back_did_not_crash(version: Version) {
+    let Some(rabbit) = given(version, "given_back").await else {
+        return;
+    };
+    let queue = unique("given-back");
+    let (amqp, provider) = isolating(&rabbit, &queue).await;
+    let isolated = got(&provider).await.unwrap();
+    done(&provider, &isolated.delivery, Settlement::Release).await;
+    let isolated = got(&provider).await.unwrap();
+    assert!(!isolated.crashed, "released");
+    // The end of the route, while its handler is at work.
+    provider.close().await;
+    let provider = open(&amqp, &queue).await;
+    let isolated = got(&provider).await.unwrap();
+    assert!(!isolated.crashed, "given back at the end");
+    done(&provider, &isolated.delivery, Settlement::Release).await;
+    // Nobody waits for it any more.
+    assert!(provider.receive_isolated().now_or_never().is_none());
+    provider.close().await;
+    let provider = open(&amqp, &queue).await;
+    let isolated = got(&provider).await.unwrap();
+    assert!(!isolated.crashed, "not waited for");
+    done(&provider, &isolated.delivery, Settlement::Ack).await;
+    assert!(got(&provider).await.is_none());
+    provider.close().await;
+    clean(&rabbit, &queue).await;
+}
+
+async fn an_isolated_message_is_settled_like_any_other(version: Version) {
+    let Some(rabbit) = given(version, "settled").await else {
+        return;
+    };
+    let queue = unique("settled");
+    let (_amqp, provider) = isolating(&rabbit, &queue).await;
+    let isolated = got(&provider).await.unwrap();
+    done(&provider, &isolated.delivery, RETRY).await;
+    let retried = one(&provider).await;
+    assert_eq!(retried.message.attempt(), 2);
+    let first = retried.message.first_failed_at();
+    assert!(first.is_some());
+    done(&provider, &retried, Settlement::Isolate).await;
+    let isolated = got(&provider).await.unwrap();
+    let message = &isolated.delivery.message;
+    assert_eq!((message.attempt(), message.first_failed_at()), (2, first));
+    done(&provider, &isolated.delivery, Settlement::Ack).await;
+    assert!(got(&provider).await.is_none());
+    provider.close().await;
+    for of in ["", ".isolated", ".dead"] {
+        assert_eq!(rabbit.depth(&format!("{queue}{of}")).await, 0);
+    }
+    clean(&rabbit, &queue).await;
+}
+
+async fn a_route_that_isolated_nothing_has_no_queue_for_it(version: Version) {
+    let Some(rabbit) = given(version, "nothing").await else {
+        return;
+    };
+    let queue = unique("nothing");
+    let isolated = format!("{queue}.isolated");
+    let amqp = rabbit.amqp();
+    let provider = open(&amqp, &queue).await;
+    assert!(got(&provider).await.is_none());
+    assert!(rabbit.counts(&isolated).await.is_none(), "it was made");
+    provider.close().await;
+    // One that may make none says so, and finds the one that others made.
+    let options = Options::new().exchange("").declare(Declare::Off);
+    let provider = open_with(&amqp, &queue, options).await;
+    rabbit
+        .publish("", &queue, "7", BasicProperties::default())
+        .await;
+    let delivery = one(&provider).await;
+    let refused = settle(&provider, &delivery, Settlement::Isolate).await;
+    let Settled::Failed(error) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(
+        !error.is_transient() && error.to_string().contains(&isolated),
+        "{error}"
+    );
+    let quorum = ("x-queue-type", AMQPValue::LongString("quorum".into()));
+    rabbit.declare(&isolated, &[quorum]).await;
+    done(&provider, &delivery, Settlement::Isolate).await;
+    let isolated = provider.receive_isolated().await.unwrap().unwrap();
+    done(&provider, &isolated.delivery, Settlement::Ack).await;
+    provider.close().await;
+    clean(&rabbit, &queue).await;
+}
+
+fn envelope() -> Arc<DeadLetter> {
+    Arc::new(DeadLetter {
+        event_id: "e-1".into(),
+        message_id: "1".into(),
+        correlation_id: None,
+        route: "orders".into(),
+        queue: "orders".into(),
+        topic: None,
+        handler: "test".into(),
+        attempts: 1,
+        deliveries: 2,
+        first_failed_at: None,
+        failed_at: "2026-01-01T00:00:00Z".into(),
+        kind: "crash".into(),
+        reason: None,
+        retried_from: None,
+    })
+}
