@@ -39,6 +39,7 @@ pub(crate) async fn check(
     dead_letters(link, plan, &mut found).await;
     retries(link, plan, &mut found).await;
     found.extend(may_publish(channels, plan).await);
+    found.extend(limit(plan, policy));
     let section = link.identity().section();
     found.extend(times(policy, capabilities, &section));
     found
@@ -219,6 +220,17 @@ async fn may_publish(channels: &PublishChannels, plan: &Plan) -> Option<Finding>
             Some(Finding::problem(text))
         }
     }
+}
+
+/// Compares RabbitMQ's limit of deliveries with the route's.
+fn limit(plan: &Plan, policy: &Policy) -> Option<Finding> {
+    let (queue, route, most) = (&plan.queue, &policy.route, plan.max_receives()?);
+    let deliveries = policy.max_deliveries;
+    (most <= deliveries).then(|| {
+        Finding::warning(format!(
+            "queue `{queue}` gives a message up after {most} deliveries, also of deploys and lost connections, before `max_deliveries = {deliveries}` finds out              whether it ends its process: raise the argument `x-delivery-limit` to 100, or set `max_deliveries` under [routes.{route}] to less than {most}"
+        ))
+    })
 }
 
 /// Compares the route's times with RabbitMQ's.

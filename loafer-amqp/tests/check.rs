@@ -182,6 +182,38 @@ async fn limits_that_lose_messages_are_findings() {
 }
 
 #[tokio::test]
+async fn a_queue_with_another_delivery_limit_is_a_finding() {
+    let rabbit = rabbit!("a_queue_with_another_delivery_limit_is_a_finding");
+    let queue = unique("twenty");
+    let options = |limit| {
+        Options::new()
+            .exchange("")
+            .argument("x-delivery-limit", limit)
+    };
+    checked(&rabbit, Open::Existing, on_queue(&queue, options(20))).await;
+    let own = || on_queue(&queue, Options::new().exchange(""));
+    for mode in [Open::ReadOnly, Open::Existing] {
+        let findings = checked(&rabbit, mode, own()).await;
+        has(
+            &findings,
+            Level::Warning,
+            "has `x-delivery-limit` 20 where this route would set 100",
+        );
+        let findings = checked(&rabbit, mode, own().max_deliveries(21)).await;
+        has(
+            &findings,
+            Level::Warning,
+            "gives a message up after 21 deliveries",
+        );
+    }
+    // Other differences show beside it.
+    let other = Options::new().exchange("").argument("x-max-length", 7);
+    let findings = checked(&rabbit, Open::ReadOnly, on_queue(&queue, other)).await;
+    has(&findings, Level::Warning, "x-max-length");
+    rabbit.clean(&queue).await;
+}
+
+#[tokio::test]
 async fn the_capabilities_know_after_how_many_deliveries_rabbitmq_gives_up() {
     let rabbit = rabbit!("the_capabilities_know_after_how_many_deliveries_rabbitmq_gives_up");
     let queue = unique("given-up");

@@ -38,7 +38,7 @@ impl Drop for Cancelled {
     }
 }
 
-/// A service whose handler never ends on the first attempt of a message that is `slow`.
+/// A service whose handler never ends on the first delivery of a message that is `slow`.
 struct Service {
     running: Running,
     begun: UnboundedReceiver<(String, u32)>,
@@ -57,8 +57,9 @@ impl Service {
             .options(options.queue(queue))
             .handler(Bytes::new(), move |message: Message, metadata: Metadata| {
                 let body = String::from_utf8(message.payload().to_vec()).unwrap();
-                let stays = body == "slow" && metadata.attempt() == 1;
-                begins.send((body, metadata.attempt())).unwrap();
+                let stays = body == "slow" && metadata.deliveries() == 1;
+                assert_eq!(metadata.attempt(), 1);
+                begins.send((body, metadata.deliveries())).unwrap();
                 let cancelled = Cancelled(cancels.clone());
                 async move {
                     if stays {
@@ -83,7 +84,7 @@ impl Service {
             .unwrap();
     }
 
-    /// The next that a handler began with, and its attempt.
+    /// The next that a handler began with, and its deliveries.
     async fn next(&mut self) -> (String, u32) {
         let next = timeout(DEADLINE, self.begun.recv()).await;
         next.expect("a handler begins").unwrap()
