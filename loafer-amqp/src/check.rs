@@ -38,6 +38,7 @@ pub(crate) async fn check(
     bindings(link, plan, &mut found).await;
     dead_letters(link, plan, &mut found).await;
     retries(link, plan, &mut found).await;
+    found.extend(isolated(link, plan).await);
     found.extend(may_publish(channels, plan).await);
     found.extend(limit(plan, policy));
     let section = link.identity().section();
@@ -196,6 +197,25 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
             }
         }
     });
+}
+
+/// Looks for the queue of isolated messages, unless the first of them would make it. Makes it for `check --create`.
+async fn isolated(link: &Link, plan: &Plan) -> Option<Finding> {
+    if plan.declare == Declare::Create {
+        return None;
+    }
+    let name = names::isolated(&plan.queue);
+    let there = match plan.made.get() {
+        Some(()) => plan.declare_isolated(link).await.map(|()| true),
+        None => find::queue(link, &name).await.map(|there| there.is_some()),
+    };
+    match there {
+        Ok(true) => None,
+        Ok(false) => Some(Finding::warning(format!(
+            "queue `{name}` is missing: a message that ends its process again and again needs it, so that it runs alone; run `check --create`"
+        ))),
+        Err(error) => Some(Finding::problem(error.to_string())),
+    }
 }
 
 /// Says whether retries and dead letters can be sent. It publishes a message to no queue at all, which RabbitMQ refuses if a right is missing, and

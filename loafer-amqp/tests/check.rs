@@ -79,6 +79,7 @@ async fn what_may_not_be_declared_is_a_finding_and_made_by_create() {
         let findings = checked(&rabbit, Open::Create, options()).await;
         assert_eq!(worst(&findings), Level::Good, "{findings:#?}");
         has(&findings, Level::Good, "retries wait are there");
+        assert!(rabbit.counts(&format!("{queue}.isolated")).await.is_some());
         let findings = checked(&rabbit, Open::Existing, options()).await;
         assert_eq!(worst(&findings), Level::Warning, "{findings:#?}");
         has(&findings, Level::Warning, "can't be seen over AMQP");

@@ -48,11 +48,6 @@ async fn got(provider: &AmqpProvider) -> Option<Isolated<Receipt>> {
     Some(isolated)
 }
 
-async fn clean(rabbit: &Rabbit, queue: &str) {
-    rabbit.delete(&format!("{queue}.isolated")).await;
-    rabbit.clean(queue).await;
-}
-
 async fn a_message_whose_consumer_is_lost_while_it_is_alone_crashed(version: Version) {
     let Some(rabbit) = given(version, "crashed").await else {
         return;
@@ -84,7 +79,7 @@ async fn a_message_whose_consumer_is_lost_while_it_is_alone_crashed(version: Ver
     assert!(got(&provider).await.is_none());
     assert_eq!(rabbit.depth(&format!("{queue}.dead")).await, 1);
     provider.close().await;
-    clean(&rabbit, &queue).await;
+    rabbit.clean(&queue).await;
 }
 
 async fn what_is_given_back_did_not_crash(version: Version) {
@@ -112,7 +107,7 @@ async fn what_is_given_back_did_not_crash(version: Version) {
     done(&provider, &isolated.delivery, Settlement::Ack).await;
     assert!(got(&provider).await.is_none());
     provider.close().await;
-    clean(&rabbit, &queue).await;
+    rabbit.clean(&queue).await;
 }
 
 async fn an_isolated_message_is_settled_like_any_other(version: Version) {
@@ -137,7 +132,7 @@ async fn an_isolated_message_is_settled_like_any_other(version: Version) {
     for of in ["", ".isolated", ".dead"] {
         assert_eq!(rabbit.depth(&format!("{queue}{of}")).await, 0);
     }
-    clean(&rabbit, &queue).await;
+    rabbit.clean(&queue).await;
 }
 
 async fn a_route_that_isolated_nothing_has_no_queue_for_it(version: Version) {
@@ -172,7 +167,7 @@ async fn a_route_that_isolated_nothing_has_no_queue_for_it(version: Version) {
     let isolated = provider.receive_isolated().await.unwrap().unwrap();
     done(&provider, &isolated.delivery, Settlement::Ack).await;
     provider.close().await;
-    clean(&rabbit, &queue).await;
+    rabbit.clean(&queue).await;
 }
 
 fn envelope() -> Arc<DeadLetter> {

@@ -210,8 +210,8 @@ impl Rabbit {
 
     /// Deletes a route's queues.
     pub async fn clean(&self, queue: &str) {
-        for queue in [queue.to_owned(), format!("{queue}.dead")] {
-            self.delete(&queue).await;
+        for of in ["", ".dead", ".isolated"] {
+            self.delete(&format!("{queue}{of}")).await;
         }
         for delay in (0..10).map(|doublings| 1 << doublings).chain([960]).take(4) {
             self.delete(&format!("{queue}.retry.{delay}s")).await;
