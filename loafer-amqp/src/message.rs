@@ -17,7 +17,7 @@ use loafer_core::{
 use crate::names::{
     headers::{
         ACQUIRED_COUNT, APP_ID, ATTEMPT, CONTENT_ENCODING, CONTENT_TYPE, DELIVERY_COUNT,
-        FIRST_FAILED_AT, GROUP, KIND, PRIORITY, REPLY_TO, TOPIC, is_brokers,
+        FIRST_FAILED_AT, GROUP, KIND, PRIORITY, REPLY_TO, TOPIC, is_brokers, is_ours,
     },
     is_delay_queue,
 };
@@ -104,10 +104,8 @@ fn headers(properties: &BasicProperties, given: Option<&FieldTable>, delayed: bo
     let mut headers = Headers::new();
     for (name, value) in given.into_iter().flatten() {
         let name = name.as_str();
-        if is_brokers(name) || matches!(name, ATTEMPT | FIRST_FAILED_AT | TOPIC | GROUP) {
-            continue;
-        }
-        if name == DueTime::HEADER && !delayed {
+        let due = delayed && name == DueTime::HEADER;
+        if is_brokers(name) || (is_ours(name) && !due) {
             continue;
         }
         match (typed(value), text(value)) {

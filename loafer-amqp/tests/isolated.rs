@@ -18,7 +18,7 @@ use support::{Rabbit, unique};
 
 private::on_both!(all:
     a_message_whose_consumer_is_lost_while_it_is_alone_crashed,
-    what_is_given_back_did_not_crash,
+    what_is_released_did_not_crash,
     an_isolated_message_is_settled_like_any_other,
     a_route_that_isolated_nothing_has_no_queue_for_it,
 );
@@ -82,11 +82,11 @@ async fn a_message_whose_consumer_is_lost_while_it_is_alone_crashed(version: Ver
     rabbit.clean(&queue).await;
 }
 
-async fn what_is_given_back_did_not_crash(version: Version) {
-    let Some(rabbit) = given(version, "given_back").await else {
+async fn what_is_released_did_not_crash(version: Version) {
+    let Some(rabbit) = given(version, "released").await else {
         return;
     };
-    let queue = unique("given-back");
+    let queue = unique("released");
     let (amqp, provider) = isolating(&rabbit, &queue).await;
     let isolated = got(&provider).await.unwrap();
     done(&provider, &isolated.delivery, Settlement::Release).await;
@@ -96,7 +96,7 @@ async fn what_is_given_back_did_not_crash(version: Version) {
     provider.close().await;
     let provider = open(&amqp, &queue).await;
     let isolated = got(&provider).await.unwrap();
-    assert!(!isolated.crashed, "given back at the end");
+    assert!(!isolated.crashed, "released at the end");
     done(&provider, &isolated.delivery, Settlement::Release).await;
     // Nobody waits for it any more.
     assert!(provider.receive_isolated().now_or_never().is_none());

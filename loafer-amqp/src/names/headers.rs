@@ -68,6 +68,9 @@ pub(crate) const CATEGORY: &str = "category";
 /// The header in which a copy says when an attempt at the message failed first: a timestamp, in seconds.
 pub(crate) const FIRST_FAILED_AT: &str = "loafer-first-failed-at";
 
+/// The header of a message that only asks whether a queue exists. Whoever gets such a message drops it.
+pub(crate) const PROBE: &str = "loafer-probe";
+
 /// The header in which quorum queues count deliveries: each return of a message until RabbitMQ 4.2, and only those of lost consumers from 4.3 on.
 pub(crate) const DELIVERY_COUNT: &str = "x-delivery-count";
 
@@ -78,7 +81,7 @@ pub(crate) const ACQUIRED_COUNT: &str = "x-acquired-count";
 pub(crate) fn is_ours(name: &str) -> bool {
     matches!(
         name,
-        ATTEMPT | FIRST_FAILED_AT | TOPIC | GROUP | DueTime::HEADER
+        ATTEMPT | FIRST_FAILED_AT | TOPIC | GROUP | PROBE | DueTime::HEADER
     )
 }
 

@@ -5,7 +5,7 @@ use loafer_core::message::EVENT_ID;
 use super::*;
 use crate::{
     message::{Arrival, received},
-    names::headers::ATTEMPT,
+    names::headers::{ATTEMPT, PROBE},
 };
 
 fn common<'c>(event: Option<&'c str>, headers: &'c [(String, String)]) -> Common<'c> {
@@ -167,6 +167,7 @@ fn a_copy_keeps_what_the_sender_said_and_nothing_that_the_broker_wrote() {
         ("x-delivery-count", AMQPValue::LongLongInt(2)),
         ("x-acquired-count", AMQPValue::LongLongInt(2)),
         (TOPIC, text("forged")),
+        (PROBE, AMQPValue::Boolean(true)),
     ] {
         table.insert(name.into(), value);
     }

@@ -32,15 +32,12 @@ use crate::{
     client::{ANSWER, timed},
     error::{self, ACCESS_REFUSED, NOT_FOUND, refused},
     message::{Arrival, received},
-    names,
+    names::{self, headers::PROBE},
     options::Declare,
     outgoing::{Entry, frame},
     publisher::channels::Unsent,
     topology::find,
 };
-
-/// The header of what only asks whether the queue exists.
-const PROBE: &str = "loafer-probe";
 
 /// What getting an isolated message is called in errors.
 const GETTING: &str = "getting an isolated message";
@@ -133,7 +130,7 @@ impl Held {
             self.taken = false;
             self.last = Some(Isolated {
                 delivery: Delivery { receipt, message },
-                // Nobody gets more than one at a time, and what is given back is copied: RabbitMQ redelivers what was handed over and not settled.
+                // Nobody gets more than one at a time, and what is released is copied: RabbitMQ redelivers what was handed over and not settled.
                 crashed: redelivered,
             });
             return Ok(Ok(()));
@@ -362,7 +359,7 @@ impl AmqpProvider {
         sent.pop().unwrap_or(Ok(()))
     }
 
-    /// Gives back the isolated message that is not settled, so that it does not count as crashed, and closes its channel.
+    /// Releases the isolated message that is not settled, so that it does not count as crashed, and closes its channel.
     pub(super) async fn close_isolated(&self) {
         let mut held = self.isolation.held.lock().await;
         if let Some((channel, last)) = held.unsettled() {

@@ -50,8 +50,8 @@ impl Plan {
         };
         let own = self.wanted_limit().unwrap_or(DELIVERY_LIMIT);
         Some(format!(
-            "queue `{}` has {limit} where this route would set {own}: it is used as it is. RabbitMQ dead-letters a message that lost connections, crashes and deploys \
-             gave back more often. No policy can raise it: delete the queue once it is empty, and it is made again with {own}; or set the \
+            "queue `{}` has {limit} where this route would set {own}: it is used as it is. RabbitMQ dead-letters a message that \
+             returns to it more often, by lost connections, crashes and deploys. No policy can raise it: delete the queue once it is empty, and it is made again with {own}; or set the \
              argument `{ARGUMENT}` under [routes.{}.options] to what it has",
             self.queue, self.route
         ))
