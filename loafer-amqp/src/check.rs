@@ -257,7 +257,9 @@ fn limit(plan: &Plan, policy: &Policy) -> Option<Finding> {
 fn times(policy: &Policy, capabilities: &Capabilities, section: &str) -> Option<Finding> {
     let (route, timeout) = (&policy.route, policy.timeout?);
     let ceiling = capabilities.lease_ceiling?;
-    let ahead = policy.prefetch.unwrap_or(capabilities.prefetch);
+    // Without a prefetch of its own, a route whose handlers are slow holds no more than they work on, unless groups wait for one another.
+    let grouped = policy.group_by.as_ref().map(|_| capabilities.prefetch);
+    let ahead = policy.prefetch.or(grouped).unwrap_or(0);
     // The last of the messages that are held waits until all before it are done.
     let rounds = ahead.div_ceil(policy.concurrency.max(1)).saturating_add(1);
     let longest = timeout.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
@@ -306,8 +308,9 @@ mod tests {
         let longest = finding(minutes(30), None).unwrap();
         assert_eq!(longest.level, Level::Problem);
         assert!(longest.text.contains("[brokers.amqp]"), "{}", longest.text);
+        assert!(finding(minutes(5), None).is_none());
         // 100 ahead of 10 handlers: eleven rounds of five minutes.
-        let long = finding(minutes(5), None).unwrap();
+        let long = finding(minutes(5), Some(100)).unwrap();
         assert_eq!(long.level, Level::Warning);
         assert!(long.text.contains("may wait 55m,"), "{}", long.text);
         assert!(finding(minutes(5), Some(10)).is_none());

@@ -52,6 +52,12 @@ impl Acks {
         self.entries.get(at)?.as_deref()
     }
 
+    /// Returns how many deliveries have been settled.
+    pub(super) fn settled_in_all(&self) -> u64 {
+        let unsettled = self.old.len() + self.entries.iter().flatten().count();
+        self.before + self.entries.len() as u64 - unsettled as u64
+    }
+
     /// Marks a delivery that is settled in another way, for example released. Returns whether it was unsettled.
     pub(super) fn forget(&mut self, tag: u64) -> bool {
         let settled = self.settle(tag);
@@ -148,8 +154,10 @@ mod tests {
         }
         assert!(acks.entries.len() <= RECENT && acks.old.len() == 2);
         assert!(acks.properties(2).is_some() && acks.properties(3).is_none());
+        assert_eq!(acks.settled_in_all(), 99_998);
         assert!(acks.forget(2) && !acks.forget(2));
         assert_eq!(frames(&mut acks, &[1]), [(1, false)]);
+        assert_eq!(acks.settled_in_all(), 100_000);
         assert!(acks.came(100_001, Box::default()) && acks.came(100_002, Box::default()));
         let both = frames(&mut acks, &[100_001, 100_002]);
         assert_eq!(both, [(100_002, true)]);

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `receive` | one consumer on one channel |
 //! | `pump` | reading what RabbitMQ pushes |
+//! | `prefetch` | how many messages it pushes |
 //! | `acks` | which deliveries are settled, and in how few frames |
 //! | `isolated` | messages that are handed over alone |
 //! | `settle` | acks, and confirmed copies for retries and dead letters |
 
 mod acks;
 mod isolated;
+mod prefetch;
 mod pump;
 mod receive;
 mod settle;
@@ -18,7 +20,7 @@ use std::{
     fmt, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -31,9 +33,13 @@ use loafer_core::{
     },
     policy::{Backoff, Policy},
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
-use self::{isolated::Isolation, receive::ConsumerChannel};
+use self::{
+    isolated::Isolation,
+    prefetch::{LOOK, Prefetch},
+    receive::ConsumerChannel,
+};
 use crate::{
     client::{Link, config::Config},
     options::Options,
@@ -41,7 +47,8 @@ use crate::{
     topology::{Plan, find},
 };
 
-/// How many messages to hold ahead of the handlers, unless the route says otherwise. A delivery that waits is cheaper than a handler without work.
+/// How many messages to hold ahead of the handlers at most, unless the route says otherwise. A delivery that waits is cheaper than a handler without
+/// work.
 const PREFETCH: usize = 100;
 
 /// How many messages the route gets at once.
@@ -59,9 +66,6 @@ const BACKOFF: Duration = Duration::from_secs(1);
 /// How long RabbitMQ lets a message go unsettled, unless its `consumer_timeout` was changed (RabbitMQ docs, "Delivery Acknowledgement Timeout").
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// The largest number of messages that RabbitMQ pushes ahead (`basic.qos` has 16 bits for it).
-const MOST_PUSHED: usize = u16::MAX as usize;
-
 /// Consumes one queue of RabbitMQ.
 pub struct AmqpProvider {
     link: Arc<Link>,
@@ -70,8 +74,8 @@ pub struct AmqpProvider {
     plan: Plan,
     /// RabbitMQ's `consumer_timeout`, if the configuration says it.
     consumer_timeout: Option<Duration>,
-    /// How many messages RabbitMQ pushes ahead: the route's capacity. It counts from the next consumer on.
-    capacity: AtomicUsize,
+    /// How many messages RabbitMQ pushes ahead.
+    prefetch: Prefetch,
     /// The last consumer, which may be lost. `None` before the first receive and after `close`.
     current: Mutex<Option<Arc<ConsumerChannel>>>,
     /// Held while a consumer is begun, so that there is one at most.
@@ -130,7 +134,7 @@ impl AmqpProvider {
             channels,
             plan,
             consumer_timeout: config.consumer_timeout,
-            capacity: AtomicUsize::new(PREFETCH),
+            prefetch: Prefetch::new(&source.policy, options, PREFETCH),
             current: Mutex::default(),
             beginning: tokio::sync::Mutex::default(),
             epochs: AtomicU64::new(0),
@@ -168,14 +172,9 @@ impl AmqpProvider {
             self.establish_again().await?;
         }
         let epoch = self.epochs.fetch_add(1, Ordering::Relaxed) + 1;
-        let capacity = self.capacity.load(Ordering::Relaxed).clamp(1, MOST_PUSHED);
-        let begun = ConsumerChannel::begin(
-            &self.link,
-            &self.plan,
-            (epoch, &self.alive),
-            capacity as u16,
-        )
-        .await;
+        let prefetch = *self.prefetch.bounds().start();
+        let begun =
+            ConsumerChannel::begin(&self.link, &self.plan, (epoch, &self.alive), prefetch).await;
         let consumer = match begun {
             Ok(consumer) => Arc::new(consumer),
             Err(error) => {
@@ -264,7 +263,16 @@ impl Provider for AmqpProvider {
         // After a loss the route is ready again at once, and not with its next message.
         let again = known > 0 && consumer.epoch > known;
         let wait = if again { Duration::ZERO } else { wait };
-        consumer.receive(max, wait, into).await
+        let mut now = Instant::now();
+        let until = now + wait;
+        loop {
+            consumer.follow(&self.plan, &self.prefetch, now).await?;
+            let look = until.min(now + LOOK);
+            if consumer.receive(max, look, into).await? || look == until {
+                return Ok(());
+            }
+            now = Instant::now();
+        }
     }
 
     /// Gets the message from the queue `<queue>.isolated`, on a channel of its own. It takes its redelivery for a crash.
@@ -285,7 +293,7 @@ impl Provider for AmqpProvider {
     }
 
     fn set_capacity(&self, messages: usize) {
-        self.capacity.store(messages, Ordering::Relaxed);
+        self.prefetch.set_capacity(messages);
     }
 
     async fn notice(&self) -> Notice {

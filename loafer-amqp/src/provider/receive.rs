@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,12 +19,13 @@ use lapin::{
 use loafer_core::{Error, broker::Delivery};
 use tokio::{
     task::JoinHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use super::{
     Receipt,
     acks::{Ack, Acks},
+    prefetch::{LOOK, Prefetch, SpeedWatch},
     pump::{Arrivals, pump},
 };
 use crate::{
@@ -35,9 +36,6 @@ use crate::{
 
 /// How long RabbitMQ may take to hand acks on to a quorum queue.
 const HANDED_ON: Duration = Duration::from_millis(300);
-
-/// How often a channel without a consumer is looked at.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// One consumer on one channel. It never recovers a lost channel: another consumer takes its place.
 pub(super) struct ConsumerChannel {
@@ -50,8 +48,10 @@ pub(super) struct ConsumerChannel {
     pub(super) channel: Option<Channel>,
     /// What the pump shares with it.
     shared: Arc<Arrivals>,
-    /// Replaced each time consuming resumes.
-    consumer: Mutex<ActiveConsumer>,
+    /// Locked while a consumer begins or ends, so that none begins, and nothing is released, before the last one has ended.
+    consumer: tokio::sync::Mutex<ActiveConsumer>,
+    /// How fast messages are settled.
+    speed: SpeedWatch,
     /// Whether anything was acked, so that `close` waits for RabbitMQ to hand it on.
     settled: AtomicBool,
 }
@@ -61,8 +61,20 @@ pub(super) struct ConsumerChannel {
 struct ActiveConsumer {
     /// RabbitMQ's tag of the consumer.
     tag: String,
-    /// Reads what RabbitMQ pushes. `None` once it was waited for.
+    /// Reads what RabbitMQ pushes. `None` once it has ended and was waited for.
     pump: Option<JoinHandle<()>>,
+}
+
+impl ActiveConsumer {
+    /// Waits until the pump of a consumer that has ended has stored all that came before its end. If it is dropped, the next one waits on.
+    async fn read_up(&mut self) {
+        if let Some(pump) = &mut self.pump
+            && timeout(ANSWER, &mut *pump).await.is_err()
+        {
+            pump.abort();
+        }
+        self.pump = None;
+    }
 }
 
 impl ConsumerChannel {
@@ -71,36 +83,43 @@ impl ConsumerChannel {
         link: &Link,
         plan: &Plan,
         (epoch, alive): (u64, &Arc<AtomicU64>),
-        capacity: u16,
+        prefetch: usize,
     ) -> Result<Self, Error> {
         let (what, queue) = ("consuming", plan.queue.as_str());
         let channel = link.channel(what, queue).await?;
-        let qos = channel.basic_qos(capacity, BasicQosOptions::default());
-        answered(what, queue, qos).await?;
-        let consumer = Self {
-            epoch,
-            queue: queue.to_owned(),
-            section: link.identity().section(),
-            channel: Some(channel),
-            shared: Arc::new(Arrivals {
-                alive: alive.clone(),
-                counted: plan.counts(),
-                ..Arrivals::default()
-            }),
-            consumer: Mutex::default(),
-            settled: AtomicBool::new(false),
-        };
+        let mut consumer = Self::none(queue);
+        consumer.epoch = epoch;
+        consumer.section = link.identity().section();
+        consumer.shared = Arc::new(Arrivals {
+            alive: alive.clone(),
+            counted: plan.counts(),
+            ..Arrivals::default()
+        });
+        consumer.set_prefetch(&channel, prefetch).await?;
+        consumer.channel = Some(channel);
         alive.store(epoch, Ordering::Release);
-        consumer.consume(plan).await?;
+        let mut active = consumer.consumer.lock().await;
+        consumer.consume(&mut active, plan).await?;
+        drop(active);
         Ok(consumer)
     }
 
-    /// Begins to consume, for the first time or after `cancel`.
-    async fn consume(&self, plan: &Plan) -> Result<(), Error> {
+    /// Sets how many messages RabbitMQ pushes to the next consumer before the first of them is settled.
+    async fn set_prefetch(&self, channel: &Channel, prefetch: usize) -> Result<(), Error> {
+        let most = u16::try_from(prefetch).unwrap_or(u16::MAX);
+        let qos = channel.basic_qos(most, BasicQosOptions::default());
+        answered("consuming", &self.queue, qos).await?;
+        self.speed.set_prefetch(prefetch);
+        Ok(())
+    }
+
+    /// Begins to consume, for the first time or after `end`.
+    async fn consume(&self, active: &mut ActiveConsumer, plan: &Plan) -> Result<(), Error> {
         let (what, queue) = ("consuming", self.queue.as_str());
         let Some(channel) = &self.channel else {
             return Ok(());
         };
+        active.read_up().await;
         let consumed = channel.basic_consume(
             queue.into(),
             "".into(),
@@ -123,7 +142,7 @@ impl ConsumerChannel {
             self.section.clone(),
         );
         let reading = tokio::spawn(reading);
-        *self.consumer() = ActiveConsumer {
+        *active = ActiveConsumer {
             tag,
             pump: Some(reading),
         };
@@ -132,14 +151,47 @@ impl ConsumerChannel {
 
     /// Consumes again after `cancel`.
     pub(super) async fn resume(&self, plan: &Plan) -> Result<(), Error> {
+        let mut active = self.consumer.lock().await;
         match self.is_canceled() {
-            true => self.consume(plan).await,
+            true => self.consume(&mut active, plan).await,
             false => Ok(()),
         }
     }
 
-    fn consumer(&self) -> MutexGuard<'_, ActiveConsumer> {
-        self.consumer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Looks at the speed if it is time to, and lets another consumer with another prefetch take the place of the one that runs if that is due: RabbitMQ
+    /// applies a prefetch to new consumers only. Deliveries that are not settled are untouched.
+    pub(super) async fn follow(
+        &self,
+        plan: &Plan,
+        prefetch: &Prefetch,
+        now: Instant,
+    ) -> Result<(), Error> {
+        if !self.speed.is_due(now) {
+            return Ok(());
+        }
+        let settled = self.acks(|acks| acks.settled_in_all());
+        match self.speed.look(now, settled, &prefetch.bounds()) {
+            Some(wanted) => self.change(plan, wanted).await,
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    async fn change(&self, plan: &Plan, prefetch: usize) -> Result<(), Error> {
+        let Some(channel) = &self.channel else {
+            return Ok(());
+        };
+        let mut active = self.consumer.lock().await;
+        let runs = !self.is_canceled();
+        tracing::debug!(queue = self.queue, prefetch, "the prefetch changes");
+        if runs {
+            self.end(&mut active).await;
+        }
+        self.set_prefetch(channel, prefetch).await?;
+        match runs {
+            true => self.consume(&mut active, plan).await,
+            false => Ok(()),
+        }
     }
 
     /// Returns a consumer that could not begin, which counts as lost.
@@ -165,7 +217,8 @@ impl ConsumerChannel {
             section: String::new(),
             channel,
             shared: Arc::new(shared),
-            consumer: Mutex::default(),
+            consumer: tokio::sync::Mutex::default(),
+            speed: SpeedWatch::new(Instant::now()),
             settled: AtomicBool::new(false),
         }
     }
@@ -203,14 +256,13 @@ impl ConsumerChannel {
         }
     }
 
-    /// Takes up to `max` messages that were pushed. Waits for the first.
+    /// Takes up to `max` messages that were pushed. Waits for the first, but not beyond `until`. Returns whether there were any.
     pub(super) async fn receive(
         &self,
         max: usize,
-        wait: Duration,
+        until: Instant,
         into: &mut Vec<Delivery<Receipt>>,
-    ) -> Result<(), Error> {
-        let give_up = tokio::time::Instant::now() + wait;
+    ) -> Result<bool, Error> {
         loop {
             let arrived = self.shared.arrived.notified();
             {
@@ -218,14 +270,14 @@ impl ConsumerChannel {
                 let count = buffer.ready.len().min(max);
                 into.extend(buffer.ready.drain(..count));
                 if count > 0 {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             if let Some(cause) = self.shared.end.borrow().clone() {
                 return Err(lost(&self.queue, cause));
             }
-            if tokio::time::timeout_at(give_up, arrived).await.is_err() {
-                return Ok(());
+            if timeout_at(until, arrived).await.is_err() {
+                return Ok(false);
             }
         }
     }
@@ -237,28 +289,27 @@ impl ConsumerChannel {
 
     /// Ends the consumer, and releases what was pushed and not taken. Settling goes on.
     pub(super) async fn cancel(&self) {
-        if self.shared.canceled.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let Some(channel) = &self.channel else {
-            return;
-        };
-        let tag = self.consumer().tag.as_str().into();
-        let canceled = channel.basic_cancel(tag, BasicCancelOptions::default());
-        if let Err(error) = answered("ending the consumer", &self.queue, canceled).await {
-            tracing::debug!(queue = self.queue, %error, "the consumer was not ended in time: it ends with its channel");
-        }
-        // The pump ends once it has stored all that came before the answer.
-        let pump = self.consumer().pump.take();
-        if let Some(mut pump) = pump
-            && timeout(ANSWER, &mut pump).await.is_err()
-        {
-            pump.abort();
-        }
+        let mut active = self.consumer.lock().await;
+        self.end(&mut active).await;
         let untaken: Vec<_> = self.shared.buffer().ready.drain(..).collect();
         for delivery in untaken {
             self.release(delivery.receipt.tag);
         }
+    }
+
+    /// Ends the consumer. What was pushed stays in the buffer.
+    async fn end(&self, active: &mut ActiveConsumer) {
+        let Some(channel) = &self.channel else {
+            return;
+        };
+        if !self.shared.canceled.swap(true, Ordering::AcqRel) {
+            let tag = active.tag.as_str().into();
+            let canceled = channel.basic_cancel(tag, BasicCancelOptions::default());
+            if let Err(error) = answered("ending the consumer", &self.queue, canceled).await {
+                tracing::debug!(queue = self.queue, %error, "the consumer was not ended in time: it ends with its channel");
+            }
+        }
+        active.read_up().await;
     }
 
     /// Acks these deliveries in as few frames as possible. Returns whether the client took the frames.
@@ -324,6 +375,7 @@ pub(super) fn lost(queue: &str, cause: String) -> Error {
 
 impl Drop for ConsumerChannel {
     fn drop(&mut self) {
-        self.consumer().pump.iter().for_each(JoinHandle::abort);
+        let active = self.consumer.get_mut();
+        active.pump.iter().for_each(JoinHandle::abort);
     }
 }

@@ -107,6 +107,31 @@ impl Rabbit {
         );
     }
 
+    /// Publishes messages to an exchange, each under an id of its own, and waits until all are confirmed.
+    pub async fn publish_all(&self, exchange: &str, key: &str, bodies: &[impl AsRef<[u8]>]) {
+        let channel = self.channel().await;
+        let confirm = ConfirmSelectOptions::default();
+        channel.confirm_select(confirm).await.unwrap();
+        let mut confirms = Vec::new();
+        for body in bodies {
+            let id = MessageId::new().to_string();
+            let properties = BasicProperties::default().with_message_id(id.into());
+            let options = BasicPublishOptions::default();
+            let published = channel.basic_publish(
+                exchange.into(),
+                key.into(),
+                options,
+                body.as_ref(),
+                properties,
+            );
+            confirms.push(published.await.unwrap());
+        }
+        for confirm in confirms {
+            confirm.await.unwrap();
+        }
+        channel.close(200, "OK".into()).await.unwrap();
+    }
+
     /// Makes a queue with these arguments.
     pub async fn declare(&self, queue: &str, arguments: &[(&str, AMQPValue)]) {
         let mut table = FieldTable::default();

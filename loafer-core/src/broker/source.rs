@@ -21,7 +21,7 @@ pub struct Source {
     pub consumer: Option<String>,
     /// The translator of the route, for example `Json` or `Sns`. Empty if its handlers have different ones.
     pub translator: String,
-    /// How the route behaves: its lease, its attempts, its groups, its limits.
+    /// How the route behaves: its lease, its attempts, its groups, its limits. Its `batch` is set if the handler takes batches, and only then.
     pub policy: Policy,
 }
 

@@ -158,6 +158,9 @@ pub(super) fn plan_route(
     source.consumer = consumer;
     source.named = named;
     source.policy = policy.clone();
+    // Brokers that push need to know how many messages the handlers hold at once.
+    let batches = routes.iter().any(|route| route.batches);
+    source.policy.batch = batches.then(|| policy.messages_a_call());
     let provider = instance
         .broker
         .provider(&source, &broker_options)
