@@ -74,6 +74,15 @@ fn consumer_timeout(text: &str) -> Option<u64> {
     value.split_once(' ')?.0.parse().ok()
 }
 
+/// Returns RabbitMQ's `max_message_size` if a message was refused for it: "message size 2097166 is larger than configured max size 1048576", and "larger
+/// than max size" before RabbitMQ 4.
+pub(crate) fn max_message_size(cause: &str) -> Option<usize> {
+    let (_, rest) = cause.split_once("is larger than")?;
+    let (_, size) = rest.split_once("max size ")?;
+    let end = size.find(|c: char| !c.is_ascii_digit());
+    size[..end.unwrap_or(size.len())].parse().ok()
+}
+
 /// Returns which right was missing. `None` means that the error is about something else.
 fn denied(what: &str, error: &lapin::Error) -> Option<String> {
     match error.kind() {
@@ -200,6 +209,15 @@ mod tests {
         let text = lacking("anything", NEW).unwrap();
         assert!(text.contains("`write` on the exchange `event`"), "{text}");
         assert!(text.contains("set_permissions -p shop ana "), "{text}");
+    }
+
+    #[test]
+    fn the_largest_message_is_read_from_its_refusal() {
+        let old = "RabbitMQ answered 406: message size 2097166 is larger than max size 1048576";
+        let new = "message size 2097166 is larger than configured max size 16777216, mend it";
+        assert_eq!(max_message_size(old), Some(1_048_576));
+        assert_eq!(max_message_size(new), Some(16_777_216));
+        assert_eq!(max_message_size("invalid expiration 'never'"), None);
     }
 
     #[test]

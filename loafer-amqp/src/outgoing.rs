@@ -46,6 +46,19 @@ const UTF_8: &str = "utf-8";
 /// The bytes of a frame with properties beside these: its own frame, the class, the size of the body, the flags.
 const AROUND: usize = 8 + 14;
 
+/// The bytes that RabbitMQ adds on the way, beside names: `x-death`, `x-first-death-…`, `x-last-death-…`, and counts of deliveries.
+const ADDED: usize = 400;
+
+/// How often RabbitMQ writes a name into these headers.
+const NAMED: usize = 4;
+
+impl Entry {
+    /// Returns how many bytes of it count towards RabbitMQ's `max_message_size`, or a few more.
+    pub(crate) fn size(&self) -> usize {
+        self.payload.len() + frame(&self.properties)
+    }
+}
+
 /// What all messages of one publish call have in common.
 pub(crate) struct Common<'c> {
     /// The name of the event. `None` means that the messages are no events.
@@ -206,6 +219,12 @@ fn value(of: &AMQPValue) -> usize {
 /// Returns the bytes of the frame that carries these properties.
 pub(crate) fn frame(properties: &BasicProperties) -> usize {
     size(properties) + AROUND
+}
+
+/// Returns how many bytes RabbitMQ adds to the frame of a message that is dead-lettered once, at most. `name` is the longest of queue, exchange and
+/// routing key.
+pub(crate) fn growth(name: usize) -> usize {
+    ADDED + NAMED * name
 }
 
 /// Returns the bytes that properties take in their frame.

@@ -8,6 +8,7 @@
 //! | `acks` | which deliveries are settled, and in how few frames |
 //! | `isolated` | messages that are handed over alone |
 //! | `settle` | acks, and confirmed copies for retries and dead letters |
+//! | `uncopied` | what becomes of a message whose copy can't be made |
 
 mod acks;
 mod isolated;
@@ -15,6 +16,7 @@ mod prefetch;
 mod pump;
 mod receive;
 mod settle;
+mod uncopied;
 
 use std::{
     fmt, mem,

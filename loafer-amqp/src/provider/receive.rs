@@ -334,12 +334,22 @@ impl ConsumerChannel {
 
     /// Releases a delivery: RabbitMQ redelivers it to any consumer.
     pub(super) fn release(&self, tag: u64) -> bool {
+        self.nack(tag, true)
+    }
+
+    /// Gives a delivery up: RabbitMQ moves it to the dead letters of the queue.
+    pub(super) fn give_up(&self, tag: u64) -> bool {
+        self.settled.store(true, Ordering::Relaxed);
+        self.nack(tag, false)
+    }
+
+    fn nack(&self, tag: u64, requeue: bool) -> bool {
         let Some(channel) = &self.channel else {
             return false;
         };
         let options = BasicNackOptions {
             multiple: false,
-            requeue: true,
+            requeue,
         };
         self.acks(|acks| {
             acks.forget(tag) && {

@@ -15,27 +15,25 @@ use loafer_core::{
     message::Message,
 };
 
-use super::{AmqpProvider, Receipt, receive::ConsumerChannel};
+use super::{AmqpProvider, Receipt, receive::ConsumerChannel, uncopied::failed};
 use crate::{
-    error::{self, refused},
     names::{
         self,
         headers::{ATTEMPT, FIRST_FAILED_AT},
     },
     options::Declare,
-    outgoing::{Entry, copied, frame},
-    publisher::channels::Unsent,
+    outgoing::{Entry, copied},
 };
 
 /// The copy of a message, and where it goes.
-struct Copy {
+pub(super) struct Copy {
     /// The index of the message in the batch.
-    at: usize,
+    pub(super) at: usize,
     exchange: String,
-    routing_key: String,
-    properties: BasicProperties,
+    pub(super) routing_key: String,
+    pub(super) properties: BasicProperties,
     /// The delay of the delay queue that it goes to. `None` means that it is a dead letter.
-    delay: Option<Duration>,
+    pub(super) delay: Option<Duration>,
 }
 
 /// What a copy is for.
@@ -219,16 +217,11 @@ impl AmqpProvider {
         let mut answered = Vec::with_capacity(copies.len());
         let mut ready = Vec::with_capacity(copies.len());
         let frame_max = self.channels.link.frame_max();
-        for copy in copies {
-            if frame(&copy.properties) > frame_max {
+        for mut copy in copies {
+            let entry = &batch[copy.at];
+            if let Err(cause) = copy.fit(&entry.settlement, frame_max) {
                 // Publishing it would break the connection, on which others publish, too.
-                let answer = match copy.delay {
-                    None => Settled::NoDeadLetterTarget,
-                    Some(_) if consumer.release(batch[copy.at].receipt.tag) => Settled::Done,
-                    Some(_) => Settled::Lost,
-                };
-                let (queue, message_id) = (&self.plan.queue, batch[copy.at].message.id());
-                tracing::error!(%queue, %message_id, "its headers leave no room for those of a copy: it is redelivered as it is");
+                let answer = self.never_copied(consumer, entry, &copy, &cause);
                 answered.push((copy.at, Some(answer)));
                 continue;
             }
@@ -238,6 +231,12 @@ impl AmqpProvider {
             }
         }
         if ready.is_empty() {
+            return answered;
+        }
+        if self.channels.link.is_blocked() {
+            // It would wait until RabbitMQ has memory again. What to do meanwhile is for the engine to decide.
+            let blocked = |copy: &Copy| self.blocked(&batch[copy.at], copy);
+            answered.extend(ready.iter().map(|copy| (copy.at, Some(blocked(copy)))));
             return answered;
         }
         let entries = ready.iter().map(|copy| Entry {
@@ -250,10 +249,10 @@ impl AmqpProvider {
         let entries = entries.collect();
         let sent = self.channels.publish(&self.plan.queue, &entries).await;
         for (copy, sent) in ready.into_iter().zip(sent) {
-            answered.push((
-                copy.at,
-                sent.err().map(|unsent| self.not_copied(&copy, unsent)),
-            ));
+            let unsent = sent.err();
+            let answer =
+                unsent.map(|unsent| self.not_copied(consumer, &batch[copy.at], &copy, unsent));
+            answered.push((copy.at, answer));
         }
         answered
     }
@@ -268,32 +267,6 @@ impl AmqpProvider {
         }
         self.delay_queues().push(delay);
         Ok(())
-    }
-
-    #[cold]
-    fn not_copied(&self, copy: &Copy, unsent: Unsent) -> Settled {
-        let queue = &self.plan.queue;
-        let to = &copy.routing_key;
-        match (unsent, copy.delay) {
-            (
-                Unsent::Unroutable | Unsent::Closed(error::NOT_FOUND | error::ACCESS_REFUSED, _),
-                None,
-            ) => Settled::NoDeadLetterTarget,
-            (Unsent::Unroutable, Some(_)) => {
-                // The next try declares it again.
-                self.delay_queues().clear();
-                let cause = format!("its delay queue `{to}` is gone");
-                failed(refused("retrying a message", queue, cause))
-            }
-            (Unsent::Refused(cause) | Unsent::Closed(_, cause) | Unsent::Unknown(cause), _) => {
-                failed(Error::Unreachable {
-                    what: "copying a message",
-                    queue: queue.clone(),
-                    cause: format!("its copy to `{to}` was not confirmed: {cause}"),
-                    source: None,
-                })
-            }
-        }
     }
 }
 
@@ -320,8 +293,4 @@ pub(super) fn copy_of(
         // The copies of one message need one id.
         None => copy.with_message_id(ShortString::from(message.id().to_string())),
     }
-}
-
-pub(super) fn failed(error: Error) -> Settled {
-    Settled::Failed(Arc::new(error))
 }

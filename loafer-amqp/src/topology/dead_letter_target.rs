@@ -1,6 +1,19 @@
 //! Where a route's dead letters go: only RabbitMQ finds their queue by an exchange and a routing key.
 
-use crate::{names, options::Options};
+use super::Plan;
+use crate::{
+    names,
+    options::{Options, QueueType},
+};
+
+/// The arguments that decide what a queue does with a message that is rejected.
+const DEAD_LETTERING: &[&str] = &[
+    "x-queue-type",
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-dead-letter-strategy",
+    "x-overflow",
+];
 
 /// Where dead letters go: an exchange, and the routing key that they are published with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +45,19 @@ impl DeadLetterTarget {
             routing_key: key,
         };
         (target, own)
+    }
+}
+
+impl Plan {
+    /// Returns whether RabbitMQ itself moves a rejected message from the route's queue to its dead letters, and loses none on the way: a quorum queue
+    /// that we made does so "at least once" (RabbitMQ docs, "Quorum Queues").
+    pub(crate) fn moves_rejected(&self) -> bool {
+        let arguments = self.arguments.iter();
+        self.queue_type == QueueType::Quorum
+            && self.made.get().is_some()
+            && !arguments
+                .map(|(name, _)| name.as_str())
+                .any(|name| DEAD_LETTERING.contains(&name))
     }
 }
 

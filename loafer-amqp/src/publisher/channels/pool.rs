@@ -2,7 +2,10 @@
 
 use std::{
     iter,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,6 +41,8 @@ pub(super) struct Pool {
     idle: Mutex<Vec<Channel>>,
     /// One permit a channel in use.
     permits: Semaphore,
+    /// The largest message in bytes that RabbitMQ takes, as its last refusal says. `usize::MAX` means that nothing was too large yet.
+    largest: AtomicUsize,
 }
 
 /// A channel taken from the pool. It goes back only when every message was answered. Dropped before, the channel is closed, since a later confirm
@@ -62,6 +67,7 @@ impl Pool {
             link,
             idle: Mutex::default(),
             permits: Semaphore::new(CHANNELS),
+            largest: AtomicUsize::new(usize::MAX),
         }
     }
 
@@ -70,10 +76,81 @@ impl Pool {
     }
 
     /// Publishes a window: hands over all of its frames before it waits for the first answer. Fails if no channel can be opened.
+    ///
+    /// RabbitMQ closes the channel for a message that it can't take, with the confirms of others that are on their way. These are published again, and a
+    /// message that may be too large goes alone from the beginning.
     pub(super) async fn publish(&self, what: &str, entries: &[&Entry]) -> Result<Answers, Unsent> {
-        let mut answers = self.window(what, entries).await?;
-        self.alone(what, entries, &mut answers).await;
+        let mut answers;
+        let mut closed;
+        if entries.iter().any(|entry| self.is_too_large(entry)) {
+            answers = entries.iter().map(|_| Ok(())).collect();
+            let all = (0..entries.len()).collect();
+            closed = self.apart(what, entries, all, &mut answers).await;
+        } else {
+            answers = self.window(what, entries).await?;
+            closed = closed_with_others(entries, &answers, 0..entries.len());
+        }
+        if closed.iter().any(|&at| self.is_too_large(entries[at])) {
+            closed = self.apart(what, entries, closed, &mut answers).await;
+        }
+        for at in closed {
+            self.some(what, entries, &[at], &mut answers).await;
+        }
         Ok(answers)
+    }
+
+    /// Publishes these messages in one window, and each that may be too large alone. Returns those to publish again.
+    async fn apart(
+        &self,
+        what: &str,
+        entries: &[&Entry],
+        these: Vec<usize>,
+        answers: &mut Answers,
+    ) -> Vec<usize> {
+        let these = these.into_iter();
+        let (large, small): (Vec<_>, Vec<_>) =
+            these.partition(|&at| self.is_too_large(entries[at]));
+        self.some(what, entries, &small, answers).await;
+        for at in large {
+            self.some(what, entries, &[at], answers).await;
+        }
+        closed_with_others(entries, answers, small.into_iter())
+    }
+
+    async fn some(&self, what: &str, entries: &[&Entry], some: &[usize], answers: &mut Answers) {
+        if some.is_empty() {
+            return;
+        }
+        let these: Vec<&Entry> = some.iter().map(|&at| entries[at]).collect();
+        match self.window(what, &these).await {
+            Ok(sent) => some
+                .iter()
+                .zip(sent)
+                .for_each(|(&at, sent)| answers[at] = sent),
+            Err(unsent) => some
+                .iter()
+                .for_each(|&at| answers[at] = Err(unsent.clone())),
+        }
+    }
+
+    fn is_too_large(&self, entry: &Entry) -> bool {
+        let largest = self.largest.load(Ordering::Relaxed);
+        largest < usize::MAX && entry.size() > largest
+    }
+
+    /// Takes down how large a message may be.
+    fn learn(&self, entries: &[&Entry], answers: &Answers) {
+        for (entry, answer) in entries.iter().zip(answers) {
+            let largest = match answer {
+                // It was raised.
+                Ok(()) if self.is_too_large(entry) => Some(usize::MAX),
+                Err(Unsent::Closed(_, cause)) => error::max_message_size(cause),
+                _ => None,
+            };
+            if let Some(largest) = largest {
+                self.largest.store(largest, Ordering::Relaxed);
+            }
+        }
     }
 
     async fn window(&self, what: &str, entries: &[&Entry]) -> Result<Answers, Unsent> {
@@ -116,35 +193,8 @@ impl Pool {
             unroutable(&returned, entries, &mut answers);
         }
         closed_with_it(&mut answers);
+        self.learn(entries, &answers);
         Ok(answers)
-    }
-
-    /// Publishes each message again alone if one of them closed the channel, so that only that one fails.
-    async fn alone(&self, what: &str, entries: &[&Entry], answers: &mut [Result<(), Unsent>]) {
-        let closed: Vec<(usize, u16)> = answers
-            .iter()
-            .enumerate()
-            .filter_map(|(at, answer)| match answer {
-                Err(Unsent::Closed(code, _)) => Some((at, *code)),
-                _ => None,
-            })
-            .collect();
-        let [(first, code), _, ..] = closed[..] else {
-            return;
-        };
-        // An exchange that is missing, or that we may not publish to, is so for all of them.
-        let exchange = &entries[first].exchange;
-        if matches!(code, error::NOT_FOUND | error::ACCESS_REFUSED)
-            && closed
-                .iter()
-                .all(|&(at, _)| entries[at].exchange == *exchange)
-        {
-            return;
-        }
-        for (at, _) in closed {
-            let alone = self.window(what, &[entries[at]]).await;
-            answers[at] = alone.map_or_else(Err, |mut alone| alone.pop().unwrap_or(Ok(())));
-        }
     }
 
     async fn take(&self, what: &str) -> Result<Taken<'_>, Error> {
@@ -220,6 +270,30 @@ fn answer(
             _ => Unsent::Unknown(cause(&error)),
         }),
     }
+}
+
+/// Returns those of these messages that were not answered because one of them closed the channel.
+fn closed_with_others(
+    entries: &[&Entry],
+    answers: &Answers,
+    these: impl Iterator<Item = usize>,
+) -> Vec<usize> {
+    let code = |at: usize| match answers[at] {
+        Err(Unsent::Closed(code, _)) => Some((at, code)),
+        _ => None,
+    };
+    let closed: Vec<(usize, u16)> = these.filter_map(code).collect();
+    let [(first, code), _, ..] = closed[..] else {
+        return Vec::new();
+    };
+    // An exchange that is missing, or that we may not publish to, is so for all of them.
+    let exchange = &entries[first].exchange;
+    let for_all = matches!(code, error::NOT_FOUND | error::ACCESS_REFUSED)
+        && closed
+            .iter()
+            .all(|&(at, _)| entries[at].exchange == *exchange);
+    let again = closed.into_iter().filter(|_| !for_all);
+    again.map(|(at, _)| at).collect()
 }
 
 /// Gives messages that came after the channel was closed the same answer as those before.
