@@ -230,6 +230,13 @@ impl AmqpProvider {
         Some(receive::lost(&self.plan.queue, cause))
     }
 
+    /// Returns whether the consumer was lost after `notice` last waited for its end, so that `notice` has not told it.
+    fn is_untold(&self, consumer: &ConsumerChannel) -> bool {
+        consumer.epoch > 0
+            && consumer.epoch == self.watched.load(Ordering::Relaxed)
+            && matches!(*self.connection(), Connection::Up)
+    }
+
     fn delay_queues(&self) -> MutexGuard<'_, Vec<Duration>> {
         let known = self.delay_queues.lock();
         known.unwrap_or_else(PoisonError::into_inner)
@@ -303,7 +310,9 @@ impl Provider for AmqpProvider {
             if let Some(error) = self.newly_lost() {
                 return Notice::Down(error);
             }
-            let Some(consumer) = self.live() else {
+            let current = self.current().clone();
+            let is_watched = |now: &Arc<ConsumerChannel>| now.is_live() || self.is_untold(now);
+            let Some(consumer) = current.filter(is_watched) else {
                 self.begun.notified().await;
                 continue;
             };
@@ -382,7 +391,7 @@ impl Provider for AmqpProvider {
         let current = self.current().take();
         let consumer = async {
             if let Some(consumer) = current {
-                consumer.close().await;
+                consumer.close(self.channels.confirmed_in()).await;
             }
         };
         tokio::join!(consumer, self.close_isolated());

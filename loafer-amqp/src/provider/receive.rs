@@ -34,8 +34,11 @@ use crate::{
     topology::Plan,
 };
 
-/// How long RabbitMQ may take to hand acks on to a quorum queue.
+/// How long RabbitMQ may take to hand acks on to a quorum queue: at least, at most, and in confirms. It stores both alike, so that slow confirms tell of
+/// slow acks.
 const HANDED_ON: Duration = Duration::from_millis(300);
+const HANDED_ON_AT_MOST: Duration = Duration::from_secs(2);
+const HANDED_ON_IN_CONFIRMS: u32 = 3;
 
 /// One consumer on one channel. It never recovers a lost channel: another consumer takes its place.
 pub(super) struct ConsumerChannel {
@@ -240,11 +243,11 @@ impl ConsumerChannel {
     pub(super) async fn ended(&self) -> String {
         let mut end = self.shared.end.subscribe();
         loop {
+            self.look();
             // `self` owns the sender, so waiting can't fail.
             if let Ok(Ok(cause)) = timeout(LOOK, end.wait_for(Option::is_some)).await {
                 return cause.clone().unwrap_or_default();
             }
-            self.look();
         }
     }
 
@@ -359,14 +362,15 @@ impl ConsumerChannel {
         })
     }
 
-    /// Closes the channel once RabbitMQ has read all that was written on it.
-    pub(super) async fn close(&self) {
+    /// Closes the channel once RabbitMQ has read all that was written on it. Its last confirms took `confirmed_in`.
+    pub(super) async fn close(&self, confirmed_in: Duration) {
         self.cancel().await;
         if let Some(channel) = &self.channel {
             if self.settled.load(Ordering::Relaxed) {
                 // RabbitMQ hands acks on to a quorum queue a few at a time, and drops those that still wait when their channel is closed. No answer
                 // of RabbitMQ's tells when all are handed on.
-                sleep(HANDED_ON).await;
+                let handed_on = confirmed_in * HANDED_ON_IN_CONFIRMS;
+                sleep(handed_on.clamp(HANDED_ON, HANDED_ON_AT_MOST)).await;
             }
             _ = timeout(ANSWER, close(channel)).await;
         }

@@ -15,6 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use loafer_core::Error;
@@ -86,6 +87,11 @@ impl PublishChannels {
         }
         self.report(&sent);
         sent
+    }
+
+    /// Returns how long RabbitMQ took for its last confirms. Zero means that there were none yet.
+    pub(crate) fn confirmed_in(&self) -> Duration {
+        self.pool.confirmed_in()
     }
 
     /// Ends the connection.

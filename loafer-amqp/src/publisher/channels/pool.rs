@@ -4,7 +4,7 @@ use std::{
     iter,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use lapin::{
 use loafer_core::Error;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{Answers, Unsent, WINDOW, unsent};
@@ -43,6 +43,8 @@ pub(super) struct Pool {
     permits: Semaphore,
     /// The largest message in bytes that RabbitMQ takes, as its last refusal says. `usize::MAX` means that nothing was too large yet.
     largest: AtomicUsize,
+    /// How long the confirms of the last window took, in milliseconds. 0 means that there were none yet.
+    confirmed_in: AtomicU64,
 }
 
 /// A channel taken from the pool. It goes back only when every message was answered. Dropped before, the channel is closed, since a later confirm
@@ -68,11 +70,17 @@ impl Pool {
             idle: Mutex::default(),
             permits: Semaphore::new(CHANNELS),
             largest: AtomicUsize::new(usize::MAX),
+            confirmed_in: AtomicU64::new(0),
         }
     }
 
     pub(super) fn idle(&self) -> MutexGuard<'_, Vec<Channel>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how long the confirms of the last window took. Zero means that there were none yet.
+    pub(super) fn confirmed_in(&self) -> Duration {
+        Duration::from_millis(self.confirmed_in.load(Ordering::Relaxed))
     }
 
     /// Publishes a window: hands over all of its frames before it waits for the first answer. Fails if no channel can be opened.
@@ -158,6 +166,7 @@ impl Pool {
         let taken = self.take(what).await.map_err(|error| unsent(&error))?;
         let mut answers: Vec<_> = entries.iter().map(|_| None).collect();
         let mut returned = Vec::new();
+        let begun = Instant::now();
         {
             let handed_over = entries.iter().enumerate();
             let handed_over = handed_over
@@ -178,6 +187,8 @@ impl Pool {
             }
         }
         if answers.iter().all(Option::is_some) {
+            let millis = begun.elapsed().as_millis() as u64;
+            self.confirmed_in.store(millis, Ordering::Relaxed);
             taken.give_back();
         }
         let late = || {
