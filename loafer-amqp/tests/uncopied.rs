@@ -77,7 +77,8 @@ async fn a_message_that_is_too_large_is_moved_by_rabbitmq_or_refused(version: Ve
         rabbit.publish_all("", &direct.queue, &bodies).await;
         direct.provider.set_capacity(200);
     }
-    let set = "application:set_env(rabbit, max_message_size, 1048576).";
+    // RabbitMQ 3 reads the first for each channel, and RabbitMQ 4 the second.
+    let set = "application:set_env(rabbit, max_message_size, 1048576), persistent_term:put(max_message_size, 1048576).";
     broker.ctl(&["eval", set]).await;
     for direct in [&ours, &theirs] {
         let dead_letter = dead_letter(&direct.queue);
