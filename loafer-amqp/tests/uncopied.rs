@@ -6,7 +6,7 @@ mod direct;
 mod private;
 mod support;
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use lapin::{
     BasicProperties,
@@ -67,8 +67,9 @@ async fn a_message_that_is_too_large_is_moved_by_rabbitmq_or_refused(version: Ve
     // One that others made: nobody knows what becomes of a message that is rejected there.
     let theirs = format!("{test}-theirs");
     let quorum = ("x-queue-type", AMQPValue::LongString("quorum".into()));
-    rabbit.declare(&theirs, &[quorum.clone()]).await;
-    rabbit.declare(&format!("{theirs}.dead"), &[quorum]).await;
+    for queue in [theirs.clone(), format!("{theirs}.dead")] {
+        rabbit.declare(&queue, slice::from_ref(&quorum)).await;
+    }
     let verify = Options::new().declare(Declare::Verify);
     let theirs = Direct::open(&broker.url(), &theirs, verify).await;
     let mut bodies = vec![vec![b'x'; 2 << 20]; 3];
@@ -111,7 +112,7 @@ async fn a_message_that_is_too_large_is_moved_by_rabbitmq_or_refused(version: Ve
                 continue;
             }
             // No more can be retried what stays.
-            let (retried, took) = direct.settle(&[delivery.clone()], &retry()).await;
+            let (retried, took) = direct.settle(slice::from_ref(&delivery), &retry()).await;
             assert!(took < SOON, "{took:?}");
             assert!(!error(&retried[0]).is_transient(), "{retried:?}");
             assert!(direct.provider.is_live(&delivery.receipt));

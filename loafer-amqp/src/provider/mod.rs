@@ -8,10 +8,12 @@
 //! | `acks` | which deliveries are settled, and in how few frames |
 //! | `isolated` | messages that are handed over alone |
 //! | `settle` | acks, and confirmed copies for retries and dead letters |
+//! | `notice` | losses of the connection, and its return |
 //! | `uncopied` | what becomes of a message whose copy can't be made |
 
 mod acks;
 mod isolated;
+mod notice;
 mod prefetch;
 mod pump;
 mod receive;
@@ -19,7 +21,7 @@ mod settle;
 mod uncopied;
 
 use std::{
-    fmt, mem,
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -39,6 +41,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use self::{
     isolated::Isolation,
+    notice::Connection,
     prefetch::{LOOK, Prefetch},
     receive::ConsumerChannel,
 };
@@ -96,14 +99,6 @@ pub struct AmqpProvider {
     /// The delays whose delay queues are known to exist. Cleared after a lost connection, and when one of them turned out to be missing.
     delay_queues: Mutex<Vec<Duration>>,
     isolation: Isolation,
-}
-
-/// What the engine knows of the connection, or is about to be told.
-enum Connection {
-    Up,
-    /// It is lost for this cause, which the engine was not told.
-    Lost(String),
-    Down,
 }
 
 /// The receipt of one delivery: its tag, and the epoch of the channel that it came on. A tag means nothing on another channel.
@@ -214,29 +209,6 @@ impl AmqpProvider {
         set.unwrap_or(CONSUMER_TIMEOUT)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        let connection = self.connection.lock();
-        connection.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the error of a connection that is lost, once.
-    fn newly_lost(&self) -> Option<Error> {
-        let mut connection = self.connection();
-        let Connection::Lost(cause) = &mut *connection else {
-            return None;
-        };
-        let cause = mem::take(cause);
-        *connection = Connection::Down;
-        Some(receive::lost(&self.plan.queue, cause))
-    }
-
-    /// Returns whether the consumer was lost after `notice` last waited for its end, so that `notice` has not told it.
-    fn is_untold(&self, consumer: &ConsumerChannel) -> bool {
-        consumer.epoch > 0
-            && consumer.epoch == self.watched.load(Ordering::Relaxed)
-            && matches!(*self.connection(), Connection::Up)
-    }
-
     fn delay_queues(&self) -> MutexGuard<'_, Vec<Duration>> {
         let known = self.delay_queues.lock();
         known.unwrap_or_else(PoisonError::into_inner)
@@ -306,33 +278,7 @@ impl Provider for AmqpProvider {
     }
 
     async fn notice(&self) -> Notice {
-        loop {
-            if let Some(error) = self.newly_lost() {
-                return Notice::Down(error);
-            }
-            let current = self.current().clone();
-            let is_watched = |now: &Arc<ConsumerChannel>| now.is_live() || self.is_untold(now);
-            let Some(consumer) = current.filter(is_watched) else {
-                self.begun.notified().await;
-                continue;
-            };
-            if matches!(
-                mem::replace(&mut *self.connection(), Connection::Up),
-                Connection::Down
-            ) {
-                return Notice::Up;
-            }
-            let watched = self.watched.swap(consumer.epoch, Ordering::Relaxed);
-            // If another channel took the place of the watched one, the watched one is lost, whether or not it said so.
-            if watched == 0 || watched == consumer.epoch {
-                tokio::select! {
-                    cause = consumer.ended() => *self.connection() = Connection::Lost(cause),
-                    // Another consumer has begun, and may be the one to watch.
-                    () = self.begun.notified() => continue,
-                }
-            }
-            return Notice::LeasesLost;
-        }
+        self.next_notice().await
     }
 
     fn is_live(&self, lease: &Receipt) -> bool {
