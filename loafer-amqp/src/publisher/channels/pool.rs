@@ -125,6 +125,7 @@ impl Pool {
         closed_with_others(entries, answers, small.into_iter())
     }
 
+    /// Publishes these messages in one window, and takes down their answers.
     async fn some(&self, what: &str, entries: &[&Entry], some: &[usize], answers: &mut Answers) {
         if some.is_empty() {
             return;
