@@ -62,11 +62,12 @@ impl Prefetch {
     pub(super) fn bounds(&self) -> RangeInclusive<usize> {
         let capacity = self.capacity.load(Ordering::Relaxed);
         let most = capacity.clamp(1, MOST);
-        if self.fixed {
+        // Whoever sets no capacity may hold what they receive for as long as they like.
+        let Some(first) = self.first.get().filter(|_| !self.fixed) else {
             return most..=most;
-        }
+        };
         // What is held in place must not keep others from the handlers.
-        let in_place = capacity.saturating_sub(*self.first.get().unwrap_or(&capacity));
+        let in_place = capacity.saturating_sub(*first);
         self.handled.saturating_add(in_place).clamp(1, most)..=most
     }
 }
@@ -224,6 +225,8 @@ mod tests {
 
     #[test]
     fn what_the_route_says_is_obeyed() {
+        let none_set = Prefetch::new(&Policy::new("orders"), &Options::new(), 100);
+        assert_eq!(none_set.bounds(), 100..=100);
         let mut policy = Policy::new("orders");
         policy.prefetch = Some(100);
         assert_eq!(of(&policy).bounds(), 110..=110);
