@@ -26,7 +26,8 @@ use super::{
     AmqpProvider, Receipt,
     pump::Arrivals,
     receive::{ConsumerChannel, lost},
-    settle::{copy_of, failed, said},
+    settle::{copy_of, said},
+    uncopied::failed,
 };
 use crate::{
     client::{ANSWER, timed},
@@ -374,7 +375,7 @@ impl AmqpProvider {
             }
         }
         if let Some(channel) = held.channel.take() {
-            channel.close().await;
+            channel.close(self.channels.confirmed_in()).await;
         }
     }
 }
