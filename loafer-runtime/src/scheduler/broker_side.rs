@@ -287,7 +287,7 @@ impl State {
         self.phase == Phase::Open
             && !self.paused
             && self.delivering == Delivering::On
-            && self.receiving < self.target
+            && self.receiving < if self.crowded { 1 } else { self.target }
             && (self.taken(limits) == 0 || self.room(limits) >= self.worth(limits))
     }
 

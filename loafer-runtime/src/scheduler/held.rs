@@ -222,9 +222,9 @@ impl State {
         taken
     }
 
-    /// Gives back groups while failing ones take more than half of the capacity: the one whose next try is furthest away, but those with
-    /// nothing behind their heads first, for nothing in them gets older. Even before that, only one message is asked for at a time: the head of
-    /// another group, without what is behind it.
+    /// Gives back groups while failing ones take more than half of the capacity, the one whose next try is furthest away first: those with
+    /// nothing behind their heads, for nothing in them gets older; and the others where they leave no room for a receive. Even before that, only one message is asked
+    /// for at a time: the head of another group, without what is behind it.
     pub(super) fn make_room(&mut self, limits: &Limits) {
         loop {
             let groups = self.groups.as_ref();
@@ -233,9 +233,10 @@ impl State {
             if taken <= limits.capacity / 2 {
                 return;
             }
+            let full = taken + limits.ask > limits.capacity;
             let heads = self.held.iter().filter_map(|(due, job)| {
-                let behind = self.waiting_behind(job)?;
-                Some((behind.is_empty(), *due))
+                let alone = self.waiting_behind(job)?.is_empty();
+                (alone || full).then_some((alone, *due))
             });
             let Some((_, due)) = heads.max() else {
                 return;
