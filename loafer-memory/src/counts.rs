@@ -42,13 +42,17 @@ pub(crate) fn failed(stored: Message) -> Message {
 
 /// Returns a message whose last delivery was given back untried.
 pub(crate) fn untried(stored: Message) -> Message {
-    let before = stored.extension().map_or(0, |Untried(times)| *times);
+    let before = times_untried(&stored);
     stored.with_extension(Untried(before + 1))
 }
 
 /// Returns whether a message was delivered so often, without the deliveries that were given back untried.
 #[inline]
 pub(crate) fn is_worn(stored: &Message, most: u32) -> bool {
-    let untried = || stored.extension().map_or(0, |Untried(times)| *times);
-    stored.deliveries() >= most && stored.deliveries() - untried() >= most
+    stored.deliveries() >= most && stored.deliveries() - times_untried(stored) >= most
+}
+
+#[cold]
+fn times_untried(stored: &Message) -> u32 {
+    stored.extension().map_or(0, |Untried(times)| *times)
 }

@@ -79,6 +79,7 @@ impl IsolatedStore {
     }
 
     /// Takes the message of this lease out. `None` means that the lease has ended before.
+    #[cold]
     pub(crate) fn take(&mut self, serial: u64) -> Option<Message> {
         let at = self.position(serial)?;
         Some(self.entries.remove(at).message)

@@ -117,15 +117,14 @@ impl State {
 
     /// Looks for suspects among the messages that came, if there may be some.
     pub(super) fn suspect(&mut self, limits: &Limits) {
-        self.wary |= limits.isolates;
-        self.pick_suspects();
+        if limits.isolates {
+            self.pick_suspects();
+        }
     }
 
     /// Moves the suspects out of what is ready. Some may still wait in groups.
+    #[cold]
     pub(super) fn pick_suspects(&mut self) {
-        if !self.wary {
-            return;
-        }
         let is_suspect = |job: &Job| is_suspect(&job.message);
         if self.ready.iter().any(is_suspect) {
             let (suspects, ready): (VecDeque<_>, _) =

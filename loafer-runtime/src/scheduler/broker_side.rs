@@ -307,6 +307,7 @@ impl State {
     }
 
     /// Returns a receiver to wake, if a receive is due or the delivery is to be paused.
+    #[inline]
     pub(super) fn receiver_for(&mut self, limits: &Limits) -> Option<Waker> {
         if self.may_receive(limits) || self.may_pause_delivery() {
             self.receivers.pop()

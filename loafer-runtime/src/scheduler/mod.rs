@@ -313,14 +313,9 @@ impl State {
     /// Returns whom to wake because they can act now. Every change ends with it, so no wakeup is lost. With `linger`, a settler is also
     /// woken to wait for others to join what is done.
     fn due(&mut self, limits: &Limits, linger: bool) -> Due {
-        self.pick_suspects();
         Due {
-            fetcher: match self.may_fetch() {
-                true => self.fetcher.pop(),
-                false => None,
-            },
-            keeper: match mem::take(&mut self.held_anew) {
-                true => self.keeper.pop(),
+            rare: match self.wary || self.isolated || self.held_anew {
+                true => self.rarely_due(),
                 false => None,
             },
             settler: self.settler_for(limits, linger),
@@ -332,6 +327,21 @@ impl State {
         }
     }
 
+    /// Returns whom to wake for what is held or runs alone.
+    #[cold]
+    fn rarely_due(&mut self) -> Option<Box<Rare>> {
+        self.pick_suspects();
+        let fetcher = match self.may_fetch() {
+            true => self.fetcher.pop(),
+            false => None,
+        };
+        let keeper = match mem::take(&mut self.held_anew) {
+            true => self.keeper.pop(),
+            false => None,
+        };
+        (fetcher.is_some() || keeper.is_some()).then(|| Box::new([fetcher, keeper]))
+    }
+
     /// Takes in what a worker brings.
     fn take_back(&mut self, outcomes: &mut VecDeque<Job>, limits: &Limits) {
         self.running -= outcomes.len();
@@ -339,7 +349,9 @@ impl State {
             self.nothing_runs();
         }
         self.pass_groups(outcomes, limits);
-        self.pick_suspects();
+        if self.wary {
+            self.pick_suspects();
+        }
         // A vector of a queue's buffer, and back: nothing is copied.
         let mut brought = Vec::from(mem::take(outcomes));
         if self.done.is_empty() {
@@ -381,11 +393,13 @@ impl State {
     }
 }
 
+/// The tasks that wait for what is held, and for what runs alone.
+type Rare = [Option<Waker>; 2];
+
 /// Whom to wake once the lock is free.
 #[must_use]
 struct Due {
-    fetcher: Option<Waker>,
-    keeper: Option<Waker>,
+    rare: Option<Box<Rare>>,
     settler: Option<Waker>,
     receiver: Option<Waker>,
     supervisor: Option<Waker>,
@@ -393,10 +407,12 @@ struct Due {
 
 impl Due {
     /// Wakes them.
+    #[inline]
     fn wake(self) {
-        let rare = [self.fetcher, self.keeper];
         let each = [self.settler, self.receiver, self.supervisor];
-        let each = rare.into_iter().chain(each);
-        each.flatten().for_each(Waker::wake);
+        each.into_iter().flatten().for_each(Waker::wake);
+        if let Some(rare) = self.rare {
+            rare.into_iter().flatten().for_each(Waker::wake);
+        }
     }
 }

@@ -205,7 +205,8 @@ impl<P: Provider> Settler<'_, P> {
     fn hold_in_place(&mut self, hold: Hold, mut entry: Settle<P::Receipt>, after: Duration) {
         let mut table = self.shared.table();
         let leaves = table.leaves_at().is_some() && self.shared.provider.is_leaving(&entry.receipt);
-        let key = table.insert(entry.receipt.clone(), hold.received_at, hold.until);
+        let received_at = self.batch.received_at(hold.key).unwrap_or(table.now());
+        let key = table.insert(entry.receipt.clone(), received_at, hold.until);
         drop(table);
         let job = Job::new(key, entry.message.clone());
         let scheduler = self.shared.scheduler();

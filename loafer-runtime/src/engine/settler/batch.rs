@@ -10,6 +10,8 @@ pub(super) struct Batch<R> {
     pub(super) entries: Vec<Settle<R>>,
     /// The lease of each entry.
     pub(super) holds: Vec<Hold>,
+    /// When those that are no acks were received.
+    pub(super) received: Vec<(Key, Moment)>,
     /// Whether it has nothing but acks.
     pub(super) acks_only: bool,
     /// How long they wait for the renewals of their leases that were in flight when they were taken. `None` if there were none.
@@ -21,7 +23,6 @@ pub(super) struct Batch<R> {
 pub(super) struct Hold {
     pub(super) key: Key,
     pub(super) until: Moment,
-    pub(super) received_at: Moment,
 }
 
 impl Hold {
@@ -29,7 +30,6 @@ impl Hold {
         Self {
             key,
             until: lease.leased_until,
-            received_at: lease.received_at,
         }
     }
 }
@@ -39,6 +39,7 @@ impl<R> Default for Batch<R> {
         Self {
             entries: Vec::new(),
             holds: Vec::new(),
+            received: Vec::new(),
             acks_only: true,
             renewing: None,
         }
@@ -55,6 +56,12 @@ impl<R> Batch<R> {
     pub(super) fn take(&mut self) -> impl Iterator<Item = (Hold, Settle<R>)> + use<R> {
         let entries = mem::take(&mut self.entries);
         mem::take(&mut self.holds).into_iter().zip(entries)
+    }
+
+    /// Returns when a message was received that is no ack. `None` means that it is one.
+    pub(super) fn received_at(&self, key: Key) -> Option<Moment> {
+        let received = self.received.iter().find(|(known, _)| *known == key);
+        received.map(|(_, at)| *at)
     }
 
     /// Returns when the first lease ends.

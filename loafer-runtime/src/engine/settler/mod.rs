@@ -197,7 +197,8 @@ impl<'s, P: Provider> Settler<'s, P> {
         lease: Lease<P::Receipt>,
         [slow, retries, releases]: &mut [Batch<P::Receipt>; 3],
     ) -> bool {
-        let hold = Hold::of(job.key, &lease);
+        let (key, received_at) = (job.key, lease.received_at);
+        let hold = Hold::of(key, &lease);
         let ends = job.settlement.is_none();
         let entry = Settle {
             receipt: lease.receipt,
@@ -224,6 +225,9 @@ impl<'s, P: Provider> Settler<'s, P> {
             _ => slow,
         };
         batch.acks_only &= is_ack(&entry);
+        if !is_ack(&entry) {
+            batch.received.push((key, received_at));
+        }
         batch.push(hold, entry);
         (retries.renewing, releases.renewing) = (Some(Duration::MAX), Some(RENEWAL));
         false
