@@ -27,6 +27,16 @@ use crate::{
 /// How long no message may leave its queue, once faults are over.
 const PATIENCE: Millis = 600_000;
 
+/// How often a process is started again at most.
+const MOST_LIVES: u32 = 300;
+
+/// How an app ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    Ended,
+    Killed,
+}
+
 /// What a run brought.
 #[derive(Debug)]
 pub struct Ran {
@@ -129,12 +139,19 @@ async fn live(scenario: Arc<Scenario>, log: bool) -> Ran {
         tokio::spawn(publish(world.clone())),
         tokio::spawn(disconnect(world.clone())),
         tokio::spawn(take_back(world.clone())),
+        tokio::spawn(kill(world.clone())),
         tokio::spawn(watch(world.clone())),
     ];
-    if scenario.ending != Ending::WhenDone {
-        live_once(&world, 1, scenario.ending).await;
+    let first = (scenario.ending != Ending::WhenDone).then_some(scenario.ending);
+    // Somebody starts a process again that was killed.
+    let mut app = 1 + u32::from(first.is_none());
+    for ending in first.into_iter().chain([Ending::WhenDone]) {
+        while live_once(&world, app, ending).await == Life::Killed && app < MOST_LIVES {
+            app += 1;
+            sleep(Duration::from_millis(u64::from(app) * 37 % 1_500)).await;
+        }
+        app += 1;
     }
-    live_once(&world, 2, Ending::WhenDone).await;
     drivers.iter().for_each(tokio::task::JoinHandle::abort);
     let now = world.now();
     world.ledger(|ledger| ledger.finish(now));
@@ -225,6 +242,27 @@ async fn take_back(world: Arc<World>) {
     in_progress.join_all().await;
 }
 
+/// Kills the app's process, until the faults end.
+async fn kill(world: Arc<World>) {
+    let scenario = &world.scenario;
+    let dice = &mut Dice::of(scenario.seed, &[15]);
+    if !scenario.faults.has(Fault::Kills) {
+        return;
+    }
+    let kills = dice.between(1, 12);
+    // A service that is deployed badly dies again and again, in a short time.
+    let (from, within) = match dice.chance(500) {
+        true => (dice.below(scenario.heal_at / 2), 20_000),
+        false => (0, scenario.heal_at),
+    };
+    let mut kills: Vec<Millis> = (0..kills).map(|_| from + dice.below(within)).collect();
+    kills.sort_unstable();
+    for at in kills {
+        tokio::time::sleep_until(world.moment(at)).await;
+        world.kill(None);
+    }
+}
+
 /// Pauses routes and resumes them, until the faults end.
 async fn pause(world: Arc<World>, running: Running) {
     let scenario = &world.scenario;
@@ -269,8 +307,8 @@ async fn watch(world: Arc<World>) {
     }
 }
 
-/// Runs one app to its end.
-async fn live_once(world: &Arc<World>, app: u32, ending: Ending) {
+/// Runs one app to its end, or until it is killed.
+async fn live_once(world: &Arc<World>, app: u32, ending: Ending) -> Life {
     world.record(Event::Began(app));
     world.ledger(|ledger| ledger.set_once(ending == Ending::Once));
     let started = match user::manager(world, ending == Ending::Once) {
@@ -282,18 +320,34 @@ async fn live_once(world: &Arc<World>, app: u32, ending: Ending) {
         Err(error) => {
             let now = world.now();
             world.ledger(|it| it.accuse_app(now, format!("it did not start: {error}")));
-            return;
+            return Life::Ended;
         }
     };
     // Whoever receives once only can't be paused for long.
     let pausing = (ending != Ending::Once).then(|| pause(world.clone(), running.clone()));
     let pausing = pausing.map(tokio::spawn);
+    let life = tokio::select! {
+        biased;
+        () = world.died() => Life::Killed,
+        () = live_until(world, &running, ending) => Life::Ended,
+    };
+    pausing.iter().for_each(tokio::task::JoinHandle::abort);
+    match life {
+        Life::Ended => world.record(Event::Over),
+        // What is left of it is not seen.
+        Life::Killed => running.cancel(),
+    }
+    life
+}
+
+/// Waits for the end of an app.
+async fn live_until(world: &World, running: &Running, ending: Ending) {
     match ending {
         Ending::Once => {}
         Ending::At(at, cancel) => {
             let left = at.saturating_sub(world.now());
             sleep(Duration::from_millis(left)).await;
-            stop(world, &running);
+            stop(world, running);
             if let Some(after) = cancel {
                 let gone = timeout(Duration::from_millis(after), running.ended()).await;
                 if gone.is_err() {
@@ -311,13 +365,11 @@ async fn live_once(world: &Arc<World>, app: u32, ending: Ending) {
                     (left, since) = (now_left, world.now());
                 }
             }
-            stop(world, &running);
+            stop(world, running);
         }
     }
     let longest = Duration::from_millis(world.scenario.drain + 60_000 + PATIENCE);
     _ = timeout(longest, running.ended()).await;
-    pausing.iter().for_each(tokio::task::JoinHandle::abort);
-    world.record(Event::Over);
 }
 
 fn stop(world: &World, running: &Running) {

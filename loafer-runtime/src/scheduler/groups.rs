@@ -5,7 +5,7 @@ use std::{
     mem,
 };
 
-use super::{Call, Job, Key, Phase, Scheduler, State, Transition, reached};
+use super::{Call, Job, Key, Phase, Scheduler, State, Transition, is_suspect, reached};
 use crate::limits::{Grouping, Limits};
 use loafer_core::{broker::Settlement, message::Message};
 
@@ -251,10 +251,11 @@ impl Groups {
         })
     }
 
-    /// Takes the next message of the group, to run in the same batch.
-    fn follow(&mut self, head: &Message) -> Option<Job> {
+    /// Takes the next message of the group, to run in the same batch. If it is `wary`, it takes no suspect.
+    fn follow(&mut self, head: &Message, wary: bool) -> Option<Job> {
         let (_, members) = self.members_of(head)?;
-        if members.one_by_one > 0 {
+        let alone = |next: &Job| wary && is_suspect(&next.message);
+        if members.one_by_one > 0 || members.waiting.front().is_some_and(alone) {
             return None;
         }
         let next = members.waiting.pop_front()?;
@@ -355,7 +356,7 @@ impl State {
         };
         for head in 0..batch.len() {
             while batch.len() < most
-                && let Some(next) = groups.follow(&batch[head].message)
+                && let Some(next) = groups.follow(&batch[head].message, self.wary)
             {
                 batch.push_back(next);
             }

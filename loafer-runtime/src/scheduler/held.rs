@@ -20,9 +20,16 @@ use crate::clock;
 /// When a held message is due, and which it is.
 pub(super) type Due = (Instant, Key);
 
+impl Job {
+    /// Whether it failed and is tried again.
+    fn is_retried(&self) -> bool {
+        matches!(self.settlement, Some(Settlement::Retry { .. }))
+    }
+}
+
 impl Scheduler {
-    /// Holds a message that a settler could not retry or dead-letter. Its group knows it by its key of before. Returns whether it is held: not if
-    /// the route receives no more.
+    /// Holds a message that a settler could not retry, defer or dead-letter: it has failed if it is to be retried. Its group knows it by its key of
+    /// before. Returns whether it is held: not if the route receives no more.
     pub(crate) fn hold(&self, job: Job, known_as: Key, after: Duration, taken_in: Sweep) -> bool {
         let mut state = self.lock();
         if state.phase > Phase::Open {
@@ -125,7 +132,7 @@ impl State {
     }
 
     fn hold(&mut self, due: Due, mut job: Job, known_as: Key) {
-        if job.message.first_failed_at().is_none() {
+        if job.is_retried() && job.message.first_failed_at().is_none() {
             job.message = job.message.with_first_failed_at(SystemTime::now());
         }
         let in_group = self
@@ -139,7 +146,7 @@ impl State {
         self.held_anew = true;
     }
 
-    /// Makes those ready whose time has come, each as its next attempt. Returns how many they are.
+    /// Makes those ready whose time has come. One that failed is ready as its next attempt. Returns how many they are.
     fn let_go(&mut self, now: Instant) -> usize {
         let mut again = 0;
         while let Some(entry) = self.held.first_entry() {
@@ -149,9 +156,9 @@ impl State {
             let job = entry.remove();
             again += 1;
             reached(Transition::RetriedInPlace);
-            let next = job.message.attempt().saturating_add(1);
-            let message = job.message.with_attempt(next);
-            let job = Job::new(job.key, message);
+            let failed = u32::from(job.is_retried());
+            let next = job.message.attempt().saturating_add(failed);
+            let job = Job::new(job.key, job.message.with_attempt(next));
             let groups = self.groups.as_mut();
             if groups.is_some_and(|groups| groups.let_go(&job)) {
                 self.ready.push_back(job);

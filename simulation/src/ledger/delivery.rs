@@ -18,7 +18,17 @@ pub struct DeliveryRecord {
     pub believed: Option<Millis>,
     /// When the receive that brought it returned.
     pub handed: Option<Millis>,
-    /// When its first call began.
+    /// Which attempt is under way, or was last.
+    pub attempt: u32,
+    /// Whether it was tried in place before.
+    pub again: bool,
+    /// Whether it stood in its batch behind a failed one of its group, so that it runs again after it.
+    pub behind: bool,
+    /// Whether a dead letter of this attempt was asked for.
+    pub gave_up: bool,
+    /// Whether the broker has refused one of its copies for good.
+    pub refused: bool,
+    /// When the first call of this attempt began.
     pub started: Option<Millis>,
     /// The number of its call.
     pub call: u32,
@@ -70,6 +80,11 @@ impl DeliveryRecord {
             given,
             app,
             until: given.until,
+            attempt: given.attempt,
+            again: false,
+            behind: false,
+            gave_up: false,
+            refused: false,
             believed: None,
             handed: None,
             started: None,
@@ -95,6 +110,28 @@ impl DeliveryRecord {
             renewal_lost: false,
             ready_since: None,
         }
+    }
+
+    /// Begins another attempt in place: what was said and asked before is over.
+    pub(super) fn try_again(&mut self, attempt: u32) {
+        (self.attempt, self.again) = (attempt, true);
+        self.forget_call();
+        (self.started, self.settling, self.gave_up) = (None, None, false);
+        (self.first_settled, self.asked) = (None, None);
+        (self.reply, self.replied_at) = (None, None);
+    }
+
+    /// Forgets how the last call ended, because another one begins.
+    pub(super) fn forget_call(&mut self) {
+        (self.answer, self.decision) = (None, None);
+        (self.dropped, self.consulted) = (None, false);
+        (self.spoke, self.late) = (false, false);
+    }
+
+    /// Whether it was delivered so often without an outcome that it runs alone.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.given.isolated || self.given.deliveries >= self.attempt + 3
     }
 
     /// Whether it was handed over before its message was due.
@@ -128,7 +165,10 @@ impl DeliveryRecord {
     /// Whether the provider knows that the lease is lost.
     #[must_use]
     pub fn is_known_to_be_lost(&self) -> bool {
-        matches!(self.ended, Some(Why::Disconnected | Why::Left))
+        matches!(
+            self.ended,
+            Some(Why::Disconnected | Why::Left | Why::Killed)
+        )
     }
 
     /// Whether no settlement will follow: it was answered for good, or the lease is over.

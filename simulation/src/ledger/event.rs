@@ -52,6 +52,10 @@ pub enum Asked {
     Defer(Millis),
     /// It is visible at once.
     Release,
+    /// It is handed over next alone.
+    Isolate,
+    /// It goes to the dead letters, because its process ended while it was handled alone.
+    GiveUp,
 }
 
 /// What a settlement was answered.
@@ -65,6 +69,8 @@ pub enum Reply {
     NoTarget,
     /// It failed, and may be tried again.
     Failed,
+    /// It was refused for good.
+    Refused,
     /// The provider gave no answer, or nobody waited for it.
     Nothing,
 }
@@ -80,6 +86,8 @@ pub enum Why {
     Disconnected,
     /// The broker took it back on notice, after the fence.
     Left,
+    /// The app's process was killed.
+    Killed,
 }
 
 /// What a delivery is, when the broker makes it.
@@ -91,6 +99,10 @@ pub struct Given {
     pub nth: u32,
     /// The attempt that it says.
     pub attempt: u32,
+    /// How many deliveries it says.
+    pub deliveries: u32,
+    /// Whether it is handed over alone.
+    pub isolated: bool,
     /// When its lease ends. `None` means with its connection.
     pub until: Option<Millis>,
     /// Whether the broker delivers it although another lease lives, or although it was acked.
@@ -110,14 +122,20 @@ pub enum Event {
     Stopping,
     /// The app was asked to cancel what runs.
     Cancelling,
+    /// The app's process was killed: nothing that it does is seen any more.
+    Killed,
     /// The app ended.
     Over,
     /// A message was published.
     Published(MessageKey),
     /// The broker made a delivery.
     Delivered(DeliveryId, Given),
+    /// The broker moved a message to the dead letters by itself, because it was received too often.
+    Redriven(MessageKey),
     /// The receive that brings it returned.
     Handed(DeliveryId),
+    /// It is tried again in place, as this attempt.
+    Tried(DeliveryId, u32),
     /// A call began, with its number.
     Started(DeliveryId, u32),
     /// User code answered: the handler, or the outermost layer.
@@ -166,14 +184,17 @@ impl Event {
             Self::Began(_)
             | Self::Stopping
             | Self::Cancelling
+            | Self::Killed
             | Self::Over
             | Self::Published(_)
+            | Self::Redriven(_)
             | Self::Paused(_)
             | Self::Resumed(_)
             | Self::Receiving(_)
             | Self::Received(..) => None,
             Self::Delivered(id, _)
             | Self::Handed(id)
+            | Self::Tried(id, _)
             | Self::Started(id, _)
             | Self::Answered(id, _)
             | Self::Dropped(id)

@@ -49,6 +49,8 @@ pub(crate) struct RouteRecord {
     pub(crate) paused: Option<Millis>,
     /// Since when messages wait at the broker although there is room.
     pub(crate) starved: Option<Millis>,
+    /// Since when messages wait at the broker and none arrives or starts, whether there is room or not.
+    pub(crate) stands: Option<Millis>,
 }
 
 /// What the ledger knows of one message.
@@ -122,6 +124,11 @@ impl Ledger {
     pub fn record(&mut self, now: Millis, event: Event) {
         self.events.push((now, event));
         rules::judge(self, now, event);
+    }
+
+    /// Whether an app runs, or is on its way to its end.
+    pub(crate) fn is_alive(&self) -> bool {
+        !matches!(self.stage, Stage::Idle | Stage::Over)
     }
 
     /// Returns a number for a new call.

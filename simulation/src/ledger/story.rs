@@ -10,8 +10,10 @@ impl Ledger {
     #[must_use]
     pub fn story(&self, message: MessageKey) -> String {
         let is_of = |event: &Event| match event {
-            Event::Published(key) => *key == message,
-            Event::Began(_) | Event::Stopping | Event::Cancelling | Event::Over => true,
+            Event::Published(key) | Event::Redriven(key) => *key == message,
+            Event::Began(_) | Event::Stopping | Event::Cancelling | Event::Killed | Event::Over => {
+                true
+            }
             event => event
                 .delivery()
                 .is_some_and(|id| self.delivery(id).given.message == message),
@@ -50,9 +52,10 @@ fn line(event: &Event) -> String {
                 format!(", due at {}", clock(due).trim_start())
             });
             let duplicate = if made.duplicate { ", a duplicate" } else { "" };
+            let alone = if made.isolated { ", alone" } else { "" };
             format!(
-                "delivery {id} made: r{} message {}, its delivery {}, attempt {}{until}{due}{duplicate}",
-                made.message.route, made.message.index, made.nth, made.attempt
+                "delivery {id} made: r{} message {}, its delivery {}, attempt {} of {}{until}{due}{duplicate}{alone}",
+                made.message.route, made.message.index, made.nth, made.attempt, made.deliveries
             )
         }
         event => format!("{event:?}"),

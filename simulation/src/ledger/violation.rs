@@ -41,6 +41,22 @@ violations! {
     ReleaseOfTried = "release of what was tried",
     /// A retry that asks for a shorter delay than the handler or the backoff.
     RetryTooShort = "retry sooner than asked",
+    /// A message was tried as another attempt than the one that its tries make it.
+    WrongAttempt = "wrong attempt",
+    /// A message was tried again in place before its backoff was over.
+    TriedTooSoon = "tried too soon",
+    /// A message was tried again in place after its last attempt, and no dead letter of it was asked for.
+    TriedTooOften = "tried too often",
+    /// A message was tried again in place although it did not fail.
+    TriedUnasked = "tried again without a reason",
+    /// An ordered group was given back while its failed head waits for its next attempt.
+    GroupGivenBack = "group given back without a reason",
+    /// A suspect and another message of its route ran at once.
+    SuspectBeside = "suspect beside others",
+    /// A message was isolated that was not delivered too often without an outcome.
+    IsolatedUnasked = "isolated without a reason",
+    /// A dead letter says that a message ended its process, and it was not handed over alone before, or that came to an end.
+    CrashUnproven = "crash without proof",
     /// A message that was delivered before its delay was over.
     DeliveredEarly = "delivered before its delay was over",
     /// A handler started before its message was due.
@@ -105,6 +121,8 @@ violations! {
     StartedDuringDrain = "started during the drain",
     /// Messages wait at the broker, there is room for them, and nobody receives.
     StalledReceive = "stalled receive",
+    /// Messages wait at the broker, and none of the route goes on, because others can't be given up.
+    HeldUp = "held up by others",
     /// A message waits in the app although a worker is free.
     StalledWorker = "stalled worker",
     /// An ack waits although nothing justifies it.

@@ -39,6 +39,12 @@ pub enum Fault {
     Leavings,
     /// Routes are paused and resumed.
     Pauses,
+    /// Copies of some messages are refused for good, for a while.
+    RefusedCopies,
+    /// The app's process is killed.
+    Kills,
+    /// The handlers of some messages kill their process.
+    Poisons,
     /// Layers around handlers, some of which misbehave.
     Layers,
     /// `on_error` functions, some of which misbehave.
@@ -49,7 +55,7 @@ pub enum Fault {
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::SlowAnswers,
         Self::LostAnswers,
         Self::LostRequests,
@@ -67,13 +73,16 @@ impl Fault {
         Self::TooFewAnswers,
         Self::Leavings,
         Self::Pauses,
+        Self::RefusedCopies,
+        Self::Kills,
+        Self::Poisons,
         Self::Layers,
         Self::OnError,
         Self::Batches,
     ];
 
     /// How many of them come from outside of the app: the first ones of [`ALL`](Self::ALL).
-    pub const OF_THE_BROKER: usize = 17;
+    pub const OF_THE_BROKER: usize = 20;
 
     /// Returns its name on the command line.
     #[must_use]
@@ -96,6 +105,9 @@ impl Fault {
             Self::TooFewAnswers => "too-few-answers",
             Self::Leavings => "leavings",
             Self::Pauses => "pauses",
+            Self::RefusedCopies => "refused-copies",
+            Self::Kills => "kills",
+            Self::Poisons => "poisons",
             Self::Layers => "layers",
             Self::OnError => "on-error",
             Self::Batches => "batches",

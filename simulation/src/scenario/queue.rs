@@ -50,10 +50,14 @@ pub struct QueuePlan {
     pub longest_stay: Option<Millis>,
     /// Whether it has a dead-letter target.
     pub dead_letters: bool,
+    /// After how many receives it moves a message to the dead letters by itself.
+    pub max_receives: Option<u32>,
     /// How long answers of calls take, without a fault.
     pub latency: Millis,
     /// How many of a thousand messages have stuck entries, if there are any.
     pub stuck: u64,
+    /// Whether only their dead letters are.
+    pub letters_only: bool,
     /// Whether they are stuck from the beginning.
     pub stuck_at_once: bool,
     /// How much longer late answers to settlements take, at most.
@@ -79,14 +83,20 @@ impl QueuePlan {
             max_delay: Some(900_000),
             longest_stay: None,
             dead_letters,
+            max_receives: None,
             latency: dice.between(2, 40),
             stuck: dice.pick(&[40, 100, 200]),
+            letters_only: dice.chance(300),
             stuck_at_once: dice.chance(500),
             late,
         };
         match kind {
             Kind::Standard => base,
-            Kind::Fifo => base,
+            Kind::Fifo => Self {
+                max_receives: (dead_letters && dice.chance(400))
+                    .then(|| dice.between(3, 12) as u32),
+                ..base
+            },
             Kind::Pushed => Self {
                 lease: None,
                 receive_batch: batches(dice),
@@ -138,6 +148,12 @@ impl QueuePlan {
         }
     }
 
+    /// Whether it tells deliveries from attempts, and can hand over a message alone.
+    #[must_use]
+    pub fn isolates(&self) -> bool {
+        matches!(self.kind, Kind::Pushed | Kind::Memory)
+    }
+
     /// Whether its groups are blocked by their heads.
     #[must_use]
     pub fn is_ordered(&self) -> bool {
@@ -172,7 +188,9 @@ impl QueuePlan {
             lease_ceiling: self.lease.is_none().then_some(Duration::from_secs(60)),
             max_delay: self.max_delay.map(Duration::from_millis),
             defers: self.longest_stay.is_some(),
+            isolates: self.isolates(),
             ordered: self.is_ordered(),
+            max_receives: self.max_receives,
             release_costs_attempt: !local,
             retries_are_copies: self.kind == Kind::Pushed,
             own_ids: self.own_ids,

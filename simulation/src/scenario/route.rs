@@ -55,8 +55,22 @@ pub struct MessagePlan {
     pub taker: u64,
     /// Whether its payload can be decoded.
     pub decodes: bool,
+    /// Whether its handler kills its process whenever it runs.
+    pub poison: bool,
     /// By how much it is delayed when it is published. Zero means that it is due at once.
     pub delay: Millis,
+}
+
+impl MessagePlan {
+    /// Makes its handler kill its process.
+    fn poisonous(self) -> Self {
+        Self {
+            poison: true,
+            taker: 0,
+            decodes: true,
+            ..self
+        }
+    }
 }
 
 /// One route.
@@ -84,6 +98,8 @@ pub struct RoutePlan {
     pub timeout: Option<Millis>,
     /// The most attempts.
     pub max_attempts: Option<u32>,
+    /// After how many deliveries without an outcome a message is isolated. `None` means as many as the engine says.
+    pub max_deliveries: Option<u32>,
     /// The delay of retries. `None` means the lease's end.
     pub backoff: Option<BackoffPlan>,
     /// Whether what can't be decoded is dead-lettered.
@@ -125,6 +141,7 @@ impl RoutePlan {
             choice: dice.chance(200) && single,
             timeout: dice.chance(500).then(|| dice.pick(&[2_000, 8_000, 20_000])),
             max_attempts: dice.chance(400).then(|| dice.between(2, 5) as u32),
+            max_deliveries: None,
             backoff: dice.chance(650).then(|| BackoffPlan {
                 initial: dice.pick(&[100, 500, 1_000, 3_000]),
                 most: dice.pick(&[3_000, 8_000, 20_000]),
@@ -148,6 +165,10 @@ impl RoutePlan {
         if matches!(kind, Kind::Standard | Kind::Pushed) && delays.chance(500) {
             route.queue.put_off(delays.pick(&[700, 3_000, 15_000]));
         }
+        let poisons = faults.has(Fault::Poisons) && route.queue.isolates();
+        if poisons || dice.chance(300) {
+            route.max_deliveries = Some(dice.between(4, 8) as u32);
+        }
         let groups = dice.between(3, 12);
         let bursts: Vec<Millis> = (0..dice.between(1, 4))
             .map(|_| dice.below(60_000))
@@ -163,7 +184,21 @@ impl RoutePlan {
             most: 8_000,
             jitter: false,
         }));
-        let drawn = (0..messages).map(|index| route.message(seed, index, groups, &bursts));
+        // What can't be handled stays the same while it is tried in place: something must end it.
+        if route.queue.is_ordered() && route.most_attempts().is_none() {
+            route.rejects_undecodable = true;
+            if route.unmatched == Unhandled::Retry {
+                route.unmatched = Unhandled::Reject;
+            }
+        }
+        let drawn = (0..messages).map(|index| {
+            let message = route.message(seed, index, groups, &bursts);
+            let dice = &mut Dice::of(seed, &[13, number as u64, index as u64]);
+            match poisons && dice.chance(10) {
+                true => message.poisonous(),
+                false => message,
+            }
+        });
         route.messages = drawn.collect();
         route
     }
@@ -184,10 +219,32 @@ impl RoutePlan {
                 false => 0,
             },
             decodes: !dice.chance(15),
+            poison: false,
             delay: match self.queue.longest_stay {
                 Some(_) if dice.chance(300) => dice.below(40_000),
                 _ => 0,
             },
+        }
+    }
+
+    /// Returns after how many attempts a message is given up. In an ordered group the broker would give up those behind it as well.
+    #[must_use]
+    pub fn most_attempts(&self) -> Option<u32> {
+        let brokers = self.queue.max_receives.filter(|_| self.queue.is_ordered());
+        self.max_attempts.into_iter().chain(brokers).min()
+    }
+
+    /// Returns how long the backoff is at least after this attempt. Without one, the head of an ordered group waits as long as a lease.
+    #[must_use]
+    pub fn least_backoff(&self, attempt: u32) -> Millis {
+        match self.backoff {
+            Some(backoff) if backoff.jitter => 0,
+            Some(backoff) => {
+                let doubled = attempt.saturating_sub(1).min(20);
+                (backoff.initial << doubled).min(backoff.most.max(backoff.initial))
+            }
+            None if self.queue.is_ordered() => self.queue.lease.unwrap_or_default(),
+            None => 0,
         }
     }
 

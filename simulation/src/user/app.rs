@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use loafer_core::{
     Error,
-    extract::Batch,
+    extract::{Batch, Metadata},
     policy::{Backoff, GroupBy, Selector, Undecodable, Unmatched},
     translate::Json,
 };
@@ -96,6 +96,9 @@ fn options(plan: &RoutePlan) -> RouteOptions {
     if let Some(attempts) = plan.max_attempts {
         options = options.max_attempts(attempts);
     }
+    if let Some(deliveries) = plan.max_deliveries {
+        options = options.max_deliveries(deliveries);
+    }
     if let Some(backoff) = plan.backoff {
         let delays = Backoff::new(millis(backoff.initial))
             .with_max(millis(backoff.most.max(backoff.initial)))
@@ -109,10 +112,12 @@ fn route(world: &Arc<World>, plan: &RoutePlan, name: String) -> Route {
     let route = Route::new(name).provider::<Simulated>();
     let handlers = world.clone();
     let route = match plan.batch {
-        None => route.handler(Json, move |(_, id): Payload| Call::of(&handlers, id)),
+        None => route.handler(Json, move |(_, id): Payload, metadata: Metadata| {
+            Call::of(&handlers, (id, metadata.attempt()))
+        }),
         Some(_) => route.batch_handler(Json, move |batch: Batch<Payload>| {
-            let ids: Vec<_> = batch.values().map(|(_, id)| *id).collect();
-            BatchCall::of(&handlers, &ids)
+            let tries = batch.iter().map(|item| (item.1, item.metadata().attempt()));
+            BatchCall::of(&handlers, &tries.collect::<Vec<_>>())
         }),
     };
     if !plan.on_error {
@@ -121,7 +126,9 @@ fn route(world: &Arc<World>, plan: &RoutePlan, name: String) -> Route {
     let world = world.clone();
     route.on_error(move |failure| {
         let id = delivery_of(failure.message().payload()).unwrap_or_default();
+        let attempt = failure.message().attempt();
+        world.tried(id, attempt);
         world.record(Event::Consulted(id));
-        Consultation::of(&world, id)
+        Consultation::of(&world, (id, attempt))
     })
 }

@@ -15,7 +15,7 @@ use loafer_core::{
 };
 use tokio::time::{Sleep, sleep};
 
-use super::script::{Act, Then, act, answers_early};
+use super::script::{Act, Then, Try, act, answers_early};
 use crate::{
     ledger::{Answer, DeliveryId, Event, Ledger},
     world::World,
@@ -117,6 +117,15 @@ impl Wait {
     }
 }
 
+/// A call begins with a message. Some messages kill their process.
+fn begin(world: &World, (id, attempt): Try, call: u32) {
+    world.tried(id, attempt);
+    world.record(Event::Started(id, call));
+    if world.is_poison(id) {
+        world.kill(Some(id));
+    }
+}
+
 /// A call of a handler.
 pub(super) struct Call {
     wait: Wait,
@@ -127,13 +136,13 @@ pub(super) struct Call {
 
 impl Call {
     /// Begins a call.
-    pub(super) fn of(world: &Arc<World>, id: DeliveryId) -> Self {
+    pub(super) fn of(world: &Arc<World>, this: Try) -> Self {
         let call = world.ledger(|ledger| ledger.next_call());
-        world.record(Event::Started(id, call));
+        begin(world, this, call);
         Self {
-            wait: Wait::new(world, act(world, id)),
-            id,
-            is_ignored: answers_early(world, id),
+            wait: Wait::new(world, act(world, this)),
+            id: this.0,
+            is_ignored: answers_early(world, this),
         }
     }
 }
@@ -175,18 +184,18 @@ pub(super) struct BatchCall {
 
 impl BatchCall {
     /// Begins a call. The first message says how long it takes, and whether it ends.
-    pub(super) fn of(world: &Arc<World>, ids: &[DeliveryId]) -> Self {
+    pub(super) fn of(world: &Arc<World>, tries: &[Try]) -> Self {
         let call = world.ledger(|ledger| ledger.next_call());
-        for id in ids {
-            world.record(Event::Started(*id, call));
+        for this in tries {
+            begin(world, *this, call);
         }
-        let acts: Vec<Act> = ids.iter().map(|id| act(world, *id)).collect();
+        let acts: Vec<Act> = tries.iter().map(|this| act(world, *this)).collect();
         let of_items = acts.iter().map(|act| match act.then {
             // One message does not end the call, unless it is the first.
             Then::Never | Then::Panic => Then::False,
             then => then,
         });
-        let items = ids.iter().copied().zip(of_items).collect();
+        let items = tries.iter().map(|(id, _)| *id).zip(of_items).collect();
         Self {
             wait: Wait::new(world, acts[0]),
             items,
@@ -246,10 +255,10 @@ pub(super) struct Consultation {
 
 impl Consultation {
     /// Begins a call.
-    pub(super) fn of(world: &Arc<World>, id: DeliveryId) -> Self {
+    pub(super) fn of(world: &Arc<World>, this: Try) -> Self {
         Self {
-            wait: Wait::new(world, super::script::decision(world, id)),
-            id,
+            wait: Wait::new(world, super::script::decision(world, this)),
+            id: this.0,
         }
     }
 }

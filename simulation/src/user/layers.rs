@@ -56,7 +56,9 @@ impl Service<Request> for Whims {
             return self.inner.call(request);
         };
         let world = self.world.clone();
-        let whim = whim(&world, id);
+        let attempt = request.message().attempt();
+        world.tried(id, attempt);
+        let whim = whim(&world, (id, attempt));
         let say = move |answer| world.record(Event::Answered(id, answer));
         match whim {
             Whim::Nothing => self.inner.call(request),

@@ -1,4 +1,4 @@
-//! What user code does with a message: drawn from the seed, the message and the number of its delivery, whatever else happens.
+//! What user code does with a message: drawn from the seed, the message and the number of its try, whatever else happens.
 
 use crate::{
     Millis,
@@ -8,7 +8,7 @@ use crate::{
     world::World,
 };
 
-/// From this delivery on, a message is acked at once, so that each run ends.
+/// From this try on, a message is acked at once, so that each run ends.
 const LAST: u32 = 7;
 
 /// How a call ends.
@@ -53,17 +53,31 @@ pub(super) enum Whim {
     Swaps,
 }
 
-fn dice(world: &World, id: DeliveryId, purpose: u64) -> (Dice, MessageKey, u32, u32) {
+/// One try of a delivery: its number, and the attempt that it is.
+pub(super) type Try = (DeliveryId, u32);
+
+/// Returns the number of the try among those of its message, as far as the broker and this process count them, beside the rest.
+fn dice(world: &World, (id, attempt): Try, purpose: u64) -> (Dice, MessageKey, u32, u32) {
     let (key, nth, app) = world.delivery(id);
+    let given = world.ledger(|ledger| ledger.delivery(id).given.attempt);
+    let nth = (nth + attempt).saturating_sub(given);
     let decision = [purpose, key.route as u64, key.index as u64, u64::from(nth)];
     (Dice::of(world.scenario.seed, &decision), key, nth, app)
 }
 
 /// Returns what the handler does with a delivery.
-pub(super) fn act(world: &World, id: DeliveryId) -> Act {
-    let (mut dice, key, nth, app) = dice(world, id, 10);
+pub(super) fn act(world: &World, this: Try) -> Act {
+    let (mut dice, key, nth, app) = dice(world, this, 10);
     let dice = &mut dice;
     let plan = world.plan(key.route);
+    if plan.messages[key.index].poison {
+        return Act {
+            wait: 0,
+            then: Then::Never,
+            drop_panics: false,
+            wrong_count: false,
+        };
+    }
     let mut act = Act {
         wait: 0,
         then: Then::Ack,
@@ -112,8 +126,8 @@ pub(super) fn act(world: &World, id: DeliveryId) -> Act {
 }
 
 /// Returns what `on_error` does with a delivery.
-pub(super) fn decision(world: &World, id: DeliveryId) -> Act {
-    let (mut dice, key, nth, app) = dice(world, id, 11);
+pub(super) fn decision(world: &World, this: Try) -> Act {
+    let (mut dice, key, nth, app) = dice(world, this, 11);
     let dice = &mut dice;
     let plan = world.plan(key.route);
     let ends =
@@ -141,9 +155,9 @@ pub(super) fn decision(world: &World, id: DeliveryId) -> Act {
 }
 
 /// Returns what a layer does with a delivery.
-pub(super) fn whim(world: &World, id: DeliveryId) -> Whim {
-    let (mut dice, _, nth, _) = dice(world, id, 12);
-    if nth >= LAST {
+pub(super) fn whim(world: &World, this: Try) -> Whim {
+    let (mut dice, _, nth, _) = dice(world, this, 12);
+    if nth >= LAST || world.is_poison(this.0) {
         return Whim::Nothing;
     }
     match dice.below(40) {
@@ -161,7 +175,7 @@ pub(super) fn whim(world: &World, id: DeliveryId) -> Whim {
 }
 
 /// Whether a layer answers for a delivery before its handler does.
-pub(super) fn answers_early(world: &World, id: DeliveryId) -> bool {
-    let (key, ..) = world.delivery(id);
-    world.plan(key.route).layers && matches!(whim(world, id), Whim::AnswersEarly(..))
+pub(super) fn answers_early(world: &World, this: Try) -> bool {
+    let (key, ..) = world.delivery(this.0);
+    world.plan(key.route).layers && matches!(whim(world, this), Whim::AnswersEarly(..))
 }

@@ -40,6 +40,7 @@ impl World {
                 ledger,
                 queues,
                 faults,
+                ..
             } = &mut *guard;
             let Some(queue) = queues.get_mut(&route).filter(|queue| queue.is_open) else {
                 return;

@@ -7,8 +7,10 @@
 //! | `broker`, `provider` | what the engine sees of it |
 //! | `settling` | settlement calls |
 //! | `leaving` | leases that are taken back on notice |
+//! | `death` | killed processes |
 
 mod broker;
+mod death;
 mod leaving;
 mod provider;
 mod queue;
@@ -43,6 +45,8 @@ pub struct World {
     time_of_day: Millis,
     state: Mutex<State>,
     signals: BTreeMap<usize, Signals>,
+    /// The app's process was killed.
+    died: Notify,
 }
 
 /// What wakes the calls of one route.
@@ -59,6 +63,8 @@ struct Signals {
 struct State {
     ledger: Ledger,
     queues: BTreeMap<usize, Queue>,
+    /// The number of the last app that was killed.
+    killed: u32,
     /// How often each kind of fault occurred.
     faults: [u64; Fault::ALL.len()],
 }
@@ -74,6 +80,7 @@ impl World {
         let state = State {
             ledger: Ledger::new(scenario.clone()),
             queues: queues.collect(),
+            killed: 0,
             faults: [0; Fault::ALL.len()],
         };
         let numbers = scenario.routes.iter().map(|plan| plan.number);
@@ -84,6 +91,7 @@ impl World {
             time_of_day: today.to_header().parse().unwrap_or_default(),
             state: Mutex::new(state),
             signals: numbers.map(|number| (number, Signals::default())).collect(),
+            died: Notify::new(),
             scenario,
         })
     }
@@ -112,10 +120,21 @@ impl World {
         (time + 1).saturating_sub(self.time_of_day)
     }
 
-    /// Records that something happens now.
+    /// Records that something happens now. What a killed process does is not seen.
     pub fn record(&self, event: Event) {
         let now = self.now();
-        self.lock().ledger.record(now, event);
+        let mut state = self.lock();
+        let is_seen = |id| state.ledger.delivery(id).app > state.killed;
+        if event.delivery().is_none_or(is_seen) {
+            state.ledger.record(now, event);
+        }
+    }
+
+    /// Records which attempt a delivery is tried as, if it is another one than before.
+    pub fn tried(&self, id: DeliveryId, attempt: u32) {
+        if self.ledger(|ledger| ledger.delivery(id).attempt) != attempt {
+            self.record(Event::Tried(id, attempt));
+        }
     }
 
     /// Lets somebody look at the ledger, or write into it.
@@ -188,12 +207,17 @@ impl World {
     }
 
     /// Returns what the broker says next.
-    async fn heard(&self, route: usize) -> Notice {
+    async fn heard(&self, route: usize, app: u32) -> Notice {
         loop {
             let Some(signals) = self.signals.get(&route) else {
                 return std::future::pending().await;
             };
             let said = signals.said.notified();
+            if self.is_dead(app) {
+                // It is said to whoever lives.
+                signals.said.notify_one();
+                return std::future::pending().await;
+            }
             let next = signals
                 .notices
                 .lock()

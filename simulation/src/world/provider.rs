@@ -1,11 +1,12 @@
 //! The provider of one queue: calls that take their time, and go wrong.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use loafer_core::{
     Error,
     broker::{
-        Capabilities, Delivery, DueTime, Finding, Notice, Open, Provider, Renewed, Settle, Settled,
+        Capabilities, Delivery, DueTime, Finding, Isolated, Notice, Open, Provider, Renewed,
+        Settle, Settled,
     },
     message::Message,
     policy::Policy,
@@ -25,11 +26,26 @@ use crate::{
 pub struct QueueProvider {
     pub(super) world: Arc<World>,
     pub(super) route: usize,
+    /// The app that it is of.
+    app: u32,
 }
 
 impl QueueProvider {
     pub(super) fn new(world: Arc<World>, route: usize) -> Self {
-        Self { world, route }
+        let app = world.ledger(|ledger| ledger.app);
+        Self { world, route, app }
+    }
+
+    /// Whether its process was killed.
+    fn is_dead(&self) -> bool {
+        self.world.is_dead(self.app)
+    }
+
+    /// Waits for ever, if its process was killed.
+    pub(super) async fn lives(&self) {
+        if self.is_dead() {
+            pending::<()>().await;
+        }
     }
 
     /// Leases what there is. Returns also when something happens next.
@@ -66,7 +82,11 @@ impl QueueProvider {
         let plan = self.world.plan(key.route);
         let planned = &plan.messages[key.index];
         let Given {
-            attempt, due, copy, ..
+            attempt,
+            deliveries,
+            due,
+            copy,
+            ..
         } = self.world.ledger(|ledger| ledger.delivery(id).given);
         let payload = match plan.decodes(key.index, nth) {
             true => format!("[{},{id}]", key.index),
@@ -77,7 +97,9 @@ impl QueueProvider {
             // Two messages share an id: senders choose as they like.
             false => format!("s{}-{}", key.route, key.index / 2),
         };
-        let message = Message::with_id(name, payload).with_attempt(attempt);
+        let message = Message::with_id(name, payload)
+            .with_attempt(attempt)
+            .with_deliveries(deliveries);
         let message = match due {
             Some(due) => message.with_header(DueTime::HEADER, self.world.due_header(due)),
             None => message,
@@ -98,6 +120,15 @@ impl QueueProvider {
     pub(super) fn unreachable(&self, what: &'static str) -> Error {
         Error::Unreachable {
             what,
+            queue: format!("r{}", self.route),
+            cause: "simulated".to_owned(),
+            source: None,
+        }
+    }
+
+    pub(super) fn refused(&self) -> Error {
+        Error::Refused {
+            what: "settle",
             queue: format!("r{}", self.route),
             cause: "simulated".to_owned(),
             source: None,
@@ -149,6 +180,7 @@ impl QueueProvider {
                 .signals
                 .get(&self.route)
                 .map(|it| it.arrived.notified());
+            self.lives().await;
             let (taken, due) = self.take(max, fate.shuffle);
             if !taken.is_empty() {
                 // A pushed message has arrived already, and a lease has a margin for the way of its answer.
@@ -208,9 +240,10 @@ struct InFlight<'p>(&'p QueueProvider, bool);
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let Self(provider, well) = self;
-        provider
-            .world
-            .record(Event::Received(provider.route, *well));
+        if !provider.is_dead() {
+            let received = Event::Received(provider.route, *well);
+            provider.world.record(received);
+        }
     }
 }
 
@@ -232,6 +265,7 @@ impl Provider for QueueProvider {
         wait: Duration,
         into: &mut Vec<Delivery<DeliveryId>>,
     ) -> Result<(), Error> {
+        self.lives().await;
         self.world.record(Event::Receiving(self.route));
         let mut in_flight = InFlight(self, true);
         let answer = self.long_poll(max, wait, into).await;
@@ -239,11 +273,40 @@ impl Provider for QueueProvider {
         answer
     }
 
+    async fn receive_isolated(&self) -> Result<Option<Isolated<DeliveryId>>, Error> {
+        self.lives().await;
+        let latency = self.world.plan(self.route).queue.latency;
+        if latency > 0 {
+            sleep(Duration::from_millis(latency)).await;
+            self.lives().await;
+        }
+        if self.down().is_some() {
+            return Err(self.unreachable("receive_isolated"));
+        }
+        let now = self.world.now();
+        let taken = {
+            let mut guard = self.world.lock();
+            let State { ledger, queues, .. } = &mut *guard;
+            let queue = queues.get_mut(&self.route);
+            queue.and_then(|queue| queue.take_isolated(ledger, now))
+        };
+        Ok(taken.map(|(receipt, crashed)| {
+            self.world.record(Event::Handed(receipt));
+            let message = self.message(receipt);
+            Isolated {
+                delivery: Delivery { receipt, message },
+                crashed,
+            }
+        }))
+    }
+
     async fn settle(&self, batch: &[Settle<DeliveryId>], answers: &mut Vec<Settled>) {
+        self.lives().await;
         super::settling::settle(self, batch, answers).await;
     }
 
     async fn renew(&self, leases: &[DeliveryId], by: Duration, answers: &mut Vec<Renewed>) {
+        self.lives().await;
         let by = by.as_millis() as Millis;
         for id in leases {
             self.world.record(Event::Renewing(*id, by));
@@ -252,6 +315,7 @@ impl Provider for QueueProvider {
         if fate.before > 0 {
             sleep(Duration::from_millis(fate.before)).await;
         }
+        self.lives().await;
         let mut reply = match fate.request_lost {
             true => vec![Reply::Failed; leases.len()],
             false => self.renew_now(leases, by, fate.revoked),
@@ -281,6 +345,9 @@ impl Provider for QueueProvider {
     }
 
     fn set_capacity(&self, messages: usize) {
+        if self.is_dead() {
+            return;
+        }
         let mut state = self.world.lock();
         if let Some(queue) = state.queues.get_mut(&self.route) {
             queue.capacity = messages;
@@ -288,7 +355,7 @@ impl Provider for QueueProvider {
     }
 
     async fn notice(&self) -> Notice {
-        self.world.heard(self.route).await
+        self.world.heard(self.route, self.app).await
     }
 
     fn is_leaving(&self, lease: &DeliveryId) -> bool {
@@ -302,6 +369,9 @@ impl Provider for QueueProvider {
     }
 
     async fn close(&self) {
+        if self.is_dead() {
+            return;
+        }
         self.world.open(self.route, false);
         if self.world.plan(self.route).queue.kind == Kind::Pushed {
             let now = self.world.now();

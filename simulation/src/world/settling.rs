@@ -37,7 +37,11 @@ pub(super) async fn settle(
         .iter()
         .map(|entry| (entry.receipt, asked(&provider.world, &entry.settlement)))
         .collect();
-    for (id, asked) in &entries {
+    for (entry, (id, asked)) in batch.iter().zip(&entries) {
+        // What can't be decoded, or has no handler, is tried without a call.
+        if matches!(asked, Asked::DeadLetter | Asked::Retry(_)) {
+            provider.world.tried(*id, entry.message.attempt());
+        }
         provider.world.record(Event::Settling(*id, *asked));
     }
     let fate = provider
@@ -68,8 +72,10 @@ fn asked(world: &World, settlement: &Settlement) -> Asked {
             // A broker counts in its own units, and rounds up.
             after.as_nanos().div_ceil(1_000_000) as Millis
         })),
+        Settlement::DeadLetter(letter) if letter.kind == "crash" => Asked::GiveUp,
         Settlement::DeadLetter(_) => Asked::DeadLetter,
-        Settlement::Release | Settlement::Isolate => Asked::Release,
+        Settlement::Release => Asked::Release,
+        Settlement::Isolate => Asked::Isolate,
         Settlement::Defer { until } => Asked::Defer(world.due(*until)),
     }
 }
@@ -85,11 +91,13 @@ impl InFlight<'_> {
         for (at, (id, asked)) in self.entries.iter().enumerate() {
             let (key, ..) = world.delivery(*id);
             let stuck = world.is_stuck(route, key.index, *asked, now);
+            let refused = world.is_refused(route, key.index, *asked, now);
             let mut guard = world.lock();
             let State {
                 ledger,
                 queues,
                 faults,
+                ..
             } = &mut *guard;
             let Some(queue) = queues.get_mut(&route) else {
                 continue;
@@ -97,6 +105,11 @@ impl InFlight<'_> {
             faults[Fault::StuckEntries as usize] += u64::from(stuck);
             if stuck || self.fate.request_lost || (self.fate.partly && dice.chance(400)) {
                 reply.push(Reply::Failed);
+                continue;
+            }
+            if refused {
+                faults[Fault::RefusedCopies as usize] += 1;
+                reply.push(Reply::Refused);
                 continue;
             }
             if self.fate.revoked && at == unlucky {
@@ -133,6 +146,7 @@ impl InFlight<'_> {
             reply.truncate(reply.len() / 2);
         }
         let error = Arc::new(self.provider.unreachable("settle"));
+        let refusal = Arc::new(self.provider.refused());
         for (at, (id, _)) in self.entries.iter().enumerate() {
             let reply = reply.get(at).copied().unwrap_or(Reply::Nothing);
             self.provider.world.record(Event::SettleReplied(*id, reply));
@@ -140,6 +154,7 @@ impl InFlight<'_> {
                 Reply::Done => answers.push(Settled::Done),
                 Reply::Lost => answers.push(Settled::Lost),
                 Reply::NoTarget => answers.push(Settled::NoDeadLetterTarget),
+                Reply::Refused => answers.push(Settled::Failed(refusal.clone())),
                 Reply::Failed => answers.push(Settled::Failed(error.clone())),
                 Reply::Nothing => {}
             }

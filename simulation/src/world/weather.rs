@@ -116,9 +116,12 @@ impl World {
 
     /// Whether the settlements of a message fail at this moment, except acks: for minutes, for some messages.
     pub(super) fn is_stuck(&self, route: usize, index: usize, asked: Asked, now: Millis) -> bool {
-        if !matches!(asked, Asked::Retry(_) | Asked::DeadLetter)
-            || !self.scenario.is_active(Fault::StuckEntries, now)
-        {
+        let can_be = match asked {
+            Asked::DeadLetter | Asked::GiveUp => true,
+            Asked::Retry(_) => !self.plan(route).queue.letters_only,
+            _ => false,
+        };
+        if !can_be || !self.scenario.is_active(Fault::StuckEntries, now) {
             return false;
         }
         let dice = &mut Dice::of(self.scenario.seed, &[4, route as u64, index as u64]);
@@ -128,5 +131,18 @@ impl World {
         };
         let ends = begins + dice.between(60_000, 200_000);
         dice.chance(self.plan(route).queue.stuck) && (begins..ends).contains(&now)
+    }
+
+    /// Whether the copies of a message are refused at this moment, on a broker whose retries are copies.
+    pub(super) fn is_refused(&self, route: usize, index: usize, asked: Asked, now: Millis) -> bool {
+        let is_copy = !matches!(asked, Asked::Ack | Asked::Release);
+        let copies = self.plan(route).queue.kind == Kind::Pushed;
+        if !is_copy || !copies || !self.scenario.is_active(Fault::RefusedCopies, now) {
+            return false;
+        }
+        let dice = &mut Dice::of(self.scenario.seed, &[14, route as u64, index as u64]);
+        let begins = dice.below(self.scenario.heal_at / 4);
+        let ends = begins + dice.between(10_000, 100_000);
+        dice.chance(150) && (begins..ends).contains(&now)
     }
 }

@@ -208,7 +208,12 @@ impl<P: Provider> Settler<'_, P> {
         let received_at = self.batch.received_at(hold.key).unwrap_or(table.now());
         let key = table.insert(entry.receipt.clone(), received_at, hold.until);
         drop(table);
-        let job = Job::new(key, entry.message.clone());
+        let failed = !matches!(
+            entry.settlement,
+            Settlement::Defer { .. } | Settlement::Isolate
+        );
+        let held = failed.then_some(Settlement::Retry { after: Some(after) });
+        let job = Job::new(key, entry.message.clone()).done(held);
         let scheduler = self.shared.scheduler();
         if !leaves && scheduler.hold(job, hold.key, after, self.sweep) {
             self.held += 1;

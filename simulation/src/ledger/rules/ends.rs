@@ -3,7 +3,7 @@
 use super::prune;
 use crate::{
     Millis,
-    ledger::{Ledger, Reply, Stage, Wrong},
+    ledger::{Ledger, Reply, RouteRecord, Stage, Wrong},
 };
 
 /// How much longer than `drain` the end of an app may take.
@@ -37,6 +37,19 @@ pub(super) fn over(ledger: &mut Ledger, now: Millis) {
     left_leased(ledger, now);
     ledger.stage = Stage::Over;
     prune(ledger, now);
+}
+
+/// The app's process was killed: nothing that it did goes on.
+pub(super) fn killed(ledger: &mut Ledger) {
+    ledger.stage = Stage::Over;
+    let app = ledger.app;
+    for delivery in ledger.deliveries.iter_mut().filter(|it| it.app == app) {
+        (delivery.runs, delivery.consulting) = (false, false);
+        delivery.settling = None;
+    }
+    for route in ledger.routes.values_mut() {
+        *route = RouteRecord::default();
+    }
 }
 
 /// What never ran is released, if the broker answers.

@@ -1,5 +1,7 @@
 //! The law, rule by rule.
 
+mod again;
+mod alone;
 mod calls;
 mod ends;
 mod settlements;
@@ -25,8 +27,10 @@ pub(super) fn judge(ledger: &mut Ledger, now: Millis, event: Event) {
         Event::Stopping if ledger.stage < Stage::Stopping(0) => ledger.stage = Stage::Stopping(now),
         Event::Cancelling => ledger.stage = Stage::Cancelling(now),
         Event::Stopping => {}
+        Event::Killed => ends::killed(ledger),
         Event::Over => ends::over(ledger, now),
         Event::Published(key) => message(ledger, key).published = true,
+        Event::Redriven(key) => message(ledger, key).left = true,
         Event::Delivered(id, made) => {
             debug_assert_eq!(id as usize, ledger.deliveries.len());
             ledger
@@ -35,6 +39,7 @@ pub(super) fn judge(ledger: &mut Ledger, now: Millis, event: Event) {
             delivered(ledger, now, id, made.message);
         }
         Event::Handed(id) => starts::handed(ledger, now, id),
+        Event::Tried(id, attempt) => again::tried(ledger, now, id, attempt),
         Event::Started(id, call) => starts::started(ledger, now, id, call),
         Event::Answered(id, answer) => {
             let delivery = ledger.delivery_mut(id);
@@ -141,6 +146,9 @@ fn stood_behind_failed(ledger: &Ledger, id: u32) -> bool {
     let plan = ledger.plan_of(id);
     if plan.batch.is_none() || !plan.queue.is_ordered() || delivery.started.is_none() {
         return false;
+    }
+    if delivery.behind {
+        return true;
     }
     let group = |of: &DeliveryRecord| plan.messages[of.given.message.index].group;
     let own = group(delivery);

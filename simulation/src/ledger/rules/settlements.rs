@@ -1,6 +1,6 @@
 //! What may be settled: what user code said, once, and while the lease lives.
 
-use super::{message, stood_behind_failed};
+use super::{again, alone, message, stood_behind_failed};
 use crate::{
     Millis,
     ledger::{Answer, Asked, DeliveryId, DeliveryRecord, Ledger, Reply, Why, Wrong},
@@ -12,12 +12,13 @@ pub(super) fn settling(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: 
     if let Err((kind, text)) = timely(ledger.delivery(id), now) {
         ledger.accuse(kind, now, Some(id), text);
     }
-    if let Err((kind, text)) = permitted(ledger, id, asked) {
+    if let Err((kind, text)) = permitted(ledger, now, id, asked) {
         ledger.accuse(kind, now, Some(id), text);
     }
     let delivery = ledger.delivery_mut(id);
     delivery.first_settled.get_or_insert(now);
     (delivery.settling, delivery.asked) = (Some(asked), Some(asked));
+    delivery.gave_up |= matches!(asked, Asked::DeadLetter | Asked::GiveUp);
 }
 
 /// The broker carried a settlement out.
@@ -28,12 +29,12 @@ pub(super) fn settled(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: A
     let due = match asked {
         Asked::Retry(after) => after.map(|after| now + queue.stay_of_retry(after)),
         Asked::Defer(until) => Some(now + queue.stay(until.saturating_sub(now))),
-        Asked::Ack | Asked::DeadLetter | Asked::Release => None,
+        Asked::Ack | Asked::DeadLetter | Asked::GiveUp | Asked::Release | Asked::Isolate => None,
     };
     let record = message(ledger, key);
     match asked {
-        Asked::Ack | Asked::DeadLetter => record.left = true,
-        Asked::Retry(_) | Asked::Defer(_) | Asked::Release => record.due = due,
+        Asked::Ack | Asked::DeadLetter | Asked::GiveUp => record.left = true,
+        Asked::Retry(_) | Asked::Defer(_) | Asked::Release | Asked::Isolate => record.due = due,
     }
 }
 
@@ -42,6 +43,7 @@ pub(super) fn reply(ledger: &mut Ledger, now: Millis, id: DeliveryId, reply: Rep
     let delivery = ledger.delivery_mut(id);
     (delivery.settling, delivery.reply) = (None, Some(reply));
     delivery.replied_at = Some(now);
+    delivery.refused |= reply == Reply::Refused;
     if reply == Reply::Done {
         delivery.confirmed = Some(now);
     }
@@ -95,18 +97,18 @@ fn timely(delivery: &DeliveryRecord, now: Millis) -> Judged {
 }
 
 /// What user code said, and what follows from it.
-struct Said<'p> {
-    plan: &'p RoutePlan,
+pub(super) struct Said<'p> {
+    pub(super) plan: &'p RoutePlan,
     answer: Option<Answer>,
     timed_out: bool,
     decodes: bool,
     /// Whether no handler takes it.
     unmatched: bool,
-    used_up: bool,
+    pub(super) used_up: bool,
 }
 
 impl Said<'_> {
-    fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         match self.answer {
             Some(answer) => !matches!(answer, Answer::Ack | Answer::Reject),
             None => {
@@ -117,7 +119,7 @@ impl Said<'_> {
         }
     }
 
-    fn is_rejected(&self) -> bool {
+    pub(super) fn is_rejected(&self) -> bool {
         match self.answer {
             Some(Answer::Reject) => true,
             Some(answer) => answer.is_failure() && !self.decodes && self.plan.rejects_undecodable,
@@ -129,7 +131,7 @@ impl Said<'_> {
     }
 }
 
-fn said(ledger: &Ledger, id: DeliveryId) -> Said<'_> {
+pub(super) fn said(ledger: &Ledger, id: DeliveryId) -> Said<'_> {
     let (delivery, plan) = (ledger.delivery(id), ledger.plan_of(id));
     let (index, nth) = (delivery.given.message.index, delivery.given.nth);
     let timed_out = match (delivery.started, delivery.dropped, plan.timeout) {
@@ -145,23 +147,32 @@ fn said(ledger: &Ledger, id: DeliveryId) -> Said<'_> {
         decodes: unmatched || delivery.spoke || plan.decodes(index, nth),
         unmatched,
         used_up: plan
-            .max_attempts
-            .is_some_and(|most| delivery.given.attempt >= most),
+            .most_attempts()
+            .is_some_and(|most| delivery.attempt >= most),
     }
 }
 
 /// Law 1: a settlement is what user code said.
-fn permitted(ledger: &Ledger, id: DeliveryId, asked: Asked) -> Judged {
+fn permitted(ledger: &Ledger, now: Millis, id: DeliveryId, asked: Asked) -> Judged {
     let delivery = ledger.delivery(id);
     let said = said(ledger, id);
     let was_asked = delivery.asked;
     let repeated = asked == Asked::Ack && handled_by_another(ledger, id);
     // What leaves is given back, early or not.
     let leaves = asked == Asked::Release && delivery.leaves.is_some();
-    if delivery.is_early() != matches!(asked, Asked::Defer(_)) && !repeated && !leaves {
+    // What can't be put off is kept until it is due.
+    let kept = delivery.refused && !matches!(asked, Asked::Defer(_));
+    if delivery.is_early() != matches!(asked, Asked::Defer(_)) && !repeated && !leaves && !kept {
         return against(
             Wrong::DeferredWrongly,
             "what is early is put off unstarted, and nothing else is",
+        );
+    }
+    let gives_back = matches!(asked, Asked::Release | Asked::Retry(_));
+    if gives_back && was_asked.is_none() && again::is_given_back(ledger, now, id) {
+        return against(
+            Wrong::GroupGivenBack,
+            "the failed head of its group waits, and there is room for the group",
         );
     }
     match asked {
@@ -176,7 +187,19 @@ fn permitted(ledger: &Ledger, id: DeliveryId, asked: Asked) -> Judged {
         ),
         Asked::Release if delivery.started.is_none() && !delivery.consulted => Ok(()),
         Asked::Release if stood_behind_failed(ledger, id) => Ok(()),
+        Asked::Release if was_asked == Some(asked) => Ok(()),
+        Asked::Release if again::has_waited(ledger, now, id) => Ok(()),
         Asked::Release => against(Wrong::ReleaseOfTried, "a handler has had it"),
+        Asked::Isolate if alone::may_be_isolated(ledger, id) => Ok(()),
+        Asked::Isolate => against(
+            Wrong::IsolatedUnasked,
+            "it was not delivered too often without an outcome",
+        ),
+        Asked::GiveUp if alone::is_proven(ledger, id) => Ok(()),
+        Asked::GiveUp => against(
+            Wrong::CrashUnproven,
+            "it was not handed over alone before, or that came to an end",
+        ),
         Asked::DeadLetter if said.is_rejected() => Ok(()),
         Asked::DeadLetter if said.used_up && said.failed() => Ok(()),
         Asked::DeadLetter => against(
@@ -185,18 +208,21 @@ fn permitted(ledger: &Ledger, id: DeliveryId, asked: Asked) -> Judged {
         ),
         Asked::Retry(after) => {
             let rejected = said.is_rejected() || (said.used_up && said.failed());
-            let gave_up = was_asked == Some(Asked::DeadLetter) || was_asked == Some(asked);
+            let gave_up = delivery.gave_up || was_asked == Some(asked);
             if said.answer.is_none() && delivery.dropped.is_some() && !said.timed_out {
                 return against(
                     Wrong::SettledAfterCancel,
                     "its handler was cancelled: nothing may be sent",
                 );
             }
-            let may = if rejected { gave_up } else { said.failed() };
+            let may = match rejected {
+                true => gave_up,
+                false => said.failed() || delivery.gave_up,
+            };
             if !may && !is_a_retry(was_asked) {
                 return against(Wrong::RetryUnanswered, "it should be settled otherwise");
             }
-            long_enough(&said, delivery, after)
+            long_enough(&said, delivery, now, after)
         }
     }
 }
@@ -221,23 +247,29 @@ fn handled_by_another(ledger: &Ledger, id: DeliveryId) -> bool {
         })
 }
 
-/// A retry waits at least as long as the handler or the backoff says.
-fn long_enough(said: &Said<'_>, delivery: &DeliveryRecord, after: Option<Millis>) -> Judged {
-    let least = match (said.answer, said.plan.backoff) {
-        (Some(Answer::Retry(least)), _) if !said.used_up => least,
-        (_, Some(backoff)) if !backoff.jitter => {
-            let doubled = delivery.given.attempt.saturating_sub(1).min(20);
-            (backoff.initial << doubled).min(backoff.most.max(backoff.initial))
-        }
-        _ => return Ok(()),
+/// Returns how long the wait for the next attempt is at least.
+pub(super) fn least(said: &Said<'_>, delivery: &DeliveryRecord) -> Millis {
+    let least = match said.answer {
+        Some(Answer::Retry(least)) if !said.used_up => least,
+        _ => said.plan.least_backoff(delivery.attempt),
     };
-    let least = said
-        .plan
-        .queue
-        .max_delay
-        .map_or(least, |most| least.min(most));
+    let longest = said.plan.queue.max_delay;
+    longest.map_or(least, |most| least.min(most))
+}
+
+/// A retry waits at least as long as the handler or the backoff says. The head of an ordered group may have waited for a while already.
+fn long_enough(
+    said: &Said<'_>,
+    delivery: &DeliveryRecord,
+    now: Millis,
+    after: Option<Millis>,
+) -> Judged {
+    let mut least = least(said, delivery);
+    if said.plan.queue.is_ordered() {
+        least = again::due(said, delivery).map_or(0, |due| due.saturating_sub(now));
+    }
     // Delays are fractions of milliseconds in the engine.
-    if after.is_some_and(|after| after + 1 >= least) {
+    if least == 0 || after.is_some_and(|after| after + 1 >= least) {
         return Ok(());
     }
     let text = format!("{least} ms were asked for, and the broker was told {after:?}");

@@ -1,9 +1,9 @@
 //! What does not happen although it should: a wakeup was lost, or something stands in the way.
 
-use super::{Waiting, held, prune};
+use super::{Waiting, again, held, prune, stood_behind_failed};
 use crate::{
     Millis,
-    ledger::{Answer, DeliveryId, DeliveryRecord, Ledger, Stage, Wrong},
+    ledger::{Answer, Asked, DeliveryId, DeliveryRecord, Ledger, Reply, Stage, Wrong},
     scenario::RoutePlan,
 };
 
@@ -25,6 +25,7 @@ pub(in crate::ledger) fn watch(ledger: &mut Ledger, now: Millis, waiting: &Waiti
         let open = ledger.stage == Stage::Running && !ledger.once && !paused;
         let waits = waiting.get(&plan.number).copied().unwrap_or_default();
         receives(ledger, now, plan, open && waits > 0);
+        goes_on(ledger, now, plan, open && waits > 0);
         let deliveries = ledger.routes.get(&plan.number);
         let deliveries: Vec<DeliveryId> = deliveries.map_or_else(Vec::new, |it| it.open.clone());
         for id in deliveries {
@@ -61,6 +62,34 @@ fn receives(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, wanted: bool) {
     }
 }
 
+/// How long nothing of a route may go on. The longest call takes less.
+const LONGEST: Millis = 180_000;
+
+/// Messages wait at the broker: some of the route arrive, whatever became of others. Only what the broker can't be told holds them up.
+fn goes_on(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, wanted: bool) {
+    let Some(route) = ledger.routes.get(&plan.number) else {
+        return;
+    };
+    let untold = |id: &DeliveryId| {
+        let delivery = ledger.delivery(*id);
+        let gives_up = matches!(delivery.asked, Some(Asked::DeadLetter | Asked::GiveUp));
+        let unanswered = delivery.settling.is_some() || delivery.reply == Some(Reply::Failed);
+        !gives_up && delivery.asked.is_some() && unanswered
+    };
+    let pauses = route.failed.is_some_and(|at| at + PAUSE > now);
+    let held_up = wanted && !pauses && !route.open.iter().any(untold);
+    let Some(route) = ledger.routes.get_mut(&plan.number) else {
+        return;
+    };
+    if !held_up {
+        route.stands = None;
+    } else if now - *route.stands.get_or_insert(now) >= LONGEST {
+        let number = plan.number;
+        let text = format!("messages of r{number} wait, and none has arrived for minutes");
+        ledger.accuse(Wrong::HeldUp, now, None, text);
+    }
+}
+
 /// A message is here, a worker is free: it runs.
 fn works(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId, open: bool) {
     let Some(route) = ledger.routes.get(&plan.number) else {
@@ -69,22 +98,34 @@ fn works(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId, ope
     let busy = route.calls.len() + route.consulting;
     let delivery = ledger.delivery(id);
     let group = plan.messages[delivery.given.message.index].group;
+    // The head of an ordered group, or what can't be sent, whose next attempt is due.
+    let again = again::is_due(ledger, now, id);
     let blocked = plan.has_groups()
         && group.is_some()
         && route.open.iter().any(|other| {
             let other_delivery = ledger.delivery(*other);
-            *other != id && plan.messages[other_delivery.given.message.index].group == group
+            *other != id
+                && plan.messages[other_delivery.given.message.index].group == group
+                && (!again || *other < id)
         });
+    // Nothing runs beside what may end the process.
+    let apart = plan.queue.isolates()
+        && busy > 0
+        && route
+            .open
+            .iter()
+            .any(|other| ledger.delivery(*other).is_suspect());
     // What can't be decoded, or has no handler, is in no call: it may be judged already.
     let (index, nth) = (delivery.given.message.index, delivery.given.nth);
     let shows = plan.decodes(index, nth) && !plan.is_unmatched(index, nth);
     let waits = shows
-        && delivery.started.is_none()
-        && delivery.answer.is_none()
-        && delivery.first_settled.is_none()
+        && (again
+            || (delivery.started.is_none()
+                && delivery.answer.is_none()
+                && delivery.first_settled.is_none()))
         && delivery.is_live(now);
     let delivery = ledger.delivery_mut(id);
-    if !open || !waits || blocked || busy >= plan.concurrency {
+    if !open || !waits || blocked || apart || busy >= plan.concurrency {
         delivery.ready_since = None;
         return;
     }
@@ -114,7 +155,9 @@ fn settles(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId) {
         return;
     }
     if delivery.said() != Some(Answer::Ack) {
-        if now - done >= PATIENCE {
+        // It is tried again in place: see `works`.
+        let held = plan.queue.is_ordered() && !again::is_over(ledger, id);
+        if now - done >= PATIENCE && !held {
             let text = "it failed a minute ago, and is neither settled nor left to expire";
             let kind = kind_of_wait(ledger, id, done, Wrong::SettlementHeldUp);
             accuse_of_wait(ledger, plan, id, kind, now, text.to_owned());
@@ -122,7 +165,7 @@ fn settles(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId) {
         return;
     }
     let bound = longest_wait(ledger, plan);
-    if now - done > bound {
+    if now - done > bound && !stood_behind_failed(ledger, id) {
         let kind = kind_of_wait(ledger, id, done, Wrong::AckHeldUp);
         let text = format!(
             "its handler answered {} ms ago, and no settlement has begun: {bound} ms are justified",

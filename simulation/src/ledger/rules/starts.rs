@@ -1,6 +1,6 @@
 //! What may start: once, on a live lease, in its group's turn, within concurrency and capacity.
 
-use super::stood_behind_failed;
+use super::{again, alone, stood_behind_failed};
 use crate::{
     Millis,
     ledger::{Answer, Asked, DeliveryId, DeliveryRecord, Ledger, Reply, Stage, Wrong},
@@ -18,6 +18,7 @@ pub(super) fn handed(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
     delivery.believed = lease.map(|lease| now + lease - QueuePlan::margin(lease));
     if let Some(route) = ledger.routes.get_mut(&route) {
         route.open.push(id);
+        route.stands = None;
     }
     // A message that failed may have been forgotten, and its lease left to expire.
     let Some(record) = ledger.routes.get(&route) else {
@@ -31,6 +32,7 @@ pub(super) fn handed(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
         !delivery.is_over(now)
             && !delivery.executed
             && !failed
+            && !delivery.refused
             && delivery.dropped.is_none()
             && decodes(ledger, **id)
     };
@@ -66,7 +68,7 @@ pub(super) fn started(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u3
         _ => {}
     }
     started_before(ledger, now, id);
-    if ledger.delivery(id).is_early() {
+    if ledger.delivery(id).given.due.is_some_and(|due| now < due) {
         ledger.accuse(
             Wrong::StartedEarly,
             now,
@@ -85,11 +87,13 @@ pub(super) fn started(ledger: &mut Ledger, now: Millis, id: DeliveryId, call: u3
     }
     handled_before(ledger, now, id);
     in_turn(ledger, now, id, call);
+    alone::started(ledger, now, id);
+    again::step_back(ledger, id);
 
     let delivery = ledger.delivery_mut(id);
     (delivery.started, delivery.call, delivery.runs) = (Some(now), call, true);
-    (delivery.answer, delivery.decision) = (None, None);
-    (delivery.dropped, delivery.consulted) = (None, false);
+    delivery.forget_call();
+    delivery.behind = false;
     let number = delivery.given.message.route;
     let most = ledger.plan(number).concurrency;
     let Some(route) = ledger.routes.get_mut(&number) else {
@@ -135,16 +139,12 @@ fn is_paused(ledger: &Ledger, now: Millis, route: usize) -> bool {
 }
 
 fn started_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
-    let delivery = ledger.delivery(id);
-    let in_place = ledger.plan_of(id).queue.is_ordered()
-        && !delivery.runs
-        && delivery.said() != Some(Answer::Ack);
-    if delivery.started.is_some() && !in_place {
+    if !again::may_start_again(ledger, id) {
         ledger.accuse(
             Wrong::StartedTwice,
             now,
             Some(id),
-            "it was started before, and only the head of an ordered group is tried again in place",
+            "it was started before as the same attempt, and stood behind no failed one of its batch",
         );
     }
 }

@@ -1,5 +1,7 @@
 //! One queue: its messages, and what is on lease. It follows the broker's own rules; what goes wrong is decided elsewhere.
 
+mod endings;
+
 use std::collections::BTreeSet;
 
 use crate::{
@@ -32,6 +34,11 @@ struct Item {
     retries: u32,
     /// The deliveries of the messages that it was copied from: a standard queue counts those of a copy from the start.
     copied: u32,
+    /// The deliveries before its last retry or deferral: a broker that pushes counts those of a copy from the start.
+    retried: u32,
+    /// Whether it is handed over alone, and whether it was and nothing has come of it yet.
+    apart: bool,
+    alone: bool,
     /// When it is due, as it says itself. `None` means that it does not say.
     due: Option<Millis>,
     /// Its last delivery that is no duplicate.
@@ -69,6 +76,9 @@ impl Queue {
             spared: 0,
             retries: 0,
             copied: 0,
+            retried: 0,
+            apart: false,
+            alone: false,
             due: None,
             lease: None,
         };
@@ -147,6 +157,7 @@ impl Queue {
         let item = &self.items[index];
         let leaves = self.leaves.iter().any(|it| it.takes(self.key(index)));
         item.place == Place::Visible
+            && !item.apart
             && !leaves
             && item.group.is_none_or(|group| !blocked.contains(&group))
     }
@@ -181,6 +192,7 @@ impl Queue {
             taken.push(self.deliver(ledger, now, index, true));
         }
         let blocked = self.blocked();
+        self.redrive(ledger, now, &blocked);
         let free = |index: &usize| self.is_free(*index, &blocked);
         let mut visible: Vec<usize> = (0..self.items.len()).filter(free).collect();
         match shuffle {
@@ -206,9 +218,13 @@ impl Queue {
         let item = &mut self.items[index];
         item.deliveries += 1;
         let attempt = match self.plan.kind {
-            Kind::Pushed => item.retries + 1,
-            Kind::Memory => item.deliveries - item.spared,
+            Kind::Pushed | Kind::Memory => item.retries + 1,
             Kind::Standard | Kind::Fifo => item.deliveries - item.copied,
+        };
+        let deliveries = match self.plan.kind {
+            Kind::Pushed => item.retries + item.deliveries - item.retried,
+            Kind::Memory => item.deliveries - item.spared,
+            Kind::Standard | Kind::Fifo => attempt,
         };
         let made = Given {
             message: MessageKey {
@@ -217,6 +233,8 @@ impl Queue {
             },
             nth: item.deliveries,
             attempt,
+            deliveries,
+            isolated: item.apart,
             until: self.plan.lease.map(|lease| now + lease),
             duplicate,
             copy: item.copied,
@@ -227,6 +245,41 @@ impl Queue {
         }
         ledger.record(now, Event::Delivered(id, made));
         id
+    }
+
+    /// Moves messages to the dead letters that were received too often.
+    fn redrive(&mut self, ledger: &mut Ledger, now: Millis, blocked: &BTreeSet<u64>) {
+        let Some(most) = self.plan.max_receives else {
+            return;
+        };
+        for index in 0..self.items.len() {
+            let item = &self.items[index];
+            if item.deliveries - item.copied >= most && self.is_free(index, blocked) {
+                self.items[index].place = Place::Gone;
+                let message = MessageKey {
+                    route: self.route,
+                    index,
+                };
+                ledger.record(now, Event::Redriven(message));
+            }
+        }
+    }
+
+    /// Leases a message that is handed over alone. Returns also whether it was before, and nothing came of it.
+    pub(super) fn take_isolated(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Millis,
+    ) -> Option<(DeliveryId, bool)> {
+        self.tick(ledger, now);
+        let leaves = |index: usize| self.leaves.iter().any(|it| it.takes(self.key(index)));
+        let index = (0..self.items.len()).find(|index| {
+            let item = &self.items[*index];
+            item.apart && item.place == Place::Visible && !leaves(*index)
+        })?;
+        let id = self.deliver(ledger, now, index, false);
+        let crashed = std::mem::replace(&mut self.items[index].alone, true);
+        Some((id, crashed))
     }
 
     /// Delivers a message once more at this moment, whatever becomes of it.
@@ -249,12 +302,12 @@ impl Queue {
         if !delivery.is_live(now) {
             return Reply::Lost;
         }
-        if asked == Asked::DeadLetter && !has_target {
+        if matches!(asked, Asked::DeadLetter | Asked::GiveUp) && !has_target {
             return Reply::NoTarget;
         }
         let plan = &self.plan;
         let item = &mut self.items[index];
-        let leaves = matches!(asked, Asked::Ack | Asked::DeadLetter);
+        let leaves = matches!(asked, Asked::Ack | Asked::DeadLetter | Asked::GiveUp);
         if item.place == Place::Gone {
             return if leaves || duplicate {
                 Reply::Done
@@ -267,13 +320,15 @@ impl Queue {
         }
         let first = item.place == Place::Leased;
         match asked {
-            Asked::Ack | Asked::DeadLetter => item.place = Place::Gone,
+            Asked::Ack | Asked::DeadLetter | Asked::GiveUp => item.place = Place::Gone,
             Asked::Retry(after) => {
                 let after = after.unwrap_or(100);
                 let stay = plan.stay_of_retry(after);
                 item.place = Place::Delayed(now + stay);
                 item.due = (stay < after).then_some(now + after);
                 item.retries += u32::from(first);
+                item.retried = item.deliveries;
+                item.apart = false;
             }
             Asked::Defer(until) => {
                 item.place = Place::Delayed(now + plan.stay(until.saturating_sub(now)));
@@ -281,12 +336,19 @@ impl Queue {
                 if plan.kind == Kind::Standard {
                     item.copied = item.deliveries;
                 }
+                item.retried = item.deliveries;
+                item.apart = false;
+            }
+            Asked::Isolate => {
+                item.place = Place::Visible;
+                item.apart = true;
             }
             Asked::Release => {
                 item.place = Place::Visible;
                 item.spared += u32::from(first);
             }
         }
+        item.alone = false;
         ledger.record(now, Event::Settled(id, asked));
         Reply::Done
     }
@@ -314,43 +376,5 @@ impl Queue {
         }
         ledger.record(now, Event::Renewed(id, now + by));
         Reply::Done
-    }
-
-    /// Takes a lease back without notice.
-    pub(super) fn revoke(&mut self, ledger: &mut Ledger, now: Millis, id: DeliveryId) {
-        self.end(ledger, now, id, Why::Revoked);
-    }
-
-    /// Ends a lease before its time.
-    pub(super) fn end(&mut self, ledger: &mut Ledger, now: Millis, id: DeliveryId, why: Why) {
-        let delivery = ledger.delivery(id);
-        let index = delivery.given.message.index;
-        if !delivery.is_live(now) {
-            return;
-        }
-        let item = &mut self.items[index];
-        if item.place == Place::Leased && item.lease == Some(id) {
-            item.place = Place::Visible;
-        }
-        ledger.record(now, Event::LeaseEnded(id, why));
-    }
-
-    /// Ends the connection, and all leases with it, if leases do not expire by themselves.
-    pub(super) fn disconnect(&mut self, ledger: &mut Ledger, now: Millis, down: Millis) {
-        self.down_until = now + down;
-        if self.plan.lease.is_some() {
-            return;
-        }
-        for id in 0..ledger.deliveries.len() {
-            let delivery = &ledger.deliveries[id];
-            if delivery.given.message.route == self.route && delivery.ended.is_none() {
-                ledger.record(now, Event::LeaseEnded(id as DeliveryId, Why::Disconnected));
-            }
-        }
-        for item in &mut self.items {
-            if item.place == Place::Leased {
-                item.place = Place::Visible;
-            }
-        }
     }
 }
