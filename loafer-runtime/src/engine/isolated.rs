@@ -1,22 +1,40 @@
 //! Isolated messages: each is fetched when nothing of the route runs, and handled alone.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{future::poll_fn, mem, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
 
 use super::{Shared, leases::margin};
-use crate::{clock::Moment, handler::dead_letter, scheduler::Job};
+use crate::{
+    clock::Moment,
+    handler::dead_letter,
+    scheduler::{Job, is_suspect},
+};
 use loafer_core::{
     broker::{Delivery, Isolated, Provider, Settlement},
     message::Message,
 };
 
+/// How long after a fetch that failed the next one is.
+const PAUSE: Duration = Duration::from_secs(30);
+
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
+    let mut again = Duration::MAX;
     loop {
-        poll_fn(|cx| shared.scheduler().poll_fetch(cx)).await;
+        let due = poll_fn(|cx| shared.scheduler().poll_fetch(cx));
+        if timeout(mem::replace(&mut again, Duration::MAX), due)
+            .await
+            .is_err()
+        {
+            shared.scheduler().isolated();
+            continue;
+        }
         let job = match shared.provider.receive_isolated().await {
             Ok(isolated) => isolated.map(|isolated| shared.take_in_isolated(isolated)),
             Err(error) => {
                 let policy = &shared.route.policy;
-                tracing::warn!(route = %policy.route, queue = %policy.queue, %error, "messages that were set apart can't be fetched: they stay where they are until the next start");
+                tracing::warn!(route = %policy.route, queue = %policy.queue, %error, "messages that were set apart can't be fetched: trying again in half a minute");
+                again = PAUSE;
                 None
             }
         };
@@ -29,6 +47,13 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
 }
 
 impl<P: Provider> Shared<P> {
+    /// Called when a message is released, or lost with its lease: one that was handed over alone is to be fetched again.
+    pub(super) fn comes_again(&self, message: &Message) {
+        if self.scheduler().limits.isolates && is_suspect(message) {
+            self.scheduler().isolated();
+        }
+    }
+
     fn take_in_isolated(&self, isolated: Isolated<P::Receipt>) -> Job {
         let Isolated {
             delivery: Delivery { receipt, message },

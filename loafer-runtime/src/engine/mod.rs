@@ -113,7 +113,7 @@ pub(crate) async fn run<P: Provider>(provider: Arc<P>, route: Arc<Route>) {
         tasks.spawn(leases::renewer::run(shared.clone(), lease));
     }
     tasks.spawn(leases::monitor::run(shared.clone()));
-    tasks.spawn(retry_in_place(route.clone()));
+    tasks.spawn(retry_in_place(shared.clone()));
     if limits.isolates {
         tasks.spawn(isolated::run(shared.clone()));
     }
@@ -134,10 +134,12 @@ pub(crate) async fn run<P: Provider>(provider: Arc<P>, route: Arc<Route>) {
 }
 
 /// Makes messages ready whose retry in place is due.
-async fn retry_in_place(route: Arc<Route>) {
+async fn retry_in_place<P: Provider>(shared: Arc<Shared<P>>) {
+    let (route, scheduler) = (&shared.route, shared.scheduler());
     let mut timer = pin!(sleep(Duration::ZERO));
     loop {
-        let (again, call) = poll_fn(|cx| route.scheduler.poll_held(timer.as_mut(), cx)).await;
+        let look = || _ = shared.lose_leases();
+        let (again, call) = poll_fn(|cx| scheduler.poll_held(timer.as_mut(), cx, look)).await;
         route.stats.add(&RouteStats {
             retried: again as u64,
             ..RouteStats::default()

@@ -281,6 +281,28 @@ impl Scheduler {
     }
 }
 
+impl Scheduler {
+    /// Whether a group waits for how its failed messages end.
+    pub(crate) fn is_fenced(&self) -> bool {
+        let grouping = self.limits.grouping.as_ref();
+        grouping.is_some_and(|grouping| grouping.fenced)
+    }
+
+    /// Called when a failed message of a fenced group has left the queue as a dead letter, or is redelivered.
+    pub(crate) fn judged(&self, key: Key, message: &Message, left: bool) -> Call {
+        let mut state = self.lock();
+        if state.phase >= Phase::Draining {
+            return Call::Nobody;
+        }
+        state.judge(key, message, left);
+        let due = state.due(&self.limits, true);
+        let call = state.call(&self.limits);
+        drop(state);
+        due.wake();
+        call
+    }
+}
+
 impl State {
     /// Whether a receive is due: enough capacity is free to be worth one, or nothing is leased.
     pub(crate) fn may_receive(&self, limits: &Limits) -> bool {

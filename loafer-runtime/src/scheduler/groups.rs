@@ -5,7 +5,7 @@ use std::{
     mem,
 };
 
-use super::{Call, Job, Key, Phase, Scheduler, State, Transition, is_suspect, reached};
+use super::{Job, Key, Phase, State, Transition, is_suspect, reached};
 use crate::limits::{Grouping, Limits};
 use loafer_core::{broker::Settlement, message::Message};
 
@@ -115,7 +115,10 @@ impl Groups {
         let Some((_, members)) = self.members_of(&job.message) else {
             return Some(job);
         };
-        let Some(at) = members.out.iter().position(|out| *out == job.key) else {
+        let out = members.out.iter().position(|out| *out == job.key);
+        let Some(at) = out.filter(|_| !members.released) else {
+            // The failed one before it was given back: so is it.
+            self.end(job.key, &job.message, false, ready);
             return Some(job);
         };
         reached(Transition::GroupStepsBack);
@@ -148,16 +151,16 @@ impl Groups {
         true
     }
 
-    /// Lets the held head of a group become ready. Returns whether it is one.
-    pub(super) fn let_go(&mut self, head: &Job) -> bool {
-        let members = self.members_of(&head.message);
-        let Some((_, members)) = members.filter(|(_, members)| members.held == Some(head.key))
-        else {
-            return false;
-        };
-        members.held = None;
-        members.out.push(head.key);
-        true
+    /// Lets the held head of a group become ready. Returns whether it did: not if others of its batch are out. `None` means that it is not the held
+    /// head of a group.
+    pub(super) fn let_go(&mut self, head: &Job) -> Option<bool> {
+        let (_, members) = self.members_of(&head.message)?;
+        members.held.filter(|held| *held == head.key)?;
+        if members.out.is_empty() {
+            members.held = None;
+            members.out.push(head.key);
+        }
+        Some(members.held.is_none())
     }
 
     /// Ends the wait for a held head, which is redelivered. Returns what waits behind it. `None` means that it is not the held head of a group.
@@ -254,11 +257,11 @@ impl Groups {
     /// Takes the next message of the group, to run in the same batch. If it is `wary`, it takes no suspect.
     fn follow(&mut self, head: &Message, wary: bool) -> Option<Job> {
         let (_, members) = self.members_of(head)?;
-        let alone = |next: &Job| wary && is_suspect(&next.message);
-        if members.one_by_one > 0 || members.waiting.front().is_some_and(alone) {
+        if members.one_by_one > 0 {
             return None;
         }
-        let next = members.waiting.pop_front()?;
+        let joins = |next: &mut Job| !wary || !is_suspect(&next.message);
+        let next = members.waiting.pop_front_if(joins)?;
         reached(Transition::GroupFollows);
         members.out.push(next.key);
         Some(next)
@@ -382,39 +385,16 @@ impl State {
 
     /// Whether no message waits for another of its group.
     pub(super) fn groups_are_empty(&self) -> bool {
-        self.groups
-            .as_ref()
-            .is_none_or(|groups| groups.groups.is_empty())
+        let groups = self.groups.as_ref();
+        groups.is_none_or(|groups| groups.groups.is_empty())
     }
 
     /// Ends a message of a group that has left the queue, or is redelivered.
     pub(super) fn judge(&mut self, key: Key, message: &Message, left: bool) {
         if let Some(groups) = &mut self.groups {
             let left = left || !groups.grouping.fenced;
-            let released = groups.end(key, message, left, &mut self.ready);
-            self.done.extend(released);
+            self.done
+                .extend(groups.end(key, message, left, &mut self.ready));
         }
-    }
-}
-
-impl Scheduler {
-    /// Whether a group waits for how its failed messages end.
-    pub(crate) fn is_fenced(&self) -> bool {
-        let grouping = self.limits.grouping.as_ref();
-        grouping.is_some_and(|grouping| grouping.fenced)
-    }
-
-    /// Called when a failed message of a fenced group has left the queue as a dead letter, or is redelivered.
-    pub(crate) fn judged(&self, key: Key, message: &Message, left: bool) -> Call {
-        let mut state = self.lock();
-        if state.phase >= Phase::Draining {
-            return Call::Nobody;
-        }
-        state.judge(key, message, left);
-        let due = state.due(&self.limits, true);
-        let call = state.call(&self.limits);
-        drop(state);
-        due.wake();
-        call
     }
 }

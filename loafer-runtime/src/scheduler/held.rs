@@ -14,8 +14,13 @@ use std::{
 use loafer_core::broker::Settlement;
 use tokio::time::{Instant, Sleep};
 
-use super::{Call, Groups, Job, Key, Limits, Phase, Scheduler, State, Sweep, Transition, reached};
+use super::{
+    Call, Groups, Job, Key, Limits, Phase, Scheduler, State, Sweep, Transition, is_suspect, reached,
+};
 use crate::clock;
+
+/// How soon it is looked again whether the rest of a batch is resolved, whose first message is due.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// When a held message is due, and which it is.
 pub(super) type Due = (Instant, Key);
@@ -50,15 +55,21 @@ impl Scheduler {
         true
     }
 
-    /// Waits until held messages are due, and makes them ready. Returns how many they were.
+    /// Waits until held messages are due, and makes them ready. Whoever calls it takes out before, in `look`, those whose leases are lost. Returns how
+    /// many became ready.
     pub(crate) fn poll_held(
         &self,
         mut timer: Pin<&mut Sleep>,
         cx: &mut Context<'_>,
+        look: impl Fn(),
     ) -> Poll<(usize, Call)> {
         loop {
+            let now = Instant::now();
+            if self.lock().is_due_again(now) {
+                look();
+            }
             let mut state = self.lock();
-            let again = state.let_go(Instant::now());
+            let again = state.let_go(now);
             if again > 0 {
                 let due = state.due(&self.limits, true);
                 let call = state.call(&self.limits);
@@ -141,9 +152,16 @@ impl State {
             .is_some_and(|groups| groups.hold(&job, known_as));
         if !in_group {
             self.spared += 1;
+            self.wary |= is_suspect(&job.message);
         }
         self.held.insert(due, job);
         self.held_anew = true;
+    }
+
+    /// Whether a held message is due.
+    fn is_due_again(&self, now: Instant) -> bool {
+        let next = self.held.first_key_value();
+        next.is_some_and(|(due, _)| due.0 <= now)
     }
 
     /// Makes those ready whose time has come. One that failed is ready as its next attempt. Returns how many they are.
@@ -154,13 +172,18 @@ impl State {
                 break;
             }
             let job = entry.remove();
+            let groups = self.groups.as_mut();
+            let of_group = groups.and_then(|groups| groups.let_go(&job));
+            if of_group == Some(false) {
+                self.held.insert((now + AGAIN, job.key), job);
+                continue;
+            }
             again += 1;
             reached(Transition::RetriedInPlace);
             let failed = u32::from(job.is_retried());
             let next = job.message.attempt().saturating_add(failed);
             let job = Job::new(job.key, job.message.with_attempt(next));
-            let groups = self.groups.as_mut();
-            if groups.is_some_and(|groups| groups.let_go(&job)) {
+            if of_group.is_some() {
                 self.ready.push_back(job);
             } else {
                 self.spared -= 1;

@@ -50,6 +50,8 @@ pub struct DeliveryRecord {
     pub consulted: bool,
     /// The settlement in flight.
     pub settling: Option<Asked>,
+    /// When its last settlement began. From then on the app takes in no answer to a renewal from before.
+    pub taken: Option<Millis>,
     /// When its first settlement began.
     pub first_settled: Option<Millis>,
     /// Whether the broker carried a settlement out.
@@ -98,6 +100,7 @@ impl DeliveryRecord {
             decision: None,
             consulted: false,
             settling: None,
+            taken: None,
             first_settled: None,
             executed: false,
             asked: None,
@@ -119,6 +122,7 @@ impl DeliveryRecord {
         (self.started, self.settling, self.gave_up) = (None, None, false);
         (self.first_settled, self.asked) = (None, None);
         (self.reply, self.replied_at) = (None, None);
+        self.ready_since = None;
     }
 
     /// Forgets how the last call ended, because another one begins.

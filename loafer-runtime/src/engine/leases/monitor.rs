@@ -48,12 +48,12 @@ pub(in crate::engine) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
 
 impl<P: Provider> Shared<P> {
     /// Takes back the messages whose leases are lost. Returns whether there are any: workers may still run some of them.
-    fn lose_leases(&self) -> bool {
+    pub(in crate::engine) fn lose_leases(&self) -> bool {
         let mut lost = HashSet::new();
         let mut table = self.table();
         let now = table.now();
         for (key, lease) in table.iter_mut() {
-            lease.lost |= lease.leaves_at <= now || !self.provider.is_live(&lease.receipt);
+            lease.lost |= !self.holds(lease, now) || lease.leaves_at <= now;
             if lease.lost {
                 lost.insert(key);
             }

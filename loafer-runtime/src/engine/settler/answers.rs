@@ -89,8 +89,10 @@ impl<P: Provider> Settler<'_, P> {
     /// Called when the broker has confirmed a settlement.
     pub(super) fn settled(&mut self, hold: Hold, entry: &Settle<P::Receipt>) {
         self.counts.settled(&entry.settlement);
-        if matches!(entry.settlement, Settlement::Isolate) {
-            self.shared.scheduler().isolated();
+        match entry.settlement {
+            Settlement::Isolate => self.shared.scheduler().isolated(),
+            Settlement::Release => self.shared.comes_again(&entry.message),
+            _ => {}
         }
         if matches!(entry.settlement, Settlement::DeadLetter(_)) {
             let route = &self.shared.route;
@@ -238,6 +240,7 @@ impl<P: Provider> Settler<'_, P> {
         let route = &self.shared.route;
         route.reports.declined(&entry.message, why);
         self.counts.lost += 1;
+        self.shared.comes_again(&entry.message);
         match entry.settlement {
             Settlement::Ack => route.ack_dedup.remember(&entry.message),
             _ => self.judge(hold, entry, false),

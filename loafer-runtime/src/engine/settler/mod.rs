@@ -206,6 +206,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             settlement: job.settlement.unwrap_or(Settlement::Retry { after: None }),
         };
         if ends {
+            self.shared.comes_again(&entry.message);
             self.counts.lost += 1;
             self.judge(hold, &entry, false);
             return true;
@@ -349,7 +350,7 @@ impl<'s, P: Provider> Settler<'s, P> {
 
 impl<P: Provider> Shared<P> {
     /// Whether a message is still ours. The connection monitor may not know yet that its lease is lost.
-    fn holds(&self, lease: &Lease<P::Receipt>, now: Moment) -> bool {
+    pub(in crate::engine) fn holds(&self, lease: &Lease<P::Receipt>, now: Moment) -> bool {
         !lease.lost && now < lease.leased_until && self.provider.is_live(&lease.receipt)
     }
 

@@ -325,7 +325,8 @@ impl Model<'_> {
 
     /// Holds a message in place that a settler could not send away. Returns whether it is held.
     fn hold(&mut self, job: &Job, sweep: Sweep) -> bool {
-        let again = Job::new(job.key, job.message.clone());
+        let retry = Settlement::Retry { after: Some(TICK) };
+        let again = Job::new(job.key, job.message.clone()).done(Some(retry));
         let held = self.scheduler.hold(again, job.key, TICK, sweep);
         if held {
             self.ledger.hold(job.key);
@@ -340,7 +341,7 @@ impl Model<'_> {
         let timer = self.keeper.timer.as_mut();
         let polled = self
             .scheduler
-            .poll_held(timer, &mut Context::from_waker(&waker));
+            .poll_held(timer, &mut Context::from_waker(&waker), || {});
         if let Poll::Ready((again, call)) = polled {
             assert!(again > 0, "the keeper is ready for nothing");
             self.keeper.task.wake();

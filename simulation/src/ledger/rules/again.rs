@@ -48,7 +48,7 @@ fn may_be_tried(
         let text = format!("attempt {before} was its last, and it was not given up");
         return wrong(Wrong::TriedTooOften, text);
     }
-    if seen && !said.failed() && !said.is_rejected() {
+    if seen && !said.failed() && !said.is_rejected() && !delivery.gave_up {
         let text = "it is tried again in place, and did not fail".to_owned();
         return wrong(Wrong::TriedUnasked, text);
     }
@@ -96,7 +96,9 @@ pub(super) fn is_due(ledger: &Ledger, now: Millis, id: DeliveryId) -> bool {
         }
         _ => false,
     };
-    idle && kept && due(&said, delivery).is_some_and(|due| due <= now)
+    let jitter = plan.backoff.filter(|backoff| backoff.jitter);
+    let longest = jitter.map_or(0, |backoff| backoff.most.max(backoff.initial));
+    idle && kept && due(&said, delivery).is_some_and(|due| due + longest <= now)
 }
 
 /// Whether a failed message is not tried again: it is rejected, or was on its last attempt.
@@ -176,7 +178,7 @@ pub(super) fn is_given_back(ledger: &Ledger, now: Millis, id: DeliveryId) -> boo
     });
     let counted: Vec<_> = counted.collect();
     let waits = |head: &&&DeliveryRecord| {
-        !head.runs && (!is_seen(plan, head) || head.said().is_some_and(|said| said != Answer::Ack))
+        head.again || !is_seen(plan, head) || head.said().is_some_and(|said| said != Answer::Ack)
     };
     let waiting: Vec<_> = counted
         .iter()

@@ -130,8 +130,11 @@ fn renewed(ledger: &mut Ledger, now: Millis, id: u32, reply: Reply) {
         return;
     };
     match reply {
-        // An answer that comes after the lease was taken for lost changes nothing.
-        Reply::Done if delivery.believed.is_none_or(|known| known > now) => {
+        // An answer that comes after the lease was taken for lost changes nothing, nor does one that comes after a settlement.
+        Reply::Done
+            if delivery.believed.is_none_or(|known| known > now)
+                && delivery.taken.is_none_or(|taken| taken < sent) =>
+        {
             let until = sent + by - QueuePlan::margin(by);
             delivery.believed = Some(delivery.believed.map_or(until, |known| known.max(until)));
         }

@@ -17,6 +17,7 @@ pub(super) fn settling(ledger: &mut Ledger, now: Millis, id: DeliveryId, asked: 
     }
     let delivery = ledger.delivery_mut(id);
     delivery.first_settled.get_or_insert(now);
+    delivery.taken = Some(now);
     (delivery.settling, delivery.asked) = (Some(asked), Some(asked));
     delivery.gave_up |= matches!(asked, Asked::DeadLetter | Asked::GiveUp);
 }
@@ -269,7 +270,8 @@ fn long_enough(
         least = again::due(said, delivery).map_or(0, |due| due.saturating_sub(now));
     }
     // Delays are fractions of milliseconds in the engine.
-    if least == 0 || after.is_some_and(|after| after + 1 >= least) {
+    let repeated = delivery.asked == Some(Asked::Retry(after));
+    if repeated || least == 0 || after.is_some_and(|after| after + 1 >= least) {
         return Ok(());
     }
     let text = format!("{least} ms were asked for, and the broker was told {after:?}");

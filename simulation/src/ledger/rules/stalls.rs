@@ -156,7 +156,8 @@ fn settles(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId) {
     }
     if delivery.said() != Some(Answer::Ack) {
         // It is tried again in place: see `works`.
-        let held = plan.queue.is_ordered() && !again::is_over(ledger, id);
+        let held = plan.queue.is_ordered()
+            && (!again::is_over(ledger, id) || stood_behind_failed(ledger, id));
         if now - done >= PATIENCE && !held {
             let text = "it failed a minute ago, and is neither settled nor left to expire";
             let kind = kind_of_wait(ledger, id, done, Wrong::SettlementHeldUp);

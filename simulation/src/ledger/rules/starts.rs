@@ -11,7 +11,9 @@ use crate::{
 pub(super) fn handed(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
     let plan = ledger.plan_of(id);
     let lease = plan.queue.lease;
-    let most = plan.capacity() + plan.queue.settlers * plan.queue.settle_batch;
+    // One that is handed over alone comes beside the others.
+    let alone = usize::from(plan.queue.isolates());
+    let most = plan.capacity() + plan.queue.settlers * plan.queue.settle_batch + alone;
     let route = plan.number;
     let delivery = ledger.delivery_mut(id);
     delivery.handed = Some(now);

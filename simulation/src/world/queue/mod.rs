@@ -272,11 +272,8 @@ impl Queue {
         now: Millis,
     ) -> Option<(DeliveryId, bool)> {
         self.tick(ledger, now);
-        let leaves = |index: usize| self.leaves.iter().any(|it| it.takes(self.key(index)));
-        let index = (0..self.items.len()).find(|index| {
-            let item = &self.items[*index];
-            item.apart && item.place == Place::Visible && !leaves(*index)
-        })?;
+        let mut items = self.items.iter();
+        let index = items.position(|item| item.apart && item.place == Place::Visible)?;
         let id = self.deliver(ledger, now, index, false);
         let crashed = std::mem::replace(&mut self.items[index].alone, true);
         Some((id, crashed))
