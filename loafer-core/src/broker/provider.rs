@@ -58,12 +58,12 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Takes one of the messages that were [isolated](Settlement::Isolate). `None` means that there is none. By default there never is one.
     ///
-    /// Called only if [`Capabilities::isolates`] is set, while no message of the route runs: at the start, after an isolation, and after a message that
-    /// may be isolated was released or lost. It waits for nothing, and takes no message beside the one that it returns.
+    /// Called only if [`Capabilities::isolates`] is set, while no message of the route runs: at the start, after an isolation, and after the release of
+    /// such a message or the loss of its lease. It waits for nothing, and takes no message beside the one that it returns.
     ///
     /// # Errors
     ///
-    /// If the broker can't be reached or refuses. The engine asks again half a minute later, or after the next isolation.
+    /// If the broker can't be reached or refuses. The engine asks again after a while.
     ///
     /// # Cancellation
     ///

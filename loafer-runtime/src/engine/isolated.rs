@@ -1,12 +1,12 @@
 //! Isolated messages: each is fetched when nothing of the route runs, and handled alone.
 
-use std::{future::poll_fn, mem, sync::Arc, time::Duration};
+use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use super::{Shared, leases::margin};
 use crate::{
-    clock::Moment,
+    clock::{self, Moment},
     handler::dead_letter,
     scheduler::{Job, is_suspect},
 };
@@ -15,26 +15,34 @@ use loafer_core::{
     message::Message,
 };
 
-/// How long after a fetch that failed the next one is.
+/// How long after a fetch that failed the next one is. After the loss of a lease it is so much more than the broker's lease can last.
 const PAUSE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
-    let mut again = Duration::MAX;
+    let pause = PAUSE + shared.route.capabilities.lease.unwrap_or_default();
+    let mut again = pin!(sleep(Duration::ZERO));
+    let mut waits = false;
     loop {
-        let due = poll_fn(|cx| shared.scheduler().poll_fetch(cx));
-        if timeout(mem::replace(&mut again, Duration::MAX), due)
-            .await
-            .is_err()
-        {
-            shared.scheduler().isolated();
-            continue;
+        tokio::select! {
+            biased;
+            () = poll_fn(|cx| shared.scheduler().poll_fetch(cx)) => {}
+            () = shared.lost_alone.notified() => {
+                again.as_mut().reset(clock::after(pause));
+                waits = true;
+                continue;
+            }
+            () = &mut again, if waits => {
+                shared.scheduler().isolated();
+                waits = false;
+                continue;
+            }
         }
         let job = match shared.provider.receive_isolated().await {
             Ok(isolated) => isolated.map(|isolated| shared.take_in_isolated(isolated)),
             Err(error) => {
                 let policy = &shared.route.policy;
-                tracing::warn!(route = %policy.route, queue = %policy.queue, %error, "messages that were set apart can't be fetched: trying again in half a minute");
-                again = PAUSE;
+                tracing::warn!(route = %policy.route, queue = %policy.queue, %error, "messages that were set apart can't be fetched: trying again, after a while");
+                shared.lost_alone.notify_one();
                 None
             }
         };
@@ -47,10 +55,17 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
 }
 
 impl<P: Provider> Shared<P> {
-    /// Called when a message is released, or lost with its lease: one that was handed over alone is to be fetched again.
-    pub(super) fn comes_again(&self, message: &Message) {
+    /// Called when a message is released: one that was handed over alone is to be fetched again.
+    pub(super) fn released(&self, message: &Message) {
         if self.scheduler().limits.isolates && is_suspect(message) {
             self.scheduler().isolated();
+        }
+    }
+
+    /// Called when the lease of a message is lost: one that was handed over alone is to be fetched again once its lease is over for the broker, too.
+    pub(super) fn lost_alone(&self, message: &Message) {
+        if self.scheduler().limits.isolates && is_suspect(message) {
+            self.lost_alone.notify_one();
         }
     }
 

@@ -47,6 +47,7 @@ use std::{
 
 use futures_util::FutureExt;
 use tokio::{
+    sync::Notify,
     task::{JoinError, JoinSet},
     time::sleep,
 };
@@ -70,6 +71,8 @@ struct Shared<P: Provider> {
     table: Mutex<LeaseTable<P::Receipt>>,
     /// The leases whose renewals are in flight. A retry or a release waits for that of its own lease, which would undo it.
     renewing: InFlight<Key>,
+    /// Notified when a message may be isolated again whose lease was lost here.
+    lost_alone: Notify,
     route: Arc<Route>,
 }
 
@@ -93,6 +96,7 @@ pub(crate) async fn run<P: Provider>(provider: Arc<P>, route: Arc<Route>) {
         provider,
         table: Mutex::default(),
         renewing: InFlight::default(),
+        lost_alone: Notify::new(),
         route: route.clone(),
     });
 

@@ -215,7 +215,7 @@ impl<P: Provider> Shared<P> {
         drop(table);
         self.route.lost(lost.unstarted.len());
         for job in lost.unstarted {
-            self.comes_again(&job.message);
+            self.lost_alone(&job.message);
             self.route.reports.declined(
                 &job.message,
                 "its lease was lost before a handler was free: the broker redelivers it",

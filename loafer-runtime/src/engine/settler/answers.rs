@@ -91,7 +91,7 @@ impl<P: Provider> Settler<'_, P> {
         self.counts.settled(&entry.settlement);
         match entry.settlement {
             Settlement::Isolate => self.shared.scheduler().isolated(),
-            Settlement::Release => self.shared.comes_again(&entry.message),
+            Settlement::Release => self.shared.released(&entry.message),
             _ => {}
         }
         if matches!(entry.settlement, Settlement::DeadLetter(_)) {
@@ -240,7 +240,7 @@ impl<P: Provider> Settler<'_, P> {
         let route = &self.shared.route;
         route.reports.declined(&entry.message, why);
         self.counts.lost += 1;
-        self.shared.comes_again(&entry.message);
+        self.shared.lost_alone(&entry.message);
         match entry.settlement {
             Settlement::Ack => route.ack_dedup.remember(&entry.message),
             _ => self.judge(hold, entry, false),

@@ -206,7 +206,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             settlement: job.settlement.unwrap_or(Settlement::Retry { after: None }),
         };
         if ends {
-            self.shared.comes_again(&entry.message);
+            self.shared.lost_alone(&entry.message);
             self.counts.lost += 1;
             self.judge(hold, &entry, false);
             return true;

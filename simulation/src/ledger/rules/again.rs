@@ -164,9 +164,7 @@ pub(super) fn is_given_back(ledger: &Ledger, now: Millis, id: DeliveryId) -> boo
     // Somebody else may have the head, or will: the leases of the group are over, or leave.
     let disturbed = of_route.clone().any(|other| {
         let lately = other.until.is_none_or(|until| until + ON_ITS_WAY > now);
-        of_group(&other.given.message)
-            && lately
-            && (other.leaves.is_some() || other.dropped.is_some() || !is_ours(other, now))
+        of_group(&other.given.message) && lately && (other.leaves.is_some() || !is_ours(other, now))
     });
     if own.is_none() || disturbed {
         return false;
@@ -178,7 +176,10 @@ pub(super) fn is_given_back(ledger: &Ledger, now: Millis, id: DeliveryId) -> boo
     });
     let counted: Vec<_> = counted.collect();
     let waits = |head: &&&DeliveryRecord| {
-        head.again || !is_seen(plan, head) || head.said().is_some_and(|said| said != Answer::Ack)
+        head.again
+            || head.dropped.is_some()
+            || !is_seen(plan, head)
+            || head.said().is_some_and(|said| said != Answer::Ack)
     };
     let waiting: Vec<_> = counted
         .iter()

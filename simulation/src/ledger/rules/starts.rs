@@ -11,9 +11,7 @@ use crate::{
 pub(super) fn handed(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
     let plan = ledger.plan_of(id);
     let lease = plan.queue.lease;
-    // One that is handed over alone comes beside the others.
-    let alone = usize::from(plan.queue.isolates());
-    let most = plan.capacity() + plan.queue.settlers * plan.queue.settle_batch + alone;
+    let most = plan.capacity() + plan.queue.settlers * plan.queue.settle_batch;
     let route = plan.number;
     let delivery = ledger.delivery_mut(id);
     delivery.handed = Some(now);
@@ -35,6 +33,8 @@ pub(super) fn handed(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
             && !delivery.executed
             && !failed
             && !delivery.refused
+            // It comes beside the others.
+            && !delivery.given.isolated
             && delivery.dropped.is_none()
             && decodes(ledger, **id)
     };
@@ -172,6 +172,8 @@ fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
     let mut wrong = None;
     for other in record.deliveries.iter().filter(|other| **other != id) {
         let before = ledger.delivery(*other);
+        // A copy whose confirmation was lost is a message of its own.
+        let was_copied = before.executed || delivery.executed;
         let acked = acked_at(before).filter(|_| !stood_behind_failed(ledger, *other));
         if before.app != app || before.started.is_none() || before.given.copy != copy {
             continue;
@@ -185,7 +187,12 @@ fn handled_before(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
                     false => Wrong::HandledDuringAck,
                 });
             }
-        } else if !duplicate && before.runs && before.is_live(now) && !before.given.duplicate {
+        } else if !duplicate
+            && before.runs
+            && before.is_live(now)
+            && !before.given.duplicate
+            && !was_copied
+        {
             wrong = Some(Wrong::HandledTwice);
         }
     }
