@@ -1,5 +1,6 @@
 //! The judge: every rule accuses what is against it, and a good life is accused of nothing.
 
+mod again;
 mod tale;
 
 use loafer_simulation::{

@@ -147,6 +147,23 @@ impl Tale {
             .at(now, Event::Handed(id))
     }
 
+    /// A delivery of the first message is made and handed over: its first attempt, after so many deliveries, and alone or not.
+    pub(crate) fn suspect(self, now: u64, id: DeliveryId, deliveries: u32, isolated: bool) -> Self {
+        let made = Given {
+            message: MessageKey { route: 0, index: 0 },
+            nth: deliveries,
+            attempt: 1,
+            deliveries,
+            isolated,
+            until: None,
+            duplicate: false,
+            copy: 0,
+            due: None,
+        };
+        self.at(now, Event::Delivered(id, made))
+            .at(now, Event::Handed(id))
+    }
+
     /// A call begins and answers.
     pub(crate) fn answered(self, now: u64, id: DeliveryId, answer: Answer) -> Self {
         self.started(now, id)
