@@ -96,7 +96,8 @@ pub(crate) struct Scheduler {
 /// - `idle` holds the number of each worker that has nothing to do, once. None of them is the one that was called.
 /// - `unstarted` is empty before the route drains, and `ready` and `suspects` are empty from then on. `held` is empty unless the route is open.
 /// - While something runs alone, it is the only one of the `running`.
-/// - A message in `held` is the head of its group there, and nothing of its group is out, or it is one of those `spared`.
+/// - A message in `held` is the head of its group there, and nothing of its group is out but the rest of its batch, or it is one of those
+///   `spared`.
 /// - A message in `ready` or `suspects` is the only one of its group there. It stands in `groups` among those that are out.
 /// - No message of `leaving` is in `ready`, in `groups` among those that wait, or in `unstarted`.
 /// - `unswept` counts those of `settling` and `stalled` that settlers took before the last sweep began.
@@ -370,15 +371,11 @@ impl State {
         let buffered = self.ready.len() + waiting + self.unstarted.len() + self.done.len();
         let taken = self.running + self.settling + self.stalled;
         assert_eq!(self.leased, buffered + taken, "leased messages are counted");
-        assert!(
-            self.receiving > 0 || self.reserved == 0,
-            "reserved capacity"
-        );
+        assert!(self.receiving > 0 || self.reserved == 0);
         assert!(self.receiving == 0 || self.delivering == Delivering::On);
         assert!(self.phase >= Phase::Draining || self.unstarted.is_empty());
         assert!(self.phase < Phase::Draining || (self.ready.is_empty() && waiting == 0));
         assert!(self.phase == Phase::Open || self.held.is_empty());
-        assert!(self.phase < Phase::Draining || self.suspects.is_empty());
         assert!(self.alone == Alone::Nothing || self.running <= 1);
         assert!(self.spared <= self.held.len());
         assert!(self.unswept <= self.settling + self.stalled, "unswept");

@@ -56,7 +56,7 @@ pub(super) enum Whim {
 /// One try of a delivery: its number, and the attempt that it is.
 pub(super) type Try = (DeliveryId, u32);
 
-/// Returns the number of the try among those of its message, as far as the broker and this process count them, beside the rest.
+/// Returns dice for a try, its message, the number of the try, and its app. Each delivery is a try, and so is each further one in its place.
 fn dice(world: &World, (id, attempt): Try, purpose: u64) -> (Dice, MessageKey, u32, u32) {
     let (key, nth, app) = world.delivery(id);
     let given = world.ledger(|ledger| ledger.delivery(id).given.attempt);
