@@ -276,7 +276,7 @@ impl Groups {
     fn take(&mut self, keys: &HashSet<Key>, taken: &mut Vec<Job>) -> Vec<Job> {
         let mut released = Vec::new();
         let mut groups: Vec<_> = self.groups.values_mut().collect();
-        groups.sort_unstable_by(|a, b| a.out.cmp(&b.out));
+        groups.sort_unstable_by(|a, b| (&a.out, a.held).cmp(&(&b.out, b.held)));
         for members in groups {
             let is_taken = |job: &Job| keys.contains(&job.key);
             let Some(first) = members.waiting.iter().position(is_taken) else {
@@ -301,7 +301,7 @@ impl Groups {
     fn clear(&mut self) -> impl Iterator<Item = Job> {
         self.failing = 0;
         let mut groups: Vec<_> = mem::take(&mut self.groups).into_values().collect();
-        groups.sort_unstable_by(|a, b| a.out.cmp(&b.out));
+        groups.sort_unstable_by(|a, b| (&a.out, a.held).cmp(&(&b.out, b.held)));
         groups.into_iter().flat_map(|members| members.waiting)
     }
 }

@@ -49,8 +49,8 @@ violations! {
     TriedTooOften = "tried too often",
     /// A message was tried again in place although it did not fail.
     TriedUnasked = "tried again without a reason",
-    /// An ordered group was given back while its failed head waits for its next attempt.
-    GroupGivenBack = "group given back without a reason",
+    /// An ordered group was released while its failed head waits for its next attempt.
+    GroupGivenBack = "group released without a reason",
     /// A suspect and another message of its route ran at once.
     SuspectBeside = "suspect beside others",
     /// A message was isolated that was not delivered too often without an outcome.

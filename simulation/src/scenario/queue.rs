@@ -57,7 +57,7 @@ pub struct QueuePlan {
     /// How many of a thousand messages have stuck entries, if there are any.
     pub stuck: u64,
     /// Whether only their dead letters are.
-    pub letters_only: bool,
+    pub dead_letters_only: bool,
     /// Whether they are stuck from the beginning.
     pub stuck_at_once: bool,
     /// How much longer late answers to settlements take, at most.
@@ -86,7 +86,7 @@ impl QueuePlan {
             max_receives: None,
             latency: dice.between(2, 40),
             stuck: dice.pick(&[40, 100, 200]),
-            letters_only: dice.chance(300),
+            dead_letters_only: dice.chance(300),
             stuck_at_once: dice.chance(500),
             late,
         };

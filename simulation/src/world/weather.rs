@@ -118,7 +118,7 @@ impl World {
     pub(super) fn is_stuck(&self, route: usize, index: usize, asked: Asked, now: Millis) -> bool {
         let can_be = match asked {
             Asked::DeadLetter | Asked::GiveUp => true,
-            Asked::Retry(_) => !self.plan(route).queue.letters_only,
+            Asked::Retry(_) => !self.plan(route).queue.dead_letters_only,
             _ => false,
         };
         if !can_be || !self.scenario.is_active(Fault::StuckEntries, now) {

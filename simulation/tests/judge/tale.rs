@@ -41,7 +41,7 @@ pub(crate) fn plan(kind: Kind) -> RoutePlan {
             max_receives: None,
             latency: 0,
             stuck: 0,
-            letters_only: false,
+            dead_letters_only: false,
             stuck_at_once: false,
             late: 0,
         },
