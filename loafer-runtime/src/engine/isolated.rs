@@ -20,8 +20,9 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let pause = PAUSE + shared.route.capabilities.lease.unwrap_or_default();
-    let mut again = pin!(sleep(Duration::ZERO));
-    let mut waits = false;
+    let mut again = pin!(sleep(pause));
+    // A lease of the process before may last on.
+    let mut waits = shared.route.capabilities.lease.is_some();
     loop {
         tokio::select! {
             biased;

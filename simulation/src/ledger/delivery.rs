@@ -135,7 +135,8 @@ impl DeliveryRecord {
     /// Whether it was delivered so often without an outcome that it runs alone.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
-        self.given.isolated || self.given.deliveries >= self.attempt + 3
+        let is_first = self.given.isolated && !self.again;
+        is_first || self.given.deliveries >= self.attempt + 3
     }
 
     /// Whether it was handed over before its message was due.

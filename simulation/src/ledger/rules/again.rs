@@ -115,17 +115,12 @@ pub(super) fn step_back(ledger: &mut Ledger, id: DeliveryId) {
     }
     let call = head.call;
     let group = plan.messages[head.given.message.index].group;
-    let open = ledger.routes.get(&plan.number).map(|route| &route.open);
-    let behind: Vec<_> = open
-        .into_iter()
-        .flatten()
-        .filter(|other| {
-            let delivery = ledger.delivery(**other);
-            **other > id
-                && delivery.call == call
-                && plan.messages[delivery.given.message.index].group == group
+    let after = ledger.deliveries.iter().enumerate().skip(id as usize + 1);
+    let behind: Vec<_> = after
+        .filter(|(_, other)| {
+            other.call == call && plan.messages[other.given.message.index].group == group
         })
-        .copied()
+        .map(|(other, _)| other as DeliveryId)
         .collect();
     for other in behind {
         ledger.delivery_mut(other).behind = true;
