@@ -1,9 +1,12 @@
 //! Isolated messages: those that may have ended their process, each handed over while nothing else of the route runs. RabbitMQ marks no message where it
 //! is, so they are in a queue of their own, which is made for the first of them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,7 +22,7 @@ use loafer_core::{
 };
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -45,6 +48,9 @@ const GETTING: &str = "getting an isolated message";
 
 /// What isolating a message is called in errors.
 const ISOLATING: &str = "isolating a message";
+
+/// How often to look whether a message is settled. The engine asks for the next one when no handler runs, and the last one is being settled then.
+const SETTLING: Duration = Duration::from_millis(5);
 
 /// What is known of the isolated messages.
 #[derive(Default)]
@@ -176,7 +182,7 @@ impl AmqpProvider {
         if !self.isolated_queue_exists().await {
             return Ok(None);
         }
-        let mut held = self.isolation.held.clone().lock_owned().await;
+        let mut held = self.last_settled().await?;
         if held.unsettled().is_none() {
             self.open_alone(&mut held).await?;
             let (queue, counted) = (names::isolated(&self.plan.queue), self.plan.counts());
@@ -197,11 +203,32 @@ impl AmqpProvider {
                 }
             }
         }
-        if held.taken || held.unsettled().is_none() {
+        if held.unsettled().is_none() {
             return Ok(None);
         }
         held.taken = true;
         Ok(held.last.clone())
+    }
+
+    /// Waits until the message that was handed over last is settled. With two unsettled ones, the crash of one would count as a crash of the other.
+    async fn last_settled(&self) -> Result<OwnedMutexGuard<Held>, Error> {
+        let settled = async {
+            loop {
+                let held = self.isolation.held.clone().lock_owned().await;
+                if !held.taken || held.unsettled().is_none() {
+                    return held;
+                }
+                drop(held);
+                sleep(SETTLING).await;
+            }
+        };
+        let waited = timeout(ANSWER, settled).await;
+        waited.map_err(|_| Error::Unreachable {
+            what: GETTING,
+            queue: self.plan.queue.clone(),
+            cause: "the one before it can't be settled".to_owned(),
+            source: None,
+        })
     }
 
     /// Opens the channel that gets isolated messages, unless it is open.

@@ -58,8 +58,9 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Takes one of the messages that were [isolated](Settlement::Isolate). `None` means that there is none. By default there never is one.
     ///
-    /// Called only if [`Capabilities::isolates`] is set, while no message of the route runs: at the start, after an isolation, and after the release of
-    /// such a message or the loss of its lease. It waits for nothing, and takes no message beside the one that it returns.
+    /// Called only if [`Capabilities::isolates`] is set, while no message of the route runs: at the start, after an isolation, after each message that it
+    /// returned, and after the release of such a message or the loss of its lease. It takes no message beside the one that it returns, and waits for
+    /// nothing but the settlement of the one before it, if it can't tell otherwise which of them crashed.
     ///
     /// # Errors
     ///
