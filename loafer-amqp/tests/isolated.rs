@@ -21,6 +21,7 @@ private::on_both!(all:
     a_message_whose_consumer_is_lost_while_it_is_alone_crashed,
     what_is_released_did_not_crash,
     the_next_comes_once_the_one_before_is_settled,
+    nothing_is_isolated_while_a_message_is_alone,
     an_isolated_message_is_settled_like_any_other,
     a_route_that_isolated_nothing_has_no_queue_for_it,
 );
@@ -134,6 +135,30 @@ async fn the_next_comes_once_the_one_before_is_settled(version: Version) {
     assert!(!next.crashed);
     done(&provider, &next.delivery, Settlement::Ack).await;
     assert!(got(&provider).await.is_none());
+    provider.close().await;
+    rabbit.clean(&queue).await;
+}
+
+async fn nothing_is_isolated_while_a_message_is_alone(version: Version) {
+    let Some(rabbit) = given(version, "beside").await else {
+        return;
+    };
+    let queue = unique("beside");
+    let (_amqp, provider) = isolating(&rabbit, &queue).await;
+    let alone = got(&provider).await.unwrap();
+    let properties = BasicProperties::default().with_message_id("seven".into());
+    rabbit.publish("", &queue, "7", properties).await;
+    let beside = one(&provider).await;
+    // If the process ended now, a copy would be one too many.
+    let early = async {
+        sleep(Duration::from_millis(200)).await;
+        assert_eq!(rabbit.depth(&format!("{queue}.isolated")).await, 0);
+        done(&provider, &alone.delivery, Settlement::Ack).await;
+    };
+    tokio::join!(done(&provider, &beside, Settlement::Isolate), early);
+    let next = got(&provider).await.unwrap();
+    assert!(!next.crashed);
+    done(&provider, &next.delivery, Settlement::Ack).await;
     provider.close().await;
     rabbit.clean(&queue).await;
 }

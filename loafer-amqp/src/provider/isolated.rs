@@ -67,7 +67,7 @@ pub(super) struct Isolation {
 
 /// The channel that gets isolated messages, and what it got.
 #[derive(Default)]
-struct Held {
+pub(super) struct Held {
     /// `None` before the first get and after `close`. It may be lost.
     channel: Option<Arc<ConsumerChannel>>,
     /// The last message that it got.
@@ -182,7 +182,13 @@ impl AmqpProvider {
         if !self.isolated_queue_exists().await {
             return Ok(None);
         }
-        let mut held = self.last_settled().await?;
+        let waited = timeout(ANSWER, self.last_settled()).await;
+        let mut held = waited.map_err(|_| Error::Unreachable {
+            what: GETTING,
+            queue: self.plan.queue.clone(),
+            cause: "the one before it can't be settled".to_owned(),
+            source: None,
+        })?;
         if held.unsettled().is_none() {
             self.open_alone(&mut held).await?;
             let (queue, counted) = (names::isolated(&self.plan.queue), self.plan.counts());
@@ -211,24 +217,27 @@ impl AmqpProvider {
     }
 
     /// Waits until the message that was handed over last is settled. With two unsettled ones, the crash of one would count as a crash of the other.
-    async fn last_settled(&self) -> Result<OwnedMutexGuard<Held>, Error> {
-        let settled = async {
-            loop {
-                let held = self.isolation.held.clone().lock_owned().await;
-                if !held.taken || held.unsettled().is_none() {
-                    return held;
-                }
-                drop(held);
-                sleep(SETTLING).await;
+    async fn last_settled(&self) -> OwnedMutexGuard<Held> {
+        loop {
+            let held = self.isolation.held.clone().lock_owned().await;
+            if !held.taken || held.unsettled().is_none() {
+                return held;
             }
-        };
-        let waited = timeout(ANSWER, settled).await;
-        waited.map_err(|_| Error::Unreachable {
-            what: GETTING,
-            queue: self.plan.queue.clone(),
-            cause: "the one before it can't be settled".to_owned(),
-            source: None,
-        })
+            drop(held);
+            sleep(SETTLING).await;
+        }
+    }
+
+    /// Waits until no isolated message is handed over, and lets none be while this is held. Whatever runs alone may end the process: a message of this
+    /// channel that is copied then, and not yet acked, would be isolated twice. `None` means that the channel is the one that gets them.
+    pub(super) async fn nothing_runs_alone(
+        &self,
+        consumer: &ConsumerChannel,
+    ) -> Option<OwnedMutexGuard<Held>> {
+        match consumer.epoch == self.isolation.epoch() {
+            true => None,
+            false => Some(self.last_settled().await),
+        }
     }
 
     /// Opens the channel that gets isolated messages, unless it is open.

@@ -362,15 +362,21 @@ impl ConsumerChannel {
         })
     }
 
+    /// Waits until RabbitMQ has handed on the acks. Its last confirms took `confirmed_in`.
+    ///
+    /// RabbitMQ hands acks on to a quorum queue a few at a time, and drops those that still wait when their channel is closed. No answer of RabbitMQ's
+    /// tells when all are handed on.
+    pub(super) async fn handed_on(&self, confirmed_in: Duration) {
+        let handed_on = confirmed_in * HANDED_ON_IN_CONFIRMS;
+        sleep(handed_on.clamp(HANDED_ON, HANDED_ON_AT_MOST)).await;
+    }
+
     /// Closes the channel once RabbitMQ has read all that was written on it. Its last confirms took `confirmed_in`.
     pub(super) async fn close(&self, confirmed_in: Duration) {
         self.cancel().await;
         if let Some(channel) = &self.channel {
             if self.settled.load(Ordering::Relaxed) {
-                // RabbitMQ hands acks on to a quorum queue a few at a time, and drops those that still wait when their channel is closed. No answer
-                // of RabbitMQ's tells when all are handed on.
-                let handed_on = confirmed_in * HANDED_ON_IN_CONFIRMS;
-                sleep(handed_on.clamp(HANDED_ON, HANDED_ON_AT_MOST)).await;
+                self.handed_on(confirmed_in).await;
             }
             _ = timeout(ANSWER, close(channel)).await;
         }

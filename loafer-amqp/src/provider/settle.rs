@@ -151,13 +151,20 @@ impl AmqpProvider {
                 Some(answer) => said[at] = Some(answer),
             }
         }
-        for at in isolated {
-            match self.isolate(consumer, &batch[at]).await {
-                None => tags.push(batch[at].receipt.tag),
-                Some(answer) => said[at] = Some(answer),
+        let mut acked = acked && consumer.ack(tags.drain(..));
+        if !isolated.is_empty() {
+            let may_run = self.nothing_runs_alone(consumer).await;
+            for at in isolated {
+                match self.isolate(consumer, &batch[at]).await {
+                    None => tags.push(batch[at].receipt.tag),
+                    Some(answer) => said[at] = Some(answer),
+                }
+            }
+            acked = acked && consumer.ack(tags.into_iter());
+            if may_run.is_some() {
+                consumer.handed_on(self.channels.confirmed_in()).await;
             }
         }
-        let acked = acked && consumer.ack(tags.into_iter());
         answers.extend(
             said.into_iter()
                 .map(|answer| answer.unwrap_or(if acked { Settled::Done } else { Settled::Lost })),
