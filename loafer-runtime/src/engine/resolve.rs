@@ -98,6 +98,9 @@ impl Route {
     fn next(&self, message: &Message, settlement: &Settlement) -> String {
         let after = match settlement {
             Settlement::Ack => return "acked".to_owned(),
+            Settlement::DeadLetter(_) if self.dead_letter_outage.is_on() => {
+                return "dead-lettered, or retried while no dead letters can be made".to_owned();
+            }
             Settlement::DeadLetter(_) => return "dead-lettered".to_owned(),
             Settlement::Release => return "released".to_owned(),
             Settlement::Defer { .. } | Settlement::Isolate => return "put off".to_owned(),

@@ -13,7 +13,10 @@ use std::{
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 
-use super::{settler::DeadLetterOutage, worker::Worker};
+use super::{
+    settler::{DeadLetterOutage, Told},
+    worker::Worker,
+};
 use crate::{
     ack_dedup::AckDedup,
     bus::Bus,
@@ -43,6 +46,8 @@ pub(crate) struct Route {
     pub(super) settlers_failing: Failing,
     /// Whether its dead letters can be made.
     pub(super) dead_letter_outage: DeadLetterOutage,
+    /// When the log last said that a copy which would delay a message can't be made.
+    pub(super) undelayed: Told,
     /// Done once the log says that a delay was too long for the broker.
     pub(super) too_long_told: Once,
     /// Whether it receives once only, and then ends.
@@ -98,6 +103,7 @@ impl Route {
             outage_logged: AtomicBool::new(false),
             settlers_failing: Failing::default(),
             dead_letter_outage: DeadLetterOutage::default(),
+            undelayed: Told::default(),
             too_long_told: Once::new(),
             once,
             handlers,

@@ -6,7 +6,10 @@ use loafer_core::{broker::Capabilities, outcome::Outcome, translate::Json};
 use loafer_runtime::program::{Route, RouteOptions, Running};
 use tokio::time::{Instant, sleep};
 
-use crate::scripted::{Answer, Scripted};
+use crate::{
+    logged::Logged,
+    scripted::{Answer, Scripted},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -155,15 +158,33 @@ async fn without_leases_a_dead_letter_that_can_not_be_made_becomes_a_retry_and_f
         .able(one_task)
         .holding(1..=20);
     broker.lock().dead_letters_fail = true;
+    let started = Instant::now();
     let running = start(&broker, (1, 3), reject_first_five).await;
     sleep(120 * SECOND).await;
     assert_eq!(broker.acked_payloads(), Vec::from_iter(6..=20));
+    let after = broker.acked_after(20, started);
+    assert!(after <= 4 * SECOND, "{after:?}");
     let refusals = broker.lock().refusals.clone();
     assert_eq!(refusals, ["Retry { after: Some(30s) }"; 5]);
     let stats = running.stats("r").unwrap();
     assert_eq!((stats.retried, stats.rejected), (5, 0));
     assert_eq!(running.in_flight(), 0);
     assert!(running.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_that_can_not_be_made_are_told_once_a_minute() {
+    let logged = Logged::default();
+    let _on = tracing::subscriber::set_default(logged.clone());
+    let broker = Scripted::default().leaseless().holding(1..=20);
+    broker.lock().retries_refused = true;
+    let _running = start(&broker, (10, 10), retry).await;
+    let told = || logged.lines("does not take the copy").len();
+    sleep(50 * SECOND).await;
+    assert!(broker.lock().handled.len() > 100);
+    assert_eq!(told(), 1);
+    sleep(20 * SECOND).await;
+    assert_eq!(told(), 2);
 }
 
 #[tokio::test(start_paused = true)]

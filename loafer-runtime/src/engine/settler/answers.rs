@@ -139,17 +139,20 @@ impl<P: Provider> Settler<'_, P> {
         }
     }
 
-    /// The dead letters of the batch could not be made after several tries.
+    /// The dead letters of the batch could not be made after several tries. Returns whether there were any.
     #[cold]
-    pub(super) fn give_up_dead_letters(&mut self) {
+    pub(super) fn give_up_dead_letters(&mut self) -> bool {
+        let mut any = false;
         for (hold, entry) in self.batch.take() {
             match entry.settlement {
                 Settlement::DeadLetter(_) => {
+                    any = true;
                     self.not_dead_lettered(hold, entry, &"it was not confirmed in time");
                 }
                 _ => self.batch.push(hold, entry),
             }
         }
+        any
     }
 
     /// Retries a message instead of its dead letter, which can't be made: it holds no capacity meanwhile. In an ordered group it is held in place,
@@ -198,7 +201,11 @@ impl<P: Provider> Settler<'_, P> {
         };
         let (name, queue, message_id) =
             (&route.policy.route, &route.policy.queue, entry.message.id());
-        tracing::error!(route = %name, %queue, %message_id, ?after, %error, "the broker does not take the copy that would delay it: it stays leased here, and is tried again here");
+        if route.undelayed.is_due() {
+            tracing::error!(route = %name, %queue, %message_id, ?after, %error, "the broker does not take the copy that would delay it: it stays leased here, and is tried again here");
+        } else {
+            tracing::debug!(route = %name, %queue, %message_id, ?after, %error, "no copy that would delay it: tried again here");
+        }
         self.hold_in_place(hold, entry, after);
     }
 

@@ -23,7 +23,7 @@ use self::{
     batch::{Batch, Hold, is_ack},
 };
 
-pub(super) use self::outage::DeadLetterOutage;
+pub(super) use self::outage::{DeadLetterOutage, Told};
 use super::{Shared, leases::Lease, passed_on};
 use crate::{
     clock::Moment,
@@ -37,8 +37,8 @@ use loafer_core::{
 
 /// How many times a settlement is tried while its lease lasts.
 const TRIES: usize = 8;
-/// How many times a dead letter is tried, which takes some 3 s.
-const DEAD_LETTER_TRIES: usize = 6;
+/// How many times a dead letter is tried, which takes 3 s at most if the broker answers at once.
+const DEAD_LETTER_TRIES: usize = 5;
 
 /// How long a release waits for the renewal of its lease. If the renewal comes after it, the message stays leased, and is redelivered later.
 const RENEWAL: Duration = Duration::from_secs(1);
@@ -252,11 +252,14 @@ impl<'s, P: Provider> Settler<'s, P> {
                 break;
             }
             if tried < TRIES || !expires {
-                sleep(pause).await;
-                self.drop_stale();
                 if tried == DEAD_LETTER_TRIES {
-                    self.give_up_dead_letters();
+                    self.drop_stale();
                 }
+                // What takes the place of a dead letter is not kept waiting.
+                if tried != DEAD_LETTER_TRIES || !self.give_up_dead_letters() {
+                    sleep(pause).await;
+                }
+                self.drop_stale();
                 self.try_once().await;
             } else {
                 for (hold, entry) in self.batch.take() {

@@ -62,6 +62,8 @@ pub(crate) struct Script {
     pub(crate) unsettled: BTreeSet<u64>,
     /// Dead letters fail.
     pub(crate) dead_letters_fail: bool,
+    /// Retries are refused for good.
+    pub(crate) retries_refused: bool,
     /// Calls that settle any of these never end.
     pub(crate) settlements_hang: BTreeSet<u64>,
     /// Each settlement that was tried, and when.

@@ -110,6 +110,14 @@ impl Script {
         if self.unsettled.contains(&payload) || (is_dead_letter && self.dead_letters_fail) {
             return failed();
         }
+        if self.retries_refused && matches!(entry.settlement, Settlement::Retry { .. }) {
+            return Settled::Failed(Arc::new(Error::Refused {
+                what: "settling",
+                queue: "q".to_owned(),
+                cause: "too large".to_owned(),
+                source: None,
+            }));
+        }
         let next = self.answers.iter().position(|(of, _)| *of == payload);
         match next.and_then(|at| self.answers.remove(at)) {
             Some((_, Answer::Failed)) => return failed(),
