@@ -21,7 +21,7 @@ use loafer_test_servers::{Broker, Setup, Version};
 use serde_json::json;
 
 use direct::{Direct, dead_letter, retry};
-use support::Rabbit;
+use support::{Rabbit, eventually};
 
 private::on_both!(
     a_message_that_is_too_large_is_moved_by_rabbitmq_or_refused,
@@ -198,6 +198,14 @@ async fn dead_letters_that_are_refused_are_answered_at_once(version: Version) {
         management.delete("policies/%2f/full").await;
         while rabbit.get(&dead).await.is_some() {}
     }
+    // RabbitMQ 3 goes on refusing on channels on which it did, although the limit is gone.
+    rabbit.publish_all("", &test, &["1"]).await;
+    let rejected = direct.receive(1).await;
+    eventually("the dead letter is made", async || {
+        let (answers, _) = direct.settle(&rejected, &dead_letter).await;
+        matches!(answers[..], [Settled::Done])
+    })
+    .await;
     rabbit.delete(&dead).await;
     rabbit.publish_all("", &test, &["1", "2", "3"]).await;
     let rejected = direct.receive(3).await;

@@ -31,6 +31,9 @@ use crate::{
 /// How long RabbitMQ may go without confirming anything before the window is given up.
 const CONFIRM: Duration = Duration::from_secs(15);
 
+/// How long channels are kept on which RabbitMQ refused a message.
+const REFUSING: Duration = Duration::from_secs(10);
+
 /// How many channels are in use at once.
 const CHANNELS: usize = 64;
 
@@ -45,6 +48,8 @@ pub(super) struct Pool {
     largest: AtomicUsize,
     /// How long the confirms of the last window took, in milliseconds. 0 means that there were none yet.
     confirmed_in: AtomicU64,
+    /// When RabbitMQ refused a message first since the channels were closed for it.
+    refused: Mutex<Option<Instant>>,
 }
 
 /// A channel taken from the pool. It goes back only when every message was answered. Dropped before, the channel is closed, since a later confirm
@@ -71,6 +76,7 @@ impl Pool {
             permits: Semaphore::new(CHANNELS),
             largest: AtomicUsize::new(usize::MAX),
             confirmed_in: AtomicU64::new(0),
+            refused: Mutex::default(),
         }
     }
 
@@ -190,7 +196,11 @@ impl Pool {
         if answers.iter().all(Option::is_some) {
             let millis = begun.elapsed().as_millis() as u64;
             self.confirmed_in.store(millis, Ordering::Relaxed);
-            taken.give_back();
+            if answers.iter().flatten().any(is_refused) && self.are_stale() {
+                self.idle().clear();
+            } else {
+                taken.give_back();
+            }
         }
         let late = || {
             Err(Unsent::Unknown(format!(
@@ -207,6 +217,18 @@ impl Pool {
         closed_with_it(&mut answers);
         self.learn(entries, &answers);
         Ok(answers)
+    }
+
+    /// Called when RabbitMQ refused a message. Returns whether it is time for other channels: those of RabbitMQ 3 refuse for ever what goes to a full
+    /// queue whose limit was then lifted.
+    #[cold]
+    fn are_stale(&self) -> bool {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let stale = refused.get_or_insert_with(Instant::now).elapsed() >= REFUSING;
+        if stale {
+            *refused = None;
+        }
+        stale
     }
 
     async fn take(&self, what: &str) -> Result<Taken<'_>, Error> {
@@ -282,6 +304,10 @@ fn answer(
             _ => Unsent::Unknown(cause(&error)),
         }),
     }
+}
+
+fn is_refused(answer: &Result<(), Unsent>) -> bool {
+    matches!(answer, Err(Unsent::Refused(_)))
 }
 
 /// Returns those of these messages that were not answered because one of them closed the channel.
