@@ -173,6 +173,26 @@ async fn without_leases_a_dead_letter_that_can_not_be_made_becomes_a_retry_and_f
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_no_dead_letters_can_be_made_their_retries_are_not_kept_waiting() {
+    let broker = Scripted::default()
+        .leaseless()
+        .able(one_task)
+        .holding(1..=200);
+    broker.lock().dead_letters_fail = true;
+    let started = Instant::now();
+    let outcome = |number| match number {
+        ..200 => Outcome::Reject {
+            reason: "not for us".into(),
+        },
+        _ => Outcome::Ack,
+    };
+    let _running = start(&broker, (10, 0), outcome).await;
+    sleep(120 * SECOND).await;
+    let after = broker.acked_after(200, started);
+    assert!(after <= 4 * SECOND, "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn copies_that_can_not_be_made_are_told_once_a_minute() {
     let logged = Logged::default();
     let _on = tracing::subscriber::set_default(logged.clone());

@@ -139,20 +139,17 @@ impl<P: Provider> Settler<'_, P> {
         }
     }
 
-    /// The dead letters of the batch could not be made after several tries. Returns whether there were any.
+    /// The dead letters of the batch could not be made after several tries.
     #[cold]
-    pub(super) fn give_up_dead_letters(&mut self) -> bool {
-        let mut any = false;
+    pub(super) fn give_up_dead_letters(&mut self) {
         for (hold, entry) in self.batch.take() {
             match entry.settlement {
                 Settlement::DeadLetter(_) => {
-                    any = true;
                     self.not_dead_lettered(hold, entry, &"it was not confirmed in time");
                 }
                 _ => self.batch.push(hold, entry),
             }
         }
-        any
     }
 
     /// Retries a message instead of its dead letter, which can't be made: it holds no capacity meanwhile. In an ordered group it is held in place,
@@ -186,6 +183,7 @@ impl<P: Provider> Settler<'_, P> {
         } else {
             // A dead letter does not wait for the renewal of its lease, a retry does.
             self.batch.renewing = Some(Duration::MAX);
+            self.instead = true;
             self.batch.push(hold, entry);
         }
     }

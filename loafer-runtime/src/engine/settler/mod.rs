@@ -121,6 +121,8 @@ struct Settler<'s, P: Provider> {
     sweep: Sweep,
     /// Whether its last try failed.
     failing: bool,
+    /// Whether there are retries in the batch that take the place of dead letters, and were not tried yet.
+    instead: bool,
     /// How many messages of the batch are held in place, and keep their capacity.
     held: usize,
     /// When it last read the clock, unless it has waited since.
@@ -139,6 +141,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             counts: RouteStats::default(),
             sweep: Sweep::default(),
             failing: false,
+            instead: false,
             held: 0,
             now: None,
         }
@@ -254,9 +257,9 @@ impl<'s, P: Provider> Settler<'s, P> {
             if tried < TRIES || !expires {
                 if tried == DEAD_LETTER_TRIES {
                     self.drop_stale();
+                    self.give_up_dead_letters();
                 }
-                // What takes the place of a dead letter is not kept waiting.
-                if tried != DEAD_LETTER_TRIES || !self.give_up_dead_letters() {
+                if !mem::take(&mut self.instead) {
                     sleep(pause).await;
                 }
                 self.drop_stale();
