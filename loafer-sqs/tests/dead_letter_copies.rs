@@ -186,6 +186,8 @@ async fn what_passes_by_itself_can_be_tried_again() {
         let answers = dead_lettered(&provider).await;
         let is_transient = matches!(&answers[0], Settled::Failed(error) if error.is_transient());
         assert!(is_transient, "{answers:?}");
+        // Whoever settles tries again: each try is one call.
+        assert_eq!(fake.sent().len(), 1, "{code}");
         *fake.sends.lock().unwrap() = Sends::Well;
         let answers = dead_lettered(&provider).await;
         assert!(matches!(answers[..], [Settled::Done]), "{answers:?}");

@@ -237,6 +237,16 @@ impl Clients {
         }
     }
 
+    /// Returns clients that make one attempt of each call, for whoever tries again himself.
+    pub(crate) fn once(&self) -> Self {
+        let config = self.sqs.config().to_builder();
+        let once = config.retry_config(RetryConfig::disabled()).build();
+        Self {
+            sqs: aws_sdk_sqs::Client::from_conf(once),
+            ..self.clone()
+        }
+    }
+
     /// Returns the client for a topic and where it calls. The topic is named by its name or ARN, and an ARN may name another region.
     pub(crate) fn for_topic(&self, topic: &str) -> (aws_sdk_sns::Client, Arc<Endpoint>) {
         let region = Arn::parse(topic).and_then(|arn| arn.region());

@@ -104,7 +104,7 @@ impl SqsProvider {
                 }
             }
         }
-        let clients = &opened.found.clients;
+        let clients = &target.clients;
         let mut sent = send(clients, &target.url, &entries, call).await;
         // Where the server refuses a whole call for one of its entries, that one fails alone.
         if entries.len() > 1 {

@@ -13,6 +13,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::Opened;
 use crate::{
+    client::Clients,
     error::{Call, code, is_denial},
     names::{QueueAddress, queue_name},
     outgoing::SQS_BYTES,
@@ -56,6 +57,8 @@ pub(super) struct Target {
     pub(super) arn: String,
     /// The most bytes that a message can have there: its `MaximumMessageSize`, or SQS's own limit if we may not read that.
     pub(super) limit: usize,
+    /// Send the copies, in one attempt: the engine tries again, and frees the messages in time.
+    pub(super) clients: Clients,
 }
 
 impl DeadLetterTarget {
@@ -183,6 +186,7 @@ async fn locate(opened: &Opened, arn: &str, call: Call<'_>) -> Result<Target, Er
         url,
         arn: arn.to_owned(),
         limit: limit.unwrap_or(SQS_BYTES),
+        clients: opened.found.clients.once(),
     })
 }
 
