@@ -64,7 +64,7 @@ impl Route {
             }
             Said::Rare(rare) => match *rare {
                 Rare::Failed(kind, error) => return self.fail(message, kind, error, span, own),
-                Rare::LeftOut => self.released(message),
+                Rare::LeftOut => self.released(message, own),
                 Rare::Unmatched(event_type) => self.unmatched(message, event_type.as_deref(), own),
                 Rare::Retry(after) => {
                     let reason = format!("the handler asked for a retry after {after:?}");
@@ -165,9 +165,10 @@ impl Route {
 
     /// Resolves a message that stands in its batch behind one of its ordered group that was not handled.
     #[cold]
-    pub(super) fn released(&self, message: &Message) -> Settlement {
-        let why = "an earlier message of its group in the same batch was not acked: it runs again after that one";
-        self.reports.declined(message, why);
+    pub(super) fn released(&self, message: &Message, own: &Own) -> Settlement {
+        let why = "an earlier message of its group in the same batch was not acked";
+        let (handler, next) = (&own.names.handler, "run again after that one");
+        self.reports.declined_by(handler, message, why, next);
         Settlement::Release
     }
 

@@ -261,7 +261,7 @@ impl Worker {
             let resolved = match verdict {
                 verdict if self.is_behind(&job.message) => {
                     drop(Verdicts::one(verdict));
-                    Resolved::Settle(self.route.released(&job.message))
+                    Resolved::Settle(self.route.released(&job.message, self.own()))
                 }
                 Verdict(Said::Ack) => Resolved::Settle(Settlement::Ack),
                 Verdict(said) => {

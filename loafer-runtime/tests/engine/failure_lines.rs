@@ -9,6 +9,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use loafer_core::{
     broker::DeadLetter,
+    extract::Batch,
     message::Message,
     outcome::{FailureKind, IntoOutcome, Outcome, Verdict},
     policy::{Backoff, Undecodable},
@@ -73,6 +74,48 @@ fn says(lines: &[String], next: [&str; 5]) {
         );
         assert!(line.contains(&format!(" next=\"{next}\" ")), "{line}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_dead_letters_can_not_be_made_a_line_does_not_promise_one() {
+    let logged = Logged::default();
+    let _on = tracing::subscriber::set_default(logged.clone());
+    let route = Route::new("r").provider::<Scripted>();
+    let route = route.handler(Json, async |_: u64| Outcome::Reject {
+        reason: "not for us".into(),
+    });
+    let broker = Scripted::default()
+        .then(Duration::ZERO, [1])
+        .then(10 * SECOND, [2]);
+    broker.lock().dead_letters_fail = true;
+    let running = broker.start_route(route).await;
+    sleep(11 * SECOND).await;
+    drop(running);
+    let lines = logged.lines("message not acked");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains(" next=\"dead-lettered\" "), "{lines:?}");
+    let retried = " next=\"dead-lettered if that is possible again, else retried\" ";
+    assert!(lines[1].contains(retried), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_names_the_handler_of_what_stood_behind_a_failed_message_in_its_batch() {
+    let logged = Logged::default();
+    let _on = tracing::subscriber::set_default(logged.clone());
+    let route = Route::new("r").provider::<Scripted>();
+    let route = route.batch_handler(Json, async |_: Batch<u64>| false);
+    let broker = Scripted::default().then(Duration::ZERO, [1, 2]);
+    broker.lock().ordered = true;
+    let running = broker.start_route(route).await;
+    sleep(SECOND).await;
+    drop(running);
+    let lines = logged.lines("an earlier message of its group");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].contains(" handler=\"engine::failure_lines::")
+            && lines[0].contains(" next=\"run again after that one\" "),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
