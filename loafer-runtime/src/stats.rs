@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::sync::locked;
 
@@ -125,17 +125,27 @@ const QUIET: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(crate) struct Failing {
     tasks: AtomicUsize,
-    /// When the last failing task ended, or had no more calls to make. `None` if others have succeeded since.
-    gave_up: Mutex<Option<Instant>>,
-    /// Whether `gave_up` holds something.
+    /// Whether tasks ended, or had no more calls to make, while they were failing.
     any_gave_up: AtomicBool,
+    /// The last failure, of whichever task.
+    last: Mutex<Option<LastFailure>>,
+}
+
+struct LastFailure {
+    at: Instant,
+    /// Whether any task has succeeded since.
+    well: bool,
 }
 
 impl Failing {
     /// Records whether a task's last call succeeded, with the task's own flag. Returns whether a streak of failures begins or ends: one
     /// that all the tasks have in common.
     pub(crate) fn record(&self, failing: &mut bool, well: bool) -> bool {
-        let ends = well && self.any_gave_up.load(Ordering::Relaxed) && self.is_quiet();
+        if !well {
+            let at = Instant::now();
+            *locked(&self.last) = Some(LastFailure { at, well });
+        }
+        let ends = well && self.is_any() && self.succeeded();
         let changed = mem::replace(failing, !well) == well;
         match (changed, well) {
             (true, true) => self.tasks.fetch_sub(1, Ordering::Relaxed) == 1 && !self.is_any(),
@@ -147,13 +157,28 @@ impl Failing {
         }
     }
 
-    /// Records that a failing task ends, or makes no calls for now.
-    pub(crate) fn give_up(&self, failing: &mut bool) {
-        if mem::take(failing) {
-            *locked(&self.gave_up) = Some(Instant::now());
+    /// Records that a task ends, or makes no calls for now. Returns whether it was failing.
+    pub(crate) fn give_up(&self, failing: &mut bool) -> bool {
+        let gives_up = mem::take(failing);
+        if gives_up {
             self.any_gave_up.store(true, Ordering::Relaxed);
             self.tasks.fetch_sub(1, Ordering::Relaxed);
         }
+        gives_up
+    }
+
+    /// Waits, after a task has given up, until nothing has failed for long enough. Returns whether the streak ends by that: others have succeeded
+    /// meanwhile, and there may be no more calls that would tell.
+    pub(crate) async fn ends_quietly(&self) -> bool {
+        let failed_at = locked(&self.last).as_ref().map(|last| last.at);
+        if let Some(at) = failed_at {
+            sleep_until(at + QUIET).await;
+        }
+        let last = locked(&self.last);
+        let over = last
+            .as_ref()
+            .is_some_and(|last| last.well && last.is_long_ago());
+        over && self.any_gave_up.swap(false, Ordering::Relaxed) && !self.is_any()
     }
 
     /// Whether any task is failing.
@@ -161,14 +186,19 @@ impl Failing {
         self.tasks.load(Ordering::Relaxed) > 0 || self.any_gave_up.load(Ordering::Relaxed)
     }
 
-    /// Forgets those that gave up, if that was long enough ago.
-    fn is_quiet(&self) -> bool {
-        let mut gave_up = locked(&self.gave_up);
-        let quiet = gave_up.is_none_or(|since| since.elapsed() >= QUIET);
-        if quiet {
-            *gave_up = None;
-            self.any_gave_up.store(false, Ordering::Relaxed);
-        }
-        quiet
+    /// Records a success during a streak. Forgets those that gave up, if the last failure was long enough ago, and returns whether there were any.
+    fn succeeded(&self) -> bool {
+        let mut last = locked(&self.last);
+        let Some(last) = last.as_mut() else {
+            return false;
+        };
+        last.well = true;
+        last.is_long_ago() && self.any_gave_up.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl LastFailure {
+    fn is_long_ago(&self) -> bool {
+        self.at.elapsed() >= QUIET
     }
 }

@@ -236,3 +236,56 @@ async fn first_tries_lend_their_capacity_and_what_failed_keeps_it() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_route_without_messages_is_ready_again_after_acks_failed_until_their_leases_ended() {
+    let logged = Logged::default();
+    let _on = tracing::subscriber::set_default(logged.clone());
+    let broker = Scripted::default()
+        .then(Duration::ZERO, [1])
+        .then(4 * SECOND, [1]);
+    {
+        let mut script = broker.lock();
+        script.lease = Some(3 * SECOND);
+        script.unsettled = [1].into();
+    }
+    let running = start(&broker, (10, 10), |_| Outcome::Ack).await;
+    sleep(7 * SECOND / 2).await;
+    assert!(!running.is_ready());
+    broker.lock().unsettled.clear();
+    sleep(2 * SECOND).await;
+    assert_eq!(running.stats("r").unwrap().acked, 1);
+
+    // No other message comes, whose ack would tell that all is well.
+    sleep(10 * SECOND).await;
+    assert!(running.is_ready());
+    assert_eq!(logged.lines("settling failed: trying again").len(), 1);
+    assert_eq!(logged.lines("settling again").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_letters_that_fail_are_tried_for_3_s_and_then_say_why() {
+    let logged = Logged::default();
+    let _on = tracing::subscriber::set_default(logged.clone());
+    let broker = Scripted::default().able(one_settler).holding(1..=10);
+    broker.lock().dead_letters_fail = true;
+    let started = Instant::now();
+    let running = start(&broker, (5, 0), reject_first_five).await;
+    sleep(60 * SECOND).await;
+    for number in 6..=10 {
+        let after = broker.acked_after(number, started);
+        assert!(after <= 4 * SECOND, "{number} after {after:?}");
+    }
+    drop(running);
+    let told = logged.lines("settling failed: trying again");
+    assert!(
+        told[0].contains(" settlement=\"dead letter\" "),
+        "nothing of what it says: {told:?}"
+    );
+    let told = logged.lines("dead letters can't be made");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("cause=settling of `q` failed: not now"),
+        "{told:?}"
+    );
+}

@@ -65,7 +65,12 @@ impl<P: Provider> Settler<'_, P> {
                 failed => {
                     well = false;
                     match failed {
-                        Some(Settled::Failed(error)) => self.failed(&entry, &error),
+                        Some(Settled::Failed(error)) => {
+                            self.failed(&entry, &error);
+                            if matches!(entry.settlement, Settlement::DeadLetter(_)) {
+                                self.cause = Some(error);
+                            }
+                        }
                         _ => self.failed(&entry, &"the provider gave no answer"),
                     }
                     self.batch.push(hold, entry);
@@ -113,19 +118,25 @@ impl<P: Provider> Settler<'_, P> {
             route.ack_dedup.remember(&entry.message);
         }
         let (name, queue) = (&route.policy.route, &route.policy.queue);
-        let (message_id, settlement) = (entry.message.id(), &entry.settlement);
+        let (message_id, settlement) = (entry.message.id(), in_a_word(&entry.settlement));
         if route.settlers_failing.record(&mut self.failing, false) {
-            tracing::error!(route = %name, %queue, %message_id, ?settlement, %error, "settling failed: trying again");
+            tracing::error!(route = %name, %queue, %message_id, settlement, %error, "settling failed: trying again");
         } else {
-            tracing::debug!(route = %name, %queue, %message_id, ?settlement, %error, "settling failed again");
+            tracing::debug!(route = %name, %queue, %message_id, settlement, %error, "settling failed again");
         }
     }
 
     pub(super) fn succeeded(&mut self) {
         let route = &self.shared.route;
         if route.settlers_failing.record(&mut self.failing, true) {
-            tracing::info!(route = %route.policy.route, queue = %route.policy.queue, "settling again");
+            self.tell_success();
         }
+    }
+
+    #[cold]
+    pub(super) fn tell_success(&self) {
+        let policy = &self.shared.route.policy;
+        tracing::info!(route = %policy.route, queue = %policy.queue, "settling again");
     }
 
     /// Whether another try is not worth it: a copy that can't be made for good, or a dead letter while none of the route's can be made.
@@ -142,11 +153,13 @@ impl<P: Provider> Settler<'_, P> {
     /// The dead letters of the batch could not be made after several tries.
     #[cold]
     pub(super) fn give_up_dead_letters(&mut self) {
+        let cause: &dyn fmt::Display = match self.cause.take() {
+            Some(error) => &error.to_string(),
+            None => &"it was not confirmed in time",
+        };
         for (hold, entry) in self.batch.take() {
             match entry.settlement {
-                Settlement::DeadLetter(_) => {
-                    self.not_dead_lettered(hold, entry, &"it was not confirmed in time");
-                }
+                Settlement::DeadLetter(_) => self.not_dead_lettered(hold, entry, cause),
                 _ => self.batch.push(hold, entry),
             }
         }
@@ -257,5 +270,17 @@ impl<P: Provider> Settler<'_, P> {
         if self.fenced {
             self.judged.push((hold.key, entry.message.clone(), left));
         }
+    }
+}
+
+/// Names a settlement. What else it holds is about the message, and is in no log.
+fn in_a_word(settlement: &Settlement) -> &'static str {
+    match settlement {
+        Settlement::Ack => "ack",
+        Settlement::Retry { .. } => "retry",
+        Settlement::Defer { .. } => "defer",
+        Settlement::DeadLetter(_) => "dead letter",
+        Settlement::Isolate => "isolate",
+        Settlement::Release => "release",
     }
 }

@@ -64,6 +64,11 @@ impl<R> Batch<R> {
         received.map(|(_, at)| *at)
     }
 
+    pub(super) fn has_dead_letter(&self) -> bool {
+        let mut settlements = self.entries.iter().map(|entry| &entry.settlement);
+        settlements.any(|settlement| matches!(settlement, Settlement::DeadLetter(_)))
+    }
+
     /// Returns when the first lease ends.
     pub(super) fn first_end(&self) -> Moment {
         let ends = self.holds.iter().map(|hold| hold.until);

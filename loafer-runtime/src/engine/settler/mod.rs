@@ -15,7 +15,7 @@ use std::{
 
 use tokio::{
     task::{JoinSet, coop},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use self::{
@@ -31,14 +31,15 @@ use crate::{
     stats::RouteStats,
 };
 use loafer_core::{
+    Error,
     broker::{Pauses, Provider, Settle, Settled, Settlement},
     message::Message,
 };
 
 /// How many times a settlement is tried while its lease lasts.
 const TRIES: usize = 8;
-/// How many times a dead letter is tried, which takes 3 s at most if the broker answers at once.
-const DEAD_LETTER_TRIES: usize = 5;
+/// For how long a dead letter is tried again.
+const DEAD_LETTER: Duration = Duration::from_secs(3);
 
 /// How long a release waits for the renewal of its lease. If the renewal comes after it, the message stays leased, and is redelivered later.
 const RENEWAL: Duration = Duration::from_secs(1);
@@ -123,6 +124,8 @@ struct Settler<'s, P: Provider> {
     failing: bool,
     /// Whether there are retries in the batch that take the place of dead letters, and were not tried yet.
     instead: bool,
+    /// Why a dead letter failed last.
+    cause: Option<Arc<Error>>,
     /// How many messages of the batch are held in place, and keep their capacity.
     held: usize,
     /// When it last read the clock, unless it has waited since.
@@ -142,6 +145,7 @@ impl<'s, P: Provider> Settler<'s, P> {
             sweep: Sweep::default(),
             failing: false,
             instead: false,
+            cause: None,
             held: 0,
             now: None,
         }
@@ -249,20 +253,23 @@ impl<'s, P: Provider> Settler<'s, P> {
     async fn finish(&mut self) {
         let expires = self.shared.route.capabilities.lease.is_some();
         let pauses = Pauses::new(Duration::from_millis(100)).longest(Duration::from_secs(10));
+        let began = Instant::now();
         for (tried, pause) in (1..).zip(pauses.iter()) {
             let before = self.batch.entries.len();
             if before == 0 {
                 break;
             }
             if tried < TRIES || !expires {
-                if tried == DEAD_LETTER_TRIES {
-                    self.drop_stale();
-                    self.give_up_dead_letters();
-                }
+                let left = DEAD_LETTER.saturating_sub(began.elapsed());
+                let ends_sooner = left < pause && self.batch.has_dead_letter();
                 if !mem::take(&mut self.instead) {
-                    sleep(pause).await;
+                    sleep(if ends_sooner { left } else { pause }).await;
                 }
                 self.drop_stale();
+                if began.elapsed() >= DEAD_LETTER {
+                    self.give_up_dead_letters();
+                    self.instead = false;
+                }
                 self.try_once().await;
             } else {
                 for (hold, entry) in self.batch.take() {
@@ -272,7 +279,9 @@ impl<'s, P: Provider> Settler<'s, P> {
             self.free(before, true);
         }
         let failing = &self.shared.route.settlers_failing;
-        failing.give_up(&mut self.failing);
+        if failing.give_up(&mut self.failing) && failing.ends_quietly().await {
+            self.tell_success();
+        }
     }
 
     /// Frees the capacity of what is settled: the batch had `before` entries.
