@@ -74,7 +74,9 @@ fn may_be_tried(
 /// Whether user code has had the last attempt. What can't be decoded, or has no handler, is tried without a word.
 fn is_seen(plan: &RoutePlan, delivery: &DeliveryRecord) -> bool {
     let (index, nth) = (delivery.given.message.index, delivery.given.nth);
-    delivery.consulted || (plan.decodes(index, nth) && !plan.is_unmatched(index, nth))
+    delivery.consulted
+        || delivery.spoke
+        || (plan.decodes(index, nth) && !plan.is_unmatched(index, nth))
 }
 
 /// Returns when the next attempt of a message that failed is due, at the earliest. `None` means that it has not failed, or that nobody saw it.
@@ -185,7 +187,8 @@ pub(super) fn is_given_back(ledger: &Ledger, now: Millis, id: DeliveryId) -> boo
         .iter()
         .filter(|it| waiting.contains(&group(it)))
         .count();
-    waiting.contains(&own) && taken <= plan.capacity() / 2
+    // The engine counts what it has at that moment, and the ledger what it hears of.
+    waiting.contains(&own) && taken <= plan.capacity() / 4
 }
 
 /// Whether the lease is neither lost nor taken for lost.
