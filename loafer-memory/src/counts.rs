@@ -24,9 +24,8 @@ pub(crate) fn sent(message: Message) -> Message {
 /// Returns a message as it is stored once it is delivered, and as it is delivered.
 #[inline]
 pub(crate) fn delivered(stored: Message) -> (Message, Message) {
-    let (attempt, deliveries) = (stored.attempt() + 1, stored.deliveries() + 1);
-    let stored = stored.with_deliveries(deliveries);
-    let delivered = stored.clone().with_attempt(attempt);
+    let stored = stored.delivered_again();
+    let delivered = stored.clone().tried_again();
     (stored, delivered)
 }
 

@@ -140,7 +140,16 @@ struct LastFailure {
 impl Failing {
     /// Records whether a task's last call succeeded, with the task's own flag. Returns whether a streak of failures begins or ends: one
     /// that all the tasks have in common.
+    #[inline]
     pub(crate) fn record(&self, failing: &mut bool, well: bool) -> bool {
+        if well && !*failing && !self.is_any() {
+            return false;
+        }
+        self.record_change(failing, well)
+    }
+
+    #[cold]
+    fn record_change(&self, failing: &mut bool, well: bool) -> bool {
         if !well {
             let at = Instant::now();
             *locked(&self.last) = Some(LastFailure { at, well });

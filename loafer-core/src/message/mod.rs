@@ -9,6 +9,7 @@
 //! | [`MessageId`] | the id that a broker gave a message |
 //! | [`GroupId`], [`DeduplicationId`] | what a publisher says of a message for ordered queues |
 
+mod counts;
 mod extensions;
 mod header_value;
 mod headers;
@@ -20,7 +21,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
-use self::extensions::Extensions;
+use self::{counts::Counts, extensions::Extensions};
 
 pub use self::{
     header_value::HeaderValue,
@@ -64,8 +65,7 @@ pub const TRACESTATE: &str = "tracestate";
 #[derive(Clone)]
 pub struct Message {
     parts: Arc<Parts>,
-    attempt: u32,
-    deliveries: u32,
+    counts: Counts,
 }
 
 #[derive(Clone)]
@@ -103,8 +103,7 @@ impl Message {
         };
         Self {
             parts: Arc::new(parts),
-            attempt: 1,
-            deliveries: 1,
+            counts: Counts::FIRST,
         }
     }
 
@@ -154,15 +153,30 @@ impl Message {
     /// Sets which attempt this delivery is. The first is 1. Each attempt was delivered at least once.
     #[must_use]
     pub fn with_attempt(mut self, attempt: u32) -> Self {
-        self.attempt = attempt;
-        self.deliveries = self.deliveries.max(attempt);
+        self.counts = self.counts.with_attempt(attempt);
         self
     }
 
     /// Sets how many deliveries its broker counts, this one included. They are at least as many as its attempts.
     #[must_use]
     pub fn with_deliveries(mut self, deliveries: u32) -> Self {
-        self.deliveries = deliveries.max(self.attempt);
+        self.counts = self.counts.with_deliveries(deliveries);
+        self
+    }
+
+    /// Counts one more delivery, of a broker that keeps its messages itself.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn delivered_again(mut self) -> Self {
+        self.counts = self.counts.plus_delivery();
+        self
+    }
+
+    /// Counts one more attempt. It must have been delivered for it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tried_again(mut self) -> Self {
+        self.counts = self.counts.plus_attempt();
         self
     }
 
@@ -239,19 +253,19 @@ impl Message {
     /// Returns which attempt this delivery is: 1, and one more for each time that the message was tried and failed. On a broker that can't tell what
     /// was tried, as SQS, each delivery counts as an attempt.
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.counts.attempt()
     }
 
     /// Returns how many deliveries its broker counts, this one included. Deploys, lost connections and crashes make it more than
     /// [`attempt`](Self::attempt). Where retries are copies, as on RabbitMQ, each earlier attempt counts as one delivery.
     pub fn deliveries(&self) -> u32 {
-        self.deliveries
+        self.counts.deliveries()
     }
 
     /// Returns when an attempt at it failed first. `None` means that none has failed, or that its broker does not tell.
     pub fn first_failed_at(&self) -> Option<SystemTime> {
         // A copy that was sent anew is on its first attempt.
-        let tried = self.attempt > 1;
+        let tried = self.attempt() > 1;
         self.parts.extra.as_ref()?.first_failed_at.filter(|_| tried)
     }
 
@@ -304,8 +318,8 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
             .field("id", &self.parts.id)
-            .field("attempt", &self.attempt)
-            .field("deliveries", &self.deliveries)
+            .field("attempt", &self.attempt())
+            .field("deliveries", &self.deliveries())
             .field("topic", &self.topic())
             .field("group", &self.group())
             .field("headers", self.headers())

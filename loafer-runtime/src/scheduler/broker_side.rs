@@ -309,23 +309,19 @@ impl State {
         self.phase == Phase::Open
             && !self.paused
             && self.delivering == Delivering::On
-            && self.receiving < if self.crowded { 1 } else { self.target }
-            && (self.taken(limits) == 0 || self.room(limits) >= self.worth(limits))
+            && self.receiving < self.target
+            && (self.taken() == 0 || self.room(limits) >= limits.worth)
+            && !(self.crowded && self.receiving > 0)
     }
 
     /// Returns how much capacity is free.
     fn room(&self, limits: &Limits) -> usize {
-        limits.capacity.saturating_sub(self.taken(limits))
-    }
-
-    /// Returns how much capacity must be free for a receive.
-    fn worth(&self, limits: &Limits) -> usize {
-        if self.crowded { 1 } else { limits.worth }
+        limits.capacity.saturating_sub(self.taken())
     }
 
     /// Returns how much capacity is taken. What is being acked is handled: it makes room already, for the time of a call.
-    fn taken(&self, limits: &Limits) -> usize {
-        self.leased - self.settling - self.spared.min(limits.capacity) + self.reserved
+    fn taken(&self) -> usize {
+        self.leased - self.settling - self.spared + self.reserved
     }
 
     /// Returns a receiver to wake, if a receive is due or the delivery is to be paused.

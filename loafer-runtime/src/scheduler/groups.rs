@@ -308,6 +308,7 @@ impl Groups {
 
 impl State {
     /// Puts received messages where workers find them, or behind the running message of their group.
+    #[inline]
     pub(super) fn admit(&mut self, jobs: &mut VecDeque<Job>) {
         match &mut self.groups {
             Some(groups) => groups.admit(jobs, &mut self.ready),

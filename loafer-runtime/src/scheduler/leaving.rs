@@ -99,14 +99,20 @@ impl State {
     }
 
     /// Releases what leaves and has not started.
+    #[inline]
     pub(super) fn release_leaving(&mut self) {
         if !self.leaving.is_empty() {
-            let keys = mem::take(&mut self.leaving);
-            let (waiting, ready) = self.take_unstarted(&keys);
-            self.leaving = keys;
-            self.released(waiting, Transition::LeftInGroup);
-            self.released(ready, Transition::LeftReady);
+            self.release_those_that_leave();
         }
+    }
+
+    #[cold]
+    fn release_those_that_leave(&mut self) {
+        let keys = mem::take(&mut self.leaving);
+        let (waiting, ready) = self.take_unstarted(&keys);
+        self.leaving = keys;
+        self.released(waiting, Transition::LeftInGroup);
+        self.released(ready, Transition::LeftReady);
     }
 
     /// Releases messages that have not started.

@@ -126,7 +126,7 @@ pub(crate) struct State {
     pub(crate) groups: Option<Groups>,
     /// Failed messages that are tried again here, by when they are due.
     pub(crate) held: BTreeMap<held::Due, Job>,
-    /// How many of them are in no group: they take no capacity, up to as much as there is.
+    /// How many of them are in no group: they take no capacity. Their broker pushes as many more, up to a bound of its own.
     pub(crate) spared: usize,
     /// Whether so many messages wait for held ones of their groups that only one message is asked for at a time.
     crowded: bool,
@@ -315,7 +315,7 @@ impl State {
     /// woken to wait for others to join what is done.
     fn due(&mut self, limits: &Limits, linger: bool) -> Due {
         Due {
-            rare: match self.wary || self.isolated || self.held_anew {
+            rare: match self.wary | self.isolated | self.held_anew {
                 true => self.rarely_due(),
                 false => None,
             },
@@ -404,10 +404,17 @@ struct Due {
 
 impl Due {
     /// Wakes them.
-    #[inline]
+    #[inline(always)]
     fn wake(self) {
-        let each = [self.settler, self.receiver, self.supervisor];
-        each.into_iter().flatten().for_each(Waker::wake);
+        if let Some(settler) = self.settler {
+            settler.wake();
+        }
+        if let Some(receiver) = self.receiver {
+            receiver.wake();
+        }
+        if let Some(supervisor) = self.supervisor {
+            supervisor.wake();
+        }
         if let Some(rare) = self.rare {
             rare.into_iter().flatten().for_each(Waker::wake);
         }

@@ -135,8 +135,7 @@ impl Model<'_> {
                     assert!((1..=limits.ask).contains(&asked), "asked for {asked}");
                     let state = self.scheduler.lock();
                     // What is being acked makes room already.
-                    let spared = state.spared.min(limits.capacity);
-                    let taken = state.leased + state.reserved - state.settling - spared;
+                    let taken = state.leased + state.reserved - state.settling - state.spared;
                     assert!(taken <= limits.capacity, "{taken} messages are in flight");
                     Receiving::InFlight {
                         asked,
