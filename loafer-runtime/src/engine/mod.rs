@@ -29,6 +29,7 @@
 
 mod isolated;
 mod leases;
+mod next;
 mod receiver;
 mod resolve;
 mod route;

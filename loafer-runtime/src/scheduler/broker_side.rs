@@ -310,8 +310,14 @@ impl State {
             && !self.paused
             && self.delivering == Delivering::On
             && self.receiving < self.target
-            && (self.taken() == 0 || self.room(limits) >= limits.worth)
+            && (self.taken() == 0 || self.is_worth_it(limits))
             && !(self.crowded && self.receiving > 0)
+    }
+
+    /// Whether enough capacity is free for a receive. Groups that fail may keep so much for long that there is never more than a little.
+    fn is_worth_it(&self, limits: &Limits) -> bool {
+        let room = self.room(limits);
+        room >= limits.worth || (self.crowded && room > 0)
     }
 
     /// Returns how much capacity is free.

@@ -2,8 +2,9 @@
 
 mod alone;
 mod broker_side;
+mod due;
 mod groups;
-mod held;
+mod in_place;
 mod key;
 mod leaving;
 mod pause;
@@ -125,7 +126,7 @@ pub(crate) struct State {
     /// Messages that wait behind another message of their group. `None` if messages have no groups.
     pub(crate) groups: Option<Groups>,
     /// Failed messages that are tried again here, by when they are due.
-    pub(crate) held: BTreeMap<held::Due, Job>,
+    pub(crate) held: BTreeMap<in_place::Due, Job>,
     /// How many of them are in no group: they take no capacity. Their broker pushes as many more, up to a bound of its own.
     pub(crate) spared: usize,
     /// Whether so many messages wait for held ones of their groups that only one message is asked for at a time.
@@ -311,38 +312,6 @@ impl State {
             .collect()
     }
 
-    /// Returns whom to wake because they can act now. Every change ends with it, so no wakeup is lost. With `linger`, a settler is also
-    /// woken to wait for others to join what is done.
-    fn due(&mut self, limits: &Limits, linger: bool) -> Due {
-        Due {
-            rare: match self.wary | self.isolated | self.held_anew {
-                true => self.rarely_due(),
-                false => None,
-            },
-            settler: self.settler_for(limits, linger),
-            receiver: self.receiver_for(limits),
-            supervisor: match self.phase {
-                Phase::Open => None,
-                _ => self.supervisor.pop(),
-            },
-        }
-    }
-
-    /// Returns whom to wake for what is held or runs alone.
-    #[cold]
-    fn rarely_due(&mut self) -> Option<Box<Rare>> {
-        self.pick_suspects();
-        let fetcher = match self.may_fetch() {
-            true => self.fetcher.pop(),
-            false => None,
-        };
-        let keeper = match mem::take(&mut self.held_anew) {
-            true => self.keeper.pop(),
-            false => None,
-        };
-        (fetcher.is_some() || keeper.is_some()).then(|| Box::new([fetcher, keeper]))
-    }
-
     /// Takes in what a worker brings.
     fn take_back(&mut self, outcomes: &mut VecDeque<Job>, limits: &Limits) {
         self.running -= outcomes.len();
@@ -387,36 +356,5 @@ impl State {
         assert_eq!(called, usize::from(self.called), "one outstanding call");
         let idle = self.slots.iter().filter(|slot| slot.is_idle()).count();
         assert_eq!(idle, self.idle.len(), "idle workers are listed once");
-    }
-}
-
-/// The tasks that wait for what is held, and for what runs alone.
-type Rare = [Option<Waker>; 2];
-
-/// Whom to wake once the lock is free.
-#[must_use]
-struct Due {
-    rare: Option<Box<Rare>>,
-    settler: Option<Waker>,
-    receiver: Option<Waker>,
-    supervisor: Option<Waker>,
-}
-
-impl Due {
-    /// Wakes them.
-    #[inline(always)]
-    fn wake(self) {
-        if let Some(settler) = self.settler {
-            settler.wake();
-        }
-        if let Some(receiver) = self.receiver {
-            receiver.wake();
-        }
-        if let Some(supervisor) = self.supervisor {
-            supervisor.wake();
-        }
-        if let Some(rare) = self.rare {
-            rare.into_iter().flatten().for_each(Waker::wake);
-        }
     }
 }

@@ -108,13 +108,11 @@ fn works(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId, ope
                 && plan.messages[other_delivery.given.message.index].group == group
                 && (!again || *other < id)
         });
-    // Nothing runs beside what may end the process.
+    // Nothing runs beside what may end the process. A queue with leases is asked for isolated messages once more, when nothing runs.
+    let suspect = |other: &DeliveryId| ledger.delivery(*other).is_suspect();
     let apart = plan.queue.isolates()
         && busy > 0
-        && route
-            .open
-            .iter()
-            .any(|other| ledger.delivery(*other).is_suspect());
+        && (plan.queue.lease.is_some() || route.open.iter().any(suspect));
     // What can't be decoded, or has no handler, is in no call: it may be judged already.
     let (index, nth) = (delivery.given.message.index, delivery.given.nth);
     let shows = plan.decodes(index, nth) && !plan.is_unmatched(index, nth);
