@@ -19,6 +19,7 @@ mod ack_dedup;
 pub mod bus;
 mod clock;
 mod coverage;
+mod dead_letter_outage;
 mod engine;
 #[doc(hidden)]
 pub mod expansion;

@@ -12,16 +12,20 @@
 //!    time.
 //! 8. The scheduler holds the messages of the route, under its one lock. It stands beside the engine, in `scheduler/`, and knows neither
 //!    providers nor handlers. Its `mod.rs` says which invariants its state keeps. What was received becomes ready (`broker_side.rs`), unless
-//!    the route is paused (`pause.rs`) or it waits for an earlier message of its group (`groups.rs`). A worker is called, and takes what is
-//!    ready (`worker_side.rs`).
-//! 9. `worker.rs`: the worker runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the loss of
+//!    the route is paused (`pause.rs`), it waits for an earlier message of its group (`groups.rs`), or it is a suspect that runs alone
+//!    (`alone.rs`). A worker is called, and takes what is ready (`worker_side.rs`). A failed head of an ordered group comes back to be tried
+//!    again in place (`in_place.rs`).
+//! 9. `isolated.rs`: a message that may end its process was isolated by the broker, and is fetched while nothing runs. If it has done so again,
+//!    it is dead-lettered.
+//! 10. `worker.rs`: the worker runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the loss of
 //!    its lease.
-//! 10. `resolve.rs`: the verdict becomes a settlement, by the route's policy and the broker's capabilities. If the handler failed, `on_error`
+//! 11. `resolve.rs`: the verdict becomes a settlement, by the route's policy and the broker's capabilities. If the handler failed, `on_error`
 //!     decides first. The worker brings message and settlement back when it comes for the next one (8).
-//! 11. `settler/mod.rs`: a settler takes what is done (8). It sends the acks, and everything else in tasks beside it.
-//! 12. `settler/batch.rs`: what is settled together, with the lease of each.
-//! 13. `settler/answers.rs`: what the broker confirmed frees its capacity (8), so that a receiver may ask for more (3). What failed is tried
-//!     again while its lease lasts.
+//! 12. `next.rs`: the line about a message that was not acked says what happens next.
+//! 13. `settler/mod.rs`: a settler takes what is done (8). It sends the acks, and everything else in tasks beside it.
+//! 14. `settler/batch.rs`: what is settled together, with the lease of each.
+//! 15. `settler/answers.rs`: what the broker confirmed frees its capacity (8), so that a receiver may ask for more (3). What failed is tried
+//!     again while its lease lasts. What can't be sent at all stays leased, and is tried again in place (8).
 //!
 //! No task of a route waits for another except through the scheduler, and every change there ends by waking whoever can act on it. A route ends
 //! as it runs: receivers when the scheduler closes, workers when nothing is ready any more, settlers when everything is settled. [`run`] then

@@ -13,13 +13,11 @@ use std::{
 use futures_util::FutureExt;
 use tokio::sync::Notify;
 
-use super::{
-    settler::{DeadLetterOutage, Told},
-    worker::Worker,
-};
+use super::worker::Worker;
 use crate::{
     ack_dedup::AckDedup,
     bus::Bus,
+    dead_letter_outage::{DeadLetterOutage, Told},
     handler::{Handlers, Reports},
     limits::Limits,
     scheduler::{Call, Came, Job, Phase, Scheduler, Sweep},

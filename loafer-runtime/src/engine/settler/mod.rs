@@ -2,7 +2,6 @@
 
 mod answers;
 mod batch;
-mod outage;
 
 use std::{
     future::{Future, poll_fn},
@@ -23,7 +22,6 @@ use self::{
     batch::{Batch, Hold, is_ack},
 };
 
-pub(super) use self::outage::{DeadLetterOutage, Told};
 use super::{Shared, leases::Lease, passed_on};
 use crate::{
     clock::Moment,
