@@ -22,7 +22,7 @@ pub(crate) fn sent(message: Message) -> Message {
 }
 
 /// Returns a message as it is stored once it is delivered, and as it is delivered.
-#[inline]
+#[inline(always)]
 pub(crate) fn delivered(stored: Message) -> (Message, Message) {
     let stored = stored.delivered_again();
     let delivered = stored.clone().tried_again();
@@ -46,7 +46,7 @@ pub(crate) fn untried(stored: Message) -> Message {
 }
 
 /// Returns whether a message was delivered so often, without the deliveries that were given back untried.
-#[inline]
+#[inline(always)]
 pub(crate) fn is_worn(stored: &Message, most: u32) -> bool {
     stored.deliveries() >= most && stored.deliveries() - times_untried(stored) >= most
 }

@@ -306,18 +306,17 @@ impl Scheduler {
 impl State {
     /// Whether a receive is due: enough capacity is free to be worth one, or nothing is leased.
     pub(crate) fn may_receive(&self, limits: &Limits) -> bool {
-        self.phase == Phase::Open
+        self.receiving < self.target
+            && (self.room(limits) >= limits.worth || self.is_worth_it(limits))
+            && self.phase == Phase::Open
             && !self.paused
             && self.delivering == Delivering::On
-            && self.receiving < self.target
-            && (self.taken() == 0 || self.is_worth_it(limits))
             && !(self.crowded && self.receiving > 0)
     }
 
-    /// Whether enough capacity is free for a receive. Groups that fail may keep so much for long that there is never more than a little.
+    /// Whether a receive is worth its cost with less room than others want: nothing else is here, or groups that fail keep the rest for long.
     fn is_worth_it(&self, limits: &Limits) -> bool {
-        let room = self.room(limits);
-        room >= limits.worth || (self.crowded && room > 0)
+        self.taken() == 0 || (self.crowded && self.room(limits) > 0)
     }
 
     /// Returns how much capacity is free.
