@@ -16,8 +16,9 @@ use loafer_core::{
 
 use crate::names::{
     headers::{
-        ACQUIRED_COUNT, APP_ID, ATTEMPT, CONTENT_ENCODING, CONTENT_TYPE, DELIVERY_COUNT,
-        FIRST_FAILED_AT, GROUP, KIND, PRIORITY, REPLY_TO, TOPIC, is_brokers, is_ours,
+        ACQUIRED_COUNT, APP_ID, ATTEMPT, CONTENT_ENCODING, CONTENT_TYPE, DELIVERIES,
+        DELIVERY_COUNT, FIRST_FAILED_AT, GROUP, KIND, PRIORITY, REPLY_TO, TOPIC, is_brokers,
+        is_ours,
     },
     is_delay_queue,
 };
@@ -58,9 +59,13 @@ pub(crate) fn received(
     let mut message = Message::with_id(id, payload)
         .with_attempt(attempt)
         .with_topic(topic.map_or_else(|| routing_key.into(), Arc::from));
-    if arrival.redelivered {
-        let before = returns(given, arrival.counted);
-        message = message.with_deliveries(attempt.saturating_add(before));
+    // Only an isolated copy says how often its message was delivered before it.
+    let isolated = direct.filter(|_| arrival.ours);
+    let earlier = isolated.and_then(|given| number_of(given, DELIVERIES));
+    if arrival.redelivered || earlier.is_some() {
+        let first = earlier.map_or(attempt, |earlier| earlier.saturating_add(1));
+        let returns = returns(arrival, given).unwrap_or(u32::from(arrival.redelivered));
+        message = message.with_deliveries(first.saturating_add(returns));
     }
     let headers = headers(properties, given, delayed);
     if !headers.is_empty() {
@@ -81,13 +86,13 @@ pub(crate) fn received(
 }
 
 /// Returns how often this copy of a message was delivered before, once RabbitMQ says that it was. Before that, the counts are those of an earlier queue,
-/// or of a publisher.
-fn returns(headers: Option<&FieldTable>, counted: bool) -> u32 {
+/// or of a publisher. `None` means that it was not, or that its queue does not count.
+pub(crate) fn returns(arrival: Arrival<'_>, headers: Option<&FieldTable>) -> Option<u32> {
+    let headers = headers.filter(|_| arrival.redelivered && arrival.counted)?;
     // From RabbitMQ 4.3 on, only the first counts each return. Before, there is only the second.
-    let counts = [ACQUIRED_COUNT, DELIVERY_COUNT];
-    let number = |name| headers.and_then(|headers| number_of(headers, name));
-    let count = counts.into_iter().filter(|_| counted).find_map(number);
-    count.unwrap_or(0).max(1)
+    let mut counts = [ACQUIRED_COUNT, DELIVERY_COUNT].into_iter();
+    let count = counts.find_map(|name| number_of(headers, name))?;
+    Some(count.max(1))
 }
 
 fn first_failed_at(headers: &FieldTable) -> Option<SystemTime> {
@@ -269,6 +274,7 @@ mod tests {
         let said = [
             (DueTime::HEADER, text("1000")),
             (ATTEMPT, number(4)),
+            (DELIVERIES, number(21)),
             (FIRST_FAILED_AT, AMQPValue::Timestamp(7)),
             (TOPIC, text("order.closed")),
         ];
@@ -281,6 +287,7 @@ mod tests {
         let copy = behind("orders.retry.960s", "");
         assert!(DueTime::of(&copy).is_some());
         assert_eq!((copy.attempt(), copy.first_failed_at()), (4, Some(at)));
+        assert_eq!(copy.deliveries(), 4);
         assert_eq!(copy.topic(), Some("order.closed"));
         let ours = Arrival {
             ours: true,
@@ -288,6 +295,7 @@ mod tests {
         };
         let isolated = received("key", ours, &with(&said), Vec::new());
         assert_eq!((isolated.attempt(), isolated.topic()), (4, copy.topic()));
+        assert_eq!(isolated.deliveries(), 22);
         for forged in [
             behind("orders.retry.960s", "event"),
             behind("orders", "event"),

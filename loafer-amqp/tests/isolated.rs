@@ -18,7 +18,9 @@ use support::{Rabbit, unique};
 use tokio::time::{sleep, timeout};
 
 private::on_both!(all:
-    a_message_whose_consumer_is_lost_while_it_is_alone_crashed,
+    a_message_that_is_lost_three_times_while_it_is_alone_crashed,
+    a_release_while_it_is_alone_ends_a_row_of_losses,
+    a_queue_that_does_not_count_takes_the_first_loss_for_a_crash,
     what_is_released_did_not_crash,
     the_next_comes_once_the_one_before_is_settled,
     nothing_is_isolated_while_a_message_is_alone,
@@ -51,37 +53,99 @@ async fn got(provider: &AmqpProvider) -> Option<Isolated<Receipt>> {
     Some(isolated)
 }
 
-async fn a_message_whose_consumer_is_lost_while_it_is_alone_crashed(version: Version) {
+async fn a_message_that_is_lost_three_times_while_it_is_alone_crashed(version: Version) {
     let Some(rabbit) = given(version, "crashed").await else {
         return;
     };
     let queue = unique("crashed");
-    let (amqp, provider) = isolating(&rabbit, &queue).await;
-    let isolated = got(&provider).await.unwrap();
-    assert!(!isolated.crashed);
-    assert!(provider.is_live(&isolated.delivery.receipt));
-    let beside = timeout(Duration::from_millis(200), provider.receive_isolated()).await;
-    assert!(beside.is_err(), "one at a time");
-    drop(provider);
-    amqp.close().await;
-
-    let amqp = rabbit.amqp();
-    let provider = open(&amqp, &queue).await;
+    let (mut amqp, mut provider) = isolating(&rabbit, &queue).await;
+    let mut lost = None;
+    // It was delivered once before it was isolated.
+    for deliveries in 2..5 {
+        let isolated = got(&provider).await.unwrap();
+        assert!(!isolated.crashed, "delivery {deliveries}");
+        let message = &isolated.delivery.message;
+        assert_eq!((message.attempt(), message.deliveries()), (1, deliveries));
+        assert!(provider.is_live(&isolated.delivery.receipt));
+        let beside = timeout(Duration::from_millis(200), provider.receive_isolated()).await;
+        assert!(beside.is_err(), "one at a time");
+        // Its channel was the second of its provider, and those of the others are the first.
+        lost.get_or_insert(isolated.delivery);
+        drop(provider);
+        amqp.close().await;
+        amqp = rabbit.amqp();
+        provider = open(&amqp, &queue).await;
+    }
+    let lost = lost.unwrap();
     let again = got(&provider).await.unwrap();
     assert!(again.crashed);
     let message = &again.delivery.message;
-    assert_eq!((message.attempt(), message.deliveries()), (1, 2));
-    let lost = settle(&provider, &isolated.delivery, Settlement::Ack).await;
-    assert!(matches!(lost, Settled::Lost), "{lost:?}");
+    assert_eq!((message.attempt(), message.deliveries()), (1, 5));
+    let late = settle(&provider, &lost, Settlement::Ack).await;
+    assert!(matches!(late, Settled::Lost), "{late:?}");
     done(
         &provider,
         &again.delivery,
         Settlement::DeadLetter(envelope()),
     )
     .await;
-    assert!(!provider.is_live(&isolated.delivery.receipt));
+    assert!(!provider.is_live(&lost.receipt));
     assert!(got(&provider).await.is_none());
     assert_eq!(rabbit.depth(&format!("{queue}.dead")).await, 1);
+    provider.close().await;
+    rabbit.clean(&queue).await;
+}
+
+/// A release starts anew what counts against it, and goes on with the deliveries.
+async fn a_release_while_it_is_alone_ends_a_row_of_losses(version: Version) {
+    let Some(rabbit) = given(version, "row").await else {
+        return;
+    };
+    let queue = unique("row");
+    let (mut amqp, mut provider) = isolating(&rabbit, &queue).await;
+    for _ in 0..2 {
+        assert!(!got(&provider).await.unwrap().crashed);
+        drop(provider);
+        amqp.close().await;
+        amqp = rabbit.amqp();
+        provider = open(&amqp, &queue).await;
+    }
+    let third = got(&provider).await.unwrap();
+    done(&provider, &third.delivery, Settlement::Release).await;
+    let fourth = got(&provider).await.unwrap();
+    assert!(!fourth.crashed && fourth.delivery.message.deliveries() == 5);
+    drop(provider);
+    amqp.close().await;
+    let amqp = rabbit.amqp();
+    let provider = open(&amqp, &queue).await;
+    let fifth = got(&provider).await.unwrap();
+    assert!(!fifth.crashed && fifth.delivery.message.deliveries() == 6);
+    done(&provider, &fifth.delivery, RETRY).await;
+    // A retry starts its deliveries anew.
+    let retried = one(&provider).await;
+    let message = &retried.message;
+    assert_eq!((message.attempt(), message.deliveries()), (2, 2));
+    done(&provider, &retried, Settlement::Ack).await;
+    provider.close().await;
+    rabbit.clean(&queue).await;
+}
+
+/// A queue that does not count, as an administrator may have made it.
+async fn a_queue_that_does_not_count_takes_the_first_loss_for_a_crash(version: Version) {
+    let Some(rabbit) = given(version, "uncounted").await else {
+        return;
+    };
+    let queue = unique("uncounted");
+    rabbit.declare(&format!("{queue}.isolated"), &[]).await;
+    let (amqp, provider) = isolating(&rabbit, &queue).await;
+    assert!(!got(&provider).await.unwrap().crashed);
+    drop(provider);
+    amqp.close().await;
+    let amqp = rabbit.amqp();
+    let provider = open(&amqp, &queue).await;
+    let again = got(&provider).await.unwrap();
+    assert!(again.crashed && again.delivery.message.deliveries() == 3);
+    done(&provider, &again.delivery, Settlement::Ack).await;
     provider.close().await;
     rabbit.clean(&queue).await;
 }

@@ -56,6 +56,9 @@ pub(crate) const STANDING_FOR: &[&str] = &[
 /// The header in which a copy says which attempt it is for, since RabbitMQ counts the deliveries of a copy from the start.
 pub(crate) const ATTEMPT: &str = "loafer-attempt";
 
+/// The header in which an isolated copy says how often the message was delivered before: RabbitMQ counts the deliveries of the copy alone.
+pub(crate) const DELIVERIES: &str = "loafer-deliveries";
+
 /// The header in which a copy keeps the topic of the message: the copy itself has the routing key of a delay queue.
 pub(crate) const TOPIC: &str = "loafer-topic";
 
@@ -81,7 +84,7 @@ pub(crate) const ACQUIRED_COUNT: &str = "x-acquired-count";
 pub(crate) fn is_ours(name: &str) -> bool {
     matches!(
         name,
-        ATTEMPT | FIRST_FAILED_AT | TOPIC | GROUP | PROBE | DueTime::HEADER
+        ATTEMPT | DELIVERIES | FIRST_FAILED_AT | TOPIC | GROUP | PROBE | DueTime::HEADER
     )
 }
 

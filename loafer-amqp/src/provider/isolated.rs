@@ -9,13 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use lapin::{
-    BasicProperties,
-    message::Delivery as Got,
-    options::BasicGetOptions,
-    types::{AMQPValue, FieldTable},
-};
+use lapin::{message::Delivery as Got, options::BasicGetOptions};
 use loafer_core::{
     Error,
     broker::{Delivery, Isolated, Settle, Settled, Settlement},
@@ -29,25 +23,20 @@ use super::{
     AmqpProvider, Receipt,
     pump::Arrivals,
     receive::{ConsumerChannel, lost},
-    settle::{copy_of, said},
-    uncopied::failed,
 };
 use crate::{
     client::{ANSWER, timed},
-    error::{self, ACCESS_REFUSED, NOT_FOUND, refused},
-    message::{Arrival, received},
+    error::{self, NOT_FOUND},
+    message::{Arrival, received, returns},
     names::{self, headers::PROBE},
-    options::Declare,
-    outgoing::{Entry, frame},
-    publisher::channels::Unsent,
-    topology::find,
 };
 
 /// What getting an isolated message is called in errors.
 const GETTING: &str = "getting an isolated message";
 
-/// What isolating a message is called in errors.
-const ISOLATING: &str = "isolating a message";
+/// How many deliveries of an isolated message must have ended without a settlement for it to be what ends its process. A kill from outside, or a lost
+/// connection, ends one like a crash does.
+const GUILTY: u32 = 3;
 
 /// How often to look whether a message is settled. The engine asks for the next one when no handler runs, and the last one is being settled then.
 const SETTLING: Duration = Duration::from_millis(5);
@@ -56,9 +45,9 @@ const SETTLING: Duration = Duration::from_millis(5);
 #[derive(Default)]
 pub(super) struct Isolation {
     /// Whether their queue is known to exist. Cleared when it turned out to be gone.
-    exists: AtomicBool,
+    pub(super) exists: AtomicBool,
     /// Whether it was said that messages can't be isolated.
-    said: AtomicBool,
+    pub(super) said: AtomicBool,
     /// The epoch of the last channel that got them. 0 means none. It is an atomic because it is read for every batch that is settled.
     epoch: AtomicU64,
     /// Locked while one is got, so that there is one at most.
@@ -133,12 +122,15 @@ impl Held {
                 epoch: alone.epoch,
                 tag,
             };
+            // Nobody gets more than one at a time, and what is released is copied: what comes again was handed over and not settled. A queue that does
+            // not count, which only others make for a route that isolates, tells of one such delivery and never of more.
+            let crashed =
+                redelivered && returns(arrival, headers).is_none_or(|lost| lost >= GUILTY);
             let message = received(routing_key.as_str(), arrival, &properties, data);
             self.taken = false;
             self.last = Some(Isolated {
                 delivery: Delivery { receipt, message },
-                // Nobody gets more than one at a time, and what is released is copied: RabbitMQ redelivers what was handed over and not settled.
-                crashed: redelivered,
+                crashed,
             });
             return Ok(Ok(()));
         }
@@ -278,122 +270,6 @@ impl AmqpProvider {
                 None => answers.push(Settled::Lost),
             }
         }
-    }
-
-    /// Copies a message to the end of the isolated ones. `None` means that the copy is confirmed.
-    pub(super) async fn isolate(
-        &self,
-        consumer: &ConsumerChannel,
-        entry: &Settle<Receipt>,
-    ) -> Option<Settled> {
-        let tag = entry.receipt.tag;
-        let Some(original) = consumer.acks(|acks| acks.properties(tag).cloned()) else {
-            return Some(Settled::Lost);
-        };
-        let message = &entry.message;
-        let said = said(message.attempt(), message.first_failed_at());
-        let properties = copy_of(&original, message, said);
-        let copied = self.isolated_copy(properties, message.payload().clone());
-        let error = copied.await.err()?;
-        if !error.is_transient() && !self.isolation.said.swap(true, Ordering::Relaxed) {
-            let (route, queue, message_id) = (&self.plan.route, &self.plan.queue, message.id());
-            tracing::error!(%route, %queue, %message_id, %error, "messages that end their process can't be isolated");
-        }
-        Some(failed(error))
-    }
-
-    async fn isolated_copy(
-        &self,
-        properties: BasicProperties,
-        payload: Bytes,
-    ) -> Result<(), Error> {
-        let (queue, name) = (&self.plan.queue, names::isolated(&self.plan.queue));
-        if frame(&properties) > self.channels.link.frame_max() {
-            let cause = "its headers leave no room for those of a copy: shorten what its publisher puts into headers";
-            return Err(refused(ISOLATING, queue, cause));
-        }
-        self.make_isolated_queue(&name).await?;
-        let cause = match self.publish_to(&name, properties, payload).await {
-            Ok(()) => return Ok(()),
-            Err(Unsent::Unroutable) if self.plan.declare == Declare::Off => {
-                let cause = format!(
-                    "there is no queue `{name}`, and `declare` under [routes.{}.options] forbids making it: make it durable, without a delivery limit",
-                    self.plan.route
-                );
-                return Err(refused(ISOLATING, queue, cause));
-            }
-            Err(Unsent::Closed(ACCESS_REFUSED, cause)) => {
-                return Err(refused(ISOLATING, queue, cause));
-            }
-            Err(Unsent::Unroutable) => {
-                // The next try makes it again.
-                self.isolation.exists.store(false, Ordering::Relaxed);
-                format!("the queue `{name}` is gone")
-            }
-            Err(Unsent::Refused(cause) | Unsent::Closed(_, cause) | Unsent::Unknown(cause)) => {
-                format!("its copy to `{name}` was not confirmed: {cause}")
-            }
-        };
-        Err(Error::Unreachable {
-            what: ISOLATING,
-            queue: queue.clone(),
-            cause,
-            source: None,
-        })
-    }
-
-    /// Makes sure that the queue exists and may be read: otherwise the messages in it would never be handed over.
-    async fn make_isolated_queue(&self, name: &str) -> Result<(), Error> {
-        if self.isolation.exists.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        if self.plan.declare != Declare::Off {
-            self.plan.declare_isolated(&self.link).await?;
-        }
-        find::may_consume(&self.link, name).await?;
-        self.isolation.exists.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Returns whether the queue exists. A passive declaration would be an error in RabbitMQ's log at each start without one. This message is returned
-    /// if there is no queue, and expires there if there is one.
-    async fn isolated_queue_exists(&self) -> bool {
-        if self.isolation.exists.load(Ordering::Relaxed) {
-            return true;
-        }
-        if self.channels.link.is_blocked() {
-            return false;
-        }
-        let name = names::isolated(&self.plan.queue);
-        let mut headers = FieldTable::default();
-        headers.insert(PROBE.into(), AMQPValue::Boolean(true));
-        let probe = BasicProperties::default()
-            .with_expiration("0".into())
-            .with_headers(headers);
-        let asked = self.publish_to(&name, probe, Bytes::new());
-        let exists = matches!(timeout(ANSWER, asked).await, Ok(Ok(())));
-        self.isolation.exists.store(exists, Ordering::Relaxed);
-        exists
-    }
-
-    async fn publish_to(
-        &self,
-        queue: &str,
-        properties: BasicProperties,
-        payload: Bytes,
-    ) -> Result<(), Unsent> {
-        let entry = Entry {
-            exchange: "".into(),
-            routing_key: queue.into(),
-            properties,
-            payload,
-            mandatory: true,
-        };
-        let mut sent = self
-            .channels
-            .publish(&self.plan.queue, &[entry].into())
-            .await;
-        sent.pop().unwrap_or(Ok(()))
     }
 
     /// Releases the isolated message that is not settled, so that it does not count as crashed, and closes its channel.

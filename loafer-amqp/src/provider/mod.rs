@@ -7,12 +7,14 @@
 //! | `prefetch` | how many messages it pushes |
 //! | `acks` | which deliveries are settled, and in how few frames |
 //! | `isolated` | messages that are handed over alone |
+//! | `isolating` | copies of such messages |
 //! | `settle` | acks, and confirmed copies for retries and dead letters |
 //! | `notice` | losses of the connection, and its return |
 //! | `uncopied` | what becomes of a message whose copy can't be made |
 
 mod acks;
 mod isolated;
+mod isolating;
 mod notice;
 mod prefetch;
 mod pump;
@@ -256,7 +258,7 @@ impl Provider for AmqpProvider {
         }
     }
 
-    /// Gets the message from the queue `<queue>.isolated`, on a channel of its own. It takes its redelivery for a crash.
+    /// Gets the message from the queue `<queue>.isolated`, on a channel of its own. It takes the third loss in a row for a crash.
     async fn receive_isolated(&self) -> Result<Option<Isolated<Receipt>>, Error> {
         self.get_isolated().await
     }

@@ -205,6 +205,7 @@ pub struct Delivery<R> {
 pub struct Isolated<R> {
     /// The delivery. It is settled like any other; a release makes it isolated again.
     pub delivery: Delivery<R>,
-    /// Whether it was handed over so before, and that delivery ended without a settlement: its process was killed, or its lease was lost.
+    /// Whether it was handed over so before, often enough for its broker, and each of those deliveries ended without a settlement: its process was
+    /// killed, or its lease was lost. A broker that counts them may allow for a few, since a kill from outside ends one, too.
     pub crashed: bool,
 }
