@@ -1,8 +1,18 @@
 //! Which deliveries are settled, and in how few frames: only AMQP settles several deliveries of a channel in one frame.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::atomic::Ordering,
+};
 
-use lapin::BasicProperties;
+use futures_util::FutureExt;
+use lapin::{
+    BasicProperties, Channel,
+    options::{BasicAckOptions, BasicNackOptions},
+};
+use loafer_core::broker::{Settle, Settlement};
+
+use super::{Receipt, handled::Handled, receive::ConsumerChannel};
 
 /// How many of the last deliveries have an entry each, settled or not. The memory that a channel takes does not grow with what is settled behind a
 /// delivery that takes long.
@@ -21,10 +31,10 @@ pub(super) struct Acks {
 
 /// One frame to RabbitMQ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ack {
-    pub(super) tag: u64,
+struct Ack {
+    tag: u64,
     /// Whether it settles all deliveries up to this one.
-    pub(super) multiple: bool,
+    multiple: bool,
 }
 
 impl Acks {
@@ -67,7 +77,7 @@ impl Acks {
 
     /// Marks these deliveries as settled, and adds the frames that say so: one frame for all that have nothing unsettled before them, and one for each of
     /// the others. Deliveries that were settled before are left out.
-    pub(super) fn settled(&mut self, tags: &mut Vec<u64>, frames: &mut Vec<Ack>) {
+    fn settled(&mut self, tags: &mut Vec<u64>, frames: &mut Vec<Ack>) {
         tags.sort_unstable();
         tags.retain(|tag| self.settle(*tag));
         let front = self.advance();
@@ -85,6 +95,20 @@ impl Acks {
             tag,
             multiple: false,
         }));
+    }
+
+    /// Acks these deliveries in as few frames as possible. Returns whether the client took the frames.
+    ///
+    /// The first poll hands the frames to the client, under the lock of the acks: a frame that settles many deliveries must keep its order with frames
+    /// that settle one of them. Waiting until they are written would cost a round trip to the client's thread and show nothing more: RabbitMQ confirms
+    /// no acks, and redelivers what it did not read before a channel broke.
+    pub(super) fn write(&mut self, channel: &Channel, mut tags: Vec<u64>) -> bool {
+        let mut frames = Vec::new();
+        self.settled(&mut tags, &mut frames);
+        frames.iter().all(|&Ack { tag, multiple }| {
+            let written = channel.basic_ack(tag, BasicAckOptions { multiple });
+            !matches!(written.now_or_never(), Some(Err(_)))
+        })
     }
 
     fn settle(&mut self, tag: u64) -> bool {
@@ -106,6 +130,69 @@ impl Acks {
             Some((oldest, _)) => oldest - 1,
             None => self.before,
         }
+    }
+}
+
+impl ConsumerChannel {
+    /// Gives access to the state of the deliveries, under its lock.
+    pub(super) fn acks<T>(&self, with: impl FnOnce(&mut Acks) -> T) -> T {
+        with(&mut self.shared.buffer().acks)
+    }
+
+    /// Acks these deliveries. Returns whether the client took the frames.
+    pub(super) fn ack(&self, tags: impl Iterator<Item = u64>) -> bool {
+        self.write_acks(tags.collect(), |_| {})
+    }
+
+    /// Acks those messages of a batch that were handled, and remembers them. Returns whether the client took the frames.
+    pub(super) fn ack_handled(&self, batch: &[Settle<Receipt>]) -> bool {
+        let acks = batch.iter().filter(|entry| {
+            matches!(entry.settlement, Settlement::Ack) && entry.receipt.epoch == self.epoch
+        });
+        let tags = acks.map(|entry| entry.receipt.tag).collect();
+        self.write_acks(tags, |handled| handled.acked(self.epoch, batch))
+    }
+
+    fn write_acks(&self, tags: Vec<u64>, remember: impl FnOnce(&mut Handled)) -> bool {
+        let Some(channel) = &self.channel else {
+            return false;
+        };
+        self.shared.settled.store(true, Ordering::Relaxed);
+        let mut buffer = self.shared.buffer();
+        remember(&mut buffer.handled);
+        buffer.acks.write(channel, tags)
+    }
+
+    /// Gives access to the messages that were handled, under the lock of the deliveries.
+    pub(super) fn handled<T>(&self, with: impl FnOnce(&mut Handled) -> T) -> T {
+        with(&mut self.shared.buffer().handled)
+    }
+
+    /// Releases a delivery: RabbitMQ redelivers it to any consumer.
+    pub(super) fn release(&self, tag: u64) -> bool {
+        self.nack(tag, true)
+    }
+
+    /// Gives a delivery up: RabbitMQ moves it to the dead letters of the queue.
+    pub(super) fn give_up(&self, tag: u64) -> bool {
+        self.shared.settled.store(true, Ordering::Relaxed);
+        self.nack(tag, false)
+    }
+
+    fn nack(&self, tag: u64, requeue: bool) -> bool {
+        let Some(channel) = &self.channel else {
+            return false;
+        };
+        let options = BasicNackOptions {
+            multiple: false,
+            requeue,
+        };
+        self.acks(|acks| {
+            acks.forget(tag) && {
+                let written = channel.basic_nack(tag, options);
+                !matches!(written.now_or_never(), Some(Err(_)))
+            }
+        })
     }
 }
 

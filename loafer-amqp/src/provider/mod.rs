@@ -6,6 +6,7 @@
 //! | `pump` | reading what RabbitMQ pushes |
 //! | `prefetch` | how many messages it pushes |
 //! | `acks` | which deliveries are settled, and in how few frames |
+//! | `handled` | messages whose acks may have been lost |
 //! | `isolated` | messages that are handed over alone |
 //! | `isolating` | copies of such messages |
 //! | `settle` | acks, and confirmed copies for retries and dead letters |
@@ -13,6 +14,7 @@
 //! | `uncopied` | what becomes of a message whose copy can't be made |
 
 mod acks;
+mod handled;
 mod isolated;
 mod isolating;
 mod notice;
@@ -42,6 +44,7 @@ use loafer_core::{
 use tokio::{sync::Notify, time::Instant};
 
 use self::{
+    handled::Handled,
     isolated::Isolation,
     notice::Connection,
     prefetch::{LOOK, Prefetch},
@@ -171,21 +174,30 @@ impl AmqpProvider {
             self.establish_again().await?;
         }
         let epoch = self.epochs.fetch_add(1, Ordering::Relaxed) + 1;
-        let prefetch = *self.prefetch.bounds().start();
-        let begun =
-            ConsumerChannel::begin(&self.link, &self.plan, (epoch, &self.alive), prefetch).await;
+        let (prefetch, most) = self.prefetch.bounds().into_inner();
+        let of = (epoch, &self.alive);
+        let handled = self.handled_so_far(most);
+        let begun = ConsumerChannel::begin(&self.link, &self.plan, of, prefetch, handled).await;
         let consumer = match begun {
             Ok(consumer) => Arc::new(consumer),
             Err(error) => {
                 // The queue may be gone, so it is declared again before the next try.
-                self.current()
-                    .replace(Arc::new(ConsumerChannel::none(&self.plan.queue)));
+                let none = ConsumerChannel::none(&self.plan.queue, self.handled_so_far(most));
+                self.current().replace(Arc::new(none));
                 return Err(error);
             }
         };
         self.current().replace(consumer.clone());
         self.begun.notify_one();
         Ok(consumer)
+    }
+
+    /// Returns what was handled on the channels so far, for the next, whose prefetch is never more than `most`.
+    fn handled_so_far(&self, most: usize) -> Handled {
+        match &*self.current() {
+            Some(last) => last.handled(|handled| handled.next(most)),
+            None => Handled::default().next(most),
+        }
     }
 
     /// Declares everything again after a loss: the broker may be another one, with nothing of ours on it.

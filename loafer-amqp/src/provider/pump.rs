@@ -9,11 +9,14 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt};
-use lapin::{BasicProperties, Consumer};
+use lapin::{BasicProperties, Channel, Consumer};
 use loafer_core::{broker::Delivery, message::Message};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 
-use super::{Receipt, acks::Acks};
+use super::{Receipt, acks::Acks, handled::Handled, prefetch::LOOK};
 use crate::{
     error::end_of_consumer,
     message::{Arrival, received},
@@ -31,6 +34,8 @@ pub(super) struct Arrivals {
     pub(super) arrived: Notify,
     /// Whether the consumer was ended by us. Its deliveries can still be settled then.
     pub(super) canceled: AtomicBool,
+    /// Whether anything was acked, so that `close` waits for RabbitMQ to hand it on.
+    pub(super) settled: AtomicBool,
     /// Why no more deliveries come. `None` while the channel lives.
     pub(super) end: watch::Sender<Option<String>>,
     /// The epoch whose deliveries can be settled. It is an atomic because it is read for every message.
@@ -44,9 +49,18 @@ pub(super) struct Buffer {
     pub(super) ready: VecDeque<Delivery<Receipt>>,
     /// All deliveries that are not settled.
     pub(super) acks: Acks,
+    /// What was acked last.
+    pub(super) handled: Handled,
 }
 
 impl Arrivals {
+    /// Returns those of a channel. `handled` is what was handled on the channels before.
+    pub(super) fn after(handled: Handled) -> Self {
+        let arrivals = Self::default();
+        arrivals.buffer().handled = handled;
+        arrivals
+    }
+
     pub(super) fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,6 +82,7 @@ impl Default for Arrivals {
             counted: false,
             arrived: Notify::new(),
             canceled: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
             alive: Arc::default(),
             end: watch::Sender::new(None),
         }
@@ -77,57 +92,106 @@ impl Default for Arrivals {
 /// A delivery that was read and is not stored yet, with the properties that a copy needs.
 struct Read {
     tag: u64,
+    redelivered: bool,
     properties: Box<BasicProperties>,
     message: Message,
 }
 
-/// Reads what RabbitMQ pushes until the channel is lost. So the loss is noticed even while the route asks for nothing. `section` is the one of
-/// `loafer.toml` for the broker instance.
-pub(super) async fn pump(
-    mut consumer: Consumer,
-    epoch: u64,
-    shared: Arc<Arrivals>,
-    section: String,
-) {
-    let mut end = EndOnDrop {
-        shared,
-        epoch,
-        cause: "what reads from RabbitMQ ended".to_owned(),
-    };
-    let mut row = Vec::with_capacity(ROW);
-    let mut topics = Topics::default();
-    let counted = end.shared.counted;
-    // The consumer reports its end once. A read after that would wait for ever.
-    let mut over = false;
-    while !over {
-        let mut next = consumer.next().await;
-        loop {
-            match next {
-                Some(Ok(delivery)) => row.push(read(delivery, counted, &mut topics)),
-                Some(Err(error)) => {
-                    end.cause = end_of_consumer(&error, &section);
-                    over = true;
+/// What reads, and for whom.
+pub(super) struct Pump {
+    pub(super) channel: Channel,
+    pub(super) epoch: u64,
+    pub(super) shared: Arc<Arrivals>,
+    /// The section of `loafer.toml` for the broker instance.
+    pub(super) section: String,
+    pub(super) route: String,
+    pub(super) queue: String,
+}
+
+impl Pump {
+    /// Reads what RabbitMQ pushes until the channel is lost. So the loss is noticed even while the route asks for nothing.
+    pub(super) async fn run(self, mut consumer: Consumer) {
+        let mut end = EndOnDrop {
+            shared: self.shared.clone(),
+            epoch: self.epoch,
+            cause: "what reads from RabbitMQ ended".to_owned(),
+        };
+        let mut row = Vec::with_capacity(ROW);
+        let mut topics = Topics::default();
+        let counted = self.shared.counted;
+        // The consumer reports its end once. A read after that would wait for ever.
+        let mut over = false;
+        while !over {
+            let mut next = consumer.next().await;
+            loop {
+                match next {
+                    Some(Ok(delivery)) => row.push(read(delivery, counted, &mut topics)),
+                    Some(Err(error)) => {
+                        end.cause = end_of_consumer(&error, &self.section);
+                        over = true;
+                    }
+                    None => {
+                        "RabbitMQ ended the consumer: the queue was deleted, or its node left"
+                            .clone_into(&mut end.cause);
+                        over = true;
+                    }
                 }
-                None => {
-                    "RabbitMQ ended the consumer: the queue was deleted, or its node left"
-                        .clone_into(&mut end.cause);
-                    over = true;
+                if over || row.len() == ROW {
+                    break;
+                }
+                match consumer.next().now_or_never() {
+                    Some(more) => next = more,
+                    None => break,
                 }
             }
-            if over || row.len() == ROW {
-                break;
-            }
-            match consumer.next().now_or_never() {
-                Some(more) => next = more,
-                None => break,
+            let stored = self.store(&mut row);
+            self.shared.arrived.notify_one();
+            if let Err(cause) = stored {
+                end.cause = cause;
+                return;
             }
         }
-        let stored = store(&mut row, epoch, &mut end.shared.buffer());
-        end.shared.arrived.notify_one();
-        if let Err(cause) = stored {
-            end.cause = cause;
-            return;
+    }
+
+    /// Stores what was read, and acks what was handled before.
+    fn store(&self, row: &mut Vec<Read>) -> Result<(), String> {
+        let buffer = &mut *self.shared.buffer();
+        let (mut again, unlogged) = (Vec::new(), buffer.handled.again);
+        for read in row.drain(..) {
+            let (tag, epoch) = (read.tag, self.epoch);
+            if !buffer.acks.came(tag, read.properties) {
+                return Err(format!(
+                    "RabbitMQ's delivery {tag} came out of its turn: none of this channel can be settled"
+                ));
+            }
+            if read.redelivered && buffer.handled.comes_again(&read.message) {
+                again.push(tag);
+                continue;
+            }
+            buffer.ready.push_back(Delivery {
+                receipt: Receipt { epoch, tag },
+                message: read.message,
+            });
         }
+        if !again.is_empty() {
+            self.shared.settled.store(true, Ordering::Relaxed);
+            // If the client takes no more frames, the channel is lost, and they come again.
+            buffer.acks.write(&self.channel, again);
+            if unlogged == 0 {
+                self.log_soon();
+            }
+        }
+        Ok(())
+    }
+
+    /// Logs how many messages had been handled before, once those of one loss have come.
+    fn log_soon(&self) {
+        let (shared, route, queue) = (self.shared.clone(), self.route.clone(), self.queue.clone());
+        tokio::spawn(async move {
+            sleep(LOOK).await;
+            let messages = shared.buffer().handled.take_again();
+            tracing::info!(%route, %queue, messages, "acked on redelivery: handled before, and the acks were lost with their connection");
+        });
     }
 }
 
@@ -142,30 +206,10 @@ fn read(delivery: lapin::message::Delivery, counted: bool, topics: &mut Topics) 
     let message = received(topic, arrival, &delivery.properties, delivery.data);
     Read {
         tag: delivery.delivery_tag,
+        redelivered: delivery.redelivered,
         properties: Box::new(delivery.properties),
         message,
     }
-}
-
-/// Stores what was read.
-fn store(row: &mut Vec<Read>, epoch: u64, buffer: &mut Buffer) -> Result<(), String> {
-    for Read {
-        tag,
-        properties,
-        message,
-    } in row.drain(..)
-    {
-        if !buffer.acks.came(tag, properties) {
-            return Err(format!(
-                "RabbitMQ's delivery {tag} came out of its turn: none of this channel can be settled"
-            ));
-        }
-        buffer.ready.push_back(Delivery {
-            receipt: Receipt { epoch, tag },
-            message,
-        });
-    }
-    Ok(())
 }
 
 /// The topic of the last delivery, shared with the next, which most often has the same.

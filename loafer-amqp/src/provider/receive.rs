@@ -3,17 +3,14 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use futures_util::FutureExt;
 use lapin::{
     Channel,
-    options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-    },
+    options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
 use loafer_core::{Error, broker::Delivery};
@@ -24,9 +21,9 @@ use tokio::{
 
 use super::{
     Receipt,
-    acks::{Ack, Acks},
+    handled::Handled,
     prefetch::{LOOK, Prefetch, SpeedWatch},
-    pump::{Arrivals, pump},
+    pump::{Arrivals, Pump},
 };
 use crate::{
     client::{ANSWER, Link, answered, close, timed},
@@ -50,13 +47,11 @@ pub(super) struct ConsumerChannel {
     /// `None` means that it could not begin.
     pub(super) channel: Option<Channel>,
     /// What the pump shares with it.
-    shared: Arc<Arrivals>,
+    pub(super) shared: Arc<Arrivals>,
     /// Locked while a consumer begins or ends, so that none begins, and nothing is released, before the last one has ended.
     consumer: tokio::sync::Mutex<ActiveConsumer>,
     /// How fast messages are settled.
     speed: SpeedWatch,
-    /// Whether anything was acked, so that `close` waits for RabbitMQ to hand it on.
-    settled: AtomicBool,
 }
 
 /// The consumer that runs.
@@ -81,22 +76,23 @@ impl ActiveConsumer {
 }
 
 impl ConsumerChannel {
-    /// Opens a channel and begins to consume.
+    /// Opens a channel and begins to consume. `handled` is what was handled on the channels before.
     pub(super) async fn begin(
         link: &Link,
         plan: &Plan,
         (epoch, alive): (u64, &Arc<AtomicU64>),
         prefetch: usize,
+        handled: Handled,
     ) -> Result<Self, Error> {
         let (what, queue) = ("consuming", plan.queue.as_str());
         let channel = link.channel(what, queue).await?;
-        let mut consumer = Self::none(queue);
+        let mut consumer = Self::none(queue, Handled::default());
         consumer.epoch = epoch;
         consumer.section = link.identity().section();
         consumer.shared = Arc::new(Arrivals {
             alive: alive.clone(),
             counted: plan.counts(),
-            ..Arrivals::default()
+            ..Arrivals::after(handled)
         });
         consumer.set_prefetch(&channel, prefetch).await?;
         consumer.channel = Some(channel);
@@ -138,13 +134,15 @@ impl ConsumerChannel {
         };
         self.shared.canceled.store(false, Ordering::Release);
         let tag = consumer.tag().to_string();
-        let reading = pump(
-            consumer,
-            self.epoch,
-            self.shared.clone(),
-            self.section.clone(),
-        );
-        let reading = tokio::spawn(reading);
+        let pump = Pump {
+            channel: channel.clone(),
+            epoch: self.epoch,
+            shared: self.shared.clone(),
+            section: self.section.clone(),
+            route: plan.route.clone(),
+            queue: self.queue.clone(),
+        };
+        let reading = tokio::spawn(pump.run(consumer));
         *active = ActiveConsumer {
             tag,
             pump: Some(reading),
@@ -172,8 +170,10 @@ impl ConsumerChannel {
         if !self.speed.is_due(now) {
             return Ok(());
         }
+        let bounds = prefetch.bounds();
+        self.handled(|handled| handled.allow(*bounds.end()));
         let settled = self.acks(|acks| acks.settled_in_all());
-        match self.speed.look(now, settled, &prefetch.bounds()) {
+        match self.speed.look(now, settled, &bounds) {
             Some(wanted) => self.change(plan, wanted).await,
             None => Ok(()),
         }
@@ -197,9 +197,9 @@ impl ConsumerChannel {
         }
     }
 
-    /// Returns a consumer that could not begin, which counts as lost.
-    pub(super) fn none(queue: &str) -> Self {
-        let shared = Arrivals::default();
+    /// Returns a consumer that could not begin, which counts as lost. `handled` is for the next one.
+    pub(super) fn none(queue: &str, handled: Handled) -> Self {
+        let shared = Arrivals::after(handled);
         shared
             .end
             .send_replace(Some("it could not be begun".to_owned()));
@@ -222,7 +222,6 @@ impl ConsumerChannel {
             shared: Arc::new(shared),
             consumer: tokio::sync::Mutex::default(),
             speed: SpeedWatch::new(Instant::now()),
-            settled: AtomicBool::new(false),
         }
     }
 
@@ -285,11 +284,6 @@ impl ConsumerChannel {
         }
     }
 
-    /// Gives access to the state of the deliveries, under its lock.
-    pub(super) fn acks<T>(&self, with: impl FnOnce(&mut Acks) -> T) -> T {
-        with(&mut self.shared.buffer().acks)
-    }
-
     /// Ends the consumer, and releases what was pushed and not taken. Settling goes on.
     pub(super) async fn cancel(&self) {
         let mut active = self.consumer.lock().await;
@@ -315,53 +309,6 @@ impl ConsumerChannel {
         active.read_up().await;
     }
 
-    /// Acks these deliveries in as few frames as possible. Returns whether the client took the frames.
-    ///
-    /// The first poll hands the frames to the client, under the lock of the acks: a frame that settles many deliveries must keep its order with frames
-    /// that settle one of them. Waiting until they are written would cost a round trip to the client's thread and show nothing more: RabbitMQ confirms
-    /// no acks, and redelivers what it did not read before a channel broke.
-    pub(super) fn ack(&self, tags: impl Iterator<Item = u64>) -> bool {
-        let Some(channel) = &self.channel else {
-            return false;
-        };
-        let (mut tags, mut frames) = (tags.collect(), Vec::new());
-        self.settled.store(true, Ordering::Relaxed);
-        self.acks(|acks| {
-            acks.settled(&mut tags, &mut frames);
-            frames.iter().all(|&Ack { tag, multiple }| {
-                let written = channel.basic_ack(tag, BasicAckOptions { multiple });
-                !matches!(written.now_or_never(), Some(Err(_)))
-            })
-        })
-    }
-
-    /// Releases a delivery: RabbitMQ redelivers it to any consumer.
-    pub(super) fn release(&self, tag: u64) -> bool {
-        self.nack(tag, true)
-    }
-
-    /// Gives a delivery up: RabbitMQ moves it to the dead letters of the queue.
-    pub(super) fn give_up(&self, tag: u64) -> bool {
-        self.settled.store(true, Ordering::Relaxed);
-        self.nack(tag, false)
-    }
-
-    fn nack(&self, tag: u64, requeue: bool) -> bool {
-        let Some(channel) = &self.channel else {
-            return false;
-        };
-        let options = BasicNackOptions {
-            multiple: false,
-            requeue,
-        };
-        self.acks(|acks| {
-            acks.forget(tag) && {
-                let written = channel.basic_nack(tag, options);
-                !matches!(written.now_or_never(), Some(Err(_)))
-            }
-        })
-    }
-
     /// Waits until RabbitMQ has handed on the acks. Its last confirms took `confirmed_in`.
     ///
     /// RabbitMQ hands acks on to a quorum queue a few at a time, and drops those that still wait when their channel is closed. No answer of RabbitMQ's
@@ -375,7 +322,7 @@ impl ConsumerChannel {
     pub(super) async fn close(&self, confirmed_in: Duration) {
         self.cancel().await;
         if let Some(channel) = &self.channel {
-            if self.settled.load(Ordering::Relaxed) {
+            if self.shared.settled.load(Ordering::Relaxed) {
                 self.handed_on(confirmed_in).await;
             }
             _ = timeout(ANSWER, close(channel)).await;

@@ -55,6 +55,9 @@ impl AmqpProvider {
             return self.settle_isolated(batch, answers).await;
         }
         let Some(consumer) = self.live() else {
+            if let Some(lost) = &*self.current() {
+                lost.handled(|handled| handled.acked(lost.epoch, batch));
+            }
             answers.extend(batch.iter().map(|_| Settled::Lost));
             return;
         };
@@ -62,9 +65,8 @@ impl AmqpProvider {
             .iter()
             .all(|entry| matches!(entry.settlement, Settlement::Ack))
         {
-            let tags = batch.iter().map(|entry| entry.receipt);
             let live = |receipt: &Receipt| receipt.epoch == consumer.epoch;
-            let acked = consumer.ack(tags.filter(live).map(|receipt| receipt.tag));
+            let acked = consumer.ack_handled(batch);
             answers.extend(
                 batch
                     .iter()
@@ -98,7 +100,7 @@ impl AmqpProvider {
                 continue;
             }
             match &entry.settlement {
-                Settlement::Ack => tags.push(entry.receipt.tag),
+                Settlement::Ack => {}
                 Settlement::Isolate => isolated.push(at),
                 // If RabbitMQ redelivered it, it would count as crashed.
                 Settlement::Release if entry.receipt.epoch == self.isolation.epoch() => {
@@ -141,7 +143,7 @@ impl AmqpProvider {
             }
         }
         // Before the copies, which may have to wait: RabbitMQ takes acks while it is short of memory, and needs them.
-        let acked = consumer.ack(tags.drain(..));
+        let acked = consumer.ack_handled(batch);
         let copies = copies
             .into_iter()
             .filter_map(|(at, purpose)| self.copy(consumer, &batch[at], at, purpose));

@@ -1,6 +1,9 @@
 //! A connection that can be cut, and on which the server can be made to say something.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,12 +14,17 @@ use tokio::{
     sync::{Mutex, Notify},
 };
 
-/// Stands between a publisher and its server.
+/// The way to a client.
+type ToClient = Arc<Mutex<OwnedWriteHalf>>;
+
+/// Stands between a client and its server.
 pub struct Proxy {
     pub url: String,
     cut: Arc<Notify>,
+    /// Whether what clients say is lost.
+    swallows: Arc<AtomicBool>,
     /// The way to the client of the last connection.
-    client: Arc<Mutex<Option<OwnedWriteHalf>>>,
+    client: Arc<Mutex<Option<ToClient>>>,
 }
 
 impl Proxy {
@@ -29,34 +37,43 @@ impl Proxy {
         let proxy = Self {
             url: format!("{before}@127.0.0.1:{port}/{path}"),
             cut: Arc::default(),
+            swallows: Arc::default(),
             client: Arc::default(),
         };
         let (cut, client) = (proxy.cut.clone(), proxy.client.clone());
+        let swallows = proxy.swallows.clone();
         tokio::spawn(async move {
             while let Ok((incoming, _)) = listener.accept().await {
                 let outgoing = TcpStream::connect(&place).await.unwrap();
                 let (from_client, to_client) = incoming.into_split();
                 let (from_server, to_server) = outgoing.into_split();
-                client.lock().await.replace(to_client);
-                let up = pass_up(from_client, to_server);
-                let down = pass_down(from_server, client.clone());
-                let (cut, client) = (cut.clone(), client.clone());
+                let to_client = Arc::new(Mutex::new(to_client));
+                client.lock().await.replace(to_client.clone());
+                let up = pass_up(from_client, to_server, swallows.clone());
+                let down = pass_down(from_server, to_client.clone());
+                let cut = cut.clone();
                 tokio::spawn(async move {
                     tokio::select! {
                         () = up => {}
                         () = down => {}
                         () = cut.notified() => {}
                     }
-                    client.lock().await.take();
+                    _ = to_client.lock().await.shutdown().await;
                 });
             }
         });
         proxy
     }
 
+    /// Loses what clients say from now on, until the connection is cut.
+    pub fn swallow(&self) {
+        self.swallows.store(true, Ordering::SeqCst);
+    }
+
     /// Ends the connection, as a server does that dies.
     pub fn cut(&self) {
         self.cut.notify_waiters();
+        self.swallows.store(false, Ordering::SeqCst);
     }
 
     /// Says `connection.blocked`, as a server does that is short of memory.
@@ -81,17 +98,22 @@ impl Proxy {
         frame.extend((payload.len() as u32).to_be_bytes());
         frame.extend(payload);
         frame.push(0xCE);
-        let mut client = self.client.lock().await;
-        client.as_mut().unwrap().write_all(&frame).await.unwrap();
+        let client = self.client.lock().await.clone().unwrap();
+        client.lock().await.write_all(&frame).await.unwrap();
     }
 }
 
-async fn pass_up(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-    _ = tokio::io::copy(&mut from, &mut to).await;
+async fn pass_up(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, swallows: Arc<AtomicBool>) {
+    let mut said = [0; 4096];
+    while let Ok(bytes @ 1..) = from.read(&mut said).await {
+        if !swallows.load(Ordering::SeqCst) && to.write_all(&said[..bytes]).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Passes whole frames on, so that others fit between them.
-async fn pass_down(mut from: OwnedReadHalf, to: Arc<Mutex<Option<OwnedWriteHalf>>>) {
+async fn pass_down(mut from: OwnedReadHalf, to: ToClient) {
     let mut head = [0; 7];
     while from.read_exact(&mut head).await.is_ok() {
         let length = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
@@ -100,7 +122,6 @@ async fn pass_down(mut from: OwnedReadHalf, to: Arc<Mutex<Option<OwnedWriteHalf>
             return;
         }
         let mut to = to.lock().await;
-        let Some(to) = to.as_mut() else { return };
         if to.write_all(&head).await.is_err() || to.write_all(&rest).await.is_err() {
             return;
         }
