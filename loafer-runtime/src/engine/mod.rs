@@ -18,7 +18,7 @@
 //! 9. `isolated.rs`: a message that may end its process was isolated by the broker, and is fetched while nothing runs. If it has done so again,
 //!    it is dead-lettered.
 //! 10. `worker.rs`: the worker runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the loss of
-//!    its lease.
+//!     its lease.
 //! 11. `resolve.rs`: the verdict becomes a settlement, by the route's policy and the broker's capabilities. If the handler failed, `on_error`
 //!     decides first. The worker brings message and settlement back when it comes for the next one (8).
 //! 12. `next.rs`: the line about a message that was not acked says what happens next.

@@ -58,7 +58,13 @@ pub const RULES: Rules = Rules {
             package: "loafer-runtime",
             layers: &[
                 &["clock", "coverage", "limits", "sync"],
-                &["ack_dedup", "pause", "scheduler", "stats"],
+                &[
+                    "ack_dedup",
+                    "dead_letter_outage",
+                    "pause",
+                    "scheduler",
+                    "stats",
+                ],
                 &["bus"],
                 &["handler"],
                 &["engine"],
