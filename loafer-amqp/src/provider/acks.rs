@@ -12,7 +12,7 @@ use lapin::{
 };
 use loafer_core::broker::{Settle, Settlement};
 
-use super::{Receipt, handled::Handled, receive::ConsumerChannel};
+use super::{Receipt, ack_dedup::AckDedup, receive::ConsumerChannel};
 
 /// How many of the last deliveries have an entry each, settled or not. The memory that a channel takes does not grow with what is settled behind a
 /// delivery that takes long.
@@ -153,7 +153,7 @@ impl ConsumerChannel {
         self.write_acks(tags, |handled| handled.acked(self.epoch, batch))
     }
 
-    fn write_acks(&self, tags: Vec<u64>, remember: impl FnOnce(&mut Handled)) -> bool {
+    fn write_acks(&self, tags: Vec<u64>, remember: impl FnOnce(&mut AckDedup)) -> bool {
         let Some(channel) = &self.channel else {
             return false;
         };
@@ -164,7 +164,7 @@ impl ConsumerChannel {
     }
 
     /// Gives access to the messages that were handled, under the lock of the deliveries.
-    pub(super) fn handled<T>(&self, with: impl FnOnce(&mut Handled) -> T) -> T {
+    pub(super) fn handled<T>(&self, with: impl FnOnce(&mut AckDedup) -> T) -> T {
         with(&mut self.shared.buffer().handled)
     }
 

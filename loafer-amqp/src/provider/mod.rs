@@ -6,15 +6,15 @@
 //! | `pump` | reading what RabbitMQ pushes |
 //! | `prefetch` | how many messages it pushes |
 //! | `acks` | which deliveries are settled, and in how few frames |
-//! | `handled` | messages whose acks may have been lost |
+//! | `ack_dedup` | messages whose acks may have been lost |
 //! | `isolated` | messages that are handed over alone |
 //! | `isolating` | copies of such messages |
 //! | `settle` | acks, and confirmed copies for retries and dead letters |
 //! | `notice` | losses of the connection, and its return |
 //! | `uncopied` | what becomes of a message whose copy can't be made |
 
+mod ack_dedup;
 mod acks;
-mod handled;
 mod isolated;
 mod isolating;
 mod notice;
@@ -44,7 +44,7 @@ use loafer_core::{
 use tokio::{sync::Notify, time::Instant};
 
 use self::{
-    handled::Handled,
+    ack_dedup::AckDedup,
     isolated::Isolation,
     notice::Connection,
     prefetch::{LOOK, Prefetch},
@@ -193,10 +193,10 @@ impl AmqpProvider {
     }
 
     /// Returns what was handled on the channels so far, for the next, whose prefetch is never more than `most`.
-    fn handled_so_far(&self, most: usize) -> Handled {
+    fn handled_so_far(&self, most: usize) -> AckDedup {
         match &*self.current() {
             Some(last) => last.handled(|handled| handled.next(most)),
-            None => Handled::default().next(most),
+            None => AckDedup::default().next(most),
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Receipt, acks::Acks, handled::Handled, prefetch::LOOK};
+use super::{Receipt, ack_dedup::AckDedup, acks::Acks, prefetch::LOOK};
 use crate::{
     error::end_of_consumer,
     message::{Arrival, received},
@@ -50,12 +50,12 @@ pub(super) struct Buffer {
     /// All deliveries that are not settled.
     pub(super) acks: Acks,
     /// What was acked last.
-    pub(super) handled: Handled,
+    pub(super) handled: AckDedup,
 }
 
 impl Arrivals {
     /// Returns those of a channel. `handled` is what was handled on the channels before.
-    pub(super) fn after(handled: Handled) -> Self {
+    pub(super) fn after(handled: AckDedup) -> Self {
         let arrivals = Self::default();
         arrivals.buffer().handled = handled;
         arrivals

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Receipt,
-    handled::Handled,
+    ack_dedup::AckDedup,
     prefetch::{LOOK, Prefetch, SpeedWatch},
     pump::{Arrivals, Pump},
 };
@@ -82,11 +82,11 @@ impl ConsumerChannel {
         plan: &Plan,
         (epoch, alive): (u64, &Arc<AtomicU64>),
         prefetch: usize,
-        handled: Handled,
+        handled: AckDedup,
     ) -> Result<Self, Error> {
         let (what, queue) = ("consuming", plan.queue.as_str());
         let channel = link.channel(what, queue).await?;
-        let mut consumer = Self::none(queue, Handled::default());
+        let mut consumer = Self::none(queue, AckDedup::default());
         consumer.epoch = epoch;
         consumer.section = link.identity().section();
         consumer.shared = Arc::new(Arrivals {
@@ -198,7 +198,7 @@ impl ConsumerChannel {
     }
 
     /// Returns a consumer that could not begin, which counts as lost. `handled` is for the next one.
-    pub(super) fn none(queue: &str, handled: Handled) -> Self {
+    pub(super) fn none(queue: &str, handled: AckDedup) -> Self {
         let shared = Arrivals::after(handled);
         shared
             .end

@@ -1,4 +1,4 @@
-//! Handled messages: those whose acks RabbitMQ may not have read before their channel was lost. Only AMQP confirms no acks.
+//! The ack dedup: messages that were handled, and whose acks RabbitMQ may not have read before their channel was lost. Only AMQP confirms no acks.
 //!
 //! RabbitMQ redelivers such a message under no id of its own. So it is known by the id of its event, or its message id, together with its payload.
 
@@ -20,7 +20,7 @@ const ENDS: usize = 32;
 
 /// The messages that were acked last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Handled {
+pub(super) struct AckDedup {
     /// How many are kept. RabbitMQ pushes no more than the prefetch before it has read acks, so no more acks can be lost.
     most: usize,
     /// The last ones, the oldest first. They are of this channel and of those before it.
@@ -31,7 +31,7 @@ pub(super) struct Handled {
     pub(super) again: usize,
 }
 
-impl Handled {
+impl AckDedup {
     /// Returns what to go on with on the next channel, whose prefetch is never more than `most`.
     pub(super) fn next(&self, most: usize) -> Self {
         let mut lost = HashSet::with_capacity(self.acked.len());
@@ -138,8 +138,8 @@ mod tests {
     }
 
     /// Returns what was acked on the first channel, whose prefetch was 3.
-    fn acked(messages: impl IntoIterator<Item = Message>) -> Handled {
-        let mut handled = Handled::default().next(3);
+    fn acked(messages: impl IntoIterator<Item = Message>) -> AckDedup {
+        let mut handled = AckDedup::default().next(3);
         for message in messages {
             handled.acked(1, &[ack(1, message)]);
         }
