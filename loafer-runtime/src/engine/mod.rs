@@ -14,7 +14,7 @@
 //!    providers nor handlers. Its `mod.rs` says which invariants its state keeps. What was received becomes ready (`broker_side.rs`), unless
 //!    the route is paused (`pause.rs`), it waits for an earlier message of its group (`groups.rs`), or it is a suspect that runs alone
 //!    (`alone.rs`). A worker is called, and takes what is ready (`worker_side.rs`). A failed head of an ordered group comes back to be tried
-//!    again in place (`in_place.rs`).
+//!    again in place (`retries.rs`).
 //! 9. `isolated.rs`: a message that may end its process was isolated by the broker, and is fetched while nothing runs. If it has done so again,
 //!    it is dead-lettered.
 //! 10. `worker.rs`: the worker runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the loss of

@@ -4,10 +4,10 @@ mod alone;
 mod broker_side;
 mod due;
 mod groups;
-mod in_place;
 mod key;
 mod leaving;
 mod pause;
+mod retries;
 mod worker_side;
 
 use std::{
@@ -126,7 +126,7 @@ pub(crate) struct State {
     /// Messages that wait behind another message of their group. `None` if messages have no groups.
     pub(crate) groups: Option<Groups>,
     /// Failed messages that are tried again here, by when they are due.
-    pub(crate) held: BTreeMap<in_place::Due, Job>,
+    pub(crate) held: BTreeMap<retries::Due, Job>,
     /// How many of them are in no group: they take no capacity. Their broker pushes as many more, up to a bound of its own.
     pub(crate) spared: usize,
     /// Whether so many messages wait for held ones of their groups that only one message is asked for at a time.
