@@ -8,12 +8,15 @@ use super::{Shared, leases::margin};
 use crate::{
     clock::{self, Moment},
     handler::dead_letter,
-    scheduler::{Job, is_suspect},
+    scheduler::Job,
 };
 use loafer_core::{
     broker::{Delivery, Isolated, Provider, Settlement},
     message::Message,
 };
+
+/// Marks a message that was handed over alone. Its attempts may catch up with its deliveries.
+struct HandedAlone;
 
 /// How long after a fetch that failed the next one is. After the loss of a lease it is so much more than the broker's lease can last.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -58,14 +61,14 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
 impl<P: Provider> Shared<P> {
     /// Called when a message is released: one that was handed over alone is to be fetched again.
     pub(super) fn released(&self, message: &Message) {
-        if self.scheduler().limits.isolates && is_suspect(message) {
+        if message.extension::<HandedAlone>().is_some() {
             self.scheduler().isolated();
         }
     }
 
     /// Called when the lease of a message is lost: one that was handed over alone is to be fetched again once its lease is over for the broker, too.
     pub(super) fn lost_alone(&self, message: &Message) {
-        if self.scheduler().limits.isolates && is_suspect(message) {
+        if message.extension::<HandedAlone>().is_some() {
             self.lost_alone.notify_one();
         }
     }
@@ -80,8 +83,13 @@ impl<P: Provider> Shared<P> {
         let now = table.now();
         let lease = self.route.capabilities.lease;
         let until = lease.map_or(Moment::NEVER, |lease| now.plus(lease - margin(lease)));
+        let message = message.with_extension(HandedAlone);
         let job = Job::new(table.insert(receipt, now, until), message);
         drop(table);
+        if self.route.ack_dedup.contains(&job.message) {
+            // An earlier delivery of it was handled after all.
+            return job.done(Some(Settlement::Ack));
+        }
         match crashed {
             true => {
                 let settlement = self.route.crashed(&job.message);

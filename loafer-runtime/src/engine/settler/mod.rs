@@ -227,6 +227,8 @@ impl<'s, P: Provider> Settler<'s, P> {
         let batch = match entry.settlement {
             Settlement::Ack => &mut self.batch,
             Settlement::Retry { .. } | Settlement::Defer { .. } if lease.renewing => retries,
+            // If it can't be made, the message is held in place under another key, which the renewal does not know.
+            Settlement::DeadLetter(_) if lease.renewing && self.fenced => retries,
             Settlement::Release if lease.renewing => releases,
             _ => slow,
         };

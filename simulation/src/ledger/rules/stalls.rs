@@ -106,10 +106,14 @@ fn works(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId, ope
             let other_delivery = ledger.delivery(*other);
             *other != id
                 && plan.messages[other_delivery.given.message.index].group == group
-                && (!again || *other < id)
+                && (!again || !plan.queue.is_ordered() || *other < id)
         });
-    // Nothing runs beside what may end the process. A queue with leases is asked for isolated messages once more, when nothing runs.
-    let suspect = |other: &DeliveryId| ledger.delivery(*other).is_suspect();
+    // Nothing runs beside what may end the process. A queue with leases is asked for isolated messages once more, when nothing runs; and any queue
+    // after an isolation.
+    let suspect = |other: &DeliveryId| {
+        let other = ledger.delivery(*other);
+        other.is_suspect() || other.asked == Some(Asked::Isolate)
+    };
     let apart = plan.queue.isolates()
         && busy > 0
         && (plan.queue.lease.is_some() || route.open.iter().any(suspect));
