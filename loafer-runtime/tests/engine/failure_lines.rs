@@ -94,7 +94,7 @@ async fn while_dead_letters_can_not_be_made_a_line_does_not_promise_one() {
     let lines = logged.lines("message not acked");
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].contains(" next=\"dead-lettered\" "), "{lines:?}");
-    let retried = " next=\"dead-lettered if that is possible again, else retried\" ";
+    let retried = " next=\"dead-lettered, or retried while no dead letters can be made\" ";
     assert!(lines[1].contains(retried), "{lines:?}");
 }
 

@@ -72,6 +72,8 @@ pub struct DeliveryRecord {
     pub ended: Option<Why>,
     /// Whether a renewal was answered with the loss of the lease.
     pub renewal_lost: bool,
+    /// When a renewal was answered last that took so long that the app may have taken leases of its call for lost meanwhile.
+    pub renewed_late: Option<Millis>,
     /// Since when it waits for a worker although one is free.
     pub ready_since: Option<Millis>,
 }
@@ -111,6 +113,7 @@ impl DeliveryRecord {
             leaves: None,
             ended: None,
             renewal_lost: false,
+            renewed_late: None,
             ready_since: None,
         }
     }

@@ -13,6 +13,9 @@ use crate::{
 /// How long a message waits whose retry has no delay and can't be sent.
 const INSTEAD: Millis = 30_000;
 
+/// How long ago a head has failed lately.
+const LATELY: Millis = 2_500;
+
 /// How long a settlement that was decided on may be on its way.
 const ON_ITS_WAY: Millis = 60_000;
 
@@ -161,7 +164,9 @@ pub(super) fn is_given_back(ledger: &Ledger, now: Millis, id: DeliveryId) -> boo
     // Somebody else may have the head, or will: the leases of the group are over, or leave.
     let disturbed = of_route.clone().any(|other| {
         let lately = other.until.is_none_or(|until| until + ON_ITS_WAY > now);
-        of_group(&other.given.message) && lately && (other.leaves.is_some() || !is_ours(other, now))
+        let hung = other.renewed_late.is_some_and(|at| at + ON_ITS_WAY > now);
+        let lost = other.leaves.is_some() || !is_ours(other, now);
+        of_group(&other.given.message) && (hung || (lately && lost))
     });
     if own.is_none() || disturbed {
         return false;
@@ -178,13 +183,13 @@ pub(super) fn is_given_back(ledger: &Ledger, now: Millis, id: DeliveryId) -> boo
             || !is_seen(plan, head)
             || head.said().is_some_and(|said| said != Answer::Ack)
     };
-    let waiting: Vec<_> = counted
-        .iter()
-        .filter(waits)
-        .map(|head| group(head))
-        .collect();
     // Groups that were failing when this was decided on may have been handled since: all that was leased lately counts.
-    waiting.contains(&own) && counted.len() <= plan.capacity() / 2
+    // Of a head that failed longer ago, the ledger does not hear whether it is still here.
+    let lately = counted.iter().filter(waits).any(|head| {
+        let failed_at = head.done_at(plan.on_error).or(head.dropped);
+        group(head) == own && failed_at.is_some_and(|at| at + LATELY > now)
+    });
+    lately && counted.len() <= plan.capacity() / 2
 }
 
 /// Whether the lease is neither lost nor taken for lost.

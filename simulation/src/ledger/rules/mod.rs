@@ -129,6 +129,9 @@ fn renewed(ledger: &mut Ledger, now: Millis, id: u32, reply: Reply) {
     let Some((sent, by)) = delivery.renewing.take() else {
         return;
     };
+    if now > sent + 1_000 {
+        delivery.renewed_late = Some(now);
+    }
     match reply {
         // An answer that comes after the lease was taken for lost changes nothing, nor does one that comes after a settlement.
         Reply::Done
