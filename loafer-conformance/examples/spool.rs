@@ -30,11 +30,9 @@ impl Broker for Spool {
         let lease = source.policy.lease.unwrap_or(Duration::from_secs(30));
         Ok(Queue(self.0.join(&source.queue), lease))
     }
-
     fn publisher(&self) -> Self {
         self.clone()
     }
-
     fn dead_letters(&self, source: &Source, options: &NoOptions) -> Answer<impl DeadLetterQueue> {
         let Queue(folder, lease) = self.provider(source, options)?;
         Ok(Queue(folder.join("dead"), lease))
@@ -79,14 +77,12 @@ impl Provider for Queue {
                 Settlement::Ack => fs::remove_file(file),
                 Settlement::Retry { after: Some(after) } => make_due(file, *after),
                 Settlement::Retry { after: None } => fs::metadata(file).map(drop),
-                Settlement::Release | Settlement::Defer { .. } | Settlement::Isolate => {
-                    make_due(file, Duration::ZERO)
-                }
                 Settlement::DeadLetter(letter) => read(file).and_then(|message| {
                     let message = message.with_header(DeadLetter::HEADER, letter.to_header());
                     put(&self.0.join("dead"), &message, None)?;
                     fs::remove_file(file)
                 }),
+                _ => make_due(file, Duration::ZERO),
             };
             answers.push(match answer(file, settled) {
                 Ok(()) => Settled::Done,
