@@ -298,6 +298,7 @@ impl<P: Provider> Shared<P> {
         let leaves = |delivery: &Delivery<_>| self.provider.is_leaving(&delivery.receipt);
         let (leaving, staying) = mem::take(deliveries).into_iter().partition(leaves);
         *deliveries = staying;
+        table.came_leaving = table.came_leaving.wrapping_add(leaving.len() as u32);
         let job = |Delivery { receipt, message }: Delivery<_>| {
             let key = table.insert(receipt, received_at, leased_until);
             if let Some(lease) = table.get_mut(key) {

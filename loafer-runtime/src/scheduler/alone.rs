@@ -66,10 +66,11 @@ impl Scheduler {
         call
     }
 
-    /// Called when the broker has isolated a message: it is fetched when nothing runs.
+    /// Called when the broker has isolated a message: it is fetched when nothing runs. If the route receives no more, its workers may have ended: the
+    /// next run fetches it.
     pub(crate) fn isolated(&self) {
         let mut state = self.lock();
-        state.isolated = state.phase < Phase::Draining;
+        state.isolated |= state.phase == Phase::Open;
         let due = state.due(&self.limits, true);
         drop(state);
         due.wake();

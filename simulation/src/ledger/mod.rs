@@ -51,6 +51,8 @@ pub(crate) struct RouteRecord {
     pub(crate) starved: Option<Millis>,
     /// Since when messages wait at the broker and none arrives or starts, whether there is room or not.
     pub(crate) stands: Option<Millis>,
+    /// When that was looked at last.
+    pub(crate) looked: Option<Millis>,
 }
 
 /// What the ledger knows of one message.

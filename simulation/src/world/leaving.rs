@@ -19,6 +19,9 @@ pub(super) struct Leave {
     salt: u64,
     /// Their leases.
     ids: Vec<DeliveryId>,
+    /// When it ends, and how much time it was given.
+    until: Millis,
+    within: Millis,
 }
 
 impl Leave {
@@ -49,6 +52,8 @@ impl World {
             let mut leave = Leave {
                 salt,
                 ids: Vec::new(),
+                until: now + within,
+                within,
             };
             for id in 0..ledger.deliveries.len() as DeliveryId {
                 let delivery = ledger.delivery(id);
@@ -66,6 +71,9 @@ impl World {
                 // The provider can't say which leaving takes a lease: the earliest end holds for all.
                 if takes || delivery.leaves.is_some() {
                     ledger.record(now, Event::Leaves(id, now + within, within));
+                    for before in &queue.leaves {
+                        ledger.record(now, Event::Leaves(id, before.until, before.within));
+                    }
                 }
             }
             queue.leaves.push(leave);

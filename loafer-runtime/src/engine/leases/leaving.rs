@@ -1,6 +1,12 @@
 //! Leaving: the broker will take leases back. What leaves does not start, what runs may end in time, and what has an outcome is settled.
 
-use std::{collections::HashSet, future::poll_fn, pin::pin, task::Poll, time::Duration};
+use std::{
+    collections::HashSet,
+    future::poll_fn,
+    pin::pin,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use tokio::time::{Instant, timeout_at};
 
@@ -29,13 +35,13 @@ impl<P: Provider> Shared<P> {
             if next >= end {
                 let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
                 tracing::warn!(%route, %queue, messages = self.leaving(|at| at == leaves_at).len(), ?within, "leases were taken back before all of their messages were settled: the broker redelivers these");
+                self.end_leaving(leaves_at, None);
                 break;
             }
             let own = self.leaving(|at| at == leaves_at);
             self.scheduler().cancel(&own);
             next = end.min(clock::after(AGAIN));
         }
-        self.end_leaving(leaves_at);
         leaving.fenced();
     }
 
@@ -59,8 +65,12 @@ impl<P: Provider> Shared<P> {
         leaves_at
     }
 
-    fn end_leaving(&self, leaves_at: Moment) {
+    /// Ends a leaving, unless more deliveries that leave have come than these. Returns whether it has ended.
+    fn end_leaving(&self, leaves_at: Moment, came: Option<u32>) -> bool {
         let mut table = self.table();
+        if came.is_some_and(|came| came != table.came_leaving) {
+            return false;
+        }
         if let Some(at) = table.leavings.iter().position(|at| *at == leaves_at) {
             table.leavings.swap_remove(at);
         }
@@ -69,6 +79,7 @@ impl<P: Provider> Shared<P> {
         if over {
             self.scheduler().stay();
         }
+        true
     }
 
     /// Returns the leases that leave at such a moment and are not with settlers yet.
@@ -78,16 +89,26 @@ impl<P: Provider> Shared<P> {
         leaving.map(|(key, _)| key).collect()
     }
 
-    /// Waits until no lease that leaves is here, and none is being settled.
+    /// Waits until no lease that leaves is here, and none is being settled. Ends the leaving under the lock under which deliveries come, so that each
+    /// of them is seen before the fence.
     async fn left(&self, leaves_at: Moment) {
-        let mut sweeps = false;
+        let (mut sweeps, mut came) = (false, 0);
         poll_fn(|cx| {
-            // Before the look: what goes after it wakes this task.
-            self.scheduler().watch_settled(cx);
-            if !sweeps && !self.leaving(|at| at <= leaves_at).is_empty() {
-                return Poll::Pending;
+            loop {
+                // Before the look: what goes after it wakes this task.
+                self.scheduler().watch_settled(cx);
+                if !sweeps {
+                    came = self.table().came_leaving;
+                    if !self.leaving(|at| at <= leaves_at).is_empty() {
+                        return Poll::Pending;
+                    }
+                }
+                ready!(self.scheduler().poll_swept(&mut sweeps));
+                if self.end_leaving(leaves_at, Some(came)) {
+                    return Poll::Ready(());
+                }
+                sweeps = false;
             }
-            self.scheduler().poll_swept(&mut sweeps)
         })
         .await;
     }

@@ -25,6 +25,8 @@ pub(super) struct LeaseTable<R> {
     began: Instant,
     /// When the settlements of each leaving in progress end.
     leavings: Vec<Moment>,
+    /// How many deliveries that leave have come while leavings were in progress. It wraps.
+    pub(super) came_leaving: u32,
 }
 
 /// Stands for no entry.
@@ -66,6 +68,7 @@ impl<R> Default for LeaseTable<R> {
             free: NONE,
             began: Instant::now(),
             leavings: Vec::new(),
+            came_leaving: 0,
         }
     }
 }

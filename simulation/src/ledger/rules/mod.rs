@@ -159,7 +159,7 @@ fn stood_behind_failed(ledger: &Ledger, id: u32) -> bool {
     let group = |of: &DeliveryRecord| plan.messages[of.given.message.index].group;
     let own = group(delivery);
     own.is_some()
-        && (0..id).rev().take(256).any(|other| {
+        && (0..id).rev().any(|other| {
             let other = ledger.delivery(other);
             other.given.message.route == delivery.given.message.route
                 && group(other) == own

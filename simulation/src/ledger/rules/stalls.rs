@@ -81,6 +81,11 @@ fn goes_on(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, wanted: bool) {
     let Some(route) = ledger.routes.get_mut(&plan.number) else {
         return;
     };
+    let looked = route.looked.replace(now).unwrap_or(now);
+    if route.calls.len() + route.consulting >= plan.concurrency {
+        // Long calls take their time: it does not count.
+        route.stands = route.stands.map(|since| since + (now - looked));
+    }
     if !held_up {
         route.stands = None;
     } else if now - *route.stands.get_or_insert(now) >= LONGEST {
