@@ -38,6 +38,7 @@ impl fmt::Display for Report<'_> {
         row("messages rejected, as planned", verdict.rejected)?;
         row("messages given up, as planned", verdict.given_up)?;
         row("copies sent to wait", verdict.retries)?;
+        row("copies sent to be handled alone", verdict.isolated)?;
         let mut reasons = |what: &str, reasons: &Reasons| {
             row(what, reasons.values().sum())?;
             let mut reasons = reasons.iter();

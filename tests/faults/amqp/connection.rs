@@ -14,6 +14,10 @@ use crate::ledger::Ledger;
 const RETRY: &str = ".retry.";
 /// How the name of a dead-letter queue ends.
 const DEAD: &str = ".dead";
+/// How the name of a queue of isolated messages ends.
+const ISOLATED: &str = ".isolated";
+/// The header of a message that only asks whether a queue exists.
+const PROBE: &str = "loafer-probe";
 /// What the last byte of a delay queue's name becomes where there is to be no such queue.
 const NOWHERE: u8 = b'x';
 
@@ -52,8 +56,12 @@ enum Sent {
     Message(u64),
     /// A copy that waits, by message and attempt.
     Retry(u64, u64),
+    /// A copy that is handed over alone, by message and attempt.
+    Isolated(u64, u64),
     /// A copy of this message.
     DeadLetter(u64),
+    /// Nothing of the ledger's.
+    Probe,
     /// What no queue took.
     Returned(u64),
 }
@@ -64,6 +72,8 @@ struct Content {
     what: What,
     /// From its headers.
     attempt: u64,
+    /// From its headers: it is no message of the run, and has no body.
+    probe: bool,
     /// Bytes still to come.
     left: u64,
     body: Vec<u8>,
@@ -96,7 +106,7 @@ impl<'l> Connection<'l> {
         let mut state = self.state();
         let says = frame.says();
         if let Says::Basic(method) = &says {
-            state.consumes |= matches!(method, AMQPMethod::Consume(_));
+            state.consumes |= matches!(method, AMQPMethod::Consume(_) | AMQPMethod::Get(_));
             state.publishes |= matches!(method, AMQPMethod::Publish(_));
         }
         let channel = state.channels.entry(frame.channel()).or_default();
@@ -114,7 +124,9 @@ impl<'l> Connection<'l> {
             }
             Says::Basic(AMQPMethod::Ack(ack)) => {
                 for (id, attempt) in settled(&mut channel.given, ack.delivery_tag, ack.multiple) {
-                    self.ledger.write(&format!("deleting {id} {attempt}"));
+                    let name = self.name;
+                    self.ledger
+                        .write(&format!("deleting {id} {attempt} {name}"));
                 }
             }
             Says::Basic(AMQPMethod::Nack(nack)) => {
@@ -135,7 +147,10 @@ impl<'l> Connection<'l> {
         let What::Published(key, changed) = &content.what else {
             unreachable!("clients send nothing else");
         };
-        let (id, attempt, name) = (content.id(), content.attempt, self.name);
+        let Some(id) = content.id() else {
+            return Sent::Probe;
+        };
+        let (attempt, name) = (content.attempt, self.name);
         match key.split_once(RETRY) {
             Some(_) if *changed => Sent::Returned(id),
             Some((_, delay)) => {
@@ -144,6 +159,11 @@ impl<'l> Connection<'l> {
                 self.ledger
                     .write(&format!("copying {id} {attempt} {ms} {name}"));
                 Sent::Retry(id, attempt)
+            }
+            None if key.ends_with(ISOLATED) => {
+                self.ledger
+                    .write(&format!("isolating {id} {attempt} {name}"));
+                Sent::Isolated(id, attempt)
             }
             None if key.ends_with(DEAD) => {
                 self.ledger.write(&format!("burying {id} {name}"));
@@ -164,6 +184,9 @@ impl<'l> Connection<'l> {
             Says::Basic(AMQPMethod::Deliver(deliver)) => {
                 channel.answering = Some(Content::of(What::Given(deliver.delivery_tag)));
             }
+            Says::Basic(AMQPMethod::GetOk(got)) => {
+                channel.answering = Some(Content::of(What::Given(got.delivery_tag)));
+            }
             Says::Basic(AMQPMethod::Return(returned)) => {
                 let last = frame.0.len() - 2;
                 if returned.routing_key.as_str().contains(RETRY) && frame.0[last] == NOWHERE {
@@ -176,8 +199,12 @@ impl<'l> Connection<'l> {
                     match sent {
                         Sent::Message(id) => self.ledger.write(&format!("accepted {id}")),
                         Sent::Retry(id, next) => self.ledger.write(&format!("waiting {id} {next}")),
+                        Sent::Isolated(id, attempt) => {
+                            self.ledger.write(&format!("isolated {id} {attempt}"));
+                        }
                         Sent::DeadLetter(id) => self.ledger.write(&format!("copied {id}")),
                         Sent::Returned(id) => self.ledger.write(&format!("returned {id}")),
+                        Sent::Probe => {}
                     }
                 }
             }
@@ -188,7 +215,9 @@ impl<'l> Connection<'l> {
                 let Some(content) = whole(&mut channel.answering, &says, frame) else {
                     return;
                 };
-                let id = content.id();
+                let Some(id) = content.id() else {
+                    return;
+                };
                 let What::Given(tag) = content.what else {
                     return channel.returned(id);
                 };
@@ -217,7 +246,7 @@ impl Drop for Connection<'_> {
 impl Channel {
     /// No queue took a copy of this message.
     fn returned(&mut self, id: u64) {
-        let copy = |sent: &&mut Sent| matches!(**sent, Sent::Message(of) | Sent::Retry(of, _) | Sent::DeadLetter(of) if of == id);
+        let copy = |sent: &&mut Sent| matches!(**sent, Sent::Message(of) | Sent::Retry(of, _) | Sent::Isolated(of, _) | Sent::DeadLetter(of) if of == id);
         if let Some(sent) = self.unconfirmed.values_mut().find(copy) {
             *sent = Sent::Returned(id);
         }
@@ -229,15 +258,19 @@ impl Content {
         Self {
             what,
             attempt: 0,
+            probe: false,
             left: 0,
             body: Vec::new(),
         }
     }
 
-    /// The number of the message.
-    fn id(&self) -> u64 {
+    /// The number of the message; none: it is a probe.
+    fn id(&self) -> Option<u64> {
+        if self.probe && self.body.is_empty() {
+            return None;
+        }
         let job: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
-        job["id"].as_u64().unwrap()
+        Some(job["id"].as_u64().unwrap())
     }
 }
 
@@ -248,6 +281,8 @@ fn whole(content: &mut Option<Content>, says: &Says, frame: &Frame) -> Option<Co
         Says::Header(length, properties) => {
             under_way.left = *length;
             under_way.attempt = attempt(properties);
+            let headers = properties.headers().as_ref();
+            under_way.probe = headers.is_some_and(|headers| headers.contains_key(PROBE));
         }
         Says::Body => {
             under_way.body.extend(frame.payload());

@@ -2,24 +2,28 @@
 
 use std::collections::HashMap;
 
-/// The proxy of each delivery that is not settled, by message and attempt.
+/// How many deliveries are not settled, by message, attempt and proxy. An isolated copy may be given before the ack of what it is a copy of.
 #[derive(Debug, Default)]
-pub(super) struct Open<'l>(HashMap<(&'l str, &'l str), &'l str>);
+pub(super) struct Open<'l>(HashMap<[&'l str; 3], u64>);
 
 impl<'l> Open<'l> {
     /// The same after one line more.
     pub(super) fn with(mut self, line: &'l str) -> Self {
         let words: Vec<&str> = line.split(' ').collect();
         match words[1..] {
-            ["given", id, attempt, proxy] => _ = self.0.insert((id, attempt), proxy),
-            ["deleting", id, attempt] => _ = self.0.remove(&(id, attempt)),
-            ["closed", proxy] => self.0.retain(|_, of| *of != proxy),
+            ["given", id, attempt, proxy] => *self.0.entry([id, attempt, proxy]).or_default() += 1,
+            ["deleting", id, attempt, proxy] => {
+                if let Some(open) = self.0.get_mut(&[id, attempt, proxy]) {
+                    *open = open.saturating_sub(1);
+                }
+            }
+            ["closed", proxy] => self.0.retain(|[.., of], _| *of != proxy),
             _ => {}
         }
         self
     }
 
     pub(super) fn count(&self) -> u64 {
-        self.0.len() as u64
+        self.0.values().sum()
     }
 }

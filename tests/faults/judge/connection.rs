@@ -43,6 +43,7 @@ impl Verdict {
                     self.fault(id, history, &fault);
                 }
             }
+            What::Isolating => self.isolated += 1,
             What::Start(_) => {
                 let number = line.attempt;
                 let given = |other: &Line| other.what == What::Given && other.attempt == number;
@@ -59,10 +60,21 @@ impl Verdict {
     }
 }
 
-/// Whether this attempt was given to somebody before.
+/// Whether this attempt was given to somebody before, and not isolated since: an isolated copy is given once more.
 fn was_given(before: &[Line], line: &Line) -> bool {
-    let same = |other: &Line| other.what == What::Given && other.attempt == line.attempt;
-    before.iter().any(same)
+    let of_it = before.iter().rev();
+    let mut of_it = of_it.filter(|other| other.attempt == line.attempt);
+    let last = of_it.find(|other| matches!(other.what, What::Given | What::Isolating));
+    last.is_some_and(|last| last.what == What::Given)
+}
+
+/// Whether an ack of this attempt, like each before it, has an isolated copy of its own.
+pub(super) fn is_isolated(before: &[Line], attempt: u64) -> bool {
+    let count = |what: &What| {
+        let same = |line: &&Line| line.attempt == attempt && line.what == *what;
+        before.iter().filter(same).count()
+    };
+    count(&What::Isolated) > count(&What::Deleting)
 }
 
 /// What is wrong with a delivery, unless something gave it back.
@@ -145,7 +157,7 @@ impl Record {
         let sent = |line: &&Line| {
             matches!(
                 line.what,
-                What::Published | What::Copying(_) | What::Burying
+                What::Published | What::Copying(_) | What::Isolating | What::Burying
             )
         };
         history.iter().filter(sent).find_map(|line| {

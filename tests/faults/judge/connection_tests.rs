@@ -161,6 +161,40 @@ fn two_copies_need_a_confirm_that_was_lost() {
 }
 
 #[test]
+fn an_isolated_copy_is_given_once_more() {
+    let isolated = "2 given 1 1 a; 3 isolating 1 1 a; 4 isolated 1 1";
+    let again = "6 given 1 1 b; 7 start 1 1 8; 8 said 1 1 8 true; 9 deleting 1 1 b";
+    let verdict = handled(&[isolated, "5 deleting 1 1 a", again]);
+    nothing(&verdict);
+    assert_eq!((verdict.isolated, verdict.returned.len()), (1, 0));
+    // The copy may be given before the ack.
+    nothing(&handled(&[isolated, again, "10 deleting 1 1 a"]));
+
+    let unconfirmed = isolated.replace("; 4 isolated 1 1", "");
+    fault(
+        &handled(&[&unconfirmed, "5 deleting 1 1 a", again]),
+        "acked before anybody said true",
+    );
+    let twice = "5 deleting 1 1 a; 6 given 1 1 b; 7 deleting 1 1 b";
+    fault(
+        &handled(&[isolated, twice]),
+        "acked before anybody said true",
+    );
+    let third = "20 given 1 1 a; 21 deleting 1 1 a";
+    let verdict = handled(&[isolated, "5 deleting 1 1 a", again, third]);
+    fault(&verdict, "was given again as attempt 1");
+    // Sent again, since nobody said that it had come, it is there twice.
+    let lost = "2 given 1 1 a; 3 isolating 1 1 a; 4 dropped a; 5 isolating 1 1 a; 6 isolated 1 1; 7 deleting 1 1 a";
+    let both = "8 given 1 1 b; 9 start 1 1 8; 10 said 1 1 8 true; 11 deleting 1 1 b; 12 given 1 1 b; 13 start 1 1 8; 14 said 1 1 8 true; 15 deleting 1 1 b";
+    nothing(&handled(&[lost, both]));
+    let kept = lost.replace("4 dropped a; ", "");
+    fault(
+        &handled(&[&kept, both]),
+        "was handled again without a reason",
+    );
+}
+
+#[test]
 fn only_what_failed_counts() {
     // Begun on a connection that ended, and then as the same attempt on another.
     let cut = "2 given 1 1 a; 3 start 1 1 7; 6 closed a; 6 left 1 1 7";

@@ -34,6 +34,8 @@ pub(crate) struct Verdict {
     pub(crate) given_up: u64,
     /// Copies that were sent to wait for a retry.
     pub(crate) retries: u64,
+    /// Copies that were sent to be handed over alone.
+    pub(crate) isolated: u64,
     pub(crate) lost: u64,
     /// Handled again after a `true`.
     pub(crate) again: Reasons,
@@ -110,9 +112,10 @@ impl Verdict {
             What::Said(..) | What::Left(_) => record.rules.hold == Hold::Connection,
             _ => false,
         };
-        let copied = before
-            .iter()
-            .any(|other| other.what == What::Copied || retried(other));
+        let copied = connection::is_isolated(before, line.attempt)
+            || before
+                .iter()
+                .any(|other| other.what == What::Copied || retried(other));
         if !copied && !before.iter().any(|line| may(&line.what)) {
             self.fault(id, history, "was acked before anybody said true");
         } else if !copied && !handled(before) {

@@ -46,6 +46,10 @@ pub(super) enum What {
     Copying(u64),
     /// The server has that copy.
     Waiting,
+    /// A copy for this attempt was sent, to be handed over alone.
+    Isolating,
+    /// The server has that copy.
+    Isolated,
     /// A copy for its dead letter was sent; of no attempt.
     Burying,
     /// No queue took it, or its copy; of no attempt.
@@ -119,6 +123,8 @@ impl Record {
             "accepted" => What::Accepted,
             "copying" => What::Copying(number(3)?.into()),
             "waiting" => What::Waiting,
+            "isolating" => What::Isolating,
+            "isolated" => What::Isolated,
             "burying" => What::Burying,
             "returned" => What::Returned,
             _ => return self.add_trouble(at, words),
@@ -133,7 +139,7 @@ impl Record {
         };
         let proxy = match what {
             What::Published | What::Burying => words.get(2),
-            What::Given => words.get(3),
+            What::Given | What::Isolating => words.get(3),
             What::Copying(_) => words.get(4),
             _ => None,
         };
