@@ -259,6 +259,10 @@ impl<P: Provider> Settler<'_, P> {
         route.reports.declined(&entry.message, why);
         self.counts.lost += 1;
         self.shared.lost_alone(&entry.message);
+        if matches!(entry.settlement, Settlement::Isolate) {
+            // What was lost may be the answer alone.
+            self.shared.scheduler().isolated();
+        }
         match entry.settlement {
             Settlement::Ack => route.ack_dedup.remember(&entry.message),
             _ => self.judge(hold, entry, false),

@@ -171,9 +171,10 @@ pub(super) fn is_given_back(ledger: &Ledger, now: Millis, id: DeliveryId) -> boo
     if own.is_none() || disturbed {
         return false;
     }
-    // What was given back lately took capacity when that was decided on.
+    // What was given back or has left lately took capacity when that was decided on.
     let counted = of_route.filter(|other| {
-        let lately = other.first_settled.is_some_and(|at| at + ON_ITS_WAY > now);
+        let gone = other.first_settled.or(other.leaves.map(|(_, cut)| cut));
+        let lately = gone.is_some_and(|at| at + ON_ITS_WAY > now);
         !other.is_over(now) || lately
     });
     let counted: Vec<_> = counted.collect();

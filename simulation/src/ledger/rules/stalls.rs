@@ -131,8 +131,16 @@ fn works(ledger: &mut Ledger, now: Millis, plan: &RoutePlan, id: DeliveryId, ope
                 && delivery.answer.is_none()
                 && delivery.first_settled.is_none()))
         && delivery.is_live(now);
+    // In an ordered batch, the answer about an earlier message decides about those behind it, too.
+    let decided = ledger
+        .delivery(id)
+        .done_at(plan.on_error)
+        .is_some_and(|done| {
+            plan.queue.is_ordered()
+                && kind_of_wait(ledger, id, done, Wrong::StalledWorker) == Wrong::HeldByNeighbour
+        });
     let delivery = ledger.delivery_mut(id);
-    if !open || !waits || blocked || apart || busy >= plan.concurrency {
+    if !open || !waits || blocked || apart || decided || busy >= plan.concurrency {
         delivery.ready_since = None;
         return;
     }
