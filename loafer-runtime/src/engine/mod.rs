@@ -19,6 +19,8 @@
 //!    it is dead-lettered.
 //! 10. `worker.rs`: the worker runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the loss of
 //!     its lease.
+//!     `chunk.rs`: a handler that never waits runs through many messages. `watchdog.rs`: a handler that blocks its thread is named, and its
+//!     route's calls run where blocking is allowed from then on.
 //! 11. `resolve.rs`: the verdict becomes a settlement, by the route's policy and the broker's capabilities. If the handler failed, `on_error`
 //!     decides first. The worker brings message and settlement back when it comes for the next one (8).
 //! 12. `next.rs`: the line about a message that was not acked says what happens next.
@@ -27,10 +29,13 @@
 //! 15. `settler/answers.rs`: what the broker confirmed frees its capacity (8), so that a receiver may ask for more (3). What failed is tried
 //!     again while its lease lasts. What can't be sent at all stays leased, and is tried again in place (8).
 //!
+//! The renewer and the monitor run on the I/O thread, which no handler blocks. All else runs beside the workers.
+//!
 //! No task of a route waits for another except through the scheduler, and every change there ends by waking whoever can act on it. A route ends
 //! as it runs: receivers when the scheduler closes, workers when nothing is ready any more, settlers when everything is settled. [`run`] then
 //! closes the provider.
 
+mod chunk;
 mod isolated;
 mod leases;
 mod next;
@@ -38,6 +43,7 @@ mod receiver;
 mod resolve;
 mod route;
 mod settler;
+mod watchdog;
 mod worker;
 
 use std::{
@@ -65,7 +71,10 @@ use crate::{
 };
 use loafer_core::broker::Provider;
 
-pub(crate) use self::route::{Parts, Route};
+pub(crate) use self::{
+    route::{Parts, Route},
+    watchdog::Watchdog,
+};
 
 /// How long settlements may take once the drain deadline has passed.
 const FLUSH_GRACE: Duration = Duration::from_secs(2);
@@ -119,9 +128,9 @@ pub(crate) async fn run<P: Provider>(provider: Arc<P>, route: Arc<Route>) {
         }
     }
     if let Some(lease) = route.capabilities.lease {
-        tasks.spawn(leases::renewer::run(shared.clone(), lease));
+        tasks.spawn_on(leases::renewer::run(shared.clone(), lease), &route.io);
     }
-    tasks.spawn(leases::monitor::run(shared.clone()));
+    tasks.spawn_on(leases::monitor::run(shared.clone()), &route.io);
     tasks.spawn(retry_in_place(shared.clone()));
     if limits.isolates {
         tasks.spawn(isolated::run(shared.clone()));

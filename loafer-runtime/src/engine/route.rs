@@ -11,9 +11,12 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::sync::Notify;
+use tokio::{runtime::Handle, sync::Notify};
 
-use super::worker::Worker;
+use super::{
+    watchdog::{Watch, Watchdog},
+    worker::Worker,
+};
 use crate::{
     ack_dedup::AckDedup,
     bus::Bus,
@@ -63,6 +66,12 @@ pub(crate) struct Route {
     panicked: Notify,
     /// Sends notices to requesters.
     pub(super) bus: Bus,
+    /// What the watchdog knows of its handlers.
+    pub(super) watch: Arc<Watch>,
+    /// Where its workers run.
+    home: Handle,
+    /// Where leases are renewed: no handler blocks a thread there.
+    pub(super) io: Handle,
 }
 
 /// What a running route is made of.
@@ -73,9 +82,14 @@ pub(crate) struct Parts {
     pub(crate) reports: Reports,
     pub(crate) quiet: Arc<Notify>,
     pub(crate) bus: Bus,
+    /// Where leases are renewed.
+    pub(crate) io: Handle,
+    /// `None` means that nobody watches its handlers.
+    pub(crate) watchdog: Option<Arc<Watchdog>>,
 }
 
 impl Route {
+    /// Called on the runtime where its workers run.
     pub(crate) fn new(parts: Parts, capabilities: Capabilities) -> Self {
         let Parts {
             mut policy,
@@ -84,6 +98,8 @@ impl Route {
             reports,
             quiet,
             bus,
+            io,
+            watchdog,
         } = parts;
         policy.backoff = policy.backoff.or_else(|| capabilities.backoff.clone());
         policy.max_attempts = policy.max_attempts.or(capabilities.max_attempts);
@@ -104,6 +120,7 @@ impl Route {
             undelayed: Told::default(),
             too_long_told: Once::new(),
             once,
+            watch: Arc::new(Watch::new(&handlers, watchdog)),
             handlers,
             ack_dedup: AckDedup::new(capabilities.own_ids),
             capabilities,
@@ -113,6 +130,8 @@ impl Route {
             panic: Mutex::new(None),
             panicked: Notify::new(),
             bus,
+            home: Handle::current(),
+            io,
         }
     }
 
@@ -250,7 +269,8 @@ impl Route {
                 let worker = Worker::new(self.clone(), number, cancelled);
                 let route = self.clone();
                 // No panic of the user's code gets here. One of ours must not leave messages behind unseen.
-                tokio::spawn(async move {
+                // Who calls may be on the I/O thread.
+                self.home.spawn(async move {
                     if let Err(panic) = AssertUnwindSafe(worker).catch_unwind().await {
                         *locked(&route.panic) = Some(panic);
                         route.panicked.notify_one();

@@ -10,16 +10,17 @@ use std::{
 };
 
 use tokio::{task::coop, time::Instant};
-use tracing::{Span, level_filters::LevelFilter};
+use tracing::Span;
 
 use super::{
-    Route,
+    Route, chunk,
     resolve::{Answer, Failed, Resolved},
+    watchdog::{Pulse, chosen},
 };
 use crate::{
     clock::{self, Timer},
     coverage::{Transition, reached},
-    handler::{CallSlot, Own, Slot, Verdicts},
+    handler::{Own, Slot, Verdicts},
     limits::next_chunk,
     scheduler::{Job, Step},
     sync::{AtomicBool, Usher},
@@ -36,6 +37,8 @@ pub(super) struct Worker {
     number: u32,
     /// Set when the last lease of the running call is lost, or when the route is cancelled.
     cancelled: Arc<AtomicBool>,
+    /// What the watchdog sees of it.
+    pulse: Pulse,
     slot: Slot,
     stage: Stage,
     /// Messages that were taken and are not resolved yet, in order. While a call runs, they are the messages of this call.
@@ -76,6 +79,7 @@ impl Worker {
         Self {
             number,
             cancelled,
+            pulse: route.watch.pulse(),
             slot: Slot::Unmade,
             stage: Stage::Idle,
             jobs: VecDeque::new(),
@@ -118,11 +122,16 @@ impl Worker {
     fn start(&mut self, cx: &mut Context<'_>) {
         if matches!(self.slot, Slot::Unmade) {
             self.slot = self.route.handlers.slot();
+            self.pulse.finds_handler(self.slot.which());
+        }
+        if self.pulse.blocks() {
+            self.pulse.show(&self.jobs, self.is_batch());
         }
         match &mut self.slot {
             Slot::Single(slot) => {
                 let (began, taken) = (Instant::now(), self.jobs.len());
-                let stopped = run_chunk(&self.route, slot, &mut self.span, &mut self.jobs, cx);
+                let (route, pulse, span) = (&self.route, &self.pulse, &mut self.span);
+                let stopped = chunk::run(route, pulse, slot, span, &mut self.jobs, cx);
                 let acked = stopped.as_ref().map_or(taken, |(at, _)| *at);
                 if acked == taken && self.outcomes.is_empty() {
                     mem::swap(&mut self.outcomes, &mut self.jobs);
@@ -136,7 +145,10 @@ impl Worker {
                     Some((_, Poll::Pending)) => self.wait_with(Stage::Running, cx),
                     None => {
                         self.span = Span::none();
-                        self.most = next_chunk(self.most, taken, began.elapsed());
+                        self.most = match self.pulse.blocks() {
+                            true => 1,
+                            false => next_chunk(self.most, taken, began.elapsed()),
+                        };
                     }
                 }
             }
@@ -145,7 +157,8 @@ impl Worker {
                 self.span = tracing::info_span!("batch", %route, messages);
                 let messages = self.jobs.iter().map(|job| job.message.clone()).collect();
                 let ordered = self.route.scheduler.is_fenced();
-                match self.span.in_scope(|| slot.start(messages, ordered, cx)) {
+                let start = || self.span.in_scope(|| slot.start(messages, ordered, cx));
+                match self.pulse.watched(start) {
                     Poll::Ready(verdicts) => {
                         self.stage = Stage::Resolving(Verdicts::each(verdicts))
                     }
@@ -166,6 +179,9 @@ impl Worker {
         self.stage = stage;
         let mut rest = VecDeque::new();
         let batch = self.is_batch();
+        if running {
+            self.pulse.show(&self.jobs, batch);
+        }
         if !batch {
             self.most = 1;
             rest = self.jobs.split_off(1);
@@ -183,7 +199,13 @@ impl Worker {
 
     /// Returns the own settings of the handler that runs, or that ran last.
     fn own(&self) -> &Own {
-        self.route.handlers.own(self.slot.which())
+        self.route.handlers.own(chosen(self.slot.which()))
+    }
+
+    /// Polls the call that was started.
+    fn poll_slot(&mut self, cx: &mut Context<'_>) -> Poll<Verdicts> {
+        let (span, slot) = (&self.span, &mut self.slot);
+        self.pulse.watched(|| span.in_scope(|| slot.poll(cx)))
     }
 
     fn is_batch(&self) -> bool {
@@ -197,7 +219,7 @@ impl Worker {
 
     /// Waits for the handler until it returns, its `timeout` is over, or its leases are lost.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Poll::Ready(verdicts) = self.span.in_scope(|| self.slot.poll(cx)) {
+        if let Poll::Ready(verdicts) = self.poll_slot(cx) {
             self.stage = Stage::Resolving(verdicts);
             return Poll::Ready(());
         }
@@ -224,7 +246,7 @@ impl Worker {
 
     /// Waits for a blocking handler that can't be cancelled.
     fn outlast(&mut self, answer: Option<Verdicts>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.span.in_scope(|| self.slot.poll(cx)).is_pending() {
+        if self.poll_slot(cx).is_pending() {
             self.stage = Stage::Abandoned(answer);
             return Poll::Pending;
         }
@@ -313,56 +335,27 @@ impl Worker {
     }
 
     /// Waits for the answer of `on_error`.
-    fn ask(&mut self, mut failed: Box<Failed>, said: Verdicts, cx: &mut Context<'_>) -> Poll<()> {
+    fn ask(&mut self, mut failed: Box<Failed>, rest: Verdicts, cx: &mut Context<'_>) -> Poll<()> {
         reached(Transition::Asked);
-        let answer = if let Poll::Ready(verdict) = self.span.in_scope(|| failed.poll(cx)) {
+        let said = self
+            .pulse
+            .watched(|| self.span.in_scope(|| failed.poll(cx)));
+        let answer = if let Poll::Ready(verdict) = said {
             Answer::Said(verdict)
         } else if self.cancelled.swap(false, Ordering::Acquire) {
             Answer::Cancelled
         } else if self.is_too_late(cx) {
             Answer::TooLate
         } else {
-            self.stage = Stage::Failing(failed, said);
+            self.stage = Stage::Failing(failed, rest);
             return Poll::Pending;
         };
         let resolve = |job: &Job| failed.resolve(answer, &job.message, self.own(), &self.route);
         let settlement = self.jobs.front().and_then(resolve);
         self.settle(settlement);
-        self.stage = Stage::Resolving(said);
+        self.stage = Stage::Resolving(rest);
         Poll::Ready(())
     }
-}
-
-/// Runs through single messages until one of them is not acked at once. Returns its index, and its verdict or that the handler waits. Each
-/// job stays where it is, and its settlement is written there.
-fn run_chunk(
-    route: &Route,
-    slot: &mut Box<dyn CallSlot>,
-    span: &mut Span,
-    chunk: &mut VecDeque<Job>,
-    cx: &mut Context<'_>,
-) -> Option<(usize, Poll<Verdict>)> {
-    let logged = LevelFilter::current() >= LevelFilter::ERROR;
-    for (at, job) in chunk.iter_mut().enumerate() {
-        let started = if logged {
-            // Whatever the handler logs carries this span.
-            *span = tracing::info_span!(
-                "message",
-                route = %route.policy.route,
-                message_id = %job.message.id(),
-                attempt = job.message.attempt()
-            );
-            let _entered = span.enter();
-            slot.caught_start(&mut job.message, cx)
-        } else {
-            slot.caught_start(&mut job.message, cx)
-        };
-        match started {
-            Poll::Ready(Verdict(Said::Ack)) => job.settlement = Some(Settlement::Ack),
-            other => return Some((at, other)),
-        }
-    }
-    None
 }
 
 impl Future for Worker {
@@ -373,6 +366,7 @@ impl Future for Worker {
         loop {
             match mem::replace(&mut this.stage, Stage::Idle) {
                 Stage::Idle => {
+                    this.pulse.over();
                     // A handler that never waits must not keep its thread from the route's other tasks.
                     let budget = ready!(coop::poll_proceed(cx));
                     let step = ready!(this.exchange(cx));
@@ -392,7 +386,10 @@ impl Future for Worker {
                 }
                 Stage::Running => ready!(this.wait(cx)),
                 Stage::Abandoned(answer) => ready!(this.outlast(answer, cx)),
-                Stage::Resolving(verdicts) => this.resolve(verdicts, cx),
+                Stage::Resolving(verdicts) => {
+                    this.pulse.over();
+                    this.resolve(verdicts, cx);
+                }
                 Stage::Failing(failed, verdicts) => ready!(this.ask(failed, verdicts, cx)),
             }
         }

@@ -7,7 +7,7 @@ use std::{
     future::Future,
     iter, mem, option,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     task::{Context, Poll},
     vec,
 };
@@ -41,9 +41,9 @@ pub(crate) trait CallSlot: Send {
     /// Drops the call that was started. Returns `false` if the call can't be dropped, and goes on.
     fn cancel(&mut self) -> bool;
 
-    /// Returns the index of the route's handler that it runs.
-    fn which(&self) -> usize {
-        0
+    /// Returns where the index of the handler is that it runs. `None` means that the route has one handler.
+    fn which(&self) -> Option<&Arc<AtomicUsize>> {
+        None
     }
 }
 
@@ -169,11 +169,11 @@ impl Slot {
         }
     }
 
-    /// Returns the index of the route's handler that it runs. A route of batches has one handler.
-    pub(crate) fn which(&self) -> usize {
+    /// Returns where the index of the handler is that it runs. `None` means that the route has one handler, as every route of batches.
+    pub(crate) fn which(&self) -> Option<&Arc<AtomicUsize>> {
         match self {
             Self::Single(slot) => slot.which(),
-            _ => 0,
+            _ => None,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -121,6 +124,11 @@ impl Handlers {
         &self.each[which]
     }
 
+    /// Returns the names of each handler, by its index.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<RouteName>> {
+        self.each.iter().map(|own| &own.names)
+    }
+
     /// Returns the own settings of the handler of this name.
     pub(crate) fn named(&self, handler: &str) -> Option<&Own> {
         self.each.iter().find(|own| *own.names.handler == *handler)
@@ -218,7 +226,7 @@ fn switch(handlers: &[Handler], choice: &Arc<Choice>) -> Make {
         Box::new(Switch {
             slots: slots.collect(),
             choice: choice.clone(),
-            which: 0,
+            which: Arc::default(),
         })
     }))
 }
@@ -227,38 +235,43 @@ fn switch(handlers: &[Handler], choice: &Arc<Choice>) -> Make {
 struct Switch {
     slots: Vec<Box<dyn CallSlot>>,
     choice: Arc<Choice>,
-    /// The index of the one that was started last. It is beyond them if no handler took the message.
-    which: usize,
+    /// The index of the one that was started last. It is beyond them if no handler took the message. The watchdog reads it, too.
+    which: Arc<AtomicUsize>,
+}
+
+impl Switch {
+    /// Returns the one that was started last. `None` means that no handler took the message.
+    fn started(&mut self) -> Option<&mut Box<dyn CallSlot>> {
+        self.slots.get_mut(self.which.load(Ordering::Relaxed))
+    }
 }
 
 impl CallSlot for Switch {
     fn start(&mut self, message: &mut Message, cx: &mut Context<'_>) -> Poll<Verdict> {
         match self.choice.choose(message) {
             Ok(which) => {
-                self.which = which;
+                self.which.store(which, Ordering::Relaxed);
                 self.slots[which].start(message, cx)
             }
             Err(verdict) => {
-                self.which = self.slots.len();
+                self.which.store(self.slots.len(), Ordering::Relaxed);
                 Poll::Ready(verdict)
             }
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        match self.slots.get_mut(self.which) {
+        match self.started() {
             Some(slot) => slot.poll(cx),
             None => Poll::Ready(Verdict::NACK),
         }
     }
 
     fn cancel(&mut self) -> bool {
-        self.slots
-            .get_mut(self.which)
-            .is_none_or(|slot| slot.cancel())
+        self.started().is_none_or(|slot| slot.cancel())
     }
 
-    fn which(&self) -> usize {
-        self.which
+    fn which(&self) -> Option<&Arc<AtomicUsize>> {
+        Some(&self.which)
     }
 }

@@ -9,7 +9,9 @@ use futures_util::future::join_all;
 use tokio::{sync::Mutex as AsyncMutex, time::timeout};
 
 use super::{
-    Plan, lifetime,
+    Plan,
+    io_thread::Io,
+    lifetime,
     plan::{combined, plan_route},
     topics,
 };
@@ -47,6 +49,8 @@ pub(in crate::program) struct Launcher {
     pub(super) once: bool,
     /// The kind of broker of routes that name none.
     pub(super) default: Option<BrokerKind>,
+    /// Where brokers are connected.
+    pub(super) io: Io,
 }
 
 impl Inner {
@@ -117,7 +121,9 @@ impl Launcher {
 
     /// Opens the sources of these routes. If one can't be opened, those that were are closed again.
     pub(super) async fn open_all(&self, plans: &[Plan], stop: &Shutdown) -> Result<(), Error> {
-        let opened = plans.iter().map(|plan| Box::pin(open(plan, self.open)));
+        let opened = plans
+            .iter()
+            .map(|plan| Box::pin(self.io.run(open(plan, self.open))));
         let opened = tokio::select! {
             biased;
             () = stop.requested() => return Err(stopping(&plans[0].policy.route)),
@@ -153,7 +159,7 @@ impl Launcher {
             }
         }
         let answers = join_all(new.iter().map(async |instance| {
-            let started = timeout(OPEN, instance.broker.start()).await;
+            let started = self.io.run(timeout(OPEN, instance.broker.start())).await;
             let fault = match started {
                 Ok(started) => started.err()?.to_string(),
                 Err(_) => format!("starting it took longer than {OPEN:?}"),
@@ -182,6 +188,7 @@ impl Launcher {
     pub(super) fn connect(&self, inner: &Inner, plans: &[Plan]) {
         let instances = locked(&self.instances);
         let mut publishers = locked(&inner.publishers);
+        let _entered = self.io.handle.enter();
         for plan in plans {
             topics::join(&self.app, &plan.instance, instances.app(), &mut publishers);
         }
@@ -215,6 +222,8 @@ impl Launcher {
                 reports,
                 quiet: inner.quiet.clone(),
                 bus: self.app.bus.clone(),
+                io: self.io.handle.clone(),
+                watchdog: self.io.watchdog.clone(),
             };
             let source = plan.instance.broker.queue_topic(&parts.policy.queue);
             let engine = Arc::new(Engine::new(parts, plan.provider.capabilities()));

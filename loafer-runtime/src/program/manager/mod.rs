@@ -1,6 +1,7 @@
 //! The manager: plans the routes of a program, and runs each of them isolated from the others.
 
 mod check;
+mod io_thread;
 mod launch;
 mod lifetime;
 mod plan;

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     Manager,
+    io_thread::IoThread,
     launch::{self, Launcher},
     lifetime, published,
     tasks::Tasks,
@@ -44,7 +45,12 @@ const BROKERS: Duration = Duration::from_millis(3700);
 const REPORTERS: Duration = Duration::from_millis(4000);
 
 pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
-    let published = (manager.open == Open::Create).then(|| published::published(&manager));
+    let io_thread = IoThread::start()?;
+    let io = io_thread.io.clone();
+    let published = (manager.open == Open::Create).then(|| {
+        let _entered = io.handle.enter();
+        published::published(&manager)
+    });
     let Manager {
         mut app,
         plans,
@@ -65,6 +71,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         open,
         once,
         default,
+        io: io.clone(),
     });
     let inner = Arc::new(Inner {
         routes: Arc::default(),
@@ -82,7 +89,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     // After the routes' own queues, which may be among the topics, and are made as their routes say.
     let started = async {
         if let Some(published) = &published {
-            published.make().await?;
+            io.run(published.make()).await?;
         }
         launcher.start_brokers(&plans, &shutdown).await
     };
@@ -93,6 +100,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     {
         let instances = locked(&launcher.instances);
         let mut publishers = locked(&inner.publishers);
+        let _entered = io.handle.enter();
         plans
             .iter()
             .for_each(|plan| _ = publishers.of(&plan.instance));
@@ -107,7 +115,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     }
     launcher.launch(&inner, plans, handlers).await?;
     let running = Running::new(inner.clone());
-    tokio::spawn(supervise(inner, launcher));
+    tokio::spawn(supervise(inner, launcher, io_thread));
 
     let mut unfinished = StopOnDrop(Some(running.clone()));
     for hook in &on_started {
@@ -146,7 +154,7 @@ pub(super) async fn guarded(
 }
 
 /// Runs the tasks of the app, waits for the routes to end, and then ends what the program had around them.
-async fn supervise(inner: Arc<Inner>, launcher: Arc<Launcher>) {
+async fn supervise(inner: Arc<Inner>, launcher: Arc<Launcher>, _io_thread: IoThread) {
     let running = Running::new(inner.clone());
     let shutdown = inner.stop.watch();
     let tasks = Tasks::start(&launcher.app.tasks, &running, &shutdown);

@@ -1,0 +1,51 @@
+//! A chunk: single messages that a worker took under one lock, and whose handler did not wait yet.
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll},
+};
+
+use tracing::{Span, level_filters::LevelFilter};
+
+use super::{Route, watchdog::Pulse};
+use crate::{handler::CallSlot, scheduler::Job};
+use loafer_core::{
+    broker::Settlement,
+    outcome::{Said, Verdict},
+};
+
+/// Runs through single messages until one of them is not acked at once. Returns its index, and its verdict or that the handler waits. Each
+/// job stays where it is, and its settlement is written there.
+pub(super) fn run(
+    route: &Route,
+    pulse: &Pulse,
+    slot: &mut Box<dyn CallSlot>,
+    span: &mut Span,
+    chunk: &mut VecDeque<Job>,
+    cx: &mut Context<'_>,
+) -> Option<(usize, Poll<Verdict>)> {
+    let logged = LevelFilter::current() >= LevelFilter::ERROR;
+    pulse.watched(|| {
+        for (at, job) in chunk.iter_mut().enumerate() {
+            pulse.next();
+            let started = if logged {
+                // Whatever the handler logs carries this span.
+                *span = tracing::info_span!(
+                    "message",
+                    route = %route.policy.route,
+                    message_id = %job.message.id(),
+                    attempt = job.message.attempt()
+                );
+                let _entered = span.enter();
+                slot.caught_start(&mut job.message, cx)
+            } else {
+                slot.caught_start(&mut job.message, cx)
+            };
+            match started {
+                Poll::Ready(Verdict(Said::Ack)) => job.settlement = Some(Settlement::Ack),
+                other => return Some((at, other)),
+            }
+        }
+        None
+    })
+}
