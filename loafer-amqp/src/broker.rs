@@ -236,7 +236,10 @@ impl Broker for Amqp {
 
     fn publisher(&self) -> AmqpPublisher {
         match self.shared().cloned() {
-            Ok(shared) => AmqpPublisher::new(shared.config, shared.channels),
+            Ok(shared) => {
+                shared.channels.link.stay_here();
+                AmqpPublisher::new(shared.config, shared.channels)
+            }
             Err(error) => AmqpPublisher::misconfigured(error),
         }
     }

@@ -1,7 +1,10 @@
 //! The addresses of RabbitMQ: a connection goes to one that answers.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -10,7 +13,7 @@ use lapin::{
     uri::{AMQPScheme, AMQPUri},
 };
 use loafer_core::Error;
-use tokio::time::timeout;
+use tokio::{runtime::Handle, time::timeout};
 
 use super::{
     identity::Identity,
@@ -33,6 +36,8 @@ pub(crate) struct Hosts {
     /// The index of the address to try first: the one that answered last, for whichever connection. So what consumes and what publishes use the same
     /// host, which they must if the other addresses are standby servers and no cluster.
     first: AtomicUsize,
+    /// What drives every connection, wherever that is made again. `None` means the runtime of whoever connects.
+    runtime: Mutex<Option<Handle>>,
 }
 
 impl Hosts {
@@ -44,7 +49,20 @@ impl Hosts {
             tls,
             identity,
             first: AtomicUsize::new(first),
+            runtime: Mutex::default(),
         }
+    }
+
+    /// Lets the runtime of the caller drive the connections that are made from now on. The program calls from where no handler blocks a thread, and
+    /// a connection that is lost is made again by whoever needs it: its heartbeats must not depend on him.
+    pub(crate) fn stay_here(&self) {
+        if let Ok(here) = Handle::try_current() {
+            *self.runtime() = Some(here);
+        }
+    }
+
+    fn runtime(&self) -> MutexGuard<'_, Option<Handle>> {
+        self.runtime.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn identity(&self) -> &Identity {
@@ -58,6 +76,7 @@ impl Hosts {
         what: &'static str,
         queue: &str,
     ) -> Result<Connection, Error> {
+        let runtime = self.runtime().clone().unwrap_or_else(Handle::current);
         let first = self.first.load(Ordering::Relaxed);
         let mut failures = Vec::new();
         for at in (0..self.addresses.len()).map(|step| (first + step) % self.addresses.len()) {
@@ -67,7 +86,7 @@ impl Hosts {
             address.query.heartbeat.get_or_insert(HEARTBEAT);
             let name = self.identity.connection(purpose);
             let properties = ConnectionProperties::default().with_connection_name(name.into());
-            match timeout(CONNECT, self.tls.connect(address, properties)).await {
+            match timeout(CONNECT, self.tls.connect(address, properties, &runtime)).await {
                 Ok(Ok(connection)) => {
                     self.first.store(at, Ordering::Relaxed);
                     return Ok(connection);

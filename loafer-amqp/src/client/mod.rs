@@ -69,6 +69,11 @@ impl Link {
         }
     }
 
+    /// Lets the runtime of the caller drive the connections of this RabbitMQ.
+    pub(crate) fn stay_here(&self) {
+        self.hosts.stay_here();
+    }
+
     /// Opens a channel. Connects first if there is no connection.
     pub(crate) async fn channel(&self, what: &'static str, queue: &str) -> Result<Channel, Error> {
         let connection = self.connection(what, queue).await?;

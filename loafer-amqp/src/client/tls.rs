@@ -16,6 +16,7 @@ use rustls::{
     AlertDescription, CertificateError,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+use tokio::runtime::Handle;
 
 /// The files that TLS connections use, all in PEM.
 #[derive(Clone, Debug, Default)]
@@ -53,18 +54,23 @@ impl Tls {
         }
     }
 
-    /// Connects, by TLS if the address says so.
+    /// Connects, by TLS if the address says so. `runtime` drives the connection.
     ///
     /// Each connection reads the files again, on the client's own thread, so that certificates can be renewed while the service runs.
     pub(crate) async fn connect(
         &self,
         address: AMQPUri,
         properties: ConnectionProperties,
+        runtime: &Handle,
     ) -> lapin::Result<Connection> {
         let tls = self.clone();
+        let runtime = {
+            let _entered = runtime.enter();
+            default_runtime()?
+        };
         Connection::connector(
             address,
-            default_runtime()?,
+            runtime,
             async move |mut address, runtime| {
                 let scheme = std::mem::replace(&mut address.scheme, AMQPScheme::AMQP);
                 let stream = address.connect_async(&runtime).await?;

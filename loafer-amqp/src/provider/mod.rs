@@ -237,6 +237,7 @@ impl Provider for AmqpProvider {
         if mode == Open::ReadOnly {
             return Ok(());
         }
+        self.link.stay_here();
         let create = mode == Open::Create;
         self.plan.establish(&self.link, create).await?;
         find::may_consume(&self.link, &self.plan.queue).await

@@ -183,36 +183,17 @@ impl Clients {
         changes: &[(usize, (&str, i32))],
         call: Call<'_>,
     ) -> Faults {
-        let calls = changes
-            .chunks(ENTRIES)
-            .map(|ten| self.change_ten(url, ten, call));
-        join_all(calls).await.into_iter().flatten().collect()
+        change(&self.sqs, url, changes, call).await
     }
 
-    async fn change_ten(&self, url: &str, ten: &[(usize, (&str, i32))], call: Call<'_>) -> Faults {
-        let entries = ten.iter().enumerate().map(|(id, (_, (handle, seconds)))| {
-            ChangeMessageVisibilityBatchRequestEntry::builder()
-                .id(id.to_string())
-                .receipt_handle(*handle)
-                .visibility_timeout(*seconds)
-                .build()
-        });
-        let entries = match entries.collect::<Result<Vec<_>, _>>() {
-            Ok(entries) => entries,
-            Err(error) => return all(ten, || call.unsendable(&error)),
-        };
-        let change = self.sqs.change_message_visibility_batch().queue_url(url);
-        match Box::pin(change.set_entries(Some(entries)).send()).await {
-            Ok(answer) => {
-                let done = answer.successful().iter().map(|done| (done.id(), Ok(())));
-                let failed = answer
-                    .failed()
-                    .iter()
-                    .map(|failed| (failed.id(), Err(of_lease(failed, call))));
-                by_index(ten, by_entry(ten.len(), done.chain(failed), call))
-            }
-            Err(error) => all(ten, || call.failed(&error)),
-        }
+    /// Makes the same calls on the connections of renewals.
+    pub(crate) async fn renew(
+        &self,
+        url: &str,
+        changes: &[(usize, (&str, i32))],
+        call: Call<'_>,
+    ) -> Faults {
+        change(&self.renewing, url, changes, call).await
     }
 
     /// Sends at most ten messages in one call; returns an answer for each, in order.
@@ -247,6 +228,49 @@ impl Clients {
             }
             Err(error) => none_sent(count, || call.failed(&error)),
         }
+    }
+}
+
+async fn change(
+    client: &aws_sdk_sqs::Client,
+    url: &str,
+    changes: &[(usize, (&str, i32))],
+    call: Call<'_>,
+) -> Faults {
+    let calls = changes
+        .chunks(ENTRIES)
+        .map(|ten| change_ten(client, url, ten, call));
+    join_all(calls).await.into_iter().flatten().collect()
+}
+
+async fn change_ten(
+    client: &aws_sdk_sqs::Client,
+    url: &str,
+    ten: &[(usize, (&str, i32))],
+    call: Call<'_>,
+) -> Faults {
+    let entries = ten.iter().enumerate().map(|(id, (_, (handle, seconds)))| {
+        ChangeMessageVisibilityBatchRequestEntry::builder()
+            .id(id.to_string())
+            .receipt_handle(*handle)
+            .visibility_timeout(*seconds)
+            .build()
+    });
+    let entries = match entries.collect::<Result<Vec<_>, _>>() {
+        Ok(entries) => entries,
+        Err(error) => return all(ten, || call.unsendable(&error)),
+    };
+    let change = client.change_message_visibility_batch().queue_url(url);
+    match Box::pin(change.set_entries(Some(entries)).send()).await {
+        Ok(answer) => {
+            let done = answer.successful().iter().map(|done| (done.id(), Ok(())));
+            let failed = answer
+                .failed()
+                .iter()
+                .map(|failed| (failed.id(), Err(of_lease(failed, call))));
+            by_index(ten, by_entry(ten.len(), done.chain(failed), call))
+        }
+        Err(error) => all(ten, || call.failed(&error)),
     }
 }
 

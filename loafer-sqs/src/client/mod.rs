@@ -10,7 +10,7 @@ use aws_config::{
     BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
-use aws_sdk_sqs::config::SharedHttpClient;
+use aws_sdk_sqs::config::{IdentityCache, SharedHttpClient};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use loafer_core::{Error, broker::Instance};
 use tokio::{sync::OnceCell, time::timeout};
@@ -51,11 +51,16 @@ pub(crate) struct Shared {
     clients: OnceCell<Clients>,
 }
 
-/// The clients. They are cheap to clone and share one pool of connections.
+/// The clients. They are cheap to clone.
+///
+/// Those that renew have their own pool of connections and their own credentials, unless the user gave an HTTP client. A connection is driven by the
+/// runtime of the call that made it, and renewals alone are called from where no handler blocks a thread.
 #[derive(Clone)]
 pub(crate) struct Clients {
     /// Receives. It makes one attempt only, since a repeated receive hides what the first one leased.
     receive: aws_sdk_sqs::Client,
+    /// Renews leases.
+    renewing: aws_sdk_sqs::Client,
     /// Makes all other calls, with the standard attempts of the SDK.
     pub(crate) sqs: aws_sdk_sqs::Client,
     /// Calls topics.
@@ -170,7 +175,8 @@ impl Shared {
                 };
                 let region = config.region().ok_or_else(|| no_region(queue))?;
                 let payloads = self.payloads.as_ref();
-                let clients = Clients::new(&config, region, &self.endpoints, payloads);
+                let given = self.given.as_ref().and_then(SdkConfig::http_client);
+                let clients = Clients::new(&config, region, &self.endpoints, payloads, given);
                 Ok(Clients {
                     longest_delay: self.longest_delay.unwrap_or(DELAY),
                     ..clients
@@ -186,6 +192,7 @@ impl Clients {
         region: &Region,
         endpoints: &Endpoints,
         payloads: Option<&S3Payloads>,
+        given: Option<SharedHttpClient>,
     ) -> Self {
         let endpoint = |service| Arc::new(endpoints.of(service, region, config));
         let timeouts = timeouts(config.timeout_config());
@@ -201,7 +208,11 @@ impl Clients {
             sqs = sqs.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         }
         let receive = sqs.clone().retry_config(RetryConfig::disabled()).build();
-        let sqs = sqs.timeout_config(timeouts.clone()).build();
+        let sqs = sqs.timeout_config(timeouts.clone());
+        let renewing = sqs
+            .clone()
+            .http_client(given.unwrap_or_else(https))
+            .identity_cache(IdentityCache::lazy().build());
         let mut sns = aws_sdk_sns::config::Builder::from(config)
             .http_client(http)
             .timeout_config(timeouts);
@@ -210,7 +221,8 @@ impl Clients {
         }
         Self {
             receive: aws_sdk_sqs::Client::from_conf(receive),
-            sqs: aws_sdk_sqs::Client::from_conf(sqs),
+            renewing: aws_sdk_sqs::Client::from_conf(renewing.build()),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
             sns: aws_sdk_sns::Client::from_conf(sns.build()),
             payloads,
             longest_delay: DELAY,
@@ -231,6 +243,7 @@ impl Clients {
         };
         Self {
             receive: there(&self.receive),
+            renewing: there(&self.renewing),
             sqs: there(&self.sqs),
             endpoint: Arc::new(self.endpoint.in_region(region)),
             ..self.clone()
@@ -308,7 +321,7 @@ mod tests {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region.clone())
             .build();
-        let clients = Clients::new(&config, &region, &Endpoints::default(), None);
+        let clients = Clients::new(&config, &region, &Endpoints::default(), None, None);
         for (topic, expected) in [
             ("orders", "eu-west-1"),
             ("arn:aws:sns:eu-west-1:1:orders", "eu-west-1"),

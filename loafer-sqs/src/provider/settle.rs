@@ -75,7 +75,10 @@ impl SqsProvider {
                 changes.push((index, receipt, receipt.visibility(by)));
             }
         }
-        for (index, fault) in self.change(opened, "renewal", &changes).await {
+        let clients = &opened.found.clients;
+        let call = self.call("renewal", &clients.endpoint);
+        let changes = handles(&changes);
+        for (index, fault) in clients.renew(&opened.found.url, &changes, call).await {
             answers[first + index] = fault.into();
         }
     }
@@ -99,11 +102,14 @@ impl SqsProvider {
         changes: &[Change<'_>],
     ) -> Faults {
         let call = self.call(what, &opened.found.clients.endpoint);
-        let changes: Vec<_> = changes
-            .iter()
-            .map(|(index, receipt, seconds)| (*index, (receipt.handle(), *seconds)))
-            .collect();
         let clients = &opened.found.clients;
+        let changes = handles(changes);
         clients.change(&opened.found.url, &changes, call).await
     }
+}
+
+/// Returns what the calls on leases name, in place of receipts.
+fn handles<'r>(changes: &[Change<'r>]) -> Vec<(usize, (&'r str, i32))> {
+    let handle = |(index, receipt, seconds): &Change<'r>| (*index, (receipt.handle(), *seconds));
+    changes.iter().map(handle).collect()
 }
