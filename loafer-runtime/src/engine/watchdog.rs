@@ -102,7 +102,8 @@ impl Watchdog {
         }
     }
 
-    fn look(&self, now: Instant) {
+    /// Looks at every worker, at this moment.
+    pub(crate) fn look(&self, now: Instant) {
         locked(&self.workers).retain_mut(|worker| match worker.shown.upgrade() {
             Some(shown) => {
                 worker.look_for_blocking(&shown, now);
@@ -220,19 +221,42 @@ impl Pulse {
     /// Polls the user's code: watched, and where blocking is allowed if it was seen to block.
     #[inline]
     pub(super) fn watched<T>(&self, poll: impl FnOnce() -> T) -> T {
-        self.move_on(1);
-        let polled = match self.blocks() {
-            true => blocking(poll),
-            false => poll(),
-        };
-        self.move_on(1);
+        if self.blocks() {
+            return self.blocking(poll);
+        }
+        self.begin();
+        let polled = poll();
+        self.end();
         polled
     }
 
-    /// Called inside of [`watched`](Self::watched), when one message is done with and the next one follows.
+    /// Polls the user's code where blocking is allowed.
+    ///
+    /// Only a watchdog says that a route blocks, and there is one only where another thread can go on with the work of this one.
+    #[cold]
+    pub(super) fn blocking<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.begin();
+        let polled = block_in_place(poll);
+        self.end();
+        polled
+    }
+
+    /// Called when a poll begins.
+    #[inline]
+    pub(super) fn begin(&self) {
+        self.move_on(1);
+    }
+
+    /// Called in the middle of a poll, when one message is done with and the next one follows.
     #[inline]
     pub(super) fn next(&self) {
         self.move_on(2);
+    }
+
+    /// Called when a poll has ended.
+    #[inline]
+    pub(super) fn end(&self) {
+        self.move_on(1);
     }
 
     #[inline]
@@ -284,8 +308,5 @@ pub(super) fn chosen(which: Option<&Arc<AtomicUsize>>) -> usize {
     which.map_or(0, |which| which.load(Ordering::Relaxed))
 }
 
-/// Only a watchdog says that a route blocks, and there is one only where another thread can go on with the work of this one.
-#[cold]
-fn blocking<T>(poll: impl FnOnce() -> T) -> T {
-    block_in_place(poll)
-}
+#[cfg(test)]
+mod tests;

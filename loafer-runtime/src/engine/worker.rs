@@ -124,14 +124,16 @@ impl Worker {
             self.slot = self.route.handlers.slot();
             self.pulse.finds_handler(self.slot.which());
         }
-        if self.pulse.blocks() {
+        let blocks = self.pulse.blocks();
+        if blocks {
             self.pulse.show(&self.jobs, self.is_batch());
         }
         match &mut self.slot {
             Slot::Single(slot) => {
                 let (began, taken) = (Instant::now(), self.jobs.len());
                 let (route, pulse, span) = (&self.route, &self.pulse, &mut self.span);
-                let stopped = chunk::run(route, pulse, slot, span, &mut self.jobs, cx);
+                let jobs = self.jobs.make_contiguous();
+                let stopped = chunk::run(route, pulse, blocks, slot, span, jobs, cx);
                 let acked = stopped.as_ref().map_or(taken, |(at, _)| *at);
                 if acked == taken && self.outcomes.is_empty() {
                     mem::swap(&mut self.outcomes, &mut self.jobs);
@@ -145,7 +147,7 @@ impl Worker {
                     Some((_, Poll::Pending)) => self.wait_with(Stage::Running, cx),
                     None => {
                         self.span = Span::none();
-                        self.most = match self.pulse.blocks() {
+                        self.most = match blocks {
                             true => 1,
                             false => next_chunk(self.most, taken, began.elapsed()),
                         };
