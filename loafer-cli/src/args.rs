@@ -38,7 +38,7 @@ Strongest first: the command line, the environment, loafer.toml, the code.
 Logs go to stderr; stdout carries what was asked for and nothing else.";
 
 const RUN: &str = "\
-Runs every route until SIGTERM or SIGINT (Ctrl-C). Then it receives no more, lets running handlers finish for as long as `--drain` allows, \
+Runs every route until SIGTERM, SIGINT (Ctrl-C), SIGQUIT or SIGHUP. Then it receives no more, lets running handlers finish for as long as `--drain` allows, \
 settles, and exits 0. A second signal cancels what still runs: those messages are redelivered, and it exits 1.
 
 With `--provider memory` there is no broker: lines `ROUTE JSON` on stdin are published. A message that fails is retried after 5 s, and \

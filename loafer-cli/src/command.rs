@@ -71,7 +71,7 @@ where
     let prepare = Prepare::new(program, global, memory.clone());
     match command {
         Command::Run(args) => {
-            let mut signals = Signals::listen()?;
+            let mut signals = Signals::listen(Some(prepare.started()))?;
             let start = async {
                 let manager = prepare.manager(routes, &args, setup).await?;
                 Service::start(program, manager, memory.clone(), args.once).await
@@ -81,7 +81,7 @@ where
                 // `start` is dropped by now, and with it a hook that has not returned.
                 signal = signals.next() => match prepare.running() {
                     Some(running) => {
-                        Ok(stop_while_starting(running, memory.as_ref(), signal, &mut signals).await)
+                        Ok(stop_while_starting(&running, memory.as_ref(), signal, &mut signals).await)
                     }
                     None => {
                         tracing::info!(signal, "stopped before it had started");
@@ -103,7 +103,7 @@ where
         Command::DeadLetters { route, action, .. } => {
             let manager = prepare.manager(routes, &Default::default(), setup).await?;
             // From here on a signal ends the work between two steps, and leaves nothing half done.
-            let mut signals = Signals::listen()?;
+            let mut signals = Signals::listen(None)?;
             let options = global.as_given();
             let route = route.as_deref();
             dead_letters::dead_letters(program, &options, &manager, route, action, &mut signals)

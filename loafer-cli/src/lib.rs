@@ -43,8 +43,8 @@ pub use self::sentry::{InvalidDsn, Sentry};
 
 /// Runs the command line of a service, with every annotated handler of every linked crate. Returns the exit code when the command is done.
 ///
-/// Call it first in `main`: it makes its own tokio runtime, installs the program's log subscriber and panic hook, and reacts to SIGTERM and
-/// SIGINT. `setup` is awaited inside the runtime, on the main thread, so it need not be `Send`.
+/// Call it first in `main`: it makes its own tokio runtime, installs the program's log subscriber and panic hook, and reacts to SIGTERM,
+/// SIGINT, SIGQUIT and SIGHUP on a thread of its own. `setup` is awaited inside the runtime, on the main thread, so it need not be `Send`.
 ///
 /// A failure, also a panic of `setup`, is printed to stderr: the exit code is then 1, or 2 if the command line is wrong.
 pub fn run<F, Fut, E>(program: Program<'_>, setup: F) -> ExitCode

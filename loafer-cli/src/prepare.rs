@@ -5,19 +5,23 @@ use std::{
     error::Error as StdError,
     fmt,
     future::{Future, ready},
+    io::{IsTerminal as _, stderr, stdin},
     pin::pin,
-    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use loafer_core::outcome::BoxError;
 use loafer_memory::Memory;
 use loafer_runtime::program::{App, Config, Manager, ManagerBuilder, Running};
-use tokio::time::{Instant, interval_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, interval_at},
+};
 
 use crate::{
     args::{Global, RunArgs},
     program::Program,
+    signals::Started,
 };
 
 /// How often a warning says that `setup` still runs.
@@ -26,6 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How soon a message that failed is redelivered in memory: somebody who tries a service by hand does not wait for half a minute.
 const LEASE: Duration = Duration::from_secs(5);
 
+/// How long one receive waits if somebody sits at a terminal. Who stops and starts a service by hand waits no longer than this for messages
+/// that a receive which was cut off took along.
+const INTERACTIVE: Duration = Duration::from_secs(2);
+
 /// What a manager is made of.
 pub(crate) struct Prepare<'p> {
     program: Program<'p>,
@@ -33,7 +41,7 @@ pub(crate) struct Prepare<'p> {
     /// The broker in memory, if the command line asks for it.
     memory: Option<Memory>,
     /// Set once the routes receive, before the first hook of the program. From then on a signal stops it.
-    running: Arc<OnceLock<Running>>,
+    running: watch::Sender<Option<Running>>,
 }
 
 /// `setup` failed.
@@ -51,13 +59,18 @@ impl<'p> Prepare<'p> {
             program,
             global,
             memory,
-            running: Arc::default(),
+            running: watch::Sender::new(None),
         }
     }
 
     /// Returns the running program, once its routes receive.
-    pub(crate) fn running(&self) -> Option<&Running> {
-        self.running.get()
+    pub(crate) fn running(&self) -> Option<Running> {
+        self.running.borrow().clone()
+    }
+
+    /// Returns what sees the program start.
+    pub(crate) fn started(&self) -> Started {
+        self.running.subscribe()
     }
 
     /// Returns the program as it would run.
@@ -74,6 +87,10 @@ impl<'p> Prepare<'p> {
     {
         let config = self.config(&routes)?.with_drain(run.drain);
         let app = reporting(self.program, set_up(self.app(), setup).await?)?;
+        let routes = match stdin().is_terminal() || stderr().is_terminal() {
+            true => routes.longest_poll(INTERACTIVE),
+            false => routes,
+        };
         Ok(routes
             .config(config)
             .app(app)
@@ -115,12 +132,12 @@ impl<'p> Prepare<'p> {
 
     /// Returns the app that `setup` gets.
     fn app(&self) -> App {
-        let cell = self.running.clone();
+        let started = self.running.clone();
         let mut app = App::new()
             .name(self.program.package)
             .brokers(self.program.brokers.iter().copied())
             .on_started(move |running| {
-                _ = cell.set(running);
+                started.send_replace(Some(running));
                 ready(Ok::<_, Infallible>(()))
             });
         if let Some(default) = self.program.brokers.last() {

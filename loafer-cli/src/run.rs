@@ -5,13 +5,9 @@ use std::{future::pending, process::ExitCode, time::Duration};
 use loafer_core::outcome::BoxError;
 use loafer_memory::Memory;
 use loafer_runtime::program::{Ended, Manager, Running};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::{program::Program, signals::Signals, stdin::Lines};
-
-/// How long cancelled handlers may take to end: longer than the engine gives the last settlements (2 s). A blocking handler can't be
-/// cancelled, and the process does not wait for it.
-const CANCELLED: Duration = Duration::from_secs(5);
 
 /// How often to look whether the last lease is settled, once the queues are empty.
 const SETTLING: Duration = Duration::from_millis(2);
@@ -61,9 +57,11 @@ impl Service {
             memory,
             lines,
         } = self;
+        // In this order: a signal is told, also if the end it brought is there already.
         let ended = tokio::select! {
-            ended = running.ended() => ended,
+            biased;
             signal = signals.next() => stop(&running, signal, signals).await,
+            ended = running.ended() => ended,
             () = fed(&running, memory.as_ref(), lines) => {
                 stop(&running, "stdin has ended and every message is settled", signals).await
             }
@@ -113,13 +111,12 @@ async fn stop(running: &Running, why: &str, signals: &mut Signals) -> Ended {
     tracing::info!("stopping: {why}");
     running.shutdown();
     tokio::select! {
-        ended = running.ended() => return ended,
+        biased;
         signal = signals.next() => tracing::warn!("{signal} again: cancelling what still runs"),
+        ended = running.ended() => return ended,
     }
     running.cancel();
-    timeout(CANCELLED, running.ended())
-        .await
-        .unwrap_or(Ended::Unclean)
+    running.ended().await
 }
 
 /// Publishes the lines of stdin. Returns when they have ended and everything is settled. Never returns if there was no line.

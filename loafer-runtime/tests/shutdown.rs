@@ -6,8 +6,8 @@
 )]
 
 use std::{
-    future::pending,
-    sync::{Arc, Mutex},
+    future::{pending, ready},
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 
@@ -28,6 +28,8 @@ use tokio::time::{Instant, sleep};
 #[derive(Clone, Default)]
 struct Hanging {
     delivered: Arc<Mutex<bool>>,
+    /// How long the last receive was to wait.
+    waits: Arc<Mutex<Duration>>,
 }
 
 impl Broker for Hanging {
@@ -73,9 +75,10 @@ impl Provider for Hanging {
     async fn receive(
         &self,
         _: usize,
-        _: Duration,
+        wait: Duration,
         into: &mut Vec<Delivery<()>>,
     ) -> Result<(), Error> {
+        *self.waits.lock().unwrap() = wait;
         if std::mem::replace(&mut *self.delivered.lock().unwrap(), true) {
             return pending().await;
         }
@@ -151,4 +154,49 @@ async fn a_cancelled_program_ends_within_four_seconds() {
         "{:?}",
         began.elapsed()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_that_blocks_its_thread_is_given_up() {
+    let (unblock, blocked) = mpsc::channel::<()>();
+    let blocked = Mutex::new(blocked);
+    let route = Route::new("r").provider::<Hanging>();
+    let route = route.handler(Json, async |_: u64| true);
+    let app = App::new()
+        .broker(Hanging::default())
+        .drain(Duration::from_millis(100))
+        .on_stop(move |_| {
+            _ = blocked.lock().unwrap().recv();
+            ready(Ok::<_, Error>(()))
+        });
+    let manager = Manager::builder().app(app).route(route).build().unwrap();
+    let running = manager.start().await.unwrap();
+    running.shutdown();
+    let ended = tokio::select! {
+        ended = running.ended() => Some(ended),
+        () = running.overdue() => None,
+    };
+    drop(unblock);
+    assert_eq!(ended, Some(Ended::Unclean));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receive_waits_as_long_as_the_manager_lets_it() {
+    for (longest, waits) in [(None, 20), (Some(2), 2), (Some(60), 20)] {
+        let broker = Hanging::default();
+        let route = Route::new("r").provider::<Hanging>();
+        let route = route.handler(Json, async |_: u64| true);
+        let app = App::new().broker(broker.clone());
+        let manager = Manager::builder().app(app).route(route);
+        let manager = match longest {
+            Some(longest) => manager.longest_poll(Duration::from_secs(longest)),
+            None => manager,
+        };
+        let running = manager.build().unwrap().start().await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        let waited = *broker.waits.lock().unwrap();
+        assert_eq!(waited, Duration::from_secs(waits));
+        running.cancel();
+        running.ended().await;
+    }
 }

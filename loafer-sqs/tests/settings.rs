@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{net::TcpListener, process::Command};
+use std::{net::TcpListener, process::Command, time::Duration};
 
 use loafer_core::{
     Error,
@@ -44,7 +44,7 @@ fn an_unknown_key_is_reported_with_the_nearest() {
         ),
         (
             "bucket = 'b'",
-            "unknown key `brokers.sqs.bucket`; known: `endpoint`, `region`, `reply_accounts`, `s3`",
+            "unknown key `brokers.sqs.bucket`; known: `endpoint`, `region`, `reply_accounts`, `finish_polls`, `s3`",
         ),
     ] {
         assert_eq!(refused(Sqs::default(), "sqs", section), said);
@@ -76,6 +76,14 @@ fn a_wrong_value_is_reported_and_not_quoted() {
             "`[brokers.sqs]`: wrong value at `reply_accounts`: not the id of an account",
         ),
         (
+            "finish_polls = '0s'",
+            "`[brokers.sqs]`: wrong value at `finish_polls`: not longer than nothing",
+        ),
+        (
+            "finish_polls = 's3cr3t'",
+            "`[brokers.sqs]`: wrong value at `finish_polls`: ",
+        ),
+        (
             "s3 = { bucket = 'b', threshold = 's3cr3t' }",
             "`[brokers.sqs]`: wrong value at `s3.threshold`: expected",
         ),
@@ -101,6 +109,23 @@ fn large_payloads_have_a_bucket_by_code_or_by_configuration() {
     let by_code = Sqs::default().with_large_payloads(S3Payloads::new("payloads"));
     configured(by_code, "sqs", section).unwrap();
     configured(Sqs::default(), "sqs", "s3 = { bucket = 'payloads' }").unwrap();
+}
+
+#[test]
+fn open_polls_are_waited_for_as_long_as_the_section_says() {
+    for (section, waits) in [
+        ("", 500),
+        ("finish_polls = '3s'", 3_000),
+        ("finish_polls = '20ms'", 20),
+        // Payloads that are fetched get their time.
+        ("finish_polls = '20ms'\ns3 = { bucket = 'b' }", 2_000),
+    ] {
+        let sqs = configured(Sqs::default(), "sqs", section).unwrap();
+        let source = Source::new("orders", "orders");
+        let provider = sqs.provider(&source, &NoOptions::default()).unwrap();
+        let grace = provider.capabilities().receive_grace;
+        assert_eq!(grace, Duration::from_millis(waits), "{section}");
+    }
 }
 
 #[test]

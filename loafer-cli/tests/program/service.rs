@@ -41,6 +41,13 @@ async fn echo(value: Value, metadata: Metadata) -> anyhow::Result<bool> {
     }
 }
 
+/// Blocks its thread.
+fn block<T>() -> anyhow::Result<T> {
+    tracing::info!("at work");
+    std::thread::sleep(Duration::from_secs(60));
+    Err(anyhow::anyhow!("nobody waits so long"))
+}
+
 async fn setup(app: App) -> anyhow::Result<App> {
     match std::env::var("ECHO_SETUP").as_deref() {
         Ok("fail") => Err(anyhow::anyhow!("connection refused").context("no database")),
@@ -48,6 +55,21 @@ async fn setup(app: App) -> anyhow::Result<App> {
         Ok("panic") => panic!("no DATABASE_URL"),
         Ok("slow") => {
             tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(app)
+        }
+        Ok("block") => block(),
+        Ok("block-started") => Ok(app.on_started(async |_| block())),
+        Ok("block-stop") => Ok(app.on_stop(async |_| block())),
+        Ok("hang-stop") => Ok(app.on_stop(async |_| pending::<Result<(), Error>>().await)),
+        #[cfg(unix)]
+        Ok("reload") => {
+            use tokio::signal::unix::{SignalKind, signal};
+            let mut hangups = signal(SignalKind::hangup())?;
+            tokio::spawn(async move {
+                while hangups.recv().await.is_some() {
+                    tracing::info!("reloaded");
+                }
+            });
             Ok(app)
         }
         // A hook that gives the service something to do, and never returns.

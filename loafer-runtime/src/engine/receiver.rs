@@ -28,9 +28,6 @@ use loafer_core::{
     message::MessageId,
 };
 
-/// How long a receive of `--once` waits for messages.
-const ONCE: Duration = Duration::from_secs(1);
-
 /// How long a paused route keeps messages that have not started.
 const BUFFER: Duration = Duration::from_secs(5 * 60);
 
@@ -82,12 +79,7 @@ async fn receive<P: Provider>(
     max: usize,
     into: &mut Vec<Delivery<P::Receipt>>,
 ) -> (Result<(), Error>, Duration) {
-    let most = if shared.route.once {
-        ONCE
-    } else {
-        Duration::MAX
-    };
-    let wait = shared.route.capabilities.wait.min(most);
+    let wait = shared.route.capabilities.wait;
     let grace = shared.route.capabilities.receive_grace;
     // A broker without grace is in this process: what stops one of them stops both.
     let mut pauses = (!grace.is_zero()).then(PauseWatch::new);

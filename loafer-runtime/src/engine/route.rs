@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, Once,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::FutureExt;
@@ -79,6 +80,8 @@ pub(crate) struct Parts {
     pub(crate) policy: Policy,
     pub(crate) handlers: Handlers,
     pub(crate) once: bool,
+    /// How long a receive waits for messages, at most.
+    pub(crate) longest_poll: Duration,
     pub(crate) reports: Reports,
     pub(crate) quiet: Arc<Notify>,
     pub(crate) bus: Bus,
@@ -90,17 +93,19 @@ pub(crate) struct Parts {
 
 impl Route {
     /// Called on the runtime where its workers run.
-    pub(crate) fn new(parts: Parts, capabilities: Capabilities) -> Self {
+    pub(crate) fn new(parts: Parts, mut capabilities: Capabilities) -> Self {
         let Parts {
             mut policy,
             handlers,
             once,
+            longest_poll,
             reports,
             quiet,
             bus,
             io,
             watchdog,
         } = parts;
+        capabilities.wait = capabilities.wait.min(longest_poll);
         policy.backoff = policy.backoff.or_else(|| capabilities.backoff.clone());
         policy.max_attempts = policy.max_attempts.or(capabilities.max_attempts);
         if capabilities.ordered && policy.group_by.is_some() {

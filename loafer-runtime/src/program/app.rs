@@ -156,9 +156,9 @@ impl App {
         self
     }
 
-    /// Adds a hook that runs after the last message was settled, before the publishers close. Hooks run one after the other, within the
-    /// time to drain; if that is over, within two more seconds. If a hook fails or takes longer, this is logged, and the program ends
-    /// [unclean](crate::program::Ended::Unclean).
+    /// Adds a hook that runs after the last message was settled, before the publishers close. Hooks run one after the other, and have
+    /// until 3 s after the `drain` deadline together. If a hook fails, takes longer or blocks its thread for longer, this is logged, and the
+    /// program ends [unclean](crate::program::Ended::Unclean).
     #[must_use]
     pub fn on_stop<F, Fut, E>(mut self, hook: F) -> Self
     where

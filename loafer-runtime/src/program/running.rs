@@ -28,6 +28,9 @@ use loafer_core::{
     message::{Message, MessageId},
 };
 
+/// How long after its `drain` deadline a program may take to end, whatever hangs.
+const END: Duration = Duration::from_secs(4);
+
 /// A handle to a running program: stops it, watches it, adds and removes routes, and publishes to them. It is cheap to clone. Dropping it
 /// stops nothing.
 #[derive(Clone)]
@@ -90,6 +93,18 @@ impl Running {
         }
     }
 
+    /// Waits until the program should have ended: for 4 s more than the `drain` deadline, once it was asked to stop. Never returns if it is not.
+    ///
+    /// The end of a program takes no longer than this, unless code that blocks has every thread of the runtime. Wait for it on a thread with a
+    /// runtime of its own to end such a process, as the generated main does.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe.
+    pub async fn overdue(&self) {
+        _ = self.inner.stop.watch().elapsed(END).await;
+    }
+
     /// Pauses a route: it asks for no more messages and starts none. Handlers that run go on, and their messages are settled. Returns at once.
     ///
     /// Messages that wait stay leased for up to 5 minutes. Then they are released, and other consumers may have them. Where a lease has a
@@ -126,9 +141,10 @@ impl Running {
     /// Whether the program is ready: every route is paused or its last call to its broker succeeded, no connection is known to be lost, the
     /// broker of every publisher takes messages, and no [task](crate::program::App::task) is failing.
     pub fn is_ready(&self) -> bool {
+        let publishers = locked(&self.inner.publishers).all();
         let mut routes = self.inner.routes.all().into_iter();
         routes.all(|route| route.engine.is_healthy())
-            && self.publishers().iter().all(|of| of.is_ready())
+            && publishers.iter().all(|(_, of)| of.is_ready())
             && !self.inner.tasks_failing.is_any()
     }
 
@@ -258,10 +274,6 @@ impl Running {
             }
             quiet.await;
         }
-    }
-
-    fn publishers(&self) -> Vec<Arc<dyn DynPublisher>> {
-        locked(&self.inner.publishers).all()
     }
 
     fn find(&self, route: &str) -> Option<Arc<RouteAtWork>> {

@@ -143,6 +143,26 @@ async fn a_line_names_the_handler_and_what_happens_next() {
     says(&told, ["dead-lettered"; 5]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_line_about_a_lost_ack_says_that_it_is_made_up_for() {
+    let logged = Logged::default();
+    let _on = tracing::subscriber::set_default(logged.clone());
+    let route = Route::new("r").provider::<Scripted>();
+    let route = route.handler(Json, async |number: u64| number == 1);
+    let broker = Scripted::default().then(Duration::ZERO, [1]);
+    broker.lock().unsettled.insert(1);
+    let running = broker.start_route(route).await;
+    sleep(120 * SECOND).await;
+    drop(running);
+    let lines = logged.lines("message not acked");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let (redelivered, acked) = ("the broker redelivers it", "and it is acked then");
+    assert!(
+        lines[0].contains(redelivered) && lines[0].contains(acked),
+        "{lines:?}"
+    );
+}
+
 /// What must not be told: neither as a value nor as the key of a map.
 const SECRET: &str = "s3cr3t 4242";
 const NUMBER: u64 = 4_242_424_242;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use aws_sdk_sqs::{
     error::{BuildError, SdkError},
-    operation::receive_message::ReceiveMessageError,
     types::{
         BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
         DeleteMessageBatchRequestEntry, Message, SendMessageBatchRequestEntry,
@@ -22,15 +21,15 @@ use loafer_core::{
 };
 use tokio::time::timeout;
 
-use super::Clients;
+use super::{Clients, open_poll::OpenPoll};
 use crate::{error::Call, message};
 
 /// How many messages one call can carry (SQS and SNS API).
 pub(crate) const ENTRIES: usize = 10;
 /// The longest poll (SQS API: `ReceiveMessage`).
-const POLL: Duration = Duration::from_secs(20);
+pub(super) const POLL: Duration = Duration::from_secs(20);
 /// How much longer than its poll a receive may take. Connections can die without a word.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// What one receive asks for.
 #[derive(Default)]
@@ -116,16 +115,14 @@ impl Clients {
             .set_message_system_attribute_names(Some(message::ASKED.into()))
             .message_attribute_names("All")
             .set_receive_request_attempt_id(poll.attempt);
-        let answer: Result<_, SdkError<ReceiveMessageError>> =
-            match timeout(wait + GRACE, Box::pin(receive.send())).await {
-                Ok(answer) => answer,
-                Err(_) => {
-                    return Err(NotReceived {
-                        error: call.timed_out(wait + GRACE),
-                        is_answered: false,
-                    });
-                }
-            };
+        let mut poll = OpenPoll::new(receive.send(), self, url, call);
+        let Ok(answer) = timeout(wait + GRACE, &mut poll).await else {
+            poll.give_up();
+            return Err(NotReceived {
+                error: call.timed_out(wait + GRACE),
+                is_answered: false,
+            });
+        };
         match answer {
             Ok(answer) => Ok(answer.messages.unwrap_or_default()),
             Err(error) => Err(NotReceived {

@@ -2,6 +2,7 @@
 
 mod api;
 mod homes;
+mod open_poll;
 mod section;
 
 use std::{sync::Arc, time::Duration};
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     endpoints: Endpoints,
     /// Where large payloads are kept. `None` means that messages carry every payload themselves.
     payloads: Option<S3Payloads>,
+    /// How long the end of a route waits for its open polls, if the configuration says it.
+    pub(crate) finish_polls: Option<Duration>,
     /// The longest delay of a message, if tests have shortened it.
     longest_delay: Option<Duration>,
     /// Where replies may go.
@@ -112,6 +115,7 @@ impl Shared {
         };
         let mut configured = self.without_clients();
         configured.homes = Homes::with_allowed(section.reply_accounts);
+        configured.finish_polls = section.finish_polls.or(configured.finish_polls);
         configured.region = section.region.map(Region::new).or(configured.region);
         configured.endpoints = match section.endpoint {
             Some(endpoint) => Endpoints::At(endpoint),
@@ -145,6 +149,7 @@ impl Shared {
             region: self.region.clone(),
             endpoints: self.endpoints.clone(),
             payloads: self.payloads.clone(),
+            finish_polls: self.finish_polls,
             longest_delay: self.longest_delay,
             homes: self.homes.without_own(),
             clients: OnceCell::new(),

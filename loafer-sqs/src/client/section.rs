@@ -1,8 +1,10 @@
 //! The section `[brokers.sqs]` of `loafer.toml`, as it is written.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use loafer_core::policy::Names;
+use loafer_core::policy::{Names, parse_duration};
 
 use crate::{names::is_account, payloads};
 
@@ -16,6 +18,8 @@ pub(crate) struct Section {
     pub(crate) region: Option<String>,
     #[serde(default, deserialize_with = "accounts")]
     pub(crate) reply_accounts: Vec<String>,
+    #[serde(default, deserialize_with = "finish_polls")]
+    pub(crate) finish_polls: Option<Duration>,
     pub(crate) s3: Option<payloads::Section>,
 }
 
@@ -40,6 +44,16 @@ fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
         true => Ok(Some(url.to_owned())),
         false => Err(D::Error::custom(
             "not a URL: it begins with `http://` or `https://`, and then has a host",
+        )),
+    }
+}
+
+fn finish_polls<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let finish = parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)?;
+    match finish.is_zero() {
+        false => Ok(Some(finish)),
+        true => Err(D::Error::custom(
+            "not longer than nothing: every poll would be cut off; leave it out for 500ms",
         )),
     }
 }

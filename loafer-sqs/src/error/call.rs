@@ -102,10 +102,15 @@ impl<'a> Call<'a> {
                     short(" (check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_PROFILE)");
                 self.refused(cause, Some(answer))
             }
-            "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
-                let cause = short(" (sign in again; check the machine's clock)");
-                self.refused(cause, Some(answer))
-            }
+            // Roles renew their credentials by themselves: the same call may succeed a moment later.
+            "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => Error::Unreachable {
+                what: self.what,
+                queue: self.queue.to_owned(),
+                cause: short(
+                    " (sign in again, unless a role renews them; check the machine's clock)",
+                ),
+                source: Some(answer.into()),
+            },
             code if server_failed || is_throttling(code) => Error::Unreachable {
                 what: self.what,
                 queue: self.queue.to_owned(),

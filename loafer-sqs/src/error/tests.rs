@@ -117,3 +117,13 @@ fn a_call_without_answer_names_the_endpoint() {
         "receive of `orders` failed: no answer in time at https://sqs.eu-west-1.amazonaws.com"
     );
 }
+
+#[test]
+fn credentials_that_have_expired_may_be_renewed() {
+    for code in ["ExpiredToken", "ExpiredTokenException", "RequestExpired"] {
+        let error = answered(code, "The security token is expired", 403);
+        assert!(error.is_transient(), "{error}");
+        assert!(error.to_string().contains("sign in again"), "{error}");
+    }
+    assert!(!answered("InvalidClientTokenId", "No such token", 403).is_transient());
+}

@@ -43,10 +43,10 @@ pub use self::receipt::Receipt;
 const OPEN: Duration = Duration::from_secs(9);
 /// How long `check` may take for one queue.
 const CHECK: Duration = Duration::from_secs(20);
-/// How long a receive in flight may go on at the end.
-const GRACE: Duration = Duration::from_millis(500);
-/// How long it may go on if payloads are fetched.
-const GRACE_OF_PAYLOADS: Duration = Duration::from_secs(2);
+/// How long the end of a route waits for its open polls, unless `finish_polls` is set.
+const FINISH_POLLS: Duration = Duration::from_millis(500);
+/// How long it waits at least if payloads are fetched.
+const FINISH_PAYLOADS: Duration = Duration::from_secs(2);
 /// The lease if the queue's own can't be read or is 0: SQS's default.
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -296,6 +296,7 @@ impl Provider for SqsProvider {
     /// Returns batches of 10 and leases of up to 12 hours. Lease, max receives and order are those of the queue, once it is open.
     fn capabilities(&self) -> Capabilities {
         let opened = self.opened.get();
+        let finish_polls = self.shared.finish_polls.unwrap_or(FINISH_POLLS);
         Capabilities {
             receive_batch: 10,
             prefetch: 10,
@@ -303,10 +304,10 @@ impl Provider for SqsProvider {
             receivers: 8,
             settlers: 8,
             wait: Duration::from_secs(20),
-            receive_grace: opened.map_or(GRACE, |opened| match opened.found.clients.payloads {
-                Some(_) => GRACE_OF_PAYLOADS,
-                None => GRACE,
-            }),
+            receive_grace: match self.shared.keeps_large_payloads() {
+                true => finish_polls.max(FINISH_PAYLOADS),
+                false => finish_polls,
+            },
             linger: Duration::from_secs(1),
             lease: Some(opened.map_or(LEASE, |opened| opened.lease)),
             lease_ceiling: Some(seconds::OURS),

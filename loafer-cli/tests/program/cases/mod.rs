@@ -23,6 +23,9 @@ cases! {
     signals::a_signal_is_heard_while_setup_runs;
     signals::a_signal_while_a_start_hook_runs_drains_what_was_received;
     signals::a_second_signal_while_a_start_hook_runs_cuts_off_what_runs;
+    signals::a_hangup_that_is_ignored_or_reloads_stops_nothing;
+    signals::whatever_hangs_the_end_comes_within_four_seconds_of_the_drain;
+    signals::a_log_that_nobody_reads_does_not_hold_up_the_end;
     messages::lines_of_stdin_are_handled_and_their_end_ends_it;
     messages::a_failed_message_is_named_and_given_up;
     messages::json_logs_are_objects_that_name_the_message;

@@ -22,6 +22,8 @@ pub(super) const UNSETTLED: &str = "it could not be settled: the broker redelive
 /// Why a message was not settled, and nothing was sent.
 pub(super) const TOO_LATE: &str =
     "its lease expired before it was settled: nothing was sent, the broker redelivers it";
+/// What becomes of a message that was handled, in this process.
+const ACKED_THEN: &str = ", and it is acked then: it was handled, and does not run again here";
 
 impl<P: Provider> Settler<'_, P> {
     /// Reads the answers. Failed entries stay in the batch.
@@ -256,16 +258,22 @@ impl<P: Provider> Settler<'_, P> {
     #[cold]
     pub(super) fn lost(&mut self, hold: Hold, entry: &Settle<P::Receipt>, why: &str) {
         let route = &self.shared.route;
-        route.reports.declined(&entry.message, why);
+        let acked = matches!(entry.settlement, Settlement::Ack);
+        match acked && route.capabilities.own_ids {
+            true => route
+                .reports
+                .declined(&entry.message, &format!("{why}{ACKED_THEN}")),
+            false => route.reports.declined(&entry.message, why),
+        }
         self.counts.lost += 1;
         self.shared.lost_alone(&entry.message);
         if matches!(entry.settlement, Settlement::Isolate) {
             // What was lost may be the answer alone.
             self.shared.scheduler().isolated();
         }
-        match entry.settlement {
-            Settlement::Ack => route.ack_dedup.remember(&entry.message),
-            _ => self.judge(hold, entry, false),
+        match acked {
+            true => route.ack_dedup.remember(&entry.message),
+            false => self.judge(hold, entry, false),
         }
     }
 

@@ -36,6 +36,9 @@ const OPEN: Duration = Duration::from_secs(12);
 /// How long what was opened may take to close, when a start has failed.
 const CLOSE: Duration = Duration::from_secs(2);
 
+/// How long a receive of a route waits that receives only once.
+const ONCE: Duration = Duration::from_secs(1);
+
 /// What every route of a program is planned, opened and started with.
 pub(in crate::program) struct Launcher {
     pub(super) app: App,
@@ -47,6 +50,8 @@ pub(in crate::program) struct Launcher {
     pub(super) open: Open,
     /// Whether each route receives only once.
     pub(super) once: bool,
+    /// How long a receive waits for messages, at most, if it is said.
+    pub(super) longest_poll: Option<Duration>,
     /// The kind of broker of routes that name none.
     pub(super) default: Option<BrokerKind>,
     /// Where brokers are connected.
@@ -219,6 +224,10 @@ impl Launcher {
                 policy: plan.policy,
                 handlers,
                 once: self.once,
+                longest_poll: match self.once {
+                    true => ONCE,
+                    false => self.longest_poll.unwrap_or(Duration::MAX),
+                },
                 reports,
                 quiet: inner.quiet.clone(),
                 bus: self.app.bus.clone(),

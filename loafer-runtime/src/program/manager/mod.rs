@@ -59,6 +59,8 @@ pub struct Manager {
     config: Config,
     open: Open,
     once: bool,
+    /// How long a receive waits for messages, at most. `None` means as long as the broker lets it.
+    longest_poll: Option<Duration>,
     /// The kind of broker of routes that name none.
     default: Option<BrokerKind>,
 }
@@ -93,6 +95,7 @@ pub struct ManagerBuilder {
     only: Vec<String>,
     open: Open,
     once: bool,
+    longest_poll: Option<Duration>,
 }
 
 /// One handler of a route in short: a row of the command `routes`.
@@ -168,6 +171,15 @@ impl ManagerBuilder {
     #[must_use]
     pub fn once(mut self, once: bool) -> Self {
         self.once = once;
+        self
+    }
+
+    /// Sets how long one receive waits for messages, at most. Unless set, it waits as long as the broker lets it: 20 s on SQS.
+    ///
+    /// A broker may still give messages to a receive that a shutdown cut off. Short receives lose less by that, and are more requests.
+    #[must_use]
+    pub fn longest_poll(mut self, longest: Duration) -> Self {
+        self.longest_poll = Some(longest);
         self
     }
 

@@ -29,6 +29,7 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
         only,
         open,
         once,
+        longest_poll,
     } = builder;
     let mut app = app;
     let mut faults = faults(&routes, &app, &only);
@@ -76,6 +77,7 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
         config,
         open,
         once,
+        longest_poll,
         default,
     })
 }

@@ -28,7 +28,9 @@ use super::{
 use crate::{
     handler::{Report, panic_text},
     program::{
+        app::Hook,
         at_work::RouteAtWork,
+        instances::Instance,
         running::{Ended, Inner, Running},
         stop::{Shutdown, Stopper},
     },
@@ -38,11 +40,11 @@ use crate::{
 use loafer_core::{Error, broker::Open, outcome::BoxError};
 
 /// When each part of the end is over, whatever hangs, counted from the `drain` deadline: the `on_stop` hooks, the publishers, the brokers, the
-/// reporters. The routes end before, within [`lifetime::GRACE`], and the tasks within that of their own.
+/// reporters. All of it is over before 4 s are, when the process may be ended from outside. The routes end before, within [`lifetime::GRACE`], and the tasks within that of their own.
 const HOOKS: Duration = Duration::from_millis(3000);
 const PUBLISHERS: Duration = Duration::from_millis(3400);
-const BROKERS: Duration = Duration::from_millis(3700);
-const REPORTERS: Duration = Duration::from_millis(4000);
+const BROKERS: Duration = Duration::from_millis(3600);
+const REPORTERS: Duration = Duration::from_millis(3900);
 
 pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
     let io_thread = IoThread::start()?;
@@ -59,6 +61,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         config,
         open,
         once,
+        longest_poll,
         default,
     } = manager;
     let on_started = std::mem::take(&mut app.on_started);
@@ -70,6 +73,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
         started: AsyncMutex::default(),
         open,
         once,
+        longest_poll,
         default,
         io: io.clone(),
     });
@@ -119,7 +123,7 @@ pub(super) async fn start(manager: Manager) -> Result<Running, Error> {
 
     let mut unfinished = StopOnDrop(Some(running.clone()));
     for hook in &on_started {
-        if let Err(error) = guarded(|| hook(running.clone())).await {
+        if let Err(error) = apart(hook, &running).await {
             running.shutdown();
             running.ended().await;
             return Err(Error::Start(format!(
@@ -153,6 +157,17 @@ pub(super) async fn guarded(
     ran.unwrap_or_else(|panic| Err(panicked(panic).into()))
 }
 
+/// Runs a hook in a task of its own. So whoever stops waiting for it can, also while it blocks its thread. It is then aborted.
+async fn apart(hook: &Hook, running: &Running) -> Result<(), BoxError> {
+    let (hook, running) = (hook.clone(), running.clone());
+    let mut task = JoinSet::new();
+    task.spawn(async move { guarded(|| hook(running)).await });
+    match task.join_next().await {
+        Some(ran) => ran?,
+        None => Ok(()),
+    }
+}
+
 /// Runs the tasks of the app, waits for the routes to end, and then ends what the program had around them.
 async fn supervise(inner: Arc<Inner>, launcher: Arc<Launcher>, _io_thread: IoThread) {
     let running = Running::new(inner.clone());
@@ -175,7 +190,7 @@ async fn supervise(inner: Arc<Inner>, launcher: Arc<Launcher>, _io_thread: IoThr
     let deadline = inner.stop.asked().deadline();
     let deadline = deadline.unwrap_or_else(Instant::now);
     for hook in &launcher.app.on_stop {
-        let ran = timeout_at(deadline + HOOKS, guarded(|| hook(running.clone()))).await;
+        let ran = timeout_at(deadline + HOOKS, apart(hook, &running)).await;
         if let Err(error) =
             ran.unwrap_or_else(|_| Err("it took longer than there was time to drain".into()))
         {
@@ -218,26 +233,34 @@ async fn end_adding(mut adding: JoinSet<()>, shutdown: &Shutdown) {
 /// Closes the bus, the publishers and the brokers, in this order. Returns whether all of them closed in time.
 async fn close(inner: &Inner, launcher: &Launcher, deadline: Instant) -> bool {
     let publishers = locked(&inner.publishers).all();
-    let publishers = join_all(publishers.iter().map(|publisher| publisher.close()));
     let until = deadline + PUBLISHERS;
+    let publishers = publishers.iter().map(async |(broker, publisher)| {
+        let closed = timeout_at(until, publisher.close()).await.is_ok();
+        if !closed {
+            tracing::error!(%broker, "the publisher of a broker did not close in time: it is given up");
+        }
+        closed
+    });
     let (bus, publishers) = tokio::join!(
         timeout_at(until, launcher.app.bus.close()),
-        timeout_at(until, publishers)
+        join_all(publishers)
     );
     if bus.is_err() {
         tracing::warn!("the reply address could not be removed in time: it may be left behind");
     }
     let brokers: Vec<_> = locked(&launcher.instances).used().cloned().collect();
-    let brokers = join_all(brokers.iter().map(|instance| instance.broker.close()));
-    let brokers = timeout_at(deadline + BROKERS, brokers).await;
-    let closed = [
-        ("publisher", publishers.is_ok()),
-        ("broker", brokers.is_ok()),
-    ];
-    for (what, _) in closed.iter().filter(|(_, closed)| !closed) {
-        tracing::error!("a {what} did not close in time");
-    }
-    closed.iter().all(|(_, closed)| *closed)
+    let brokers = brokers.iter().map(async |Instance { name, broker, .. }| {
+        let closed = timeout_at(deadline + BROKERS, broker.close()).await.is_ok();
+        if !closed {
+            tracing::error!(broker = %name, "a broker did not close in time: it is given up");
+        }
+        closed
+    });
+    let brokers = join_all(brokers).await;
+    [publishers, brokers]
+        .concat()
+        .into_iter()
+        .all(|closed| closed)
 }
 
 /// Lets the reporters send what is not sent yet, all at once and until this moment. Returns whether all of them came to an end.

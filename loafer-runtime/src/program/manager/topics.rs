@@ -46,9 +46,12 @@ impl Publishers {
             .cloned()
     }
 
-    pub(in crate::program) fn all(&self) -> Vec<Arc<dyn DynPublisher>> {
+    /// All of them, each with the name of its broker's instance.
+    pub(in crate::program) fn all(&self) -> Vec<(Arc<str>, Arc<dyn DynPublisher>)> {
         let publishers = self.0.iter();
-        publishers.map(|(_, publisher)| publisher.clone()).collect()
+        publishers
+            .map(|(instance, publisher)| (instance.name.clone(), publisher.clone()))
+            .collect()
     }
 
     /// How replies get out on each broker.
