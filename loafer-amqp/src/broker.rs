@@ -99,6 +99,22 @@ impl Amqp {
         self
     }
 
+    /// Sets how long connecting to one address may take, from the first packet to the end of the login. The default is 5 s. The parameter
+    /// `connection_timeout` of an address outranks it.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the time between heartbeats, in whole seconds. A connection that is silent for twice as long is lost. The default is 10 s. The parameter
+    /// `heartbeat` of an address outranks it.
+    #[must_use]
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.config.heartbeat = Some(interval);
+        self
+    }
+
     /// Says that RabbitMQ's `consumer_timeout` differs from its default of 30 minutes. Warnings and `check` go by this value; the server is not
     /// changed. The argument `x-consumer-timeout` of a queue outranks it.
     #[must_use]

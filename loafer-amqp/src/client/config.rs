@@ -10,6 +10,7 @@ use loafer_core::{
 use serde::Deserialize;
 
 use super::{
+    address,
     identity::Identity,
     section::{Section, Urls},
     tls::Tls,
@@ -72,6 +73,10 @@ pub(crate) struct Config {
     /// The addresses of the nodes of one cluster. Each entry may hold several, separated by commas.
     pub(crate) urls: Vec<String>,
     pub(crate) tls: Tls,
+    /// How long connecting to one address may take, unless the address says it. `None` means 5 s.
+    pub(crate) connect_timeout: Option<Duration>,
+    /// The time between heartbeats, unless the address says it. `None` means 10 s.
+    pub(crate) heartbeat: Option<Duration>,
     /// How long RabbitMQ lets a delivery go unsettled. `None` means its default.
     pub(crate) consumer_timeout: Option<Duration>,
     /// The exchange of events. `None` means `event`.
@@ -118,6 +123,8 @@ impl Config {
         tls.ca_file = section.ca_file.or(tls.ca_file.take());
         tls.cert_file = section.cert_file.or(tls.cert_file.take());
         tls.key_file = section.key_file.or(tls.key_file.take());
+        self.connect_timeout = section.connect_timeout.or(self.connect_timeout);
+        self.heartbeat = section.heartbeat.or(self.heartbeat);
         self.consumer_timeout = section.consumer_timeout.or(self.consumer_timeout);
         self.exchange = section.exchange.or(self.exchange.take());
         self.app_id = section.app_id.or(self.app_id.take());
@@ -167,13 +174,19 @@ impl Config {
         };
         let urls = urls.iter().flat_map(|url| url.split(','));
         urls.map(|url| {
-            // The address may hold a password, and the parser's error quotes it: neither is shown.
-            url.trim().parse().map_err(|_| {
-                Error::Config(
-                    "the address of RabbitMQ can't be read: write it as \"amqp://user:password@host:5672/vhost\", the virtual host `/` as `%2f`, a comma as `%2C`"
-                        .to_owned(),
-                )
-            })
+            let mut address = address::parse(url.trim()).map_err(|wrong| {
+                Error::Config(format!("the address of RabbitMQ can't be read: {wrong}"))
+            })?;
+            let query = &mut address.query;
+            if let Some(timeout) = self.connect_timeout {
+                let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                query.connection_timeout.get_or_insert(millis.max(1));
+            }
+            if let Some(heartbeat) = self.heartbeat {
+                let seconds = u16::try_from(heartbeat.as_secs()).unwrap_or(u16::MAX);
+                query.heartbeat.get_or_insert(seconds.max(1));
+            }
+            Ok(address)
         })
         .collect()
     }

@@ -9,22 +9,24 @@ use std::{
 };
 
 use lapin::{
-    Connection, ConnectionProperties,
+    ConnectionProperties,
     uri::{AMQPScheme, AMQPUri},
 };
 use loafer_core::Error;
 use tokio::{runtime::Handle, time::timeout};
 
 use super::{
+    Connected,
+    frames::ChannelQueues,
     identity::Identity,
     tls::{self, Tls},
 };
 use crate::error::{self, cause, refused};
 
-/// How long connecting to one address may take.
+/// How long connecting to one address may take, unless the address or the configuration says otherwise.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Seconds between heartbeats, unless the address says otherwise. After two intervals without one the connection is given up.
+/// Seconds between heartbeats, unless the address or the configuration says otherwise. After two intervals without one the connection is given up.
 const HEARTBEAT: u16 = 10;
 
 /// The addresses of one cluster, shared by all connections of a program.
@@ -75,7 +77,7 @@ impl Hosts {
         purpose: &str,
         what: &'static str,
         queue: &str,
-    ) -> Result<Connection, Error> {
+    ) -> Result<Connected, Error> {
         let runtime = self.runtime().clone().unwrap_or_else(Handle::current);
         let first = self.first.load(Ordering::Relaxed);
         let mut failures = Vec::new();
@@ -86,17 +88,25 @@ impl Hosts {
             address.query.heartbeat.get_or_insert(HEARTBEAT);
             let name = self.identity.connection(purpose);
             let properties = ConnectionProperties::default().with_connection_name(name.into());
-            match timeout(CONNECT, self.tls.connect(address, properties, &runtime)).await {
+            let within = address.query.connection_timeout;
+            let within = within.map_or(CONNECT, Duration::from_millis);
+            let queues = ChannelQueues::default();
+            let connected = self
+                .tls
+                .connect(address, properties, &runtime, queues.clone());
+            match timeout(within, connected).await {
                 Ok(Ok(connection)) => {
                     self.first.store(at, Ordering::Relaxed);
-                    return Ok(connection);
+                    return Ok(Connected { connection, queues });
                 }
                 Ok(Err(error)) => failures.push(self.at_address(what, queue, (&scheme, &place), error)),
                 Err(_) => failures.push(Error::Unreachable {
                     what,
                     queue: queue.to_owned(),
                     cause: format!(
-                        "RabbitMQ at {place} did not answer within {CONNECT:?}: see that host and port are right, and that no firewall is between"
+                        "RabbitMQ at {place} did not answer within {within:?}: see that host and port are right, and that no firewall is between; if it is only slow, raise \
+                         `connect_timeout` under [{}] in loafer.toml",
+                        self.identity.section()
                     ),
                     source: None,
                 }),

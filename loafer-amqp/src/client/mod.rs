@@ -5,13 +5,19 @@
 //! | `config` | the configuration of one RabbitMQ |
 //! | `section` | its section of `loafer.toml` |
 //! | `identity` | whose connections they are |
+//! | `address` | one address, as it is written |
 //! | `hosts` | the addresses of a cluster |
 //! | `tls` | certificates: what a connection trusts, and what it shows |
+//! | `stream` | what the client reads from and writes to |
+//! | `frames` | frames that the client can't read, made readable |
 
+mod address;
 pub(crate) mod config;
+mod frames;
 pub(crate) mod hosts;
 pub(crate) mod identity;
 mod section;
+mod stream;
 pub(crate) mod tls;
 
 use std::{
@@ -30,7 +36,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::{hosts::Hosts, identity::Identity};
+use self::{frames::ChannelQueues, hosts::Hosts, identity::Identity};
 use crate::error::{self, refused};
 
 /// How long RabbitMQ may take for one answer.
@@ -39,13 +45,28 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 /// The largest frame in bytes before a connection has agreed on one: RabbitMQ's default (`frame_max`).
 const FRAME_MAX: usize = 128 * 1024;
 
+/// A connection that was made.
+pub(crate) struct Connected {
+    connection: Connection,
+    /// What its channels are for.
+    queues: ChannelQueues,
+}
+
+impl Connected {
+    async fn channel(&self, queue: &str) -> lapin::Result<Channel> {
+        let channel = self.connection.create_channel().await?;
+        self.queues.opened(channel.id(), queue);
+        Ok(channel)
+    }
+}
+
 /// One connection to RabbitMQ, made when it is first asked for, and again after it broke. The caller decides how often to try.
 pub(crate) struct Link {
     /// What the connection is for, as RabbitMQ's management page shows it.
     purpose: &'static str,
     hosts: Arc<Hosts>,
     /// `None` until the first call, after the connection was given up, and after `close`. It may hold a connection that is broken.
-    connection: Mutex<Option<Arc<Connection>>>,
+    connection: Mutex<Option<Arc<Connected>>>,
     /// Set by `close`: no connection is made after that.
     closed: AtomicBool,
     /// The number of the connection, counted from 1. It only grows, and only under the lock of `connection`.
@@ -77,7 +98,7 @@ impl Link {
     /// Opens a channel. Connects first if there is no connection.
     pub(crate) async fn channel(&self, what: &'static str, queue: &str) -> Result<Channel, Error> {
         let connection = self.connection(what, queue).await?;
-        let failed = match timed(what, queue, connection.create_channel()).await? {
+        let failed = match timed(what, queue, connection.channel(queue)).await? {
             Ok(channel) => return Ok(channel),
             Err(failed) => failed,
         };
@@ -88,11 +109,11 @@ impl Link {
         // closed so often that the numbers start over, this connection opens no more of them. Its open channels go on.
         self.give_up(&connection).await;
         let connection = self.connection(what, queue).await?;
-        answered(what, queue, connection.create_channel()).await
+        answered(what, queue, connection.channel(queue)).await
     }
 
     /// Opens no more channels on this connection. It ends with the last of its open channels.
-    async fn give_up(&self, connection: &Arc<Connection>) {
+    async fn give_up(&self, connection: &Arc<Connected>) {
         let mut known = self.connection.lock().await;
         if known
             .as_ref()
@@ -102,28 +123,30 @@ impl Link {
         }
     }
 
-    async fn connection(&self, what: &'static str, queue: &str) -> Result<Arc<Connection>, Error> {
+    async fn connection(&self, what: &'static str, queue: &str) -> Result<Arc<Connected>, Error> {
         let mut known = self.connection.lock().await;
-        if let Some(connection) = known.as_ref().filter(|known| known.status().connected()) {
-            return Ok(connection.clone());
+        if let Some(known) = &*known
+            && known.connection.status().connected()
+        {
+            return Ok(known.clone());
         }
         if self.closed.load(Ordering::Acquire) {
             return Err(refused(what, queue, "the connection was closed at the end"));
         }
-        let connection = Arc::new(self.hosts.connect(self.purpose, what, queue).await?);
+        let made = Arc::new(self.hosts.connect(self.purpose, what, queue).await?);
         let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
-        let frame_max = usize::try_from(connection.configuration().frame_max());
+        let frame_max = usize::try_from(made.connection.configuration().frame_max());
         self.frame_max
             .store(frame_max.unwrap_or(FRAME_MAX), Ordering::Relaxed);
         self.blocked.send_replace(None);
-        self.watch(&connection, epoch);
-        Ok(known.insert(connection).clone())
+        self.watch(&made, epoch);
+        Ok(known.insert(made).clone())
     }
 
     /// Notes when RabbitMQ stops taking messages, and when it takes them again.
-    fn watch(&self, connection: &Arc<Connection>, epoch: u64) {
-        let mut events = Box::pin(connection.events_listener());
-        let connection = Arc::downgrade(connection);
+    fn watch(&self, made: &Arc<Connected>, epoch: u64) {
+        let mut events = Box::pin(made.connection.events_listener());
+        let made = Arc::downgrade(made);
         let blocked = self.blocked.clone();
         let purpose = self.purpose;
         let current = self.epoch.clone();
@@ -144,8 +167,8 @@ impl Link {
                     }
                     // Errors of channels arrive here, too, and leave the connection as it is.
                     Event::Error(_) => {
-                        let alive = connection.upgrade();
-                        if alive.is_none_or(|connection| !connection.status().connected()) {
+                        let alive = made.upgrade();
+                        if alive.is_none_or(|made| !made.connection.status().connected()) {
                             break;
                         }
                     }
@@ -190,9 +213,10 @@ impl Link {
     /// Ends the connection, after all that was written on it. Later calls make no new one.
     pub(crate) async fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        let connection = self.connection.lock().await.take();
-        if let Some(connection) = connection {
-            _ = timeout(ANSWER, connection.close(200, "OK".into())).await;
+        let made = self.connection.lock().await.take();
+        if let Some(made) = made {
+            let closed = made.connection.close(200, "OK".into());
+            _ = timeout(ANSWER, closed).await;
         }
     }
 }

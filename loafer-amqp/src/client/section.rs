@@ -15,6 +15,10 @@ pub(super) struct Section {
     pub(super) cert_file: Option<PathBuf>,
     pub(super) key_file: Option<PathBuf>,
     #[serde(default, deserialize_with = "duration")]
+    pub(super) connect_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(super) heartbeat: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
     pub(super) consumer_timeout: Option<Duration>,
     pub(super) exchange: Option<String>,
     pub(super) app_id: Option<String>,

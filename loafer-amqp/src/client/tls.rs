@@ -3,12 +3,16 @@
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
+use async_rs::{
+    Runtime, Tokio,
+    traits::{Executor, Reactor},
+};
 use lapin::{
     Connection, ConnectionProperties, ErrorKind,
-    runtime::default_runtime,
-    tcp::{AMQPUriTcpExt, RustlsConnector, RustlsConnectorConfig},
+    tcp::{AMQPUriTcpExt, AsyncTcpStream, RustlsConnector, RustlsConnectorConfig},
     uri::{AMQPScheme, AMQPUri},
 };
 use loafer_core::Error;
@@ -16,7 +20,12 @@ use rustls::{
     AlertDescription, CertificateError,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::oneshot};
+
+use super::{
+    frames::ChannelQueues,
+    stream::{Stream, client_runtime},
+};
 
 /// The files that TLS connections use, all in PEM.
 #[derive(Clone, Debug, Default)]
@@ -54,35 +63,55 @@ impl Tls {
         }
     }
 
-    /// Connects, by TLS if the address says so. `runtime` drives the connection.
+    /// Connects, by TLS if the address says so. `runtime` drives the connection, and `queues` learns what is wrong with frames.
     ///
-    /// Each connection reads the files again, on the client's own thread, so that certificates can be renewed while the service runs.
+    /// Each connection reads the files again, so that certificates can be renewed while the service runs. If the future is dropped, the connection that
+    /// is being made ends, and the client's thread with it.
     pub(crate) async fn connect(
         &self,
         address: AMQPUri,
         properties: ConnectionProperties,
         runtime: &Handle,
+        queues: ChannelQueues,
     ) -> lapin::Result<Connection> {
-        let tls = self.clone();
-        let runtime = {
-            let _entered = runtime.enter();
-            default_runtime()?
-        };
-        Connection::connector(
+        let tokio = Tokio::default().with_handle(runtime.clone());
+        let stream = self.stream(address.clone(), &tokio).await?;
+        let (made, waits) = oneshot::channel();
+        let stream = Mutex::new(Some(Stream::new(stream, queues, waits)));
+        let connection = Connection::connector(
             address,
-            runtime,
-            async move |mut address, runtime| {
-                let scheme = std::mem::replace(&mut address.scheme, AMQPScheme::AMQP);
-                let stream = address.connect_async(&runtime).await?;
-                let host = &address.authority.host;
-                Ok(match scheme {
-                    AMQPScheme::AMQP => stream,
-                    AMQPScheme::AMQPS => stream.into_rustls(&tls.connector()?, host).await?,
-                })
+            client_runtime(tokio),
+            // The client asks once, since it is not told to connect again by itself.
+            async move |_, _| {
+                let stream = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let stream = stream.map(AsyncTcpStream::Plain);
+                stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected).into())
             },
             properties,
-        )
-        .await
+        );
+        let connection = connection.await?;
+        // The stream may have ended by now, which the connection tells.
+        _ = made.send(());
+        Ok(connection)
+    }
+
+    /// Connects to the host. The client's own connecting would go on in a thread of its own after it was given up.
+    async fn stream(
+        &self,
+        mut address: AMQPUri,
+        tokio: &Tokio,
+    ) -> io::Result<AsyncTcpStream<<Tokio as Reactor>::TcpStream>> {
+        let scheme = std::mem::replace(&mut address.scheme, AMQPScheme::AMQP);
+        let runtime = Runtime::new(tokio.clone());
+        let stream = address.connect_async(&runtime).await?;
+        if scheme == AMQPScheme::AMQP {
+            return Ok(stream);
+        }
+        let tls = self.clone();
+        let connector = runtime.spawn_blocking(move || tls.connector()).await?;
+        stream
+            .into_rustls(&connector, &address.authority.host)
+            .await
     }
 
     fn connector(&self) -> io::Result<RustlsConnector> {
