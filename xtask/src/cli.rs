@@ -13,7 +13,10 @@ use crate::rules;
 use crate::servers::{self, Server};
 use crate::simulate;
 use crate::soak::{self, Soak};
-use crate::test;
+use crate::test::{
+    self,
+    stress::{self, Stress},
+};
 
 /// The tasks of this workspace
 #[derive(Debug, Parser)]
@@ -29,10 +32,15 @@ enum Task {
     Test {
         #[command(flatten)]
         without: Without,
+        /// Test binaries that run at once
+        #[arg(long, value_name = "N", default_value_t = test::at_once())]
+        at_once: usize,
         /// Further arguments of `cargo test`
         #[arg(last = true)]
         cargo: Vec<String>,
     },
+    /// Runs test binaries again and again beside busy loops, and writes what failed into benches/stress.md
+    Stress(Stress),
     /// Starts the servers, prints what to export, stays until Ctrl-C
     Servers {
         #[command(flatten)]
@@ -95,7 +103,12 @@ enum Bench {
 impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.task {
-            Task::Test { without, cargo } => test::run(&without.rest(), &cargo),
+            Task::Test {
+                without,
+                at_once,
+                cargo,
+            } => test::run(&without.rest(), &cargo, at_once),
+            Task::Stress(stress) => stress::run(&stress),
             Task::Servers { without, endpoint } => servers::serve(&without.rest(), endpoint),
             Task::Soak(soak) => soak::run(&soak),
             Task::Fuzz { arguments } => fuzz::run(&arguments),
@@ -147,7 +160,7 @@ mod tests {
             "--nocapture",
         ];
         let Ok(Cli {
-            task: Task::Test { without, cargo },
+            task: Task::Test { without, cargo, .. },
         }) = Cli::try_parse_from(line)
         else {
             panic!("the line is not understood");

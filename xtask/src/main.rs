@@ -1,9 +1,9 @@
-//! The tasks of this workspace: `cargo xtask test`, `soak`, `servers`, `fuzz`, `loom`, `simulate`, `bench`.
+//! The tasks of this workspace: `cargo xtask test`, `stress`, `soak`, `servers`, `fuzz`, `loom`, `simulate`, `bench`.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `cli` | the command line |
-//! | `test` | the whole test run: servers up, `cargo test`, one summary line |
+//! | `test` | the whole test run: servers up, test binaries side by side, one summary line; and the stress |
 //! | `soak` | the fault test, for long |
 //! | `servers` | real brokers as local processes: install, start, stop |
 //! | `fuzz` | the fuzz targets, and what is left of a target that died |

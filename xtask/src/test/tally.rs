@@ -43,6 +43,11 @@ impl Tally {
         self.failed
     }
 
+    /// The names of the tests that failed.
+    pub(crate) fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
     /// Counts a failure no test reported: a build or a test binary that broke.
     pub(crate) fn broken(&mut self) {
         self.failed += 1;
