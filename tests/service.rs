@@ -276,9 +276,8 @@ async fn without_credentials_it_says_what_to_set() {
 #[tokio::test]
 async fn an_endpoint_where_nobody_listens_is_reported() {
     let metadata = silent();
-    let listener = silent();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
+    let [port] = loafer_test_servers::Ports::take().numbers();
+    let endpoint = format!("http://127.0.0.1:{port}");
     let mut command = on_sqs(&metadata);
     command.envs([
         ("AWS_REGION", "us-east-1"),

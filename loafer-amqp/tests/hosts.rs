@@ -6,7 +6,6 @@ mod private;
 
 use std::{
     collections::HashSet,
-    net::TcpListener,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,7 +16,7 @@ use loafer_runtime::{
     bus::Bus,
     program::{App, Ended, Manager, Route, RouteOptions, Running},
 };
-use loafer_test_servers::{Broker, Setup, Version};
+use loafer_test_servers::{Broker, Ports, Setup, Version};
 use tokio::time::{sleep, timeout};
 
 private::on_both!(
@@ -82,8 +81,7 @@ impl Service {
 
 /// An address where nobody listens.
 fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let [port] = Ports::take().numbers();
     format!("amqp://guest:secret-9@127.0.0.1:{port}/%2f")
 }
 

@@ -8,17 +8,14 @@ mod private;
 mod proxy;
 mod support;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use lapin::BasicProperties;
 use loafer_amqp::Amqp;
 use loafer_core::{message::Message, translate::Bytes};
 use loafer_runtime::program::{App, Ended, Manager, Route};
 use loafer_test_servers::{RabbitMq, Version};
-use tokio::{sync::Barrier, time::sleep};
+use tokio::sync::Barrier;
 
 use private::{logged, note_log};
 use proxy::Proxy;
@@ -62,9 +59,9 @@ async fn what_was_handled_before_its_ack_was_lost_does_not_run_again(version: Ve
     let running = manager.start().await.unwrap();
     let numbers: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
     rabbit.publish_all("", &queue, &numbers).await;
-    eventually("runs", async || runs() == MESSAGES).await;
-    // The acks have been written by then.
-    sleep(Duration::from_millis(300)).await;
+    let acked = || running.stats("orders").unwrap().acked;
+    eventually("acks", async || acked() == MESSAGES as u64).await;
+    assert_eq!(runs(), MESSAGES);
     proxy.cut();
     // Behind those that are redelivered.
     rabbit

@@ -22,7 +22,7 @@ use loafer_core::{
     translate::Bytes,
 };
 use loafer_runtime::program::{App, Ended, Manager, Route, RouteOptions, Running};
-use loafer_test_servers::{Broker, Setup, Version};
+use loafer_test_servers::{Broker, Queue, Setup, Version};
 use tokio::time::{Instant, sleep};
 
 use direct::Direct;
@@ -96,7 +96,8 @@ async fn two_replicas_share_slow_messages(version: Version) {
     let (first, of_first) = replica(&broker.url()).await;
     publish(&rabbit, 100).await;
     // The first one takes what it wants before the second one is there.
-    sleep(Duration::from_secs(1)).await;
+    let takes = |queue: &Queue| queue.unacknowledged >= 10;
+    broker.management().queue_when(QUEUE, takes).await;
     let (second, of_second) = replica(&broker.url()).await;
     let handled = || [&of_first, &of_second].map(|count| count.load(Ordering::SeqCst));
     eventually("100 messages", async || {

@@ -232,31 +232,7 @@ async fn a_fifo_message_moves_to_a_fifo_dead_letter_queue(server: support::Serve
     assert!(DeadLetter::of(&dead[0].message).is_some());
 }
 
-/// Each case against both servers.
-macro_rules! cases {
-    ($($case:ident)*) => {
-        mod fauxqs {
-            use super::support;
-            $(#[tokio::test]
-            async fn $case() {
-                if let Some(server) = support::server("LOAFER_TEST_FAUXQS", stringify!($case)) {
-                    super::$case(server).await;
-                }
-            })*
-        }
-        mod elasticmq {
-            use super::support;
-            $(#[tokio::test]
-            async fn $case() {
-                if let Some(server) = support::server("LOAFER_TEST_ELASTICMQ", stringify!($case)) {
-                    super::$case(server).await;
-                }
-            })*
-        }
-    };
-}
-
-cases! {
+on_both! {
     a_message_comes_with_all_it_has
     settlements_of_all_kinds_share_a_batch
     a_rejected_message_moves_with_its_envelope

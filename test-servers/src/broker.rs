@@ -14,7 +14,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{Management, Setup, leash::Leashed, port};
+use crate::{
+    Management, Setup,
+    leash::Leashed,
+    port::{self, Ports},
+};
 
 /// How long to wait for something: longer than a start or an end takes on a machine that is also building.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -22,6 +26,10 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_secs(5);
 /// The pause between two tries.
 const TICK: Duration = Duration::from_millis(50);
+/// How often its first start is tried, should a stranger take one of its ports.
+const STARTS: usize = 3;
+/// What its log says then.
+const TAKEN: &str = "eaddrinuse";
 /// The environment variables with its ports, in the order of [`Broker::ports`].
 const PORTS: [&str; 4] = ["PORT", "MANAGEMENT_PORT", "DISTRIBUTION_PORT", "EPMD_PORT"];
 
@@ -35,8 +43,10 @@ const PORTS: [&str; 4] = ["PORT", "MANAGEMENT_PORT", "DISTRIBUTION_PORT", "EPMD_
 pub struct Broker {
     /// A shell command: with the argument `serve` it runs the broker, with `ctl` and further arguments it runs `rabbitmqctl`.
     command: String,
-    /// The ports of [`PORTS`], and the one for TLS.
-    ports: [u16; 5],
+    /// The ports of [`PORTS`], and the one for TLS. They stay its own while it is down.
+    ports: Ports<5>,
+    /// Whether it listens for TLS.
+    tls: bool,
     /// The folder with its files. It is removed at the end, unless the test failed.
     folder: PathBuf,
     management: Management,
@@ -46,20 +56,42 @@ pub struct Broker {
 
 impl Broker {
     pub(crate) async fn start(command: &str, parent: &Path, setup: &Setup) -> Self {
+        Self::start_on(command, parent, setup, Ports::take).await
+    }
+
+    /// Starts it on the ports that `take` returns. If a stranger has one of them, starts it on the next ones.
+    async fn start_on(
+        command: &str,
+        parent: &Path,
+        setup: &Setup,
+        mut take: impl FnMut() -> Ports<5>,
+    ) -> Self {
+        let mut starts = 1;
+        loop {
+            let mut broker = Self::on(take(), command, parent, setup);
+            let Err(why) = broker.try_start().await else {
+                return broker;
+            };
+            drop(broker.process.take());
+            assert!(broker.lacks_port() && starts < STARTS, "{why}");
+            starts += 1;
+        }
+    }
+
+    fn on(ports: Ports<5>, command: &str, parent: &Path, setup: &Setup) -> Self {
         let name = format!("rabbitmq-{}-{:08x}", std::process::id(), fastrand::u32(..));
         let folder = parent.join(name);
         fs::create_dir_all(&folder).expect("the test's folder can be made");
-        let ports = port::free();
-        setup.write(&folder, ports[4]);
-        let mut broker = Self {
+        let [_, management, .., tls] = ports.numbers();
+        setup.write(&folder, tls);
+        Self {
             command: command.to_owned(),
             ports,
-            management: Management::at(&format!("http://127.0.0.1:{}", ports[1])),
+            tls: setup.has_tls(),
+            management: Management::at(&format!("http://127.0.0.1:{management}")),
             folder,
             process: None,
-        };
-        broker.restart().await;
-        broker
+        }
     }
 
     /// Returns its address `amqp://…`, with a user who may do everything. It is the same after every restart.
@@ -69,12 +101,12 @@ impl Broker {
 
     /// Returns the port on which it listens on 127.0.0.1, for a proxy in front of it.
     pub fn port(&self) -> u16 {
-        self.ports[0]
+        self.ports.numbers()[0]
     }
 
     /// Returns the port on which it listens for TLS on 127.0.0.1, if [`Setup::tls`] is set.
     pub fn tls_port(&self) -> u16 {
-        self.ports[4]
+        self.ports.numbers()[4]
     }
 
     /// Returns its management API.
@@ -107,19 +139,8 @@ impl Broker {
     /// Starts it again after [`Broker::kill`] or [`Broker::stop`], on the same ports, with what it has on the disk. Returns when it can be used.
     pub async fn restart(&mut self) {
         assert!(self.process.is_none(), "it runs: kill or stop it first");
-        self.process = Some(self.spawn());
-        let deadline = Instant::now() + DEADLINE;
-        while !self.answers().await {
-            let process = self.process.as_mut().expect("just started");
-            if let Some(status) = process.child.try_wait().expect("its status can be asked") {
-                panic!("it ended by itself ({status}); {}", self.tail());
-            }
-            assert!(
-                Instant::now() < deadline,
-                "it does not answer; {}",
-                self.tail()
-            );
-            sleep(TICK).await;
+        if let Err(why) = self.try_start().await {
+            panic!("{why}");
         }
     }
 
@@ -186,6 +207,32 @@ impl Broker {
         out.into_owned()
     }
 
+    /// Returns when it can be used. The error says why it can't, with the end of its log.
+    async fn try_start(&mut self) -> Result<(), String> {
+        self.process = Some(self.spawn());
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            // It is asked first: what answers then is no stranger on its ports.
+            let process = self.process.as_mut().expect("just started");
+            if let Some(status) = process.child.try_wait().expect("its status can be asked") {
+                return Err(format!("it ended by itself ({status}); {}", self.tail()));
+            }
+            if self.answers().await {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(format!("it does not answer; {}", self.tail()));
+            }
+            sleep(TICK).await;
+        }
+    }
+
+    /// Returns whether it did not start because somebody else listens on one of its ports.
+    fn lacks_port(&self) -> bool {
+        let log = fs::read(self.log()).unwrap_or_default();
+        String::from_utf8_lossy(&log).contains(TAKEN)
+    }
+
     fn running(&mut self) -> Leashed {
         self.process.take().expect("it is down: restart it first")
     }
@@ -204,22 +251,24 @@ impl Broker {
 
     /// Puts its folder and its ports into the environment of a command.
     fn set_up<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        let ports = self.ports.map(|port| port.to_string());
+        let ports = self.ports.numbers().map(|port| port.to_string());
         command
             .env("DATA", &self.folder)
             .envs(PORTS.into_iter().zip(ports))
     }
 
-    /// Returns whether it answers AMQP and the management API.
+    /// Returns whether it answers AMQP and the management API, and listens for TLS if it should.
     async fn answers(&self) -> bool {
         let greeted = timeout(LOOK, greeted(self.port())).await;
-        matches!(greeted, Ok(Ok(true))) && self.management.answers().await
+        matches!(greeted, Ok(Ok(true)))
+            && self.management.answers().await
+            && (!self.tls || listens(self.tls_port()).await)
     }
 
     /// Waits until none of its processes listens. They end one after the other.
     async fn gone(&self) {
         let deadline = Instant::now() + DEADLINE;
-        while !self.ports.iter().all(|port| port::is_free(*port)) {
+        while !self.ports.numbers().into_iter().all(port::is_free) {
             assert!(Instant::now() < deadline, "somebody still listens");
             sleep(TICK).await;
         }
@@ -261,9 +310,46 @@ async fn signal(name: &str, pid: &str) {
     assert!(sent.is_ok_and(|status| status.success()), "kill -s {name}");
 }
 
+/// Returns whether a server takes connections on the port. To bind it for a moment would tell, too, but the server could not then.
+async fn listens(port: u16) -> bool {
+    let connected = timeout(LOOK, TcpStream::connect(("127.0.0.1", port))).await;
+    matches!(connected, Ok(Ok(_)))
+}
+
 /// Returns whether a server answers AMQP 0-9-1 on the port: its first frame is a method, type 1.
 async fn greeted(port: u16) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.write_all(b"AMQP\0\0\x09\x01").await?;
     Ok(stream.read_u8().await? == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::{RabbitMq, Version};
+
+    #[tokio::test]
+    async fn where_a_stranger_has_its_port_it_starts_on_others() {
+        let test = "where_a_stranger_has_its_port_it_starts_on_others";
+        let Some(rabbit) = RabbitMq::installed(Version::Debian, test) else {
+            return;
+        };
+        let mut strangers = Vec::new();
+        let take = || {
+            let ports = Ports::take();
+            // The port of the management API: it is the last one that a broker takes.
+            if strangers.is_empty() {
+                strangers.push(TcpListener::bind(("127.0.0.1", ports.numbers()[1])).unwrap());
+            }
+            ports
+        };
+        let parent = std::env::temp_dir();
+        let setup = Setup::default();
+        let broker = Broker::start_on(rabbit.command(), &parent, &setup, take).await;
+        let stranger = strangers[0].local_addr().unwrap().port();
+        assert!(broker.management().answers().await);
+        assert!(!broker.ports.numbers().contains(&stranger));
+    }
 }

@@ -8,7 +8,7 @@
 //! | `setup` | further configuration of such a RabbitMQ |
 //! | `management` | the management API of a RabbitMQ: queues and connections |
 //! | `leash` | a child process that ends with this one |
-//! | `port` | free ports |
+//! | `port` | free ports, kept for one server |
 //!
 //! Everything here panics if it fails, and says what it was doing: a test that can't go on should fail.
 //!
@@ -37,5 +37,6 @@ mod setup;
 
 pub use broker::Broker;
 pub use management::{Management, Queue};
+pub use port::Ports;
 pub use rabbitmq::{RabbitMq, Shared, Version};
 pub use setup::{Setup, Tls};

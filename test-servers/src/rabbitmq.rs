@@ -61,6 +61,11 @@ impl RabbitMq {
         Some(Self { command })
     }
 
+    #[cfg(test)]
+    pub(crate) fn command(&self) -> &str {
+        &self.command
+    }
+
     /// Starts an empty RabbitMQ on ports of its own. Returns when it can be used, after 4 to 8 s.
     ///
     /// Its files are in a folder of their own under `parent`, for which a test writes `env!("CARGO_TARGET_TMPDIR")`. They stay there if the test

@@ -47,6 +47,10 @@ impl Setup {
         self
     }
 
+    pub(crate) fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Writes it to the files that the broker reads when it starts. `@DATA@` in them stands for its folder, whose path may be another one for the
     /// broker than for us.
     pub(crate) fn write(&self, folder: &Path, tls_port: u16) {

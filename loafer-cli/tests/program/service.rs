@@ -54,6 +54,7 @@ async fn setup(app: App) -> anyhow::Result<App> {
         Ok("rename") => Ok(app.name("renamed")),
         Ok("panic") => panic!("no DATABASE_URL"),
         Ok("slow") => {
+            tracing::info!("setting up");
             tokio::time::sleep(Duration::from_secs(60)).await;
             Ok(app)
         }

@@ -134,31 +134,7 @@ async fn on_fifo_group_by_is_left_unread(server: Server) {
     );
 }
 
-/// Each case against both servers.
-macro_rules! cases {
-    ($($case:ident)*) => {
-        mod fauxqs {
-            use super::support;
-            $(#[tokio::test]
-            async fn $case() {
-                if let Some(server) = support::server("LOAFER_TEST_FAUXQS", stringify!($case)) {
-                    super::$case(server).await;
-                }
-            })*
-        }
-        mod elasticmq {
-            use super::support;
-            $(#[tokio::test]
-            async fn $case() {
-                if let Some(server) = support::server("LOAFER_TEST_ELASTICMQ", stringify!($case)) {
-                    super::$case(server).await;
-                }
-            })*
-        }
-    };
-}
-
-cases! {
+on_both! {
     what_is_missing_is_made_once
     a_dead_letter_queue_that_is_gone_is_a_problem_and_is_made
     what_is_there_is_reported_and_not_touched

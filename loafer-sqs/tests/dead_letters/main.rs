@@ -328,31 +328,7 @@ async fn a_stopped_list_gives_everything_back(server: Server) {
     listed(&dead_letters, 15).await;
 }
 
-/// Each case against both servers.
-macro_rules! cases {
-    ($($case:ident)*) => {
-        mod fauxqs {
-            use super::support;
-            $(#[tokio::test]
-            async fn $case() {
-                if let Some(server) = support::server("LOAFER_TEST_FAUXQS", stringify!($case)) {
-                    super::$case(server).await;
-                }
-            })*
-        }
-        mod elasticmq {
-            use super::support;
-            $(#[tokio::test]
-            async fn $case() {
-                if let Some(server) = support::server("LOAFER_TEST_ELASTICMQ", stringify!($case)) {
-                    super::$case(server).await;
-                }
-            })*
-        }
-    };
-}
-
-cases! {
+on_both! {
     the_id_of_an_event_is_on_its_dead_letter_and_on_the_next_try
     a_list_says_why_and_leaves_everything_where_it_is
     what_sqs_gave_up_is_reported_by_its_marks

@@ -48,6 +48,31 @@ macro_rules! server {
     };
 }
 
+/// Tests of functions that take a [`Server`]: each against fauxqs, in a module `fauxqs`, and against ElasticMQ, in a module `elasticmq`.
+#[macro_export]
+macro_rules! on_both {
+    ($($case:ident)*) => {
+        mod fauxqs {
+            use super::support;
+            $(#[tokio::test]
+            async fn $case() {
+                if let Some(server) = support::server("LOAFER_TEST_FAUXQS", stringify!($case)) {
+                    super::$case(server).await;
+                }
+            })*
+        }
+        mod elasticmq {
+            use super::support;
+            $(#[tokio::test]
+            async fn $case() {
+                if let Some(server) = support::server("LOAFER_TEST_ELASTICMQ", stringify!($case)) {
+                    super::$case(server).await;
+                }
+            })*
+        }
+    };
+}
+
 pub struct Server {
     pub endpoint: String,
 }

@@ -1,7 +1,8 @@
 //! The server: a fauxqs that keeps its data, killed and started again on its port.
 
-use std::{env, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
+use std::{env, path::PathBuf, process::Stdio, time::Duration};
 
+use loafer_test_servers::Ports;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -18,7 +19,8 @@ const COMMAND: &str = "LOAFER_TEST_FAUXQS_COMMAND";
 #[derive(Debug)]
 pub(crate) struct Server {
     command: String,
-    port: u16,
+    /// It stays its own while it is down.
+    port: Ports<1>,
     folder: PathBuf,
     ledger: Ledger,
     process: Child,
@@ -36,8 +38,8 @@ impl Server {
 
     /// Starts it with its data in this folder.
     pub(crate) async fn start(command: String, folder: PathBuf, ledger: Ledger) -> Self {
-        let port = free_port();
-        let process = spawn(&command, port, &folder);
+        let port = Ports::take();
+        let process = spawn(&command, port.numbers()[0], &folder);
         let mut server = Self {
             command,
             port,
@@ -50,7 +52,7 @@ impl Server {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.port.numbers()[0]
     }
 
     /// SIGKILL, nobody there for so long, and a start with what it kept.
@@ -58,7 +60,7 @@ impl Server {
         self.ledger.write("trouble server down");
         self.process.kill().await.unwrap();
         tokio::time::sleep(time).await;
-        self.process = spawn(&self.command, self.port, &self.folder);
+        self.process = spawn(&self.command, self.port(), &self.folder);
         self.ready().await;
         self.ledger.write("over server");
     }
@@ -66,7 +68,7 @@ impl Server {
     async fn ready(&mut self) {
         let deadline = Instant::now() + DEADLINE;
         while !matches!(
-            timeout(Duration::from_secs(2), healthy(self.port)).await,
+            timeout(Duration::from_secs(2), healthy(self.port())).await,
             Ok(Ok(true))
         ) {
             if let Some(status) = self.process.try_wait().unwrap() {
@@ -110,11 +112,4 @@ async fn healthy(port: u16) -> std::io::Result<bool> {
     let mut status = [0; 12];
     stream.read_exact(&mut status).await?;
     Ok(&status == b"HTTP/1.1 200")
-}
-
-/// Below the ports that Linux gives to outgoing connections: one of them could take it while the server is down.
-fn free_port() -> u16 {
-    let mut ports = std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).take(100);
-    let free = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    free.expect("a free port")
 }

@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// Between two looks at a server which is starting.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Starts of one server, should others take its port first.
+/// Starts of one server, should others take one of its ports first.
 const STARTS: u8 = 3;
 
 /// What a server says that found its port taken, in any case.
@@ -129,18 +129,20 @@ impl Process {
         })
     }
 
-    /// Waits for an answer; where another process took the port first, starts again on another.
+    /// Waits for an answer; where another process took a port first, starts again on others.
     fn ready(&mut self, folder: &Folder, deadline: Instant) -> Result<()> {
         let mut starts = 1;
-        while !self.server.answers(&self.ports) {
+        loop {
+            // Asked first: what answers then is no stranger on its port.
             if let Err(error) = self.alive() {
-                let said = error.to_string().to_lowercase();
-                let taken = TAKEN.iter().any(|taken| said.contains(taken));
-                if !taken || starts == STARTS {
+                if starts == STARTS || !self.lacks_port() {
                     return Err(error);
                 }
                 starts += 1;
                 *self = Self::spawn(self.server, folder)?;
+            }
+            if self.server.answers(&self.ports) {
+                return Ok(());
             }
             if Instant::now() >= deadline {
                 bail!(
@@ -152,7 +154,13 @@ impl Process {
             }
             thread::sleep(TICK);
         }
-        Ok(())
+    }
+
+    /// Whether it says so in its log, of which the tail may show only what that led to.
+    fn lacks_port(&self) -> bool {
+        let log = fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log).to_lowercase();
+        TAKEN.iter().any(|taken| log.contains(taken))
     }
 
     fn alive(&mut self) -> Result<()> {

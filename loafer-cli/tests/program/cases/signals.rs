@@ -1,7 +1,7 @@
 //! Signals, and what still runs when they come.
 
 use std::{
-    io::{BufReader, Read as _, Write as _},
+    io::{BufReader, Write as _},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -88,17 +88,11 @@ pub(super) fn a_signal_is_heard_while_setup_runs() {
             .env("ECHO_SETUP", "slow")
             .env("RUST_LOG", "debug"),
     );
-    std::thread::sleep(Duration::from_millis(300));
+    let mut log = BufReader::new(child.stderr.take().expect("stderr"));
+    wait_for(&mut log, "setting up");
     signal(&child, "TERM");
+    wait_for(&mut log, "stopped before it had started");
     assert_eq!(child.wait().expect("its end").code(), Some(0));
-    let mut log = String::new();
-    child
-        .stderr
-        .take()
-        .expect("stderr")
-        .read_to_string(&mut log)
-        .expect("its log");
-    assert!(log.contains("stopped before it had started"), "{log}");
 }
 
 pub(super) fn a_signal_while_a_start_hook_runs_drains_what_was_received() {
