@@ -20,7 +20,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName as Name};
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeName as Name, QueueAttributeName,
+};
 use aws_smithy_types::base64;
 use loafer_core::{
     broker::DeadLetter,
@@ -42,6 +44,11 @@ pub(crate) const ASKED: [Name; 7] = [
     Name::SequenceNumber,
 ];
 
+/// The same by the names of before 2024.
+pub(crate) fn asked_of_old() -> Vec<QueueAttributeName> {
+    ASKED.iter().map(|name| name.as_str().into()).collect()
+}
+
 /// A message of SQS as it came.
 pub(crate) struct Received {
     pub(crate) message: Message,
@@ -49,6 +56,8 @@ pub(crate) struct Received {
     pub(crate) handle: String,
     /// The attributes whose type has a label of their sender's, and that type, for example `Number.cents`. Copies keep it.
     pub(crate) labels: Labels,
+    /// Whether the server said how often the message was received.
+    pub(crate) is_counted: bool,
 }
 
 /// Names of attributes, each with its type.
@@ -76,10 +85,10 @@ pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message, folded: Folded) -> 
         insert(&mut headers, name, value);
     }
 
-    let (mut attempt, mut sent_at, mut group) = (1, None, None);
+    let (mut attempt, mut sent_at, mut group) = (None, None, None);
     for (name, value) in message.attributes.unwrap_or_default() {
         match name {
-            Name::ApproximateReceiveCount => attempt = value.parse().unwrap_or(1),
+            Name::ApproximateReceiveCount => attempt = value.parse().ok(),
             Name::SentTimestamp => sent_at = time(&value),
             Name::MessageGroupId => group = Some(value),
             Name::AwsTraceHeader => _ = headers.insert(TRACE, value),
@@ -99,7 +108,7 @@ pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message, folded: Folded) -> 
     let id = message.message_id.as_deref().unwrap_or_default();
     let mut read = Message::with_id(id, body)
         .with_headers(headers)
-        .with_attempt(attempt);
+        .with_attempt(attempt.unwrap_or(1));
     if let Some(group) = group {
         read = read.with_group(group);
     }
@@ -110,6 +119,7 @@ pub(crate) fn from_sdk(message: aws_sdk_sqs::types::Message, folded: Folded) -> 
         message: read,
         handle: message.receipt_handle.unwrap_or_default(),
         labels,
+        is_counted: attempt.is_some(),
     }
 }
 
@@ -210,9 +220,10 @@ mod tests {
             message,
             handle,
             labels,
+            is_counted,
         } = from_sdk(sdk, Folded::Left);
         assert_eq!(handle, "handle");
-        assert!(labels.is_empty());
+        assert!(labels.is_empty() && is_counted);
         assert_eq!(
             message.id().to_string(),
             "059f36b4-87a3-44ab-83d2-661975830a7d"

@@ -105,9 +105,14 @@ impl Clients {
         call: Call<'_>,
     ) -> Result<Vec<Message>, NotReceived> {
         let wait = poll.wait.min(POLL);
+        #[allow(
+            deprecated,
+            reason = "servers and gateways of before 2024 know `AttributeNames` alone"
+        )]
         let receive = self
             .receive
             .receive_message()
+            .set_attribute_names(Some(message::asked_of_old()))
             .queue_url(url)
             .max_number_of_messages(poll.max.clamp(1, ENTRIES) as i32)
             .wait_time_seconds(wait.as_secs() as i32)

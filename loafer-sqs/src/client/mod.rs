@@ -212,7 +212,11 @@ impl Clients {
             // Every call here has a timeout of its own, so watching its bytes costs CPU time for nothing.
             sqs = sqs.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         }
-        let receive = sqs.clone().retry_config(RetryConfig::disabled()).build();
+        let receive = sqs
+            .clone()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(polling(config.timeout_config()))
+            .build();
         let sqs = sqs.timeout_config(timeouts.clone());
         let renewing = sqs
             .clone()
@@ -302,6 +306,15 @@ fn timeouts(set: Option<&TimeoutConfig>) -> TimeoutConfig {
         timeouts = timeouts.operation_timeout(CALL);
     }
     timeouts.build()
+}
+
+/// Returns the user's timeouts without those that a long poll outlasts: each receive has a timeout by its own wait.
+fn polling(set: Option<&TimeoutConfig>) -> TimeoutConfig {
+    set.map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
+        .disable_read_timeout()
+        .disable_operation_attempt_timeout()
+        .disable_operation_timeout()
+        .build()
 }
 
 fn no_region(queue: &str) -> Error {

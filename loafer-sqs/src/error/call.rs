@@ -114,7 +114,10 @@ impl<'a> Call<'a> {
             code if server_failed || is_throttling(code) => Error::Unreachable {
                 what: self.what,
                 queue: self.queue.to_owned(),
-                cause: short(""),
+                cause: short(match code {
+                    "OverLimit" => IN_FLIGHT,
+                    _ => "",
+                }),
                 source: Some(answer.into()),
             },
             _ => {
@@ -228,6 +231,10 @@ impl<'a> Call<'a> {
 fn is_throttling(code: &str) -> bool {
     code.contains("Throttl") || code.ends_with("OverLimit")
 }
+
+/// What `OverLimit` of a receive means (SQS quotas).
+const IN_FLIGHT: &str = " (the queue has as many messages in flight as SQS allows, 120,000, of all its consumers together: settle what was received, lower \
+     `concurrency` and `prefetch`, and look for consumers that never delete)";
 
 const NO_CREDENTIALS: &str = "no AWS credentials were found, or they can't be loaded: set AWS_ACCESS_KEY_ID and \
      AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (`aws configure`), or give the machine a role";

@@ -84,6 +84,8 @@ pub struct SqsProvider {
     clean_ups: CleanUps,
     /// Done once the log says that the queue does not take our copies of messages that are not due.
     not_copied_told: Once,
+    /// Done once the log says that the server does not count receives.
+    not_counted_told: Once,
 }
 
 /// What `open` found.
@@ -120,6 +122,7 @@ impl SqsProvider {
             attempts: AttemptIds::default(),
             clean_ups: CleanUps::default(),
             not_copied_told: Once::new(),
+            not_counted_told: Once::new(),
         }
     }
 

@@ -46,6 +46,9 @@ impl SqsProvider {
         let folded = self.folded(opened, &messages).await;
         let deliveries = messages.into_iter().map(|message| {
             let received = message::from_sdk(message, folded);
+            if !received.is_counted {
+                self.not_counted();
+            }
             Delivery {
                 receipt: Receipt::new(received.handle, at, received.labels),
                 message: received.message,
@@ -58,6 +61,20 @@ impl SqsProvider {
             into.extend(deliveries);
         }
         Ok(())
+    }
+}
+
+impl SqsProvider {
+    /// Says once that the server does not count.
+    fn not_counted(&self) {
+        self.not_counted_told.call_once(|| {
+            tracing::warn!(
+                route = self.route,
+                queue = self.queue,
+                "messages come without ApproximateReceiveCount, although it is asked for: each delivery passes for the first attempt, so `max_attempts` \
+                 is never reached and `backoff` does not grow; look for an old server, or a proxy on the way that drops MessageSystemAttributeNames"
+            );
+        });
     }
 }
 
