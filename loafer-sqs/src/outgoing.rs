@@ -1,5 +1,6 @@
 //! Messages out: body, attributes and size as SQS and SNS take them, and how many messages share a call.
 
+mod carried;
 mod copies;
 
 use std::{borrow::Cow, collections::HashMap, iter, ops::Range};
@@ -61,12 +62,12 @@ impl<'m> Entry<'m> {
         if body.is_empty() {
             return Err("the payload is empty: SQS and SNS refuse empty messages".to_owned());
         }
-        let headers: Vec<_> = senders_headers(message).collect();
-        if let Some((name, _)) = headers.iter().find(|(_, value)| value.is_empty()) {
+        if let Some(found) = carried::refused(body) {
             return Err(format!(
-                "the header `{name}` is empty: SQS and SNS refuse empty attributes"
+                "the payload has {found}: SQS and SNS refuse it; escape it, or encode the payload, as base64 say"
             ));
         }
+        let headers = carried::headers(message, &outgoing.optional)?;
         if fifo && message.group().is_none() {
             return Err("a FIFO queue or topic needs the message's group: set it with `Outgoing::group`, give the event one with `#[event(group = FIELD)]` or `Event::group`, or say `--group` on the command line".to_owned());
         }
@@ -97,6 +98,23 @@ impl<'m> Entry<'m> {
         Ok(entry)
     }
 
+    /// Leaves out headers until `fits` says yes: first those that only say how an envelope was opened, then the optional ones, beginning with the last.
+    /// The event's id stays, whoever calls it optional.
+    pub(crate) fn leave_out(&mut self, optional: &[&str], fits: impl Fn(&Self) -> bool) {
+        let opened = self.headers.iter().map(|(name, _)| *name);
+        let mut opened: Vec<_> = opened
+            .filter(|name| carried::is_of_envelope(name))
+            .collect();
+        opened.sort_unstable();
+        let optional = optional.iter().copied().filter(|name| *name != EVENT_ID);
+        for name in optional.chain(opened).rev().collect::<Vec<_>>() {
+            if fits(self) {
+                return;
+            }
+            self.headers.retain(|(header, _)| *header != name);
+        }
+    }
+
     /// Notes when the message is due.
     ///
     /// # Errors
@@ -124,23 +142,15 @@ impl<'m> Entry<'m> {
                 None => ATTRIBUTES.to_string(),
             },
         );
-        let with_id = match self.headers.iter().any(|(name, _)| *name == EVENT_ID) {
-            true => format!(", `{EVENT_ID}` among them"),
-            false => String::new(),
-        };
+        let names: Vec<_> = self
+            .headers
+            .iter()
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        let names = names.join(", ");
         Err(format!(
-            "{count} headers{with_id}: SQS and SNS carry {most}; move some into the payload"
+            "{count} headers ({names}): SQS and SNS carry {most}; move some into the payload"
         ))
-    }
-
-    /// Leaves out optional headers, beginning with the last, until `fits` says yes. The event's id stays, whoever calls it optional.
-    pub(crate) fn leave_out(&mut self, optional: &[&str], fits: impl Fn(&Self) -> bool) {
-        for name in optional.iter().rev().filter(|name| **name != EVENT_ID) {
-            if fits(self) {
-                return;
-            }
-            self.headers.retain(|(header, _)| header != name);
-        }
     }
 
     /// Notes how large the payload is, before [`Self::point`] replaces it.
@@ -265,11 +275,10 @@ fn senders_headers(message: &Message) -> impl Iterator<Item = (&str, Cow<'_, str
     senders.map(|(name, value)| (name, allowed(value)))
 }
 
-/// Returns a text without the two characters that SQS and SNS refuse in values (SQS API: `SendMessage`).
+/// Returns a text with a replacement in place of what SQS and SNS refuse in values. A copy of ours must not fail for it.
 pub(crate) fn allowed(text: &str) -> Cow<'_, str> {
-    let refused = |letter: char| matches!(letter, '\u{FFFE}' | '\u{FFFF}');
-    if text.contains(refused) {
-        Cow::Owned(text.replace(refused, "\u{FFFD}"))
+    if text.contains(carried::is_refused) {
+        Cow::Owned(text.replace(carried::is_refused, "\u{FFFD}"))
     } else {
         Cow::Borrowed(text)
     }

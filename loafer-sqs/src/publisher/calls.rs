@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::{
     client::{Clients, Fault},
-    error::Call,
+    error::{Call, code},
     names::is_fifo,
     outgoing::{self, Entry, SQS_BYTES},
 };
@@ -74,11 +74,12 @@ pub(super) async fn send_in(
 
 /// Sends entries in calls of ten entries and `limit` bytes, which `sending` prepares. Several calls run at once.
 ///
-/// An entry that failed inside an answered call is sent again in the next round. The SDK has tried a call again that failed as a whole.
+/// An entry that failed inside an answered call is sent again in the next round, and so are those of a call that was too long, in smaller calls. The SDK has
+/// tried a call again that failed as a whole.
 pub(super) async fn in_calls<'c>(
     mut rounds: Rounds<'_>,
     entries: &[Option<&'c Entry<'c>>],
-    limit: usize,
+    mut limit: usize,
     call: Call<'_>,
     sending: impl Fn(Vec<&'c Entry<'c>>) -> Sending<'c>,
 ) -> Answers {
@@ -89,18 +90,24 @@ pub(super) async fn in_calls<'c>(
             .collect();
         let sizes: Vec<_> = round.iter().map(|(_, entry)| entry.bytes()).collect();
         let calls = outgoing::calls(&sizes, limit).into_iter().map(|some| {
+            let bytes: usize = sizes[some.clone()].iter().sum();
             let (indices, entries): (Vec<_>, Vec<_>) = round[some].iter().copied().unzip();
             let sending = sending(entries);
-            async move { (indices, sending.await) }
+            async move { (indices, bytes, sending.await) }
         });
         // They are collected first, since the compiler can't see that a lazy iterator is `Send`.
         let calls: Vec<_> = calls.collect();
         let mut sent = stream::iter(calls).buffer_unordered(AT_ONCE);
-        while let Some((indices, said)) = sent.next().await {
+        while let Some((indices, bytes, said)) = sent.next().await {
+            let is_alone = indices.len() == 1;
             for (index, said) in indices.into_iter().zip(said) {
                 match said {
                     Ok(id) => rounds.done(index, id),
                     Err(Fault::Entry(error)) if error.is_transient() => rounds.again(index, error),
+                    Err(Fault::Call(error)) if !is_alone && is_too_long(&error) => {
+                        limit = limit.min(bytes / 2);
+                        rounds.again(index, error);
+                    }
                     Err(fault) => {
                         let error = fault.into_error().unwrap_or_else(|| call.unanswered());
                         rounds.failed(index, error);
@@ -114,4 +121,9 @@ pub(super) async fn in_calls<'c>(
         }
     }
     rounds.into_answers()
+}
+
+/// Returns whether a call was refused because its messages are too large together (SQS API: `SendMessageBatch`; SNS API: `PublishBatch`).
+fn is_too_long(error: &Error) -> bool {
+    code(error).is_some_and(|code| code.contains("BatchRequestTooLong"))
 }

@@ -6,12 +6,16 @@ mod target;
 mod topic;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{self, BoxFuture},
+    stream,
+};
 use loafer_core::{
     Error,
     broker::{Finding, Open, PublishCapabilities, Publisher, Topic},
@@ -25,6 +29,7 @@ use self::{
 };
 use crate::{
     client::Shared,
+    error::{code, is_denial},
     names::{Arn, is_fifo},
     outgoing::SQS_BYTES,
     replies::is_reply,
@@ -39,9 +44,12 @@ const AT_ONCE: usize = 8;
 /// account and region (`friend-created`), or by its ARN, also behind `sqs:`. A queue is named as `sqs:NAME`, `sqs:URL` or `sqs:ARN`. A topic
 /// of another instance begins with the instance's name: `overseas:NAME` is a queue there, and `overseas:ARN` a queue or an SNS topic.
 ///
-/// A publication makes as few calls as ten messages and 1 MiB a call allow. For SNS the limit is the topic's
-/// `MaximumMessageSize`: 256 KiB if it is not set or can't be read (SNS API: `SetTopicAttributes`). An entry that fails inside
-/// an answered call, by no fault of ours, is tried again alone, up to four times.
+/// A publication makes as few calls as ten messages and 1 MiB a call allow. A message can have as many bytes as the `MaximumMessageSize` of its queue
+/// says: 1 MiB if that can't be read, which needs `sqs:GetQueueAttributes` (SQS API: `SetQueueAttributes`). For SNS the limit of a message and of a call is the topic's
+/// `MaximumMessageSize`: 256 KiB if it is not set or can't be read (SNS API: `SetTopicAttributes`). It is read with the first message, and again after one
+/// was refused. A call that is refused as too long is sent again as smaller ones. An entry that fails inside
+/// an answered call, by no fault of ours, is tried again alone, up to four times. What SQS and SNS don't carry, such as a control character, fails alone
+/// and before the call.
 ///
 /// Headers become attributes, ten at most: `String`, or `Number` and `Binary` for those that are numbers or bytes. FIFO topics and queues need the message's group. Their deduplication id is
 /// the message's own id unless one is given, so that a message sent again is the same one; it overrides content-based
@@ -52,9 +60,19 @@ const AT_ONCE: usize = 8;
 /// consumers of that queue would handle it at its first arrival. Answers carry the id that SQS or SNS gave.
 pub struct SqsPublisher {
     shared: Arc<Shared>,
-    /// The topics and queues that were found: ARNs and URLs do not change.
-    found: Mutex<HashMap<Topic, Target>>,
+    /// The topics and queues that were found, and those that are looked for now.
+    found: Mutex<HashMap<Topic, Looked>>,
 }
+
+/// What is known of a topic.
+enum Looked {
+    /// It was found: ARNs and URLs do not change.
+    Found(Target),
+    /// Somebody looks for it. Whoever needs it meanwhile waits for the same answer, so that a cold start makes one look-up a topic.
+    Looking(Looking),
+}
+
+type Looking = future::Shared<BoxFuture<'static, Result<(Target, bool), Error>>>;
 
 impl SqsPublisher {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
@@ -65,19 +83,44 @@ impl SqsPublisher {
     }
 
     async fn target(&self, topic: &Topic) -> Result<Target, Error> {
-        if let Some(target) = self.found().get(topic) {
-            return Ok(target.clone());
+        let looking = match self.found().entry(topic.clone()) {
+            Entry::Occupied(known) => match known.get() {
+                Looked::Found(target) => return Ok(target.clone()),
+                Looked::Looking(looking) => looking.clone(),
+            },
+            Entry::Vacant(unknown) => {
+                let looking = self.look(topic.clone());
+                unknown.insert(Looked::Looking(looking.clone()));
+                looking
+            }
+        };
+        let answer = looking.clone().await;
+        let mut found = self.found();
+        // The first of those who waited keeps the answer, or clears the way for the next look-up.
+        if let Some(Looked::Looking(same)) = found.get(topic)
+            && same.ptr_eq(&looking)
+        {
+            match &answer {
+                // Each request can have a reply address of its own, which lives for a while only.
+                Ok((target, true)) if !is_reply(topic.as_str()) => {
+                    found.insert(topic.clone(), Looked::Found(target.clone()));
+                }
+                Ok(_) | Err(_) => _ = found.remove(topic),
+            }
         }
-        let clients = self.shared.clients(topic.as_str()).await?;
-        let (target, sure) = find(topic.as_str(), clients).await?;
-        // Each request can have a reply address of its own, which lives for a while only.
-        if sure && !is_reply(topic.as_str()) {
-            self.found().insert(topic.clone(), target.clone());
-        }
-        Ok(target)
+        answer.map(|(target, _)| target)
     }
 
-    fn found(&self) -> MutexGuard<'_, HashMap<Topic, Target>> {
+    fn look(&self, topic: Topic) -> Looking {
+        let shared = Arc::clone(&self.shared);
+        let look = async move {
+            let clients = shared.clients(topic.as_str()).await?;
+            find(topic.as_str(), clients).await
+        };
+        look.boxed().shared()
+    }
+
+    fn found(&self) -> MutexGuard<'_, HashMap<Topic, Looked>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,18 +161,16 @@ impl Publisher for SqsPublisher {
         drop(prepared);
         let entries: Vec<_> = entries.iter().map(Option::as_ref).collect();
         let sent = target.send(rounds, &entries, call).await;
-        if sent
-            .iter()
-            .any(|sent| matches!(sent, Err(Error::UnknownQueue { .. })))
-        {
-            // The next publication looks again: the target may have been made anew elsewhere.
+        if sent.iter().any(|sent| sent.as_ref().is_err_and(is_stale)) {
+            // The next publication looks again: the target may have been made anew elsewhere, or take less than it did.
             self.found().remove(topic);
         }
         answers.extend(sent);
     }
 
-    /// Queues take [1 MiB](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html), and so may SNS topics: what
-    /// [`MaximumMessageSize`](https://docs.aws.amazon.com/sns/latest/api/API_SetTopicAttributes.html) of one says is known from its first message on.
+    /// Queues take [1 MiB](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html), and so may SNS topics, unless
+    /// their [`MaximumMessageSize`](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html) says less. What it says
+    /// is known from the first message on.
     /// With large payloads on S3 there is no limit. SNS drops the eleventh
     /// [attribute](https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html) with raw delivery.
     /// [Delays](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html) are for standard queues, and order is
@@ -139,7 +180,10 @@ impl Publisher for SqsPublisher {
         let queue = name.strip_prefix("sqs:");
         let is_queue =
             queue.is_some_and(|queue| Arn::parse(queue).is_none_or(|arn| !arn.is_topic()));
-        let known = self.found().get(topic).map(Target::limit);
+        let known = match self.found().get(topic) {
+            Some(Looked::Found(target)) => Some(target.limit()),
+            Some(Looked::Looking(_)) | None => None,
+        };
         PublishCapabilities {
             max_bytes: match self.shared.keeps_large_payloads() {
                 true => None,
@@ -151,6 +195,15 @@ impl Publisher for SqsPublisher {
 
     async fn check(&self, topics: &[Topic], mode: Open) -> Vec<Finding> {
         check::check(&self.shared, topics, mode).await
+    }
+}
+
+/// Returns whether what is known of a topic may not hold any more: it is gone, or AWS refused what should fit.
+fn is_stale(error: &Error) -> bool {
+    match error {
+        Error::UnknownQueue { .. } => true,
+        Error::Refused { .. } => code(error).is_some_and(|code| !is_denial(code)),
+        _ => false,
     }
 }
 

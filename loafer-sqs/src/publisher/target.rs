@@ -21,6 +21,7 @@ use crate::{
     names::{Arn, Endpoint, QueueAddress, is_fifo},
     outgoing::{ATTRIBUTES, Entry, SNS_BYTES, SQS_BYTES},
     payloads::{For, Store},
+    replies::is_reply,
     seconds, topology,
 };
 
@@ -35,6 +36,8 @@ pub(super) enum Target {
     Queue {
         clients: Clients,
         url: Arc<str>,
+        /// The most bytes that a message can have there.
+        limit: usize,
     },
     Topic {
         client: aws_sdk_sns::Client,
@@ -57,8 +60,17 @@ pub(super) async fn find(topic: &str, clients: &Clients) -> Result<(Target, bool
             let clients = clients.for_queue(queue);
             let call = publishing(queue, &clients.endpoint);
             let url = topology::url(&clients.sqs, QueueAddress::parse(queue), call).await?;
-            let url = url.into();
-            Ok((Target::Queue { clients, url }, true))
+            let limit = match is_reply(queue) {
+                // We make these ourselves, without a limit of their own.
+                true => Some(SQS_BYTES),
+                false => queue_limit(&clients.sqs, &url, call).await,
+            };
+            let target = Target::Queue {
+                clients,
+                url: url.into(),
+                limit: limit.unwrap_or(SQS_BYTES),
+            };
+            Ok((target, limit.is_some()))
         }
         None => {
             let (client, endpoint) = clients.for_topic(topic);
@@ -73,6 +85,13 @@ pub(super) async fn find(topic: &str, clients: &Clients) -> Result<(Target, bool
             Ok((target, limit.is_some()))
         }
     }
+}
+
+/// Returns how many bytes a message on a queue can have: its attribute `MaximumMessageSize`, or SQS's own limit if we may not read that. `None` means that
+/// asking failed and should be repeated.
+async fn queue_limit(client: &aws_sdk_sqs::Client, url: &str, call: Call<'_>) -> Option<usize> {
+    let read = topology::attributes(client, url, call).await.ok()?;
+    Some(read.and_then(|of| of.max_bytes).unwrap_or(SQS_BYTES))
 }
 
 /// Names a publication.
@@ -113,8 +132,7 @@ impl Target {
     /// Returns the most bytes that a message can have there.
     pub(super) fn limit(&self) -> usize {
         match self {
-            Self::Queue { .. } => SQS_BYTES,
-            Self::Topic { limit, .. } => *limit,
+            Self::Queue { limit, .. } | Self::Topic { limit, .. } => *limit,
         }
     }
 
@@ -139,7 +157,11 @@ impl Target {
         entry.leave_out(&outgoing.optional, |entry| entry.bytes() <= limit);
         match entry.bytes() {
             bytes if bytes > limit => Err(refused(format!(
-                "{bytes} bytes with its headers: {limit} is the most; {TOO_LARGE}"
+                "{bytes} bytes with its headers: {limit} is the most{}; {TOO_LARGE}",
+                match (self, limit) {
+                    (Self::Queue { .. }, ..SQS_BYTES) => " there, its `MaximumMessageSize`",
+                    _ => "",
+                }
             ))),
             _ => Ok(entry),
         }
@@ -189,7 +211,7 @@ impl Target {
         call: Call<'_>,
     ) -> Answers {
         match self {
-            Self::Queue { clients, url } => send_in(rounds, clients, url, entries, call).await,
+            Self::Queue { clients, url, .. } => send_in(rounds, clients, url, entries, call).await,
             Self::Topic {
                 client, arn, limit, ..
             } => topic::publish(rounds, client, arn, *limit, entries, call).await,
