@@ -8,6 +8,7 @@ use crate::shared_error::SharedError;
 #[derive(Clone, Debug)]
 pub struct TranslateError {
     what: String,
+    is_for_good: bool,
     /// Set only by the author of a translator, who knows that it quotes nothing.
     source: Option<SharedError>,
 }
@@ -17,8 +18,23 @@ impl TranslateError {
     pub fn new(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
+            is_for_good: false,
             source: None,
         }
+    }
+
+    /// Returns an error for a message that is meant for no handler. It is dead-lettered now with this text as its reason, whatever the route's
+    /// `undecodable` says, as after [`Outcome::Reject`](crate::outcome::Outcome::Reject). The text must not quote the payload.
+    pub fn reject(what: impl Into<String>) -> Self {
+        Self {
+            is_for_good: true,
+            ..Self::new(what)
+        }
+    }
+
+    /// Returns whether the message is meant for no handler.
+    pub fn is_for_good(&self) -> bool {
+        self.is_for_good
     }
 
     /// Adds its cause: its [`source`](std::error::Error::source). The cause must not quote the payload either.

@@ -146,7 +146,13 @@ impl<T: Envelope, N> Env<T, N> {
 #[doc(hidden)]
 #[cold]
 pub fn undecodable(error: TranslateError) -> Verdict {
-    Verdict::failed(FailureKind::Undecodable, error)
+    match error.is_for_good() {
+        true => {
+            let reason = error.to_string().into();
+            Outcome::Reject { reason }.into_outcome()
+        }
+        false => Verdict::failed(FailureKind::Undecodable, error),
+    }
 }
 
 /// Returns the verdict on a message that an extractor refused.

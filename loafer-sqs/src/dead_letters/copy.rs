@@ -13,12 +13,16 @@ use loafer_core::{
     message::{Headers, Message},
 };
 
-use super::{Attributes, Found, packed};
+use super::{Attributes, Found, packed, target::Target};
 use crate::{
+    client::Fault,
     error::Call,
     message::text,
-    names::{TRACE, is_fifo, is_set_by_sqs, queue_name},
+    names::{PAYLOAD_SIZE, TRACE, is_fifo, is_set_by_sqs, queue_name},
     outgoing::{self, ATTRIBUTES, SQS_BYTES, allowed, with_trace},
+    payloads::For,
+    publisher::is_too_long,
+    topology,
 };
 
 /// The copy of a dead letter, ready to be sent.
@@ -47,7 +51,11 @@ impl Found {
         let mut copies = Vec::with_capacity(dead_letters.len());
         for (index, dead_letter) in dead_letters.iter().enumerate() {
             answers.push(Ok(()));
-            match Copy::of(dead_letter, to, call) {
+            let copy = match Copy::of(dead_letter, to, call) {
+                Ok(copy) => copy.fitted(&target, call).await,
+                Err(error) => Err(error),
+            };
+            match copy {
                 Ok(copy) => copies.push((first + index, copy)),
                 Err(error) => answers[first + index] = Err(error),
             }
@@ -55,8 +63,15 @@ impl Found {
         let sizes: Vec<_> = copies.iter().map(|(_, copy)| copy.bytes()).collect();
         for range in outgoing::calls(&sizes, SQS_BYTES) {
             let copies = &copies[range];
-            let entries = copies.iter().map(|(_, copy)| copy.entry(fifo)).collect();
-            let said = target.clients.send(&target.url, entries, call).await;
+            let entry = |(_, copy): &(usize, Copy)| copy.entry(fifo);
+            let send = |entries| target.clients.send(&target.url, entries, call);
+            let mut said = send(copies.iter().map(entry).collect()).await;
+            if matches!(&said[..], [Err(Fault::Call(error)), _, ..] if is_too_long(error)) {
+                said.clear();
+                for copy in copies {
+                    said.extend(send(vec![entry(copy)]).await);
+                }
+            }
             for ((index, _), said) in copies.iter().zip(said) {
                 if let Err(fault) = said {
                     let error = fault.into_error();
@@ -80,11 +95,54 @@ impl Copy {
             attributes: attributes.map_err(|error| refused(error.to_string()))?,
             message,
         };
-        // The headers of the sender matter more than our link to the failure.
-        if copy.attributes.len() > ATTRIBUTES || copy.bytes() > SQS_BYTES {
-            copy.attributes.remove(DeadLetter::RETRIED_FROM);
+        if copy.attributes.len() > ATTRIBUTES {
+            copy.unlink();
         }
         Ok(copy)
+    }
+
+    /// Takes our link to the failure out. The headers of the sender matter more.
+    fn unlink(&mut self) {
+        self.attributes.remove(DeadLetter::RETRIED_FROM);
+    }
+
+    /// Returns the copy as its queue takes it. A payload that is too large is put on S3.
+    async fn fitted(mut self, target: &Target, call: Call<'_>) -> Result<Self, Error> {
+        let limit = target.limit;
+        if self.bytes() > limit {
+            self.unlink();
+        }
+        let (bytes, size) = (self.bytes(), self.body.len());
+        if bytes <= limit {
+            return Ok(self);
+        }
+        let refused = |cause| Err(call.refused(cause, None));
+        let Some(store) = &target.clients.payloads else {
+            let larger = match limit < SQS_BYTES {
+                true => {
+                    let set =
+                        topology::set(call.endpoint, &target.url, "MaximumMessageSize", SQS_BYTES);
+                    format!("let it take more: {set}; or ")
+                }
+                false => String::new(),
+            };
+            return refused(format!(
+                "the dead letter has {bytes} bytes with its attributes, and {limit} is the most there; {larger}keep large payloads on S3"
+            ));
+        };
+        if self.attributes.len() >= ATTRIBUTES {
+            return refused(format!(
+                "the dead letter has {bytes} bytes and {limit} is the most there, and its {ATTRIBUTES} attributes leave none for a payload on S3"
+            ));
+        }
+        let number = MessageAttributeValue::builder().data_type("Number");
+        let number = number.string_value(size.to_string()).build();
+        let number = number.map_err(|error| call.unsendable(&error))?;
+        self.attributes.insert(PAYLOAD_SIZE.to_owned(), number);
+        let payload = std::mem::take(&mut self.body);
+        let pointer = store.put(payload.into(), For::Queue).await?;
+        self.body = pointer.to_body();
+        Ok(self)
     }
 
     /// Returns the size as SQS measures it.

@@ -27,6 +27,7 @@ use crate::{
     client::{Clients, ENTRIES, Shared},
     error::Call,
     names::{QueueAddress, SOURCE_QUEUE, is_fifo, queue_name},
+    outgoing::SQS_BYTES,
     topology::{self, Redrive},
 };
 
@@ -41,7 +42,7 @@ use crate::{
 /// | `move_all` | `StartMessageMoveTask`, followed by `ListMessageMoveTasks` |
 /// | `purge` | `PurgeQueue` |
 ///
-/// Attributes keep their types. On FIFO the group is kept, and the deduplication id is made of the id of the dead letter: sent twice within
+/// Attributes keep their types. A copy that is too large for the queue it goes to has its payload on S3, if large payloads are kept there. On FIFO the group is kept, and the deduplication id is made of the id of the dead letter: sent twice within
 /// five minutes, a dead letter arrives once.
 pub struct SqsDeadLetters {
     shared: Arc<Shared>,
@@ -80,6 +81,8 @@ struct Queue {
     name: String,
     url: String,
     arn: String,
+    /// The most bytes that a message can have there.
+    limit: usize,
 }
 
 impl SqsDeadLetters {
@@ -158,6 +161,7 @@ async fn described(
     let found = Queue {
         name: queue_name(&url).to_owned(),
         arn: attributes.arn.clone().ok_or_else(|| call.unanswered())?,
+        limit: attributes.max_bytes.unwrap_or(SQS_BYTES),
         url,
     };
     Ok((found, attributes))

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use loafer_core::{Error, broker::Destination};
 
 use super::Found;
-use crate::{client::Clients, error::Call, names::QueueAddress, topology};
+use crate::{client::Clients, error::Call, names::QueueAddress, outgoing::SQS_BYTES, topology};
 
 /// A queue that dead letters are sent to, with the clients for its region.
 #[derive(Clone)]
@@ -14,6 +14,8 @@ pub(super) struct Target {
     pub(super) url: Arc<str>,
     /// `None` means that we may not read it.
     pub(super) arn: Option<String>,
+    /// The most bytes that a message can have there: its `MaximumMessageSize`, or SQS's own limit if we may not read that.
+    pub(super) limit: usize,
 }
 
 impl Found {
@@ -25,6 +27,7 @@ impl Found {
                     clients: self.clients.clone(),
                     url: self.source.url.as_str().into(),
                     arn: Some(self.source.arn.clone()),
+                    limit: self.source.limit,
                 });
             }
             Destination::Queue(queue) => queue,
@@ -48,7 +51,8 @@ impl Found {
             QueueAddress::Arn(arn) => Some(arn.as_str().to_owned()),
             QueueAddress::Name(_) | QueueAddress::Url(_) => None,
         };
-        let arn = found.attributes.and_then(|attributes| attributes.arn);
+        let attributes = found.attributes.unwrap_or_default();
+        let (arn, limit) = (attributes.arn, attributes.max_bytes);
         let arn = arn.or(named);
         // One queue has many URLs, which differ in the name of the host.
         if found.url == self.dead_letters.url || arn.as_deref() == Some(&*self.dead_letters.arn) {
@@ -59,6 +63,7 @@ impl Found {
             clients: found.clients,
             url: found.url.into(),
             arn,
+            limit: limit.unwrap_or(SQS_BYTES),
         })
     }
 }

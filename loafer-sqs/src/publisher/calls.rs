@@ -124,6 +124,6 @@ pub(super) async fn in_calls<'c>(
 }
 
 /// Returns whether a call was refused because its messages are too large together (SQS API: `SendMessageBatch`; SNS API: `PublishBatch`).
-fn is_too_long(error: &Error) -> bool {
+pub(crate) fn is_too_long(error: &Error) -> bool {
     code(error).is_some_and(|code| code.contains("BatchRequestTooLong"))
 }

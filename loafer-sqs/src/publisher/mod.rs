@@ -22,7 +22,7 @@ use loafer_core::{
     message::{MessageId, Outgoing},
 };
 
-pub(crate) use self::calls::send;
+pub(crate) use self::calls::{is_too_long, send};
 use self::{
     calls::rounds,
     target::{Target, capabilities, find, publishing},

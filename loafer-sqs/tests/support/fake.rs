@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use axum::{
@@ -29,6 +30,18 @@ pub struct State {
     pub sender_fault: bool,
     /// The attribute `MaximumMessageSize` of every topic.
     pub topic_limit: Option<usize>,
+    /// The attribute `MaximumMessageSize` of every queue.
+    pub queue_limit: Option<usize>,
+    /// How many bytes the bodies of a call can have together.
+    pub longest_call: Option<usize>,
+    /// The names of the topics there are.
+    pub topics: Vec<String>,
+    /// How long a receive waits before it brings nothing. `None` means that it brings a message at once.
+    pub idle: Option<Duration>,
+    /// The attributes that come with a received message if these names are asked for: `AttributeNames` or `MessageSystemAttributeNames`.
+    pub attributes_by: Option<&'static str>,
+    /// The actions that look something up, each with what it names.
+    pub looked_up: Vec<String>,
     /// Whether attributes of topics can't be had now.
     pub unreadable: bool,
     /// The bodies of each call.
@@ -89,8 +102,16 @@ async fn answer(
     headers: HeaderMap,
     body: String,
 ) -> Result<String, (StatusCode, &'static str)> {
-    let mut state = state.lock().unwrap();
+    let idle = state.lock().unwrap().idle;
     let target = headers.get("x-amz-target");
+    if let (Some(idle), true) = (
+        idle,
+        target.is_some_and(|of| of == "AmazonSQS.ReceiveMessage"),
+    ) {
+        tokio::time::sleep(idle).await;
+        return Ok("{}".to_owned());
+    }
+    let mut state = state.lock().unwrap();
     if state.unreadable && body.contains("Action=GetTopicAttributes") {
         // One that the SDK does not try again.
         return Err((StatusCode::BAD_REQUEST, "not now"));
@@ -99,9 +120,43 @@ async fn answer(
         Some("AmazonSQS.GetQueueUrl") => {
             let asked: Value = serde_json::from_str(&body).unwrap();
             let name = asked["QueueName"].as_str().unwrap();
+            state.looked_up.push(format!("GetQueueUrl {name}"));
             json!({ "QueueUrl": format!("http://queues/0/{name}") }).to_string()
         }
-        Some("AmazonSQS.SendMessageBatch") => send_batch(&mut state, &body),
+        Some("AmazonSQS.GetQueueAttributes") => {
+            let asked: Value = serde_json::from_str(&body).unwrap();
+            let url = asked["QueueUrl"].as_str().unwrap();
+            state.looked_up.push(format!("GetQueueAttributes {url}"));
+            let limit = state.queue_limit;
+            let limit = limit.map(|limit| json!({ "MaximumMessageSize": limit.to_string() }));
+            json!({ "Attributes": limit.unwrap_or_default() }).to_string()
+        }
+        Some("AmazonSQS.ReceiveMessage") => {
+            let asked: Value = serde_json::from_str(&body).unwrap();
+            let attributes = state
+                .attributes_by
+                .filter(|by| asked[by].to_string().contains("ApproximateReceiveCount"));
+            let attributes = attributes.map(|_| json!({ "ApproximateReceiveCount": "3" }));
+            json!({ "Messages": [{
+                "MessageId": "m-1", "ReceiptHandle": "h-1", "Body": "{}", "Attributes": attributes.unwrap_or_default(),
+            }] })
+            .to_string()
+        }
+        Some("AmazonSQS.SendMessageBatch") => {
+            let asked: Value = serde_json::from_str(&body).unwrap();
+            let bodies = asked["Entries"].as_array().unwrap().iter();
+            let bytes = bodies.map(|entry| entry["MessageBody"].as_str().unwrap().len());
+            if state
+                .longest_call
+                .is_some_and(|most| bytes.sum::<usize>() > most)
+            {
+                state.calls.push(Vec::new());
+                let refused =
+                    r#"{"__type": "com.amazonaws.sqs#BatchRequestTooLong", "message": "too long"}"#;
+                return Err((StatusCode::BAD_REQUEST, refused));
+            }
+            send_batch(&mut state, &body)
+        }
         Some(other) => panic!("{other}"),
         None => sns(&mut state, &body),
     })
@@ -144,6 +199,14 @@ fn sns(state: &mut State, body: &str) -> String {
         .into_owned()
         .collect();
     let answer = match &*form["Action"] {
+        "ListTopics" => {
+            state.looked_up.push("ListTopics".to_owned());
+            let topics = state.topics.iter();
+            let topics = topics.map(|name| {
+                format!("<member><TopicArn>arn:aws:sns:us-east-1:1:{name}</TopicArn></member>")
+            });
+            format!("<Topics>{}</Topics>", topics.collect::<String>())
+        }
         "GetTopicAttributes" => state.topic_limit.map_or_else(String::new, |limit| {
             format!("<Attributes><entry><key>MaximumMessageSize</key><value>{limit}</value></entry></Attributes>")
         }),

@@ -2,6 +2,7 @@
 
 mod eventbridge;
 mod fields;
+mod notices;
 mod s3_event;
 mod sns;
 

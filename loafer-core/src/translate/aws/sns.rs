@@ -10,7 +10,10 @@ use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::fields::{text, time};
+use super::{
+    fields::{text, time},
+    notices,
+};
 
 /// Opens the envelope in which SNS delivers, then decodes the published payload with `T`.
 ///
@@ -37,9 +40,13 @@ use super::fields::{text, time};
 /// # Ok::<(), loafer::translate::TranslateError>(())
 /// ```
 ///
+/// What AWS sends when something is set up is no event: a confirmation that SNS asks for, and the tests of S3, SES and CloudTrail. Such a message is
+/// dead-lettered, with a reason that says what it is and what to do.
+///
 /// # Errors
 ///
-/// Returns an error if the envelope has no `Message`, or if that is not a string. The error never quotes the payload.
+/// Returns an error if the envelope has no `Message`, or if that is not a string, and for what is no event. The error never quotes the payload, except for
+/// the ARN of the topic that a confirmation is about.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sns<T = Json> {
     payload: T,
@@ -87,11 +94,29 @@ struct Attribute {
 
 impl<T: Envelope> Envelope for Sns<T> {
     fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        self.open_unless(raw, notices::of_others)
+    }
+}
+
+impl<T: Envelope> Sns<T> {
+    /// Opens the envelope, unless the message is a notice of SNS or of those that `notice` knows.
+    pub(super) fn open_unless<'m>(
+        &self,
+        raw: &'m Message,
+        notice: fn(&[u8]) -> Option<TranslateError>,
+    ) -> Result<Cow<'m, Message>, TranslateError> {
         let Some(notification) = Notification::of(raw.payload()) else {
-            return self.payload.open(raw);
+            let payload = raw.payload();
+            return match notices::of_sns(payload).or_else(|| notice(payload)) {
+                Some(notice) => Err(notice),
+                None => self.payload.open(raw),
+            };
         };
         let opened = notification.open(raw)?;
-        self.payload.open_inner(opened).map(Cow::Owned)
+        match notice(opened.payload()) {
+            Some(notice) => Err(notice),
+            None => self.payload.open_inner(opened).map(Cow::Owned),
+        }
     }
 }
 
