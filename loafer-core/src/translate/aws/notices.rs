@@ -14,7 +14,10 @@ const TEXTS: [(&str, &str); 2] = [
         "Successfully validated SNS topic for Amazon SES event publishing.",
         "SES tests its topic",
     ),
-    ("CloudTrail validation message.", "CloudTrail tests its topic"),
+    (
+        "CloudTrail validation message.",
+        "CloudTrail tests its topic",
+    ),
 ];
 
 /// The fields of a notice of SNS that are read. The token is not.
@@ -97,7 +100,8 @@ mod tests {
     }
 
     fn notification(message: &str) -> String {
-        serde_json::json!({ "Type": "Notification", "MessageId": "1", "Message": message }).to_string()
+        serde_json::json!({ "Type": "Notification", "MessageId": "1", "Message": message })
+            .to_string()
     }
 
     #[test]
@@ -112,8 +116,14 @@ mod tests {
             });
             let (said, for_good) = said(notice.to_string()).unwrap();
             assert!(said.contains(expected) && for_good, "{said}");
-            assert!(said.contains("topic `arn:aws:sns:eu-central-1:1:orders`"), "{said}");
-            assert!(!said.contains("s3cr3t") && !said.contains("https"), "{said}");
+            assert!(
+                said.contains("topic `arn:aws:sns:eu-central-1:1:orders`"),
+                "{said}"
+            );
+            assert!(
+                !said.contains("s3cr3t") && !said.contains("https"),
+                "{said}"
+            );
         }
     }
 

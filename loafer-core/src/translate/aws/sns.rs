@@ -3,9 +3,10 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
-    message::Message,
+    message::{HeaderValue, Message},
     translate::{Bytes, Envelope, Json, TranslateError, Translator},
 };
+use ::base64::{Engine as _, engine::general_purpose::STANDARD};
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -20,7 +21,7 @@ use super::{
 /// | envelope | message |
 /// |---|---|
 /// | `Message` | payload |
-/// | `MessageAttributes` | headers, which replace headers of the same name; binary ones stay in base64 |
+/// | `MessageAttributes` | headers, which replace headers of the same name; numbers and bytes are [values](crate::message::Headers::value), the text of bytes is their base64 |
 /// | `TopicArn` | topic (its name), header `sns-topic-arn` |
 /// | `MessageId`, `Subject` | headers `sns-message-id`, `sns-subject` |
 /// | `Timestamp` | time of sending |
@@ -87,9 +88,22 @@ struct Notification<'m> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Attribute {
-    #[serde(rename = "Value")]
+    #[serde(default)]
+    r#type: String,
     value: String,
+}
+
+impl Attribute {
+    /// Returns the value of one that is no text.
+    fn typed(&self) -> Option<HeaderValue> {
+        match &*self.r#type {
+            "Number" => HeaderValue::number(&self.value),
+            "Binary" => STANDARD.decode(&self.value).ok().map(Into::into),
+            _ => None,
+        }
+    }
 }
 
 impl<T: Envelope> Envelope for Sns<T> {
@@ -160,7 +174,14 @@ impl<'m> Notification<'m> {
             opened = opened.with_sent_at(sent_at);
         }
         for (name, attribute) in self.attributes()? {
-            opened = opened.with_header(name, attribute.value);
+            opened = match attribute.typed() {
+                None => opened.with_header(name, attribute.value),
+                Some(typed) => {
+                    let mut headers = opened.headers().clone();
+                    headers.insert_value_as(name, attribute.value, typed);
+                    opened.with_headers(headers)
+                }
+            };
         }
         Ok(opened)
     }

@@ -170,3 +170,17 @@ fn an_envelope_in_an_envelope_opens_too() {
         (Some("inner"), &b"deep"[..])
     );
 }
+
+#[test]
+fn numbers_and_bytes_of_the_sender_are_values() {
+    let envelope = r#"{"Type": "Notification", "MessageId": "1", "Message": "{}", "MessageAttributes": {
+        "cents": {"Type": "Number", "Value": "250.00"}, "hash": {"Type": "Binary", "Value": "/wA="},
+        "tenant": {"Type": "String", "Value": "7"}}}"#;
+    let message = open(envelope).unwrap();
+    let headers = message.headers();
+    assert_eq!(headers.value("cents"), Some(&HeaderValue::Float(250.0)));
+    assert_eq!(headers.get("cents"), Some("250.00"));
+    assert_eq!(headers.value("hash"), Some(&vec![0xff, 0].into()));
+    assert_eq!(headers.get("hash"), Some("/wA="));
+    assert_eq!(headers.value("tenant"), None);
+}
