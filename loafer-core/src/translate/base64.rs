@@ -74,7 +74,11 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 /// Returns the bytes that the text encodes.
-pub(super) fn decode(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
+///
+/// # Errors
+///
+/// If the text is not base64.
+pub fn decode(text: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let engine = match memchr::memchr2(b'-', b'_', text) {
         Some(_) => &URL_SAFE,
         None => &STANDARD,

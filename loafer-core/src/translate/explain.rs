@@ -69,6 +69,19 @@ pub fn expected(message: &str) -> String {
     {
         return format!(": the field `{field}` is missing");
     }
+    // The name is one of the type's own.
+    if let Some(field) = message
+        .strip_prefix("duplicate field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        return format!(": the field `{field}` is there twice");
+    }
+    if message.starts_with("invalid type: string ")
+        && message.ends_with(", expected a borrowed string")
+    {
+        return ": the string has an escape: take `Cow<str>` with `#[serde(borrow)]`, or `String`"
+            .to_owned();
+    }
     let of_serde = [
         "invalid type: ",
         "invalid value: ",

@@ -1,12 +1,13 @@
 //! JSON payloads.
 
 use serde::Deserialize;
-use serde_json::error::Category;
+use serde_json::{error::Category, value::RawValue};
 
 use super::{
-    Envelope, TranslateError, Translator,
+    Bytes, Envelope, TranslateError, Translator,
+    aws::mistaken,
     explain::{expected, location_of},
-    json_path::path,
+    json_path::{offset, path},
 };
 use crate::message::Message;
 
@@ -21,9 +22,15 @@ use crate::message::Message;
 /// # Ok::<(), loafer::translate::TranslateError>(())
 /// ```
 ///
+/// A byte order mark before the JSON is ignored. An empty payload is decoded as `null`, so a handler takes tombstones as `Option<T>`. Of two members
+/// of one name, maps keep the last, and structs are an error.
+///
+/// A `&str` borrows a string without escapes only. If there may be some, take `Cow<str>` with `#[serde(borrow)]`, or `String`.
+///
 /// # Errors
 ///
-/// If the payload is not JSON or does not fit the type. The error names field path, line and column, never a value.
+/// If the payload is not JSON or does not fit the type. The error names field path, line and column, never a value. It says so if the payload is
+/// the envelope of SNS.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Json;
 
@@ -57,37 +64,85 @@ pub fn decode<'m, T: Deserialize<'m>>(
     // A combinator would be compiled again for every message type.
     match serde_json::from_slice(payload) {
         Ok(decoded) => Ok(decoded),
-        Err(error) => Err(explain(payload, &error, called)),
+        Err(error) => match mended(payload).map(serde_json::from_slice) {
+            Some(Ok(decoded)) => Ok(decoded),
+            Some(Err(error)) => Err(explain(payload, &error, called)),
+            None => Err(explain(payload, &error, called)),
+        },
+    }
+}
+
+/// Returns what a payload stands for that JSON parsers refuse: a tombstone for `null`, and a text with a byte order mark for itself. The mark may
+/// be ignored ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259#section-8.1)).
+#[cold]
+fn mended(payload: &[u8]) -> Option<&[u8]> {
+    match payload.is_empty() {
+        true => Some(b"null"),
+        false => Some(without_mark(payload)).filter(|json| json.len() < payload.len()),
+    }
+}
+
+/// Returns the text behind its byte order mark, which .NET and Windows write before UTF-8.
+pub(super) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
+}
+
+/// Returns the bytes of a JSON string in a body: a slice of the body if nothing in it is escaped, otherwise a copy. `None` means that it is no valid
+/// text.
+pub(super) fn text_of(body: &Bytes, json: &RawValue) -> Option<Bytes> {
+    let text = json.get();
+    let plain = text.strip_prefix('"')?.strip_suffix('"')?;
+    match memchr::memchr(b'\\', plain.as_bytes()) {
+        None => Some(body.slice_ref(plain.as_bytes())),
+        Some(_) => serde_json::from_str::<String>(text).ok().map(Bytes::from),
     }
 }
 
 /// Finds the field by the position where the decoder stopped, since the decoder does not track it.
 #[cold]
 fn explain(payload: &[u8], error: &serde_json::Error, called: &str) -> TranslateError {
-    let what = match error.classify() {
-        Category::Eof if payload.is_empty() => {
-            return TranslateError::new("the payload is empty, and no JSON");
-        }
-        Category::Eof => "the JSON ends too early",
-        Category::Syntax if error.to_string().starts_with("recursion limit") => {
-            "the JSON is nested too deeply"
-        }
-        Category::Syntax => "the payload is no JSON",
-        Category::Io => "the payload can't be read",
-        Category::Data => {
-            let at = location_of(path(payload, error.line(), error.column()));
-            let expected = expected(&error.to_string());
-            let (line, column) = (error.line(), error.column());
+    if payload.is_empty() {
+        return TranslateError::new("the payload is empty, and no JSON");
+    }
+    if matches!(payload, [0xfe, 0xff, ..] | [0xff, 0xfe, ..]) {
+        return TranslateError::new("the payload is UTF-16, and JSON between systems is UTF-8");
+    }
+    let payload = without_mark(payload);
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    // What serde_json says of the syntax is one of its own texts. It never quotes.
+    let said = text.split(" at line ").next().unwrap_or_default();
+    let what = match (error.classify(), said) {
+        (Category::Eof, _) => "the JSON ends too early",
+        (Category::Io, _) => "the payload can't be read",
+        (Category::Data, _) => {
+            let at = location_of(path(payload, line, column));
+            let expected = expected(&text);
+            let hint = mistaken(payload).unwrap_or_default();
             return TranslateError::new(format!(
-                "the JSON does not fit {called}{at}, line {line} column {column}{expected}"
+                "the JSON does not fit {called}{at}, line {line} column {column}{expected}{hint}"
             ));
         }
+        (_, "recursion limit exceeded") => "the JSON is nested too deeply",
+        (_, "number out of range") => "the JSON has a number that no type can hold",
+        (_, "lone leading surrogate in hex escape" | "unexpected end of hex escape") => {
+            "the JSON has a string with half a surrogate pair, which is no Unicode"
+        }
+        (_, "trailing characters") => "there is more behind the JSON",
+        _ if is_not_finite(payload, line, column) => {
+            "the payload is no JSON: it has `NaN` or `Infinity`"
+        }
+        _ => "the payload is no JSON",
     };
-    TranslateError::new(format!(
-        "{what}: line {} column {}",
-        error.line(),
-        error.column()
-    ))
+    TranslateError::new(format!("{what}: line {line} column {column}"))
+}
+
+/// Whether the decoder stopped at a number that JSON lacks, and Python and JavaScript write.
+fn is_not_finite(json: &[u8], line: usize, column: usize) -> bool {
+    let rest = &json[offset(json, line, column.saturating_sub(1))..];
+    [&b"NaN"[..], b"Infinity"]
+        .iter()
+        .any(|word| rest.starts_with(word))
 }
 
 #[cfg(test)]
@@ -142,6 +197,111 @@ mod tests {
             error_of("{\"id\": 1"),
             "the JSON ends too early: line 1 column 8"
         );
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Order<'m> {
+        item: &'m str,
+    }
+
+    #[test]
+    fn an_escape_in_a_borrowed_string_names_the_cure() {
+        for (payload, at) in [
+            (r#"{"item":"caf\u00e9 \"noir\"","count":1}"#, " at `item`"),
+            (r#"{"item":"a\/b","count":1}"#, " at `item`"),
+        ] {
+            let message = Message::new(payload);
+            let order: Result<Order<'_>, _> = Json.translate(&message);
+            let error = order.unwrap_err().to_string();
+            let cure =
+                ": the string has an escape: take `Cow<str>` with `#[serde(borrow)]`, or `String`";
+            assert!(error.contains(at) && error.ends_with(cure), "{error}");
+        }
+        let plain = Message::new(r#"{"item":"café"}"#);
+        let order: Order<'_> = Json.translate(&plain).unwrap();
+        assert_eq!(order.item, "café");
+        let number = Message::new(r#"{"item":", expected a borrowed string"}"#);
+        let error = Translator::<Friend>::translate(&Json, &number).unwrap_err();
+        assert!(error.to_string().ends_with(": the field `id` is missing"));
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_in_its_own_word() {
+        for (payload, word) in [
+            (
+                "{\"id\":1,\"name\":{\"first\":\"a\"}}\0",
+                "there is more behind the JSON: line 1 column 30",
+            ),
+            (
+                "{\"id\":1,\"name\":{\"first\":\"a\"}} {}",
+                "there is more behind the JSON",
+            ),
+            (
+                r#"{"id": NaN}"#,
+                "the payload is no JSON: it has `NaN` or `Infinity`",
+            ),
+            (r#"{"id": Infinity}"#, "it has `NaN` or `Infinity`"),
+            (r#"{"id": -Infinity}"#, "it has `NaN` or `Infinity`"),
+            (r#"{"name": {"first": "\ud800"}}"#, "half a surrogate pair"),
+            (r#"{"name": {"first": "\ud800x"}}"#, "half a surrogate pair"),
+            (r#"{"name": {"first": "\udc00"}}"#, "half a surrogate pair"),
+            (r#"{"id": 1e999}"#, "a number that no type can hold"),
+            (
+                r#"{"id": 4294967296}"#,
+                "at `id`, line 1 column 17: expected u32",
+            ),
+            (r#"{"id": 1, "id": 2}"#, ": the field `id` is there twice"),
+            ("\u{feff}", "the JSON ends too early"),
+            (
+                "\u{feff}{\"id\": true}",
+                "at `id`, line 1 column 11: expected u32",
+            ),
+            (
+                "\u{feff}\u{feff}{}",
+                "the payload is no JSON: line 1 column 1",
+            ),
+        ] {
+            let error = error_of(payload);
+            assert!(error.contains(word), "{payload}: {error}");
+        }
+        for utf16 in [&b"\xff\xfe{\0}\0"[..], b"\xfe\xff\0{\0}"] {
+            let error = Translator::<Friend>::translate(&Json, &Message::new(utf16)).unwrap_err();
+            assert!(error.to_string().contains("UTF-16"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_parsers_may_accept_is_accepted() {
+        let of = |payload: &'static str| Message::new(payload);
+        let marked: Vec<u8> = Json.translate(&of("\u{feff}[1]")).unwrap();
+        assert_eq!(marked, [1]);
+        let last: serde_json::Value = Json.translate(&of(r#"{"id": 1, "id": 2}"#)).unwrap();
+        assert_eq!(last["id"], 2);
+        for tombstone in ["", "null"] {
+            let none: Option<String> = Json.translate(&of(tombstone)).unwrap();
+            assert_eq!(none, None, "{tombstone}");
+        }
+        let large: f64 = Json.translate(&of("18446744073709551616")).unwrap();
+        assert!(large > 1.8e19);
+    }
+
+    #[test]
+    fn an_envelope_of_sns_is_recognised() {
+        let notification = r#"{"Type": "Notification", "TopicArn": "arn:aws:sns:local:1:t", "Message": "{\"id\": 1}"}"#;
+        assert!(error_of(notification).ends_with("which `translator = Sns` opens"));
+        for kind in ["SubscriptionConfirmation", "UnsubscribeConfirmation"] {
+            let notice = format!(
+                r#"{{"Type": "{kind}", "TopicArn": "arn:aws:sns:local:1:t", "Message": "You have", "Token": "secret"}}"#
+            );
+            let error = error_of(notice.leak());
+            assert!(
+                error.ends_with(
+                    "this is no event: SNS asks to confirm a subscription, by its `SubscribeURL`"
+                ),
+                "{error}"
+            );
+        }
+        assert!(error_of(r#"{"Type": "SubscriptionConfirmation"}"#).ends_with("is missing"));
     }
 
     #[test]

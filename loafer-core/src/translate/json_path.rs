@@ -26,7 +26,8 @@ pub(super) fn path(json: &[u8], line: usize, column: usize) -> Vec<Segment<'_>> 
     segments.collect()
 }
 
-fn offset(json: &[u8], line: usize, column: usize) -> usize {
+/// Returns the index of the byte behind this position.
+pub(super) fn offset(json: &[u8], line: usize, column: usize) -> usize {
     let lines = json.split_inclusive(|byte| *byte == b'\n');
     let before: usize = lines.take(line.saturating_sub(1)).map(<[u8]>::len).sum();
     (before + column).min(json.len())

@@ -42,6 +42,7 @@ pub use self::{
 };
 #[doc(hidden)]
 pub use self::{
+    base64::decode as decode_base64,
     explain::{expected, location},
     json::decode as decode_json,
 };

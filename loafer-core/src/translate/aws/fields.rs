@@ -11,7 +11,7 @@ pub(super) fn text(json: Option<&RawValue>) -> Option<String> {
 }
 
 /// Reads a time in RFC 3339. `None` means that the text is not a time.
-pub(super) fn time(text: &str) -> Option<SystemTime> {
+pub(in crate::translate) fn time(text: &str) -> Option<SystemTime> {
     let since = OffsetDateTime::parse(text, &Rfc3339).ok()? - OffsetDateTime::UNIX_EPOCH;
     let span = Duration::try_from(since.abs()).ok()?;
     if since.is_negative() {

@@ -11,3 +11,4 @@ pub use self::{
     s3_event::{S3Bucket, S3Event, S3Notification, S3Object, S3Record},
     sns::Sns,
 };
+pub(super) use self::{fields::time, sns::mistaken};

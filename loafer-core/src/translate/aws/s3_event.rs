@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{EventBridge, Sns, fields, notices};
 
 /// Decodes event notifications of S3 into an [`S3Notification`], whether they come straight to the queue, through an SNS topic or through
-/// EventBridge.
+/// EventBridge. MinIO and Ceph send the same notifications.
 ///
 /// S3 sends a test event when notifications are set up. It has no records, so a handler that loops over them acks it.
 ///
@@ -59,7 +59,7 @@ pub struct S3Record {
     pub event_name: String,
     /// When it happened. `None` means that the event has no time that can be read.
     pub event_time: Option<SystemTime>,
-    /// The region of the bucket. `None` means that the event does not say.
+    /// The region of the bucket. `None` means that the event does not say, or that the store has no regions.
     pub aws_region: Option<String>,
     /// The bucket.
     pub bucket: S3Bucket,

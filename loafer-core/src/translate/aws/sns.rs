@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
     message::{HeaderValue, Message},
-    translate::{Bytes, Envelope, Json, TranslateError, Translator},
+    translate::{Bytes, Envelope, Json, TranslateError, Translator, json::text_of},
 };
 use ::base64::{Engine as _, engine::general_purpose::STANDARD};
 use memchr::memmem;
@@ -158,7 +158,9 @@ impl<'m> Notification<'m> {
 
     fn open(&self, raw: &Message) -> Result<Message, TranslateError> {
         let missing = || TranslateError::new("the SNS envelope has no `Message`");
-        let payload = payload(raw.payload(), self.message.ok_or_else(missing)?)?;
+        let message = self.message.ok_or_else(missing)?;
+        let wrong = || TranslateError::new("the `Message` of the SNS envelope is no valid text");
+        let payload = text_of(raw.payload(), message).ok_or_else(wrong)?;
         let mut opened = raw.clone().with_payload(payload);
         if let Some(arn) = text(self.topic_arn) {
             opened = opened.with_topic(arn.rsplit(':').next().unwrap_or_default());
@@ -199,22 +201,19 @@ impl<'m> Notification<'m> {
     }
 }
 
-/// Returns the published payload: a slice of the body if nothing in it is escaped, otherwise a copy.
-fn payload(body: &Bytes, message: &RawValue) -> Result<Bytes, TranslateError> {
-    let json = message.get();
-    match json
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
-        Some(plain) if memchr::memchr(b'\\', plain.as_bytes()).is_none() => {
-            Ok(body.slice_ref(plain.as_bytes()))
+/// Returns what a payload that does not decode is, if it comes from SNS: an envelope that nobody opened, or a notice of SNS itself.
+#[cold]
+pub(in crate::translate) fn mistaken(payload: &[u8]) -> Option<&'static str> {
+    if Notification::of(payload).is_some() {
+        return Some("; this is an envelope of SNS, which `translator = Sns` opens");
+    }
+    let read: Notification<'_> = serde_json::from_slice(payload).ok()?;
+    read.topic_arn?;
+    match read.r#type?.get() {
+        "\"SubscriptionConfirmation\"" | "\"UnsubscribeConfirmation\"" => {
+            Some("; this is no event: SNS asks to confirm a subscription, by its `SubscribeURL`")
         }
-        Some(_) => serde_json::from_str::<String>(json)
-            .map(Bytes::from)
-            .map_err(|_| TranslateError::new("the `Message` of the SNS envelope is no valid text")),
-        None => Err(TranslateError::new(
-            "the `Message` of the SNS envelope is no text",
-        )),
+        _ => None,
     }
 }
 

@@ -5,14 +5,9 @@ mod structured;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    borrow::Cow,
-    time::{Duration, SystemTime},
-};
+use std::borrow::Cow;
 
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-
-use super::{Envelope, Json, TranslateError, Translator};
+use super::{Envelope, Json, TranslateError, Translator, aws::time};
 use crate::message::{CORRELATION_ID, Headers, Message};
 
 /// Opens [CloudEvents 1.0](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md), then decodes their data with `T`.
@@ -29,6 +24,8 @@ use crate::message::{CORRELATION_ID, Headers, Message};
 /// | `type` | topic |
 /// | `time` | time of sending |
 /// | `correlationid`, `traceparent`, `tracestate` | also headers `correlation-id`, `traceparent`, `tracestate`, unless the message has them |
+///
+/// An extension that is an object or an array, which some SDKs write, is a header in JSON. A `time` that can't be read is no time of sending.
 ///
 /// The message keeps the id that its broker gave it. If `datacontenttype` says that `data` is not JSON and `data` is a string, the payload is that
 /// string without quotes and escapes. A message that is not a CloudEvent is decoded as it is.
@@ -47,8 +44,8 @@ use crate::message::{CORRELATION_ID, Headers, Message};
 ///
 /// # Errors
 ///
-/// If the event has another version or another format than JSON, is a batch, lacks an attribute, has an attribute that is not a scalar, or has data
-/// that can't be read. The error never quotes the event.
+/// If the event has another version or another format than JSON, is a batch, lacks an attribute, has an `id`, `source` or `type` that is no text, or
+/// has data that can't be read. The error never quotes the event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cloudevents<T = Json> {
     payload: T,
@@ -156,9 +153,4 @@ fn content_type(headers: &Headers) -> Option<(&str, &str)> {
 fn media_type(content_type: &str) -> String {
     let end = content_type.find(';').unwrap_or(content_type.len());
     content_type[..end].trim().to_ascii_lowercase()
-}
-
-fn time(text: &str) -> Option<SystemTime> {
-    let since = OffsetDateTime::parse(text, &Rfc3339).ok()? - OffsetDateTime::UNIX_EPOCH;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::try_from(since).ok()?)
 }

@@ -1,3 +1,5 @@
+use std::time::{Duration, SystemTime};
+
 use super::*;
 use crate::translate::Text;
 
@@ -197,8 +199,8 @@ fn what_is_wrong_is_told_without_a_value() {
         (structured(r#","data_base64":"secret!""#), "is no base64"),
         (structured(r#","data_base64":{"secret":1}"#), "is no base64"),
         (
-            structured(r#","tenant":{"secret":1}"#),
-            "neither text nor number",
+            structured(r#","tenant":"secret\ud800""#),
+            "attribute of the CloudEvent is no valid text",
         ),
         (
             structured(r#","datacontenttype":"text/plain","data":"secret\ud800""#),
@@ -226,4 +228,39 @@ fn an_event_may_hold_text() {
         Translator::<&str>::translate(&translator, &message).unwrap(),
         "hello"
     );
+}
+
+#[test]
+fn extensions_that_are_objects_stay_json() {
+    let event = structured(r#","trace":{"id":[1]},"tags":["a"],"none":null"#);
+    let message = Cloudevents::new().open_inner(event).unwrap();
+    assert_eq!(message.headers().get("ce-trace"), Some(r#"{"id":[1]}"#));
+    assert_eq!(message.headers().get("ce-tags"), Some(r#"["a"]"#));
+    assert_eq!(message.headers().get("ce-none"), None);
+}
+
+#[test]
+fn a_time_that_is_none_does_no_harm() {
+    for (time, known) in [
+        ("2026-11-30T05:06:07Z", true),
+        ("2026-11-30T05:06:07.123456789+02:00", true),
+        ("1969-12-31T23:59:59Z", true),
+        ("2026-11-30T05:06:07", false),
+        ("1793000000000", false),
+        ("99999-01-01T00:00:00Z", false),
+        ("", false),
+    ] {
+        let event = structured(&format!(r#","time":"{time}""#));
+        let message = Cloudevents::new().open_inner(event).unwrap();
+        assert_eq!(message.sent_at().is_some(), known, "{time}");
+        assert_eq!(message.headers().get("ce-time"), Some(time));
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_ignored() {
+    let event = structured(r#","data":{"n":1}"#);
+    let marked = Message::new(["\u{feff}".as_bytes(), event.payload()].concat());
+    let message = Cloudevents::new().open_inner(marked).unwrap();
+    assert_eq!(message.payload(), r#"{"n":1}"#);
 }

@@ -189,3 +189,40 @@ fn a_payload_that_is_no_event_of_s3_is_refused_without_a_value() {
         );
     }
 }
+
+#[test]
+fn notifications_of_other_stores_are_decoded() {
+    let minio = json!({"EventName": "s3:ObjectCreated:Put", "Key": "photos/a b.jpg", "Records": [{
+        "eventVersion": "2.0", "eventSource": "minio:s3", "awsRegion": "", "eventTime": "2026-11-30T05:06:07.890Z",
+        "eventName": "s3:ObjectCreated:Put", "userIdentity": {"principalId": "minio"},
+        "requestParameters": {"principalId": "minio", "region": "", "sourceIPAddress": "127.0.0.1"},
+        "responseElements": {"x-amz-request-id": "1", "x-minio-origin-endpoint": "http://127.0.0.1:9000"},
+        "s3": {"s3SchemaVersion": "1.0", "configurationId": "Config",
+               "bucket": {"name": "photos", "ownerIdentity": {"principalId": "minio"}, "arn": "arn:aws:s3:::photos"},
+               "object": {"key": "a+b.jpg", "size": 5, "eTag": "b1946ac92492d2347c6235b4d2611184", "contentType": "image/jpeg",
+                          "userMetadata": {"content-type": "image/jpeg"}, "sequencer": "1690A8F7F1F0B0C5"}},
+        "source": {"host": "127.0.0.1", "port": "", "userAgent": "MinIO"}
+    }]});
+    let ceph = json!({"Records": [{
+        "eventVersion": "2.1", "eventSource": "ceph:s3", "awsRegion": "us-east-1", "eventTime": "2019-11-22T13:47:35.124724Z",
+        "eventName": "ObjectCreated:Put", "userIdentity": {"principalId": "tester"}, "requestParameters": {"sourceIPAddress": ""},
+        "responseElements": {"x-amz-request-id": "1", "x-amz-id-2": "14d2-zone1-zonegroup1"},
+        "s3": {"s3SchemaVersion": "1.0", "configurationId": "mynotif1",
+               "bucket": {"name": "photos", "ownerIdentity": {"principalId": "tester"}, "arn": "arn:aws:s3:us-east-1::photos", "id": "1"},
+               "object": {"key": "a+b.jpg", "size": 5, "eTag": "37b51d194a7513e45b56f6524f2d51f2", "versionId": "",
+                          "sequencer": "F7E6D75DC742D108", "metadata": [], "tags": []}},
+        "eventId": "1575221657.102001.80dad3aad8584778352c68ea06250327", "opaqueData": "me@example.com"
+    }]});
+    for (store, region) in [(minio, None), (ceph, Some("us-east-1"))] {
+        let record = decode(&store).unwrap().records.remove(0);
+        assert!(record.is_created());
+        assert_eq!(record.event_name, "ObjectCreated:Put");
+        assert_eq!(record.aws_region.as_deref(), region);
+        assert_eq!(
+            (&*record.object.key, record.object.size),
+            ("a b.jpg", Some(5))
+        );
+        assert_eq!(record.object.version_id, None);
+        assert!(record.event_time.is_some());
+    }
+}

@@ -165,10 +165,13 @@ impl TryFrom<Record> for S3Record {
     fn try_from(record: Record) -> Result<Self, Self::Error> {
         let Entity { bucket, mut object } = record.s3;
         object.key = decoded(object.key)?;
+        // MinIO names events as configurations do, and writes empty texts for what it lacks. So does Ceph.
+        let name = record.event_name.strip_prefix("s3:").map(str::to_owned);
+        object.version_id = object.version_id.filter(|id| !id.is_empty());
         Ok(Self {
-            event_name: record.event_name,
+            event_name: name.unwrap_or(record.event_name),
             event_time: record.event_time.as_deref().and_then(time),
-            aws_region: record.aws_region,
+            aws_region: record.aws_region.filter(|region| !region.is_empty()),
             bucket: bucket.into(),
             object: object.into(),
         })
