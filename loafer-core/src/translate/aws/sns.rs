@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
     message::{HeaderValue, Message},
-    translate::{Bytes, Envelope, Json, TranslateError, Translator, json::text_of},
+    translate::{Envelope, Json, TranslateError, Translator, json::text_of},
 };
 use ::base64::{Engine as _, engine::general_purpose::STANDARD};
 use memchr::memmem;
