@@ -28,6 +28,8 @@ use crate::{
 const DELAY: Duration = Duration::from_secs(900);
 /// How long one attempt of a call may take, unless the call polls.
 const ATTEMPT: Duration = Duration::from_secs(5);
+/// How long connecting may take (the SDK's default).
+const CONNECT: Duration = Duration::from_millis(3100);
 /// How long such a call may take with all attempts of the SDK.
 const CALL: Duration = Duration::from_secs(15);
 /// How long loading the configuration may take. Without a region the SDK asks the metadata service of the machine.
@@ -56,8 +58,8 @@ pub(crate) struct Shared {
 
 /// The clients. They are cheap to clone.
 ///
-/// Those that renew have their own pool of connections and their own credentials, unless the user gave an HTTP client. A connection is driven by the
-/// runtime of the call that made it, and renewals alone are called from where no handler blocks a thread.
+/// The one that renews has its own pool of connections and its own credentials. A connection is driven by the runtime of the call that made it, and
+/// renewals alone are called from where no handler blocks a thread.
 #[derive(Clone)]
 pub(crate) struct Clients {
     /// Receives. It makes one attempt only, since a repeated receive hides what the first one leased.
@@ -180,8 +182,7 @@ impl Shared {
                 };
                 let region = config.region().ok_or_else(|| no_region(queue))?;
                 let payloads = self.payloads.as_ref();
-                let given = self.given.as_ref().and_then(SdkConfig::http_client);
-                let clients = Clients::new(&config, region, &self.endpoints, payloads, given);
+                let clients = Clients::new(&config, region, &self.endpoints, payloads);
                 Ok(Clients {
                     longest_delay: self.longest_delay.unwrap_or(DELAY),
                     ..clients
@@ -197,7 +198,6 @@ impl Clients {
         region: &Region,
         endpoints: &Endpoints,
         payloads: Option<&S3Payloads>,
-        given: Option<SharedHttpClient>,
     ) -> Self {
         let endpoint = |service| Arc::new(endpoints.of(service, region, config));
         let timeouts = timeouts(config.timeout_config());
@@ -220,7 +220,7 @@ impl Clients {
         let sqs = sqs.timeout_config(timeouts.clone());
         let renewing = sqs
             .clone()
-            .http_client(given.unwrap_or_else(https))
+            .timeout_config(of_renewals(&timeouts))
             .identity_cache(IdentityCache::lazy().build());
         let mut sns = aws_sdk_sns::config::Builder::from(config)
             .http_client(http)
@@ -317,6 +317,13 @@ fn polling(set: Option<&TimeoutConfig>) -> TimeoutConfig {
         .build()
 }
 
+/// Returns these timeouts for renewals. The SDK's HTTP client has a pool of connections for each timeout of connecting, so theirs differs.
+fn of_renewals(timeouts: &TimeoutConfig) -> TimeoutConfig {
+    let connect = timeouts.connect_timeout().unwrap_or(CONNECT);
+    let differs = connect + Duration::from_millis(1);
+    timeouts.to_builder().connect_timeout(differs).build()
+}
+
 fn no_region(queue: &str) -> Error {
     Error::Refused {
         what: "opening",
@@ -339,7 +346,7 @@ mod tests {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(region.clone())
             .build();
-        let clients = Clients::new(&config, &region, &Endpoints::default(), None, None);
+        let clients = Clients::new(&config, &region, &Endpoints::default(), None);
         for (topic, expected) in [
             ("orders", "eu-west-1"),
             ("arn:aws:sns:eu-west-1:1:orders", "eu-west-1"),
