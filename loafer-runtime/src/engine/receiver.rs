@@ -332,7 +332,7 @@ impl<P: Provider> Shared<P> {
     #[cold]
     fn came_too_late(&self, deliveries: &mut Vec<Delivery<P::Receipt>>, unseen: Duration) {
         let (route, queue) = (&self.route.policy.route, &self.route.policy.queue);
-        tracing::warn!(%route, %queue, messages = deliveries.len(), stopped = ?unseen, "the program was stopped while messages were arriving: their leases may have expired, so they are dropped and the broker redelivers them");
+        tracing::warn!(%route, %queue, messages = deliveries.len(), stopped = ?unseen, "the program was stopped, or handlers blocked its threads, while messages were arriving: their leases may have expired, so they are dropped and the broker redelivers them");
         self.route.stats.add(&RouteStats {
             lost: deliveries.len() as u64,
             ..RouteStats::default()
