@@ -149,6 +149,10 @@ pub(super) fn short_string(
 ) -> Option<()> {
     let length = *rest.split_off_first_mut()?;
     let mut text = rest.split_off_mut(..usize::from(length))?;
+    // Nearly all are, and this costs less.
+    if text.is_ascii() {
+        return Some(());
+    }
     while let Err(wrong) = std::str::from_utf8(text) {
         mended.note(name);
         let from = wrong.valid_up_to();
