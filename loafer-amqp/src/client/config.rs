@@ -191,3 +191,29 @@ impl Config {
         .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_outranks_the_section_and_the_section_outranks_code() {
+        let mut config = Config {
+            connect_timeout: Some(Duration::from_secs(60)),
+            heartbeat: Some(Duration::from_secs(60)),
+            ..Config::default()
+        };
+        let section = serde_json::json!({
+            "url": ["amqp://one/v", "amqp://two/v?heartbeat=9&connection_timeout=900"],
+            "connect_timeout": "300ms",
+            "heartbeat": "2s",
+        });
+        config.merge(serde_json::from_value(section).unwrap());
+        let addresses = config.addresses().unwrap();
+        let set = addresses.iter().map(|address| &address.query);
+        let set: Vec<_> = set
+            .map(|query| (query.connection_timeout, query.heartbeat))
+            .collect();
+        assert_eq!(set, [(Some(300), Some(2)), (Some(900), Some(9))]);
+    }
+}

@@ -96,8 +96,8 @@ impl ChannelQueues {
             routing_key = routing_key.as_ref().map(|key| key.as_str()),
             replaced = mended.list(),
             unnamed = (unnamed > 0).then_some(unnamed),
-            "a message has bytes where AMQP wants UTF-8: each wrong byte was replaced by a letter, a digit, `-` or `_`, and the message goes on so. Let its sender \
-             write them in hex or base64"
+            "a message has bytes where AMQP wants UTF-8: each wrong byte was replaced by one of A-Z, a-z, 0-9, - and _, and the message goes on so. Let its \
+             sender write them in hex or base64"
         );
     }
 }
