@@ -37,8 +37,8 @@ pub(crate) trait Broker: Send + Sync + 'static {
     /// SIGKILL, nobody there for so long, and a start with what it kept. Both are in the ledger.
     fn kill_for(&self, time: Duration) -> impl Future<Output = ()> + Send;
 
-    /// Waits until no message is to come, nor with a consumer; how many are after a long time.
-    fn emptied(&self) -> impl Future<Output = Result<(), u64>> + Send;
+    /// How many messages are to come or with a consumer.
+    fn depth(&self) -> impl Future<Output = u64> + Send;
 
     /// All dead letters.
     fn dead_letters(&self) -> impl Future<Output = Vec<DeadMessage>> + Send;

@@ -20,6 +20,8 @@ pub(crate) enum End {
     Rejected,
     /// Among the dead letters: its handler fails until its attempts are used up.
     GivenUp,
+    /// Among the dead letters: its handler ends its process, each time.
+    Crashed,
 }
 
 impl Job {
@@ -59,6 +61,15 @@ impl Job {
         job
     }
 
+    /// Ends the process of whoever handles it.
+    pub(crate) fn crash() -> Self {
+        Self {
+            work_ms: 0,
+            first: Vec::new(),
+            end: End::Crashed,
+        }
+    }
+
     /// Asks for one retry, in this way, and succeeds.
     pub(crate) fn put_off(step: &'static str) -> Self {
         Self {
@@ -73,6 +84,7 @@ impl Job {
             End::Acked => "ack",
             End::Rejected => "reject",
             End::GivenUp => "fail",
+            End::Crashed => "crash",
         };
         json!({ "id": id, "work_ms": self.work_ms, "first": self.first, "then": then }).to_string()
     }

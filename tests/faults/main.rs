@@ -42,6 +42,20 @@ async fn whatever_is_killed_or_cut_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "fauxqs stands for SQS in a test run; `cargo xtask ledger` runs this as well"]
+async fn whatever_is_killed_or_cut_elasticmq_loses_nothing() {
+    let url = std::env::var("LOAFER_TEST_ELASTICMQ").unwrap();
+    let port = url.rsplit_once(':').unwrap().1.parse().unwrap();
+    let _turn = TURN.lock().await;
+    // It keeps nothing.
+    let settings = Settings {
+        server_kills: 0,
+        ..Settings::from_env()
+    };
+    run(settings, async |_, _| OnSqs::on(port).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_killed_or_cut_rabbitmq_loses_nothing() {
     let test = "whatever_is_killed_or_cut_rabbitmq_loses_nothing";
     let Some(rabbit) = RabbitMq::installed(Version::Debian, test) else {

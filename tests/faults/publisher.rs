@@ -42,7 +42,10 @@ pub(crate) async fn publish<B: Broker>(sender: &B::Sender, settings: &Settings) 
         };
         let count = most.min(messages - done);
         let mut jobs: HashMap<u64, Job> = (next..next + count)
-            .map(|id| (id, Job::random(&mut settings.rng(id), limited)))
+            .map(|id| match limited && settings.crashes(id) {
+                true => (id, Job::crash()),
+                false => (id, Job::random(&mut settings.rng(id), limited)),
+            })
             .collect();
         next += count;
         for id in sender.send(&jobs).await {

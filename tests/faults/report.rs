@@ -37,6 +37,8 @@ impl fmt::Display for Report<'_> {
         row("messages handled", verdict.handled)?;
         row("messages rejected, as planned", verdict.rejected)?;
         row("messages given up, as planned", verdict.given_up)?;
+        row("messages that end processes, given up", verdict.crashed)?;
+        row("messages given up, cut off while alone", verdict.cut_off)?;
         row("copies sent to wait", verdict.retries)?;
         row("copies sent to be handled alone", verdict.isolated)?;
         let mut reasons = |what: &str, reasons: &Reasons| {

@@ -26,6 +26,10 @@ use crate::{
 
 /// The consumers, by the names of their proxies.
 const CONSUMERS: [&str; 2] = ["a", "b"];
+/// How long nothing may be in the queues before they are empty: what goes from one to another is nowhere for a moment.
+const QUIET: Duration = Duration::from_secs(1);
+/// How long the queues may hold the fewest messages so far: longer than a retry takes, and a message that is handled alone.
+const STUCK: Duration = Duration::from_secs(120);
 /// How often a run says how far it is.
 const PROGRESS: Duration = Duration::from_secs(10);
 
@@ -63,7 +67,7 @@ pub(crate) async fn run<B: Broker>(
     cast.broker.prepared().await;
     let mut watch = cast.watch(&ledger, begin);
     let published = cast.play(plan, &settings).await;
-    let emptied = cast.broker.emptied().await;
+    let emptied = emptied(&*cast.broker).await;
     let dead_letters = cast.broker.dead_letters().await;
     watch.shutdown().await;
     // Whoever is still at work is killed: it would not end well.
@@ -92,6 +96,26 @@ pub(crate) async fn run<B: Broker>(
         folder.path().display(),
         some.join("\n")
     );
+}
+
+/// Waits until the queues are empty; how many messages are left where they become no fewer.
+async fn emptied(broker: &impl Broker) -> Result<(), u64> {
+    let (mut least, mut since) = (u64::MAX, Instant::now());
+    let mut last = since;
+    while last.elapsed() < QUIET {
+        sleep(Duration::from_millis(250)).await;
+        let depth = broker.depth().await;
+        if depth > 0 {
+            last = Instant::now();
+        }
+        if depth < least {
+            (least, since) = (depth, Instant::now());
+        }
+        if since.elapsed() > STUCK {
+            return Err(depth);
+        }
+    }
+    Ok(())
 }
 
 /// All that can go wrong.

@@ -16,12 +16,20 @@ pub(crate) struct Settings {
     pub(crate) kills: usize,
     /// Servers killed.
     pub(crate) server_kills: usize,
+    /// Messages that end the process of whoever handles them. All that was beside them is handled alone then, which takes minutes.
+    pub(crate) crashes: u64,
 }
 
 impl Settings {
     /// What is random of one thing, whatever happens to the others.
     pub(crate) fn rng(&self, thing: u64) -> Rng {
         Rng::with_seed(self.seed.wrapping_add(thing))
+    }
+
+    /// Whether the message of this number is one that ends processes: they are evenly among the others.
+    pub(crate) fn crashes(&self, id: u64) -> bool {
+        let of = |id: u64| id * self.crashes / self.messages.max(1);
+        of(id + 1) > of(id) && of(id) < self.crashes
     }
 
     pub(crate) fn from_env() -> Self {
@@ -34,6 +42,7 @@ impl Settings {
             time,
             kills: number("KILLS").unwrap_or(per_minute(6.0) as usize),
             server_kills: number("SERVER_KILLS").unwrap_or(per_minute(1.5) as usize),
+            crashes: number("CRASHES").unwrap_or(0),
         }
     }
 }

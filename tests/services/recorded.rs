@@ -46,6 +46,8 @@ enum Step {
     /// Longer than the route's `timeout`.
     Hang,
     Reject,
+    /// Ends this process.
+    Crash,
 }
 
 /// An attempt, which writes down whatever becomes of it.
@@ -100,6 +102,10 @@ async fn recorded(job: Job, metadata: Metadata) -> Step {
     if matches!(step, Step::Hang) {
         std::future::pending::<()>().await;
     }
+    if matches!(step, Step::Crash) {
+        write(&format!("dying {}", std::process::id()));
+        std::process::abort();
+    }
     attempt.say(step.word());
     if matches!(step, Step::Panic) {
         panic!("told to panic");
@@ -115,7 +121,7 @@ impl Step {
             Self::Later => "later",
             Self::Fail => "err",
             Self::Panic => "panic",
-            Self::Hang => "nothing",
+            Self::Hang | Self::Crash => "nothing",
             Self::Reject => "reject",
         }
     }
@@ -130,7 +136,9 @@ impl IntoOutcome for Step {
             Self::Decline => false.into_outcome(),
             Self::Later => Outcome::Retry { after }.into_outcome(),
             Self::Reject => Outcome::Reject { reason }.into_outcome(),
-            Self::Fail | Self::Panic | Self::Hang => Err::<bool, _>("told to fail").into_outcome(),
+            Self::Fail | Self::Panic | Self::Hang | Self::Crash => {
+                Err::<bool, _>("told to fail").into_outcome()
+            }
         }
     }
 }

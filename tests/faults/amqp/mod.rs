@@ -36,10 +36,10 @@ use crate::{
 const QUEUE: &str = "faults";
 /// The attempt after which a message is given up. Kills cost attempts too, and seldom so many.
 const MAX_ATTEMPTS: u64 = 8;
-/// Longer than the last retries take, and a restart of the broker before them.
+/// Few, so that both messages that end their process and others that were there each time are isolated within a run.
+const MAX_DELIVERIES: u64 = 5;
+/// Longer than consumers need to make their queues, and a restart of the broker before them.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// How long nothing may be in the queues before they are empty: what goes from one to another is nowhere for a moment.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// RabbitMQ.
 pub(crate) struct OnAmqp {
@@ -64,29 +64,6 @@ impl OnAmqp {
             server: Mutex::new(server),
             ledger: ledger.clone(),
         }
-    }
-
-    /// Messages in the queue and in those where its retries wait, and deliveries that are not settled. RabbitMQ's own counts of these lag
-    /// behind, by seconds once it was killed.
-    async fn depth(&self, channel: &Channel) -> u64 {
-        let mut depth = self
-            .ledger
-            .read()
-            .lines()
-            .fold(Open::default(), Open::with)
-            .count();
-        for queue in self.management.queues().await {
-            if queue != dead_letter_queue() {
-                let passive = QueueDeclareOptions {
-                    passive: true,
-                    ..QueueDeclareOptions::default()
-                };
-                let none = FieldTable::default();
-                let told = channel.queue_declare(queue.into(), passive, none).await;
-                depth += u64::from(told.unwrap().message_count());
-            }
-        }
-        depth
     }
 
     /// Waits until a consumer has made a queue.
@@ -140,6 +117,10 @@ impl Broker for OnAmqp {
                 "LOAFER_ROUTES__RECORDED__MAX_ATTEMPTS",
                 MAX_ATTEMPTS.to_string(),
             ),
+            (
+                "LOAFER_ROUTES__RECORDED__MAX_DELIVERIES",
+                MAX_DELIVERIES.to_string(),
+            ),
             // Two delays, so that what is given up is so within the run.
             ("LOAFER_ROUTES__RECORDED__BACKOFF__INITIAL", "1s".to_owned()),
             ("LOAFER_ROUTES__RECORDED__BACKOFF__MAX", "2s".to_owned()),
@@ -179,20 +160,25 @@ impl Broker for OnAmqp {
         self.ledger.write("over server");
     }
 
-    async fn emptied(&self) -> Result<(), u64> {
+    /// Those in the queues but that of the dead letters, and deliveries that are not settled. RabbitMQ's own counts of these lag behind, by
+    /// seconds once it was killed.
+    async fn depth(&self) -> u64 {
+        let ledger = self.ledger.read();
+        let open = ledger.lines().fold(Open::default(), Open::with);
+        let mut depth = open.count();
         let (_connection, channel) = self.channel().await;
-        let (deadline, mut since) = (Instant::now() + DEADLINE, Instant::now());
-        while since.elapsed() < QUIET {
-            sleep(Duration::from_millis(250)).await;
-            let depth = self.depth(&channel).await;
-            if depth > 0 {
-                since = Instant::now();
-            }
-            if Instant::now() > deadline {
-                return Err(depth);
+        for queue in self.management.queues().await {
+            if queue != dead_letter_queue() {
+                let passive = QueueDeclareOptions {
+                    passive: true,
+                    ..QueueDeclareOptions::default()
+                };
+                let none = FieldTable::default();
+                let told = channel.queue_declare(queue.into(), passive, none).await;
+                depth += u64::from(told.unwrap().message_count());
             }
         }
-        Ok(())
+        depth
     }
 
     async fn dead_letters(&self) -> Vec<DeadMessage> {

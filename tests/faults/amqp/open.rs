@@ -1,6 +1,6 @@
 //! Deliveries that are with a consumer, as the ledger tells of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 /// How many deliveries are not settled, by message, attempt and proxy. An isolated copy may be given before the ack of what it is a copy of.
 #[derive(Debug, Default)]
@@ -13,8 +13,11 @@ impl<'l> Open<'l> {
         match words[1..] {
             ["given", id, attempt, proxy] => *self.0.entry([id, attempt, proxy]).or_default() += 1,
             ["deleting", id, attempt, proxy] => {
-                if let Some(open) = self.0.get_mut(&[id, attempt, proxy]) {
-                    *open = open.saturating_sub(1);
+                if let Entry::Occupied(mut open) = self.0.entry([id, attempt, proxy]) {
+                    *open.get_mut() -= 1;
+                    if *open.get() == 0 {
+                        open.remove();
+                    }
                 }
             }
             ["closed", proxy] => self.0.retain(|[.., of], _| *of != proxy),

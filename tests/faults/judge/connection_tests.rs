@@ -222,12 +222,30 @@ fn only_what_failed_counts() {
 }
 
 #[test]
-fn a_crash_needs_a_handler_that_did_not_come_to_its_end() {
-    let dead = "30 given 1 1 b; 31 burying 1 b; 32 copied 1; 33 deleting 1 1";
-    let cut = "2 given 1 1 a; 3 start 1 1 7; 6 killed 7; 6 closed a";
-    let of = |before: &str| dead_letter(End::GivenUp, &[says("crash", 1)], &[before, dead]);
+fn a_crash_needs_a_handler_that_did_not_come_to_its_end_alone() {
+    let dead = "30 given 1 1 b; 31 burying 1 b; 32 copied 1; 33 deleting 1 1 b";
+    let isolated = "1 given 1 1 b; 1 isolating 1 1 b; 1 isolated 1 1; 1 deleting 1 1 b";
+    let cut = "2 given 1 1 a; 3 start 1 1 7; 6 dying 7; 6 closed a; 7 ended 7 signal: 6";
+    let of =
+        |end: End, before: &str| dead_letter(end, &[says("crash", 1)], &[isolated, before, dead]);
+    let verdict = of(End::Crashed, cut);
+    nothing(&verdict);
+    assert_eq!((verdict.crashed, verdict.cut_off), (1, 0));
+    // Nobody can tell what ended the process.
+    let verdict = of(End::Acked, cut);
+    nothing(&verdict);
+    assert_eq!((verdict.cut_off, verdict.lost), (1, 0));
+    let crowd = [cut, &cut.replace(" 7", " 8").replace("a;", "b;"), dead];
+    let crowd = dead_letter(End::Crashed, &[says("crash", 1)], &crowd);
+    fault(&crowd, "says that its process ended");
+    let other = [says("error", 1)];
+    fault(
+        &dead_letter(End::Crashed, &other, &[isolated, cut, dead]),
+        "says \"error\"",
+    );
+    let of = |before: &str| of(End::GivenUp, before);
     nothing(&of(cut));
-    let ended = cut.replace("6 killed 7", "5 said 1 1 7 err; 6 killed 7");
+    let ended = cut.replace("6 dying 7", "5 said 1 1 7 err; 6 dying 7");
     fault(&of(&ended), "says that its process ended");
     fault(&of("2 given 1 1 a; 6 closed a"), "which nobody began");
 }

@@ -25,11 +25,15 @@ impl Verdict {
             match (job.end, its.is_empty()) {
                 (End::Rejected, false) => self.rejected += 1,
                 (End::GivenUp, false) => self.given_up += 1,
+                (End::Crashed, false) => self.crashed += 1,
                 _ => {}
             }
+            // Cut off as often as one that ends its process, a message can't be told from it.
+            let cut_off = job.end != End::Crashed && its.iter().any(|its| its.is_crash());
+            self.cut_off += u64::from(cut_off);
             let lost = match job.end {
-                End::Acked => !handled(history),
-                End::Rejected | End::GivenUp => its.is_empty(),
+                End::Acked => !handled(history) && !cut_off,
+                End::Rejected | End::GivenUp | End::Crashed => its.is_empty(),
             };
             if lost && confirmed.contains_key(id) {
                 self.lost += 1;
@@ -40,7 +44,7 @@ impl Verdict {
             if told && !accepted() {
                 self.fault(*id, history, "was confirmed by the publisher alone");
             }
-            if !its.is_empty() && job.end == End::Acked {
+            if !its.is_empty() && job.end == End::Acked && !cut_off {
                 self.fault(*id, history, "is a dead letter, against the plan");
             }
             if job.end != End::Acked && handled(history) {
@@ -77,22 +81,29 @@ fn wrong(record: &Record, job: &Job, history: &History, envelope: &Envelope) -> 
         ));
     }
     let most = record.rules.max_attempts.unwrap_or(u64::MAX);
-    // Its process ended over it: somebody began, and did not come to an end.
+    // Isolated, and then begun by somebody who did not come to an end.
     let cut_off = || {
-        history.iter().enumerate().any(|(place, line)| {
+        let isolated = history
+            .iter()
+            .rposition(|line| line.what == What::Isolating);
+        let alone = isolated.map_or(&[][..], |isolated| &history[isolated..]);
+        alone.iter().enumerate().any(|(place, line)| {
             let What::Start(pid) = line.what else {
                 return false;
             };
-            let ended = |other: &super::record::Line| {
-                let by = matches!(other.what, What::Said(by, _) | What::Left(by) if by == pid);
+            let said = |other: &super::record::Line| {
+                let by = matches!(other.what, What::Said(by, _) if by == pid);
                 by && other.attempt == line.attempt
             };
-            !history[place..].iter().any(ended)
+            !alone[place..].iter().any(said)
         })
     };
     match (job.end, kind) {
         (_, "crash") if cut_off() => None,
-        (_, "crash") => Some("and says that its process ended, which no handler's did".to_owned()),
+        (_, "crash") => {
+            Some("and says that its process ended, and none did over it alone".to_owned())
+        }
+        (End::Crashed, _) => Some(format!("and says {kind:?}")),
         (End::Rejected, "rejected") => None,
         (End::Rejected, _) | (_, "rejected") => Some(format!("and says {kind:?}")),
         _ if attempts < most => Some(format!("and was given up after {attempts} of {most}")),

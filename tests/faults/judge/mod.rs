@@ -32,6 +32,10 @@ pub(crate) struct Verdict {
     pub(crate) rejected: u64,
     /// Messages among the dead letters, as planned, since their attempts were used up.
     pub(crate) given_up: u64,
+    /// Messages among the dead letters, as planned, since they end their process.
+    pub(crate) crashed: u64,
+    /// Messages among the dead letters, since they were cut off while they were handled alone, again and again.
+    pub(crate) cut_off: u64,
     /// Copies that were sent to wait for a retry.
     pub(crate) retries: u64,
     /// Copies that were sent to be handed over alone.
@@ -60,7 +64,8 @@ pub(crate) fn judge(
 ) -> Verdict {
     let record = Record::read(rules, ledger);
     let mut verdict = Verdict::default();
-    for (pid, how) in &record.ended {
+    let told = |pid: &u32| record.killed.contains_key(pid);
+    for (pid, how) in record.ended.iter().filter(|(pid, _)| !told(pid)) {
         let began = |line: &record::Line| line.what == What::Start(*pid);
         if record.messages.values().flatten().any(began) {
             let fault = format!("consumer {pid} ended by itself, at work: {how}");

@@ -80,7 +80,7 @@ pub(super) struct Record {
     pub(super) messages: BTreeMap<u64, History>,
     /// The proxy of each process.
     pub(super) processes: HashMap<u32, String>,
-    /// Killed by us, and when.
+    /// Killed by us, or by a message that ends processes, and when.
     pub(super) killed: HashMap<u32, u64>,
     /// Ended by themselves, and how.
     pub(super) ended: HashMap<u32, String>,
@@ -159,7 +159,7 @@ impl Record {
         let pid = place.parse();
         match (words[0], words.get(2)) {
             ("up", Some(name)) => _ = self.processes.insert(pid.ok()?, (*name).to_owned()),
-            ("killed", None) => _ = self.killed.insert(pid.ok()?, at),
+            ("killed" | "dying", None) => _ = self.killed.insert(pid.ok()?, at),
             ("ended", Some(_)) => _ = self.ended.insert(pid.ok()?, words[2..].join(" ")),
             ("stopped", None) => self.begin(at, Place::Process(pid.ok()?), "stopped"),
             ("continued", None) => self.end(at, &Place::Process(pid.ok()?)),

@@ -27,6 +27,13 @@ pub(crate) struct DeadMessage {
     pub(crate) envelope: Envelope,
 }
 
+impl DeadMessage {
+    /// Whether it was given up for the end of its process.
+    pub(crate) fn is_crash(&self) -> bool {
+        matches!(&self.envelope, Envelope::Read { kind, .. } if kind == "crash")
+    }
+}
+
 /// What a dead letter says of itself.
 #[derive(Clone, Debug)]
 pub(crate) enum Envelope {

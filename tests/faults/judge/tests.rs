@@ -20,11 +20,14 @@ pub(super) fn judged(
     dead_letters: &[DeadMessage],
     ledger: &str,
 ) -> Verdict {
-    let jobs = std::iter::repeat_with({
+    let mut jobs = std::iter::repeat_with({
         let mut rng = Rng::with_seed(0);
         move || Job::random(&mut rng, true)
     });
-    let job = jobs.into_iter().find(|job| job.end == end);
+    let job = match end {
+        End::Crashed => Some(Job::crash()),
+        end => jobs.find(|job| job.end == end),
+    };
     let mut published = Published::default();
     published.confirmed.insert(1, job.unwrap());
     judge(rules, &ledger.replace("; ", "\n"), &published, dead_letters)

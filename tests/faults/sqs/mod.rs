@@ -1,4 +1,4 @@
-//! SQS in a run: a fauxqs that keeps its data, whose deliveries are leases.
+//! SQS in a run: a fauxqs that keeps its data, or an ElasticMQ that nobody kills. Their deliveries are leases.
 
 mod call;
 mod frame;
@@ -27,7 +27,8 @@ const MAX_RECEIVES: u32 = 1_000;
 
 /// SQS.
 pub(crate) struct OnSqs {
-    server: Mutex<Server>,
+    /// None: it is somebody else's.
+    server: Option<Mutex<Server>>,
     port: u16,
     queue: Queue,
 }
@@ -36,9 +37,18 @@ impl OnSqs {
     pub(crate) async fn start(command: String, folder: &Path, ledger: &Ledger) -> Self {
         let server = Server::start(command, folder.join("fauxqs"), ledger.clone()).await;
         let port = server.port();
+        Self::with(Some(server), port).await
+    }
+
+    /// On a server that is there.
+    pub(crate) async fn on(port: u16) -> Self {
+        Self::with(None, port).await
+    }
+
+    async fn with(server: Option<Server>, port: u16) -> Self {
         let queue = at(port).queue(&unique("faults"), LEASE, MAX_RECEIVES).await;
         Self {
-            server: Mutex::new(server),
+            server: server.map(Mutex::new),
             port,
             queue,
         }
@@ -84,12 +94,13 @@ impl Broker for OnSqs {
     }
 
     async fn kill_for(&self, time: Duration) {
-        self.server.lock().await.kill_for(time).await;
+        let server = self.server.as_ref().unwrap();
+        server.lock().await.kill_for(time).await;
     }
 
-    async fn emptied(&self) -> Result<(), u64> {
-        self.queue.emptied().await;
-        Ok(())
+    async fn depth(&self) -> u64 {
+        let (waiting, leased) = self.queue.depth().await;
+        (waiting + leased) as u64
     }
 
     async fn dead_letters(&self) -> Vec<DeadMessage> {
