@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::bench;
 use crate::fuzz;
 use crate::loom;
+use crate::proof::ledger::{self, Ledger};
+use crate::proof::{self, Proof};
 use crate::rules;
 use crate::servers::{self, Server};
 use crate::simulate;
@@ -51,6 +53,10 @@ enum Task {
     },
     /// Kills consumers and servers and cuts connections while messages flow, for long; then says what was lost
     Soak(Soak),
+    /// Does so on every broker, as large as a release wants it, and writes down what was lost and what came twice
+    Ledger(Ledger),
+    /// Runs what is too long for CI, and writes down what it came to
+    Proof(Proof),
     /// Fuzzes the translators, in a build of its own
     Fuzz {
         /// Arguments of the fuzzer: targets, `--minutes N` each, `--seed S`, `--input FILE`; all targets for a minute each without any
@@ -111,6 +117,8 @@ impl Cli {
             Task::Stress(stress) => stress::run(&stress),
             Task::Servers { without, endpoint } => servers::serve(&without.rest(), endpoint),
             Task::Soak(soak) => soak::run(&soak),
+            Task::Ledger(ledger) => ledger::run(&ledger),
+            Task::Proof(proof) => proof::run(&proof),
             Task::Fuzz { arguments } => fuzz::run(&arguments),
             Task::Simulate { arguments } => simulate::run(&arguments),
             Task::Loom { name } => loom::run(&name),

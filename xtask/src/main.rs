@@ -1,10 +1,11 @@
-//! The tasks of this workspace: `cargo xtask test`, `stress`, `soak`, `servers`, `fuzz`, `loom`, `simulate`, `bench`.
+//! The tasks of this workspace: `cargo xtask test`, `stress`, `soak`, `ledger`, `proof`, `servers`, `fuzz`, `loom`, `simulate`, `bench`.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `cli` | the command line |
 //! | `test` | the whole test run: servers up, test binaries side by side, one summary line; and the stress |
 //! | `soak` | the fault test, for long |
+//! | `proof` | what is too long for CI, the kill ledger among it, and its results |
 //! | `servers` | real brokers as local processes: install, start, stop |
 //! | `fuzz` | the fuzz targets, and what is left of a target that died |
 //! | `simulate` | the simulation, and the sabotages that it must find |
@@ -21,6 +22,7 @@ mod debian;
 mod fuzz;
 mod leash;
 mod loom;
+mod proof;
 mod rules;
 mod servers;
 mod simulate;
