@@ -116,7 +116,7 @@ impl Ledger {
             seed: self.size.seed,
         };
         let minutes = self.minutes.unwrap_or(messages.div_ceil(PACE));
-        let (begin, date) = (Instant::now(), today()?);
+        let (begin, date, revision) = (Instant::now(), today()?, revision()?);
         let (command, running) = match on {
             On::Broker(broker) => soak::fault_test(broker, minutes, &size)?,
             On::Memory => (
@@ -143,9 +143,8 @@ impl Ledger {
         }
         let outcome = if right { "Nothing is wrong" } else { "FAILED" };
         let text = format!(
-            "{outcome}. Run on {date}, in {} s, at {}, on {}. To repeat it: `cargo xtask ledger --brokers {} --messages {messages}{repeat}`\n\n```text\n{}\n```\n",
+            "{outcome}. Run on {date}, in {} s, at {revision}, on {}. To repeat it: `cargo xtask ledger --brokers {} --messages {messages}{repeat}`\n\n```text\n{}\n```\n",
             begin.elapsed().as_secs(),
-            revision()?,
             machine()?,
             on.name(),
             counts.join("\n")

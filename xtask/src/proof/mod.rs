@@ -57,7 +57,7 @@ pub(crate) fn run(proof: &Proof) -> Result<ExitCode> {
         println!("xtask: proof: {name}");
         let mut step = leash::command(env::current_exe().context("where is this program?")?);
         step.args(arguments);
-        let (begin, date) = (Instant::now(), today()?);
+        let (begin, date, revision) = (Instant::now(), today()?, revision()?);
         let mut lines: Vec<String> = Vec::new();
         let status = leash::lines(step, None, |line| {
             println!("{line}");
@@ -70,9 +70,8 @@ pub(crate) fn run(proof: &Proof) -> Result<ExitCode> {
         lines.retain(|line| !line.is_empty());
         let told = lines[lines.len().saturating_sub(TOLD)..].join("\n");
         let text = format!(
-            "{outcome} on {date}, after {} s, at {}, on {}: `cargo xtask {}`\n\n```text\n{told}\n```\n",
+            "{outcome} on {date}, after {} s, at {revision}, on {}: `cargo xtask {}`\n\n```text\n{told}\n```\n",
             begin.elapsed().as_secs(),
-            revision()?,
             machine()?,
             arguments.join(" ")
         );

@@ -38,7 +38,7 @@ fn with(head: &str, old: &str, name: &str, text: &str) -> String {
     let section = format!("{name}\n\n{text}");
     let mut sections: Vec<&str> = old.split(SECTION).skip(1).collect();
     let of_it = |section: &&str| section.lines().next() == Some(name);
-    match sections.iter().position(|section| of_it(section)) {
+    match sections.iter().position(of_it) {
         Some(place) => sections[place] = &section,
         None => sections.push(&section),
     }
