@@ -18,6 +18,7 @@ use crate::{
     Management, Setup,
     leash::Leashed,
     port::{self, Ports},
+    turn,
 };
 
 /// How long to wait for something: longer than a start or an end takes on a machine that is also building.
@@ -208,7 +209,10 @@ impl Broker {
     }
 
     /// Returns when it can be used. The error says why it can't, with the end of its log.
+    ///
+    /// A start is work for the processor alone. Where many tests start brokers, they take turns, or none would be done in time.
     async fn try_start(&mut self) -> Result<(), String> {
+        let _turn = turn::take().await;
         self.process = Some(self.spawn());
         let deadline = Instant::now() + DEADLINE;
         loop {

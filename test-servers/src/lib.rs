@@ -9,6 +9,7 @@
 //! | `management` | the management API of a RabbitMQ: queues and connections |
 //! | `leash` | a child process that ends with this one |
 //! | `port` | free ports, kept for one server |
+//! | `turn` | turns of brokers that start |
 //!
 //! Everything here panics if it fails, and says what it was doing: a test that can't go on should fail.
 //!
@@ -34,6 +35,7 @@ mod management;
 mod port;
 mod rabbitmq;
 mod setup;
+mod turn;
 
 pub use broker::Broker;
 pub use management::{Management, Queue};

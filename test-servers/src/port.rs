@@ -11,7 +11,7 @@ use std::{
 /// How many ports are tried for one that is free.
 const TRIES: usize = 100;
 
-/// Different ports on which nobody listens when they are taken. Until this is dropped, no other process gets them from here.
+/// Different ports on which nobody listens when they are taken. Until this is dropped, no other test of this user gets them from here.
 ///
 /// A server may take seconds until it listens, or be down for a while. The lock on a file keeps its port for it.
 #[derive(Debug)]
@@ -48,12 +48,18 @@ impl<const N: usize> Ports<N> {
 
 /// Locks the file of a port on which nobody listens. `None` means that somebody has the port.
 fn locked(port: u16) -> Option<File> {
-    let folder = env::temp_dir().join("loafer-ports");
-    fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
-    // Another user's file can't be opened: then the port is that user's.
-    let file = File::create(folder.join(port.to_string())).ok()?;
-    file.try_lock().ok()?;
+    let file = lock(&port.to_string())?;
     is_free(port).then_some(file)
+}
+
+/// Locks a file of this name, which all tests of this user share. `None` means that somebody has it.
+pub(crate) fn lock(name: &str) -> Option<File> {
+    let user = env::var("USER").unwrap_or_default();
+    let folder = env::temp_dir().join(format!("loafer-test-servers-{user}"));
+    fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
+    let file = File::create(folder.join(name)).expect("a file in our folder can be made");
+    file.try_lock().ok()?;
+    Some(file)
 }
 
 /// Returns whether a server could listen on the port now.

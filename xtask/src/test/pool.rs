@@ -29,7 +29,7 @@ pub(super) struct Ran {
 
 /// How many run at once unless told otherwise: more than there are cores, since most of them wait.
 pub(crate) fn at_once() -> usize {
-    2 * cores()
+    cores() + 1
 }
 
 pub(super) fn cores() -> usize {
