@@ -149,7 +149,7 @@ impl Server {
                 }
             }
         };
-        let received = tokio::time::timeout(Duration::from_secs(15), look);
+        let received = tokio::time::timeout(Duration::from_secs(60), look);
         received.await.expect("a message")
     }
 

@@ -37,6 +37,9 @@ pub(crate) struct Stress {
     /// Runs at once
     #[arg(long, value_name = "N", default_value_t = pool::at_once())]
     at_once: usize,
+    /// Further arguments of `cargo test` for the build: packages, targets
+    #[arg(last = true)]
+    cargo: Vec<String>,
 }
 
 /// Runs the binaries against servers that stay for all runs, and writes the table.
@@ -46,7 +49,7 @@ pub(crate) struct Stress {
 /// Where nothing could run: no binary has such a name, the build broke, or a server is not to be had.
 pub(crate) fn run(stress: &Stress) -> Result<ExitCode> {
     let mut running = servers::start(&Server::ALL)?;
-    let Some(mut binaries) = binaries::build(&Arguments::of(&[]).cargo)? else {
+    let Some(mut binaries) = binaries::build(&Arguments::of(&stress.cargo).cargo)? else {
         bail!("the build broke");
     };
     let names = &stress.binaries;
