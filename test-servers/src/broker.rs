@@ -224,6 +224,10 @@ impl Broker {
             if self.answers().await {
                 return Ok(());
             }
+            // Its own end may take a minute.
+            if self.lacks_port() {
+                return Err(format!("it lacks a port; {}", self.tail()));
+            }
             if Instant::now() >= deadline {
                 return Err(format!("it does not answer; {}", self.tail()));
             }
