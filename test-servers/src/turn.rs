@@ -12,8 +12,12 @@ const TICK: Duration = Duration::from_millis(50);
 /// Waits for a turn. It ends when the file is dropped, or this process ends in any way.
 pub(crate) async fn take() -> File {
     let turns = thread::available_parallelism().map_or(1, usize::from);
+    take_of("start", turns).await
+}
+
+async fn take_of(name: &str, turns: usize) -> File {
     loop {
-        let mut free = (0..turns).filter_map(|turn| port::lock(&format!("start-{turn}")));
+        let mut free = (0..turns).filter_map(|turn| port::lock(&format!("{name}-{turn}")));
         if let Some(turn) = free.next() {
             return turn;
         }
@@ -26,16 +30,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_start_waits_while_as_many_start_as_there_are_cores() {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let mut turns = Vec::new();
-        for _ in 0..cores {
-            turns.push(take().await);
-        }
-        let waits = tokio::spawn(take());
+    async fn a_start_waits_for_its_turn() {
+        // Names of its own: a test that takes all turns could wait for another that does.
+        let name = format!("test-{}", std::process::id());
+        let first = take_of(&name, 2).await;
+        let _second = take_of(&name, 2).await;
+        let waits = tokio::spawn(async move { take_of(&name, 2).await });
         tokio::task::yield_now().await;
         assert!(!waits.is_finished());
-        turns.pop();
+        drop(first);
         waits.await.unwrap();
     }
 }
