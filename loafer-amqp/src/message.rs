@@ -79,8 +79,9 @@ pub(crate) fn received(
         message = message.with_first_failed_at(first);
     }
     if let Some(seconds) = properties.timestamp() {
-        let sent = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(*seconds));
-        message = sent.into_iter().fold(message, Message::with_sent_at);
+        message = sent_at(*seconds)
+            .into_iter()
+            .fold(message, Message::with_sent_at);
     }
     message
 }
@@ -93,6 +94,14 @@ pub(crate) fn returns(arrival: Arrival<'_>, headers: Option<&FieldTable>) -> Opt
     let mut counts = [ACQUIRED_COUNT, DELIVERY_COUNT].into_iter();
     let count = counts.find_map(|name| number_of(headers, name))?;
     Some(count.max(1))
+}
+
+/// Returns when a publisher says that it sent a message. RabbitMQ does not look at it, so zero, and what is no time before the year 10000 in seconds,
+/// are no time: some publishers write milliseconds.
+fn sent_at(seconds: u64) -> Option<SystemTime> {
+    const YEAR_10000: u64 = 253_402_300_800;
+    let known = (1..YEAR_10000).contains(&seconds);
+    known.then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 fn first_failed_at(headers: &FieldTable) -> Option<SystemTime> {
@@ -219,6 +228,19 @@ mod tests {
     use lapin::types::FieldArray;
 
     use super::*;
+
+    #[test]
+    fn a_time_that_is_none_is_left_out() {
+        let sent = |seconds| {
+            let properties = BasicProperties::default().with_timestamp(seconds);
+            received("key", Arrival::default(), &properties, Vec::new()).sent_at()
+        };
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_793_000_000);
+        assert_eq!(sent(1_793_000_000), Some(at));
+        for odd in [0, 1_793_000_000_000, 1 << 63, u64::MAX] {
+            assert_eq!(sent(odd), None, "{odd}");
+        }
+    }
 
     /// Returns properties with these headers.
     fn with(headers: &[(&str, AMQPValue)]) -> BasicProperties {

@@ -62,7 +62,7 @@ pub mod __private {
         __given as given, __location as location,
         coverage::transitions,
         expansion::{checks::*, handlers::*, replied::*, returned::*, topics::*},
-        handler::{BatchCall, Calls, Env, Opened, PreparedHandler, refused, undecodable},
+        handler::{BatchCall, Calls, Env, Opened, PreparedHandler, refused, undecodable, unpacked},
         program::registry::Registration,
     };
 }

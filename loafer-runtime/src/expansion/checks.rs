@@ -33,7 +33,7 @@ where
     // Not a combinator, which would be compiled for every handler.
     match translator.translate(opened) {
         Ok(message) => Ok(message),
-        Err(error) => Err(handler::undecodable(error)),
+        Err(error) => Err(handler::undecodable(handler::explained(error, opened))),
     }
 }
 

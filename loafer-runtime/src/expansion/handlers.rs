@@ -5,42 +5,46 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use crate::handler::{BatchCall, Calls, Env, FutureCall, PreparedHandler};
-use loafer_core::{message::Message, outcome::Verdict, translate::Envelope};
+use loafer_core::{extract::Resources, message::Message, outcome::Verdict, translate::Envelope};
 
 /// Prepares an asynchronous handler.
 pub fn asynchronous<T: Envelope, N: Send + Sync + 'static>(
+    resources: &Resources,
     translator: T,
     needs: N,
     calls: fn(Env<T, N>) -> Calls,
 ) -> PreparedHandler {
-    PreparedHandler::asynchronous(translator, needs, calls)
+    PreparedHandler::asynchronous(resources, translator, needs, calls)
 }
 
 /// Prepares a plain handler.
 pub fn blocking<T: Envelope, N: Send + Sync + 'static>(
+    resources: &Resources,
     translator: T,
     needs: N,
     call: fn(&Env<T, N>, &Message) -> Verdict,
 ) -> PreparedHandler {
-    PreparedHandler::blocking(translator, needs, call)
+    PreparedHandler::blocking(resources, translator, needs, call)
 }
 
 /// Prepares an asynchronous batch handler.
 pub fn batches<T: Envelope, N: Send + Sync + 'static>(
+    resources: &Resources,
     translator: T,
     needs: N,
     call: fn(Env<T, N>, Arc<BatchCall>) -> FutureCall,
 ) -> PreparedHandler {
-    PreparedHandler::batches(translator, needs, call)
+    PreparedHandler::batches(resources, translator, needs, call)
 }
 
 /// Prepares a plain batch handler.
 pub fn blocking_batches<T: Envelope, N: Send + Sync + 'static>(
+    resources: &Resources,
     translator: T,
     needs: N,
     call: fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>>,
 ) -> PreparedHandler {
-    PreparedHandler::blocking_batches(translator, needs, call)
+    PreparedHandler::blocking_batches(resources, translator, needs, call)
 }
 
 /// Boxes a future that can move from thread to thread.

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Env, call_slot::panicked, undecodable};
+use super::{Env, call_slot::panicked, explained, undecodable};
 use loafer_core::extract::{Batch, BatchItem, IntoBatchOutcome};
 use loafer_core::{
     extract::Metadata,
@@ -95,7 +95,9 @@ impl BatchCall {
         decode: &mut dyn FnMut(&'m Message) -> Result<(), TranslateError>,
     ) {
         for Opened { index, message } in opened {
-            self.guarded(*index, &mut || decode(message).map_err(undecodable));
+            self.guarded(*index, &mut || {
+                decode(message).map_err(|error| undecodable(explained(error, message)))
+            });
         }
     }
 

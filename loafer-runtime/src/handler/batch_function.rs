@@ -38,7 +38,7 @@ macro_rules! functions {
             #[allow(unused_variables, reason = "for a handler without extractors")]
             fn ready(self, translator: T, resources: &Resources) -> Result<PreparedHandler, Missing> {
                 let needs = ($($extractor::needs(resources)?,)*);
-                Ok(PreparedHandler::batches(translator, needs, move |env: Env<T, _>, raw: Arc<BatchCall>| {
+                Ok(PreparedHandler::batches(resources, translator, needs, move |env: Env<T, _>, raw: Arc<BatchCall>| {
                     let handler = self.clone();
                     Box::pin(async move {
                         let call = {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::handler::Failure;
 use loafer_core::{
-    extract::RouteName,
+    extract::{Resources, RouteName},
     message::Message,
     outcome::{FailureKind, IntoOutcome, Verdict},
     translate::{Envelope, TranslateError},
@@ -86,7 +86,7 @@ impl Opener {
         let by = shared.opened_by;
         let open = T::OPENS.then(|| {
             let shared = shared.clone();
-            Arc::new(move |raw: &Message| opened(&|| shared.translator.open(raw))) as Arc<OpenFn>
+            Arc::new(move |raw: &Message| opened(&|| shared.open(raw))) as Arc<OpenFn>
         });
         Self { by, open }
     }
@@ -229,13 +229,13 @@ impl fmt::Debug for PreparedHandler {
 impl PreparedHandler {
     /// Prepares an asynchronous handler: `calls` makes the call slot of one worker.
     #[doc(hidden)]
-    pub fn asynchronous<T, N, F>(translator: T, needs: N, calls: F) -> Self
+    pub fn asynchronous<T, N, F>(resources: &Resources, translator: T, needs: N, calls: F) -> Self
     where
         T: Envelope,
         N: Send + Sync + 'static,
         F: Fn(Env<T, N>) -> Calls + Send + Sync + 'static,
     {
-        let shared = Arc::new(Prepared::new(translator, needs));
+        let shared = Arc::new(Prepared::new(resources, translator, needs));
         let opener = Opener::new(&shared);
         let make = move |names: &Arc<RouteName>| -> Box<dyn CallSlot> {
             calls(Env::new(shared.clone(), names.clone())).0
@@ -245,13 +245,13 @@ impl PreparedHandler {
 
     /// Prepares a plain handler, which runs on the blocking pool.
     #[doc(hidden)]
-    pub fn blocking<T, N, F>(translator: T, needs: N, call: F) -> Self
+    pub fn blocking<T, N, F>(resources: &Resources, translator: T, needs: N, call: F) -> Self
     where
         T: Envelope,
         N: Send + Sync + 'static,
         F: Fn(&Env<T, N>, &Message) -> Verdict + Send + Sync + 'static,
     {
-        let shared = Arc::new(Prepared::new(translator, needs));
+        let shared = Arc::new(Prepared::new(resources, translator, needs));
         let opener = Opener::new(&shared);
         Self::of_blocking(
             Arc::new(move |names, message| call(&Env::new(shared.clone(), names.clone()), message)),
@@ -272,13 +272,13 @@ impl PreparedHandler {
 
     /// Prepares an asynchronous batch handler. `call` returns `None` if it was not called, because no message decoded.
     #[doc(hidden)]
-    pub fn batches<T, N, F>(translator: T, needs: N, call: F) -> Self
+    pub fn batches<T, N, F>(resources: &Resources, translator: T, needs: N, call: F) -> Self
     where
         T: Envelope,
         N: Send + Sync + 'static,
         F: Fn(Env<T, N>, Arc<BatchCall>) -> FutureCall + Send + Sync + 'static,
     {
-        let shared = Arc::new(Prepared::new(translator, needs));
+        let shared = Arc::new(Prepared::new(resources, translator, needs));
         let opener = Opener::new(&shared);
         let slot = batch_slot::asynchronous(Arc::new(move |names, batch| {
             call(Env::new(shared.clone(), names.clone()), batch)
@@ -289,13 +289,18 @@ impl PreparedHandler {
     /// Prepares a plain batch handler, which runs on the blocking pool. `call` returns `None` if it was not called, because no message
     /// decoded.
     #[doc(hidden)]
-    pub fn blocking_batches<T, N, F>(translator: T, needs: N, call: F) -> Self
+    pub fn blocking_batches<T, N, F>(
+        resources: &Resources,
+        translator: T,
+        needs: N,
+        call: F,
+    ) -> Self
     where
         T: Envelope,
         N: Send + Sync + 'static,
         F: Fn(&Env<T, N>, &BatchCall) -> Option<Vec<Verdict>> + Send + Sync + 'static,
     {
-        let shared = Arc::new(Prepared::new(translator, needs));
+        let shared = Arc::new(Prepared::new(resources, translator, needs));
         let opener = Opener::new(&shared);
         let slot = batch_slot::blocking(Arc::new(move |names, batch| {
             call(&Env::new(shared.clone(), names.clone()), batch)

@@ -52,7 +52,7 @@ pub(crate) fn dead_letter(message: &Message, own: &Own, kind: &str, reason: &str
 }
 
 /// Returns a time that RFC 3339 can write. `None` means that it lies too far away.
-fn moment(at: SystemTime) -> Option<OffsetDateTime> {
+pub(crate) fn moment(at: SystemTime) -> Option<OffsetDateTime> {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     OffsetDateTime::UNIX_EPOCH.checked_add(since.try_into().ok()?)
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{Calls, PreparedHandler, extract};
+use super::{Calls, PreparedHandler, explained, extract};
 use crate::handler::undecodable;
 use loafer_core::extract::Resources;
 use loafer_core::{
@@ -39,12 +39,12 @@ macro_rules! functions {
             #[allow(unused_variables, non_snake_case, reason = "for a handler without extractors")]
             fn ready(self, translator: T, resources: &Resources) -> Result<PreparedHandler, Missing> {
                 let needs = ($($extractor::needs(resources)?,)*);
-                Ok(PreparedHandler::asynchronous(translator, needs, move |env| {
+                Ok(PreparedHandler::asynchronous(resources, translator, needs, move |env| {
                     let handler = self.clone();
                     Calls::of_owned(env, move |env, raw| {
                         let opened = env.open(raw)?;
                         let context = env.context(&opened, raw);
-                        let message = env.translator().translate(&opened).map_err(undecodable)?;
+                        let message = env.translator().translate(&opened).map_err(|error| undecodable(explained(error, &opened)))?;
                         $(let $extractor = extract::<$extractor>(&env.needs().$at, &context)?;)*
                         Ok(handler(message, $($extractor),*))
                     })

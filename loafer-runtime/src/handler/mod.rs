@@ -11,6 +11,7 @@ mod failure;
 mod function;
 pub(crate) mod layered;
 mod report;
+pub(crate) mod unpack;
 
 use std::{
     any::TypeId,
@@ -26,12 +27,14 @@ use crate::sync::locked;
 
 use loafer_core::{
     extract::RouteName,
-    extract::{Context, FromContext, Rejection},
+    extract::{Context, FromContext, Rejection, Resources},
     message::Message,
     outcome::{FailureKind, IntoOutcome, Outcome, Verdict},
     translate::{Envelope, TranslateError},
 };
 
+pub(crate) use self::dead_letter::moment;
+use self::unpack::MAX_UNPACKED_BYTES;
 pub use self::{
     batch_call::{BatchCall, Opened},
     batch_function::BatchHandler,
@@ -41,6 +44,7 @@ pub use self::{
     function::Handler,
     layered::{HandlerService, Request},
     report::Report,
+    unpack::unpacked,
 };
 pub(crate) use self::{
     batch_slot::{BatchCallSlot, BatchLayerFn, FutureCall},
@@ -50,6 +54,7 @@ pub(crate) use self::{
     failure::Undecoded,
     layered::LayerFn,
     report::{FailureLog, Reports},
+    unpack::{MaxUnpackedBytes, explained},
 };
 
 /// What the test kit puts around every call. It is also put around the calls of batch handlers, which an app's layers do not wrap.
@@ -66,14 +71,34 @@ pub(crate) struct Prepared<T, N> {
     needs: N,
     /// By this number messages know what the translator found in them.
     opened_by: u64,
+    /// The most bytes of a payload that was unpacked.
+    max_unpacked: usize,
 }
 
 impl<T: Envelope, N> Prepared<T, N> {
-    fn new(translator: T, needs: N) -> Self {
+    fn new(resources: &Resources, translator: T, needs: N) -> Self {
+        let most = resources.get::<MaxUnpackedBytes>();
         Self {
             translator,
             needs,
             opened_by: number_of::<T>(),
+            max_unpacked: most.map_or(MAX_UNPACKED_BYTES, |most| most.0),
+        }
+    }
+
+    /// Opens the envelope. Its sender may have packed the whole message, and what is in the envelope.
+    fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        let opened = match unpacked(raw, self.max_unpacked)? {
+            Some(unpacked) => self.translator.open_inner(unpacked)?,
+            None => match self.translator.open(raw) {
+                Ok(Cow::Owned(opened)) => opened,
+                Ok(same) => return Ok(same),
+                Err(error) => return Err(explained(error, raw)),
+            },
+        };
+        match unpacked(&opened, self.max_unpacked)? {
+            Some(inner) => self.translator.open_inner(inner).map(Cow::Owned),
+            None => Ok(Cow::Owned(opened)),
         }
     }
 }
@@ -132,7 +157,7 @@ impl<T: Envelope, N> Env<T, N> {
     pub fn open<'m>(&'m self, raw: &'m Message) -> Result<Cow<'m, Message>, Verdict> {
         match raw.opened(self.shared.opened_by) {
             Some(opened) => Ok(Cow::Borrowed(opened)),
-            None => self.shared.translator.open(raw).map_err(undecodable),
+            None => self.shared.open(raw).map_err(undecodable),
         }
     }
 

@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 use crate::{
     bus::Bus,
     handler::FailureLog,
-    handler::{Around, HandlerService, LayerFn, Report, Request, layered},
+    handler::{Around, HandlerService, LayerFn, MaxUnpackedBytes, Report, Request, layered},
     program::erased::DynBroker,
     program::{BrokerKind, RouteOptions, Running, Shutdown},
 };
@@ -226,6 +226,14 @@ impl App {
     #[must_use]
     pub fn drain(mut self, drain: Duration) -> Self {
         self.drain = Some(drain);
+        self
+    }
+
+    /// Sets the most bytes of a payload that its sender packed, as its header `content-encoding` says, once it is unpacked. A message with more is
+    /// undecodable. The default is 16 MiB; the configuration overrides it.
+    #[must_use]
+    pub fn max_unpacked_bytes(mut self, most: usize) -> Self {
+        self.resources.insert(MaxUnpackedBytes(most));
         self
     }
 

@@ -170,12 +170,17 @@ async fn start_plain(broker: &Scripted, app: App) -> Running {
     let place = ("plain", (file!(), line!()));
     let route = route().declared(place, "Json", |resources| {
         let plain = resources.get::<Plain>().unwrap();
-        Ok(PreparedHandler::blocking(Json, (), move |_, message| {
-            let number = String::from_utf8_lossy(message.payload()).parse();
-            plain.broker.lock().handled.push(number.unwrap());
-            plain.gate.pass();
-            Verdict::ACK
-        }))
+        Ok(PreparedHandler::blocking(
+            resources,
+            Json,
+            (),
+            move |_, message| {
+                let number = String::from_utf8_lossy(message.payload()).parse();
+                plain.broker.lock().handled.push(number.unwrap());
+                plain.gate.pass();
+                Verdict::ACK
+            },
+        ))
     });
     let running = broker.start_app(app.state(plain), route).await;
     while broker.lock().handled.is_empty() {

@@ -236,13 +236,18 @@ async fn an_error_that_can_not_be_dropped_of_a_plain_handler_that_was_given_up_e
     let route = Route::new("r").provider::<Scripted>().options(options);
     let route = route.declared(place, "Json", |resources| {
         let gate = resources.get::<Gate>().unwrap();
-        Ok(PreparedHandler::blocking(Json, (), move |_, message| {
-            if &message.payload()[..] != b"0" {
-                return Verdict::ACK;
-            }
-            gate.0.lock().unwrap().recv().unwrap();
-            Verdict::failed(FailureKind::Error, Undroppable)
-        }))
+        Ok(PreparedHandler::blocking(
+            resources,
+            Json,
+            (),
+            move |_, message| {
+                if &message.payload()[..] != b"0" {
+                    return Verdict::ACK;
+                }
+                gate.0.lock().unwrap().recv().unwrap();
+                Verdict::failed(FailureKind::Error, Undroppable)
+            },
+        ))
     });
     let broker = broker().leaseless().then(Duration::ZERO, [0, 1]);
     let app = App::new().state(Gate(Mutex::new(gate)));

@@ -35,7 +35,8 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
         }
         (false, _) => quote_spanned!(at=> |#env, #raw| #body),
     };
-    let ready = quote_spanned!(at=> __loafer::#form(#translator.translator(), #tuple, #call));
+    let ready =
+        quote_spanned!(at=> __loafer::#form(__resources, #translator.translator(), #tuple, #call));
     let answered = match &handler.on_error {
         Some(path) => {
             let handler = local("__handler", path.span());

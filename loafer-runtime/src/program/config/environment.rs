@@ -245,7 +245,8 @@ fn key(written: &str, known: &[&str], what: &str) -> Result<String, String> {
 fn scalar(key: &str, value: &str) -> Result<Value, String> {
     let text = value.trim();
     match key {
-        "concurrency" | "prefetch" | "max_attempts" | "max_deliveries" | "batch" => text
+        "concurrency" | "prefetch" | "max_attempts" | "max_deliveries" | "batch"
+        | "max_unpacked_bytes" => text
             .parse()
             .map(|number: u32| Value::Integer(number.into()))
             .map_err(|_| format!("`{text}` is no whole number from 0 to {}", u32::MAX)),

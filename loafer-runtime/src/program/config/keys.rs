@@ -9,8 +9,16 @@ use crate::program::RouteOptions;
 use loafer_core::{Error, broker::Settings, policy::unknown};
 
 /// Single values.
-pub(super) const SINGLE: &[&str] = &["app", "drain", "log_bodies"];
-pub(super) const TOP: &[&str] = &["app", "drain", "log_bodies", "brokers", "routes", "topics"];
+pub(super) const SINGLE: &[&str] = &["app", "drain", "log_bodies", "max_unpacked_bytes"];
+pub(super) const TOP: &[&str] = &[
+    "app",
+    "drain",
+    "log_bodies",
+    "max_unpacked_bytes",
+    "brokers",
+    "routes",
+    "topics",
+];
 pub(super) const TOPIC: &[&str] = &["name", "publisher"];
 /// One key by two names; it is kept under the first.
 pub(super) const LEASE: [&str; 2] = ["lease", "visibility_timeout"];

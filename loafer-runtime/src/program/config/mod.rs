@@ -44,6 +44,8 @@ pub struct Config {
     pub(crate) drain: Option<Duration>,
     /// Whether bodies may be logged: development only.
     pub(crate) log_bodies: Option<bool>,
+    /// The most bytes of a payload that was unpacked.
+    pub(crate) max_unpacked_bytes: Option<usize>,
     pub(crate) routes: BTreeMap<String, RouteOptions>,
     pub(crate) topics: BTreeMap<String, TopicOptions>,
     /// What is said of each broker instance, by its name; it reads that itself.

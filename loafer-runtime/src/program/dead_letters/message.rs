@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use serde::Serialize;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::format_description::well_known::Rfc3339;
 
+use crate::handler::moment;
 use loafer_core::{
     broker::{DeadLetter, Origin},
     message::Message,
@@ -98,6 +99,32 @@ impl DeadLetterMessage {
     }
 }
 
+/// Writes a time in RFC 3339. `None` means that it is before 1970 or after the year 9999, as that of a peer may be.
 fn written(time: SystemTime) -> Option<String> {
-    OffsetDateTime::from(time).format(&Rfc3339).ok()
+    moment(time)?.format(&Rfc3339).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_time_of_a_peer_is_written_or_left_out() {
+        let at = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+        let texts = [0, 1_793_000_000, 1_793_000_000_000, 1 << 62]
+            .map(|seconds| at(seconds).and_then(written));
+        assert_eq!(
+            texts,
+            [
+                Some("1970-01-01T00:00:00Z".to_owned()),
+                Some("2026-10-26T07:33:20Z".to_owned()),
+                None,
+                None
+            ]
+        );
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(written(before), None);
+    }
 }

@@ -32,6 +32,9 @@ pub(super) fn plan(builder: ManagerBuilder) -> Result<Manager, Error> {
         longest_poll,
     } = builder;
     let mut app = app;
+    if let Some(most) = config.max_unpacked_bytes {
+        app = app.max_unpacked_bytes(most);
+    }
     let mut faults = faults(&routes, &app, &only);
     let default = default_kind(&app);
     let kinds = routes.iter().filter_map(|route| route.broker);

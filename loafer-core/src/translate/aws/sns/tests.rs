@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime};
 
-use crate::translate::Text;
+use crate::translate::{Bytes, Text};
 
 use super::*;
 
