@@ -21,7 +21,8 @@ use crate::{
 ///
 /// At the first call it makes one AWS configuration and one client a service, which all routes share. The configuration is
 /// the SDK's own: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_PROFILE`, the files in `~/.aws`, the roles of a container or
-/// an instance. The behaviour version is pinned, and the TLS is rustls with ring.
+/// an instance. The behaviour version is pinned, and the TLS is rustls with ring. Calls go by the proxy that `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` names,
+/// in upper or lower case, except to the hosts of `NO_PROXY`, to this machine and to its metadata services.
 ///
 /// The section `[brokers.sqs]` of `loafer.toml` overrides what the environment of the SDK and what code say:
 ///

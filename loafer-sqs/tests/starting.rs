@@ -192,3 +192,58 @@ fn without_credentials_it_says_what_to_set() {
         );
     }
 }
+
+/// A proxy that refuses every call; what it was asked for.
+fn proxy() -> (std::thread::JoinHandle<String>, String) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&client).read_line(&mut line).unwrap();
+        client
+            .write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+        line
+    });
+    (asked, address)
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_called_in_place_of_aws() {
+    for name in ["HTTPS_PROXY", "all_proxy"] {
+        let (asked, address) = proxy();
+        let said = in_a_process(&[
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+            ("AWS_ENDPOINT_URL", "https://sqs.example.invalid"),
+            ("AWS_MAX_ATTEMPTS", "1"),
+            (name, &address),
+        ]);
+        assert!(said.contains("`orders`"), "{said}");
+        let asked = asked.join().unwrap();
+        assert!(
+            asked.starts_with("CONNECT sqs.example.invalid:443"),
+            "{asked}"
+        );
+    }
+}
+
+#[test]
+fn a_local_server_is_called_without_the_proxy() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", server.local_addr().unwrap());
+    let called = std::thread::spawn(move || server.accept().is_ok());
+    let said = in_a_process(&[
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "a"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_ENDPOINT_URL", &endpoint),
+        ("AWS_MAX_ATTEMPTS", "1"),
+        ("HTTP_PROXY", "http://proxy.example.invalid:1"),
+    ]);
+    assert!(called.join().unwrap(), "{said}");
+}

@@ -2,6 +2,7 @@
 
 mod api;
 mod homes;
+mod http;
 mod open_poll;
 mod section;
 
@@ -12,13 +13,12 @@ use aws_config::{
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_sqs::config::{IdentityCache, SharedHttpClient};
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use loafer_core::{Error, broker::Instance};
 use tokio::{sync::OnceCell, time::timeout};
 
 pub(crate) use self::api::{ENTRIES, Fault, Faults, Poll, by_entry, none_sent};
 pub(crate) use self::homes::Homes;
-use self::section::Section;
+use self::{http::https, section::Section};
 use crate::{
     names::{Arn, Endpoint, Endpoints, QueueAddress},
     payloads::{S3Payloads, Store},
@@ -287,13 +287,6 @@ impl Clients {
 /// Loads the configuration with a pinned behaviour version and TLS by rustls.
 pub(crate) fn loader() -> aws_config::ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(https())
-}
-
-/// Makes TLS with rustls and ring. The SDK's default would bring a C library that needs cmake.
-fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-        .build_https()
 }
 
 /// Returns the user's timeouts, and ours where the user set none.
