@@ -16,6 +16,7 @@ Examples:
   one message through a handler        echo 'friend-created {\"id\":\"1\"}' | SERVICE --provider memory
   one route, a minute to drain         SERVICE run --only friend-created --drain 1m
   is everything in place?              SERVICE check
+  which rights does it need?           SERVICE check --policy
   put a message on a route's queue     SERVICE publish friend-created --file friend.json
   put an event there, with its type    SERVICE publish orders --header event-type=order.placed --file order.json
   list dead letters, and retry them    SERVICE dead-letters friend-created list
@@ -84,6 +85,12 @@ pub(crate) enum Command {
         /// First create what is missing: queues, their dead-letter queues, topics, subscriptions. Never change what exists
         #[arg(long)]
         create: bool,
+        /// Print the rights that each route needs, as JSON in the form of its broker (for SQS policies of IAM), and check nothing
+        #[arg(long, conflicts_with_all = ["create", "json"])]
+        policy: bool,
+        /// Print what was found as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Put a message on a route's queue, and print its id
     Publish(PublishArgs),

@@ -11,10 +11,23 @@ use loafer_core::{
     outcome::BoxError,
 };
 use loafer_runtime::program::Manager;
+use serde_json::json;
 
 use crate::{logging, routes::print};
 
-pub(crate) async fn check(manager: &Manager) -> Result<ExitCode, BoxError> {
+/// Prints the rights that each route needs.
+pub(crate) async fn policy(manager: &Manager) -> Result<ExitCode, BoxError> {
+    let rights = manager.rights().await;
+    if rights.is_empty() {
+        return Err(
+            "no broker of its routes has a form for rights: `check` tries what may be done".into(),
+        );
+    }
+    print(&format!("{}\n", serde_json::to_string_pretty(&rights)?))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn check(manager: &Manager, json: bool) -> Result<ExitCode, BoxError> {
     let mut findings = manager.check().await;
     let routes = findings.len();
     // After the routes: what these made need not be made again.
@@ -23,7 +36,10 @@ pub(crate) async fn check(manager: &Manager) -> Result<ExitCode, BoxError> {
         findings.push(("topics".to_owned(), topics));
     }
     let colours = logging::colours(stdout().is_terminal());
-    print(&report(&findings, routes, colours))?;
+    print(&match json {
+        true => in_json(&findings),
+        false => report(&findings, routes, colours),
+    })?;
     Ok(if count(&findings, Level::Problem) == 0 {
         ExitCode::SUCCESS
     } else {
@@ -63,6 +79,27 @@ fn report(findings: &[(String, Vec<Finding>)], routes: usize, colours: bool) -> 
     text
 }
 
+/// One object: what was found of each route and of the topics, and how much of it is wrong.
+fn in_json(findings: &[(String, Vec<Finding>)]) -> String {
+    let of_one = |(name, found): &(String, Vec<Finding>)| {
+        let found = found.iter().map(|finding| {
+            let level = match finding.level {
+                Level::Good => "good",
+                Level::Warning => "warning",
+                Level::Problem => "problem",
+            };
+            json!({ "level": level, "text": finding.text })
+        });
+        json!({ "of": name, "findings": found.collect::<Vec<_>>() })
+    };
+    let told = json!({
+        "checked": findings.iter().map(of_one).collect::<Vec<_>>(),
+        "problems": count(findings, Level::Problem),
+        "warnings": count(findings, Level::Warning),
+    });
+    format!("{told:#}\n")
+}
+
 fn count(findings: &[(String, Vec<Finding>)], level: Level) -> usize {
     findings
         .iter()
@@ -97,6 +134,20 @@ mod tests {
                         b\n  ! warning: max receives is 3\n  ✗ problem: no queue `b`\n    create it\n\
                         2 routes: 1 problem, 1 warning\n";
         assert_eq!(report(&findings(), 2, false), expected);
+    }
+
+    #[test]
+    fn in_json_each_finding_has_its_level() {
+        let told: serde_json::Value = serde_json::from_str(&in_json(&findings())).unwrap();
+        assert_eq!(
+            (&told["problems"], &told["warnings"]),
+            (&json!(1), &json!(1))
+        );
+        let broken = json!({ "of": "b", "findings": [
+            { "level": "warning", "text": "max receives is 3" },
+            { "level": "problem", "text": "no queue `b`\ncreate it" },
+        ] });
+        assert_eq!(told["checked"][1], broken);
     }
 
     #[test]

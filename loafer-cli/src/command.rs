@@ -91,10 +91,18 @@ where
             }
         }
         Command::Routes => routes::list(&prepare.offline(routes, setup).await?),
-        Command::Check { create } => {
+        Command::Check {
+            create,
+            policy,
+            json,
+        } => {
             let mode = if create { Open::Create } else { Open::ReadOnly };
             let routes = routes.open(mode);
-            check::check(&prepare.manager(routes, &Default::default(), setup).await?).await
+            let manager = prepare.manager(routes, &Default::default(), setup).await?;
+            match policy {
+                true => check::policy(&manager).await,
+                false => check::check(&manager, json).await,
+            }
         }
         Command::Publish(what) => {
             let manager = prepare.manager(routes, &Default::default(), setup).await?;

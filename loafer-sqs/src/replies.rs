@@ -3,6 +3,7 @@
 mod address;
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
     time::Duration,
@@ -31,6 +32,8 @@ use crate::{
 
 pub(crate) use self::address::topic;
 
+/// The tag of every reply queue. Its value is the name of the app.
+const TAG: &str = "loafer:reply-queue";
 /// The longest name of a queue (SQS API: `CreateQueue`).
 const NAME: usize = 80;
 /// How long a queue keeps a reply, in seconds: the minimum (SQS API: `MessageRetentionPeriod`). So a queue that a crash left behind empties
@@ -102,6 +105,7 @@ impl SqsReplies {
             .sqs
             .create_queue()
             .queue_name(&name)
+            .set_tags(Some(self.tags(clients)))
             .attributes(Name::MessageRetentionPeriod, KEPT.to_string())
             .attributes(Name::VisibilityTimeout, HIDDEN.to_string());
         let made = Box::pin(made.send())
@@ -117,6 +121,14 @@ impl SqsReplies {
         };
         *queue = Some(made.clone());
         Ok(made)
+    }
+
+    /// Returns the tags of the queue: those of the settings, and one by which queues that crashed processes left behind are found.
+    fn tags(&self, clients: &Clients) -> HashMap<String, String> {
+        let own = (TAG.to_owned(), self.app.clone().unwrap_or_default());
+        let of_settings = clients.tags.iter();
+        let of_settings = of_settings.map(|(key, value)| (key.clone(), value.clone()));
+        of_settings.chain([own]).collect()
     }
 
     /// Forgets a queue that was deleted. The next request makes another one.

@@ -37,6 +37,14 @@ pub trait Provider: Send + Sync + 'static {
     /// whether the permissions suffice. Called after `open`. It changes nothing on the server.
     fn check(&self, policy: &Policy) -> impl Future<Output = Vec<Finding>> + Send;
 
+    /// Returns the rights that the route needs, in the form in which the operators of its broker give them: on SQS a policy of IAM. The command
+    /// `check --policy` prints it. `None` means that the broker has no such form, and that is the default.
+    ///
+    /// Called after `open`, also if that failed: whoever asks may have no rights yet.
+    fn rights(&self) -> Option<serde_json::Value> {
+        None
+    }
+
     /// Appends up to `max` messages to `into`. Waits for the first one for `wait` at most, and returns as soon as there is one.
     ///
     /// `max` is at least 1. Each delivery is a lease that begins now, and its message has its [attempt](Message::attempt).

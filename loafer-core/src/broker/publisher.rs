@@ -52,6 +52,12 @@ pub trait Publisher: Send + Sync + 'static {
         std::future::ready(Vec::new())
     }
 
+    /// Returns the rights that publishing to these topics needs, as [`Provider::rights`](crate::broker::Provider::rights) returns those of a route.
+    fn rights(&self, topics: &[Topic]) -> Option<serde_json::Value> {
+        _ = topics;
+        None
+    }
+
     /// Returns whether the broker accepts messages at the moment, as far as is known. The service's readiness depends on it. By default it is true.
     ///
     /// Implementors return false only if it becomes true again by itself, also when nobody publishes.

@@ -19,8 +19,8 @@ pub struct Source {
     /// The name of the consumer, which tells its queue from those of other services with the same topics: the route's `consumer`, otherwise the name
     /// of the app. `None` means that neither is set.
     pub consumer: Option<String>,
-    /// The translator of the route, for example `Json` or `Sns`. Empty if its handlers have different ones.
-    pub translator: String,
+    /// The translators of the route's handlers, for example `Json` or `Sns<Text>`, each once.
+    pub translators: Vec<String>,
     /// How the route behaves: its lease, its attempts, its groups, its limits. Its `batch` is set if the handler takes batches, and only then.
     pub policy: Policy,
 }
@@ -33,7 +33,7 @@ impl Source {
         policy.queue.clone_from(&queue);
         Self {
             topics: vec![route.clone()],
-            translator: String::new(),
+            translators: Vec::new(),
             route,
             queue,
             named: true,

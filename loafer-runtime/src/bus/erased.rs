@@ -21,6 +21,8 @@ pub(crate) trait DynPublisher: Send + Sync {
 
     fn check<'a>(&'a self, topics: &'a [Topic], mode: Open) -> BoxFuture<'a, Vec<Finding>>;
 
+    fn rights(&self, topics: &[Topic]) -> Option<serde_json::Value>;
+
     fn is_ready(&self) -> bool;
 
     fn close(&self) -> BoxFuture<'_, ()>;
@@ -45,6 +47,10 @@ impl<P: Publisher> DynPublisher for P {
 
     fn check<'a>(&'a self, topics: &'a [Topic], mode: Open) -> BoxFuture<'a, Vec<Finding>> {
         Box::pin(Publisher::check(self, topics, mode))
+    }
+
+    fn rights(&self, topics: &[Topic]) -> Option<serde_json::Value> {
+        Publisher::rights(self, topics)
     }
 
     fn is_ready(&self) -> bool {

@@ -85,6 +85,7 @@ impl<B: Broker> DynBroker for B {
 pub(crate) trait DynProvider: Send + Sync {
     fn open(&self, mode: Open) -> BoxFuture<'_, Result<(), Error>>;
     fn check<'a>(&'a self, policy: &'a Policy) -> BoxFuture<'a, Vec<Finding>>;
+    fn rights(&self) -> Option<serde_json::Value>;
     fn capabilities(&self) -> Capabilities;
     fn depth(&self) -> BoxFuture<'_, Result<Depth, Error>>;
     fn close(&self) -> BoxFuture<'_, ()>;
@@ -99,6 +100,10 @@ impl<P: Provider> DynProvider for P {
 
     fn check<'a>(&'a self, policy: &'a Policy) -> BoxFuture<'a, Vec<Finding>> {
         Box::pin(Provider::check(self, policy))
+    }
+
+    fn rights(&self) -> Option<serde_json::Value> {
+        Provider::rights(self)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -98,7 +98,7 @@ fn a_queue_that_somebody_named_is_called_so() {
     let source = source(App::new().name("code"), options, "", &[]);
     assert_eq!((&*source.queue, source.named), ("mine", true));
     assert_eq!(source.policy.queue, "mine");
-    assert_eq!(source.translator, "Json");
+    assert_eq!(source.translators, ["Json"]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What the command `check` says of a queue.
 
 mod dead_letters;
+mod key;
 mod look;
+mod policy;
 mod rights;
 mod topic;
 
@@ -10,7 +12,11 @@ use std::time::Duration;
 use loafer_core::{broker::Finding, policy::Policy};
 
 use self::dead_letters::Target;
-pub(crate) use self::look::look;
+pub(crate) use self::{
+    key::key,
+    look::look,
+    policy::{policy, publishing as publishing_policy},
+};
 use crate::{
     names::Endpoint,
     topology::{self, Attributes},

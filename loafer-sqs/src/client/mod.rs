@@ -18,6 +18,7 @@ use tokio::{sync::OnceCell, time::timeout};
 
 pub(crate) use self::api::{ENTRIES, Fault, Faults, Poll, by_entry, none_sent};
 pub(crate) use self::homes::Homes;
+pub(crate) use self::section::Tags;
 use self::{http::https, section::Section};
 use crate::{
     names::{Arn, Endpoint, Endpoints, QueueAddress},
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     payloads: Option<S3Payloads>,
     /// How long the end of a route waits for its open polls, if the configuration says it.
     pub(crate) finish_polls: Option<Duration>,
+    /// The tags of what is made.
+    tags: Arc<Tags>,
     /// The longest delay of a message, if tests have shortened it.
     longest_delay: Option<Duration>,
     /// Where replies may go.
@@ -74,6 +77,8 @@ pub(crate) struct Clients {
     pub(crate) payloads: Option<Store>,
     /// The longest delay of a message. A longer one takes several stays in its queue.
     pub(crate) longest_delay: Duration,
+    /// The tags of the queues and topics that are made.
+    pub(crate) tags: Arc<Tags>,
     /// Where the clients of SQS call, for errors and remedies.
     pub(crate) endpoint: Arc<Endpoint>,
     /// Where the client of SNS calls, for errors and remedies.
@@ -118,6 +123,7 @@ impl Shared {
         let mut configured = self.without_clients();
         configured.homes = Homes::with_allowed(section.reply_accounts);
         configured.finish_polls = section.finish_polls.or(configured.finish_polls);
+        configured.tags = section.tags.into();
         configured.region = section.region.map(Region::new).or(configured.region);
         configured.endpoints = match section.endpoint {
             Some(endpoint) => Endpoints::At(endpoint),
@@ -145,6 +151,17 @@ impl Shared {
         self.payloads.is_some()
     }
 
+    /// Returns the region of what is named by its name, or `*` while it is not known.
+    pub(crate) fn region(&self) -> &str {
+        let clients = self.clients.get();
+        clients.map_or("*", |clients| clients.endpoint.region())
+    }
+
+    /// Returns the ARN of all objects that hold payloads of ours, with a `*`.
+    pub(crate) fn objects(&self) -> Option<String> {
+        self.payloads.as_ref().map(S3Payloads::objects)
+    }
+
     fn without_clients(&self) -> Self {
         Self {
             given: self.given.clone(),
@@ -152,6 +169,7 @@ impl Shared {
             endpoints: self.endpoints.clone(),
             payloads: self.payloads.clone(),
             finish_polls: self.finish_polls,
+            tags: Arc::clone(&self.tags),
             longest_delay: self.longest_delay,
             homes: self.homes.without_own(),
             clients: OnceCell::new(),
@@ -185,6 +203,7 @@ impl Shared {
                 let clients = Clients::new(&config, region, &self.endpoints, payloads);
                 Ok(Clients {
                     longest_delay: self.longest_delay.unwrap_or(DELAY),
+                    tags: Arc::clone(&self.tags),
                     ..clients
                 })
             })
@@ -235,6 +254,7 @@ impl Clients {
             sns: aws_sdk_sns::Client::from_conf(sns.build()),
             payloads,
             longest_delay: DELAY,
+            tags: Arc::default(),
             endpoint: endpoint("sqs"),
             sns_endpoint: endpoint("sns"),
         }

@@ -1,6 +1,6 @@
 //! The section `[brokers.sqs]` of `loafer.toml`, as it is written.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -20,8 +20,13 @@ pub(crate) struct Section {
     pub(crate) reply_accounts: Vec<String>,
     #[serde(default, deserialize_with = "finish_polls")]
     pub(crate) finish_polls: Option<Duration>,
+    #[serde(default)]
+    pub(crate) tags: Tags,
     pub(crate) s3: Option<payloads::Section>,
 }
+
+/// The tags of what is made.
+pub(crate) type Tags = BTreeMap<String, String>;
 
 fn accounts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let accounts = Names::deserialize(from)?.as_slice().to_vec();

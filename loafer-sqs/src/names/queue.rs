@@ -41,15 +41,24 @@ impl<'a> QueueAddress<'a> {
         account.filter(|account| is_account(account))
     }
 
-    /// Returns the region in an ARN or in `https://sqs.REGION.amazonaws.com/…`. `None` means that the address names none.
+    /// Returns the region in an ARN or in the host of a URL: `sqs.REGION.amazonaws.com`, and the hosts of FIPS, of VPC endpoints and of old. `None` means
+    /// that the address names none.
     pub(crate) fn region(&self) -> Option<&'a str> {
         match self {
             Self::Name(_) => None,
             Self::Arn(arn) => arn.region(),
             Self::Url(url) => {
-                let host = url.split_once("://")?.1.split('/').next()?;
-                let (region, rest) = host.strip_prefix("sqs.")?.split_once('.')?;
-                rest.starts_with("amazonaws.com").then_some(region)
+                let host = url.split_once("://")?.1.split(['/', ':']).next()?;
+                let host = host.strip_suffix(".cn").unwrap_or(host);
+                let name = host.strip_suffix(".amazonaws.com");
+                let name = name.or_else(|| host.strip_suffix(".api.aws"))?;
+                match name.split('.').collect::<Vec<_>>()[..] {
+                    ["sqs" | "sqs-fips", region]
+                    | [_, "sqs", region, "vpce"]
+                    | [region, "queue"] => Some(region),
+                    ["queue"] => Some("us-east-1"),
+                    _ => None,
+                }
             }
         }
     }
@@ -99,6 +108,21 @@ mod tests {
                 "https://sqs.cn-north-1.amazonaws.com.cn/1/q",
                 Some("cn-north-1"),
             ),
+            (
+                "https://sqs-fips.us-east-2.amazonaws.com/1/q",
+                Some("us-east-2"),
+            ),
+            (
+                "https://vpce-0a-1b.sqs.eu-west-1.vpce.amazonaws.com/1/q",
+                Some("eu-west-1"),
+            ),
+            (
+                "https://eu-west-1.queue.amazonaws.com/1/q",
+                Some("eu-west-1"),
+            ),
+            ("https://queue.amazonaws.com/1/q", Some("us-east-1")),
+            ("https://sqs.eu-west-1.api.aws/1/q", Some("eu-west-1")),
+            ("https://sns.eu-west-1.amazonaws.com/1/q", None),
             ("http://127.0.0.1:9324/0/q", None),
             (
                 "http://sqs.us-east-1.localhost.localstack.cloud:4566/0/q",

@@ -103,6 +103,11 @@ impl S3Payloads {
         self
     }
 
+    /// Returns the ARN of all objects that are put here, with a `*`.
+    pub(crate) fn objects(&self) -> String {
+        format!("arn:aws:s3:::{}/{}*", self.bucket, self.prefix)
+    }
+
     /// Returns whether a payload may be fetched from there.
     pub(super) fn accepts(&self, pointer: &Pointer) -> bool {
         let Pointer { bucket, key } = pointer;

@@ -16,6 +16,12 @@ use crate::names::Endpoints;
 #[derive(Clone)]
 pub(crate) enum S3Payloads {}
 
+impl S3Payloads {
+    pub(crate) fn objects(&self) -> String {
+        match *self {}
+    }
+}
+
 /// The table `s3` of a section. Reading it is an error that names the feature.
 pub(crate) struct Section(Infallible);
 

@@ -72,8 +72,10 @@ pub struct SqsProvider {
     lease: Option<i32>,
     /// Whether `lease` was rounded up.
     rounded: bool,
-    /// The topics that feed the queue, by name or ARN; empty unless the route's translator opens SNS envelopes.
+    /// The topics that feed the queue, by name or ARN; empty unless a translator of the route opens SNS envelopes.
     topics: Vec<String>,
+    /// Whether a translator of the route opens what another service of AWS sends.
+    is_fed_by_aws: bool,
     /// What was made for the route and not shown yet.
     made: Made,
     /// Set by the first `open` that succeeds.
@@ -103,7 +105,10 @@ struct Opened {
 
 impl SqsProvider {
     pub(crate) fn new(shared: Arc<Shared>, source: &Source, lease: Option<i32>) -> Self {
-        let translator = source.translator.split('<').next().unwrap_or_default();
+        let is_opened_by = |names: &[&str]| {
+            let mut translators = source.translators.iter();
+            translators.any(|of| names.contains(&of.split('<').next().unwrap_or_default().trim()))
+        };
         Self {
             shared,
             queue: source.queue.clone(),
@@ -113,10 +118,11 @@ impl SqsProvider {
                 .policy
                 .lease
                 .is_some_and(|asked| asked.subsec_nanos() > 0),
-            topics: match translator.trim() {
-                "Sns" => source.topics.clone(),
-                _ => Vec::new(),
+            topics: match is_opened_by(&["Sns"]) {
+                true => source.topics.clone(),
+                false => Vec::new(),
             },
+            is_fed_by_aws: is_opened_by(&["Sns", "EventBridge", "S3Event"]),
             made: Made::default(),
             opened: OnceLock::new(),
             attempts: AttemptIds::default(),
@@ -156,7 +162,7 @@ impl SqsProvider {
         if mode != Open::Create {
             return topology::find(clients, address, call).await;
         }
-        let made = topology::make_queue(&clients.sqs, name, self.lease, call, &self.made).await?;
+        let made = topology::make_queue(&clients, name, self.lease, call, &self.made).await?;
         let (url, is_new) = made;
         let attributes = topology::attributes(&clients.sqs, &url, call).await?;
         let found = Found {
@@ -212,6 +218,9 @@ impl SqsProvider {
         let call = self.call("finding", &found.clients.endpoint);
         let topics = self.topics(&found);
         findings.extend(check::look(policy, &found, &topics, lease, call).await);
+        if self.is_fed_by_aws {
+            findings.extend(check::key(&self.queue, &found));
+        }
         Ok(findings)
     }
 }
@@ -271,6 +280,12 @@ impl Provider for SqsProvider {
                 self.queue
             ))],
         }
+    }
+
+    /// Returns a policy of IAM with what the route itself needs: to receive, to settle, to make dead letters, and to use keys and large payloads.
+    fn rights(&self) -> Option<serde_json::Value> {
+        let found = self.opened.get().map(|opened| &opened.found);
+        Some(check::policy(&self.shared, &self.queue, found))
     }
 
     async fn receive(

@@ -55,7 +55,7 @@ async fn look_at_queue(clients: &Clients, queue: &str, mode: Open) -> Result<Fin
     // One that is named by its URL or ARN may belong to somebody else.
     if matches!(address, QueueAddress::Name(_)) && mode == Open::Create {
         let made = topology::Made::default();
-        topology::make_queue(&clients.sqs, name, None, call, &made).await?;
+        topology::make_queue(&clients, name, None, call, &made).await?;
         return Ok(exists(&made.take().join(", "), "sqs:SendMessage"));
     }
     Ok(Finding::problem(format!(
@@ -78,7 +78,7 @@ async fn by_name(clients: &Clients, name: &str, mode: Open) -> Result<Finding, E
         ));
     }
     if mode == Open::Create {
-        topology::create_topic(&client, name, call).await?;
+        topology::create_topic(&client, name, &clients.tags, call).await?;
         let made = format!("made the SNS topic `{name}`");
         tracing::info!(topic = name, "{made}");
         return Ok(exists(&made, "sns:Publish"));

@@ -28,6 +28,7 @@ use self::{
     target::{Target, capabilities, find, publishing},
 };
 use crate::{
+    check::publishing_policy,
     client::Shared,
     error::{code, is_denial},
     names::{Arn, is_fifo},
@@ -195,6 +196,12 @@ impl Publisher for SqsPublisher {
 
     async fn check(&self, topics: &[Topic], mode: Open) -> Vec<Finding> {
         check::check(&self.shared, topics, mode).await
+    }
+
+    /// Returns a policy of IAM.
+    fn rights(&self, topics: &[Topic]) -> Option<serde_json::Value> {
+        let topics = topics.iter().map(Topic::as_str);
+        Some(publishing_policy(&self.shared, topics))
     }
 }
 

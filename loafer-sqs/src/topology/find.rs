@@ -36,6 +36,8 @@ pub(crate) struct Attributes {
     pub(crate) max_bytes: Option<usize>,
     /// About how many messages it holds.
     pub(crate) depth: Depth,
+    /// Its `KmsMasterKeyId`: the key that it is encrypted with, unless that is SQS's own.
+    pub(crate) key: Option<String>,
     /// Its `Policy`, which says who may do what with it.
     pub(crate) policy: Option<String>,
 }
@@ -156,6 +158,10 @@ fn read(attributes: &HashMap<Name, String>) -> Attributes {
         retention: number(&Name::MessageRetentionPeriod).map(Duration::from_secs),
         max_bytes: number(&Name::MaximumMessageSize).and_then(|most| most.try_into().ok()),
         depth,
+        key: attributes
+            .get(&Name::KmsMasterKeyId)
+            .filter(|key| !key.is_empty())
+            .cloned(),
         policy: attributes.get(&Name::Policy).cloned(),
         redrive: attributes
             .get(&Name::RedrivePolicy)

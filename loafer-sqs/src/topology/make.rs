@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use aws_sdk_sqs::{Client, types::QueueAttributeName as Name};
+use aws_sdk_sqs::types::QueueAttributeName as Name;
 use loafer_core::Error;
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use super::{
     topic::{self, Seen, SnsTopic},
 };
 use crate::{
+    client::{Clients, Tags},
     error::Call,
     names::{Arn, QueueAddress, dead_letter_queue, is_fifo},
 };
@@ -48,14 +49,15 @@ impl Made {
     }
 }
 
-/// Returns the URL of a queue, and whether it had to be made. With the queue its dead-letter queue is made, if that is missing too.
+/// Returns the URL of a queue, and whether it had to be made. What is made has the tags of the settings. With the queue its dead-letter queue is made, if that is missing too.
 pub(crate) async fn queue(
-    client: &Client,
+    clients: &Clients,
     name: &str,
     lease: Option<i32>,
     call: Call<'_>,
     made: &Made,
 ) -> Result<(String, bool), Error> {
+    let client = &clients.sqs;
     match url(client, QueueAddress::Name(name), call).await {
         Err(Error::UnknownQueue { .. }) => {}
         found => return Ok((found?, false)),
@@ -63,7 +65,7 @@ pub(crate) async fn queue(
     let target = dead_letter_queue(name);
     let target_url = match url(client, QueueAddress::Name(&target), call).await {
         Err(Error::UnknownQueue { .. }) => {
-            let url = make_dead_letter_queue(client, &target, call).await?;
+            let url = make_dead_letter_queue(clients, &target, call).await?;
             made.add(name, format!("made the dead-letter queue `{target}`"));
             url
         }
@@ -84,7 +86,7 @@ pub(crate) async fn queue(
     let redrive = redrive_policy(&arn).to_string();
     let lease = lease.map(|lease| (Name::VisibilityTimeout, lease.to_string()));
     let attributes = [(Name::RedrivePolicy, redrive)].into_iter().chain(lease);
-    let url = make(client, name, attributes, call).await?;
+    let url = make(clients, name, attributes, call).await?;
     made.add(name, format!("made queue `{name}`"));
     Ok((url, true))
 }
@@ -102,7 +104,7 @@ pub(crate) async fn complete(
     }
     let mut feeding = Vec::new();
     for topic in topics {
-        match feed(topic, call, made).await {
+        match feed(topic, &found.clients.tags, call, made).await {
             Ok(true) => feeding.push(topic),
             Ok(false) => {}
             Err(error) => unconnected(call, &error),
@@ -141,21 +143,26 @@ async fn complete_dead_letters(
     let (sqs, name) = (&found.clients.sqs, target.name());
     let address = QueueAddress::Arn(target);
     if let Err(Error::UnknownQueue { .. }) = url(sqs, address, call.on(name)).await {
-        make_dead_letter_queue(sqs, name, call).await?;
+        make_dead_letter_queue(&found.clients, name, call).await?;
         made.add(call.queue, format!("made the dead-letter queue `{name}`"));
     }
     Ok(())
 }
 
 /// Makes and subscribes a topic where it is missing. Returns whether it feeds the queue now.
-async fn feed(topic: &SnsTopic<'_>, call: Call<'_>, made: &Made) -> Result<bool, Error> {
+async fn feed(
+    topic: &SnsTopic<'_>,
+    tags: &Tags,
+    call: Call<'_>,
+    made: &Made,
+) -> Result<bool, Error> {
     let queue = call.queue;
     if topic.is_pattern() || !topic.fits() {
         return Ok(false);
     }
     match topic.exists().await? {
         Seen::No if !topic.is_named_by_arn() => {
-            topic.create().await?;
+            topic.create(tags).await?;
             made.add(queue, format!("made the SNS topic `{}`", topic.name()));
         }
         Seen::Yes => {}
@@ -203,16 +210,16 @@ async fn let_send(
 
 /// Makes a dead-letter queue that keeps its messages as long as SQS can.
 async fn make_dead_letter_queue(
-    client: &Client,
+    clients: &Clients,
     name: &str,
     call: Call<'_>,
 ) -> Result<String, Error> {
     let kept = (Name::MessageRetentionPeriod, KEPT.to_string());
-    make(client, name, [kept], call).await
+    make(clients, name, [kept], call).await
 }
 
 async fn make(
-    client: &Client,
+    clients: &Clients,
     name: &str,
     attributes: impl IntoIterator<Item = (Name, String)>,
     call: Call<'_>,
@@ -221,9 +228,12 @@ async fn make(
     if is_fifo(name) {
         attributes.insert(Name::FifoQueue, "true".to_owned());
     }
-    let made = client
+    let tags = (*clients.tags).clone();
+    let made = clients
+        .sqs
         .create_queue()
         .queue_name(name)
+        .set_tags((!tags.is_empty()).then(|| tags.into_iter().collect()))
         .set_attributes(Some(attributes));
     let made = Box::pin(made.send())
         .await

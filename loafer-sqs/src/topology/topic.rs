@@ -1,10 +1,11 @@
 //! The SNS topics that feed a queue: found, made, subscribed, allowed to send. Only SQS is fed by another service.
 
-use aws_sdk_sns::{Client, error::SdkError};
+use aws_sdk_sns::{Client, error::SdkError, types::Tag};
 use loafer_core::Error;
 use serde_json::{Value, json};
 
 use crate::{
+    client::Tags,
     error::{Call, is_denied},
     names::{Arn, Endpoint, is_fifo, quoted},
 };
@@ -126,8 +127,9 @@ impl<'t> SnsTopic<'t> {
         }
     }
 
-    pub(crate) async fn create(&self) -> Result<(), Error> {
-        create_topic(self.client, self.name(), self.call("making a topic")).await
+    pub(crate) async fn create(&self, tags: &Tags) -> Result<(), Error> {
+        let call = self.call("making a topic");
+        create_topic(self.client, self.name(), tags, call).await
     }
 
     /// Subscribes the queue without raw message delivery, so that messages come in their envelope.
@@ -188,8 +190,17 @@ impl<'t> SnsTopic<'t> {
 }
 
 /// Makes a topic. It is FIFO if its name says so.
-pub(crate) async fn create_topic(client: &Client, name: &str, call: Call<'_>) -> Result<(), Error> {
+pub(crate) async fn create_topic(
+    client: &Client,
+    name: &str,
+    tags: &Tags,
+    call: Call<'_>,
+) -> Result<(), Error> {
     let mut create = client.create_topic().name(name);
+    for (key, value) in tags {
+        let tag = Tag::builder().key(key).value(value).build();
+        create = create.tags(tag.map_err(|error| call.unsendable(&error))?);
+    }
     if is_fifo(name) {
         create = create.attributes("FifoTopic", "true");
     }

@@ -27,6 +27,18 @@ pub(super) fn judge(policy: &Policy, capabilities: &Capabilities) -> Vec<Finding
     findings
 }
 
+/// Warns of a queue that other routes of the program are on.
+pub(super) fn shared(route: &str, queue: &str, others: &[&str]) -> Option<Finding> {
+    let others: Vec<_> = others.iter().map(|other| format!("`{other}`")).collect();
+    (!others.is_empty()).then(|| {
+        Finding::warning(format!(
+            "queue `{queue}` is the queue of route `{route}` and of {}: each gets some of its messages, whichever asks first; set another `queue` under \
+             [routes.{route}], or give one route several handlers, by `on`",
+            others.join(" and ")
+        ))
+    })
+}
+
 /// Compares how long a handler may take with how long a message is ours. Brokers without leases say so themselves, in the same words.
 fn leases(policy: &Policy, capabilities: &Capabilities) -> Option<Finding> {
     let (route, queue) = (&policy.route, &policy.queue);
@@ -126,6 +138,14 @@ mod tests {
             max_receives: Some(most),
             ..Capabilities::default()
         }
+    }
+
+    #[test]
+    fn a_queue_of_two_routes_is_told() {
+        assert_eq!(shared("orders", "q", &[]), None);
+        let said = shared("orders", "q", &["audit"]).map(|finding| finding.text);
+        let expected = "queue `q` is the queue of route `orders` and of `audit`: each gets some";
+        assert!(said.is_some_and(|said| said.starts_with(expected)));
     }
 
     #[test]

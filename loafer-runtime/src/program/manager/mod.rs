@@ -255,14 +255,45 @@ impl Manager {
                     text: error.to_string(),
                 }],
             };
+            let on_queue = |other: &&Plan| {
+                let same = other.policy.queue == plan.policy.queue;
+                same && other.instance.name == plan.instance.name && !std::ptr::eq(*other, plan)
+            };
+            let others = self.plans.iter().filter(on_queue);
+            let others: Vec<_> = others.map(|other| &*other.policy.route).collect();
+            let shared = check::shared(&plan.policy.route, &plan.policy.queue, &others);
             let missing = plan.handlers.iter().filter_map(|handler| {
                 let missing = handler.route.ready(self.app.resources())?.err()?;
                 let handler = &handler.route.handler;
                 Some(Finding::problem(format!("handler `{handler}`: {missing}")))
             });
-            (plan.policy.route.clone(), missing.chain(found).collect())
+            (
+                plan.policy.route.clone(),
+                missing.chain(found).chain(shared).collect(),
+            )
         }))
         .await
+    }
+
+    /// Returns the rights that each route needs, by its name, and under `topics` those to publish to the topics that are known: in the form in which the
+    /// operators of its broker give them, for example a policy of IAM. A broker without such a form has none. What can't be reached is named as far as the
+    /// configuration names it.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: it makes nothing.
+    pub async fn rights(&self) -> BTreeMap<String, serde_json::Value> {
+        let of_routes = join_all(self.plans.iter().map(async |plan| {
+            // A service that may do nothing yet is the one that asks.
+            _ = launch::open(plan, Open::ReadOnly).await;
+            Some((plan.policy.route.clone(), plan.provider.rights()?))
+        }));
+        let mut rights: BTreeMap<_, _> = of_routes.await.into_iter().flatten().collect();
+        let of_topics = published::published(self).rights();
+        if !of_topics.is_empty() {
+            rights.insert("topics".to_owned(), of_topics.into());
+        }
+        rights
     }
 
     /// Looks at the topics that the program publishes to, as far as handlers and configuration name them, and returns one finding for each. With

@@ -1,6 +1,11 @@
 //! From an app, routes and configuration to a plan.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{Manager, ManagerBuilder, Plan, PlannedHandler, topics};
 use crate::{
@@ -159,7 +164,7 @@ pub(super) fn plan_route(
         false => topic(of, config),
     };
     source.topics = topics.as_slice().iter().map(called).collect();
-    source.translator = shared_translator(&routes).to_owned();
+    source.translators = translators(&routes);
     source.consumer = consumer;
     source.named = named;
     source.policy = policy.clone();
@@ -260,11 +265,10 @@ fn shared_options(routes: &[Route]) -> Result<RouteOptions, String> {
     Ok(shared)
 }
 
-/// The translator that all handlers of a route have; nothing where they differ.
-fn shared_translator(routes: &[Route]) -> &'static str {
-    let first = routes[0].translator;
-    let same = routes.iter().all(|route| route.translator == first);
-    if same { first } else { "" }
+/// The translators of the handlers of a route, each once.
+fn translators(routes: &[Route]) -> Vec<String> {
+    let all: BTreeSet<_> = routes.iter().map(|route| route.translator).collect();
+    all.into_iter().map(str::to_owned).collect()
 }
 
 /// The handlers, and where they stand.

@@ -48,6 +48,14 @@ impl Published {
         combined(problems.map(|finding| finding.text).collect()).map_or(Ok(()), Err)
     }
 
+    /// Returns the rights that publishing to the topics needs, for each publisher that has a form for them.
+    pub(super) fn rights(&self) -> Vec<serde_json::Value> {
+        let of_publishers = self.of_publishers.iter();
+        of_publishers
+            .filter_map(|of| of.publisher.rights(&of.topics))
+            .collect()
+    }
+
     /// Looks at the topics, and makes what is missing if the manager may.
     pub(super) async fn check(&self) -> Vec<Finding> {
         let found = join_all(self.of_publishers.iter().map(async |of| {
