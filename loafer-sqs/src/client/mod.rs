@@ -12,7 +12,7 @@ use aws_config::{
     BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
-use aws_sdk_sqs::config::{IdentityCache, SharedHttpClient};
+use aws_sdk_sqs::config::IdentityCache;
 use loafer_core::{Error, broker::Instance};
 use tokio::{sync::OnceCell, time::timeout};
 
