@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long to wait for something: longer than a start or an end takes on a machine that is also building.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(300);
 /// How long one try may take.
 const LOOK: Duration = Duration::from_secs(5);
 /// The pause between two tries.
@@ -39,7 +39,7 @@ const PORTS: [&str; 4] = ["PORT", "MANAGEMENT_PORT", "DISTRIBUTION_PORT", "EPMD_
 /// A quorum queue that was declared less than a second before [`Broker::kill`] stays broken after the restart: RabbitMQ answers its consumers
 /// with the error 541. So a test waits that long after it has declared one: see [`Broker::settled`].
 ///
-/// Methods panic if the broker does not do what they ask within 120 s. The message has the end of its log.
+/// Methods panic if the broker does not do what they ask within 300 s. The message has the end of its log.
 #[derive(Debug)]
 pub struct Broker {
     /// A shell command: with the argument `serve` it runs the broker, with `ctl` and further arguments it runs `rabbitmqctl`.

@@ -73,7 +73,7 @@ impl RabbitMq {
     ///
     /// # Panics
     ///
-    /// If it does not start within 120 s. The message has the end of its log.
+    /// If it does not start within 300 s. The message has the end of its log.
     pub async fn start(&self, parent: impl AsRef<Path>) -> Broker {
         self.start_with(parent, &Setup::default()).await
     }
@@ -82,7 +82,7 @@ impl RabbitMq {
     ///
     /// # Panics
     ///
-    /// If it does not start within 120 s. The message has the end of its log.
+    /// If it does not start within 300 s. The message has the end of its log.
     pub async fn start_with(&self, parent: impl AsRef<Path>, setup: &Setup) -> Broker {
         Broker::start(&self.command, parent.as_ref(), setup).await
     }

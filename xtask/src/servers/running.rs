@@ -12,7 +12,7 @@ use super::{Ports, Server, port};
 use crate::leash::Leashed;
 
 /// Until a server must answer: a JVM on a machine which is also building takes its time.
-const LIMIT: Duration = Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Between two looks at a server which is starting.
 const TICK: Duration = Duration::from_millis(50);
