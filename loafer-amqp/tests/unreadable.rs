@@ -39,7 +39,7 @@ const ODD: &[u8] = b"\xff\xfe\x93\x00\xc3";
 fn odd_properties() -> Vec<(&'static str, u16, Vec<u8>)> {
     let named = |name: &[u8]| [short(name), vec![b'S'], long(ODD)].concat();
     let mut deep = vec![b'V'];
-    for _ in 0..20_000 {
+    for _ in 0..5_000 {
         deep = [vec![b'A'], long(&deep)].concat();
     }
     vec![

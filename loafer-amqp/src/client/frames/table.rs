@@ -33,7 +33,7 @@ fn array(rest: &mut &mut [u8], deeper: usize, mended: &mut Mended) -> Option<()>
     while !left.is_empty() {
         if value(&mut left, deeper, mended).is_none() {
             mended.note("a list in the headers");
-            values.fill(b'V');
+            blank_list(values);
             break;
         }
     }
@@ -88,4 +88,16 @@ pub(super) fn blank(entries: &mut [u8]) -> Option<()> {
         }
     }
     Some(())
+}
+
+/// Makes one value of all bytes of a list, or as many that say nothing where it is short.
+fn blank_list(values: &mut [u8]) {
+    match values.len().checked_sub(5) {
+        // A long string may have any bytes, so those stay.
+        Some(text) => {
+            values[0] = b'S';
+            values[1..5].copy_from_slice(&length(text));
+        }
+        None => values.fill(b'V'),
+    }
 }
