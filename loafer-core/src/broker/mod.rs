@@ -112,12 +112,13 @@ pub trait Broker: Default + Send + Sync + 'static {
     /// If the route asks for something that this broker can't do. The engine adds the name of the route.
     fn provider(&self, source: &Source, options: &Self::Options) -> Result<Self::Provider, Error>;
 
-    /// Makes the publisher. It does not connect. A mistake in the configuration that shows only here is the answer to each message.
+    /// Makes the publisher. It does not connect. A mistake in the configuration that shows only here is the answer to each message. Called like
+    /// [`start`](Self::start), so that a publisher can connect there later.
     fn publisher(&self) -> Self::Publisher;
 
     /// Starts what all routes of this instance share, for example a listener. Called once, after the providers of its first routes are open and
     /// before any of them receives; routes that join the running program follow. Not called if no route runs on this instance. By default there
-    /// is nothing to start.
+    /// is nothing to start. What it spawns runs where no handler blocks a thread; see [the life of a provider](crate::broker#the-life-of-a-provider).
     ///
     /// # Errors
     ///

@@ -22,7 +22,8 @@ pub trait Provider: Send + Sync + 'static {
     /// What names one delivery, so that its lease can be renewed and settled. It must be cheap to clone: the engine copies it for each renewal.
     type Receipt: Clone + fmt::Debug + Send + Sync + 'static;
 
-    /// Connects, and finds the queue. `mode` says whether it may make what is missing.
+    /// Connects, and finds the queue. `mode` says whether it may make what is missing. What it spawns runs where no handler blocks a thread; see
+    /// [the life of a provider](crate::broker#the-life-of-a-provider).
     ///
     /// # Errors
     ///
