@@ -25,6 +25,9 @@ mod engine;
 pub mod expansion;
 pub mod handler;
 mod limits;
+#[cfg(test)]
+#[path = "../tests/support/logged.rs"]
+mod logged;
 mod pause;
 pub mod program;
 #[cfg(test)]

@@ -1,8 +1,5 @@
 //! Calls that run long, on the real engine: the watchdog knows each kind of them. It is told what time it is, so that nothing waits.
 
-#[path = "../../tests/support/logged.rs"]
-mod logged;
-
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -19,10 +16,10 @@ use loafer_core::{
 use loafer_memory::Memory;
 use tokio::{runtime::Handle, sync::Notify};
 
-use self::logged::Logged;
 use crate::{
     engine::{self, Parts, Watchdog},
     handler::{Handlers, PreparedHandler, Reports, RouteHandler},
+    logged::Logged,
     program,
     scheduler::Phase,
     stats::Stats,
@@ -108,7 +105,7 @@ impl Running {
     }
 }
 
-fn prepared(route: program::Route) -> PreparedHandler {
+fn prepared(route: &program::Route) -> PreparedHandler {
     let app = program::App::new();
     route.ready(app.resources()).unwrap().ok().unwrap()
 }
@@ -125,7 +122,7 @@ async fn a_call_that_waits_is_known_by_its_message() {
             true
         }
     };
-    let ready = prepared(program::Route::new("r").handler(Json, handler));
+    let ready = prepared(&program::Route::new("r").handler(Json, handler));
     let running = Running::start(Policy::new("r"), ready);
     running.publish(1).await;
     started.notified().await;
@@ -156,7 +153,7 @@ async fn a_batch_is_known_by_its_first_message_and_its_size() {
             true
         }
     };
-    let ready = prepared(program::Route::new("r").batch_handler(Json, handler));
+    let ready = prepared(&program::Route::new("r").batch_handler(Json, handler));
     let mut policy = Policy::new("r");
     policy.batch = Some(5);
     let running = Running::start(policy, ready);

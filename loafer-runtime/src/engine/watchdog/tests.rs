@@ -1,13 +1,9 @@
 //! What the watchdog says of a worker, look by look. No time passes: each look is told what time it is.
 
-#[path = "../../../tests/support/logged.rs"]
-mod logged;
-
 use loafer_core::message::Message;
 
-use self::logged::Logged;
 use super::*;
-use crate::scheduler::Key;
+use crate::{logged::Logged, scheduler::Key};
 
 const SECOND: Duration = Duration::from_secs(1);
 
