@@ -3,7 +3,6 @@
 mod address;
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
     time::Duration,
@@ -49,7 +48,7 @@ const FETCH: Duration = Duration::from_secs(5);
 /// A temporary queue, `APP-replies-UUID`: made at the first request of the process, deleted at its end.
 ///
 /// It keeps replies for a minute, and is polled only while requests wait. A crash leaves the queue behind. It is empty after that minute and
-/// costs nothing, but it exists until somebody deletes it.
+/// costs nothing, but it exists until somebody deletes it. Its tag `loafer:reply-queue` has the name of the app, if the service may tag (`sqs:TagQueue`).
 pub struct SqsReplies {
     shared: Arc<Shared>,
     app: Option<String>,
@@ -105,7 +104,6 @@ impl SqsReplies {
             .sqs
             .create_queue()
             .queue_name(&name)
-            .set_tags(Some(self.tags(clients)))
             .attributes(Name::MessageRetentionPeriod, KEPT.to_string())
             .attributes(Name::VisibilityTimeout, HIDDEN.to_string());
         let made = Box::pin(made.send())
@@ -113,6 +111,7 @@ impl SqsReplies {
             .map_err(|error| call.failed(&error))?;
         let url = made.queue_url.ok_or_else(|| call.unanswered())?;
         self.shared.homes.add(&url, &clients.endpoint);
+        self.tag(clients, &url, call).await;
         tracing::info!(queue = name, "made a queue for replies");
         let made = Queue {
             name: name.into(),
@@ -123,12 +122,18 @@ impl SqsReplies {
         Ok(made)
     }
 
-    /// Returns the tags of the queue: those of the settings, and one by which queues that crashed processes left behind are found.
-    fn tags(&self, clients: &Clients) -> HashMap<String, String> {
-        let own = (TAG.to_owned(), self.app.clone().unwrap_or_default());
+    /// Gives the queue the tags of the settings, and one by which queues that crashed processes left behind are found. Requests do without: the right to tag
+    /// may be missing.
+    async fn tag(&self, clients: &Clients, url: &str, call: Call<'_>) {
         let of_settings = clients.tags.iter();
         let of_settings = of_settings.map(|(key, value)| (key.clone(), value.clone()));
-        of_settings.chain([own]).collect()
+        let own = (TAG.to_owned(), self.app.clone().unwrap_or_default());
+        let tag = clients.sqs.tag_queue().queue_url(url);
+        let tag = tag.set_tags(Some(of_settings.chain([own]).collect()));
+        if let Err(error) = Box::pin(tag.send()).await {
+            let error = call.failed(&error);
+            tracing::debug!(queue = call.queue, %error, "the queue for replies has no tags; allow sqs:TagQueue");
+        }
     }
 
     /// Forgets a queue that was deleted. The next request makes another one.

@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use loafer_core::{
-    broker::{Level, Open},
+    broker::{DeadLetter, Level, Open},
     extract::Metadata,
     message::Message,
     translate::{Json, Sns},
@@ -18,6 +18,33 @@ use tokio::sync::mpsc;
 
 fn options(queue: &support::Queue) -> RouteOptions {
     RouteOptions::new().queue(&queue.name)
+}
+
+#[tokio::test]
+async fn a_confirmation_of_sns_is_an_explained_dead_letter_and_no_handler_gets_it() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "a_confirmation_of_sns_is_an_explained_dead_letter_and_no_handler_gets_it"
+    );
+    let queue = server.queue("confirmed", None).await;
+    let notice = r#"{"Type": "SubscriptionConfirmation", "Token": "s3cr3t", "TopicArn": "arn:aws:sns:eu-central-1:1:orders"}"#;
+    queue.send(vec![Message::new(notice).into()]).await;
+    let route = Route::new("confirmed")
+        .provider::<Sqs>()
+        .options(options(&queue))
+        .handler(Sns::new(), async |_: Message| true);
+    let running = server.manager().route(route).build().unwrap();
+    let running = running.start().await.unwrap();
+    let dead = support::receive(&queue.dead_letters().await, 1).await;
+    let letter = DeadLetter::of(&dead[0].message).unwrap();
+    let reason = letter.reason.unwrap();
+    assert!(
+        reason.contains("`arn:aws:sns:eu-central-1:1:orders` waits for its confirmation"),
+        "{reason}"
+    );
+    running.shutdown();
+    assert_eq!(running.ended().await, Ended::Clean);
+    assert_eq!(running.stats("confirmed").unwrap().acked, 0);
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use std::{net::TcpListener, process::Command, time::Duration};
 
 use loafer_core::{
     Error,
-    broker::{Broker as _, Instance, NoOptions, Open, Provider as _, Settings, Source},
+    broker::{
+        Broker as _, Instance, NoOptions, Open, Provider as _, Replies as _, Settings, Source,
+    },
 };
 use loafer_sqs::{S3Payloads, Sqs};
 
@@ -44,7 +46,7 @@ fn an_unknown_key_is_reported_with_the_nearest() {
         ),
         (
             "bucket = 'b'",
-            "unknown key `brokers.sqs.bucket`; known: `endpoint`, `region`, `reply_accounts`, `finish_polls`, `s3`",
+            "unknown key `brokers.sqs.bucket`; known: `endpoint`, `region`, `reply_accounts`, `finish_polls`, `tags`, `s3`",
         ),
     ] {
         assert_eq!(refused(Sqs::default(), "sqs", section), said);
@@ -241,4 +243,37 @@ fn a_second_instance_takes_neither_region_nor_endpoint_from_the_environment() {
     );
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "the endpoint was called");
+}
+
+#[tokio::test]
+async fn what_is_made_has_the_tags_of_the_settings() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "what_is_made_has_the_tags_of_the_settings"
+    );
+    let section = "tags = { team = 'billing' }";
+    let sqs = configured(server.sqs(), "sqs", section).unwrap();
+    let queue = server.queue_of(sqs, "tagged", None).await;
+    let replies = queue.sqs.replies(Some("orders")).unwrap();
+    let address = replies.address().await.unwrap();
+    let dead_letters = format!("{}-dlq", queue.url);
+    for (url, marked) in [
+        (&queue.url, None),
+        (&dead_letters, None),
+        (&address, Some("orders")),
+    ] {
+        let tags = queue.client.list_queue_tags().queue_url(url).send().await;
+        let tags = tags.unwrap().tags.unwrap_or_default();
+        assert_eq!(
+            tags.get("team").map(String::as_str),
+            Some("billing"),
+            "{url}"
+        );
+        assert_eq!(
+            tags.get("loafer:reply-queue").map(String::as_str),
+            marked,
+            "{url}"
+        );
+    }
+    replies.close().await;
 }

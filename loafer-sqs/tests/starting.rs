@@ -6,6 +6,7 @@ mod support;
 
 use std::{
     process::Command,
+    sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
 
@@ -194,19 +195,20 @@ fn without_credentials_it_says_what_to_set() {
 }
 
 /// A proxy that refuses every call; what it was asked for.
-fn proxy() -> (std::thread::JoinHandle<String>, String) {
+fn proxy() -> (Receiver<String>, String) {
     use std::io::{BufRead as _, BufReader, Write as _};
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let asked = std::thread::spawn(move || {
+    let (ask, asked) = channel();
+    std::thread::spawn(move || {
         let (mut client, _) = listener.accept().unwrap();
         let mut line = String::new();
         BufReader::new(&client).read_line(&mut line).unwrap();
         client
             .write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             .unwrap();
-        line
+        ask.send(line).unwrap();
     });
     (asked, address)
 }
@@ -224,7 +226,7 @@ fn the_proxy_of_the_environment_is_called_in_place_of_aws() {
             (name, &address),
         ]);
         assert!(said.contains("`orders`"), "{said}");
-        let asked = asked.join().unwrap();
+        let asked = asked.recv_timeout(SOON).unwrap();
         assert!(
             asked.starts_with("CONNECT sqs.example.invalid:443"),
             "{asked}"
@@ -236,7 +238,8 @@ fn the_proxy_of_the_environment_is_called_in_place_of_aws() {
 fn a_local_server_is_called_without_the_proxy() {
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", server.local_addr().unwrap());
-    let called = std::thread::spawn(move || server.accept().is_ok());
+    let (call, called) = channel();
+    std::thread::spawn(move || call.send(server.accept().is_ok()));
     let said = in_a_process(&[
         ("AWS_REGION", "eu-west-1"),
         ("AWS_ACCESS_KEY_ID", "a"),
@@ -245,5 +248,5 @@ fn a_local_server_is_called_without_the_proxy() {
         ("AWS_MAX_ATTEMPTS", "1"),
         ("HTTP_PROXY", "http://proxy.example.invalid:1"),
     ]);
-    assert!(called.join().unwrap(), "{said}");
+    assert_eq!(called.recv_timeout(SOON), Ok(true), "{said}");
 }

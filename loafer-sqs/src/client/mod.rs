@@ -5,12 +5,13 @@ mod homes;
 mod http;
 mod open_poll;
 mod section;
+mod timeouts;
 
 use std::{sync::Arc, time::Duration};
 
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, retry::RetryConfig,
-    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig,
 };
 use aws_sdk_sqs::config::IdentityCache;
 use loafer_core::{Error, broker::Instance};
@@ -19,7 +20,11 @@ use tokio::{sync::OnceCell, time::timeout};
 pub(crate) use self::api::{ENTRIES, Fault, Faults, Poll, by_entry, none_sent};
 pub(crate) use self::homes::Homes;
 pub(crate) use self::section::Tags;
-use self::{http::https, section::Section};
+use self::{
+    http::https,
+    section::Section,
+    timeouts::{of_renewals, polling, timeouts},
+};
 use crate::{
     names::{Arn, Endpoint, Endpoints, QueueAddress},
     payloads::{S3Payloads, Store},
@@ -27,12 +32,6 @@ use crate::{
 
 /// The longest delay of a message (SQS API: `SendMessage`, 15 minutes).
 const DELAY: Duration = Duration::from_secs(900);
-/// How long one attempt of a call may take, unless the call polls.
-const ATTEMPT: Duration = Duration::from_secs(5);
-/// How long connecting may take (the SDK's default).
-const CONNECT: Duration = Duration::from_millis(3100);
-/// How long such a call may take with all attempts of the SDK.
-const CALL: Duration = Duration::from_secs(15);
 /// How long loading the configuration may take. Without a region the SDK asks the metadata service of the machine.
 const LOAD: Duration = Duration::from_secs(8);
 
@@ -309,34 +308,6 @@ pub(crate) fn loader() -> aws_config::ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(https())
 }
 
-/// Returns the user's timeouts, and ours where the user set none.
-fn timeouts(set: Option<&TimeoutConfig>) -> TimeoutConfig {
-    let mut timeouts = set.map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
-    if set.is_none_or(|set| set.operation_attempt_timeout().is_none()) {
-        timeouts = timeouts.operation_attempt_timeout(ATTEMPT);
-    }
-    if set.is_none_or(|set| set.operation_timeout().is_none()) {
-        timeouts = timeouts.operation_timeout(CALL);
-    }
-    timeouts.build()
-}
-
-/// Returns the user's timeouts without those that a long poll outlasts: each receive has a timeout by its own wait.
-fn polling(set: Option<&TimeoutConfig>) -> TimeoutConfig {
-    set.map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder)
-        .disable_read_timeout()
-        .disable_operation_attempt_timeout()
-        .disable_operation_timeout()
-        .build()
-}
-
-/// Returns these timeouts for renewals. The SDK's HTTP client has a pool of connections for each timeout of connecting, so theirs differs.
-fn of_renewals(timeouts: &TimeoutConfig) -> TimeoutConfig {
-    let connect = timeouts.connect_timeout().unwrap_or(CONNECT);
-    let differs = connect + Duration::from_millis(1);
-    timeouts.to_builder().connect_timeout(differs).build()
-}
-
 fn no_region(queue: &str) -> Error {
     Error::Refused {
         what: "opening",
@@ -370,19 +341,6 @@ mod tests {
             let called = client.config().region().map(AsRef::as_ref);
             assert_eq!((called, endpoint.region()), (Some(expected), expected));
         }
-    }
-
-    #[test]
-    fn the_users_timeouts_are_kept() {
-        let set = TimeoutConfig::builder()
-            .operation_attempt_timeout(Duration::from_secs(1))
-            .build();
-        let timeouts = timeouts(Some(&set));
-        assert_eq!(
-            timeouts.operation_attempt_timeout(),
-            Some(Duration::from_secs(1))
-        );
-        assert_eq!(timeouts.operation_timeout(), Some(CALL));
     }
 
     #[tokio::test]

@@ -127,3 +127,19 @@ fn credentials_that_have_expired_may_be_renewed() {
     }
     assert!(!answered("InvalidClientTokenId", "No such token", 403).is_transient());
 }
+
+#[test]
+fn a_queue_with_too_much_in_flight_is_told_by_name() {
+    let error = answered("OverLimit", "Too many messages in flight", 403);
+    assert!(error.is_transient());
+    let said = error.to_string();
+    assert!(
+        said.contains("as many messages in flight as SQS allows, 120,000"),
+        "{said}"
+    );
+    assert!(
+        !answered("RequestThrottled", "m", 403)
+            .to_string()
+            .contains("in flight")
+    );
+}

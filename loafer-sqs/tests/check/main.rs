@@ -254,3 +254,34 @@ async fn every_right_that_is_denied_is_named() {
         "{findings:?}"
     );
 }
+
+#[tokio::test]
+async fn the_rights_of_a_route_are_a_policy_of_iam() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "the_rights_of_a_route_are_a_policy_of_iam"
+    );
+    let queue = server.queue("rights", None).await;
+    let app = App::new().broker(server.sqs());
+    let route = plain(&queue.name)
+        .provider::<Sqs>()
+        .publishes(["made", "sqs:audit"]);
+    let manager = Manager::builder().app(app).route(route).build().unwrap();
+    let rights = manager.rights().await;
+    let statements = rights[&queue.name]["Statement"].as_array().unwrap();
+    let arn = format!("arn:aws:sqs:us-east-1:000000000000:{}", queue.name);
+    let of = |arn: &str| {
+        let mut statements = statements.iter();
+        let statement = statements.find(|statement| statement["Resource"] == arn);
+        statement.unwrap()["Action"].to_string()
+    };
+    assert!(of(&arn).contains("sqs:DeleteMessage"));
+    assert!(of(&format!("{arn}-dlq")).contains("sqs:SendMessage"));
+    let topics = rights["topics"].to_string();
+    for arn in [
+        "arn:aws:sns:us-east-1:*:made",
+        "arn:aws:sqs:us-east-1:*:audit",
+    ] {
+        assert!(topics.contains(arn), "{topics}");
+    }
+}

@@ -3,9 +3,10 @@
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use loafer_core::{
     broker::{Broker as _, Level, NoOptions, Open, Provider as _, Source},
-    translate::Sns,
+    translate::{Json, Sns},
 };
-use loafer_runtime::program::{Route, RouteOptions};
+use loafer_runtime::program::{App, Manager, Route, RouteOptions};
+use loafer_sqs::Sqs;
 
 use super::{checked, support, texts, unique};
 use crate::server;
@@ -161,4 +162,69 @@ async fn a_pattern_is_not_made_and_is_reported() {
     assert_eq!(warnings.len(), 1, "{findings:?}");
     let said = format!("name each topic in `topics` under [routes.{name}]");
     assert!(warnings[0].contains(&said), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_topic_is_looked_at_if_any_handler_opens_its_envelope() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "a_topic_is_looked_at_if_any_handler_opens_its_envelope"
+    );
+    let queue = server.queue("mixed", None).await;
+    let mut manager = Manager::builder().app(App::new().broker(server.sqs()));
+    let plain = Route::new(queue.name.clone()).handler(Json, async |_: u64| true);
+    for (route, kind) in [(of_topic(&queue.name), "made"), (plain, "paid")] {
+        manager = manager.route(route.provider::<Sqs>().on(kind.parse().unwrap()));
+    }
+    let manager = manager.open(Open::Existing).build().unwrap();
+    let findings = manager.check().await.remove(0).1;
+    let missing = format!("there is no SNS topic `{}`", queue.name);
+    let warnings = texts(&findings, Level::Warning);
+    assert!(
+        warnings.iter().any(|text| text.starts_with(&missing)),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_sns_can_not_use_is_a_problem() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "a_key_that_sns_can_not_use_is_a_problem"
+    );
+    let name = unique("encrypted");
+    checked(&server, of_topic(&name), Open::Create).await;
+    let client = server.client();
+    let url = client.get_queue_url().queue_name(&name).send().await;
+    let url = url.unwrap().queue_url.unwrap();
+    for (key, level, said) in [
+        (
+            "alias/aws/sqs",
+            Level::Problem,
+            "SNS, S3 and EventBridge can't use",
+        ),
+        (
+            "alias/orders",
+            Level::Warning,
+            "lets that service use kms:GenerateDataKey* and kms:Decrypt",
+        ),
+    ] {
+        let set = client.set_queue_attributes().queue_url(&url);
+        set.attributes(Name::KmsMasterKeyId, key)
+            .send()
+            .await
+            .unwrap();
+        let findings = checked(&server, of_topic(&name), Open::Existing).await;
+        let found = texts(&findings, level);
+        assert!(found.iter().any(|text| text.contains(said)), "{findings:?}");
+        // Nobody else sends to the queue of this one.
+        let own = Route::new(name.clone()).handler(Json, async |_: u64| true);
+        let findings = checked(&server, own, Open::Existing).await;
+        assert!(
+            !findings
+                .iter()
+                .any(|finding| finding.text.contains("encrypted")),
+            "{findings:?}"
+        );
+    }
 }

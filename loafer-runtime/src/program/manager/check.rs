@@ -1,11 +1,14 @@
 //! What the command `check` says about a route on any broker, by what its provider can do.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
+use futures_util::future::join_all;
 use loafer_core::{
-    broker::{Capabilities, Finding},
+    broker::{Capabilities, Depth, Finding, Level, Open},
     policy::Policy,
 };
+
+use super::{Manager, Plan, launch, published};
 
 /// With fewer deliveries, a few deploys use up a message's deliveries.
 const ENOUGH_RECEIVES: u32 = 10;
@@ -13,8 +16,98 @@ const ENOUGH_RECEIVES: u32 = 10;
 /// The longest that a failed message should hold up its group.
 const LONG: Duration = Duration::from_secs(60);
 
+impl Manager {
+    /// Connects every source, and returns what it finds, each with the name of its route. A source that can't be opened is a problem among
+    /// them.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: what was made because it was missing stays.
+    pub async fn check(&self) -> Vec<(String, Vec<Finding>)> {
+        // All at once: each broker that can't be reached takes its time.
+        join_all(self.plans.iter().map(async |plan| {
+            let found = match launch::open(plan, self.open).await {
+                Ok(()) => {
+                    let mut found = plan.provider.check(&plan.policy).await;
+                    let capabilities = plan.provider.capabilities();
+                    found.extend(judge(&plan.policy, &capabilities));
+                    // A queue that is missing was found already.
+                    if found.iter().all(|found| found.level < Level::Problem) {
+                        found.extend(depth_of(plan).await);
+                    }
+                    found
+                }
+                Err(error) => vec![Finding {
+                    level: Level::Problem,
+                    text: error.to_string(),
+                }],
+            };
+            let on_queue = |other: &&Plan| {
+                let same = other.policy.queue == plan.policy.queue;
+                same && other.instance.name == plan.instance.name && !std::ptr::eq(*other, plan)
+            };
+            let others = self.plans.iter().filter(on_queue);
+            let others: Vec<_> = others.map(|other| &*other.policy.route).collect();
+            let shared = shared(&plan.policy.route, &plan.policy.queue, &others);
+            let missing = plan.handlers.iter().filter_map(|handler| {
+                let missing = handler.route.ready(self.app.resources())?.err()?;
+                let handler = &handler.route.handler;
+                Some(Finding::problem(format!("handler `{handler}`: {missing}")))
+            });
+            (
+                plan.policy.route.clone(),
+                missing.chain(found).chain(shared).collect(),
+            )
+        }))
+        .await
+    }
+
+    /// Returns the rights that each route needs, by its name, and under `topics` those to publish to the topics that are known: in the form in which the
+    /// operators of its broker give them, for example a policy of IAM. A broker without such a form has none. What can't be reached is named as far as the
+    /// configuration names it.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: it makes nothing.
+    pub async fn rights(&self) -> BTreeMap<String, serde_json::Value> {
+        let of_routes = join_all(self.plans.iter().map(async |plan| {
+            // A service that may do nothing yet is the one that asks.
+            _ = launch::open(plan, Open::ReadOnly).await;
+            Some((plan.policy.route.clone(), plan.provider.rights()?))
+        }));
+        let mut rights: BTreeMap<_, _> = of_routes.await.into_iter().flatten().collect();
+        let of_topics = published::published(self).rights();
+        if !of_topics.is_empty() {
+            rights.insert("topics".to_owned(), of_topics.into());
+        }
+        rights
+    }
+
+    /// Looks at the topics that the program publishes to, as far as handlers and configuration name them, and returns one finding for each. With
+    /// [`Open::Create`] it makes those that are missing. A broker that can't be asked for its topics has no findings.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: what was made because it was missing stays.
+    pub async fn check_topics(&self) -> Vec<Finding> {
+        published::published(self).check().await
+    }
+}
+
+/// Returns what `check` says of how much a route's queue holds. `None` means that its broker tells nothing.
+async fn depth_of(plan: &Plan) -> Option<Finding> {
+    let queue = &plan.policy.queue;
+    match plan.provider.depth().await {
+        Ok(depth) if depth == Depth::default() => None,
+        Ok(depth) => Some(Finding::good(format!("queue `{queue}` holds {depth}"))),
+        Err(error) => Some(Finding::warning(format!(
+            "how much queue `{queue}` holds is not known: {error}"
+        ))),
+    }
+}
+
 /// Compares a route's policy with what its broker can do.
-pub(super) fn judge(policy: &Policy, capabilities: &Capabilities) -> Vec<Finding> {
+fn judge(policy: &Policy, capabilities: &Capabilities) -> Vec<Finding> {
     let mut findings: Vec<_> = leases(policy, capabilities).into_iter().collect();
     if let Some(most) = capabilities.max_receives {
         findings.extend(few_receives(policy, capabilities, most));
@@ -28,7 +121,7 @@ pub(super) fn judge(policy: &Policy, capabilities: &Capabilities) -> Vec<Finding
 }
 
 /// Warns of a queue that other routes of the program are on.
-pub(super) fn shared(route: &str, queue: &str, others: &[&str]) -> Option<Finding> {
+fn shared(route: &str, queue: &str, others: &[&str]) -> Option<Finding> {
     let others: Vec<_> = others.iter().map(|other| format!("`{other}`")).collect();
     (!others.is_empty()).then(|| {
         Finding::warning(format!(
