@@ -142,7 +142,7 @@ mod tests {
             allow(&SENDS, json!(["arn:aws:sqs:*:*:audit"])),
             allow(
                 &["sns:GetTopicAttributes", "sns:Publish"],
-                json!([arn, "arn:aws:sns:*:*:made"])
+                json!(["arn:aws:sns:*:*:made", arn])
             ),
             allow(&["sns:ListTopics"], json!("*")),
         ]);

@@ -54,9 +54,14 @@ impl Endpoint {
 
     /// Returns the URL that is called.
     pub(crate) fn url(&self) -> String {
+        let of_china = match self.region.starts_with("cn-") {
+            true => ".cn",
+            false => "",
+        };
+        let (service, region) = (self.service, &self.region);
         self.url
             .clone()
-            .unwrap_or_else(|| format!("https://{}.{}.amazonaws.com", self.service, self.region))
+            .unwrap_or_else(|| format!("https://{service}.{region}.amazonaws.com{of_china}"))
     }
 }
 

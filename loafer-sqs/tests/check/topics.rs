@@ -192,7 +192,7 @@ async fn a_key_that_sns_can_not_use_is_a_problem() {
         "LOAFER_TEST_FAUXQS",
         "a_key_that_sns_can_not_use_is_a_problem"
     );
-    let name = unique("encrypted");
+    let name = unique("keyed");
     checked(&server, of_topic(&name), Open::Create).await;
     let client = server.client();
     let url = client.get_queue_url().queue_name(&name).send().await;
