@@ -16,11 +16,11 @@ pub(crate) fn key(queue: &str, found: &Found) -> Option<Finding> {
              the key lets that service use kms:GenerateDataKey* and kms:Decrypt (for SNS: \"Principal\": {{\"Service\": \"sns.amazonaws.com\"}})"
         )));
     }
-    let off = topology::set(
-        &found.clients.endpoint,
-        &found.url,
-        "SqsManagedSseEnabled",
-        true,
+    let set = |name, value: &str| topology::set(&found.clients.endpoint, &found.url, name, value);
+    let off = format!(
+        "{} && {}",
+        set("KmsMasterKeyId", ""),
+        set("SqsManagedSseEnabled", "true")
     );
     Some(Finding::problem(format!(
         "queue `{queue}` is encrypted with `{MANAGED}`, which SNS, S3 and EventBridge can't use, so what they send is lost: encrypt it with keys of SQS's own: \

@@ -28,12 +28,12 @@ pub(crate) fn policy(shared: &Shared, queue: &str, found: Option<&Found>) -> Val
         // For copies of messages that are not due yet.
         receives.push("sqs:SendMessage");
     }
-    let mut statements = vec![allow(&receives, json!(arn))];
+    let mut statements = vec![allow(&receives, &json!(arn))];
     if let Some(redrive) = attributes.and_then(|of| of.redrive.as_ref()) {
-        statements.push(allow(&SENDS, json!(redrive.target)));
+        statements.push(allow(&SENDS, &json!(redrive.target)));
     }
     if attributes.is_some_and(|of| of.key.is_some()) {
-        let mut statement = allow(&["kms:Decrypt", "kms:GenerateDataKey"], json!("*"));
+        let mut statement = allow(&["kms:Decrypt", "kms:GenerateDataKey"], &json!("*"));
         let service = format!("sqs.{region}.amazonaws.com*");
         statement["Condition"] = json!({ "StringLike": { "kms:ViaService": service } });
         statements.push(statement);
@@ -66,16 +66,16 @@ pub(crate) fn publishing<'t>(shared: &Shared, topics: impl Iterator<Item = &'t s
     }
     let mut statements = Vec::new();
     if !queues.is_empty() {
-        statements.push(allow(&SENDS, json!(queues)));
+        statements.push(allow(&SENDS, &json!(queues)));
     }
     if !sns.is_empty() {
         statements.push(allow(
             &["sns:GetTopicAttributes", "sns:Publish"],
-            json!(sns),
+            &json!(sns),
         ));
     }
     if is_named {
-        statements.push(allow(&["sns:ListTopics"], json!("*")));
+        statements.push(allow(&["sns:ListTopics"], &json!("*")));
     }
     statements.extend(objects(shared));
     document(&statements)
@@ -84,7 +84,7 @@ pub(crate) fn publishing<'t>(shared: &Shared, topics: impl Iterator<Item = &'t s
 fn objects(shared: &Shared) -> Option<Value> {
     let objects = shared.objects()?;
     let actions = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"];
-    Some(allow(&actions, json!(objects)))
+    Some(allow(&actions, &json!(objects)))
 }
 
 fn queue_arn(queue: &str, region: &str) -> String {
@@ -110,7 +110,7 @@ fn partition(region: &str) -> &'static str {
     }
 }
 
-fn allow(actions: &[&str], on: Value) -> Value {
+fn allow(actions: &[&str], on: &Value) -> Value {
     json!({ "Effect": "Allow", "Action": actions, "Resource": on })
 }
 
@@ -139,12 +139,12 @@ mod tests {
         let arn = "arn:aws:sns:eu-west-1:1:paid";
         let policy = publishing(&shared, ["made", "sqs:audit", arn].into_iter());
         let expected = json!([
-            allow(&SENDS, json!(["arn:aws:sqs:*:*:audit"])),
+            allow(&SENDS, &json!(["arn:aws:sqs:*:*:audit"])),
             allow(
                 &["sns:GetTopicAttributes", "sns:Publish"],
-                json!(["arn:aws:sns:*:*:made", arn])
+                &json!(["arn:aws:sns:*:*:made", arn])
             ),
-            allow(&["sns:ListTopics"], json!("*")),
+            allow(&["sns:ListTopics"], &json!("*")),
         ]);
         assert_eq!(policy["Statement"], expected);
         let by_arn = publishing(&shared, [arn].into_iter());

@@ -6,14 +6,14 @@ mod target;
 mod topic;
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures_util::{
     FutureExt, StreamExt,
-    future::{self, BoxFuture},
+    future::{self, BoxFuture, WeakShared},
     stream,
 };
 use loafer_core::{
@@ -69,11 +69,13 @@ pub struct SqsPublisher {
 enum Looked {
     /// It was found: ARNs and URLs do not change.
     Found(Target),
-    /// Somebody looks for it. Whoever needs it meanwhile waits for the same answer, so that a cold start makes one look-up a topic.
-    Looking(Looking),
+    /// Somebody looks for it, and whoever needs it meanwhile waits for the same answer: a cold start makes one look-up a topic. It is dropped with the last of
+    /// them.
+    Looking(WeakShared<Look>),
 }
 
-type Looking = future::Shared<BoxFuture<'static, Result<(Target, bool), Error>>>;
+/// A look-up: the target, and whether it may be kept.
+type Look = BoxFuture<'static, Result<(Target, bool), Error>>;
 
 impl SqsPublisher {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
@@ -84,22 +86,26 @@ impl SqsPublisher {
     }
 
     async fn target(&self, topic: &Topic) -> Result<Target, Error> {
-        let looking = match self.found().entry(topic.clone()) {
-            Entry::Occupied(known) => match known.get() {
-                Looked::Found(target) => return Ok(target.clone()),
-                Looked::Looking(looking) => looking.clone(),
-            },
-            Entry::Vacant(unknown) => {
+        let looking = {
+            let mut found = self.found();
+            let looking = match found.get(topic) {
+                Some(Looked::Found(target)) => return Ok(target.clone()),
+                Some(Looked::Looking(looking)) => looking.upgrade(),
+                None => None,
+            };
+            looking.unwrap_or_else(|| {
                 let looking = self.look(topic.clone());
-                unknown.insert(Looked::Looking(looking.clone()));
+                if let Some(weak) = looking.downgrade() {
+                    found.insert(topic.clone(), Looked::Looking(weak));
+                }
                 looking
-            }
+            })
         };
         let answer = looking.clone().await;
         let mut found = self.found();
         // The first of those who waited keeps the answer, or clears the way for the next look-up.
         if let Some(Looked::Looking(same)) = found.get(topic)
-            && same.ptr_eq(&looking)
+            && same.upgrade().is_some_and(|same| same.ptr_eq(&looking))
         {
             match &answer {
                 // Each request can have a reply address of its own, which lives for a while only.
@@ -112,7 +118,7 @@ impl SqsPublisher {
         answer.map(|(target, _)| target)
     }
 
-    fn look(&self, topic: Topic) -> Looking {
+    fn look(&self, topic: Topic) -> future::Shared<Look> {
         let shared = Arc::clone(&self.shared);
         let look = async move {
             let clients = shared.clients(topic.as_str()).await?;
