@@ -35,7 +35,7 @@ const TLS: tls::Provider = tls::Provider::Rustls(CryptoMode::Ring);
 pub(super) fn https() -> SharedHttpClient {
     let direct = Builder::new().tls_provider(TLS).build_https();
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !PROXIES.iter().any(|name| is_set(name)) {
+    if !PROXIES.iter().any(is_set) {
         return direct;
     }
     // The connectors of the proxy by their timeouts. Each keeps its connections.
