@@ -9,8 +9,9 @@ use loafer_core::{
     policy::Undecodable,
     translate::{Bytes, Json, Sns},
 };
+use loafer_memory::Memory;
 use loafer_runtime::{
-    program::{App, Config, Route, RouteOptions},
+    program::{App, Config, Manager, Route, RouteOptions},
     testing::{self, TestApp},
 };
 use serde::Deserialize;
@@ -91,13 +92,24 @@ async fn a_dead_letter_keeps_the_packed_bytes_and_says_why() {
     assert_eq!(app.route("json").acked(), 1);
 }
 
-#[test]
-fn the_bound_is_a_key_of_the_configuration() {
+#[tokio::test(start_paused = true)]
+async fn the_bound_is_a_key_of_the_configuration() {
     let environment = |value: &str| [("LOAFER_MAX_UNPACKED_BYTES".to_owned(), value.to_owned())];
-    Config::parse("max_unpacked_bytes = 1048576", environment("2097152"), &[]).unwrap();
     let error = Config::parse("", environment("16MiB"), &[]).unwrap_err();
     assert!(
         error.to_string().contains("`16MiB` is no whole number"),
         "{error}"
     );
+    let config = Config::parse("max_unpacked_bytes = 100", environment("6"), &["json"]).unwrap();
+    let memory = Memory::new();
+    let app = App::new().broker(memory.clone()).max_unpacked_bytes(100);
+    let route = Route::new("json").provider::<Memory>();
+    let route = route.options(RouteOptions::new().undecodable(Undecodable::Reject));
+    let route = route.handler(Json, async |order: Order| order.n == 1);
+    let manager = Manager::builder().app(app).config(config).route(route);
+    let running = manager.build().unwrap().start().await.unwrap();
+    memory.send("json", [said(GZIP, "gzip")]);
+    memory.settled().await;
+    assert_eq!(memory.dead_letters("json").len(), 1);
+    running.shutdown().await;
 }

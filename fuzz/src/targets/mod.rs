@@ -5,6 +5,7 @@ mod cloudevents;
 mod eventbridge;
 mod json;
 mod message_pack;
+mod packed;
 mod protobuf;
 mod raw;
 mod s3_event;
@@ -25,6 +26,7 @@ use self::{
     eventbridge::EventBridge,
     json::Json,
     message_pack::MessagePack,
+    packed::Packed,
     protobuf::Protobuf,
     raw::{Bytes, Text},
     s3_event::S3Event,
@@ -33,7 +35,7 @@ use self::{
 use crate::{seen::assert_same, target::Target};
 
 /// All targets.
-pub const ALL: [&dyn Target; 10] = [
+pub const ALL: [&dyn Target; 11] = [
     &Json,
     &Text,
     &Bytes,
@@ -44,6 +46,7 @@ pub const ALL: [&dyn Target; 10] = [
     &Sns,
     &EventBridge,
     &S3Event,
+    &Packed,
 ];
 
 /// The target of this name.
