@@ -147,6 +147,8 @@ fn is_not_finite(json: &[u8], line: usize, column: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     #[derive(Debug, Deserialize)]
@@ -200,6 +202,12 @@ mod tests {
     }
 
     #[derive(Debug, Deserialize)]
+    struct Copied<'m> {
+        #[serde(borrow)]
+        item: Cow<'m, str>,
+    }
+
+    #[derive(Debug, Deserialize)]
     struct Order<'m> {
         item: &'m str,
     }
@@ -220,6 +228,9 @@ mod tests {
         let plain = Message::new(r#"{"item":"café"}"#);
         let order: Order<'_> = Json.translate(&plain).unwrap();
         assert_eq!(order.item, "café");
+        let escaped = Message::new(r#"{"item":"caf\u00e9 \"noir\"","count":1}"#);
+        let copied: Copied<'_> = Json.translate(&escaped).unwrap();
+        assert_eq!(copied.item, "café \"noir\"");
         let number = Message::new(r#"{"item":", expected a borrowed string"}"#);
         let error = Translator::<Friend>::translate(&Json, &number).unwrap_err();
         assert!(error.to_string().ends_with(": the field `id` is missing"));

@@ -149,7 +149,7 @@ fn an_envelope_without_message_says_so_and_quotes_nothing() {
     );
     assert_eq!(
         error(r#","Message":{"secret":1}"#),
-        "the `Message` of the SNS envelope is no text"
+        "the `Message` of the SNS envelope is no valid text"
     );
     assert_eq!(
         error(r#","Message":"secret\ud800""#),
