@@ -19,7 +19,9 @@ pub(super) fn open(
     payload: &[u8],
     most: usize,
 ) -> Result<Option<Vec<u8>>, Fault> {
-    let text = match begins(compression, payload) {
+    // Base64 may begin as zlib does, and never as the others do.
+    let is_bare = compression != Compression::Deflate && begins(compression, payload);
+    let text = match is_bare {
         true => None,
         false => decode_base64(payload).ok(),
     };

@@ -92,6 +92,15 @@ fn what_senders_write_is_opened() {
 }
 
 #[test]
+fn base64_that_begins_as_zlib_does_is_base64() {
+    let plain = b"Hat";
+    let text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, raw_deflate(plain));
+    assert!(text.starts_with("80"), "{text}");
+    let opened = open(text, "deflate,base64", 100).unwrap();
+    assert_eq!(opened.as_deref(), Some(&plain[..]));
+}
+
+#[test]
 fn what_is_not_in_its_encoding_stays() {
     for (payload, encoding) in [
         (PLAIN, "gzip"),
