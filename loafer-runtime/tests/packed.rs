@@ -111,5 +111,6 @@ async fn the_bound_is_a_key_of_the_configuration() {
     memory.send("json", [said(GZIP, "gzip")]);
     memory.settled().await;
     assert_eq!(memory.dead_letters("json").len(), 1);
-    running.shutdown().await;
+    running.shutdown();
+    running.ended().await;
 }
