@@ -110,8 +110,8 @@ async fn a_layer_that_gives_up_on_a_plain_handler_keeps_its_place_until_it_retur
     static MOST: AtomicUsize = AtomicUsize::new(0);
     let route = Route::new("r")
         .options(RouteOptions::new().concurrency(1).max_attempts(1))
-        .declared(("plain", (file!(), line!())), "Json", |_| {
-            Ok(PreparedHandler::blocking(Json, (), |_, _| {
+        .declared(("plain", (file!(), line!())), "Json", |resources| {
+            Ok(PreparedHandler::blocking(resources, Json, (), |_, _| {
                 MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(50));
                 RUNNING.fetch_sub(1, Ordering::SeqCst);
