@@ -140,6 +140,10 @@ impl Options {
                 "`binding` names no routing key, or an empty one: name one, or set `exchange = \"\"` to bind the queue to nothing",
             );
         }
+        let kind = self.arguments.get("x-queue-type");
+        if matches!(kind, Some(Argument::String(kind)) if kind == "stream") {
+            return Some(STREAM);
+        }
         let key = self.dead_letter_routing_key.as_deref();
         let queue = self.dead_letter_queue.as_deref();
         let exchange = self.dead_letter_exchange.as_deref();
@@ -200,6 +204,9 @@ pub enum Declare {
     Off,
 }
 
+/// Why a stream is refused, and what to do.
+pub(crate) const STREAM: &str = "it is a stream, which keeps what was handled, can't give a message back, and begins anew at each start: let a quorum queue get the same messages, bound to the same exchange, and consume that";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +223,10 @@ mod tests {
             assert!(said.contains("names no routing key"), "{said}");
         }
         for (options, part) in [
+            (
+                Options::new().argument("x-queue-type", "stream"),
+                "it is a stream",
+            ),
             (
                 Options::new().dead_letter_routing_key(""),
                 "`dead_letter_routing_key` is empty",

@@ -10,10 +10,14 @@ use loafer_core::Error;
 use crate::{
     client::{Link, close, timed},
     error::{self, ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED},
+    options::STREAM,
 };
 
 /// What consuming is called in errors.
 const CONSUMING: &str = "consuming";
+
+/// How RabbitMQ's answer ends if the queue is a stream, from 3.10 to 4.3.
+const STREAM_QUEUE: &str = "of queue type rabbit_stream_queue";
 
 /// Returns whether an exchange exists. `queue` is the queue or exchange that errors of the connection name.
 pub(crate) async fn exchange(link: &Link, name: &str, queue: &str) -> Result<bool, Error> {
@@ -84,7 +88,7 @@ async fn passive(link: &Link, name: &str) -> Result<lapin::Result<Queue>, Error>
 }
 
 /// Makes sure that a queue may be consumed, without consuming it: it asks for an invalid consumer, and RabbitMQ refuses it only after it has looked at
-/// the rights. A queue that does not exist is no error here.
+/// the rights. A queue that does not exist is no error here, and a stream is one.
 pub(crate) async fn may_consume(link: &Link, queue: &str) -> Result<(), Error> {
     let channel = link.channel(CONSUMING, queue).await?;
     let mut arguments = FieldTable::default();
@@ -95,6 +99,10 @@ pub(crate) async fn may_consume(link: &Link, queue: &str) -> Result<(), Error> {
     match timed(CONSUMING, queue, asked).await? {
         Err(failed) if error::code(&failed) == Some(ACCESS_REFUSED) => {
             Err(error::unreachable(CONSUMING, queue, failed))
+        }
+        // The queue type tells which arguments its consumers may have.
+        Err(failed) if error::cause(&failed).ends_with(STREAM_QUEUE) => {
+            Err(error::refused(CONSUMING, queue, STREAM))
         }
         Err(_) => Ok(()),
         Ok(_) => {
