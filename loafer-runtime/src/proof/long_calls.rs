@@ -7,7 +7,7 @@ use std::{
 
 use loafer_core::{
     broker::{Broker, Provider, Publisher, Source},
-    extract::{Batch, RouteName},
+    extract::{Batch, Resources, RouteName},
     message::{Message, Outgoing},
     outcome::IntoOutcome,
     policy::Policy,
@@ -64,6 +64,7 @@ impl Running {
             bus: Default::default(),
             io: Handle::current(),
             watchdog: Some(watchdog.clone()),
+            longest_poll: Duration::MAX,
         };
         let capabilities = provider.capabilities();
         let route = Arc::new(engine::Route::new(parts, capabilities));
@@ -171,7 +172,7 @@ async fn a_plain_function_may_block_and_is_said_to_run_long() {
     let (started, go_on) = (Arc::new(Notify::new()), std::sync::mpsc::channel::<()>());
     let (open, gate) = (go_on.0, std::sync::Mutex::new(go_on.1));
     let starts = started.clone();
-    let ready = PreparedHandler::blocking(Json, (), move |_, _| {
+    let ready = PreparedHandler::blocking(&Resources::new(), Json, (), move |_, _| {
         starts.notify_one();
         _ = gate.lock().map(|gate| gate.recv());
         true.into_outcome()
