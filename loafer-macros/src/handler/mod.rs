@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typical_handler_adds_less_than_sixty_lines() {
+    fn a_typical_handler_adds_sixty_lines_at_most() {
         let item = quote!(
             async fn order_placed(
                 order: Order,
@@ -131,7 +131,7 @@ mod tests {
         );
         let added = added(keys, &item);
         let lines = added.lines().count();
-        assert!(lines < 60, "{lines} lines:\n{added}");
+        assert!(lines <= 60, "{lines} lines:\n{added}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{Error, Files};
 /// The most lines of one Rust file.
 pub const FILE: usize = 400;
 /// The most code lines of `loafer-core`: without tests, comments and blank lines.
-pub const CORE: usize = 4_800;
+pub const CORE: usize = 5_000;
 /// The most public names at the root of the facade, modules included.
 pub const ROOT: usize = 40;
 

@@ -35,8 +35,9 @@ pub(super) fn ready(handler: &Handler) -> TokenStream {
         }
         (false, _) => quote_spanned!(at=> |#env, #raw| #body),
     };
+    let resources = local("__resources", at);
     let ready =
-        quote_spanned!(at=> __loafer::#form(__resources, #translator.translator(), #tuple, #call));
+        quote_spanned!(at=> __loafer::#form(#resources, #translator.translator(), #tuple, #call));
     let answered = match &handler.on_error {
         Some(path) => {
             let handler = local("__handler", path.span());
