@@ -96,7 +96,7 @@ async fn answer(
             let messages = fake
                 .bodies
                 .iter()
-                .map(|body| json!({ "MessageId": body, "ReceiptHandle": body, "Body": body }));
+                .map(|body| json!({ "MessageId": body, "ReceiptHandle": body, "Body": body, "Attributes": { "ApproximateReceiveCount": "1" } }));
             json!({ "Messages": messages.collect::<Vec<_>>() })
         }
         "AmazonSQS.SendMessageBatch" => {

@@ -36,12 +36,14 @@ impl SqsProvider {
                 Settlement::DeadLetter(envelope) => dead.push((index, entry, envelope)),
             }
         }
-        // Boxed: most batches defer nothing, and should not carry this future.
+        // Boxed: most batches defer and release nothing, and should not carry these futures.
         let deferring = (!early.is_empty()).then(|| Box::pin(self.defer(opened, &early)));
+        let releasing =
+            (!releases.is_empty()).then(|| Box::pin(self.change(opened, "release", &releases)));
         let (deleted, retried, released, deferred, buried) = join5(
             self.delete(opened, &acks),
             self.change(opened, "retry", &retries),
-            self.change(opened, "release", &releases),
+            OptionFuture::from(releasing),
             OptionFuture::from(deferring),
             self.dead_letter(opened, &dead),
         )
@@ -49,6 +51,7 @@ impl SqsProvider {
         let failed: Vec<_> = deleted.iter().map(|(index, _)| *index).collect();
         let gone = acks.iter().filter(|(index, _)| !failed.contains(index));
         self.clean_up(opened, gone.map(|(_, receipt)| *receipt));
+        let released = released.into_iter().flatten();
         for (index, fault) in deleted.into_iter().chain(retried).chain(released) {
             answers[first + index] = fault.into();
         }
