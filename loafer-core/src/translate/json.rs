@@ -64,11 +64,21 @@ pub fn decode<'m, T: Deserialize<'m>>(
     // A combinator would be compiled again for every message type.
     match serde_json::from_slice(payload) {
         Ok(decoded) => Ok(decoded),
-        Err(error) => match mended(payload).map(serde_json::from_slice) {
-            Some(Ok(decoded)) => Ok(decoded),
-            Some(Err(error)) => Err(explain(payload, &error, called)),
-            None => Err(explain(payload, &error, called)),
-        },
+        Err(error) => decode_mended(payload, &error, called),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn decode_mended<'m, T: Deserialize<'m>>(
+    payload: &'m [u8],
+    error: &serde_json::Error,
+    called: &str,
+) -> Result<T, TranslateError> {
+    match mended(payload).map(serde_json::from_slice) {
+        Some(Ok(decoded)) => Ok(decoded),
+        Some(Err(error)) => Err(explain(payload, &error, called)),
+        None => Err(explain(payload, error, called)),
     }
 }
 

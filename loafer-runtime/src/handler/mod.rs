@@ -87,7 +87,15 @@ impl<T: Envelope, N> Prepared<T, N> {
     }
 
     /// Opens the envelope. Its sender may have packed the whole message, and what is in the envelope.
+    #[inline]
     fn open<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
+        match T::OPENS || !raw.headers().is_empty() {
+            true => self.open_packed(raw),
+            false => Ok(Cow::Borrowed(raw)),
+        }
+    }
+
+    fn open_packed<'m>(&self, raw: &'m Message) -> Result<Cow<'m, Message>, TranslateError> {
         let opened = match unpacked(raw, self.max_unpacked)? {
             Some(unpacked) => self.translator.open_inner(unpacked)?,
             None => match self.translator.open(raw) {
