@@ -133,9 +133,11 @@ fn renewed(ledger: &mut Ledger, now: Millis, id: u32, reply: Reply) {
         delivery.renewed_late = Some(now);
     }
     match reply {
-        // An answer that comes after the lease was taken for lost changes nothing, nor does one that comes after a settlement.
+        // An answer that comes after the lease was taken for lost changes nothing, nor does one that comes after a settlement, or while a settler waits
+        // for it.
         Reply::Done
             if delivery.believed.is_none_or(|known| known > now)
+                && delivery.answer.is_none()
                 && delivery.taken.is_none_or(|taken| taken < sent) =>
         {
             let until = sent + by - QueuePlan::margin(by);
