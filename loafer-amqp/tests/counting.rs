@@ -118,10 +118,9 @@ async fn deploys_cost_no_attempt(version: Version) {
     counts.sort_unstable();
     let (tried, retried) = counts.split_at(MESSAGES as usize);
     assert!(tried.iter().all(|counts| *counts == (1, 6)), "{tried:?}");
-    assert!(
-        retried.iter().all(|counts| *counts == (2, 2)),
-        "{retried:?}"
-    );
+    // A new prefetch may come with the retries: RabbitMQ counts a delivery of what it was pushing to the consumer before.
+    let once_more = |(attempt, deliveries): &(u32, u32)| *attempt == 2 && *deliveries >= 2;
+    assert!(retried.iter().all(once_more), "{retried:?}");
     running.shutdown();
     assert_eq!(running.ended().await, Ended::Clean);
     assert_eq!(rabbit.depth(&format!("{queue}.dead")).await, 0);

@@ -160,7 +160,8 @@ impl ConsumerChannel {
     }
 
     /// Looks at the speed if it is time to, and lets another consumer with another prefetch take the place of the one that runs if that is due: RabbitMQ
-    /// applies a prefetch to new consumers only. Deliveries that are not settled are untouched.
+    /// applies a prefetch to new consumers only. Deliveries that are not settled are untouched; what RabbitMQ is pushing at that moment returns to the
+    /// queue, which counts a delivery and no attempt.
     pub(super) async fn follow(
         &self,
         plan: &Plan,

@@ -143,16 +143,17 @@ impl Verdict {
         self.starts += 1;
         let before = &history[..place];
         if let Some(said) = before.iter().rposition(|line| is_true(&line.what)) {
-            let by = |line: &record::Line| match line.what {
-                What::Start(pid) | What::Said(pid, _) => Some(pid),
-                _ => None,
+            // Where the broker gives ids, whoever handled a message knows it again until its ack is confirmed.
+            let knows = |line: &record::Line| match (&line.what, &history[place].what) {
+                (What::Said(by, word), What::Start(again)) if word == "true" && by == again => {
+                    let confirmed = |other: &record::Line| {
+                        other.attempt == line.attempt && other.what == What::Deleted
+                    };
+                    !before.iter().any(confirmed)
+                }
+                _ => false,
             };
-            // Where the broker gives ids, whoever handled a message knows it again.
-            let known = record.rules.hold == Hold::Lease
-                && before
-                    .iter()
-                    .any(|line| is_true(&line.what) && by(line) == by(&history[place]));
-            if known {
+            if record.rules.hold == Hold::Lease && before.iter().any(knows) {
                 self.fault(id, history, "was handled again by whoever had handled it");
             }
             match record.why_again(history, said, place) {

@@ -181,6 +181,10 @@ fn whoever_handled_a_message_knows_it_again() {
     let acked = "5 broken 1 1; 3000 given 1 2; 3003 deleting 1 2";
     let verdict = handled(&format!("{ONCE}; {acked}"));
     assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
+    // An ack that the server confirmed too late ends what its consumer remembers.
+    let late = again.replace("5 broken", "1 trouble a stall; 4 over a; 5 deleted");
+    let verdict = handled(&format!("{ONCE}; {late}"));
+    assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
 }
 
 #[test]
