@@ -9,6 +9,7 @@
 //! | `ack_dedup` | messages that were handled and whose acks were late |
 //! | [`bus`] | publishing, requests and replies |
 //! | [`handler`] | prepared handlers, the call slots that their calls run in, layers, failures and reports |
+//! | `watchdog` | which handlers block their threads, and which calls run long |
 //! | `engine` | the way of a message: receiver, scheduler, workers, settler, leases |
 //! | [`program`] | app, routes, configuration, manager |
 //! | [`dead_letters`] | what may be done with dead letters |
@@ -36,6 +37,7 @@ mod scheduler;
 mod stats;
 mod sync;
 pub mod testing;
+mod watchdog;
 
 /// What may be done with dead letters: list, show, retry, move and purge them.
 pub mod dead_letters {

@@ -4,8 +4,8 @@ use std::task::{Context, Poll};
 
 use tracing::{Span, level_filters::LevelFilter};
 
-use super::{Route, watchdog::Pulse};
-use crate::{handler::CallSlot, scheduler::Job};
+use super::Route;
+use crate::{handler::CallSlot, scheduler::Job, watchdog::Pulse};
 use loafer_core::{
     broker::Settlement,
     outcome::{Said, Verdict},

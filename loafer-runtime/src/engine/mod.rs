@@ -18,12 +18,11 @@
 //! 9. `isolated.rs`: a message that may end its process was isolated by the broker, and is fetched while nothing runs. If it has done so again,
 //!    it is dead-lettered.
 //! 10. `worker.rs`: the worker runs the handler in its call slot, and waits for it if it waits: for its return, its `timeout` or the loss of
-//!     its lease.
-//!     `chunk.rs`: a handler that never waits runs through many messages. `watchdog.rs`: a handler that blocks its thread is named, and its
-//!     route's calls run where blocking is allowed from then on.
-//! 11. `resolve.rs`: the verdict becomes a settlement, by the route's policy and the broker's capabilities. If the handler failed, `on_error`
-//!     decides first. The worker brings message and settlement back when it comes for the next one (8).
-//! 12. `next.rs`: the line about a message that was not acked says what happens next.
+//!     its lease. The watchdog, which stands beside the engine, sees when a handler blocks its thread.
+//! 11. `chunk.rs`: a handler that never waits runs through many messages.
+//! 12. `resolve.rs`: the verdict becomes a settlement, by the route's policy and the broker's capabilities. If the handler failed, `on_error`
+//!     decides first. The log says what becomes of a message that was not acked (`route.rs`). The worker brings message and settlement back
+//!     when it comes for the next one (8).
 //! 13. `settler/mod.rs`: a settler takes what is done (8). It sends the acks, and everything else in tasks beside it.
 //! 14. `settler/batch.rs`: what is settled together, with the lease of each.
 //! 15. `settler/answers.rs`: what the broker confirmed frees its capacity (8), so that a receiver may ask for more (3). What failed is tried
@@ -38,12 +37,10 @@
 mod chunk;
 mod isolated;
 mod leases;
-mod next;
 mod receiver;
 mod resolve;
 mod route;
 mod settler;
-mod watchdog;
 mod worker;
 
 use std::{
@@ -71,10 +68,7 @@ use crate::{
 };
 use loafer_core::broker::Provider;
 
-pub(crate) use self::{
-    route::{Parts, Route},
-    watchdog::Watchdog,
-};
+pub(crate) use self::route::{Parts, Route};
 
 /// How long settlements may take once the drain deadline has passed.
 const FLUSH_GRACE: Duration = Duration::from_secs(2);

@@ -15,7 +15,6 @@ use tracing::Span;
 use super::{
     Route, chunk,
     resolve::{Answer, Failed, Resolved},
-    watchdog::{Pulse, chosen},
 };
 use crate::{
     clock::{self, Timer},
@@ -24,6 +23,7 @@ use crate::{
     limits::next_chunk,
     scheduler::{Job, Step},
     sync::{AtomicBool, Usher},
+    watchdog::{Pulse, chosen},
 };
 use loafer_core::{
     broker::Settlement,

@@ -17,12 +17,13 @@ use loafer_memory::Memory;
 use tokio::{runtime::Handle, sync::Notify};
 
 use crate::{
-    engine::{self, Parts, Watchdog},
+    engine::{self, Parts},
     handler::{Handlers, PreparedHandler, Reports, RouteHandler},
     logged::Logged,
     program,
     scheduler::Phase,
     stats::Stats,
+    watchdog::Watchdog,
 };
 
 /// A route in memory whose calls are named once they run long.

@@ -14,7 +14,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::engine::Watchdog;
+use crate::watchdog::Watchdog;
 use loafer_core::Error;
 
 /// The I/O thread of one program. It ends when this is dropped.

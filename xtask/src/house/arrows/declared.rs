@@ -67,6 +67,7 @@ pub const RULES: Rules = Rules {
                 ],
                 &["bus"],
                 &["handler"],
+                &["watchdog"],
                 &["engine"],
                 &["program"],
                 &["expansion"],

@@ -57,7 +57,7 @@ struct Waiting {
 }
 
 /// What the watchdog and the workers of one route share.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     watchdog: Option<Arc<Watchdog>>,
     /// Whether a handler of the route was seen to block.
     blocks: AtomicBool,
@@ -66,7 +66,7 @@ pub(super) struct Watch {
 }
 
 /// What one worker does, as it shows it to the watchdog.
-pub(super) struct Pulse {
+pub(crate) struct Pulse {
     shown: Arc<Shown>,
     /// Whether the running call is shown.
     shows_call: bool,
@@ -155,7 +155,7 @@ impl Watched {
 }
 
 impl Watch {
-    pub(super) fn new(handlers: &Handlers, watchdog: Option<Arc<Watchdog>>) -> Self {
+    pub(crate) fn new(handlers: &Handlers, watchdog: Option<Arc<Watchdog>>) -> Self {
         let names = handlers
             .names()
             .map(|names| (names.clone(), Told::default()));
@@ -167,7 +167,7 @@ impl Watch {
     }
 
     /// Returns the pulse of a new worker.
-    pub(super) fn pulse(self: &Arc<Self>) -> Pulse {
+    pub(crate) fn pulse(self: &Arc<Self>) -> Pulse {
         let shown = Arc::new(Shown {
             watch: self.clone(),
             beat: AtomicU32::new(0),
@@ -220,7 +220,7 @@ impl Watch {
 impl Pulse {
     /// Polls the user's code: watched, and where blocking is allowed if it was seen to block.
     #[inline]
-    pub(super) fn watched<T>(&self, poll: impl FnOnce() -> T) -> T {
+    pub(crate) fn watched<T>(&self, poll: impl FnOnce() -> T) -> T {
         if self.blocks() {
             return self.blocking(poll);
         }
@@ -234,7 +234,7 @@ impl Pulse {
     ///
     /// Only a watchdog says that a route blocks, and there is one only where another thread can go on with the work of this one.
     #[cold]
-    pub(super) fn blocking<T>(&self, poll: impl FnOnce() -> T) -> T {
+    pub(crate) fn blocking<T>(&self, poll: impl FnOnce() -> T) -> T {
         self.begin();
         let polled = block_in_place(poll);
         self.end();
@@ -243,19 +243,19 @@ impl Pulse {
 
     /// Called when a poll begins.
     #[inline]
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.move_on(1);
     }
 
     /// Called in the middle of a poll, when one message is done with and the next one follows.
     #[inline]
-    pub(super) fn next(&self) {
+    pub(crate) fn next(&self) {
         self.move_on(2);
     }
 
     /// Called when a poll has ended.
     #[inline]
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.move_on(1);
     }
 
@@ -270,17 +270,17 @@ impl Pulse {
 
     /// Whether a handler of the route was seen to block.
     #[inline]
-    pub(super) fn blocks(&self) -> bool {
+    pub(crate) fn blocks(&self) -> bool {
         self.shown.watch.blocks.load(Ordering::Relaxed)
     }
 
     /// Says where the index of the handler that runs is found.
-    pub(super) fn finds_handler(&self, which: Option<&Arc<AtomicUsize>>) {
+    pub(crate) fn finds_handler(&self, which: Option<&Arc<AtomicUsize>>) {
         _ = which.map(|which| self.shown.which.set(which.clone()));
     }
 
     /// Shows the running call, of the first of these messages or of all of them. It is shown until it is [`over`](Self::over).
-    pub(super) fn show(&mut self, jobs: &VecDeque<Job>, batch: bool) {
+    pub(crate) fn show(&mut self, jobs: &VecDeque<Job>, batch: bool) {
         let Some(Job { message, .. }) = jobs.front() else {
             return;
         };
@@ -296,7 +296,7 @@ impl Pulse {
 
     /// Called when no call runs.
     #[inline]
-    pub(super) fn over(&mut self) {
+    pub(crate) fn over(&mut self) {
         if mem::replace(&mut self.shows_call, false) {
             *locked(&self.shown.call) = None;
         }
@@ -304,7 +304,7 @@ impl Pulse {
 }
 
 /// Returns the index of the handler that runs, from where it is kept.
-pub(super) fn chosen(which: Option<&Arc<AtomicUsize>>) -> usize {
+pub(crate) fn chosen(which: Option<&Arc<AtomicUsize>>) -> usize {
     which.map_or(0, |which| which.load(Ordering::Relaxed))
 }
 
