@@ -40,6 +40,7 @@ impl Envelope for Json {
 
 #[diagnostic::do_not_recommend]
 impl<'m, T: Deserialize<'m>> Translator<'m, T> for Json {
+    #[inline]
     fn translate(&self, message: &'m Message) -> Result<T, TranslateError> {
         decode(message.payload(), "the handler's type")
     }
@@ -61,34 +62,25 @@ pub fn decode<'m, T: Deserialize<'m>>(
     payload: &'m [u8],
     called: &str,
 ) -> Result<T, TranslateError> {
+    // This is the one place that decodes, so that the compiler puts the decoder here.
+    let json = match payload.first() {
+        None | Some(0xef) => mended(payload),
+        Some(_) => payload,
+    };
     // A combinator would be compiled again for every message type.
-    match serde_json::from_slice(payload) {
+    match serde_json::from_slice(json) {
         Ok(decoded) => Ok(decoded),
-        Err(error) => decode_mended(payload, &error, called),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn decode_mended<'m, T: Deserialize<'m>>(
-    payload: &'m [u8],
-    error: &serde_json::Error,
-    called: &str,
-) -> Result<T, TranslateError> {
-    match mended(payload).map(serde_json::from_slice) {
-        Some(Ok(decoded)) => Ok(decoded),
-        Some(Err(error)) => Err(explain(payload, &error, called)),
-        None => Err(explain(payload, error, called)),
+        Err(error) => Err(explain(payload, &error, called)),
     }
 }
 
 /// Returns what a payload stands for that JSON parsers refuse: a tombstone for `null`, and a text with a byte order mark for itself. The mark may
 /// be ignored ([RFC 8259](https://www.rfc-editor.org/rfc/rfc8259#section-8.1)).
 #[cold]
-fn mended(payload: &[u8]) -> Option<&[u8]> {
+fn mended(payload: &[u8]) -> &[u8] {
     match payload.is_empty() {
-        true => Some(b"null"),
-        false => Some(without_mark(payload)).filter(|json| json.len() < payload.len()),
+        true => b"null",
+        false => without_mark(payload),
     }
 }
 
