@@ -35,18 +35,21 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
     let mut deliveries = Vec::with_capacity(shared.scheduler().limits.ask);
     let mut jobs = VecDeque::with_capacity(shared.scheduler().limits.ask);
     let (mut pauses, mut failing) = (None, false);
+    // When it last read the clock, unless it has waited since.
+    let mut now = None;
     loop {
-        let max = match shared.permit(&mut failing).await {
+        let max = match shared.permit(&mut failing, &mut now).await {
             Permit::Receive(max) => max,
             Permit::Pause => {
                 shared.pause().await;
+                now = None;
                 continue;
             }
             Permit::End => break,
         };
-        let (answer, unseen) = receive(&shared, max, &mut deliveries).await;
+        let (answer, unseen) = receive(&shared, max, &mut deliveries, &mut now).await;
         let again = shared.may_be_again(&deliveries);
-        let settled = shared.take_in(&mut deliveries, &mut jobs, unseen, again);
+        let settled = shared.take_in(&mut deliveries, &mut jobs, (&mut now, unseen), again);
         shared.route.received(&mut jobs, settled, max, again);
         match answer {
             Ok(()) => {
@@ -58,6 +61,7 @@ pub(super) async fn run<P: Provider>(shared: Arc<Shared<P>>) {
                 let pause = pauses.next().unwrap_or(Duration::from_secs(30));
                 shared.receive_failed(&error, pause, &mut failing);
                 until_closed(&shared, sleep(pause)).await;
+                now = None;
             }
         }
     }
@@ -78,6 +82,7 @@ async fn receive<P: Provider>(
     shared: &Shared<P>,
     max: usize,
     into: &mut Vec<Delivery<P::Receipt>>,
+    now: &mut Option<Moment>,
 ) -> (Result<(), Error>, Duration) {
     let wait = shared.route.capabilities.wait;
     let grace = shared.route.capabilities.receive_grace;
@@ -91,6 +96,7 @@ async fn receive<P: Provider>(
         if let Poll::Ready(answer) = call.as_mut().poll(cx) {
             return Poll::Ready(Some(answer));
         }
+        *now = None;
         // Whoever loses nothing by it does not receive while the route is paused. Other receives return in time.
         let closed = shared.scheduler().poll_closed(grace.is_zero(), cx);
         closed.map(|()| None)
@@ -125,11 +131,12 @@ async fn until_closed<P: Provider>(shared: &Shared<P>, wait: impl Future<Output 
 impl<P: Provider> Shared<P> {
     /// Waits until a receive is due, the delivery is to be paused, or the route receives no more. A receiver that has to wait is not one that
     /// fails: the next receive that succeeds, whoever makes it, ends the streak.
-    async fn permit(&self, failing: &mut bool) -> Permit {
+    async fn permit(&self, failing: &mut bool, now: &mut Option<Moment>) -> Permit {
         let scheduler = self.scheduler();
         poll_fn(|cx| {
             let permit = scheduler.poll_permit(cx);
             if permit.is_pending() {
+                *now = None;
                 self.route.receivers_failing.give_up(failing);
             }
             permit
@@ -164,12 +171,12 @@ impl<P: Provider> Shared<P> {
     }
 
     /// Puts each delivery into the lease table. Returns those that go to the settler, not to a worker: they were handled before, leave, or are
-    /// not due yet. The deliveries may be as old as `unseen`.
+    /// not due yet. The deliveries may be as old as `unseen`; a clock that was read while nothing waited is as good as a new one.
     fn take_in(
         &self,
         deliveries: &mut Vec<Delivery<P::Receipt>>,
         jobs: &mut VecDeque<Job>,
-        unseen: Duration,
+        (now, unseen): (&mut Option<Moment>, Duration),
         again: bool,
     ) -> Vec<Job> {
         if deliveries.is_empty() {
@@ -178,7 +185,7 @@ impl<P: Provider> Shared<P> {
         self.route.stats.received(deliveries.len());
         let handled = self.handled_before(deliveries, again);
         let mut table = self.table();
-        let now = table.now();
+        let now = *now.get_or_insert_with(|| table.now());
         let received_at = now.minus(unseen);
         let leased_until = self
             .route
