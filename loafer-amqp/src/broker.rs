@@ -7,9 +7,11 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use loafer_core::{
     Error,
     broker::{Broker, DeadLetterQueue, DelaySteps, Instance, Replies, Source, Topic},
+    outcome::BoxError,
 };
 
 use crate::{
@@ -18,6 +20,7 @@ use crate::{
         config::{Config, ExchangeType, Unroutable},
         hosts::Hosts,
         identity::KIND,
+        password::Password,
     },
     dead_letters::AmqpDeadLetters,
     names,
@@ -76,6 +79,29 @@ impl Amqp {
         let mut amqp = Self::default();
         amqp.config.urls = urls.into_iter().map(Into::into).collect();
         amqp
+    }
+
+    /// Takes the password from this function instead of the address: for example a token of OAuth 2. It is asked at each connection, and every 10 s while
+    /// a connection stands; RabbitMQ is told a new password at once (`update-secret`), so that the connection outlives the last one. It may take
+    /// 10 s. If it fails while nothing is connected, that is a failure to connect, which is tried again.
+    ///
+    /// `password_file` under `[brokers.amqp]` outranks it.
+    #[must_use]
+    pub fn password<F>(mut self, ask: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<String, BoxError>> + Send + 'static,
+    {
+        let ask = Arc::new(move || -> BoxFuture<'static, _> { Box::pin(ask()) });
+        self.config.password = Some(Password::Function(ask));
+        self
+    }
+
+    /// Takes the password from this file instead of the address, without the line break at its end. The file is read as the function of
+    /// [`password`](Self::password) is asked.
+    #[must_use]
+    pub fn password_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.config.password = Some(Password::File(file.into()));
+        self
     }
 
     /// Trusts only those servers at `amqps://…` whose certificates come from the authorities in this file (PEM), for example those of a
@@ -178,7 +204,8 @@ impl Amqp {
         let addresses = self.config.addresses()?;
         let (tls, identity) = (self.config.tls.clone(), self.config.identity.clone());
         tls.warn_of_plain(&addresses, &identity.section());
-        let hosts = Arc::new(Hosts::new(addresses, tls, identity));
+        let password = self.config.password.clone();
+        let hosts = Arc::new(Hosts::new(addresses, tls, password, identity));
         let shared = Shared {
             consuming: Arc::new(Link::new("consuming", hosts.clone())),
             channels: Arc::new(PublishChannels::new(Link::new("publishing", hosts))),

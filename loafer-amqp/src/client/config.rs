@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::{
     address,
     identity::Identity,
+    password::Password,
     section::{Section, Urls},
     tls::Tls,
 };
@@ -73,6 +74,8 @@ pub(crate) struct Config {
     /// The addresses of the nodes of one cluster. Each entry may hold several, separated by commas.
     pub(crate) urls: Vec<String>,
     pub(crate) tls: Tls,
+    /// Where the password comes from. `None` means from the address.
+    pub(crate) password: Option<Password>,
     /// How long connecting to one address may take, unless the address says it. `None` means 5 s.
     pub(crate) connect_timeout: Option<Duration>,
     /// The time between heartbeats, unless the address says it. `None` means 10 s.
@@ -123,6 +126,8 @@ impl Config {
         tls.ca_file = section.ca_file.or(tls.ca_file.take());
         tls.cert_file = section.cert_file.or(tls.cert_file.take());
         tls.key_file = section.key_file.or(tls.key_file.take());
+        let password_file = section.password_file.map(Password::File);
+        self.password = password_file.or(self.password.take());
         self.connect_timeout = section.connect_timeout.or(self.connect_timeout);
         self.heartbeat = section.heartbeat.or(self.heartbeat);
         self.consumer_timeout = section.consumer_timeout.or(self.consumer_timeout);

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -19,6 +19,7 @@ use super::{
     Connected,
     frames::ChannelQueues,
     identity::Identity,
+    password::Password,
     tls::{self, Tls},
 };
 use crate::error::{self, cause, refused};
@@ -33,6 +34,8 @@ const HEARTBEAT: u16 = 10;
 pub(crate) struct Hosts {
     addresses: Vec<AMQPUri>,
     tls: Tls,
+    /// `None` means the passwords in the addresses.
+    password: Option<Password>,
     /// Whose connections they are.
     identity: Identity,
     /// The index of the address to try first: the one that answered last, for whichever connection. So what consumes and what publishes use the same
@@ -43,12 +46,18 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    pub(crate) fn new(addresses: Vec<AMQPUri>, tls: Tls, identity: Identity) -> Self {
+    pub(crate) fn new(
+        addresses: Vec<AMQPUri>,
+        tls: Tls,
+        password: Option<Password>,
+        identity: Identity,
+    ) -> Self {
         // Spreads programs over the nodes.
         let first = fastrand::usize(..addresses.len().max(1));
         Self {
             addresses,
             tls,
+            password,
             identity,
             first: AtomicUsize::new(first),
             runtime: Mutex::default(),
@@ -79,6 +88,15 @@ impl Hosts {
         queue: &str,
     ) -> Result<Connected, Error> {
         let runtime = self.runtime().clone().unwrap_or_else(Handle::current);
+        let password = match &self.password {
+            Some(password) => Some(password.get().await.map_err(|cause| Error::Unreachable {
+                what,
+                queue: queue.to_owned(),
+                cause,
+                source: None,
+            })?),
+            None => None,
+        };
         let first = self.first.load(Ordering::Relaxed);
         let mut failures = Vec::new();
         for at in (0..self.addresses.len()).map(|step| (first + step) % self.addresses.len()) {
@@ -86,6 +104,9 @@ impl Hosts {
             let place = format!("{}:{}", address.authority.host, address.authority.port);
             let scheme = address.scheme.clone();
             address.query.heartbeat.get_or_insert(HEARTBEAT);
+            if let Some(password) = &password {
+                address.authority.userinfo.password.clone_from(password);
+            }
             let name = self.identity.connection(purpose);
             let properties = ConnectionProperties::default().with_connection_name(name.into());
             let within = address.query.connection_timeout;
@@ -97,7 +118,11 @@ impl Hosts {
             match timeout(within, connected).await {
                 Ok(Ok(connection)) => {
                     self.first.store(at, Ordering::Relaxed);
-                    return Ok(Connected { connection, queues });
+                    return Ok(Connected {
+                        connection,
+                        queues,
+                        password,
+                    });
                 }
                 Ok(Err(error)) => failures.push(self.at_address(what, queue, (&scheme, &place), error)),
                 Err(_) => failures.push(Error::Unreachable {
@@ -113,6 +138,16 @@ impl Hosts {
             }
         }
         Err(none_of(what, queue, &self.identity.remedy(), failures))
+    }
+
+    /// Tells RabbitMQ each new password as long as this connection stands, if the password may change.
+    pub(super) fn keep_password(&self, made: &Arc<Connected>, purpose: &str) {
+        if let (Some(password), Some(told)) = (&self.password, &made.password) {
+            let (password, told) = (password.clone(), told.clone());
+            let (connection, name) = (Arc::downgrade(made), self.identity.connection(purpose));
+            let runtime = self.runtime().clone().unwrap_or_else(Handle::current);
+            runtime.spawn(async move { password.keep(told, connection, &name).await });
+        }
     }
 
     /// Returns why one address could not be connected to, and what to look at.

@@ -7,6 +7,7 @@
 //! | `identity` | whose connections they are |
 //! | `address` | one address, as it is written |
 //! | `hosts` | the addresses of a cluster |
+//! | `password` | a password that changes |
 //! | `tls` | certificates: what a connection trusts, and what it shows |
 //! | `stream` | what the client reads from and writes to |
 //! | `frames` | frames that the client can't read, made readable |
@@ -16,6 +17,7 @@ pub(crate) mod config;
 mod frames;
 pub(crate) mod hosts;
 pub(crate) mod identity;
+pub(crate) mod password;
 mod section;
 mod stream;
 pub(crate) mod tls;
@@ -50,6 +52,8 @@ pub(crate) struct Connected {
     connection: Connection,
     /// What its channels are for.
     queues: ChannelQueues,
+    /// The password that it logged in with, if that may change.
+    password: Option<String>,
 }
 
 impl Connected {
@@ -140,6 +144,7 @@ impl Link {
             .store(frame_max.unwrap_or(FRAME_MAX), Ordering::Relaxed);
         self.blocked.send_replace(None);
         self.watch(&made, epoch);
+        self.hosts.keep_password(&made, self.purpose);
         Ok(known.insert(made).clone())
     }
 

@@ -11,6 +11,7 @@ use super::config::{ExchangeType, Unroutable};
 #[serde(deny_unknown_fields)]
 pub(super) struct Section {
     pub(super) url: Option<Urls>,
+    pub(super) password_file: Option<PathBuf>,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) cert_file: Option<PathBuf>,
     pub(super) key_file: Option<PathBuf>,

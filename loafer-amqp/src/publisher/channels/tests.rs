@@ -17,6 +17,7 @@ async fn channels(test: &str) -> Option<(PublishChannels, String)> {
     let hosts = Hosts::new(
         vec![url.parse().unwrap()],
         Tls::default(),
+        None,
         Identity::default(),
     );
     let link = Link::new("testing", hosts.into());
