@@ -43,13 +43,18 @@ pub(crate) struct Limits {
     pub(crate) patient: bool,
     /// How long a batch that is not full waits for more messages. `None` if the handler takes single messages.
     pub(crate) batch_window: Option<Duration>,
-    /// Whether suspects run alone, and the broker isolates them.
+    /// Whether suspects run apart, and the broker isolates them.
     pub(crate) isolates: bool,
     /// Keeps apart messages that must not run at once. `None` if messages have no groups.
     pub(crate) grouping: Option<Grouping>,
 }
 
 impl Limits {
+    /// Returns how many suspects may run at once: half as many as handlers, and half of that each time their deliveries are `more`.
+    pub(crate) fn suspects(&self, more: u32) -> usize {
+        self.concurrency.checked_shr(more).unwrap_or(0).max(1)
+    }
+
     /// Returns the limits of a route, whose handler takes single messages or `batches` of them.
     pub(crate) fn new(policy: &Policy, capabilities: &Capabilities, batches: bool) -> Self {
         // How many messages can be in handlers at once.

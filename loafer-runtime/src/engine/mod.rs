@@ -12,7 +12,7 @@
 //!    time.
 //! 8. The scheduler holds the messages of the route, under its one lock. It stands beside the engine, in `scheduler/`, and knows neither
 //!    providers nor handlers. Its `mod.rs` says which invariants its state keeps. What was received becomes ready (`broker_side.rs`), unless
-//!    the route is paused (`pause.rs`), it waits for an earlier message of its group (`groups.rs`), or it is a suspect that runs alone
+//!    the route is paused (`pause.rs`), it waits for an earlier message of its group (`groups.rs`), or it is a suspect that runs apart
 //!    (`alone.rs`). A worker is called, and takes what is ready (`worker_side.rs`). A failed head of an ordered group comes back to be tried
 //!    again in place (`retries.rs`).
 //! 9. `isolated.rs`: a message that may end its process was isolated by the broker, and is fetched while nothing runs. If it has done so again,

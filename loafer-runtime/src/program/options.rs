@@ -137,7 +137,7 @@ impl RouteOptions {
         self
     }
 
-    /// Sets how many deliveries a message may have, at least 4, before it is taken for one that ends its process: it then runs alone and, if that
+    /// Sets how many deliveries a message may have, at least 4, before it is taken for one that ends its process: it is then handed over alone and, if that
     /// ends so too, becomes a dead letter of the kind `crash`. Unless set, 20. It applies where the broker tells deliveries from attempts.
     #[must_use]
     pub fn max_deliveries(mut self, deliveries: u32) -> Self {

@@ -1,5 +1,6 @@
-//! Suspects: messages that were delivered much more often than they were tried. One that ends its process takes others with it, so each runs
-//! alone: nothing else of the route runs beside it.
+//! Suspects: messages that were delivered much more often than they were tried. One that ends its process takes others with it, so nothing else of
+//! the route runs beside suspects, and the fewer of them run at once the more often they were delivered. Slow messages, too, are delivered again
+//! and again where processes are killed or connections break: one at a time, they would hold up the route for as long as all of them take.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +11,7 @@ use std::{
 use super::{Call, Job, Limits, Phase, Scheduler, State, Transition, reached};
 use loafer_core::message::Message;
 
-/// How many deliveries without an outcome make a suspect.
+/// How many deliveries without an outcome make a suspect, and how many more halve the number of those that run at once.
 const UNTRIED: u32 = 3;
 
 /// Whether something runs alone.
@@ -20,13 +21,18 @@ pub(super) enum Alone {
     Nothing,
     /// The broker is asked for an isolated message. Nothing runs.
     Fetching,
-    /// A suspect runs.
-    Suspect,
+    /// Suspects run, at most this many at once.
+    Suspects(usize),
 }
 
 /// Whether a message was delivered so often without an outcome that it may be what ends its process.
 pub(crate) fn is_suspect(message: &Message) -> bool {
-    message.deliveries() - message.attempt() >= UNTRIED
+    untried(message) >= UNTRIED
+}
+
+/// Returns how many deliveries of a message had no outcome.
+fn untried(message: &Message) -> u32 {
+    message.deliveries() - message.attempt()
 }
 
 impl Scheduler {
@@ -51,6 +57,7 @@ impl Scheduler {
         state.isolated &= job.is_some();
         if let Some(job) = job {
             state.leased += 1;
+            state.fetched = Some(job.key);
             if is_done {
                 state.done.push(job);
             } else if state.phase >= Phase::Draining {
@@ -93,25 +100,40 @@ impl State {
             && !self.is_paused()
     }
 
-    /// Whether a suspect may start: nothing else runs.
-    pub(super) fn may_run_alone(&self) -> bool {
-        self.alone == Alone::Nothing && self.running == 0 && !self.suspects.is_empty()
+    /// Returns how many suspects may run at once if the next one starts. `None` means that it may not start: something else runs, or as many
+    /// suspects as may.
+    pub(super) fn admits_suspect(&self, limits: &Limits) -> Option<usize> {
+        let next = self.suspects.front()?;
+        let most = match self.fetched == Some(next.key) {
+            true => 1,
+            false => limits.suspects(untried(&next.message) / UNTRIED),
+        };
+        let most = match self.alone {
+            Alone::Nothing if self.running == 0 => most,
+            Alone::Suspects(others) => most.min(others),
+            Alone::Nothing | Alone::Fetching => return None,
+        };
+        (self.running < most).then_some(most)
     }
 
     /// Takes a suspect, if one may start.
-    pub(super) fn take_suspect(&mut self) -> Option<Job> {
-        if self.is_paused() || !self.may_run_alone() {
+    pub(super) fn take_suspect(&mut self, limits: &Limits) -> Option<Job> {
+        if self.is_paused() {
             return None;
         }
-        reached(Transition::RunsAlone);
-        self.alone = Alone::Suspect;
-        self.running = 1;
+        let most = self.admits_suspect(limits)?;
+        reached(match self.running {
+            0 => Transition::RunsAlone,
+            _ => Transition::RunsBesideSuspects,
+        });
+        self.alone = Alone::Suspects(most);
+        self.running += 1;
         self.suspects.pop_front()
     }
 
     /// Called when nothing runs any more.
     pub(super) fn nothing_runs(&mut self) {
-        if self.alone == Alone::Suspect {
+        if matches!(self.alone, Alone::Suspects(_)) {
             self.alone = Alone::Nothing;
         }
     }

@@ -96,7 +96,7 @@ pub(crate) struct Scheduler {
 /// - `called` is true while one worker is on its way here, or is here and keeps its batch window open. There is never a second one.
 /// - `idle` holds the number of each worker that has nothing to do, once. None of them is the one that was called.
 /// - `unstarted` is empty before the route drains, and `ready` and `suspects` are empty from then on. `held` is empty unless the route is open.
-/// - While something runs alone, it is the only one of the `running`.
+/// - While suspects run, nothing else is `running`, and no more of them than `alone` says. While an isolated message is fetched, nothing is.
 /// - A message in `held` is the head of its group there, and nothing of its group is out but the rest of its batch, or it is one of those
 ///   `spared`.
 /// - A message in `ready` or `suspects` is the only one of its group there. It stands in `groups` among those that are out.
@@ -109,10 +109,12 @@ pub(crate) struct State {
     pub(crate) phase: Phase,
     /// Leased, not started, and free to start.
     pub(crate) ready: VecDeque<Job>,
-    /// Leased, not started, and free to start alone.
+    /// Leased, not started, and free to start beside nothing but suspects.
     pub(crate) suspects: VecDeque<Job>,
-    /// What runs alone.
+    /// Whether something runs apart from the others.
     alone: Alone,
+    /// The isolated message that was fetched last: nothing at all runs beside it.
+    fetched: Option<Key>,
     /// Whether isolated messages may be at the broker.
     isolated: bool,
     /// Whether suspects may be among what is ready or waits in groups.
@@ -345,7 +347,11 @@ impl State {
         assert!(self.phase >= Phase::Draining || self.unstarted.is_empty());
         assert!(self.phase < Phase::Draining || (self.ready.is_empty() && waiting == 0));
         assert!(self.phase == Phase::Open || self.held.is_empty());
-        assert!(self.alone == Alone::Nothing || self.running <= 1);
+        assert!(match self.alone {
+            Alone::Nothing => true,
+            Alone::Fetching => self.running == 0,
+            Alone::Suspects(most) => (1..=most).contains(&self.running),
+        });
         assert!(self.spared <= self.held.len());
         assert!(self.unswept <= self.settling + self.stalled, "unswept");
         let leaves = |job: &Job| self.leaving.contains(&job.key);

@@ -126,9 +126,10 @@ impl Scheduler {
         };
         let mut call = Call::Nobody;
         let mut step = if at_hand == 0
-            && let Some(suspect) = state.take_suspect()
+            && let Some(suspect) = state.take_suspect(&self.limits)
         {
             jobs.push_back(suspect);
+            call = state.call(&self.limits);
             Poll::Ready(Step::Work { make_way: false })
         } else if at_hand == 0 {
             state.window_began = None;
@@ -208,7 +209,7 @@ impl State {
             // A worker with an open batch window looks whether this fills its batch.
             return self.batch_window.take().map_or(Call::Nobody, Call::Wake);
         }
-        if !self.may_start() {
+        if !self.may_start(limits) {
             return Call::Nobody;
         }
         if let Some(worker) = self.idle.pop() {
@@ -235,10 +236,10 @@ impl State {
     }
 
     /// Whether a message may start.
-    pub(crate) fn may_start(&self) -> bool {
+    pub(crate) fn may_start(&self, limits: &Limits) -> bool {
         !self.is_paused()
             && match self.is_apart() {
-                true => self.may_run_alone(),
+                true => self.admits_suspect(limits).is_some(),
                 false => !self.ready.is_empty(),
             }
     }

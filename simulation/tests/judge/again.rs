@@ -122,6 +122,27 @@ fn a_suspect_runs_alone() {
 }
 
 #[test]
+fn the_more_often_suspects_were_delivered_the_fewer_run_at_once() {
+    let of = |concurrency, deliveries, isolated| {
+        let plan = RoutePlan {
+            concurrency,
+            ..plan(Kind::Pushed)
+        };
+        on(plan)
+            .suspect(0, 0, 4, false)
+            .suspect_of(1, 0, 1, deliveries, isolated)
+            .started(1, 0)
+            .started(2, 1)
+    };
+    of(4, 4, false).is_clean();
+    of(4, 6, false).is_clean();
+    for (concurrency, deliveries, isolated) in [(4, 7, false), (3, 4, false), (4, 4, true)] {
+        of(concurrency, deliveries, isolated).is_accused_of(Wrong::SuspectBeside);
+    }
+    of(8, 7, false).is_clean();
+}
+
+#[test]
 fn a_message_is_isolated_once_it_was_delivered_too_often() {
     let most = RoutePlan {
         max_deliveries: Some(5),

@@ -149,8 +149,20 @@ impl Tale {
 
     /// A delivery of the first message is made and handed over: its first attempt, after so many deliveries, and alone or not.
     pub(crate) fn suspect(self, now: u64, id: DeliveryId, deliveries: u32, isolated: bool) -> Self {
+        self.suspect_of(0, now, id, deliveries, isolated)
+    }
+
+    /// The same of the message with this index.
+    pub(crate) fn suspect_of(
+        self,
+        index: usize,
+        now: u64,
+        id: DeliveryId,
+        deliveries: u32,
+        isolated: bool,
+    ) -> Self {
         let made = Given {
-            message: MessageKey { route: 0, index: 0 },
+            message: MessageKey { route: 0, index },
             nth: deliveries,
             attempt: 1,
             deliveries,

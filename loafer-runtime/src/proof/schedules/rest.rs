@@ -117,7 +117,7 @@ impl Model<'_> {
         }
         // A worker that was called is woken until it comes. Then it works, waits, or keeps a batch window open.
         assert_eq!(state.called, lingers, "a call that no worker answers");
-        if state.may_start() && !state.called && !self.is_calling() {
+        if state.may_start(&self.scheduler.limits) && !state.called && !self.is_calling() {
             let may_hire = self.workers.len() < concurrency;
             assert!(
                 !may_hire && state.idle.is_empty(),

@@ -1,4 +1,4 @@
-//! Suspects: what may have ended its process runs alone, and is given up only once that is proven.
+//! Suspects: what may have ended its process runs beside none but its like, and is given up only once that is proven.
 
 use crate::{
     Millis,
@@ -8,26 +8,50 @@ use crate::{
 /// After how many deliveries a message is isolated, unless its route says otherwise.
 const MAX_DELIVERIES: u32 = 20;
 
-/// A call began: nothing runs beside a suspect.
+/// After how many further deliveries without an outcome half as many suspects run at once.
+const HALVES: u32 = 3;
+
+/// A call began: nothing but suspects runs beside a suspect, and the fewer the more often they were delivered.
 pub(super) fn started(ledger: &mut Ledger, now: Millis, id: DeliveryId) {
-    let (plan, delivery) = (ledger.plan_of(id), ledger.delivery(id));
+    let plan = ledger.plan_of(id);
     if !plan.queue.isolates() {
         return;
     }
     let Some(route) = ledger.routes.get(&plan.number) else {
         return;
     };
-    let beside = route.open.iter().find(|other| {
+    let others = route.open.iter().filter(|other| {
         let other_delivery = ledger.delivery(**other);
-        **other != id
-            && (other_delivery.runs || other_delivery.consulting)
-            && (delivery.is_suspect() || other_delivery.is_suspect())
+        **other != id && (other_delivery.runs || other_delivery.consulting)
     });
-    if let Some(other) = beside {
-        let text =
-            format!("delivery {other} of its route runs, and one of them may end the process");
-        ledger.accuse(Wrong::SuspectBeside, now, Some(id), text);
+    let others: Vec<DeliveryId> = others.copied().collect();
+    let at_once = |id: DeliveryId| {
+        let delivery = ledger.delivery(id);
+        let untried = delivery.given.deliveries - delivery.attempt;
+        match delivery.given.isolated && !delivery.again {
+            true => 1,
+            false => plan
+                .concurrency
+                .checked_shr(untried / HALVES)
+                .unwrap_or(0)
+                .max(1),
+        }
+    };
+    let all = || others.iter().copied().chain([id]);
+    let suspects = all().filter(|id| ledger.delivery(*id).is_suspect());
+    let Some(most) = suspects.clone().map(at_once).min() else {
+        return;
+    };
+    let mixed = suspects.count() <= others.len();
+    if others.is_empty() || !mixed && others.len() < most {
+        return;
     }
+    let beside: Vec<String> = others.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "of its route deliveries {} run, and one of them may end the process: it runs beside nothing but suspects, {most} at once",
+        beside.join(", ")
+    );
+    ledger.accuse(Wrong::SuspectBeside, now, Some(id), text);
 }
 
 /// Whether a message may be isolated: it was delivered too often without an outcome, and nobody has had it.
