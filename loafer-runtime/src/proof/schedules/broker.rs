@@ -18,7 +18,7 @@ use super::{
 use crate::scheduler::{Came, Job, Key, Permit, Sweep};
 
 /// How many deliveries the suspects have.
-const SUSPECT: u32 = 9;
+const SUSPECT: u32 = 5;
 
 /// The task that waits for messages that are held.
 pub(super) struct Keeper {
