@@ -1,10 +1,10 @@
-//! A target: one translator, and what must hold of it.
+//! A target: one translator, or another reader of what others write, and what must hold of it.
 
 use fastrand::Rng;
 
 use crate::seen::Seen;
 
-/// One translator, and what must hold of it.
+/// One translator, or another reader of what others write, and what must hold of it.
 pub trait Target: Sync {
     /// Its name on the command line, and that of its folder in `corpus`.
     fn name(&self) -> &'static str;

@@ -38,7 +38,7 @@ macro_rules! targets {
     };
 }
 
-targets! { json text bytes protobuf messagepack base64 cloudevents sns eventbridge s3_event packed }
+targets! { json text bytes protobuf messagepack base64 cloudevents sns eventbridge s3_event packed amqp_address amqp_properties }
 
 /// Panics at a byte that no input of its own has.
 struct Fragile;

@@ -35,6 +35,27 @@ mod publisher;
 mod replies;
 mod topology;
 
+/// What the fuzz targets call. Users do not name it.
+#[doc(hidden)]
+pub mod __private {
+    use lapin::BasicProperties;
+    use loafer_core::message::Message;
+
+    pub use crate::client::{read_address, readable};
+    use crate::message::{Arrival, received};
+
+    /// Returns the message that RabbitMQ delivered to a queue that counts deliveries: one of the queues that only Loafer writes into, or another.
+    pub fn delivered(properties: &BasicProperties, payload: Vec<u8>, ours: bool) -> Message {
+        let arrival = Arrival {
+            exchange: if ours { "" } else { "event" },
+            redelivered: true,
+            counted: true,
+            ours,
+        };
+        received("order.placed", arrival, properties, payload)
+    }
+}
+
 pub use self::{
     broker::Amqp,
     client::config::{ExchangeType, Unroutable},

@@ -1,5 +1,7 @@
 //! The targets, and the values they encode.
 
+mod amqp_address;
+mod amqp_properties;
 mod base64;
 mod cloudevents;
 mod eventbridge;
@@ -21,6 +23,8 @@ use loafer_core::{
 use serde::{Deserialize, Serialize};
 
 use self::{
+    amqp_address::AmqpAddress,
+    amqp_properties::AmqpProperties,
     base64::Base64,
     cloudevents::Cloudevents,
     eventbridge::EventBridge,
@@ -35,7 +39,7 @@ use self::{
 use crate::{seen::assert_same, target::Target};
 
 /// All targets.
-pub const ALL: [&dyn Target; 11] = [
+pub const ALL: [&dyn Target; 13] = [
     &Json,
     &Text,
     &Bytes,
@@ -47,6 +51,8 @@ pub const ALL: [&dyn Target; 11] = [
     &EventBridge,
     &S3Event,
     &Packed,
+    &AmqpAddress,
+    &AmqpProperties,
 ];
 
 /// The target of this name.

@@ -11,6 +11,17 @@ const PARAMETERS: &[&str] = &[
     "auth_mechanism",
 ];
 
+/// Those of RabbitMQ's specification that can't be followed here. An error names them; any other name may be the rest of a password that has a `?`.
+const OTHERS: &[&str] = &[
+    "cacertfile",
+    "certfile",
+    "keyfile",
+    "verify",
+    "fail_if_no_peer_cert",
+    "server_name_indication",
+    "password",
+];
+
 /// Reads an address.
 ///
 /// # Errors
@@ -29,8 +40,12 @@ pub(super) fn parse(text: &str) -> Result<AMQPUri, String> {
         let (name, _) = parameter.split_once('=').unwrap_or((parameter, ""));
         if !PARAMETERS.contains(&name) {
             let known = PARAMETERS.join("`, `");
+            let what = match OTHERS.contains(&name) {
+                true => format!("its parameter `{name}`"),
+                false => "one of its parameters".to_owned(),
+            };
             return Err(format!(
-                "the parameter `{name}` can't be followed; it takes `{known}`, and certificates are set by `ca_file`, `cert_file` and `key_file`"
+                "{what} can't be followed; it takes `{known}`, and certificates are set by `ca_file`, `cert_file` and `key_file`"
             ));
         }
     }
@@ -88,6 +103,8 @@ mod tests {
             refused.contains("`verify`") && !refused.contains("secret"),
             "{refused}"
         );
+        let rest_of_password = parse("amqp://u:12?secret=@h/v").unwrap_err();
+        assert!(!rest_of_password.contains("secret"), "{rest_of_password}");
         assert!(parse("amqp://h/v?heartbeat=soon").is_err());
         assert!(parse("amqp://h/v?connection_timeout=0").is_err());
     }

@@ -23,10 +23,12 @@ mod stream;
 pub(crate) mod tls;
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -38,7 +40,11 @@ use tokio::{
     time::timeout,
 };
 
-use self::{frames::ChannelQueues, hosts::Hosts, identity::Identity};
+use self::{
+    frames::{ChannelQueues, Frames},
+    hosts::Hosts,
+    identity::Identity,
+};
 use crate::error::{self, refused};
 
 /// How long RabbitMQ may take for one answer.
@@ -224,6 +230,29 @@ impl Link {
             _ = timeout(ANSWER, closed).await;
         }
     }
+}
+
+/// Reads an address as those of the configuration are read.
+///
+/// # Errors
+///
+/// What is wrong with it, without a word of it.
+pub fn read_address(text: &str) -> Result<(), String> {
+    address::parse(text).map(drop)
+}
+
+/// Returns what the client gets to read of what RabbitMQ sent.
+pub fn readable(mut sent: &[u8]) -> Vec<u8> {
+    let mut frames = Frames::new(ChannelQueues::default());
+    let mut read = Vec::new();
+    let mut buffer = [0; 64];
+    // It may hold more than a buffer.
+    while let Poll::Ready(Ok(count @ 1..)) = frames.read(&mut buffer, |into| {
+        Poll::Ready(io::Read::read(&mut sent, into))
+    }) {
+        read.extend_from_slice(&buffer[..count]);
+    }
+    read
 }
 
 /// Waits for RabbitMQ's answer, but no longer than [`ANSWER`].

@@ -74,7 +74,7 @@ fn next(bytes: &[u8]) -> Next {
 }
 
 /// Looks at the frames of one connection as they are read, cut at any byte. All but a frame that is cut in two stays in the reader's buffer.
-pub(super) struct Frames {
+pub(crate) struct Frames {
     /// How many bytes are passed on before the next frame begins.
     passing: usize,
     /// One frame that was cut, or its beginning. It is passed on once `lacking` is 0.
