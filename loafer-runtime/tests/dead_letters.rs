@@ -10,12 +10,13 @@ use std::{
 use loafer_core::{
     broker::{DeadLetter, Destination, Progress},
     message::{Message, MessageId},
+    outcome::Outcome,
     translate::Json,
 };
 use loafer_memory::Memory;
 use loafer_runtime::{
     dead_letters::{DeadLetters, Selection},
-    program::{App, Manager, Route},
+    program::{App, Config, Manager, Route},
 };
 
 fn on(_: Progress) -> ControlFlow<()> {
@@ -231,4 +232,31 @@ async fn an_unknown_route_is_told_with_the_nearest() {
         error.to_string().contains("did you mean `orders`?"),
         "{error}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_configuration_keeps_reasons_out_of_dead_letters() {
+    for (written, reason) in [
+        ("", Some("no such customer")),
+        ("dead_letter_reasons = false", None),
+    ] {
+        let environment: [(String, String); 0] = [];
+        let config = Config::parse(written, environment, &["orders"]).unwrap();
+        let memory = Memory::new();
+        let rejects = async |_: u64| Outcome::Reject {
+            reason: "no such customer".into(),
+        };
+        let manager = Manager::builder()
+            .app(App::new().broker(memory.clone()))
+            .config(config)
+            .route(Route::new("orders").handler(Json, rejects));
+        let running = manager.build().unwrap().start().await.unwrap();
+        memory.send("orders", [Message::new("1")]);
+        memory.settled().await;
+        let letters = memory.dead_letters("orders");
+        let said = DeadLetter::of(&letters[0]).unwrap();
+        assert_eq!((&*said.kind, said.reason.as_deref()), ("rejected", reason));
+        running.shutdown();
+        running.ended().await;
+    }
 }

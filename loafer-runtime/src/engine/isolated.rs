@@ -7,7 +7,6 @@ use tokio::time::sleep;
 use super::{Shared, leases::margin};
 use crate::{
     clock::{self, Moment},
-    handler::dead_letter,
     scheduler::Job,
 };
 use loafer_core::{
@@ -108,6 +107,7 @@ impl super::Route {
             message.deliveries()
         );
         self.reports.declined(message, &reason);
-        dead_letter(message, self.handlers.own(0), "crash", &reason)
+        self.reports
+            .dead_letter(message, self.handlers.own(0), "crash", &reason)
     }
 }

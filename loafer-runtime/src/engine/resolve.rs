@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tracing::Span;
 
 use super::Route;
-use crate::handler::{Failure, Own, Undecoded, caught, dead_letter};
+use crate::handler::{Failure, Own, Undecoded, caught};
 use loafer_core::{
     broker::{DeadLetter, Settle, Settlement},
     extract::Metadata,
@@ -72,7 +72,7 @@ impl Route {
                     self.declined(message, own, &reason, settlement)
                 }
                 Rare::Reject(reason) => {
-                    let settlement = dead_letter(message, own, "rejected", &reason);
+                    let settlement = self.reports.dead_letter(message, own, "rejected", &reason);
                     let reason = format!("the handler rejected it: {reason}");
                     self.declined(message, own, &reason, settlement)
                 }
@@ -154,7 +154,7 @@ impl Route {
                 Settlement::Ack
             }
             Unmatched::Reject => {
-                let settlement = dead_letter(message, own, "rejected", &what);
+                let settlement = self.reports.dead_letter(message, own, "rejected", &what);
                 self.declined(message, own, &what, settlement)
             }
             Unmatched::Retry => {
@@ -177,7 +177,10 @@ impl Route {
     ) -> Settlement {
         let rejects = self.policy.undecodable == Undecodable::Reject;
         match kind {
-            FailureKind::Undecodable if rejects => dead_letter(message, own, kind.as_str(), reason),
+            FailureKind::Undecodable if rejects => {
+                self.reports
+                    .dead_letter(message, own, kind.as_str(), reason)
+            }
             // The kinds of dead letters are the same for every service, so a refusal by an extractor is an error.
             FailureKind::Extractor => {
                 self.failure_or_false(message, own, FailureKind::Error.as_str(), || reason.into())
@@ -195,7 +198,7 @@ impl Route {
         reason: impl FnOnce() -> Cow<'r, str>,
     ) -> Settlement {
         if self.used_up(message) {
-            return dead_letter(message, own, kind, &reason());
+            return self.reports.dead_letter(message, own, kind, &reason());
         }
         self.retry(message, own, kind, self.backoff(message.attempt()))
     }
@@ -204,7 +207,7 @@ impl Route {
     fn retry_after(&self, message: &Message, own: &Own, after: Duration) -> Settlement {
         if self.used_up(message) {
             let reason = "the handler asked for a retry on its last attempt";
-            return dead_letter(message, own, "attempts", reason);
+            return self.reports.dead_letter(message, own, "attempts", reason);
         }
         self.retry(message, own, "attempts", Some(self.within_limits(after)))
     }
@@ -353,7 +356,9 @@ impl Route {
             Said::Nack => None,
             Said::Rare(rare) => match *rare {
                 Rare::Retry(after) => Some(self.retry_after(message, own, after)),
-                Rare::Reject(reason) => Some(dead_letter(message, own, "rejected", &reason)),
+                Rare::Reject(reason) => {
+                    Some(self.reports.dead_letter(message, own, "rejected", &reason))
+                }
                 Rare::Failed(_, error) => {
                     // A failure knows its reason also where the error's `Display` panics.
                     let failure = Failure::new(kind, error, message.clone());

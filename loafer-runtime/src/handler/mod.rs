@@ -50,7 +50,6 @@ pub(crate) use self::{
     batch_slot::{BatchCallSlot, BatchLayerFn, FutureCall},
     call_slot::{CallSlot, Slot, Verdicts, caught, panic_text},
     choice::{Handler as RouteHandler, Handlers, Own},
-    dead_letter::dead_letter,
     failure::Undecoded,
     layered::LayerFn,
     report::{FailureLog, Reports},

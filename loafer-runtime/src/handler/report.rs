@@ -47,6 +47,8 @@ pub(crate) struct Reports {
     pub(crate) queue: String,
     /// Whether bodies may be logged: in development.
     pub(crate) log_bodies: bool,
+    /// Whether dead letters say their reason in words, beside its kind: others may read their queue.
+    pub(crate) dead_letter_reasons: bool,
     pub(crate) reporters: Vec<Arc<dyn Report>>,
     pub(crate) failure_log: Option<FailureLog>,
     pub(crate) stats: Stats,

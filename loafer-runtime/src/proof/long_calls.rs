@@ -52,6 +52,7 @@ impl Running {
             route: "r".to_owned(),
             queue: "r".to_owned(),
             log_bodies: false,
+            dead_letter_reasons: true,
             reporters: Vec::new(),
             failure_log: None,
             stats: Stats::default(),

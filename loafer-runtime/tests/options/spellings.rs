@@ -20,7 +20,7 @@ fn a_section_at_the_top_is_written_under_brokers() {
     let error = told("[ex-changes]\nurl = \"hunter2\"", &[]);
     assert_eq!(
         error,
-        "`loafer.toml`: unknown key `ex-changes`; known: `app`, `drain`, `log_bodies`, `max_unpacked_bytes`, `brokers`, `routes`, `topics`; the settings of a broker are written under [brokers.ex-changes]"
+        "`loafer.toml`: unknown key `ex-changes`; known: `app`, `dead_letter_reasons`, `drain`, `log_bodies`, `max_unpacked_bytes`, `brokers`, `routes`, `topics`; the settings of a broker are written under [brokers.ex-changes]"
     );
     // Only what is a section can be a broker's.
     let error = told("colour = \"hunter2\"\n[ex-changes]\nport = 1", &[]);

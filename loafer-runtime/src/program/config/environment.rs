@@ -254,7 +254,7 @@ fn scalar(key: &str, value: &str) -> Result<Value, String> {
             .parse()
             .map(Value::Float)
             .map_err(|_| format!("`{text}` is no number")),
-        "jitter" | "log_bodies" | "enabled" => text
+        "jitter" | "log_bodies" | "enabled" | "dead_letter_reasons" => text
             .parse()
             .map(Value::Boolean)
             .map_err(|_| format!("`{text}` is neither `true` nor `false`")),

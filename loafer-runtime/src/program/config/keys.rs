@@ -9,9 +9,16 @@ use crate::program::RouteOptions;
 use loafer_core::{Error, broker::Settings, policy::unknown};
 
 /// Single values.
-pub(super) const SINGLE: &[&str] = &["app", "drain", "log_bodies", "max_unpacked_bytes"];
+pub(super) const SINGLE: &[&str] = &[
+    "app",
+    "dead_letter_reasons",
+    "drain",
+    "log_bodies",
+    "max_unpacked_bytes",
+];
 pub(super) const TOP: &[&str] = &[
     "app",
+    "dead_letter_reasons",
     "drain",
     "log_bodies",
     "max_unpacked_bytes",

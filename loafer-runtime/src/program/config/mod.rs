@@ -44,6 +44,8 @@ pub struct Config {
     pub(crate) drain: Option<Duration>,
     /// Whether bodies may be logged: development only.
     pub(crate) log_bodies: Option<bool>,
+    /// Whether dead letters say their reason in words.
+    pub(crate) dead_letter_reasons: Option<bool>,
     /// The most bytes of a payload that was unpacked.
     pub(crate) max_unpacked_bytes: Option<usize>,
     pub(crate) routes: BTreeMap<String, RouteOptions>,

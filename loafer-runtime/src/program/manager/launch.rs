@@ -216,6 +216,7 @@ impl Launcher {
                 route: plan.policy.route.clone(),
                 queue: plan.policy.queue.clone(),
                 log_bodies: self.config.log_bodies.unwrap_or(false),
+                dead_letter_reasons: self.config.dead_letter_reasons.unwrap_or(true),
                 reporters: self.app.reporters.clone(),
                 failure_log: self.app.failure_log.clone(),
                 stats: Stats::default(),
