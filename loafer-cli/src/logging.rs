@@ -6,8 +6,12 @@ use std::{
 };
 
 use clap::ValueEnum;
+use tracing::Level;
 use tracing_subscriber::{
-    EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _,
+    EnvFilter, Layer as _,
+    filter::{LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
 
@@ -22,9 +26,8 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// RabbitMQ's client logs messages that the broker returned, with their payloads. It stays silent whatever `RUST_LOG` says: no body is
-/// logged.
-const NEVER: &str = "lapin::returned_messages=off";
+/// What clients log at `TRACE` has requests and frames in it, and so bodies. They stay silent whatever `RUST_LOG` says: no body is logged.
+const CLIENTS: [&str; 5] = ["aws", "h2", "hyper", "lapin", "reqwest"];
 
 /// The filter if `RUST_LOG` says nothing. Clients are quiet until something is wrong. A machine outside of AWS is not wrong: if something
 /// is missing there, our own errors say so. If RabbitMQ refuses something, whoever asked for it reports that: its client logs an error even
@@ -57,12 +60,9 @@ pub(crate) fn init(format: LogFormat) {
             .with_span_list(false)
             .boxed(),
     };
-    let filter = match NEVER.parse() {
-        Ok(never) => filter.add_directive(never),
-        Err(_) => filter,
-    };
     _ = tracing_subscriber::registry()
         .with(filter)
+        .with(filter_fn(|of| !has_bodies(of.level(), of.target())))
         .with(lines)
         .try_init();
     if let Some(reason) = fault {
@@ -80,6 +80,11 @@ fn filter(asked: Option<String>) -> (EnvFilter, Option<String>) {
         Some(Ok(filter)) => (filter, None),
         Some(Err(error)) => (EnvFilter::new(DEFAULT), Some(error.to_string())),
     }
+}
+
+/// Returns whether what is logged there may have bodies in it.
+fn has_bodies(level: &Level, target: &str) -> bool {
+    *level == Level::TRACE && CLIENTS.iter().any(|client| target.starts_with(client))
 }
 
 /// Whether to use colours: on a terminal, unless `NO_COLOR` is set.
@@ -130,6 +135,14 @@ mod tests {
         let (filter, fault) = filter(Some("my_service=loud".to_owned()));
         assert_eq!(filter.max_level_hint(), Some(LevelFilter::INFO));
         assert!(fault.is_some());
+    }
+
+    #[test]
+    fn clients_log_no_frames_and_the_rest_as_asked() {
+        assert!(has_bodies(&Level::TRACE, "lapin::channels"));
+        assert!(has_bodies(&Level::TRACE, "aws_smithy_runtime::client"));
+        assert!(!has_bodies(&Level::DEBUG, "lapin::channels"));
+        assert!(!has_bodies(&Level::TRACE, "my_service"));
     }
 
     #[test]
