@@ -33,7 +33,7 @@ use crate::{
 /// | `reply_accounts` | the ids of other accounts, as a list of texts: replies may go to requesters there, in any region; else only to those in accounts and regions of the service's own queues |
 /// | `finish_polls` | how long the end of a service, or of a route, waits for the long polls that are open, within `drain`; 500 ms unless set. With `"20s"` every poll ends by itself, and none takes messages along |
 /// | `tags` | a table of texts: the tags of the queues and topics that `--create` makes, and of reply queues; needs `sqs:TagQueue` and `sns:TagResource` |
-/// | `s3` | a table: payloads too large for a message (feature `s3`); its keys are named as the methods of `S3Payloads`: `bucket`, `prefix`, `threshold`, `largest`, `cleanup` (`"of-queues"`, `"never"`, `"all"`), `accept` |
+/// | `s3` | a table: payloads too large for a message (feature `s3`); its keys are named as the methods of `S3Payloads`: `bucket`, `prefix`, `threshold`, `largest`, `in_flight`, `cleanup` (`"of-queues"`, `"never"`, `"all"`), `accept` |
 ///
 /// A second instance has a section of its own, which must name the region:
 ///

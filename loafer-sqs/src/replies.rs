@@ -249,7 +249,8 @@ async fn fetch(store: &Store, reply: Message) -> Option<Message> {
         return Some(reply);
     };
     let pointer = &offloaded.pointer;
-    let cause = match timeout(FETCH, store.get(pointer)).await {
+    let payload = async { store.find(pointer).await?.read().await };
+    let cause = match timeout(FETCH, payload).await {
         Ok(Ok(payload)) => {
             if store.cleans_up(&offloaded) {
                 tokio::spawn(store.deletion(pointer));

@@ -11,6 +11,7 @@ use std::{
 
 use axum::{
     Router,
+    body::Body,
     extract::State as Shared,
     http::{HeaderMap, Method},
     routing::post,
@@ -38,6 +39,10 @@ struct Server {
     /// New visibility timeouts, by message.
     changes: Mutex<Vec<(String, u64)>>,
     deleted: Mutex<Vec<String>>,
+    /// How many messages each receive asked for.
+    asked: Mutex<Vec<u64>>,
+    /// S3 does not say how large payloads are.
+    unsized_payloads: bool,
 }
 
 impl Server {
@@ -48,6 +53,8 @@ impl Server {
             deletions: Semaphore::new(0),
             changes: Mutex::default(),
             deleted: Mutex::default(),
+            asked: Mutex::default(),
+            unsized_payloads: false,
         }
     }
 
@@ -76,6 +83,8 @@ async fn sqs(Shared(server): Shared<Arc<Server>>, headers: HeaderMap, body: Stri
         "AmazonSQS.GetQueueUrl" => json!({ "QueueUrl": "http://queues/0/photos" }),
         "AmazonSQS.GetQueueAttributes" => json!({ "Attributes": { "VisibilityTimeout": "10" } }),
         "AmazonSQS.ReceiveMessage" => {
+            let max = asked["MaxNumberOfMessages"].as_u64().unwrap();
+            server.asked.lock().unwrap().push(max);
             let messages = server.bodies.iter().map(|body| match *body {
                 "pointer" => json!({
                     "MessageId": body, "ReceiptHandle": body,
@@ -110,19 +119,19 @@ async fn sqs(Shared(server): Shared<Arc<Server>>, headers: HeaderMap, body: Stri
     answer.to_string()
 }
 
-async fn s3(
-    Shared(server): Shared<Arc<Server>>,
-    method: Method,
-    uri: axum::http::Uri,
-) -> &'static str {
+async fn s3(Shared(server): Shared<Arc<Server>>, method: Method, uri: axum::http::Uri) -> Body {
     if method == Method::DELETE {
         server.deletions.acquire().await.unwrap().forget();
         let object = uri.path().to_owned();
         server.deleted.lock().unwrap().push(object);
-        return "";
+        return Body::empty();
     }
     sleep(server.slow).await;
-    "payload"
+    if server.unsized_payloads {
+        let parts = ["pay", "load"].map(Ok::<_, std::io::Error>);
+        return Body::from_stream(futures_util::stream::iter(parts));
+    }
+    "payload".into()
 }
 
 async fn received(provider: &SqsProvider) -> Vec<Delivery<Receipt>> {
@@ -199,4 +208,39 @@ async fn a_payload_larger_than_may_be_is_not_fetched() {
     let server = Arc::new(Server::of(&["pointer"], Duration::ZERO));
     let provider = server.provider(S3Payloads::new("b").largest(7)).await;
     assert_eq!(payloads(&received(&provider).await), [b"payload"]);
+}
+
+#[tokio::test]
+async fn a_payload_whose_size_s3_does_not_say_is_read_no_further_than_may_be() {
+    let mut server = Server::of(&["here", "pointer"], Duration::ZERO);
+    server.unsized_payloads = true;
+    let server = Arc::new(server);
+    let (log, _listening) = support::log::Log::start();
+    let provider = server.provider(S3Payloads::new("b").largest(6)).await;
+    assert_eq!(payloads(&received(&provider).await), [b"here"]);
+    let said = log.lines("can't be had");
+    assert!(said[0].contains("more than 6 bytes"), "{said:?}");
+    let provider = server.provider(S3Payloads::new("b").largest(7)).await;
+    assert_eq!(payloads(&received(&provider).await).len(), 2);
+}
+
+/// A payload takes a KiB at least.
+#[tokio::test]
+async fn a_route_holds_no_more_bytes_of_payloads_than_may_be() {
+    let server = Arc::new(Server::of(
+        &["pointer", "pointer", "pointer"],
+        Duration::ZERO,
+    ));
+    let (log, _listening) = support::log::Log::start();
+    let provider = server.provider(S3Payloads::new("b").in_flight(2048)).await;
+    let mut held = received(&provider).await;
+    assert_eq!(held.len(), 2, "the third is redelivered");
+    let said = log.lines("can't be had");
+    assert!(said[0].contains("S3Payloads::in_flight"), "{said:?}");
+
+    assert!(received(&provider).await.is_empty());
+    assert_eq!(*server.asked.lock().unwrap(), [10], "nothing is asked for");
+    held.pop();
+    assert_eq!(received(&provider).await.len(), 1);
+    assert_eq!(*server.asked.lock().unwrap(), [10, 1]);
 }

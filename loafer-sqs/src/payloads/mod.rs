@@ -1,5 +1,6 @@
 //! Payloads too large for a message, kept on S3 as the extended clients of AWS for SQS and SNS do. Other brokers have no such clients.
 
+mod in_flight;
 mod pointer;
 #[cfg(feature = "s3")]
 mod section;
@@ -17,7 +18,10 @@ pub(crate) use self::without::{S3Payloads, Section, Store};
 #[cfg(feature = "s3")]
 pub(crate) use self::{section::Section, store::Store};
 
-pub(crate) use self::pointer::{Offloaded, Pointer};
+pub(crate) use self::{
+    in_flight::{Held, InFlight, Room},
+    pointer::{Offloaded, Pointer},
+};
 
 /// Who receives a payload.
 #[derive(Clone, Copy)]

@@ -13,6 +13,7 @@ pub(crate) struct Section {
     prefix: Option<String>,
     threshold: Option<usize>,
     largest: Option<u64>,
+    in_flight: Option<u64>,
     cleanup: Option<Cleanup>,
     accept: Option<Names>,
 }
@@ -42,6 +43,7 @@ impl Section {
         payloads.prefix = self.prefix.unwrap_or(payloads.prefix);
         payloads.threshold = self.threshold.or(payloads.threshold);
         payloads.largest = self.largest.unwrap_or(payloads.largest);
+        payloads.in_flight = self.in_flight.unwrap_or(payloads.in_flight);
         payloads.cleanup = self.cleanup.unwrap_or(payloads.cleanup);
         if let Some(accept) = self.accept {
             payloads.others = accept.as_slice().to_vec();

@@ -6,6 +6,8 @@ use super::Pointer;
 
 /// The largest payload that is fetched, unless it is set.
 const LARGEST: u64 = 256 * 1024 * 1024;
+/// How many bytes of payloads a route holds at once, unless it is set.
+const IN_FLIGHT: u64 = 512 * 1024 * 1024;
 
 /// Keeps payloads too large for a message on S3: [`Sqs::with_large_payloads`](crate::Sqs::with_large_payloads), or the table
 /// `[brokers.sqs.s3]` of `loafer.toml`, whose keys are named as the methods and override them one by one.
@@ -31,6 +33,8 @@ pub struct S3Payloads {
     pub(super) threshold: Option<usize>,
     /// The size in bytes above which an object is not fetched.
     pub(super) largest: u64,
+    /// How many bytes of payloads a route may hold at once.
+    pub(super) in_flight: u64,
     pub(super) cleanup: Cleanup,
     /// Other buckets from which payloads may be fetched, each with what keys there begin with: `BUCKET` or `BUCKET/PREFIX`.
     pub(super) others: Vec<String>,
@@ -59,6 +63,7 @@ impl S3Payloads {
             prefix: String::new(),
             threshold: None,
             largest: LARGEST,
+            in_flight: IN_FLIGHT,
             cleanup: Cleanup::default(),
             others: Vec::new(),
         }
@@ -81,10 +86,19 @@ impl S3Payloads {
     }
 
     /// Sets how many bytes a payload may have to be fetched. The default is 256 MiB. A larger one is refused before it is read: otherwise
-    /// whoever may send a message decides how much memory the service needs. Each receive fetches up to ten payloads at once.
+    /// whoever may send a message decides how much memory the service needs.
     #[must_use]
     pub fn largest(mut self, bytes: u64) -> Self {
         self.largest = bytes;
+        self
+    }
+
+    /// Sets how many bytes of payloads one route may hold at once, from their fetch until their messages are settled. The default is 512 MiB. A
+    /// route asks for no more messages than it has room for, by the size of the payloads that came last. A payload that finds no room in
+    /// time is fetched again when the lease of its message ends, which costs a receive. One that is larger than this is fetched when no other is held.
+    #[must_use]
+    pub fn in_flight(mut self, bytes: u64) -> Self {
+        self.in_flight = bytes;
         self
     }
 

@@ -86,8 +86,13 @@ impl Store {
         }
     }
 
-    /// Fetches a payload.
-    pub(crate) async fn get(&self, pointer: &Pointer) -> Result<Bytes, Error> {
+    /// Returns how many bytes of payloads a route may hold at once.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.settings.in_flight
+    }
+
+    /// Finds a payload.
+    pub(crate) async fn find(&self, pointer: &Pointer) -> Result<Object, Error> {
         let (name, bucket) = (pointer.to_string(), &pointer.bucket);
         let call = self.call("fetching", &name);
         let settings = &self.settings;
@@ -107,17 +112,20 @@ impl Store {
         let answer = Box::pin(get.send())
             .await
             .map_err(|error| call.failed(&error))?;
-        let bytes = answer.content_length().unwrap_or_default();
-        if u64::try_from(bytes).is_ok_and(|bytes| bytes > largest) {
+        let bytes = answer.content_length();
+        let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        if let Some(bytes) = bytes.filter(|bytes| *bytes > largest) {
             let cause = format!(
                 "it has {bytes} bytes, and no more than {largest} are fetched: allow them by `S3Payloads::largest({bytes})`"
             );
             return Err(call.refused(cause, None));
         }
-        let payload = answer.body.collect().await;
-        payload
-            .map(|payload| payload.into_bytes())
-            .map_err(|error| call.unreachable(&error.to_string()))
+        Ok(Object {
+            store: self.clone(),
+            name,
+            body: answer.body,
+            most: bytes.unwrap_or(largest),
+        })
     }
 
     /// Returns whether the payload of a deleted message is to be deleted too. A pointer may come from whoever may send to the queue, so no object is
@@ -157,5 +165,40 @@ impl Store {
 
     fn call<'a>(&'a self, what: &'static str, object: &'a str) -> Call<'a> {
         Call::new(what, object, &self.endpoint)
+    }
+}
+
+/// A payload that is found and not read yet.
+pub(crate) struct Object {
+    store: Store,
+    /// Its bucket and key, for errors.
+    name: String,
+    body: ByteStream,
+    /// How many bytes it has, or may have if S3 does not say.
+    most: u64,
+}
+
+impl Object {
+    /// Returns how many bytes it may take.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.most
+    }
+
+    /// Reads it.
+    pub(crate) async fn read(mut self) -> Result<Bytes, Error> {
+        let call = self.store.call("fetching", &self.name);
+        let mut payload = Vec::new();
+        while let Some(part) = self.body.next().await {
+            let part = part.map_err(|error| call.unreachable(&error.to_string()))?;
+            payload.extend_from_slice(&part);
+            if payload.len() as u64 > self.most {
+                let cause = format!(
+                    "it has more than {} bytes, and no more are fetched: allow them by `S3Payloads::largest`",
+                    self.most
+                );
+                return Err(call.refused(cause, None));
+            }
+        }
+        Ok(payload.into())
     }
 }

@@ -62,7 +62,11 @@ impl Store {
         match *self {}
     }
 
-    pub(crate) async fn get(&self, _: &Pointer) -> Result<Bytes, Error> {
+    pub(crate) fn in_flight(&self) -> u64 {
+        match *self {}
+    }
+
+    pub(crate) async fn find(&self, _: &Pointer) -> Result<Object, Error> {
         match *self {}
     }
 
@@ -72,5 +76,17 @@ impl Store {
 
     pub(crate) fn deletion(&self, _: &Pointer) -> Ready<Result<(), Error>> {
         match *self {}
+    }
+}
+
+pub(crate) enum Object {}
+
+impl Object {
+    pub(crate) fn bytes(&self) -> u64 {
+        match *self {}
+    }
+
+    pub(crate) async fn read(self) -> Result<Bytes, Error> {
+        match self {}
     }
 }

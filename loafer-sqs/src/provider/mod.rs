@@ -33,6 +33,7 @@ use crate::{
     client::{Clients, Shared},
     error::Call,
     names::{Endpoint, QueueAddress, is_fifo},
+    payloads::InFlight,
     seconds,
     topology::{self, Found, Made, SnsTopic},
 };
@@ -97,6 +98,8 @@ struct Opened {
     /// The lease that every receive asks for, also where it is the queue's own: the lease renewer goes by it, and the queue's may be lowered
     /// while we run.
     lease: Duration,
+    /// The bytes of payloads from S3 that the route holds. `None` means that there are no such payloads.
+    in_flight: Option<InFlight>,
     /// Where dead letters go. It is found when there is a first one.
     dead_letter_target: DeadLetterTarget,
     /// Whether it holds dead letters itself.
@@ -204,6 +207,11 @@ impl SqsProvider {
         Opened {
             fifo: is_fifo(&found.url),
             lease,
+            in_flight: found
+                .clients
+                .payloads
+                .as_ref()
+                .map(|store| InFlight::new(store.in_flight())),
             dead_letter_target: DeadLetterTarget::new(found.attributes.as_ref()),
             holds_dead_letters: DeadLettersOfOthers::default(),
             found,

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use loafer_core::{broker::Delivery, message::Message};
+use loafer_core::{Error, broker::Delivery, message::Message};
 use tokio::time::{Instant, timeout};
 
 use super::{Opened, Receipt, SqsProvider};
-use crate::payloads::{Offloaded, Store};
+use crate::payloads::{Held, InFlight, Offloaded, Room, Store};
 
 /// How long fetching the payloads of one receive may take, while its other messages wait. A short lease makes it less.
 const FETCH: Duration = Duration::from_secs(5);
@@ -23,21 +23,23 @@ impl SqsProvider {
         &self,
         opened: &Opened,
         deliveries: Vec<Delivery<Receipt>>,
+        room: &Room,
     ) -> Vec<Delivery<Receipt>> {
-        let Some(store) = &opened.found.clients.payloads else {
+        let payloads = opened.found.clients.payloads.as_ref();
+        let Some((store, in_flight)) = payloads.zip(opened.in_flight.as_ref()) else {
             return deliveries;
         };
         let begin = Instant::now();
         let within = FETCH.min(opened.lease / 6);
         let fetched = deliveries
             .iter()
-            .map(|delivery| self.fetch(store, &delivery.message, within));
+            .map(|delivery| self.fetch(store, in_flight, room, &delivery.message, within));
         let fetched = join_all(fetched).await;
         let fetched = deliveries.into_iter().zip(fetched);
         let fetched = fetched.map(|(mut delivery, fetched)| match fetched {
             Fetched::Here => Ok(delivery),
-            Fetched::Whole(message, offloaded) => {
-                delivery.receipt = delivery.receipt.of_offloaded(offloaded);
+            Fetched::Whole(message, offloaded, held) => {
+                delivery.receipt = delivery.receipt.of_offloaded(offloaded, held);
                 delivery.message = message;
                 Ok(delivery)
             }
@@ -97,17 +99,36 @@ impl SqsProvider {
         unbroken(opened.fifo, deliveries)
     }
 
-    async fn fetch(&self, store: &Store, message: &Message, within: Duration) -> Fetched {
+    async fn fetch(
+        &self,
+        store: &Store,
+        in_flight: &InFlight,
+        room: &Room,
+        message: &Message,
+        within: Duration,
+    ) -> Fetched {
         let Some(offloaded) = Offloaded::of(message) else {
+            in_flight.came(0);
             return Fetched::Here;
         };
-        let pointer = &offloaded.pointer;
-        let cause = match timeout(within, store.get(pointer)).await {
-            Ok(Ok(payload)) => match offloaded.with_payload(payload) {
-                Some(message) => return Fetched::Whole(message, Arc::new(offloaded)),
+        let (pointer, mut waits) = (&offloaded.pointer, false);
+        let payload = async {
+            let object = store.find(pointer).await?;
+            waits = true;
+            let held = in_flight.take(object.bytes(), room).await;
+            waits = false;
+            Ok::<_, Error>((object.read().await?, held))
+        };
+        let cause = match timeout(within, payload).await {
+            Ok(Ok((payload, held))) => match offloaded.with_payload(payload) {
+                Some(message) => return Fetched::Whole(message, Arc::new(offloaded), held),
                 None => "it is no text, and stands for text in an SNS envelope".to_owned(),
             },
             Ok(Err(error)) => error.to_string(),
+            Err(_) if waits => format!(
+                "the route holds as many bytes of payloads as it may, and none was settled within {within:?}: lower its `concurrency`, or allow more by \
+                 `S3Payloads::in_flight`"
+            ),
             Err(_) => format!("no answer within {within:?}"),
         };
         tracing::error!(
@@ -122,8 +143,8 @@ impl SqsProvider {
 enum Fetched {
     /// The message has it.
     Here,
-    /// The message has it now. The second value is the message as it was.
-    Whole(Message, Arc<Offloaded>),
+    /// The message has it now. The second value is the message as it was, the third what the payload takes of the route's bytes.
+    Whole(Message, Arc<Offloaded>, Held),
     /// It can't be had.
     Missing,
 }

@@ -12,7 +12,11 @@ use std::{
 use loafer_core::message::Message;
 use tokio::time::Instant;
 
-use crate::{message::Labels, payloads::Offloaded, seconds};
+use crate::{
+    message::Labels,
+    payloads::{Held, Offloaded},
+    seconds,
+};
 
 /// Settles one delivery. It holds the receipt handle and the time of the receive.
 #[derive(Clone)]
@@ -27,6 +31,8 @@ struct Lease {
     copied: AtomicBool,
     /// The message as it was before its payload was fetched from S3.
     offloaded: Option<Arc<Offloaded>>,
+    /// What its payload takes of the bytes that the route may hold.
+    _held: Option<Held>,
     /// The types of attributes that have a label, for copies.
     labels: Labels,
 }
@@ -39,17 +45,19 @@ impl Receipt {
             labels,
             copied: AtomicBool::new(false),
             offloaded: None,
+            _held: None,
         }))
     }
 
     /// Returns the receipt of the same message, whose payload was on S3.
-    pub(super) fn of_offloaded(&self, offloaded: Arc<Offloaded>) -> Self {
+    pub(super) fn of_offloaded(&self, offloaded: Arc<Offloaded>, held: Held) -> Self {
         Self(Arc::new(Lease {
             handle: self.0.handle.clone(),
             received: self.0.received,
             labels: self.0.labels.clone(),
             copied: AtomicBool::new(self.is_copied()),
             offloaded: Some(offloaded),
+            _held: Some(held),
         }))
     }
 

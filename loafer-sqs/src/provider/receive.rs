@@ -6,10 +6,10 @@ use std::{
 };
 
 use loafer_core::{Error, broker::Delivery, message::MessageId};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{Opened, Receipt, SqsProvider};
-use crate::{client::Poll, message};
+use crate::{client::Poll, message, payloads::Room};
 
 /// For how long we ask for the answer of a lost receive again (SQS API: `ReceiveRequestAttemptId`, 5 minutes).
 const REPEATABLE: Duration = Duration::from_secs(4 * 60);
@@ -25,6 +25,16 @@ impl SqsProvider {
         if max == 0 {
             return Ok(());
         }
+        let begin = Instant::now();
+        let (max, room) = match &opened.in_flight {
+            None => (max, Room::default()),
+            Some(in_flight) => match timeout(wait, in_flight.room(max)).await {
+                Ok(fits) => fits,
+                // Nothing more fits before something is settled.
+                Err(_) => return Ok(()),
+            },
+        };
+        let wait = wait.saturating_sub(begin.elapsed());
         let attempt = opened.fifo.then(|| self.attempts.take());
         let poll = Poll {
             max,
@@ -56,7 +66,7 @@ impl SqsProvider {
         });
         if clients.payloads.is_some() {
             let deliveries = deliveries.collect();
-            into.extend(Box::pin(self.with_payloads(opened, deliveries)).await);
+            into.extend(Box::pin(self.with_payloads(opened, deliveries, &room)).await);
         } else {
             into.extend(deliveries);
         }
