@@ -18,6 +18,10 @@ use crate::{
     names,
 };
 
+/// How many delay queues for routing keys are made on one connection. They stay on RabbitMQ, and a routing key may come from the data of a message: whoever
+/// sends that could have any number of queues made.
+const MOST_DELAYED_KEYS: usize = 1_000;
+
 /// Something that is made if it is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Required {
@@ -55,6 +59,28 @@ struct Known {
     required: HashSet<Required>,
 }
 
+impl Known {
+    /// Fails if too many delay queues for routing keys were made on the connection of this epoch for one more.
+    fn has_room(&self, epoch: u64, required: &Required) -> Result<(), Error> {
+        let Required::DelayTo { key, .. } = required else {
+            return Ok(());
+        };
+        let is_delayed_key = |of: &&Required| matches!(of, Required::DelayTo { .. });
+        let made = self.required.iter().filter(is_delayed_key).count();
+        if self.epoch != epoch || made < MOST_DELAYED_KEYS {
+            return Ok(());
+        }
+        Err(refused(
+            "publish",
+            key,
+            format!(
+                "a delay needs a queue for each routing key and delay, and {MOST_DELAYED_KEYS} of them were made on this connection: \
+                 publish what is delayed under few routing keys, and put what varies into a header or the payload"
+            ),
+        ))
+    }
+}
+
 impl Made {
     /// Makes what was not made on this connection.
     pub(crate) async fn ensure(&self, link: &Link, required: &Required) -> Result<(), Error> {
@@ -65,6 +91,7 @@ impl Made {
         if self.knows(link, required) {
             return Ok(());
         }
+        self.known().has_room(link.epoch(), required)?;
         required.make(link).await?;
         let mut known = self.known();
         if known.epoch != link.epoch() {
@@ -192,5 +219,33 @@ fn tolerated(what: &'static str, name: &str, answer: lapin::Result<()>) -> Resul
             Ok(())
         }
         answer => answer.map_err(|failed| error::unreachable(what, name, failed)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delayed(key: usize) -> Required {
+        Required::DelayTo {
+            exchange: "event".to_owned(),
+            key: key.to_string(),
+            delay: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn routing_keys_of_data_make_a_bounded_number_of_queues() {
+        let mut known = Known {
+            epoch: 1,
+            required: (1..MOST_DELAYED_KEYS).map(delayed).collect(),
+        };
+        let one_more = delayed(MOST_DELAYED_KEYS);
+        assert!(known.has_room(1, &one_more).is_ok());
+        known.required.insert(one_more);
+        let error = known.has_room(1, &delayed(0)).unwrap_err().to_string();
+        assert!(error.contains("under few routing keys"), "{error}");
+        assert!(known.has_room(2, &delayed(0)).is_ok(), "another connection");
+        assert!(known.has_room(1, &Required::Level(1)).is_ok());
     }
 }
