@@ -91,6 +91,9 @@ pub(crate) enum Command {
         /// Print what was found as JSON
         #[arg(long)]
         json: bool,
+        /// Delete reply queues on SQS that crashed processes left behind: those of this service that are older than a day. A process that still runs makes another, and loses the replies that are on their way
+        #[arg(long, conflicts_with = "policy")]
+        delete_reply_queues: bool,
     },
     /// Put a message on a route's queue, and print its id
     Publish(PublishArgs),

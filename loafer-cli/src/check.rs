@@ -27,13 +27,22 @@ pub(crate) async fn policy(manager: &Manager) -> Result<ExitCode, BoxError> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn check(manager: &Manager, json: bool) -> Result<ExitCode, BoxError> {
+/// Prints what is found of routes, topics and reply queues. With `delete`, reply queues that were left behind are deleted.
+pub(crate) async fn check(
+    manager: &Manager,
+    json: bool,
+    delete: bool,
+) -> Result<ExitCode, BoxError> {
     let mut findings = manager.check().await;
     let routes = findings.len();
     // After the routes: what these made need not be made again.
     let topics = manager.check_topics().await;
     if !topics.is_empty() {
         findings.push(("topics".to_owned(), topics));
+    }
+    let replies = manager.check_replies(delete).await;
+    if !replies.is_empty() {
+        findings.push(("replies".to_owned(), replies));
     }
     let colours = logging::colours(stdout().is_terminal());
     print(&match json {
@@ -47,7 +56,7 @@ pub(crate) async fn check(manager: &Manager, json: bool) -> Result<ExitCode, Box
     })
 }
 
-/// The first `routes` findings are those of routes, and the others those of topics.
+/// The first `routes` findings are those of routes, and the others those of topics and of reply queues.
 fn report(findings: &[(String, Vec<Finding>)], routes: usize, colours: bool) -> String {
     let mut text = String::new();
     for (route, found) in findings {

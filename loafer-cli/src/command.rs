@@ -95,13 +95,14 @@ where
             create,
             policy,
             json,
+            delete_reply_queues,
         } => {
             let mode = if create { Open::Create } else { Open::ReadOnly };
             let routes = routes.open(mode);
             let manager = prepare.manager(routes, &Default::default(), setup).await?;
             match policy {
                 true => check::policy(&manager).await,
-                false => check::check(&manager, json).await,
+                false => check::check(&manager, json, delete_reply_queues).await,
             }
         }
         Command::Publish(what) => {

@@ -1,6 +1,7 @@
 //! Replies: a temporary queue of this process, made at its first request.
 
 mod address;
+mod left_behind;
 
 use std::{
     fmt,
@@ -12,7 +13,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use futures_util::future::join_all;
 use loafer_core::{
     Error,
-    broker::{Replies, is_reply_queue, reply_queue},
+    broker::{Finding, Replies, is_reply_queue, reply_queue},
     message::Message,
 };
 use tokio::{
@@ -48,7 +49,7 @@ const FETCH: Duration = Duration::from_secs(5);
 /// A temporary queue, `APP-replies-UUID`: made at the first request of the process, deleted at its end.
 ///
 /// It keeps replies for a minute, and is polled only while requests wait. A crash leaves the queue behind. It is empty after that minute and
-/// costs nothing, but it exists until somebody deletes it. Its tag `loafer:reply-queue` has the name of the app, if the service may tag (`sqs:TagQueue`).
+/// costs nothing, but it exists until `check --delete-reply-queues` deletes it. Its tag `loafer:reply-queue` has the name of the app, if the service may tag (`sqs:TagQueue`).
 pub struct SqsReplies {
     shared: Arc<Shared>,
     app: Option<String>,
@@ -190,6 +191,10 @@ impl Replies for SqsReplies {
             None => into.extend(replies),
         }
         Ok(())
+    }
+
+    async fn left_behind(&self, delete: bool) -> Vec<Finding> {
+        self.old_queues(delete).await
     }
 
     /// Deletes the queue.

@@ -203,3 +203,30 @@ async fn a_queue_that_was_removed_is_made_anew() {
     assert_eq!(into[0].headers().get(REQUEST_ID), Some("7"));
     replies.close().await;
 }
+
+#[tokio::test]
+async fn reply_queues_of_crashed_processes_are_found_and_deleted_when_asked_to() {
+    let server = server!(
+        "LOAFER_TEST_FAUXQS",
+        "reply_queues_of_crashed_processes_are_found_and_deleted_when_asked_to"
+    );
+    let queue = server.queue("crashed", None).await;
+    let app = format!("app-{}", &MessageId::new().to_string()[24..]);
+    let old = format!("{app}-replies-01890a5d-ac96-774b-bcce-b302099a8057");
+    let mut urls = Vec::new();
+    for name in [&old, &reply_queue(Some(&app), 80)] {
+        let made = queue.client.create_queue().queue_name(name);
+        urls.push(made.send().await.unwrap().queue_url.unwrap());
+    }
+    let replies = queue.sqs.replies(Some(&app)).unwrap();
+    let found = replies.left_behind(false).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].text.contains(&format!("`{old}`;")), "{found:?}");
+    assert!(is_there(&queue, &urls[0]).await);
+
+    let deleted = replies.left_behind(true).await;
+    assert_eq!(deleted[0].text, format!("reply queue `{old}` was deleted"));
+    assert!(!is_there(&queue, &urls[0]).await);
+    assert!(is_there(&queue, &urls[1]).await);
+    assert!(replies.left_behind(true).await.is_empty());
+}

@@ -39,7 +39,9 @@ pub use self::{
     provider::{Delivery, Isolated, Open, Provider},
     publish_capabilities::PublishCapabilities,
     publisher::{Publisher, Topic},
-    replies::{REPLY_ERROR, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue},
+    replies::{
+        REPLY_ERROR, REPLY_TO, REQUEST_ID, Replies, is_reply_queue, reply_queue, reply_queue_prefix,
+    },
     rounds::{Pauses, Rounds},
     settings::Settings,
     settlement::{DeadLetter, Renewed, Settle, Settled, Settlement},

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     Error,
+    broker::Finding,
     message::{Message, MessageId},
 };
 
@@ -53,6 +54,14 @@ pub trait Replies: Send + Sync + 'static {
         into: &mut Vec<Message>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Looks for the addresses that processes of the app may have left behind, and returns what the command `check` says of them. With `delete` it
+    /// removes them. It is called without any other call before it, and needs no address of its own. The default finds none, as on brokers that remove them
+    /// themselves.
+    fn left_behind(&self, delete: bool) -> impl Future<Output = Vec<Finding>> + Send {
+        _ = delete;
+        std::future::ready(Vec::new())
+    }
+
     /// Removes the address, if there is one. It is called once, at the end.
     fn close(&self) -> impl Future<Output = ()> + Send {
         std::future::ready(())
@@ -79,6 +88,14 @@ pub fn reply_queue(app: Option<&str>, longest: usize) -> String {
         .take(room)
         .collect();
     format!("{app}{MARK}{}", MessageId::new())
+}
+
+/// Returns what the names of the reply queues of this app begin with, as [`reply_queue`] makes them.
+#[must_use]
+pub fn reply_queue_prefix(app: Option<&str>, longest: usize) -> String {
+    let mut name = reply_queue(app, longest);
+    name.truncate(name.len() - ID);
+    name
 }
 
 /// Returns whether this is the name of a reply queue, as [`reply_queue`] makes it.

@@ -66,6 +66,7 @@ impl<P: Publisher> DynPublisher for P {
 pub(crate) trait DynReplies: Send + Sync {
     fn address(&self) -> BoxFuture<'_, Result<String, Error>>;
     fn receive(&self, wait: Duration) -> BoxFuture<'_, Result<Vec<Message>, Error>>;
+    fn left_behind(&self, delete: bool) -> BoxFuture<'_, Vec<Finding>>;
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -80,6 +81,10 @@ impl<R: Replies> DynReplies for R {
             Replies::receive(self, wait, &mut replies).await?;
             Ok(replies)
         })
+    }
+
+    fn left_behind(&self, delete: bool) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(Replies::left_behind(self, delete))
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -92,6 +92,22 @@ impl Manager {
     pub async fn check_topics(&self) -> Vec<Finding> {
         published::published(self).check().await
     }
+
+    /// Looks for the addresses of replies that processes of this program may have left behind, for example reply queues on SQS. With `delete` it removes
+    /// them. Brokers that remove them themselves have no findings.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe: what was deleted stays so.
+    pub async fn check_replies(&self, delete: bool) -> Vec<Finding> {
+        let program = self.instances.app();
+        let used = self.instances.used();
+        // A broker without replies left none behind.
+        let replies = used.filter_map(|instance| instance.broker.replies(program).ok());
+        let replies: Vec<_> = replies.collect();
+        let found = replies.iter().map(|replies| replies.left_behind(delete));
+        join_all(found).await.into_iter().flatten().collect()
+    }
 }
 
 /// Returns what `check` says of how much a route's queue holds. `None` means that its broker tells nothing.
