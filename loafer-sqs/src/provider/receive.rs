@@ -25,16 +25,17 @@ impl SqsProvider {
         if max == 0 {
             return Ok(());
         }
-        let begin = Instant::now();
-        let (max, room) = match &opened.in_flight {
-            None => (max, Room::default()),
-            Some(in_flight) => match timeout(wait, in_flight.room(max)).await {
-                Ok(fits) => fits,
-                // Nothing more fits before something is settled.
-                Err(_) => return Ok(()),
-            },
+        let (max, wait, room) = match &opened.in_flight {
+            None => (max, wait, Room::default()),
+            Some(in_flight) => {
+                let begin = Instant::now();
+                match timeout(wait, in_flight.room(max)).await {
+                    Ok((max, room)) => (max, wait.saturating_sub(begin.elapsed()), room),
+                    // Nothing more fits before something is settled.
+                    Err(_) => return Ok(()),
+                }
+            }
         };
-        let wait = wait.saturating_sub(begin.elapsed());
         let attempt = opened.fifo.then(|| self.attempts.take());
         let poll = Poll {
             max,
