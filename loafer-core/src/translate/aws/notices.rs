@@ -8,6 +8,9 @@ use crate::translate::TranslateError;
 /// No notice is larger, so that a larger payload is not looked through.
 const LARGEST: usize = 8 * 1024;
 
+/// No ARN of a topic is longer: its name has 256 bytes at most (SNS API: `CreateTopic`).
+const LONGEST_ARN: usize = 320;
+
 /// Texts that come as they are, and what sends them.
 const TEXTS: [(&str, &str); 2] = [
     (
@@ -36,7 +39,7 @@ pub(super) fn of_sns(payload: &[u8]) -> Option<TranslateError> {
     let read: Confirmation<'_> = serde_json::from_slice(payload).ok()?;
     let arn = read.topic_arn;
     let is_plain = |sign: char| sign.is_ascii_alphanumeric() || ":-_.".contains(sign);
-    if !arn.starts_with("arn:") || !arn.chars().all(is_plain) {
+    if !arn.starts_with("arn:") || arn.len() > LONGEST_ARN || !arn.chars().all(is_plain) {
         return None;
     }
     Some(TranslateError::reject(match read.r#type {
@@ -148,7 +151,10 @@ mod tests {
 
     #[test]
     fn an_event_is_no_notice() {
+        let long = "o".repeat(LONGEST_ARN);
+        let long = format!(r#"{{"Type":"SubscriptionConfirmation","TopicArn":"arn:{long}"}}"#);
         for payload in [
+            &*long,
             r#"{"Type":"SubscriptionConfirmation","plan":"gold"}"#,
             r#"{"Type":"OrderConfirmation","TopicArn":"arn:aws:sns:eu-central-1:1:orders"}"#,
             r#"{"Type":"SubscriptionConfirmation","TopicArn":"arn:a value"}"#,
