@@ -23,6 +23,7 @@ use crate::{
         password::Password,
     },
     dead_letters::AmqpDeadLetters,
+    due::DueMessages,
     names,
     options::Options,
     provider::AmqpProvider,
@@ -65,6 +66,8 @@ struct Shared {
     consuming: Arc<Link>,
     /// What publishes: events, retries, dead letters.
     channels: Arc<PublishChannels>,
+    /// What carries on retries whose time has come.
+    due: Arc<DueMessages>,
 }
 
 impl Amqp {
@@ -210,6 +213,7 @@ impl Amqp {
             consuming: Arc::new(Link::new("consuming", hosts.clone())),
             channels: Arc::new(PublishChannels::new(Link::new("publishing", hosts))),
             config: Arc::new(self.config.clone()),
+            due: Arc::default(),
         };
         Ok(self.shared.get_or_init(|| shared))
     }
@@ -258,8 +262,9 @@ impl Broker for Amqp {
             config,
             consuming,
             channels,
+            due,
         } = self.shared()?.clone();
-        AmqpProvider::new(&config, consuming, channels, (source, options))
+        AmqpProvider::new(&config, consuming, (channels, due), (source, options))
     }
 
     /// Returns the dead letters in `<queue>.dead`, or in the queue that the route's options name.
@@ -272,6 +277,7 @@ impl Broker for Amqp {
             config,
             consuming,
             channels,
+            ..
         } = self.shared()?.clone();
         let of_route = (source, options);
         Ok(AmqpDeadLetters::new(&config, consuming, channels, of_route))
@@ -290,6 +296,7 @@ impl Broker for Amqp {
     /// Ends the connections of all routes.
     async fn close(&self) {
         if let Some(shared) = self.shared.get() {
+            shared.due.close().await;
             shared.channels.close().await;
             shared.consuming.close().await;
         }

@@ -19,7 +19,7 @@ use crate::{
     options::{Declare, QueueType},
     outgoing::Entry,
     publisher::channels::{PublishChannels, Unsent},
-    topology::{Plan, compare::Comparison, find},
+    topology::{Plan, compare::Comparison, find, retries},
 };
 
 /// Returns what there is to say about a route's queue once it is open.
@@ -37,7 +37,7 @@ pub(crate) async fn check(
     found.extend(consumed.map(|error| Finding::problem(error.to_string())));
     bindings(link, plan, &mut found).await;
     dead_letters(link, plan, &mut found).await;
-    retries(link, plan, &mut found).await;
+    delay_queues(link, plan, &mut found).await;
     found.extend(isolated(link, plan).await);
     found.extend(may_publish(channels, plan).await);
     found.extend(limit(plan, policy));
@@ -163,15 +163,17 @@ async fn dead_letters(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
 }
 
 /// Looks for the delay queues, unless a retry would make them. Makes them for `check --create`.
-async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
+async fn delay_queues(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
     if plan.declare == Declare::Create {
         return;
     }
     let mut missing = Vec::new();
     for delay in plan.steps.iter() {
-        let name = names::delay_queue(&plan.queue, delay);
+        let name = names::retry_queue(&plan.delays, delay);
         let there = match plan.made.get() {
-            Some(()) => plan.declare_delay_queue(link, delay).await.map(|()| true),
+            Some(()) => retries::make_retry_queue(link, &plan.delays, delay)
+                .await
+                .map(|()| true),
             None => find::queue(link, &name).await.map(|there| there.is_some()),
         };
         match there {
@@ -191,8 +193,8 @@ async fn retries(link: &Link, plan: &Plan, found: &mut Vec<Finding>) {
                     "retries have nowhere to wait: {missing}; run `check --create`, or make them by hand"
                 )),
                 _ => Finding::warning(format!(
-                    "queues in which retries wait: {missing}; the first retry makes them, where the user may configure `{}.retry.*`",
-                    plan.queue
+                    "queues in which retries wait: {missing}; the first retry makes them, where the user may configure `{}.*`",
+                    plan.delays
                 )),
             }
         }

@@ -12,6 +12,7 @@
 //! | `provider` | [`AmqpProvider`]: messages that RabbitMQ pushes, settled together |
 //! | `publisher` | [`AmqpPublisher`], and the channels with confirms |
 //! | `dead_letters` | [`AmqpDeadLetters`]: dead letters on lease, sent to another queue or deleted |
+//! | `due` | retries whose time has come, on their way to their queues |
 //! | `replies` | [`AmqpReplies`]: an exclusive queue for replies to the requests of this process |
 //! | `check` | what the command `check` says about a queue |
 //! | `error` | errors of RabbitMQ and its client |
@@ -25,6 +26,7 @@ mod broker;
 mod check;
 mod client;
 mod dead_letters;
+mod due;
 mod error;
 mod message;
 mod names;

@@ -31,6 +31,8 @@ pub(crate) struct Arrival<'d> {
     pub(crate) redelivered: bool,
     /// Whether its queue counts deliveries: a quorum queue does.
     pub(crate) counted: bool,
+    /// The exchange behind the service's delay queues. Only what carries its retries on publishes there.
+    pub(crate) delays: &'d str,
     /// Whether its queue is for messages that we write, for example dead letters. What headers of ours say is believed there.
     pub(crate) ours: bool,
 }
@@ -49,8 +51,10 @@ pub(crate) fn received(
     let given = properties.headers().as_ref();
     // Our copies reach a queue by the default exchange, which only those may write to who may write into each queue. So others can't say any of it, not
     // even with a death that they made up.
-    let direct = given.filter(|_| arrival.exchange.is_empty());
-    let delayed = direct.is_some_and(was_delayed);
+    let returned = arrival.exchange == arrival.delays;
+    let direct = given.filter(|_| returned || arrival.exchange.is_empty());
+    // The exchange behind the delay queues has no other publishers. Otherwise RabbitMQ itself must say that the message comes out of a delay queue.
+    let delayed = direct.is_some_and(|given| !arrival.exchange.is_empty() || was_delayed(given));
     let believed = direct.filter(|_| delayed || arrival.ours);
     // A dead letter that is retried comes straight to the queue. It says no more than the routing key does elsewhere.
     let topic = direct.and_then(|given| text_of(given, TOPIC));
@@ -172,6 +176,17 @@ fn was_delayed(headers: &FieldTable) -> bool {
     })
 }
 
+/// Returns the queue that RabbitMQ took the message from last, by itself.
+pub(crate) fn last_death(headers: &FieldTable) -> Option<String> {
+    let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {
+        return None;
+    };
+    match deaths.as_slice().first()? {
+        AMQPValue::FieldTable(death) => text_of(death, "queue"),
+        _ => None,
+    }
+}
+
 fn number_of(headers: &FieldTable, name: &str) -> Option<u32> {
     u32::try_from(whole(headers.inner().get(name)?)?).ok()
 }
@@ -189,7 +204,7 @@ fn whole(value: &AMQPValue) -> Option<i64> {
     })
 }
 
-fn text_of(headers: &FieldTable, name: &str) -> Option<String> {
+pub(crate) fn text_of(headers: &FieldTable, name: &str) -> Option<String> {
     text(headers.inner().get(name)?)
 }
 
@@ -271,6 +286,7 @@ mod tests {
     fn from(exchange: &str, headers: &[(&str, AMQPValue)], redelivered: bool) -> Message {
         let arrival = Arrival {
             exchange,
+            delays: "app.delays",
             redelivered,
             counted: true,
             ours: false,

@@ -255,20 +255,37 @@ pub(crate) fn copied<'s>(
     topic: Option<&str>,
     said: impl IntoIterator<Item = (&'s str, AMQPValue)>,
 ) -> BasicProperties {
-    let mut headers = FieldTable::default();
-    for (name, value) in original.headers().iter().flatten() {
-        // What was said of the original does not hold for the copy, and the copy goes to one queue only. A group is the publisher's.
-        let name = name.as_str();
-        if !is_brokers(name) && (!is_ours(name) || name == GROUP) && !matches!(name, "CC" | "BCC") {
-            headers.insert(name.into(), value.clone());
-        }
-    }
+    // What was said of the original does not hold for the copy. A group is the publisher's.
+    let mut headers = headers_of(original, |name| !is_ours(name) || name == GROUP);
     if let Some(topic) = topic {
         headers.insert(TOPIC.into(), AMQPValue::LongString(topic.into()));
     }
     for (name, value) in said {
         headers.insert(name.into(), value);
     }
+    with_headers(original, headers)
+}
+
+/// Returns the properties of a copy that is on its way further: it says what the original said.
+pub(crate) fn passed_on(original: &BasicProperties) -> BasicProperties {
+    with_headers(original, headers_of(original, |_| true))
+}
+
+/// Returns the headers that a copy has of its original.
+fn headers_of(original: &BasicProperties, keep: impl Fn(&str) -> bool) -> FieldTable {
+    let mut headers = FieldTable::default();
+    for (name, value) in original.headers().iter().flatten() {
+        let name = name.as_str();
+        // A copy goes to one queue only.
+        if keep(name) && !is_brokers(name) && !matches!(name, "CC" | "BCC") {
+            headers.insert(name.into(), value.clone());
+        }
+    }
+    headers
+}
+
+/// Returns the properties of a copy with these headers.
+fn with_headers(original: &BasicProperties, headers: FieldTable) -> BasicProperties {
     let mut copy = BasicProperties::default()
         .with_headers(headers)
         .with_delivery_mode(PERSISTENT);

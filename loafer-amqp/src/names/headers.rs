@@ -62,6 +62,9 @@ pub(crate) const DELIVERIES: &str = "loafer-deliveries";
 /// The header in which a copy keeps the topic of the message: the copy itself has the routing key of a delay queue.
 pub(crate) const TOPIC: &str = "loafer-topic";
 
+/// The header in which a retry keeps the queue that it comes back to: delay queues are those of a whole service.
+pub(crate) const QUEUE: &str = "loafer-queue";
+
 /// The header with the group of the message: AMQP has no groups.
 pub(crate) const GROUP: &str = "loafer-group";
 
@@ -84,7 +87,7 @@ pub(crate) const ACQUIRED_COUNT: &str = "x-acquired-count";
 pub(crate) fn is_ours(name: &str) -> bool {
     matches!(
         name,
-        ATTEMPT | DELIVERIES | FIRST_FAILED_AT | TOPIC | GROUP | PROBE | DueTime::HEADER
+        ATTEMPT | DELIVERIES | FIRST_FAILED_AT | TOPIC | QUEUE | GROUP | PROBE | DueTime::HEADER
     )
 }
 

@@ -34,7 +34,33 @@ pub(crate) fn isolated(queue: &str) -> String {
     format!("{queue}.isolated")
 }
 
-/// Returns the delay queue in which messages for a queue wait this long.
+/// Returns the name that the delay queues of a service begin with, which is also that of the exchange behind them. `None` means a service without a name:
+/// all of these share theirs.
+pub(crate) fn delays(consumer: Option<&str>) -> String {
+    queue(consumer.unwrap_or("loafer"), Some("delays"))
+}
+
+/// Returns the delay queue of a service in which retries wait this long.
+pub(crate) fn retry_queue(delays: &str, delay: Duration) -> String {
+    format!("{delays}.{}s", delay.as_secs())
+}
+
+/// Returns the queue of a service's retries whose time has come.
+pub(crate) fn due_queue(delays: &str) -> String {
+    format!("{delays}.due")
+}
+
+/// Returns how long messages wait in this delay queue of a service. `None` means that it is none of them.
+pub(crate) fn waited(delays: &str, queue: &str) -> Option<Duration> {
+    let seconds = queue.strip_prefix(delays)?.strip_prefix('.')?;
+    seconds
+        .strip_suffix('s')?
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
+}
+
+/// Returns the delay queue in which messages that are published to a queue wait this long.
 pub(crate) fn delay_queue(queue: &str, delay: Duration) -> String {
     format!("{queue}.retry.{}s", delay.as_secs())
 }
@@ -52,13 +78,14 @@ pub(crate) fn without_delay(name: &str) -> &str {
 
 /// Returns whether this is the name of a delay queue.
 pub(crate) fn is_delay_queue(name: &str) -> bool {
-    let delay = name.rsplit_once(".delay.").map(|(_, delay)| delay);
+    let mut of = [".delay.", ".delays."].into_iter();
+    let delay = of.find_map(|of| name.rsplit_once(of));
     let is_delay = |delay: &str| {
         delay
             .strip_suffix('s')
             .is_some_and(|s| s.parse::<u64>().is_ok())
     };
-    without_delay(name) != name || delay.is_some_and(is_delay)
+    without_delay(name) != name || delay.is_some_and(|(_, delay)| is_delay(delay))
 }
 
 /// Returns the delay queue in which messages for this routing key on an exchange wait this long.
@@ -87,7 +114,15 @@ mod tests {
         assert_eq!(delay_queue("a.b", Duration::from_secs(16)), "a.b.retry.16s");
         assert_eq!(without_delay("a.b.retry.16s"), "a.b");
         assert_eq!(without_delay("a.retry.b"), "a.retry.b");
-        for delay_queue in ["a.b.retry.16s", "event/a.b.delay.1s", "loafer.delay.2048s"] {
+        let delays = delays(Some("Sample App"));
+        assert_eq!(due_queue(&delays), "sample.app.delays.due");
+        assert!(!is_delay_queue(&due_queue(&delays)));
+        for delay_queue in [
+            "a.b.retry.16s",
+            "event/a.b.delay.1s",
+            "loafer.delay.2048s",
+            &retry_queue(&delays, Duration::from_secs(16)),
+        ] {
             assert!(is_delay_queue(delay_queue), "{delay_queue}");
         }
         assert!(!is_delay_queue("a.delay.b") && !is_delay_queue("loafer.delay.due"));

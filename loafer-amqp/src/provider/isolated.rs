@@ -114,6 +114,7 @@ impl Held {
             }
             let arrival = Arrival {
                 exchange: "",
+                delays: "",
                 redelivered,
                 counted,
                 ours: true,

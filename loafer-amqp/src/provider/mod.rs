@@ -52,6 +52,7 @@ use self::{
 };
 use crate::{
     client::{Link, config::Config},
+    due::DueMessages,
     options::Options,
     publisher::channels::PublishChannels,
     topology::{Plan, find},
@@ -81,6 +82,8 @@ pub struct AmqpProvider {
     link: Arc<Link>,
     /// Publishes the copies of retries and dead letters.
     channels: Arc<PublishChannels>,
+    /// Carries on what comes out of the delay queues.
+    due: Arc<DueMessages>,
     plan: Plan,
     /// RabbitMQ's `consumer_timeout`, if the configuration says it.
     consumer_timeout: Option<Duration>,
@@ -117,7 +120,7 @@ impl AmqpProvider {
     pub(crate) fn new(
         config: &Config,
         link: Arc<Link>,
-        channels: Arc<PublishChannels>,
+        (channels, due): (Arc<PublishChannels>, Arc<DueMessages>),
         (source, options): (&Source, &Options),
     ) -> Result<Self, Error> {
         if let Some(fault) = options.fault() {
@@ -134,6 +137,7 @@ impl AmqpProvider {
         Ok(Self {
             link,
             channels,
+            due,
             plan,
             consumer_timeout: config.consumer_timeout,
             prefetch: Prefetch::new(&source.policy, options, PREFETCH),
@@ -187,6 +191,7 @@ impl AmqpProvider {
                 return Err(error);
             }
         };
+        self.due.carry(&self.link, &self.channels, &self.plan);
         self.current().replace(consumer.clone());
         self.begun.notify_one();
         Ok(consumer)
@@ -210,7 +215,7 @@ impl AmqpProvider {
             let route = &self.plan.route;
             tracing::error!(
                 %route, %queue,
-                "the queue was gone and was made again: what it held is lost, with its retries, unless it is on another broker"
+                "the queue was gone and was made again: what it held is lost, unless it is on another broker"
             );
         }
         Ok(())

@@ -106,6 +106,8 @@ pub(super) struct Pump {
     pub(super) section: String,
     pub(super) route: String,
     pub(super) queue: String,
+    /// The exchange behind the service's delay queues.
+    pub(super) delays: String,
 }
 
 impl Pump {
@@ -125,7 +127,7 @@ impl Pump {
             let mut next = consumer.next().await;
             loop {
                 match next {
-                    Some(Ok(delivery)) => row.push(read(delivery, counted, &mut topics)),
+                    Some(Ok(delivery)) => row.push(self.read(delivery, counted, &mut topics)),
                     Some(Err(error)) => {
                         end.cause = end_of_consumer(&error, &self.section);
                         over = true;
@@ -184,6 +186,24 @@ impl Pump {
         Ok(())
     }
 
+    fn read(&self, delivery: lapin::message::Delivery, counted: bool, topics: &mut Topics) -> Read {
+        let arrival = Arrival {
+            exchange: delivery.exchange.as_str(),
+            delays: &self.delays,
+            redelivered: delivery.redelivered,
+            counted,
+            ours: false,
+        };
+        let topic = topics.shared(delivery.routing_key.as_str());
+        let message = received(topic, arrival, &delivery.properties, delivery.data);
+        Read {
+            tag: delivery.delivery_tag,
+            redelivered: delivery.redelivered,
+            properties: Box::new(delivery.properties),
+            message,
+        }
+    }
+
     /// Logs how many messages had been handled before, once those of one loss have come.
     fn log_soon(&self) {
         let (shared, route, queue) = (self.shared.clone(), self.route.clone(), self.queue.clone());
@@ -192,23 +212,6 @@ impl Pump {
             let messages = shared.buffer().handled.take_again();
             tracing::info!(%route, %queue, messages, "acked on redelivery: handled before, and the acks were lost with their connection");
         });
-    }
-}
-
-fn read(delivery: lapin::message::Delivery, counted: bool, topics: &mut Topics) -> Read {
-    let arrival = Arrival {
-        exchange: delivery.exchange.as_str(),
-        redelivered: delivery.redelivered,
-        counted,
-        ours: false,
-    };
-    let topic = topics.shared(delivery.routing_key.as_str());
-    let message = received(topic, arrival, &delivery.properties, delivery.data);
-    Read {
-        tag: delivery.delivery_tag,
-        redelivered: delivery.redelivered,
-        properties: Box::new(delivery.properties),
-        message,
     }
 }
 

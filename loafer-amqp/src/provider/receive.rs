@@ -141,6 +141,7 @@ impl ConsumerChannel {
             section: self.section.clone(),
             route: plan.route.clone(),
             queue: self.queue.clone(),
+            delays: plan.delays.clone(),
         };
         let reading = tokio::spawn(pump.run(consumer));
         *active = ActiveConsumer {

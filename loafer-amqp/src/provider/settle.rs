@@ -19,10 +19,11 @@ use super::{AmqpProvider, Receipt, receive::ConsumerChannel, uncopied::failed};
 use crate::{
     names::{
         self,
-        headers::{ATTEMPT, FIRST_FAILED_AT},
+        headers::{ATTEMPT, FIRST_FAILED_AT, QUEUE},
     },
     options::Declare,
     outgoing::{Entry, copied},
+    topology::retries,
 };
 
 /// The copy of a message, and where it goes.
@@ -193,6 +194,7 @@ impl AmqpProvider {
                 due,
             } => {
                 let mut said = said(attempt, first_failed_at);
+                said.push((QUEUE, text(self.plan.queue.clone())));
                 if !step.left.is_zero() {
                     said.push((DueTime::HEADER, text(due.to_header())));
                 }
@@ -201,7 +203,7 @@ impl AmqpProvider {
         };
         let properties = copy_of(&original, message, said);
         let (exchange, routing_key) = match delay {
-            Some(delay) => (String::new(), names::delay_queue(&self.plan.queue, delay)),
+            Some(delay) => (String::new(), names::retry_queue(&self.plan.delays, delay)),
             None => {
                 let target = &self.plan.dead_letter;
                 (target.exchange.clone(), target.routing_key.clone())
@@ -271,8 +273,11 @@ impl AmqpProvider {
         let Some(delay) = delay.filter(|delay| !self.delay_queues().contains(delay)) else {
             return Ok(());
         };
+        if self.plan.declare == Declare::Verify && self.delay_queues().is_empty() {
+            self.plan.declare_way_back(&self.link).await?;
+        }
         if self.plan.declare != Declare::Off {
-            self.plan.declare_delay_queue(&self.link, delay).await?;
+            retries::make_retry_queue(&self.link, &self.plan.delays, delay).await?;
         }
         self.delay_queues().push(delay);
         Ok(())

@@ -9,6 +9,7 @@
 //! | `limit` | the delivery limit of the route's queue |
 //! | `dead_letter_target` | where dead letters go |
 //! | `delay` | the fixed delays of the delay queues |
+//! | `retries` | the delay queues of a service |
 //! | `levels` | the delay queues of longer publish delays |
 //! | `required` | what the publisher makes before it publishes |
 
@@ -21,6 +22,7 @@ pub(crate) mod levels;
 mod limit;
 mod make;
 pub(crate) mod required;
+pub(crate) mod retries;
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -51,6 +53,8 @@ pub(crate) struct Plan {
     /// Arguments that the route sets. They outrank our own.
     arguments: Vec<(String, Argument)>,
     pub(crate) declare: Declare,
+    /// The name that the delay queues of the service begin with, and that of the exchange behind them.
+    pub(crate) delays: String,
     /// The delays of its delay queues.
     pub(crate) steps: DelaySteps,
     pub(crate) dead_letter: DeadLetterTarget,
@@ -76,6 +80,7 @@ impl Plan {
             queue_type: options.queue_type.unwrap_or_default(),
             arguments: options.arguments.clone().into_iter().collect(),
             declare: options.declare.unwrap_or_default(),
+            delays: names::delays(source.consumer.as_deref()),
             steps: delay::steps(config),
             dead_letter,
             dead,
@@ -86,10 +91,12 @@ impl Plan {
 
     /// Refuses names that AMQP can't carry, before anything is made.
     pub(crate) fn check_names(&self) -> Result<(), Error> {
-        let longest = names::delay_queue(&self.queue, self.steps.longest());
+        let isolated = names::isolated(&self.queue);
+        let delays = names::retry_queue(&self.delays, self.steps.longest());
         let target = &self.dead_letter;
         let names = [
-            &longest,
+            &isolated,
+            &delays,
             &self.exchange,
             &target.exchange,
             &target.routing_key,
@@ -152,6 +159,7 @@ impl Plan {
                 bound.map_err(|failed| error::unreachable(make::BINDING, &self.queue, failed))?;
             }
         }
+        self.declare_way_back(link).await?;
         _ = self.made.set(());
         Ok(())
     }
@@ -209,25 +217,6 @@ impl Plan {
                 &self.queue,
                 format!("the exchange `{name}` does not exist: {remedy}"),
             )),
-        }
-    }
-
-    /// Makes the delay queue for retries with this delay. If we may make none, a queue that others made is used.
-    pub(crate) async fn declare_delay_queue(
-        &self,
-        link: &Link,
-        delay: Duration,
-    ) -> Result<(), Error> {
-        let name = names::delay_queue(&self.queue, delay);
-        let arguments = arguments::delay(delay, "", Some(&self.queue));
-        match make::queue(link, DECLARING, &name, arguments).await? {
-            Err(failed)
-                if error::code(&failed) == Some(ACCESS_REFUSED)
-                    && find::queue(link, &name).await?.is_some() =>
-            {
-                Ok(())
-            }
-            answer => self.judged(&name, answer),
         }
     }
 
