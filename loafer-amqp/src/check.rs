@@ -39,7 +39,9 @@ pub(crate) async fn check(
     dead_letters(link, plan, &mut found).await;
     delay_queues(link, plan, &mut found).await;
     found.extend(isolated(link, plan).await);
-    found.extend(may_publish(channels, plan).await);
+    let copied = "retries and dead letters can't be sent";
+    found.extend(may_publish(channels, plan, "", copied).await);
+    found.extend(way_back(link, channels, plan).await);
     found.extend(limit(plan, policy));
     let section = link.identity().section();
     found.extend(times(policy, capabilities, &section));
@@ -220,12 +222,35 @@ async fn isolated(link: &Link, plan: &Plan) -> Option<Finding> {
     }
 }
 
-/// Says whether retries and dead letters can be sent. It publishes a message to no queue at all, which RabbitMQ refuses if a right is missing, and
-/// returns otherwise.
-async fn may_publish(channels: &PublishChannels, plan: &Plan) -> Option<Finding> {
+/// Says whether retries whose time has come can be carried on.
+async fn way_back(link: &Link, channels: &PublishChannels, plan: &Plan) -> Option<Finding> {
+    let due = names::due_queue(&plan.delays);
+    if let Err(error) = find::may_consume(link, &due).await {
+        return Some(Finding::problem(error.to_string()));
+    }
+    match find::exchange(link, &plan.delays, &plan.queue).await {
+        Ok(true) => may_publish(channels, plan, &plan.delays, "retries can't come back").await,
+        // The program makes it when it starts.
+        Ok(false) if plan.declare == Declare::Create => None,
+        Ok(false) => Some(Finding::problem(format!(
+            "retries can't come back: there is no exchange `{}`, which queue `{}` would be bound to by its name; run `check --create`",
+            plan.delays, plan.queue
+        ))),
+        Err(error) => Some(Finding::problem(error.to_string())),
+    }
+}
+
+/// Says whether messages can be published to an exchange. It publishes a message to no queue at all, which RabbitMQ refuses if a right is missing, and
+/// returns otherwise. `what` is what can't be done then.
+async fn may_publish(
+    channels: &PublishChannels,
+    plan: &Plan,
+    exchange: &str,
+    what: &str,
+) -> Option<Finding> {
     let nowhere = format!("loafer-check-{}", MessageId::new());
     let probe = Entry {
-        exchange: "".into(),
+        exchange: exchange.into(),
         routing_key: nowhere.into(),
         properties: BasicProperties::default(),
         payload: Bytes::new(),
@@ -234,9 +259,9 @@ async fn may_publish(channels: &PublishChannels, plan: &Plan) -> Option<Finding>
     let answers = channels.publish(&plan.queue, &[probe].into()).await;
     match answers.into_iter().next()? {
         Ok(()) | Err(Unsent::Unroutable) => None,
-        Err(Unsent::Closed(ACCESS_REFUSED, cause)) => Some(Finding::problem(format!(
-            "retries and dead letters can't be sent: {cause}"
-        ))),
+        Err(Unsent::Closed(ACCESS_REFUSED, cause)) => {
+            Some(Finding::problem(format!("{what}: {cause}")))
+        }
         Err(Unsent::Refused(cause) | Unsent::Closed(_, cause) | Unsent::Unknown(cause)) => {
             let text = format!("a message can't be published: {cause}");
             Some(Finding::problem(text))

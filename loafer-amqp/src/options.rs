@@ -197,8 +197,8 @@ pub enum Declare {
     /// Whatever is missing is made.
     #[default]
     Create,
-    /// Nothing is made: exchange, queue and dead-letter queue must exist, or the program does not start. Only the delay queues, and the queue of
-    /// isolated messages, are made when they are first needed, since they are Loafer's own.
+    /// Nothing is made: exchange, queue and dead-letter queue must exist, or the program does not start. Only the delay queues with what
+    /// leads back from them, and the queue of isolated messages, are made when they are first needed, since they are Loafer's own.
     Verify,
     /// Nothing is made, and nothing is asked for: others see to it.
     Off,

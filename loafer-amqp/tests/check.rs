@@ -72,7 +72,7 @@ async fn what_may_not_be_declared_is_a_finding_and_made_by_create() {
     let (queue, exchange) = (unique("created"), unique("events"));
     for declare in [Declare::Verify, Declare::Off] {
         let own = Options::new().exchange(&exchange).declare(declare);
-        let options = || on_queue(&queue, own.clone());
+        let options = || on_queue(&queue, own.clone()).consumer(&queue);
         let findings = checked(&rabbit, Open::Existing, options()).await;
         has(&findings, Level::Problem, "check --create");
         assert!(rabbit.counts(&queue).await.is_none(), "nothing was made");
@@ -84,7 +84,7 @@ async fn what_may_not_be_declared_is_a_finding_and_made_by_create() {
         assert_eq!(worst(&findings), Level::Warning, "{findings:#?}");
         has(&findings, Level::Warning, "can't be seen over AMQP");
         // All delay queues but one.
-        rabbit.delete(&format!("{queue}.retry.8s")).await;
+        rabbit.delete(&format!("{queue}.delays.8s")).await;
         let findings = checked(&rabbit, Open::Existing, options()).await;
         // Under `off` the first retry makes none.
         let level = match declare {
@@ -94,10 +94,10 @@ async fn what_may_not_be_declared_is_a_finding_and_made_by_create() {
         has(
             &findings,
             level,
-            &format!("1 of 11 queues is missing, first `{queue}.retry.8s`"),
+            &format!("1 of 11 queues is missing, first `{queue}.delays.8s`"),
         );
         for delay in (0..10).map(|doublings| 1 << doublings).chain([960]) {
-            rabbit.delete(&format!("{queue}.retry.{delay}s")).await;
+            rabbit.delete(&format!("{queue}.delays.{delay}s")).await;
         }
         rabbit.clean(&queue).await;
         rabbit.delete_exchange(&exchange).await;

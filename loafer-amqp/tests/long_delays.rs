@@ -55,7 +55,7 @@ async fn service(amqp: Amqp, queue: &str, attempts: u32, after: Duration) -> (Ru
             }
         }
     };
-    let options = RouteOptions::new().queue(queue);
+    let options = RouteOptions::new().queue(queue).consumer(queue);
     let route = Route::new("delays")
         .provider::<Amqp>()
         .options(options.broker_options::<Amqp>(Options::new().exchange("")))
@@ -71,9 +71,17 @@ async fn stop(running: &Running) {
 
 /// Deletes a queue and what was made beside it.
 async fn clean_up(server: &Server, queue: &str) {
-    for name in ["", ".dead", ".retry.1s", ".retry.2s"] {
+    for name in [
+        "",
+        ".dead",
+        ".retry.1s",
+        ".delays.1s",
+        ".delays.2s",
+        ".delays.due",
+    ] {
         server.delete_queue(&format!("{queue}{name}")).await;
     }
+    server.delete_exchange(&format!("{queue}.delays")).await;
 }
 
 #[tokio::test]
@@ -106,9 +114,9 @@ async fn a_retry_of_three_stays_comes_once_and_is_one_attempt() {
 
 async fn provider(amqp: &Amqp, queue: &str, declare: Declare) -> AmqpProvider {
     let options = Options::new().exchange("").declare(declare);
-    let provider = amqp
-        .provider(&Source::new("long", queue), &options)
-        .unwrap();
+    let mut source = Source::new("long", queue);
+    source.consumer = Some(queue.to_owned());
+    let provider = amqp.provider(&source, &options).unwrap();
     provider.open(Open::Existing).await.unwrap();
     provider
 }
@@ -162,8 +170,8 @@ async fn a_copy_that_fails_leaves_the_message() {
     let until = DueTime::of(&message.message).unwrap();
     assert_eq!(message.message.attempt(), 2);
     first.close().await;
-    server.delete_queue(&format!("{queue}.retry.1s")).await;
-    server.delete_queue(&format!("{queue}.retry.2s")).await;
+    server.delete_queue(&format!("{queue}.delays.1s")).await;
+    server.delete_queue(&format!("{queue}.delays.2s")).await;
 
     // It may make no delay queue, and there is none.
     let second = provider(&amqp, &queue, Declare::Off).await;

@@ -153,7 +153,7 @@ async fn a_missing_right_is_named_with_its_resource(version: Version) {
         "read",
         "the exchange `amq.topic`",
     );
-    user.may(all, all, "amq.topic").await;
+    user.may(all, all, "amq.topic|delays$").await;
     says(
         &refused(&user, &options).await,
         "read",
@@ -193,7 +193,12 @@ async fn without_the_right_to_configure_it_works_where_others_declare(version: V
         let administrator = manager(Amqp::new(&user.shared.url), Open::Create, &options);
         administrator.check().await;
 
-        user.may("^$", "^amq\\.(default|topic)$", "^kept-").await;
+        user.may(
+            "^$",
+            "^(amq\\.(default|topic)|rights\\.delays)$",
+            "^(kept-|rights\\.delays)",
+        )
+        .await;
         assert_eq!(problems(&user, &options).await, "");
         let (said, mut received) = mpsc::unbounded_channel();
         let said = Arc::new(said);

@@ -329,8 +329,8 @@ impl Provider for AmqpProvider {
         }
     }
 
-    /// Declares the queue passively. RabbitMQ tells what is ready by that, and nothing else. What waits for a retry is in the delay queues, which all
-    /// routes share.
+    /// Declares the queue passively. RabbitMQ tells what is ready by that, and nothing else. What waits for a retry is in the delay queues, which the
+    /// routes of the service share.
     async fn depth(&self) -> Result<Depth, Error> {
         let queue = &self.plan.queue;
         let found = find::queue(&self.link, queue).await?;

@@ -13,7 +13,7 @@ use crate::{
     client::Link,
     error::{self, ACCESS_REFUSED, PRECONDITION_FAILED},
     names,
-    options::QueueType,
+    options::{Declare, QueueType},
 };
 
 /// Makes the queue of due messages, and the exchange behind it.
@@ -40,10 +40,15 @@ pub(crate) async fn make_retry_queue(
 }
 
 impl Plan {
-    /// Makes what retries come back by.
+    /// Makes what retries come back by. If we may not bind the queue, and may only verify what others declared, then they bound it.
     pub(crate) async fn declare_way_back(&self, link: &Link) -> Result<(), Error> {
         make_due(link, &self.delays).await?;
         let bound = make::bind(link, &self.queue, &self.delays, &self.queue).await?;
+        let refused = bound.as_ref().err().and_then(error::code) == Some(ACCESS_REFUSED);
+        if refused && self.declare == Declare::Verify && self.made.get().is_none() {
+            tracing::debug!(queue = self.queue, "not bound: taken to be bound");
+            return Ok(());
+        }
         bound.map_err(|failed| error::unreachable(make::BINDING, &self.queue, failed))
     }
 }

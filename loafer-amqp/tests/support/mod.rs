@@ -238,9 +238,6 @@ impl Rabbit {
         for of in ["", ".dead", ".isolated"] {
             self.delete(&format!("{queue}{of}")).await;
         }
-        for delay in (0..10).map(|doublings| 1 << doublings).chain([960]).take(4) {
-            self.delete(&format!("{queue}.retry.{delay}s")).await;
-        }
     }
 }
 

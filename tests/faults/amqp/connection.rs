@@ -10,8 +10,12 @@ use lapin::protocol::basic::{AMQPMethod, AMQPProperties};
 use super::frame::{Frame, Says, number};
 use crate::ledger::Ledger;
 
-/// What stands between a queue's name and the seconds that its retries wait.
-const RETRY: &str = ".retry.";
+/// How the exchange behind the delay queues ends: due retries go on there.
+const DELAYS: &str = ".delays";
+/// What stands between a service's name and the seconds that retries wait.
+const RETRY: &str = ".delays.";
+/// How the queue of due retries ends.
+const DUE: &str = ".delays.due";
 /// How the name of a dead-letter queue ends.
 const DEAD: &str = ".dead";
 /// How the name of a queue of isolated messages ends.
@@ -42,6 +46,8 @@ struct State {
 struct Channel {
     /// Message and attempt of what was given and not settled, by its tag.
     given: BTreeMap<u64, (u64, u64)>,
+    /// Whether due retries come on it, which nobody handles.
+    due: bool,
     /// Publications so far: confirms count them.
     published: u64,
     unconfirmed: BTreeMap<u64, Sent>,
@@ -83,6 +89,8 @@ struct Content {
 enum What {
     /// With this tag.
     Given(u64),
+    /// A due retry, from one queue to another.
+    Due,
     /// With this routing key; changed, so that no queue takes it.
     Published(String, bool),
     Returned,
@@ -112,6 +120,14 @@ impl<'l> Connection<'l> {
         let channel = state.channels.entry(frame.channel()).or_default();
         match says {
             Says::Opens => *channel = Channel::default(),
+            Says::Basic(AMQPMethod::Consume(consume)) => {
+                channel.due |= consume.queue.as_str().ends_with(DUE);
+            }
+            Says::Basic(AMQPMethod::Publish(publish))
+                if publish.exchange.as_str().ends_with(DELAYS) =>
+            {
+                channel.asking = Some(Content::of(What::Due));
+            }
             Says::Basic(AMQPMethod::Publish(publish)) => {
                 let key = publish.routing_key.to_string();
                 let changed = refuse && key.contains(RETRY) && fastrand::u8(..5) < 2;
@@ -145,7 +161,7 @@ impl<'l> Connection<'l> {
     /// A message is published: what of.
     fn publishing(&self, content: &Content) -> Sent {
         let What::Published(key, changed) = &content.what else {
-            unreachable!("clients send nothing else");
+            return Sent::Probe;
         };
         let Some(id) = content.id() else {
             return Sent::Probe;
@@ -182,7 +198,10 @@ impl<'l> Connection<'l> {
         let channel = state.channels.entry(frame.channel()).or_default();
         match frame.says() {
             Says::Basic(AMQPMethod::Deliver(deliver)) => {
-                channel.answering = Some(Content::of(What::Given(deliver.delivery_tag)));
+                channel.answering = Some(Content::of(match channel.due {
+                    true => What::Due,
+                    false => What::Given(deliver.delivery_tag),
+                }));
             }
             Says::Basic(AMQPMethod::GetOk(got)) => {
                 channel.answering = Some(Content::of(What::Given(got.delivery_tag)));
@@ -218,8 +237,10 @@ impl<'l> Connection<'l> {
                 let Some(id) = content.id() else {
                     return;
                 };
-                let What::Given(tag) = content.what else {
-                    return channel.returned(id);
+                let tag = match content.what {
+                    What::Given(tag) => tag,
+                    What::Due => return,
+                    What::Returned | What::Published(..) => return channel.returned(id),
                 };
                 let (attempt, name) = (content.attempt, self.name);
                 self.ledger.write(&format!("given {id} {attempt} {name}"));

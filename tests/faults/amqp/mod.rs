@@ -112,6 +112,7 @@ impl Broker for OnAmqp {
     fn tell(&self, proxy: u16, consumer: &mut Command) {
         consumer.args(["--provider", "amqp"]).envs([
             ("AMQP_URL", url(proxy)),
+            ("LOAFER_APP", QUEUE.to_owned()),
             ("LOAFER_ROUTES__RECORDED__QUEUE", QUEUE.to_owned()),
             (
                 "LOAFER_ROUTES__RECORDED__MAX_ATTEMPTS",
@@ -138,7 +139,7 @@ impl Broker for OnAmqp {
         let sent = self.sender(self.port).send(&HashMap::from(first)).await;
         assert_eq!(sent.len(), 2, "the first messages are not confirmed");
         for delay in ["1s", "2s"] {
-            self.there(&format!("{QUEUE}.retry.{delay}")).await;
+            self.there(&format!("{QUEUE}.delays.{delay}")).await;
         }
         self.server.lock().await.settled().await;
     }
