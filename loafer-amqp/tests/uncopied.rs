@@ -215,7 +215,7 @@ async fn dead_letters_that_are_refused_are_answered_at_once(version: Version) {
     assert!(answers.iter().all(no_target), "{answers:?}");
     direct.settle(&rejected, &Settlement::Ack).await;
     // The delay queue as well: it is made again.
-    rabbit.delete("loafer.delays.1s").await;
+    rabbit.delete(&format!("{test}.delays.1s")).await;
     rabbit.publish_all("", &test, &["4"]).await;
     let retried = direct.receive(1).await;
     let (answers, _) = direct.settle(&retried, &retry()).await;

@@ -34,10 +34,10 @@ pub(crate) fn isolated(queue: &str) -> String {
     format!("{queue}.isolated")
 }
 
-/// Returns the name that the delay queues of a service begin with, which is also that of the exchange behind them. `None` means a service without a name:
-/// all of these share theirs.
-pub(crate) fn delays(consumer: Option<&str>) -> String {
-    queue(consumer.unwrap_or("loafer"), Some("delays"))
+/// Returns the name that the delay queues of a service begin with, which is also that of the exchange behind them. A
+/// service without a name has them for each of its queues: shared with other such services, they would wait for the slowest of these.
+pub(crate) fn delays(service: &str) -> String {
+    queue(service, Some("delays"))
 }
 
 /// Returns the delay queue of a service in which retries wait this long.
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(delay_queue("a.b", Duration::from_secs(16)), "a.b.retry.16s");
         assert_eq!(without_delay("a.b.retry.16s"), "a.b");
         assert_eq!(without_delay("a.retry.b"), "a.retry.b");
-        let delays = delays(Some("Sample App"));
+        let delays = delays("Sample App");
         assert_eq!(due_queue(&delays), "sample.app.delays.due");
         assert!(!is_delay_queue(&due_queue(&delays)));
         for delay_queue in [

@@ -80,7 +80,7 @@ impl Plan {
             queue_type: options.queue_type.unwrap_or_default(),
             arguments: options.arguments.clone().into_iter().collect(),
             declare: options.declare.unwrap_or_default(),
-            delays: names::delays(source.consumer.as_deref()),
+            delays: names::delays(source.consumer.as_ref().unwrap_or(&source.queue)),
             steps: delay::steps(config),
             dead_letter,
             dead,
