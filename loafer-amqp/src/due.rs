@@ -10,8 +10,9 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use lapin::{
+    Channel,
     message::Delivery,
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
@@ -45,6 +46,9 @@ const END: Duration = Duration::from_secs(2);
 /// How long a message waits at most for a queue that did not take it, before it is tried again.
 const LONGEST: Duration = Duration::from_secs(16);
 
+/// How often it is said that a queue takes no retries.
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// What consuming them is called in errors.
 const CONSUMING: &str = "consuming due retries";
 
@@ -57,16 +61,11 @@ pub(crate) struct DueMessages {
     carriers: Mutex<HashMap<String, Carrier>>,
 }
 
-/// The task that carries the due messages of one service on. It ends when this is dropped.
+/// The task that carries the due messages of one service on. It ends by itself when `stop` is dropped: a task that is aborted while it begins to consume
+/// leaves a consumer behind, to which RabbitMQ would push what nobody reads.
 struct Carrier {
     task: JoinHandle<()>,
-    stop: watch::Sender<bool>,
-}
-
-impl Drop for Carrier {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    stop: watch::Sender<()>,
 }
 
 impl DueMessages {
@@ -74,13 +73,13 @@ impl DueMessages {
     pub(crate) fn carry(&self, link: &Arc<Link>, channels: &Arc<PublishChannels>, plan: &Plan) {
         let mut carriers = self.carriers();
         carriers.entry(plan.delays.clone()).or_insert_with(|| {
-            let (stop, stopped) = watch::channel(false);
+            let (stop, stopped) = watch::channel(());
             let of_service = DueQueue {
                 link: link.clone(),
                 channels: channels.clone(),
                 delays: plan.delays.clone(),
                 steps: plan.steps,
-                makes: plan.declare == Declare::Create,
+                makes: plan.declare != Declare::Off,
                 warned: Mutex::default(),
             };
             let task = tokio::spawn(of_service.run(stopped));
@@ -96,13 +95,11 @@ impl DueMessages {
     /// Lets what is on its way arrive, for two seconds at most, and ends.
     pub(crate) async fn close(&self) {
         let carriers = std::mem::take(&mut *self.carriers());
-        let mut ending: Vec<_> = carriers.into_values().collect();
-        for carrier in &ending {
-            carrier.stop.send_replace(true);
-        }
-        for carrier in &mut ending {
-            _ = timeout(END, &mut carrier.task).await;
-        }
+        let stopped = carriers.into_values().map(|Carrier { task, stop }| {
+            drop(stop);
+            task
+        });
+        _ = timeout(END, join_all(stopped)).await;
     }
 }
 
@@ -121,11 +118,11 @@ struct DueQueue {
 
 impl DueQueue {
     /// Carries messages on until it is stopped. A connection that is lost is made again.
-    async fn run(self, mut stopped: watch::Receiver<bool>) {
+    async fn run(self, mut stopped: watch::Receiver<()>) {
         let queue = names::due_queue(&self.delays);
         let mut pauses = PAUSES.iter();
         let mut failing = false;
-        while !*stopped.borrow() {
+        while stopped.has_changed().is_ok() {
             let error = match self.consume(&queue, &mut stopped, &mut failing).await {
                 Ok(true) => return,
                 Ok(false) => {
@@ -147,7 +144,7 @@ impl DueQueue {
     async fn consume(
         &self,
         queue: &str,
-        stopped: &mut watch::Receiver<bool>,
+        stopped: &mut watch::Receiver<()>,
         failing: &mut bool,
     ) -> Result<bool, Error> {
         if self.makes {
@@ -163,22 +160,30 @@ impl DueQueue {
             tracing::info!(queue, "due retries are carried on again");
         }
         let mut under_way = FuturesUnordered::new();
-        let mut reading = true;
-        while reading || !under_way.is_empty() {
+        loop {
             tokio::select! {
-                next = consumer.next(), if reading => match next {
+                next = consumer.next() => match next {
                     Some(Ok(due)) => under_way.push(self.carried_on(due)),
                     Some(Err(_)) | None => return Ok(false),
                 },
-                Some(tag) = under_way.next(), if !under_way.is_empty() => {
-                    let acked = channel.basic_ack(tag, BasicAckOptions::default());
-                    answered(CONSUMING, queue, acked).await?;
-                },
-                () = stop(stopped), if reading => reading = false,
+                Some(tag) = under_way.next() => self.ack(&channel, tag).await?,
+                () = stop(stopped) => break,
             }
         }
+        let rest = async {
+            while let Some(tag) = under_way.next().await {
+                self.ack(&channel, tag).await?;
+            }
+            Ok(())
+        };
+        timeout(END, rest).await.unwrap_or(Ok(()))?;
         close(&channel).await;
         Ok(true)
+    }
+
+    async fn ack(&self, channel: &Channel, tag: u64) -> Result<(), Error> {
+        let acked = channel.basic_ack(tag, BasicAckOptions::default());
+        answered(CONSUMING, &self.delays, acked).await
     }
 
     /// Publishes a due message to its queue, or to a delay queue if its queue does not take it. Returns its tag once that is confirmed.
@@ -200,64 +205,57 @@ impl DueQueue {
         let waited = waited.and_then(|queue| names::waited(&self.delays, &queue));
         let wait = LONGEST.min(2 * waited.unwrap_or_default());
         let wait = self.steps.step(wait).wait;
-        self.warn(&queue, &entry, &refused, wait);
+        let next = format!("tried again in {} s, and others go on", wait.as_secs());
+        self.warn(&queue, &entry, &refused, &next);
         entry.exchange = "".into();
         entry.routing_key = names::retry_queue(&self.delays, wait).into();
-        for pause in PAUSES.iter() {
-            match self.publish(&entry).await {
-                Ok(()) => break,
-                Err(Unsent::Unroutable) => {
-                    // If it can't be made, the next try says so.
-                    _ = retries::make_retry_queue(&self.link, &self.delays, wait).await;
-                }
-                Err(_) => sleep(pause).await,
+        let mut pauses = PAUSES.iter();
+        while let Err(refused) = self.publish(&entry).await {
+            let missing = matches!(refused, Unsent::Unroutable);
+            if missing && self.make(wait).await.is_ok() {
+                continue;
             }
+            self.warn(&entry.routing_key, &entry, &refused, "tried again soon");
+            sleep(pauses.next().unwrap_or(LONGEST)).await;
         }
         due.delivery_tag
+    }
+
+    async fn make(&self, wait: Duration) -> Result<(), Error> {
+        retries::make_retry_queue(&self.link, &self.delays, wait).await
     }
 
     async fn publish(&self, entry: &Entry) -> Result<(), Unsent> {
         let entries = [entry.clone()].into();
         let answers = self.channels.publish(&entry.routing_key, &entries).await;
-        answers.into_iter().next().unwrap_or(Ok(()))
+        let unknown = || Err(Unsent::Unknown("it has no answer".to_owned()));
+        answers.into_iter().next().unwrap_or_else(unknown)
     }
 
     /// Says that a queue takes no retries: once a minute of each queue.
     #[cold]
-    fn warn(&self, queue: &str, entry: &Entry, unsent: &Unsent, wait: Duration) {
+    fn warn(&self, queue: &str, entry: &Entry, unsent: &Unsent, next: &str) {
         let now = Instant::now();
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = warned.insert(queue.to_owned(), now);
-        if let Some(last) = last.filter(|last| now.duration_since(*last) < MINUTE) {
-            warned.insert(queue.to_owned(), last);
+        let recent = |last: &Instant| now.duration_since(*last) < MINUTE;
+        if warned.get(queue).is_some_and(recent) {
             return;
         }
-        let delays = &self.delays;
+        warned.insert(queue.to_owned(), now);
         let cause = match unsent {
-            Unsent::Unroutable => format!(
-                "it does not exist, or is not bound to the exchange `{delays}` by its name: start its service, or run `check --create`"
+            Unsent::Unroutable => &format!(
+                "it does not exist, or is not bound to the exchange `{}` by its name: start its service, or run `check --create`",
+                self.delays
             ),
-            Unsent::Refused(cause) | Unsent::Closed(_, cause) | Unsent::Unknown(cause) => {
-                cause.clone()
-            }
+            Unsent::Refused(cause) | Unsent::Closed(_, cause) | Unsent::Unknown(cause) => cause,
         };
         let message_id = entry.properties.message_id().as_ref();
         let message_id = message_id.map(|id| id.as_str()).unwrap_or_default();
-        let wait = wait.as_secs();
-        tracing::warn!(
-            queue,
-            message_id,
-            cause,
-            "a retry is not taken by its queue: it is tried again in {wait} s, and others go on"
-        );
+        tracing::warn!(queue, message_id, cause, next, "a queue takes no retries");
     }
 }
 
-/// Waits until it is stopped.
-async fn stop(stopped: &mut watch::Receiver<bool>) {
-    // Without a sender nobody waits for the end.
-    _ = stopped.wait_for(|stopped| *stopped).await;
+/// Waits until it is stopped: nothing is ever sent.
+async fn stop(stopped: &mut watch::Receiver<()>) {
+    while stopped.changed().await.is_ok() {}
 }
-
-/// How often it is said that a queue takes no retries.
-const MINUTE: Duration = Duration::from_secs(60);
