@@ -28,6 +28,7 @@ private::on_both!(all:
     a_queue_that_is_full_or_gone_holds_up_no_retries_of_others,
     routes_share_the_delay_queues_of_their_service,
     what_waits_in_a_delay_queue_of_a_route_comes_back,
+    a_provider_that_is_dropped_leaves_no_consumer_of_due_retries,
 );
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -205,6 +206,25 @@ async fn what_waits_in_a_delay_queue_of_a_route_comes_back(version: Version) {
     provider.close().await;
     amqp.close().await;
     rabbit.delete(&old).await;
+    clean(&rabbit, &app, &[&queue]).await;
+}
+
+async fn a_provider_that_is_dropped_leaves_no_consumer_of_due_retries(version: Version) {
+    let Some(rabbit) = given(version, "dropped").await else {
+        return;
+    };
+    let (app, queue) = (unique("app"), unique("dropped"));
+    for millis in 0..30 {
+        let provider = opened(&rabbit.amqp(), &app, &queue, Options::new()).await;
+        // It begins to consume due retries meanwhile, and is dropped in the middle of that.
+        let wait = Duration::from_millis(millis);
+        provider.receive(1, wait, &mut Vec::new()).await.unwrap();
+    }
+    let due = format!("{app}.delays.due");
+    eventually("no consumer", async || {
+        rabbit.counts(&due).await == Some((0, 0))
+    })
+    .await;
     clean(&rabbit, &app, &[&queue]).await;
 }
 
