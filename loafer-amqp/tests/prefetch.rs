@@ -58,6 +58,7 @@ async fn prefetches(broker: &Broker) -> Vec<u64> {
     let consumers = broker.management().get("consumers").await.unwrap();
     let consumers = consumers.as_array().unwrap().iter();
     consumers
+        .filter(|consumer| consumer["queue"]["name"] == QUEUE)
         .map(|consumer| consumer["prefetch_count"].as_u64().unwrap())
         .collect()
 }

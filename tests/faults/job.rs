@@ -70,15 +70,6 @@ impl Job {
         }
     }
 
-    /// Asks for one retry, in this way, and succeeds.
-    pub(crate) fn put_off(step: &'static str) -> Self {
-        Self {
-            work_ms: 0,
-            first: vec![step],
-            end: End::Acked,
-        }
-    }
-
     pub(crate) fn body(&self, id: u64) -> String {
         let then = match self.end {
             End::Acked => "ack",

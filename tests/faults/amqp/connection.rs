@@ -46,7 +46,7 @@ struct State {
 struct Channel {
     /// Message and attempt of what was given and not settled, by its tag.
     given: BTreeMap<u64, (u64, u64)>,
-    /// Whether due retries come on it, which nobody handles.
+    /// Whether due retries come on it: they are carried on, and nobody handles them.
     due: bool,
     /// Publications so far: confirms count them.
     published: u64,
@@ -66,6 +66,8 @@ enum Sent {
     Isolated(u64, u64),
     /// A copy of this message.
     DeadLetter(u64),
+    /// A due retry, on to its queue.
+    Carried,
     /// Nothing of the ledger's.
     Probe,
     /// What no queue took.
@@ -89,8 +91,8 @@ struct Content {
 enum What {
     /// With this tag.
     Given(u64),
-    /// A due retry, from one queue to another.
-    Due,
+    /// A due retry, on to its queue.
+    Carried,
     /// With this routing key; changed, so that no queue takes it.
     Published(String, bool),
     Returned,
@@ -126,7 +128,7 @@ impl<'l> Connection<'l> {
             Says::Basic(AMQPMethod::Publish(publish))
                 if publish.exchange.as_str().ends_with(DELAYS) =>
             {
-                channel.asking = Some(Content::of(What::Due));
+                channel.asking = Some(Content::of(What::Carried));
             }
             Says::Basic(AMQPMethod::Publish(publish)) => {
                 let key = publish.routing_key.to_string();
@@ -139,10 +141,10 @@ impl<'l> Connection<'l> {
                 channel.asking = Some(Content::of(What::Published(key, changed)));
             }
             Says::Basic(AMQPMethod::Ack(ack)) => {
+                let word = if channel.due { "carried" } else { "deleting" };
                 for (id, attempt) in settled(&mut channel.given, ack.delivery_tag, ack.multiple) {
                     let name = self.name;
-                    self.ledger
-                        .write(&format!("deleting {id} {attempt} {name}"));
+                    self.ledger.write(&format!("{word} {id} {attempt} {name}"));
                 }
             }
             Says::Basic(AMQPMethod::Nack(nack)) => {
@@ -160,13 +162,15 @@ impl<'l> Connection<'l> {
 
     /// A message is published: what of.
     fn publishing(&self, content: &Content) -> Sent {
-        let What::Published(key, changed) = &content.what else {
-            return Sent::Probe;
-        };
         let Some(id) = content.id() else {
             return Sent::Probe;
         };
         let (attempt, name) = (content.attempt, self.name);
+        let What::Published(key, changed) = &content.what else {
+            self.ledger
+                .write(&format!("carrying {id} {attempt} {name}"));
+            return Sent::Carried;
+        };
         match key.split_once(RETRY) {
             Some(_) if *changed => Sent::Returned(id),
             Some((_, delay)) => {
@@ -198,10 +202,7 @@ impl<'l> Connection<'l> {
         let channel = state.channels.entry(frame.channel()).or_default();
         match frame.says() {
             Says::Basic(AMQPMethod::Deliver(deliver)) => {
-                channel.answering = Some(Content::of(match channel.due {
-                    true => What::Due,
-                    false => What::Given(deliver.delivery_tag),
-                }));
+                channel.answering = Some(Content::of(What::Given(deliver.delivery_tag)));
             }
             Says::Basic(AMQPMethod::GetOk(got)) => {
                 channel.answering = Some(Content::of(What::Given(got.delivery_tag)));
@@ -223,7 +224,7 @@ impl<'l> Connection<'l> {
                         }
                         Sent::DeadLetter(id) => self.ledger.write(&format!("copied {id}")),
                         Sent::Returned(id) => self.ledger.write(&format!("returned {id}")),
-                        Sent::Probe => {}
+                        Sent::Carried | Sent::Probe => {}
                     }
                 }
             }
@@ -237,13 +238,12 @@ impl<'l> Connection<'l> {
                 let Some(id) = content.id() else {
                     return;
                 };
-                let tag = match content.what {
-                    What::Given(tag) => tag,
-                    What::Due => return,
-                    What::Returned | What::Published(..) => return channel.returned(id),
+                let What::Given(tag) = content.what else {
+                    return channel.returned(id);
                 };
                 let (attempt, name) = (content.attempt, self.name);
-                self.ledger.write(&format!("given {id} {attempt} {name}"));
+                let word = if channel.due { "due" } else { "given" };
+                self.ledger.write(&format!("{word} {id} {attempt} {name}"));
                 channel.given.insert(tag, (id, attempt));
             }
         }

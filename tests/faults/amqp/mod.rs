@@ -14,8 +14,8 @@ use lapin::{
 };
 use loafer::{
     Amqp, Message, Outgoing,
-    amqp::AmqpPublisher,
-    broker::{Broker as _, DeadLetter, Publisher as _, Topic},
+    amqp::{AmqpPublisher, Declare, Options},
+    broker::{Broker as _, DeadLetter, Level, Open, Provider as _, Publisher as _, Source, Topic},
     message::MessageId,
 };
 use loafer_test_servers::{Management, RabbitMq};
@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::{open::Open, wire::Frames};
+use self::{open::Open as Unsettled, wire::Frames};
 use crate::{
     broker::{Broker, Sender},
     job::Job,
@@ -128,19 +128,20 @@ impl Broker for OnAmqp {
         ]);
     }
 
-    /// The queue, and each delay queue that is used: one that is declared just before a kill stays broken.
+    /// The queue, and all delay queues: one that is declared just before a kill stays broken.
     async fn prepared(&self) {
         self.there(QUEUE).await;
-        let first = [
-            (u64::from(u32::MAX), "decline"),
-            (u64::from(u32::MAX) + 1, "later"),
-        ];
-        let first = first.map(|(id, step)| (id, Job::put_off(step)));
-        let sent = self.sender(self.port).send(&HashMap::from(first)).await;
-        assert_eq!(sent.len(), 2, "the first messages are not confirmed");
-        for delay in ["1s", "2s"] {
-            self.there(&format!("{QUEUE}.delays.{delay}")).await;
-        }
+        let amqp = Amqp::new(url(self.port));
+        let mut source = Source::new("recorded", QUEUE);
+        source.consumer = Some(QUEUE.to_owned());
+        // With `verify`, `check --create` makes what the first retries would make.
+        let options = Options::new().exchange("").declare(Declare::Verify);
+        let provider = amqp.provider(&source, &options).unwrap();
+        provider.open(Open::Create).await.unwrap();
+        let found = provider.check(&source.policy).await;
+        let problem = found.iter().find(|found| found.level == Level::Problem);
+        assert!(problem.is_none(), "{problem:?}");
+        amqp.close().await;
         self.server.lock().await.settled().await;
     }
 
@@ -165,7 +166,7 @@ impl Broker for OnAmqp {
     /// seconds once it was killed.
     async fn depth(&self) -> u64 {
         let ledger = self.ledger.read();
-        let open = ledger.lines().fold(Open::default(), Open::with);
+        let open = ledger.lines().fold(Unsettled::default(), Unsettled::with);
         let mut depth = open.count();
         let (_connection, channel) = self.channel().await;
         for queue in self.management.queues().await {

@@ -1,4 +1,4 @@
-//! Deliveries that are with a consumer, as the ledger tells of them.
+//! Deliveries that are with a consumer, as the ledger tells of them: to be handled, or due and to be carried on.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -11,8 +11,10 @@ impl<'l> Open<'l> {
     pub(super) fn with(mut self, line: &'l str) -> Self {
         let words: Vec<&str> = line.split(' ').collect();
         match words[1..] {
-            ["given", id, attempt, proxy] => *self.0.entry([id, attempt, proxy]).or_default() += 1,
-            ["deleting", id, attempt, proxy] => {
+            ["given" | "due", id, attempt, proxy] => {
+                *self.0.entry([id, attempt, proxy]).or_default() += 1
+            }
+            ["deleting" | "carried", id, attempt, proxy] => {
                 if let Entry::Occupied(mut open) = self.0.entry([id, attempt, proxy]) {
                     *open.get_mut() -= 1;
                     if *open.get() == 0 {

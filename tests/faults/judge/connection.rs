@@ -153,6 +153,9 @@ impl Record {
                 _ => "connection ended",
             });
         }
+        if let Some(why) = self.why_carried_twice(history, before) {
+            return Some(why);
+        }
         // Sent again, since nobody said that it had come.
         let sent = |line: &&Line| {
             matches!(
@@ -172,6 +175,28 @@ impl Record {
             let again = again.next()?;
             self.ended(line, "dropped", again.at)
                 .map(|_| "sent again, since its confirm was lost")
+        })
+    }
+
+    /// What, before this moment, made two copies of one that was due: the connection of whoever published it to its queue ended before its ack was handed
+    /// on, so that it was carried on again; or before its confirm came, so that it waited again. None: nothing did.
+    fn why_carried_twice(&self, history: &[Line], before: u64) -> Option<&'static str> {
+        let carrying = history.iter().enumerate();
+        let mut carrying = carrying.filter(|(_, line)| line.what == What::Carrying);
+        carrying.find_map(|(place, line)| {
+            let later = || {
+                let later = history[place + 1..].iter();
+                later.filter(|other| other.attempt == line.attempt)
+            };
+            let acked = later().find(|other| other.what == What::Carried);
+            let until = acked.map_or(before, |ack| before.min(ack.at + HANDED_ON));
+            let again = later().any(|other| other.what == What::Carrying);
+            if again && self.ended(line, "closed", until).is_some() {
+                return Some("carried on again, since its ack was lost");
+            }
+            let waits = later().find(|other| matches!(other.what, What::Copying(_)))?;
+            self.ended(line, "dropped", waits.at)
+                .map(|_| "waited again, since its confirm was lost")
         })
     }
 

@@ -46,6 +46,12 @@ pub(super) enum What {
     Copying(u64),
     /// The server has that copy.
     Waiting,
+    /// That copy was given to somebody who carries it on, since its time was over.
+    Due,
+    /// It was published again, to its queue.
+    Carrying,
+    /// The ack of what was due was sent.
+    Carried,
     /// A copy for this attempt was sent, to be handed over alone.
     Isolating,
     /// The server has that copy.
@@ -123,6 +129,9 @@ impl Record {
             "accepted" => What::Accepted,
             "copying" => What::Copying(number(3)?.into()),
             "waiting" => What::Waiting,
+            "due" => What::Due,
+            "carrying" => What::Carrying,
+            "carried" => What::Carried,
             "isolating" => What::Isolating,
             "isolated" => What::Isolated,
             "burying" => What::Burying,
@@ -139,7 +148,7 @@ impl Record {
         };
         let proxy = match what {
             What::Published | What::Burying => words.get(2),
-            What::Given | What::Isolating => words.get(3),
+            What::Given | What::Isolating | What::Due | What::Carrying => words.get(3),
             What::Copying(_) => words.get(4),
             _ => None,
         };
