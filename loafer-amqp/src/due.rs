@@ -15,7 +15,7 @@ use lapin::{
     Channel,
     message::Delivery,
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
 use loafer_core::{
     Error,
@@ -29,7 +29,7 @@ use tokio::{
 
 use crate::{
     client::{Link, answered, close},
-    message::{last_death, text_of},
+    message::text_of,
     names::{self, headers::QUEUE},
     options::Declare,
     outgoing::{Entry, passed_on},
@@ -252,6 +252,17 @@ impl DueQueue {
         let message_id = entry.properties.message_id().as_ref();
         let message_id = message_id.map(|id| id.as_str()).unwrap_or_default();
         tracing::warn!(queue, message_id, cause, next, "a queue takes no retries");
+    }
+}
+
+/// Returns the queue that RabbitMQ took the message from last, by itself.
+fn last_death(headers: &FieldTable) -> Option<String> {
+    let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {
+        return None;
+    };
+    match deaths.as_slice().first()? {
+        AMQPValue::FieldTable(death) => text_of(death, "queue"),
+        _ => None,
     }
 }
 

@@ -176,17 +176,6 @@ fn was_delayed(headers: &FieldTable) -> bool {
     })
 }
 
-/// Returns the queue that RabbitMQ took the message from last, by itself.
-pub(crate) fn last_death(headers: &FieldTable) -> Option<String> {
-    let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {
-        return None;
-    };
-    match deaths.as_slice().first()? {
-        AMQPValue::FieldTable(death) => text_of(death, "queue"),
-        _ => None,
-    }
-}
-
 fn number_of(headers: &FieldTable, name: &str) -> Option<u32> {
     u32::try_from(whole(headers.inner().get(name)?)?).ok()
 }
@@ -327,6 +316,7 @@ mod tests {
         assert_eq!((copy.attempt(), copy.first_failed_at()), (4, Some(at)));
         assert_eq!(copy.deliveries(), 4);
         assert_eq!(copy.topic(), Some("order.closed"));
+        assert_eq!(from("app.delays", &said, false).attempt(), 4);
         let ours = Arrival {
             ours: true,
             ..Arrival::default()

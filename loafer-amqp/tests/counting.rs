@@ -146,6 +146,7 @@ async fn what_a_publisher_says_of_attempts_is_not_believed(version: Version) {
         ("loafer-first-failed-at", AMQPValue::Timestamp(7)),
         ("loafer-not-before", text("9999999999999")),
         ("loafer-topic", text("salary.raised")),
+        ("loafer-queue", text("salaries")),
         ("x-delivery-count", AMQPValue::LongLongInt(50)),
         ("x-acquired-count", AMQPValue::LongLongInt(50)),
         // Each version shows it to the consumer, as if it were its own.
