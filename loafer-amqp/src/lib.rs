@@ -46,10 +46,11 @@ pub mod __private {
     pub use crate::client::{read_address, readable};
     use crate::message::{Arrival, received};
 
-    /// Returns the message that RabbitMQ delivered to a queue that counts deliveries: one of the queues that only Loafer writes into, or another.
+    /// Returns the message that RabbitMQ delivered to a queue that counts deliveries. What headers of ours say is believed if it is `ours`.
     pub fn delivered(properties: &BasicProperties, payload: Vec<u8>, ours: bool) -> Message {
         let arrival = Arrival {
-            exchange: if ours { "" } else { "event" },
+            exchange: if ours { "app.delays" } else { "event" },
+            delays: "app.delays",
             redelivered: true,
             counted: true,
             ours,
