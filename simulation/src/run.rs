@@ -28,7 +28,7 @@ use crate::{
 const PATIENCE: Millis = 600_000;
 
 /// How often a process is started again at most.
-const MOST_LIVES: u32 = 300;
+const MOST_LIVES: u32 = 1_000;
 
 /// How an app ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
