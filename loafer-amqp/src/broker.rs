@@ -85,7 +85,7 @@ impl Amqp {
     }
 
     /// Takes the password from this function instead of the address: for example a token of OAuth 2. It is asked at each connection, and every 10 s while
-    /// a connection stands; RabbitMQ is told a new password at once (`update-secret`), so that the connection outlives the last one. It may take
+    /// a connection stands; a new password is passed on to RabbitMQ at once (`update-secret`), so that the connection outlives the last one. It may take
     /// 10 s. If it fails while nothing is connected, that is a failure to connect, which is tried again.
     ///
     /// `password_file` under `[brokers.amqp]` outranks it.
