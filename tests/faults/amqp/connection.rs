@@ -265,8 +265,12 @@ impl Drop for Connection<'_> {
 }
 
 impl Channel {
-    /// No queue took a copy of this message.
+    /// No queue took a copy of this message. Of two copies it is the one that was changed.
     fn returned(&mut self, id: u64) {
+        let changed = |sent: &Sent| matches!(sent, Sent::Returned(of) if *of == id);
+        if self.unconfirmed.values().any(changed) {
+            return;
+        }
         let copy = |sent: &&mut Sent| matches!(**sent, Sent::Message(of) | Sent::Retry(of, _) | Sent::Isolated(of, _) | Sent::DeadLetter(of) if of == id);
         if let Some(sent) = self.unconfirmed.values_mut().find(copy) {
             *sent = Sent::Returned(id);
